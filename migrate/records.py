@@ -1,0 +1,324 @@
+"""The plain records that travel through the house. Frozen, picklable, free of TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+Shape = tuple[int | None, ...] | None
+"""A static shape: None for an unknown rank, a None entry for an unknown dimension."""
+
+
+class Kind(enum.Enum):
+    """What lies in a directory, judged by its content."""
+
+    TF1_SAVED_MODEL = "tf1_saved_model"
+    TF2_SAVED_MODEL = "tf2_saved_model"
+    UNKNOWN = "unknown"
+
+
+class Severity(enum.Enum):
+    """How much a finding matters: a `REFUSAL` stops the conversion, the others do not."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    REFUSAL = "refusal"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that a user should know about a model.
+
+    Attributes:
+      code: a stable, documented, kebab-case code.
+      severity: see `Severity`.
+      message: what was found and where, in one or two lines.
+      nodes: names of the graph nodes (or files) it is about.
+      hint: what to do next, or empty.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    nodes: tuple[str, ...] = ()
+    hint: str = ""
+
+
+def refusal(code: str, message: str, nodes: tuple[str, ...] = (), hint: str = "") -> Finding:
+    """A `Finding` that stops the conversion."""
+    return Finding(code, Severity.REFUSAL, message, nodes, hint)
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a signature (TensorInfo, meta_graph.proto).
+
+    Attributes:
+      name: tensor name (`scores:0`); empty for a sparse or composite encoding.
+      dtype: TensorFlow's name of the dtype (`float32`, `string`).
+      shape: static shape.
+      encoding: `dense`, `coo_sparse` or `composite`.
+      components: for `coo_sparse` the names of the values, indices and dense_shape tensors, in that order.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    encoding: str = "dense"
+    components: tuple[str, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of all dense tensors that stand behind this input or output."""
+        return (self.name,) if self.encoding == "dense" else self.components
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One SignatureDef: key, method name, inputs and outputs by name."""
+
+    key: str
+    method_name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclasses.dataclass(frozen=True)
+class VariableFacts:
+    """One variable as audit shows it.
+
+    Attributes:
+      name: node name of the variable.
+      dtype: TensorFlow's name of the dtype.
+      shape: static shape.
+      is_resource: a VarHandleOp (True) or a ref variable (False).
+      trainable: whether the source lists it in TRAINABLE_VARIABLES.
+      needed: whether a signature or the init op reaches it.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    is_resource: bool
+    trainable: bool
+    needed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaGraphFacts:
+    """What audit knows of one MetaGraphDef."""
+
+    tags: tuple[str, ...]
+    tf_version: str
+    nodes: int
+    ops: Mapping[str, int]
+    signatures: tuple[Signature, ...]
+    variables: tuple[VariableFacts, ...]
+    tables: tuple[str, ...]
+    assets: tuple[str, ...]
+    init_ops: tuple[str, ...]
+    control_flow_nodes: int
+    functions: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch:
+    """One output in which the candidate differs from the golden answer."""
+
+    signature: str
+    call: int
+    output: str
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a replay of golden calls has shown.
+
+    Attributes:
+      calls: signature calls answered by the source.
+      compared: output tensors compared, over both ways of loading the candidate.
+      values: single values compared.
+      bitwise_equal: every compared output equal bit for bit.
+      max_abs_difference: largest absolute difference over all numeric outputs.
+      max_ulps: largest distance in units in the last place, over all floating point outputs.
+      variables_compared: variables compared with the source's checkpoint.
+      nondeterministic: outputs (`signature/output`) on which the source contradicts itself between two fresh
+        runs, compared on names, dtypes and shapes alone.
+      mismatches: what differs; empty means that the candidate is as good as the source.
+      skipped: why a signature was not called, by signature key.
+    """
+
+    calls: int
+    compared: int
+    values: int
+    bitwise_equal: bool
+    max_abs_difference: float
+    max_ulps: int
+    variables_compared: int
+    nondeterministic: tuple[str, ...]
+    mismatches: tuple[Mismatch, ...]
+    skipped: Mapping[str, str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was compared and nothing differs (zero values compared is not a pass)."""
+        return not self.mismatches and self.values > 0
+
+
+# Every way in which a job can end is a type of its own (law 8).
+
+
+@dataclasses.dataclass(frozen=True)
+class Convertible:
+    """Audit: convert would write this model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AlreadyTF2:
+    """Audit: a TF2 SavedModel; convert would copy it as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """The model's files are broken or are no model."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """The new model stands at the destination."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchanged:
+    """A TF2 SavedModel was copied as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Validated:
+    """Validate: the candidate gives the golden answers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """At least one finding is a refusal; nothing was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatched:
+    """The new model answers otherwise than the source, or nothing could be compared; it was not published."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """A step could not be done (disk full, TensorFlow rejects the graph)."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashed:
+    """A child process died.
+
+    Attributes:
+      step: what it was doing (`export`, `golden`, `candidate`).
+      exit_code: the process's exit code; negative for a signal, as in `subprocess`.
+      stderr_tail: its last lines.
+    """
+
+    step: str
+    exit_code: int
+    stderr_tail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedOut:
+    """A child process passed its time limit."""
+
+    step: str
+    seconds: float
+
+
+Outcome = (
+    Convertible
+    | AlreadyTF2
+    | Unreadable
+    | Converted
+    | Unchanged
+    | Validated
+    | Refused
+    | Mismatched
+    | Failed
+    | Crashed
+    | TimedOut
+)
+
+GOOD_OUTCOMES = (Convertible, AlreadyTF2, Converted, Unchanged, Validated)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelReport:
+    """All that is known about one model after a command.
+
+    Attributes:
+      source: path of the model.
+      destination: path of the new model, or None where nothing was to be written.
+      kind: what the source is.
+      outcome: how it ended.
+      findings: in the order in which they matter.
+      meta_graphs: audit's facts, one entry a MetaGraphDef.
+      verification: None when it was not run, which is never a pass.
+      seconds: wall time by step.
+    """
+
+    source: str
+    destination: str | None
+    kind: Kind
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    meta_graphs: tuple[MetaGraphFacts, ...] = ()
+    verification: Verification | None = None
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a command gives back: one `ModelReport` a model."""
+
+    models: tuple[ModelReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every model ended well."""
+        return all(isinstance(m.outcome, GOOD_OUTCOMES) for m in self.models)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The settings of one command, read once at the door.
+
+    Attributes:
+      tags: the tag set to take, or None for the one that has `serve`.
+      verify: replay golden calls before the new model is published.
+      drop_signatures: keys of unsound signatures that may be left out.
+      overwrite: replace an existing destination.
+      inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
+      allow_side_effects: let validation run a model whose ops touch files, the network or Python.
+      max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
+      timeout_seconds: limit for each child process.
+    """
+
+    tags: frozenset[str] | None = None
+    verify: bool = True
+    drop_signatures: bool = False
+    overwrite: bool = False
+    inputs: str | None = None
+    allow_side_effects: bool = False
+    max_ulps: int = 0
+    timeout_seconds: float = 600.0

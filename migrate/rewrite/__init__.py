@@ -1,0 +1,229 @@
+"""TF1 graph in, TF2-ready graph out. THE TABLE of rules stands here, and the engine that applies it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from migrate.errors import InternalError
+from migrate.records import Finding, refusal
+from migrate.rewrite import control_flow, ops, tables, variables
+from migrate.rewrite.aliases import Aliases, Share, analyse, producer
+from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
+from migrate.rewrite.rule import Edit, Rule, Scope, with_values
+from migrate.sources.protos import NodeDef
+
+RULES: tuple[Rule, ...] = (
+    # All rules look at the source graph and answer for one node each, so no edit can spoil another rule's view and
+    # the order is for the reader: what holds a buffer, what writes it, what hands it on, what is no variable at all.
+    variables.VARIABLE,
+    variables.WRITE,
+    variables.STRICT,
+    variables.IDENTITY,
+    variables.RESHAPE,
+    variables.EFFECT,
+    control_flow.REF,
+    control_flow.PLAIN,
+    tables.HANDLE,
+    tables.USER,
+)
+
+
+def by_op(rules: tuple[Rule, ...]) -> Mapping[str, Rule]:
+    """The rule of each op.
+
+    Raises:
+      InternalError: two rules claim the same op.
+    """
+    result: dict[str, Rule] = {}
+    for rule in rules:
+        for op in sorted(rule.ops):
+            if op in result:
+                raise InternalError(f"two rules claim the op {op}")
+            result[op] = rule
+    return result
+
+
+_BY_OP = by_op(RULES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rewritten:
+    """A run without ref-typed edges.
+
+    Attributes:
+      run: the run as it was in the source.
+      graph: its nodes now.
+      fetches: full name of each fetched tensor in the source -> the tensor that gives its value now.
+    """
+
+    run: Run
+    graph: Graph
+    fetches: Mapping[str, str]
+
+
+def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...]:
+    """Rewrites one run.
+
+    Args:
+      run: what one Session call executes.
+      ref_ops: every op of TensorFlow's registry that has a ref argument or result.
+
+    Returns:
+      The run without refs, or all refusals.
+
+    Raises:
+      InternalError: an edit has left the graph inconsistent.
+    """
+    if not any(node.op in ref_ops for node in run.graph.nodes.values()):
+        return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
+    aliases = analyse(run)
+    if isinstance(aliases, Finding):
+        return (aliases,)
+    refusals = [*_unknown_refs(run, ref_ops), *_handles_as_values(aliases)]
+    if refusals:
+        return tuple(refusals)
+    refusals = list(_undecided(aliases))
+    scope = Scope(aliases)
+    nodes: dict[str, NodeDef] = {}
+    for node in run.graph.nodes.values():
+        rule = _BY_OP.get(node.op)
+        result = rule.rewrite(node, scope) if rule else with_values(node, scope, node.op)
+        if isinstance(result, Finding):
+            refusals.append(result)
+            continue
+        for new in result.nodes if isinstance(result, Edit) else (node,):
+            if new.name in nodes and nodes[new.name] != new:
+                raise InternalError(f"{run.key}: two edits make different nodes {new.name!r}")
+            nodes[new.name] = new
+    if refusals:
+        return tuple(refusals)
+    fetches = {}
+    for tensor in run.fetches:
+        fetches[tensor], extra = _fetch(tensor, scope)
+        nodes.update((new.name, new) for new in extra)
+    graph = index(nodes.values())
+    _check(run, graph, ref_ops)
+    return Rewritten(run, graph, fetches)
+
+
+def _fed(run: Run, tensor: str) -> str:
+    """The tensor that gives a fetch: a fed tensor's Placeholder where a signature gives an input back."""
+    return run.feeds[tensor] + ":0" if tensor in run.feeds else tensor
+
+
+def _fetch(tensor: str, scope: Scope) -> tuple[str, tuple[NodeDef, ...]]:
+    aliases = scope.aliases
+    if tensor in aliases.run.feeds:
+        return _fed(aliases.run, tensor), ()
+    share = scope.share(tensor)
+    if share is None or not share.certain:
+        return tensor, ()
+    if not aliases.is_written(share):
+        name, nodes = scope.shared_read(tensor)
+        return name + ":0", nodes
+    # A fetched alias shows the variable as it is when the call is over (measured: shared facts, rule 1).
+    waits = [f"^{name}" for name in aliases.last_writes(share)]
+    name, nodes = scope.read(tensor, share, f"{producer(tensor)}/fetched_{tensor.partition(':')[2]}", waits)
+    return name + ":0", nodes
+
+
+def _unknown_refs(run: Run, ref_ops: frozenset[str]) -> list[Finding]:
+    unknown: dict[str, list[str]] = {}
+    for name, node in run.graph.nodes.items():
+        if node.op in ref_ops and node.op not in _BY_OP:
+            unknown.setdefault(node.op, []).append(name)
+    return [
+        refusal(
+            "ref-op-unsupported",
+            f"{run.key}: no rule for the ref op {op}",
+            tuple(names),
+            "see docs/ref-ops.md for what each ref op becomes",
+        )
+        for op, names in sorted(unknown.items())
+    ]
+
+
+def _handles_as_values(aliases: Aliases) -> list[Finding]:
+    """A string-ref handle that is read as a string tensor: a resource has no such form."""
+    found = []
+    for tensor, share in aliases.shares.items():
+        if share.dtype or not share.is_ref:
+            continue
+        users = [
+            name
+            for name, position in aliases.run.graph.consumers.get(tensor, ())
+            if not _takes_ref(aliases.run.graph.nodes[name], position)
+        ]
+        if tensor in aliases.run.fetches:
+            users.append(tensor)
+        if users:
+            found.append(
+                refusal(
+                    "handle-as-value",
+                    f"{aliases.run.key}: the handle {tensor!r} is used as a string, which no TF2 resource gives",
+                    tuple(users),
+                )
+            )
+    return found
+
+
+def _takes_ref(node: NodeDef, position: int) -> bool:
+    return position in ops.ref_arguments(node.op, len(data_inputs(node)))
+
+
+def _undecided(aliases: Aliases) -> list[Finding]:
+    """Tensors that may or may not share a buffer, where a write between makes the difference.
+
+    Also tensors that share a buffer which an Assign of another shape takes away from them.
+    """
+    found = []
+    graph = aliases.run.graph
+    for tensor, share in aliases.shares.items():
+        if share.is_ref or not aliases.is_written(share):
+            continue
+        source = producer(tensor)
+        if share.certain and not any(
+            variables.changes_shape(graph.nodes[w]) for root in share.roots for w in aliases.writers.get(root, ())
+        ):
+            continue
+        readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
+        if tensor in aliases.run.fetches or graph.nodes[source].op in ops.STORES:
+            readers.append(None)
+        for reader in readers:
+            write = aliases.write_between(share, source, reader)
+            if write is None:
+                continue
+            found.append(_between(aliases, share, source, write, reader))
+            break
+    return found
+
+
+def _between(aliases: Aliases, share: Share, source: str, write: str, reader: str | None) -> Finding:
+    names = " and ".join(sorted(repr(root) for root in share.roots))
+    end = f"{reader!r} uses it" if reader else "the call ends"
+    why = (
+        "an Assign that may change the shape takes the buffer away"
+        if share.certain
+        else "whether it shares the variable's buffer is known only while the graph runs"
+    )
+    return refusal(
+        "aliased-buffer-undecided",
+        f"{aliases.run.key}: {source!r} takes over the buffer of {names}, {write!r} writes it before {end}; {why}",
+        tuple(name for name in (source, write, reader) if name),
+        "order the write after the use, or before the read, with a control dependency",
+    )
+
+
+def _check(run: Run, graph: Graph, ref_ops: frozenset[str]) -> None:
+    """The invariant after the rewrite: every input resolves and no op with a ref argument is left."""
+    lost = dangling(graph)
+    if lost:
+        node = graph.nodes[lost[0]]
+        raise InternalError(f"{run.key}: {node.op} {node.name!r} has an input that nothing gives: {list(node.input)}")
+    left = [name for name, node in graph.nodes.items() if node.op in ref_ops]
+    if left:
+        raise InternalError(f"{run.key}: ref ops are left: {left[:5]}")
+
+
+__all__ = ["RULES", "Rewritten", "as_input", "by_op", "rewrite"]

@@ -52,6 +52,7 @@ with _without_runtime():
         TensorInfo,
     )
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
@@ -71,6 +72,7 @@ __all__ = [
     "OpDef",
     "OpList",
     "SavedModel",
+    "SavedObjectGraph",
     "SaverDef",
     "SignatureDef",
     "TensorInfo",

@@ -1,0 +1,117 @@
+"""What a client may rely on: signatures, init op, assets and trainable variables of a MetaGraphDef."""
+
+from __future__ import annotations
+
+from migrate.records import Shape, Signature, TensorSpec
+from migrate.sources.protos import (
+    AssetFileDef,
+    DataType,
+    MetaGraphDef,
+    TensorInfo,
+    TensorShapeProto,
+    VariableDef,
+)
+
+INIT_KEY = "__saved_model_init_op"
+TRAIN_KEY = "__saved_model_train_op"
+RESERVED_KEYS = frozenset({INIT_KEY, TRAIN_KEY})
+"""Keys under which TensorFlow files ops as signatures (saved_model/constants.py); no client calls them."""
+
+
+def dtype_name(dtype: int) -> str:
+    """TensorFlow's name (`float32`) of a DataType value; a ref type has its base type's name."""
+    name = DataType.Name(dtype % 100) if dtype % 100 in DataType.values() else f"dtype {dtype}"
+    return _NAMES.get(name, name.removeprefix("DT_").lower())
+
+
+_NAMES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INVALID": "unknown"}
+
+
+def dtype_value(name: str) -> int:
+    """The DataType value of a dtype's name as `dtype_name` gives it; 0 (DT_INVALID) for an unknown one."""
+    for proto_name, own in _NAMES.items():
+        if own == name:
+            return int(DataType.Value(proto_name))
+    proto_name = "DT_" + name.upper()
+    return int(DataType.Value(proto_name)) if proto_name in DataType.keys() else 0  # noqa: SIM118 (no mapping)
+
+
+def shape_of(proto: TensorShapeProto) -> Shape:
+    """A TensorShapeProto as a tuple; None for an unknown rank."""
+    if proto.unknown_rank:
+        return None
+    return tuple(dim.size if dim.size >= 0 else None for dim in proto.dim)
+
+
+def tensor_spec(info: TensorInfo) -> TensorSpec:
+    """A TensorInfo as a record."""
+    shape = shape_of(info.tensor_shape) if info.HasField("tensor_shape") else None
+    dtype = dtype_name(info.dtype)
+    if info.WhichOneof("encoding") == "coo_sparse":
+        sparse = info.coo_sparse
+        names = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+        return TensorSpec("", dtype, shape, "coo_sparse", names)
+    if info.WhichOneof("encoding") == "composite_tensor":
+        return TensorSpec(
+            "", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components)
+        )
+    return TensorSpec(info.name, dtype, shape)
+
+
+def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
+    """The signatures that clients call, sorted by key."""
+    return tuple(
+        Signature(
+            key,
+            definition.method_name,
+            {name: tensor_spec(info) for name, info in sorted(definition.inputs.items())},
+            {name: tensor_spec(info) for name, info in sorted(definition.outputs.items())},
+        )
+        for key, definition in sorted(meta_graph.signature_def.items())
+        if key not in RESERVED_KEYS
+    )
+
+
+def init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
+    """Names of the nodes that a loader runs after restoring, from the first place that has any.
+
+    Source: GetInitOp (cc/saved_model/loader_util.cc): the signature, then the collection of main ops, then the legacy one.
+    """
+    if INIT_KEY in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[INIT_KEY].outputs
+        if INIT_KEY in outputs:
+            return (outputs[INIT_KEY].name.partition(":")[0],)
+    for key in ("saved_model_main_op", "legacy_init_op"):
+        if key in meta_graph.collection_def:
+            names = meta_graph.collection_def[key].node_list.value
+            if names:
+                return tuple(dict.fromkeys(name.partition(":")[0] for name in names))
+    return ()
+
+
+def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
+    """(full tensor name, file name below `assets/`) pairs; the loader feeds the one with the path of the other."""
+    files = list(meta_graph.asset_file_def)
+    if not files and "saved_model_assets" in meta_graph.collection_def:
+        for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
+            file = AssetFileDef()
+            if packed.Unpack(file):
+                files.append(file)
+    names = (file.tensor_info.name for file in files)
+    return tuple(
+        (name if ":" in name else name + ":0", file.filename) for name, file in zip(names, files, strict=True)
+    )
+
+
+def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:
+    """Names of the variable nodes that TRAINABLE_VARIABLES lists."""
+    names = set()
+    for serialized in (
+        meta_graph.collection_def["trainable_variables"].bytes_list.value
+        if ("trainable_variables" in meta_graph.collection_def)
+        else ()
+    ):
+        definition = VariableDef()
+        definition.ParseFromString(serialized)
+        names.add(definition.variable_name.partition(":")[0])
+    return frozenset(names)

@@ -1,0 +1,270 @@
+"""The new model as a trackable object: variables, tables, assets, and one function a signature."""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from migrate.rewrite import Rewritten
+from migrate.rewrite.graph import canonical
+from migrate.rewrite.importable import Importable, importable
+from migrate.rewrite.plan import Plan, SignaturePlan
+from migrate.records import Signature, TensorSpec
+
+SPARSE_PARTS = ("indices", "values", "dense_shape")
+"""A SparseTensor's dense parts, in the order of `tf.SparseTensor`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What the inputs and outputs of one signature are called in its function.
+
+    A function's argument must be a Python identifier, a SignatureDef's input may be any text.
+
+    Attributes:
+      arguments: input name -> argument name, or for a sparse input part -> argument name.
+      results: the same for outputs.
+    """
+
+    arguments: Mapping[str, str | Mapping[str, str]]
+    results: Mapping[str, str | Mapping[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """The object to be saved.
+
+    Attributes:
+      root: a trackable with `variables`, `trainable_variables`, `regularization_losses` and `__call__`.
+      signatures: function by signature key.
+      names: by signature key.
+    """
+
+    root: tf.train.Checkpoint
+    signatures: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
+    names: Mapping[str, Names]
+
+
+class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
+    """Runs the source's init op when the new model is loaded, as TF1's loader did after restoring."""
+
+    def __init__(self, run: Callable[[], tf.Tensor]) -> None:
+        super().__init__()
+        self._run = run
+
+    def _create_resource(self) -> tf.Tensor:
+        return tf.constant(0, name="unused")  # There is no resource, only something to run on loading.
+
+    def _initialize(self) -> tf.Tensor:
+        return self._run()
+
+
+def build(plan: Plan, values: Mapping[str, tf.Tensor], assets_dir: str) -> Module:
+    """Builds the object.
+
+    Args:
+      plan: what to build.
+      values: initial value of each variable by identity.
+      assets_dir: the source's `assets` directory.
+    """
+    root = tf.train.Checkpoint()
+    variables: dict[str, tf.Variable] = {}
+    for variable in plan.variables:
+        shape = tf.TensorShape(variable.shape)
+        variables[variable.identity] = tf.Variable(
+            values[variable.identity],
+            trainable=variable.trainable,
+            name=variable.name,
+            shape=shape,
+            dtype=tf.dtypes.as_dtype(variable.dtype),
+        )
+    root.variables = list(variables.values())
+    root.trainable_variables = [v for v in variables.values() if v.trainable]
+    root.regularization_losses = []
+    if plan.init is not None:
+        part = importable(plan.init, plan.functions, plan.producer)
+        files = [(node, tf.saved_model.Asset(f"{assets_dir}/{file}")) for node, file in plan.assets]
+        root.assets = [asset for _, asset in files]
+        root.initializer = _Initializer(_init_function(plan.init, part, variables, files))
+    functions = {}
+    names = {}
+    wrapped = {}
+    for signature in plan.signatures:
+        key = signature.signature.key
+        names[key] = _names(signature.signature)
+        wrapped[key] = _wrap(plan, signature, variables)
+        functions[key] = _signature_function(wrapped[key], names[key])
+    default = _default_key(functions)
+    if default is not None:
+        root.__call__ = _call(wrapped[default], names[default])
+    # The signatures' functions hold their captures weakly.
+    root.functions = list(wrapped.values())
+    return Module(root, functions, names)
+
+
+def _default_key(functions: Mapping[str, object]) -> str | None:
+    if "serving_default" in functions:
+        return "serving_default"
+    return next(iter(functions)) if len(functions) == 1 else None
+
+
+def _import(
+    part: Importable,
+    feeds: Mapping[str, tf.Tensor],
+    variables: Mapping[str, tf.Variable],
+    returned: Sequence[str],
+) -> list[tf.Tensor | tf.Operation]:
+    graph = tf.compat.v1.get_default_graph()
+    mapped = {f"{node}:0": variables[root].handle for node, root in part.handles.items()}
+    # Capturing here, not in the importer, gives the placeholders of captures their names before the nodes get theirs.
+    mapped = {name: graph.capture(handle) for name, handle in mapped.items()}
+    mapped.update({f"{node}:0": tensor for node, tensor in feeds.items()})
+    used = {canonical(i) for node in part.graph_def.node for i in node.input}
+    wanted = [name for name in returned if name not in mapped]
+    taken = {operation.name for operation in graph.get_operations()}
+    prefix = "source" if any(node.name in taken for node in part.graph_def.node) else ""
+    found = iter(
+        tf.graph_util.import_graph_def(
+            part.graph_def,
+            {name: tensor for name, tensor in mapped.items() if name in used},
+            wanted,
+            name=prefix,
+        )
+        or ()
+    )
+    return [mapped[name] if name in mapped else next(found) for name in returned]
+
+
+def _init_function(
+    run: Rewritten,
+    part: Importable,
+    variables: Mapping[str, tf.Variable],
+    files: Sequence[tuple[str, tf.saved_model.Asset]],
+) -> Callable[[], tf.Tensor]:
+    targets = [name for name in run.run.targets if name not in part.handles]
+
+    def body(*paths: tf.Tensor) -> tf.Tensor:
+        feeds = {node: path for (node, _), path in zip(files, paths, strict=True)}
+        operations = _import(part, feeds, variables, targets)
+        with tf.control_dependencies(operations):
+            return tf.constant(0)
+
+    specs = [tf.TensorSpec([], tf.string, name=f"asset_path_{i}") for i in range(len(files))]
+    wrapped = tf.compat.v1.wrap_function(body, specs)
+    return lambda: wrapped(*(asset.asset_path for _, asset in files))
+
+
+def _wrap(
+    plan: Plan, signature: SignaturePlan, variables: Mapping[str, tf.Variable]
+) -> Callable[..., list[tf.Tensor]]:
+    """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
+    run = signature.run
+    part = importable(run, plan.functions, plan.producer)
+    tensors = [t for spec in signature.signature.inputs.values() for t in feed_order(spec)]
+    outputs = [t for spec in signature.signature.outputs.values() for t in feed_order(spec)]
+    specs = []
+    taken = {node.name for node in part.graph_def.node}
+    for position, tensor in enumerate(tensors):
+        node = run.run.graph.nodes[run.run.feeds[tensor]]
+        name = f"argument_{position}"
+        while name in taken:
+            name += "_"
+        specs.append(
+            tf.TensorSpec(
+                tf.TensorShape(node.attr["shape"].shape), tf.dtypes.as_dtype(node.attr["dtype"].type), name=name
+            )
+        )
+
+    def body(*arguments: tf.Tensor) -> list[tf.Tensor]:
+        # Two names on one tensor: the last one is fed, as in a feed_dict.
+        feeds = {run.run.feeds[tensor]: given for tensor, given in zip(tensors, arguments, strict=True)}
+        return _import(part, feeds, variables, [run.fetches[tensor] for tensor in outputs])
+
+    return tf.compat.v1.wrap_function(body, specs)
+
+
+def feed_order(spec: TensorSpec) -> list[str]:
+    """Full names of the tensors behind an input or output; a sparse one's in the order of `SPARSE_PARTS`."""
+    if spec.encoding == "coo_sparse":
+        values, indices, dense_shape = spec.components
+        return [canonical(indices), canonical(values), canonical(dense_shape)]
+    return [canonical(spec.name)]
+
+
+def _names(signature: Signature) -> Names:
+    return Names(_identifiers(signature.inputs), _identifiers(signature.outputs, results=True))
+
+
+def _identifiers(
+    specs: Mapping[str, TensorSpec], results: bool = False
+) -> dict[str, str | Mapping[str, str]]:
+    taken: set[str] = {name for name in specs if name.isidentifier() and not keyword.iskeyword(name)}
+    found: dict[str, str | Mapping[str, str]] = {}
+
+    def free(name: str) -> str:
+        if not results:
+            name = re.sub(r"\W", "_", name)
+            name = name if name.isidentifier() and not keyword.iskeyword(name) else f"input_{name}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    for name, spec in specs.items():
+        if spec.encoding == "coo_sparse":
+            found[name] = {part: free(f"{name}_{part}") for part in SPARSE_PARTS}
+        elif results or name in taken:
+            found[name] = name
+        else:
+            found[name] = free(name)
+    return found
+
+
+def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
+    """Argument or result names in the order of a run's tensors."""
+    return [n for name in names.values() for n in ([name] if isinstance(name, str) else name.values())]
+
+
+def _signature_function(
+    wrapped: Callable[..., list[tf.Tensor]], names: Names
+) -> Callable[..., Mapping[str, tf.Tensor]]:
+    arguments = flat(names.arguments)
+    results = flat(names.results)
+
+    def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(zip(results, wrapped(*(given[name] for name in arguments)), strict=True))
+
+    specs = {
+        name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+        for name, tensor in zip(arguments, wrapped.inputs, strict=False)
+    }
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+
+def _call(wrapped: Callable[..., list[tf.Tensor]], names: Names) -> Callable[..., object]:
+    """The Reusable SavedModel interface's `__call__` (tensorflow.org/hub/reusable_saved_models).
+
+    One input is given as it is, several as a dict by input name; the same for the result.
+    """
+    arguments = flat(names.arguments)
+    results = flat(names.results)
+    keys = [key for key, name in names.arguments.items() if isinstance(name, str)]
+    sparse = len(keys) != len(arguments)
+    labels = arguments if sparse else keys
+    specs = {
+        label: tf.TensorSpec(tensor.shape, tensor.dtype, name=argument)
+        for label, argument, tensor in zip(labels, arguments, wrapped.inputs, strict=False)
+    }
+
+    def function(*inputs: object) -> object:
+        given = inputs[0] if inputs else {}
+        taken = [given] if len(labels) == 1 and not isinstance(given, dict) else [given[label] for label in labels]
+        outputs = wrapped(*taken)
+        return outputs[0] if len(results) == 1 else dict(zip(results, outputs, strict=True))
+
+    signature = [] if not labels else [next(iter(specs.values())) if len(labels) == 1 else specs]
+    return tf.function(function, input_signature=signature, autograph=False)

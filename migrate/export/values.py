@@ -1,0 +1,62 @@
+"""Values of the variables, read from the source's checkpoint by TensorFlow's own kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from migrate.errors import InputError
+from migrate.rewrite import Rewritten
+from migrate.rewrite.graph import canonical
+from migrate.rewrite.importable import importable
+from migrate.rewrite.plan import Plan, VariablePlan
+from migrate.rewrite.restore import Computed, FromCheckpoint
+
+
+def values(plan: Plan, prefix: str) -> Mapping[str, tf.Tensor]:
+    """Value of each variable by identity.
+
+    Args:
+      plan: says what fills which variable.
+      prefix: of the source's checkpoint (`.../variables/variables`).
+
+    Raises:
+      InputError: the checkpoint does not have what the restore graph asks for.
+    """
+    return {variable.identity: _value(plan, variable, prefix) for variable in plan.variables}
+
+
+def _value(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
+    dtype = tf.dtypes.as_dtype(variable.dtype)
+    value = variable.value
+    try:
+        if isinstance(value, FromCheckpoint):
+            return tf.raw_ops.RestoreV2(
+                prefix=prefix, tensor_names=[value.key], shape_and_slices=[value.slice_spec], dtypes=[dtype]
+            )[0]
+        if isinstance(value, Computed):
+            return _compute(plan, value, prefix)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"the checkpoint {prefix!r} does not give variable {variable.name!r} its value: {error.message.splitlines()[0]}"
+        ) from error
+    # An init op assigns it on loading; until then it holds zeros, where TF1 had nothing.
+    known = not variable.shape.unknown_rank
+    shape = [max(dim.size, 0) for dim in variable.shape.dim] if known else [0]
+    return tf.zeros(shape, dtype)
+
+
+def _compute(plan: Plan, value: Computed, prefix: str) -> tf.Tensor:
+    assert plan.restore is not None  # A Computed value comes from there.
+    restore = plan.restore
+    part = importable(Rewritten(restore.run, restore.run.graph, {}), (), plan.producer)
+    wanted = tf.compat.v1.graph_util.extract_sub_graph(part.graph_def, [value.tensor.partition(":")[0]])
+
+    def body() -> tf.Tensor:
+        (result,) = tf.graph_util.import_graph_def(
+            wanted, {restore.filename: tf.constant(prefix)}, [canonical(value.tensor)], name=""
+        )
+        return result
+
+    return tf.compat.v1.wrap_function(body, [])()

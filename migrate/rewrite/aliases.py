@@ -1,0 +1,278 @@
+"""Which tensors share a ref variable's buffer, and where a read of the variable must therefore stand.
+
+In TF1 a consumer that does not ask for a ref gets a shallow copy of the variable's tensor: the same buffer
+(executor.cc, PrepareInputs). Writes through a ref happen in place. So a tensor that has passed through ops which
+hand their input's buffer on still shows what the variable holds when a consumer at last computes with it, and a
+fetched tensor shows what the variable holds when the run is over. A resource variable's reads are values. The
+rewrite gives TF1's answer by carrying the variable's handle along the way that the buffer took and reading it at
+the consumer. Where a run writes no variable that a tensor may share, a read at the source is the same, and is
+what the rewrite makes.
+
+This module owns that knowledge: `analyse` says for each tensor what it shares, `Aliases` answers the questions
+that the rules ask.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+
+from migrate.records import Finding, refusal
+from migrate.rewrite import ops
+from migrate.rewrite.contexts import Context, contexts, topological_order
+from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, input_nodes, split
+from migrate.sources.protos import NodeDef
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """What a tensor shares with the variables (or other handles) of its graph.
+
+    Attributes:
+      roots: identities of the variables whose buffer it may be.
+      dtype: DataType of those variables.
+      is_ref: the edge is ref-typed, so in the new graph it carries a handle.
+      steps: names of the reshaping nodes that stand between the variable's tensor and this one, in order.
+      certain: whether it always shares; False when shapes, values or a Merge decide while the graph runs.
+    """
+
+    roots: frozenset[str]
+    dtype: int
+    is_ref: bool
+    steps: tuple[str, ...] = ()
+    certain: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Aliases:
+    """The answer of `analyse` for one run.
+
+    Attributes:
+      run: the run that was analysed.
+      shares: full tensor name -> what it shares; a tensor that shares nothing is absent.
+      identities: name of a variable or handle node -> its identity.
+      written: identities of the variables that the run writes, or that share a tensor with one that it writes.
+      writers: for each identity the names of the nodes that write it.
+      contexts: where each node stands in v1 control flow.
+      order: the nodes in topological order.
+    """
+
+    run: Run
+    shares: Mapping[str, Share]
+    identities: Mapping[str, str]
+    written: frozenset[str]
+    writers: Mapping[str, tuple[str, ...]]
+    contexts: Mapping[str, Context]
+    order: tuple[str, ...]
+
+    def follows(self, tensor: str) -> Share | None:
+        """What the rewrite must keep of a tensor's sharing: refs always, other tensors when something writes."""
+        share = self.shares.get(tensor)
+        if share is None or share.is_ref or not share.roots.isdisjoint(self.written):
+            return share
+        return None
+
+    def is_written(self, share: Share) -> bool:
+        """Whether the run writes a variable that `share` may show."""
+        return not share.roots.isdisjoint(self.written)
+
+    @functools.cached_property
+    def _write_bits(self) -> dict[str, int]:
+        names = sorted({name for writers in self.writers.values() for name in writers})
+        return {name: 1 << position for position, name in enumerate(names)}
+
+    @functools.cached_property
+    def _writes_before(self) -> dict[str, int]:
+        """For each node the set of writes that lead to it, as bits."""
+        graph = self.run.graph
+        return self._reach({name: set(input_nodes(node)) for name, node in graph.nodes.items()}, self.order)
+
+    @functools.cached_property
+    def _writes_after(self) -> dict[str, int]:
+        """For each node the set of writes to which it leads, as bits."""
+        return self._reach(self.run.graph.successors(), self.order[::-1])
+
+    def _reach(self, neighbours: Mapping[str, Iterable[str]], order: Iterable[str]) -> dict[str, int]:
+        reached = dict.fromkeys(self.run.graph.nodes, 0)
+        changed = True
+        while changed:  # Once for a graph without loops, and once more to see that nothing changes.
+            changed = False
+            for name in order:
+                bits = reached[name]
+                for other in neighbours[name]:
+                    bits |= reached.get(other, 0) | self._write_bits.get(other, 0)
+                if bits != reached[name]:
+                    reached[name] = bits
+                    changed = True
+        return reached
+
+    def write_between(self, share: Share, first: str, second: str | None) -> str | None:
+        """A write of the shared variables that happens after node `first` and before node `second`.
+
+        Args:
+          share: says which variables.
+          first: name of the node that takes the buffer over.
+          second: name of the consumer, or None for the end of the run.
+
+        Returns:
+          The name of such a write, or None where no path through the graph puts a write between the two.
+        """
+        bits = self._writes_after[first]
+        if second is not None:
+            bits &= self._writes_before[second] | self._write_bits.get(second, 0)
+        for root in share.roots:
+            for writer in self.writers.get(root, ()):
+                if bits & self._write_bits[writer] and writer != second:
+                    return writer
+        return None
+
+    def last_writes(self, share: Share) -> tuple[str, ...]:
+        """Nodes after which no write of the shared variables is still to come in this run.
+
+        A write inside a loop or a branch is awaited through the first nodes outside that follow it: an Exit or a
+        Merge is alive whatever branch was taken, and its way there leads through the write if that ran.
+        """
+        successors = self.run.graph.successors()
+        result: dict[str, None] = {}
+        for root in sorted(share.roots):
+            for writer in self.writers.get(root, ()):
+                seen = {writer}
+                stack = [writer]
+                while stack:
+                    name = stack.pop()
+                    if self.contexts[name].is_root:
+                        result[name] = None
+                        continue
+                    fresh = successors[name] - seen
+                    seen |= fresh
+                    stack.extend(fresh)
+        return tuple(result)
+
+
+def identity(node: NodeDef) -> str:
+    """What makes two variable or handle nodes one and the same: container and shared_name, else the node's name.
+
+    Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
+    and the queue and table kernels call it.
+    """
+    container = node.attr["container"].s.decode("utf-8", "replace")
+    shared = node.attr["shared_name"].s.decode("utf-8", "replace")
+    return f"{container}\n{shared or node.name}" if container else shared or node.name
+
+
+def analyse(run: Run) -> Aliases | Finding:
+    """Finds out what every tensor of a run shares with its variables.
+
+    Returns:
+      The answer, or a refusal when the graph has a cycle that is no while loop.
+    """
+    graph = run.graph
+    order, cyclic = topological_order(graph)
+    if cyclic:
+        return refusal(
+            "cyclic-graph",
+            f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
+            tuple(sorted(cyclic)[:8]),
+        )
+    identities = {
+        name: identity(node)
+        for name, node in graph.nodes.items()
+        if node.op in ops.VARIABLES or node.op in ops.HANDLES
+    }
+    # A tensor that is missing here has not been reached yet, None is one that shares nothing.
+    shares: dict[str, Share | None] = {}
+    changed = bool(identities)
+    while changed:  # Twice for a graph without loops: what a back edge brings is known after the first walk only.
+        changed = False
+        for name in order:
+            for output, share in _outputs(graph, graph.nodes[name], shares):
+                tensor = f"{name}:{output}"
+                if tensor not in shares or shares[tensor] != share:
+                    shares[tensor] = share
+                    changed = True
+    known = {tensor: share for tensor, share in shares.items() if share is not None}
+    writers: dict[str, list[str]] = {}
+    for name in order:
+        node = graph.nodes[name]
+        if node.op not in ops.WRITES:
+            continue
+        for tensor in data_inputs(node)[: ops.WRITES[node.op].refs]:
+            for root in sorted(known[tensor].roots) if tensor in known else ():
+                writers.setdefault(root, []).append(name)
+    return Aliases(
+        run,
+        known,
+        identities,
+        _closure(known.values(), writers),
+        {root: tuple(dict.fromkeys(names)) for root, names in writers.items()},
+        contexts(graph, order),
+        tuple(order),
+    )
+
+
+def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
+    """Extends the written variables by all that meet one of them in a tensor: handles must flow on both sides."""
+    groups = {share.roots for share in shares if len(share.roots) > 1}
+    written = set(writers)
+    changed = True
+    while changed:
+        changed = False
+        for group in groups:
+            if not group.isdisjoint(written) and not group <= written:
+                written |= group
+                changed = True
+    return frozenset(written)
+
+
+def _outputs(
+    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None]
+) -> list[tuple[int, Share | None]]:
+    """What each output of a node that may share shares, given its inputs."""
+    op = node.op
+    if op in ops.VARIABLES:
+        return [(0, Share(frozenset({identity(node)}), node.attr["dtype"].type, True))]
+    if op in ops.HANDLES:
+        return [(0, Share(frozenset({identity(node)}), 0, True))]
+    if not node.input or op in ("Const", "Placeholder"):
+        return []
+    inputs = [shares.get(tensor) for tensor in data_inputs(node)]
+    if op in ops.WRITES:
+        return [(0, inputs[0])] if ops.WRITES[op].gives_ref else []
+    if op in ("Merge", "RefMerge", "RefSelect"):
+        taken = data_inputs(node)[1:] if op == "RefSelect" else data_inputs(node)
+        return [(0, _join([shares[tensor] for tensor in taken if tensor in shares], op != "Merge"))]
+    first = inputs[0] if inputs else None
+    if op in ops.REF_CONTROL_FLOW:
+        return [(0, first), (1, first)] if op == "RefSwitch" else [(0, first)]
+    if first is not None and (op in ops.CONTROL_FLOW or op in ops.IDENTITIES or op in ops.EFFECTS):
+        value = dataclasses.replace(first, is_ref=False)
+        return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
+    if first is not None and op in ops.RESHAPES:
+        return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, node.name)))]
+    if op in ops.MAY_SHARE and not (op == "Cast" and node.attr["SrcT"].type != node.attr["DstT"].type):
+        met = [share for share in inputs if share is not None]
+        if met:
+            maybe = _join([*met, None], False)
+            outputs = {o for o in range(64) if f"{node.name}:{o}" in graph.consumers} | {0}
+            return [(output, maybe) for output in sorted(outputs)]
+    return []
+
+
+def _join(met: list[Share | None], is_ref: bool) -> Share | None:
+    found = [share for share in met if share is not None]
+    if not found:
+        return None
+    same = len(found) == len(met) and len({share.steps for share in found}) == 1
+    return Share(
+        frozenset().union(*(share.roots for share in found)),
+        found[0].dtype,
+        is_ref,
+        found[0].steps if same else (),
+        same and all(share.certain for share in found),
+    )
+
+
+def producer(tensor: str) -> str:
+    """Name of the node that gives a tensor."""
+    return split(canonical(tensor))[0]

@@ -1,0 +1,194 @@
+"""What the rewrite knows about single ops: how each treats a ref edge and the buffer behind it.
+
+Facts are TensorFlow's: the ref arguments stand in its op registry (`checks/ops.json` lists them all, a test holds
+the two together), the buffer sharing in the kernels named beside each group.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+VARIABLES = frozenset({"Variable", "VariableV2"})
+
+HANDLES = {
+    "HashTable": "HashTableV2",
+    "MutableHashTable": "MutableHashTableV2",
+    "MutableHashTableOfTensors": "MutableHashTableOfTensorsV2",
+    "MutableDenseHashTable": "MutableDenseHashTableV2",
+    "FIFOQueue": "FIFOQueueV2",
+    "PaddingFIFOQueue": "PaddingFIFOQueueV2",
+    "PriorityQueue": "PriorityQueueV2",
+    "RandomShuffleQueue": "RandomShuffleQueueV2",
+    "FixedLengthRecordReader": "FixedLengthRecordReaderV2",
+    "IdentityReader": "IdentityReaderV2",
+    "TextLineReader": "TextLineReaderV2",
+    "TFRecordReader": "TFRecordReaderV2",
+    "WholeFileReader": "WholeFileReaderV2",
+    "ConditionalAccumulator": "ResourceConditionalAccumulator",
+}
+"""Ops that give a string-ref handle to a resource, with the op that gives the same as DT_RESOURCE."""
+
+HANDLE_USERS = {
+    **{
+        name: name + "V2"
+        for name in (
+            "InitializeTable",
+            "InitializeTableFromTextFile",
+            "LookupTableExport",
+            "LookupTableFind",
+            "LookupTableImport",
+            "LookupTableInsert",
+            "LookupTableSize",
+            "QueueClose",
+            "QueueDequeue",
+            "QueueDequeueMany",
+            "QueueDequeueUpTo",
+            "QueueEnqueue",
+            "QueueEnqueueMany",
+            "QueueIsClosed",
+            "QueueSize",
+            "ReaderNumRecordsProduced",
+            "ReaderNumWorkUnitsCompleted",
+            "ReaderRead",
+            "ReaderReadUpTo",
+            "ReaderReset",
+            "ReaderRestoreState",
+            "ReaderSerializeState",
+        )
+    },
+    **{
+        name: "Resource" + name
+        for name in (
+            "AccumulatorApplyGradient",
+            "AccumulatorNumAccumulated",
+            "AccumulatorSetGlobalStep",
+            "AccumulatorTakeGradient",
+        )
+    },
+}
+"""Ops that take string-ref handles, with the op that takes DT_RESOURCE in the same places."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Twin:
+    """The resource form of an op that writes ref variables.
+
+    Attributes:
+      op: name of the resource op; its arguments stand in the same order.
+      refs: how many leading arguments are refs.
+      renamed: attribute of the ref op -> its name in the resource op.
+      dropped: attributes that the resource op does not have (its kernels always lock).
+      gives_ref: whether output 0 is the first argument's ref, which the resource op does not give.
+    """
+
+    op: str
+    refs: int = 1
+    renamed: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    gives_ref: bool = True
+
+
+_T_IS_DTYPE = (("T", "dtype"),)
+_LOCKING = ("use_locking",)
+
+_OPTIMIZERS = {
+    "Adadelta": 3,
+    "Adagrad": 2,
+    "AdagradDA": 3,
+    "AdagradV2": 2,
+    "CenteredRMSProp": 4,
+    "Ftrl": 3,
+    "FtrlV2": 3,
+    "Momentum": 2,
+    "ProximalAdagrad": 2,
+    "ProximalGradientDescent": 1,
+    "RMSProp": 3,
+}
+_DENSE_OPTIMIZERS = {"AdaMax": 3, "Adam": 3, "AddSign": 2, "GradientDescent": 1, "PowerSign": 2}
+
+WRITES: dict[str, Twin] = {
+    "Assign": Twin("AssignVariableOp", renamed=_T_IS_DTYPE, dropped=_LOCKING),
+    "AssignAdd": Twin("AssignAddVariableOp", renamed=_T_IS_DTYPE, dropped=_LOCKING),
+    "AssignSub": Twin("AssignSubVariableOp", renamed=_T_IS_DTYPE, dropped=_LOCKING),
+    "StridedSliceAssign": Twin("ResourceStridedSliceAssign"),
+    "CountUpTo": Twin("ResourceCountUpTo", gives_ref=False),
+    **{
+        f"Scatter{name}": Twin(f"ResourceScatter{name}", renamed=_T_IS_DTYPE, dropped=_LOCKING)
+        for name in ("Add", "Div", "Max", "Min", "Mul", "Sub", "Update")
+    },
+    **{
+        f"ScatterNd{name}": Twin(f"ResourceScatterNd{name}")
+        for name in ("Add", "Max", "Min", "Sub", "Update")
+    },
+    **{
+        f"Apply{name}": Twin(f"ResourceApply{name}", refs)
+        for name, refs in (_OPTIMIZERS | _DENSE_OPTIMIZERS).items()
+    },
+    **{f"SparseApply{name}": Twin(f"ResourceSparseApply{name}", refs) for name, refs in _OPTIMIZERS.items()},
+}
+"""Ops that write the variables behind their leading ref arguments."""
+
+REF_CONTROL_FLOW = {
+    "RefEnter": "Enter",
+    "RefExit": "Exit",
+    "RefIdentity": "Identity",
+    "RefMerge": "Merge",
+    "RefNextIteration": "NextIteration",
+    "RefSwitch": "Switch",
+    "DebugGradientRefIdentity": "Identity",
+}
+"""Ops that pass refs on, with the op that passes any dtype on (control_flow_ops.cc: both share their kernels)."""
+
+CONTROL_FLOW = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})
+"""The plain control flow ops: each gives its input's buffer on (control_flow_ops.cc: `context->set_output`)."""
+
+IDENTITIES = frozenset({"GuaranteeConst", "Identity", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient"})
+"""Ops whose output is their input's buffer and nothing else (identity_op.cc, guarantee_const_op.cc)."""
+
+EFFECTS = frozenset({"CheckNumerics", "CheckNumericsV2", "Print", "DebugGradientIdentity", "DebugIdentityV2"})
+"""Ops that look at their input when they run and give its buffer on (check_numerics_op.cc, logging_ops.cc)."""
+
+RESHAPES = frozenset({"Bitcast", "EnsureShape", "ExpandDims", "Reshape", "Squeeze"})
+"""Pure ops whose output is their first input's buffer under another shape or dtype (reshape_op.h, bitcast_op.cc)."""
+
+MAY_SHARE = frozenset(
+    {
+        # A copy, unless nothing is left to do or the slice is aligned (slice_op.cc, strided_slice_op.cc, split_op.cc,
+        # unpack_op.cc, pack_op.cc, tile_ops.cc, pad_op.cc, transpose_op.cc, cast_op.cc, broadcast_to_op.cc).
+        "BroadcastTo", "Cast", "ConjugateTranspose", "MirrorPad", "Pack", "Pad", "PadV2", "Reverse", "ReverseV2",
+        "Roll", "Slice", "Split", "SplitV", "StridedSlice", "Tile", "Transpose", "Unpack", "RandomShuffle",
+        # A reduction over no axis, a sum of one (reduction_ops_common.h, aggregate_ops.cc).
+        "AddN", "All", "Any", "Max", "Mean", "Min", "Prod", "Sum", "AccumulateNV2",
+        # One input is passed on (cwise_op_select.cc, identity_n_op.cc).
+        "IdentityN", "Select", "SelectV2", "Conj", "Copy",
+        # The buffer is kept for later (stack.cc, tensor_array_ops.cc, queue_op.cc, map_stage_op.cc, list_kernels.cc).
+        "StackPush", "StackPushV2", "TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3",
+        "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayUnpack",
+        "QueueEnqueue", "QueueEnqueueV2", "Stage", "MapStage", "TensorListPushBack", "TensorListSetItem",
+        # A function body may give its argument back (function.cc).
+        "Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf",
+        "StatelessWhile", "SymbolicGradient", "While",
+    }
+)  # fmt: skip
+"""Ops whose output may share an input's buffer, depending on shapes and values that only a run knows."""
+
+STORES = frozenset(op for op in MAY_SHARE if op.startswith(("Stack", "TensorArray", "Queue", "Stage", "MapStage")))
+"""Those of them that keep a buffer where no edge of the graph leads to its reader."""
+
+STRICT_REFS = {"IsVariableInitialized": "VarIsInitializedOp"}
+"""Ops that take a ref, write nothing and give no ref."""
+
+
+def ref_arguments(op: str, inputs: int) -> range:
+    """Positions of the ref arguments of an op that this table knows; an empty range for any other op."""
+    if op in WRITES:
+        return range(WRITES[op].refs)
+    if op in ("RefMerge", "SdcaShrinkL1"):
+        return range(inputs)
+    if op == "RefSelect":
+        return range(1, inputs)
+    if op in ("ReaderRead", "ReaderReadUpTo"):
+        return range(2)
+    if op in REF_CONTROL_FLOW or op in STRICT_REFS or op in HANDLE_USERS:
+        return range(1)
+    return range(0)

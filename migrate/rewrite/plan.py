@@ -1,0 +1,443 @@
+"""The whole plan of one conversion, from a MetaGraphDef alone. Audit shows it, export carries it out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from migrate.checks import contract
+from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
+from migrate.rewrite import Rewritten, ops, rewrite
+from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
+from migrate.rewrite.restore import Restore, Unset, Value, read_restore
+from migrate.rewrite.variables import changes_shape
+from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, TensorShapeProto
+
+
+@dataclasses.dataclass(frozen=True)
+class VariablePlan:
+    """One tf.Variable of the new model.
+
+    Attributes:
+      name: name of the source's variable node (of the first one, where several share a buffer).
+      identity: what makes it one variable, see `aliases.identity`.
+      dtype: DataType value.
+      shape: static shape of the handle.
+      trainable: as in the source's TRAINABLE_VARIABLES.
+      is_resource: whether the source already had it as a resource.
+      value: what fills it before the init op.
+    """
+
+    name: str
+    identity: str
+    dtype: int
+    shape: TensorShapeProto
+    trainable: bool
+    is_resource: bool
+    value: Value
+
+
+@dataclasses.dataclass(frozen=True)
+class SignaturePlan:
+    """One signature of the new model and the run that answers it."""
+
+    signature: Signature
+    run: Rewritten
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What convert will do.
+
+    Attributes:
+      tags: the tag set.
+      signatures: those that can be converted.
+      init: what a loader runs after restoring, or None.
+      assets: (Placeholder node in `init`, file name below `assets/`) pairs.
+      variables: the variables of the new model, in graph order.
+      restore: what the source's restore op does, or None without a SaverDef.
+      functions: the function library that the runs need.
+      producer: GraphDef version of the source.
+      findings: everything a user should know; with a refusal among them the plan must not be carried out.
+    """
+
+    tags: tuple[str, ...]
+    signatures: tuple[SignaturePlan, ...]
+    init: Rewritten | None
+    assets: tuple[tuple[str, str], ...]
+    variables: tuple[VariablePlan, ...]
+    restore: Restore | None
+    functions: tuple[FunctionDef, ...]
+    producer: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether some finding forbids the conversion."""
+        return any(finding.severity is Severity.REFUSAL for finding in self.findings)
+
+    @property
+    def runs(self) -> tuple[Rewritten, ...]:
+        """Every run of the plan."""
+        return (*(s.run for s in self.signatures), *((self.init,) if self.init else ()))
+
+
+def make_plan(
+    meta_graph: MetaGraphDef, ref_ops: frozenset[str], drop_signatures: bool = False
+) -> Plan:
+    """Plans the conversion of one MetaGraphDef.
+
+    Args:
+      meta_graph: the source; it is not changed.
+      ref_ops: every op that has a ref argument or result.
+      drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
+    """
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    findings: list[Finding] = []
+    kept: list[SignaturePlan] = []
+    dropped = 0
+    for signature in contract.signatures(meta_graph):
+        result = _signature(nodes, signature, ref_ops)
+        if isinstance(result, SignaturePlan):
+            kept.append(result)
+            findings.extend(_forgiven(nodes, signature))
+        elif drop_signatures:
+            dropped += 1
+            findings.extend(
+                dataclasses.replace(
+                    f, severity=Severity.WARNING, message=f"signature {signature.key!r} dropped: {f.message}"
+                )
+                for f in result
+            )
+        else:
+            findings.extend(result)
+    if not kept and (dropped or not any(f.severity is Severity.REFUSAL for f in findings)):
+        findings.append(
+            refusal(
+                "no-signature",
+                "the MetaGraphDef has no signature that could be exported",
+                (),
+                "a model without signatures has no calls to keep; check the tag set with --tags",
+            )
+        )
+    init, assets, problems = _init(nodes, meta_graph, ref_ops)
+    findings.extend(problems)
+    restore = None
+    if meta_graph.HasField("saver_def") and meta_graph.saver_def.restore_op_name:
+        read = read_restore(nodes, meta_graph.saver_def)
+        if isinstance(read, Finding):
+            findings.append(read)
+        else:
+            restore = read
+    runs = [*(s.run for s in kept), *([init] if init else [])]
+    functions, problems = _functions(meta_graph.graph_def, runs, ref_ops)
+    findings.extend(problems)
+    variables, problems = _variables(meta_graph, runs, init, restore, nodes)
+    findings.extend(problems)
+    return Plan(
+        tuple(sorted(meta_graph.meta_info_def.tags)),
+        tuple(kept),
+        init,
+        assets,
+        variables,
+        restore,
+        functions,
+        meta_graph.graph_def.versions.producer,
+        tuple(dict.fromkeys(findings)),
+    )
+
+
+def needed_nodes(plan: Plan) -> list[NodeDef]:
+    """The source's nodes that the plan's runs execute, each once, and those of the functions they call."""
+    seen: dict[str, NodeDef] = {}
+    for run in plan.runs:
+        seen.update(run.run.graph.nodes)
+    return [*seen.values(), *(node for function in plan.functions for node in function.node_def)]
+
+
+def _signature(
+    nodes: Mapping[str, NodeDef], signature: Signature, ref_ops: frozenset[str]
+) -> SignaturePlan | tuple[Finding, ...]:
+    where = f"signature {signature.key!r}"
+    missing = [
+        (name, tensor)
+        for names in (signature.inputs, signature.outputs)
+        for name, spec in names.items()
+        for tensor in spec.tensors
+        if split(canonical(tensor))[0] not in nodes
+    ]
+    if missing:
+        name, tensor = missing[0]
+        return (
+            refusal(
+                "signature-tensor-missing",
+                f"{where}: {name!r} names the tensor {tensor!r}, which the graph does not have",
+                tuple(tensor for _, tensor in missing),
+            ),
+        )
+    for names in (signature.inputs, signature.outputs):
+        for name, spec in names.items():
+            if spec.encoding == "composite":
+                return (
+                    refusal(
+                        "composite-tensor", f"{where}: {name!r} is a composite tensor, which no TF1 Session feeds", (name,)
+                    ),
+                )
+    if not signature.outputs:
+        return (refusal("signature-without-outputs", f"{where} has no outputs, so nothing answers a call"),)
+    feeds: dict[str, tuple[int, object]] = {}
+    for spec in signature.inputs.values():
+        for tensor, dtype, shape in fed_tensors(nodes, spec):
+            feeds[tensor] = (dtype, shape)
+    fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
+    run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), ())
+    problems = _unfed(run.graph.nodes.values(), set(run.feeds.values()), where)
+    if problems:
+        return problems
+    result = rewrite(run, ref_ops)
+    return SignaturePlan(signature, result) if isinstance(result, Rewritten) else result
+
+
+def fed_tensors(nodes: Mapping[str, NodeDef], spec: TensorSpec) -> list[tuple[str, int, TensorShapeProto | None]]:
+    """Full name, DataType value and shape of the tensors that a signature input feeds.
+
+    What a placeholder says of itself wins over the TensorInfo: a v1 Session checks feeds against it.
+    """
+    if spec.encoding == "coo_sparse":
+        values, indices, dense_shape = (canonical(t) for t in spec.components)
+        return [
+            (indices, *_declared(nodes, indices, _DT_INT64, None)),
+            (values, *_declared(nodes, values, contract.dtype_value(spec.dtype), None)),
+            (dense_shape, *_declared(nodes, dense_shape, _DT_INT64, None)),
+        ]
+    tensor = canonical(spec.name)
+    return [(tensor, *_declared(nodes, tensor, contract.dtype_value(spec.dtype), _shape_proto(spec)))]
+
+
+def _declared(
+    nodes: Mapping[str, NodeDef], tensor: str, dtype: int, shape: TensorShapeProto | None
+) -> tuple[int, TensorShapeProto | None]:
+    name, output = split(tensor)
+    node = nodes[name]
+    if output == 0 and (node.op in PLACEHOLDERS or node.op in ("PlaceholderWithDefault", *ops.VARIABLES)):
+        own = node.attr["shape"].shape if "shape" in node.attr else None
+        if own is not None and (own.unknown_rank or (not own.dim and node.op == "Placeholder")):
+            own = None  # An old Placeholder without dimensions takes any shape (array_ops.cc, "Placeholder").
+        return node.attr["dtype"].type, own if own is not None else shape
+    for key in ("T", "dtype", "DstT", "output_type"):
+        if key in node.attr and node.attr[key].type and output == 0 and node.op in _TYPED_BY_T:
+            return node.attr[key].type, shape
+    return dtype, shape
+
+
+_TYPED_BY_T = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Const", "Cast"})
+_DT_INT64 = 9
+
+
+def _shape_proto(spec: TensorSpec) -> TensorShapeProto | None:
+    if spec.shape is None:
+        return None
+    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=-1 if d is None else d) for d in spec.shape])
+
+
+def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Finding]:
+    """What TF1 did not mind in a signature and this conversion puts right."""
+    found = []
+    for name, spec in signature.inputs.items():
+        if spec.encoding != "dense":
+            continue
+        tensor, dtype, _ = fed_tensors(nodes, spec)[0]
+        if contract.dtype_name(dtype) != spec.dtype:
+            found.append(
+                Finding(
+                    "tensor-info-dtype",
+                    Severity.WARNING,
+                    f"signature {signature.key!r}: input {name!r} says {spec.dtype}, {tensor!r} is "
+                    f"{contract.dtype_name(dtype)}; the new signature says the latter",
+                    (tensor,),
+                )
+            )
+    if not signature.method_name:
+        found.append(
+            Finding("method-name-empty", Severity.NOTE, f"signature {signature.key!r} has an empty method name; kept")
+        )
+    return found
+
+
+def _unfed(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding, ...]:
+    names = [node.name for node in nodes if node.op in PLACEHOLDERS and node.name not in fed]
+    if not names:
+        return ()
+    return (
+        refusal(
+            "unfed-placeholder",
+            f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: {', '.join(names[:3])}",
+            tuple(names),
+            "leave this signature out with --drop_signatures",
+        ),
+    )
+
+
+def _init(
+    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, ref_ops: frozenset[str]
+) -> tuple[Rewritten | None, tuple[tuple[str, str], ...], tuple[Finding, ...]]:
+    targets = contract.init_ops(meta_graph)
+    if not targets:
+        return None, (), ()
+    missing = [name for name in targets if name not in nodes]
+    if missing:
+        message = f"the init op {missing[0]!r} is not in the graph, so a loader could not run it"
+        return None, (), (refusal("init-op-missing", message, tuple(missing)),)
+    findings = []
+    if len(targets) > 1:
+        findings.append(
+            Finding(
+                "several-init-ops",
+                Severity.WARNING,
+                f"{len(targets)} init ops where TensorFlow's loaders take one; all are run",
+                targets,
+            )
+        )
+    files = {tensor: file for tensor, file in contract.assets(meta_graph) if split(tensor)[0] in nodes}
+    feeds: dict[str, tuple[int, object]] = {tensor: (_DT_STRING, TensorShapeProto()) for tensor in files}
+    run = prune(nodes, "the init op", feeds, (), targets)
+    unfed = _unfed(run.graph.nodes.values(), set(run.feeds.values()), "the init op")
+    if unfed:
+        return None, (), (*findings, *unfed)
+    result = rewrite(run, ref_ops)
+    if not isinstance(result, Rewritten):
+        return None, (), (*findings, *result)
+    return result, tuple((run.feeds[tensor], file) for tensor, file in files.items()), tuple(findings)
+
+
+_DT_STRING = 7
+
+
+def called_functions(nodes: Iterable[NodeDef], library: Mapping[str, FunctionDef]) -> list[str]:
+    """Names of the functions that nodes call, directly or through other functions."""
+    found: dict[str, None] = {}
+    stack = [nodes]
+    while stack:
+        for node in stack.pop():
+            names = [node.op] if node.op in library else []
+            for attr in node.attr.values():
+                if attr.HasField("func"):
+                    names.append(attr.func.name)
+                names.extend(func.name for func in attr.list.func)
+            for name in names:
+                if name in library and name not in found:
+                    found[name] = None
+                    stack.append(library[name].node_def)
+    return list(found)
+
+
+def _functions(
+    graph_def: GraphDef, runs: Sequence[Rewritten], ref_ops: frozenset[str]
+) -> tuple[tuple[FunctionDef, ...], tuple[Finding, ...]]:
+    library = {function.signature.name: function for function in graph_def.library.function}
+    if not library:
+        return (), ()
+    called = [library[n] for n in called_functions([n for r in runs for n in r.graph.nodes.values()], library)]
+    findings = []
+    for function in called:
+        refs = [node for node in function.node_def if node.op in ref_ops]
+        if refs:
+            findings.append(
+                refusal(
+                    "ref-in-function",
+                    f"function {function.signature.name!r} has the ref op {refs[0].op} in its body",
+                    tuple(node.name for node in refs),
+                )
+            )
+        handles = [node for node in function.node_def if node.op == "VarHandleOp"]
+        if handles:
+            findings.append(
+                refusal(
+                    "variable-in-function",
+                    f"function {function.signature.name!r} makes the variable {handles[0].name!r} in its body",
+                    tuple(node.name for node in handles),
+                )
+            )
+    return tuple(called), tuple(findings)
+
+
+def _variables(
+    meta_graph: MetaGraphDef,
+    runs: Sequence[Rewritten],
+    init: Rewritten | None,
+    restore: Restore | None,
+    nodes: Mapping[str, NodeDef],
+) -> tuple[tuple[VariablePlan, ...], tuple[Finding, ...]]:
+    trainable = contract.trainable(meta_graph)
+    dynamic = _dynamic(nodes, restore)
+    set_by_init = _set_by(init)
+    found: dict[str, VariablePlan] = {}
+    unset = []
+    for run in runs:
+        for node in run.graph.nodes.values():
+            if node.op != "VarHandleOp":
+                continue
+            root = variable_identity(node)
+            known = found.get(root)
+            shape = node.attr["shape"].shape
+            if known is None:
+                value: Value = restore.values.get(root, Unset()) if restore else Unset()
+                if root in dynamic or node.name in dynamic:
+                    shape = TensorShapeProto(unknown_rank=True)
+                found[root] = VariablePlan(
+                    node.name,
+                    root,
+                    node.attr["dtype"].type,
+                    shape,
+                    node.name in trainable,
+                    nodes[node.name].op == "VarHandleOp",
+                    value,
+                )
+                if isinstance(value, Unset) and root not in set_by_init:
+                    unset.append(node.name)
+            elif shape.unknown_rank and not known.shape.unknown_rank:
+                found[root] = dataclasses.replace(known, shape=shape)
+    findings = []
+    if unset:
+        findings.append(
+            refusal(
+                "variable-without-value",
+                f"{len(unset)} variable(s) get no value from the restore op or the init op: {', '.join(unset[:3])}",
+                tuple(unset),
+                "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
+            )
+        )
+    if restore:
+        findings.extend(restore.findings)
+    return tuple(found.values()), tuple(findings)
+
+
+def variable_identity(node: NodeDef) -> str:
+    """Identity of a VarHandleOp, which takes its shared_name literally (resource_variable_ops.cc)."""
+    container = node.attr["container"].s.decode("utf-8", "replace")
+    name = node.attr["shared_name"].s.decode("utf-8", "replace")
+    return f"{container}\n{name}" if container else name
+
+
+def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset[str]:
+    """Names of variables that an Assign may give another shape anywhere in the graph."""
+    return frozenset(
+        split(data_inputs(node)[0])[0] for node in nodes.values() if changes_shape(node) and data_inputs(node)
+    )
+
+
+def _set_by(init: Rewritten | None) -> frozenset[str]:
+    """Identities of the variables that the init op assigns."""
+    if init is None:
+        return frozenset()
+    graph = init.graph.nodes
+    result = set()
+    for node in graph.values():
+        if node.op != "AssignVariableOp":
+            continue
+        source = graph[split(data_inputs(node)[0])[0]]
+        while source.op in ("Identity", "Switch", "Enter") and source.input:
+            source = graph[split(data_inputs(source)[0])[0]]
+        if source.op == "VarHandleOp":
+            result.add(variable_identity(source))
+    return frozenset(result)

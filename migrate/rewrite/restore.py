@@ -1,0 +1,216 @@
+"""Which value fills which variable: the source's restore graph says it, not the names (SaverDef, saver.proto).
+
+Savers rename (`Saver({'b': a})`), load moving averages, cover a subset, and slice partitioned variables; all of it
+stands in the RestoreV2 -> Assign edges of the graph. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from migrate.records import Finding, refusal
+from migrate.rewrite import ops
+from migrate.rewrite.aliases import identity
+from migrate.rewrite.graph import Run, canonical, control_inputs, data_inputs, prune, split
+from migrate.sources.protos import NodeDef, SaverDef, TensorProto
+
+RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
+
+PURE = frozenset(
+    {
+        "Add", "AddV2", "Cast", "Concat", "ConcatV2", "Const", "ExpandDims", "Fill", "Identity", "Mul", "Pack",
+        "Reshape", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice", "Sub", "Transpose", "Unpack",
+    }
+)  # fmt: skip
+"""Ops that conversion may run between a checkpoint and a variable; any other makes a refusal."""
+
+_HANDLE_PASSES = frozenset({"Identity", "RefIdentity"})
+
+
+@dataclasses.dataclass(frozen=True)
+class FromCheckpoint:
+    """The value is a tensor of the checkpoint, or a slice of one.
+
+    Attributes:
+      key: the tensor's key.
+      slice_spec: empty for the whole tensor, else RestoreV2's text (`10 4 0,4:0,4`: full shape, then start,length
+        for each dimension, `-` for all of it).
+    """
+
+    key: str
+    slice_spec: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """The value is computed by pure ops from tensors of the checkpoint.
+
+    Attributes:
+      tensor: full name of the tensor in the restore graph.
+      reads: what it reads.
+    """
+
+    tensor: str
+    reads: tuple[FromCheckpoint, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unset:
+    """The restore graph leaves the variable alone: an init op fills it, or nothing does."""
+
+
+Value = FromCheckpoint | Computed | Unset
+
+
+@dataclasses.dataclass(frozen=True)
+class Restore:
+    """What a SaverDef's restore op does.
+
+    Attributes:
+      values: identity of a variable -> its value.
+      run: the restore graph.
+      filename: full name of the tensor that is fed with the checkpoint's prefix.
+      findings: refusals, for what it does beyond filling variables, by the identity of the variable concerned or
+        the empty string.
+    """
+
+    values: Mapping[str, FromCheckpoint | Computed]
+    run: Run
+    filename: str
+    findings: tuple[Finding, ...]
+
+
+def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Finding:
+    """Reads the restore graph of a SaverDef.
+
+    Args:
+      nodes: every node of the MetaGraphDef by name.
+      saver: its `saver_def`.
+
+    Returns:
+      What it does, or a refusal when the SaverDef names nodes that are not there.
+    """
+    target = split(canonical(saver.restore_op_name))[0]
+    filename = canonical(saver.filename_tensor_name)
+    for name in (target, split(filename)[0]):
+        if name not in nodes:
+            return refusal(
+                "restore-op-missing",
+                f"the SaverDef names the node {name!r}, which the graph does not have, so no variable can be filled",
+                (name,),
+            )
+    run = prune(nodes, "the restore op", {}, (), (target,))
+    graph = run.graph.nodes
+    values: dict[str, FromCheckpoint | Computed] = {}
+    findings = []
+    for name, node in graph.items():
+        if node.op not in ("Assign", "AssignVariableOp"):
+            if not _is_known(node):
+                findings.append(
+                    refusal(
+                        "restore-op-effect",
+                        f"the restore op runs {node.op} {name!r}, which fills something other than a variable",
+                        (name,),
+                        "fill it from the init op instead, or ask for this case",
+                    )
+                )
+            continue
+        variable = _variable(graph, data_inputs(node)[0])
+        if variable is None:
+            findings.append(
+                refusal("restore-target-unknown", f"{node.op} {name!r} of the restore op fills no variable node", (name,))
+            )
+            continue
+        value = _value(graph, data_inputs(node)[1])
+        if isinstance(value, Finding):
+            findings.append(value)
+        else:
+            values[identity(variable)] = value
+    return Restore(values, run, filename, tuple(findings))
+
+
+def _is_known(node: NodeDef) -> bool:
+    return (
+        node.op in PURE
+        or node.op in RESTORES
+        or node.op in ops.VARIABLES
+        or node.op in _HANDLE_PASSES
+        or node.op in ("NoOp", "VarHandleOp", "PlaceholderWithDefault", "Placeholder", "ReadVariableOp", "ShardedFilename",
+                       "MergeV2Checkpoints", "StringJoin")
+    )  # fmt: skip
+
+
+def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:
+    node = graph[split(tensor)[0]]
+    while node.op in _HANDLE_PASSES:
+        node = graph[split(data_inputs(node)[0])[0]]
+    return node if node.op in ops.VARIABLES or node.op == "VarHandleOp" else None
+
+
+def _value(graph: Mapping[str, NodeDef], tensor: str) -> FromCheckpoint | Computed | Finding:
+    name, output = split(tensor)
+    node = graph[name]
+    while node.op == "Identity":
+        name, output = split(data_inputs(node)[0])
+        node = graph[name]
+    if node.op in RESTORES:
+        return _read(graph, node, output)
+    reads: dict[FromCheckpoint, None] = {}
+    seen = set()
+    stack = [tensor]
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        name, output = split(current)
+        node = graph[name]
+        if node.op in RESTORES:
+            read = _read(graph, node, output)
+            if isinstance(read, Finding):
+                return read
+            reads[read] = None
+        elif node.op in PURE:
+            stack.extend(data_inputs(node))
+        else:
+            return refusal(
+                "restore-value-computed",
+                f"{node.op} {name!r} stands between the checkpoint and a variable; converting runs pure ops only",
+                (name,),
+            )
+    return Computed(tensor, tuple(reads))
+
+
+def _read(graph: Mapping[str, NodeDef], node: NodeDef, output: int) -> FromCheckpoint | Finding:
+    inputs = data_inputs(node)
+    names = strings(graph[split(inputs[1])[0]])
+    if names is None or output >= len(names):
+        return refusal(
+            "restore-key-computed",
+            f"{node.op} {node.name!r} takes the checkpoint key from {inputs[1]!r}, which is no constant",
+            (node.name,),
+        )
+    slices: list[str] | None = [""] * len(names)
+    if node.op != "Restore":
+        slices = strings(graph[split(inputs[2])[0]])
+    if slices is None or len(slices) < len(names):
+        return refusal(
+            "restore-key-computed",
+            f"{node.op} {node.name!r} takes the slices from {inputs[2]!r}, which is no constant",
+            (node.name,),
+        )
+    return FromCheckpoint(names[output], slices[output])
+
+
+def strings(node: NodeDef) -> list[str] | None:
+    """The elements of a string constant, or None for any other node."""
+    if node.op != "Const" or control_inputs(node):
+        return None
+    proto: TensorProto = node.attr["value"].tensor
+    values = [value.decode("utf-8", "replace") for value in proto.string_val]
+    count = 1
+    for dim in proto.tensor_shape.dim:
+        count *= dim.size
+    # A TensorProto may leave out the repetitions of its last element (tensor.proto).
+    return values + values[-1:] * (count - len(values)) if values else [""] * count

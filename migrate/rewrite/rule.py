@@ -1,0 +1,172 @@
+"""What a rule is: it looks at one node and proposes, the engine applies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from migrate.records import Finding
+from migrate.rewrite import ops
+from migrate.rewrite.aliases import Aliases, Share, producer
+from migrate.rewrite.graph import as_input, control_inputs, data_inputs, split, unique_name
+from migrate.sources.protos import DataType, NodeDef
+
+DT_RESOURCE: int = DataType.Value("DT_RESOURCE")
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """Nodes that take a node's place. Nodes of one name from several edits must be equal and stand once."""
+
+    nodes: tuple[NodeDef, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What a rule may ask while it looks at a node of a run. Nothing here changes anything."""
+
+    aliases: Aliases
+
+    def unique(self, name: str) -> str:
+        """A node name that the source graph does not use."""
+        return unique_name(name, self.aliases.run.graph.nodes)
+
+    def share(self, tensor: str) -> Share | None:
+        """What the rewrite must follow of a tensor's sharing, see `Aliases.follows`."""
+        return self.aliases.follows(tensor)
+
+    def handle(self, tensor: str) -> str:
+        """Full name of the DT_RESOURCE tensor which stands for a ref or alias in the new graph."""
+        name, output = split(tensor)
+        op = self.aliases.run.graph.nodes[name].op
+        if op in ops.WRITES or op in ops.EFFECTS:
+            return self.unique(f"{name}/ref") + ":0"
+        return f"{name}:{output}"
+
+    def carrier(self, node: NodeDef, handle: str) -> NodeDef:
+        """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""
+        return new_node(
+            "Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE
+        )
+
+    def value(self, node: NodeDef, position: int) -> tuple[str, tuple[NodeDef, ...]]:
+        """How a node gets the value of one of its data inputs in the new graph.
+
+        Returns:
+          The input as a NodeDef writes it, and the nodes that it needs: for a variable that the run writes, a
+          read of its own under the node's control inputs and after its other data inputs; else the one read
+          that serves all.
+        """
+        taken = data_inputs(node)
+        tensor = taken[position]
+        share = self.share(tensor)
+        if share is None or not share.certain:
+            return as_input(tensor), ()
+        if not self.aliases.is_written(share):
+            return self.shared_read(tensor)
+        waits: list[str] = []
+        if node.op not in ("Merge", "NextIteration", "Enter", "Exit"):
+            waits = [f"^{name}" for name in control_inputs(node)]
+            for other in taken:
+                if other != tensor:
+                    waits.append(f"^{producer(self.followed(other))}")
+        first = taken.index(tensor)
+        return self.read(tensor, share, f"{node.name}/in{first}", waits)
+
+    def followed(self, tensor: str) -> str:
+        """The tensor that arrives when `tensor` would have: the handle where the rewrite carries one."""
+        share = self.share(tensor)
+        return self.handle(tensor) if share is not None and share.certain else tensor
+
+    def shared_read(self, tensor: str) -> tuple[str, tuple[NodeDef, ...]]:
+        """The one read of a ref that serves all its consumers, where the run writes no such variable."""
+        name, output = split(tensor)
+        share = self.aliases.shares[tensor]
+        suffix = f"_{output}" if output else ""
+        read = new_node(
+            "ReadVariableOp",
+            self.unique(f"{name}/Read{suffix}/ReadVariableOp"),
+            [as_input(self.handle(tensor))],
+            dtype=share.dtype,
+        )
+        return read.name, (read,)
+
+    def read(
+        self, tensor: str, share: Share, prefix: str, waits: Iterable[str]
+    ) -> tuple[str, tuple[NodeDef, ...]]:
+        """A read of what `tensor` shows, after `waits` (control inputs), with its reshaping done again."""
+        handle = self.handle(tensor)
+        controls = [wait for wait in dict.fromkeys(waits) if wait[1:] != producer(handle)]
+        node = new_node(
+            "ReadVariableOp",
+            self.unique(f"{prefix}/ReadVariableOp"),
+            [as_input(handle), *controls],
+            dtype=share.dtype,
+        )
+        nodes = [node]
+        for step in share.steps:
+            source = self.aliases.run.graph.nodes[step]
+            again = NodeDef()
+            again.CopyFrom(source)
+            again.name = self.unique(f"{prefix}/{step.rpartition('/')[2]}")
+            del again.input[:]
+            again.input.append(nodes[-1].name)
+            again.input.extend(as_input(t) for t in data_inputs(source)[1:])
+            nodes.append(again)
+        return nodes[-1].name, tuple(nodes)
+
+
+Rewrite = Callable[[NodeDef, Scope], Edit | Finding | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One idea: the ops it is about, and what it proposes for a node of such an op.
+
+    Attributes:
+      ops: op names; no two rules of the table claim the same one.
+      rewrite: gives an `Edit`, a refusal (`records.Finding`), or None where the node may stay as it is.
+    """
+
+    ops: frozenset[str]
+    rewrite: Rewrite
+
+
+def new_node(op: str, name: str, inputs: Iterable[str], **types: int) -> NodeDef:
+    """A node whose attributes are all DataTypes."""
+    node = NodeDef(name=name, op=op, input=inputs)
+    for key, value in types.items():
+        node.attr[key].type = value
+    return node
+
+
+def replaced(node: NodeDef, op: str, inputs: Iterable[str]) -> NodeDef:
+    """A copy of a node with another op and other data inputs; attributes and control inputs stay."""
+    result = NodeDef()
+    result.CopyFrom(node)
+    result.op = op
+    del result.input[:]
+    result.input.extend(inputs)
+    result.input.extend(name for name in node.input if name.startswith("^"))
+    return result
+
+
+def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0)) -> Edit | None:
+    """Proposes `op` in a node's place, with handles at the positions `handles` and values everywhere else.
+
+    Returns:
+      None where that is the node as it stands.
+    """
+    inputs: list[str] = []
+    extra: list[NodeDef] = []
+    for position, tensor in enumerate(data_inputs(node)):
+        if position in handles:
+            inputs.append(as_input(scope.handle(tensor)))
+            continue
+        name, nodes = scope.value(node, position)
+        inputs.append(name)
+        extra.extend(nodes)
+    result = replaced(node, op, inputs)
+    if not extra and result == node:
+        return None
+    return Edit((*extra, result))

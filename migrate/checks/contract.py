@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from migrate.records import Shape, Signature, TensorSpec
+from migrate.sources.dtypes import base_name
 from migrate.sources.protos import (
     AssetFileDef,
-    DataType,
     MetaGraphDef,
     TensorInfo,
     TensorShapeProto,
@@ -18,24 +18,6 @@ RESERVED_KEYS = frozenset({INIT_KEY, TRAIN_KEY})
 """Keys under which TensorFlow files ops as signatures (saved_model/constants.py); no client calls them."""
 
 
-def dtype_name(dtype: int) -> str:
-    """TensorFlow's name (`float32`) of a DataType value; a ref type has its base type's name."""
-    name = DataType.Name(dtype % 100) if dtype % 100 in DataType.values() else f"dtype {dtype}"
-    return _NAMES.get(name, name.removeprefix("DT_").lower())
-
-
-_NAMES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INVALID": "unknown"}
-
-
-def dtype_value(name: str) -> int:
-    """The DataType value of a dtype's name as `dtype_name` gives it; 0 (DT_INVALID) for an unknown one."""
-    for proto_name, own in _NAMES.items():
-        if own == name:
-            return int(DataType.Value(proto_name))
-    proto_name = "DT_" + name.upper()
-    return int(DataType.Value(proto_name)) if proto_name in DataType.keys() else 0  # noqa: SIM118 (no mapping)
-
-
 def shape_of(proto: TensorShapeProto) -> Shape:
     """A TensorShapeProto as a tuple; None for an unknown rank."""
     if proto.unknown_rank:
@@ -46,15 +28,13 @@ def shape_of(proto: TensorShapeProto) -> Shape:
 def tensor_spec(info: TensorInfo) -> TensorSpec:
     """A TensorInfo as a record."""
     shape = shape_of(info.tensor_shape) if info.HasField("tensor_shape") else None
-    dtype = dtype_name(info.dtype)
+    dtype = base_name(info.dtype)
     if info.WhichOneof("encoding") == "coo_sparse":
         sparse = info.coo_sparse
         names = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
         return TensorSpec("", dtype, shape, "coo_sparse", names)
     if info.WhichOneof("encoding") == "composite_tensor":
-        return TensorSpec(
-            "", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components)
-        )
+        return TensorSpec("", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components))
     return TensorSpec(info.name, dtype, shape)
 
 
@@ -98,9 +78,7 @@ def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
             if packed.Unpack(file):
                 files.append(file)
     names = (file.tensor_info.name for file in files)
-    return tuple(
-        (name if ":" in name else name + ":0", file.filename) for name, file in zip(names, files, strict=True)
-    )
+    return tuple((name if ":" in name else name + ":0", file.filename) for name, file in zip(names, files, strict=True))
 
 
 def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from migrate.export.names import callable_name
+from migrate.records import Signature, TensorSpec
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import Importable, importable
 from migrate.rewrite.plan import Plan, SignaturePlan
-from migrate.records import Signature, TensorSpec
 
 SPARSE_PARTS = ("indices", "values", "dense_shape")
 """A SparseTensor's dense parts, in the order of `tf.SparseTensor`."""
@@ -158,9 +158,7 @@ def _init_function(
     return lambda: wrapped(*(asset.asset_path for _, asset in files))
 
 
-def _wrap(
-    plan: Plan, signature: SignaturePlan, variables: Mapping[str, tf.Variable]
-) -> Callable[..., list[tf.Tensor]]:
+def _wrap(plan: Plan, signature: SignaturePlan, variables: Mapping[str, tf.Variable]) -> Callable[..., list[tf.Tensor]]:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
     part = importable(run, plan.functions, plan.producer)
@@ -175,7 +173,9 @@ def _wrap(
             name += "_"
         specs.append(
             tf.TensorSpec(
-                tf.TensorShape(node.attr["shape"].shape), tf.dtypes.as_dtype(node.attr["dtype"].type), name=name
+                tf.TensorShape(node.attr["shape"].shape),
+                tf.dtypes.as_dtype(node.attr["dtype"].type),
+                name=name,
             )
         )
 
@@ -199,16 +199,14 @@ def _names(signature: Signature) -> Names:
     return Names(_identifiers(signature.inputs), _identifiers(signature.outputs, results=True))
 
 
-def _identifiers(
-    specs: Mapping[str, TensorSpec], results: bool = False
-) -> dict[str, str | Mapping[str, str]]:
-    taken: set[str] = {name for name in specs if name.isidentifier() and not keyword.iskeyword(name)}
+def _identifiers(specs: Mapping[str, TensorSpec], results: bool = False) -> dict[str, str | Mapping[str, str]]:
+    taken: set[str] = {name for name in specs if name.isidentifier() and callable_name(name)}
     found: dict[str, str | Mapping[str, str]] = {}
 
     def free(name: str) -> str:
         if not results:
             name = re.sub(r"\W", "_", name)
-            name = name if name.isidentifier() and not keyword.iskeyword(name) else f"input_{name}"
+            name = name if name.isidentifier() and callable_name(name) else f"input_{name}"
         while name in taken:
             name += "_"
         taken.add(name)

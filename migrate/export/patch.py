@@ -7,7 +7,6 @@ set; the graph stays as TensorFlow wrote it.
 
 from __future__ import annotations
 
-import keyword
 import os
 from collections.abc import Mapping
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from tensorflow.python.saved_model import fingerprinting_utils
 
 from migrate.export.module import Names, flat
+from migrate.export.names import callable_name
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan
 from migrate.sources.protos import SavedModel, SavedObjectGraph, SignatureDef, TensorInfo
@@ -49,9 +49,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
 
 def public_names(names: Mapping[str, str | Mapping[str, str]]) -> dict[str, str | Mapping[str, str]]:
     """What a caller of the loaded function uses for each input, once the argument lists are patched."""
-    return {
-        name: name if isinstance(own, str) and not keyword.iskeyword(name) else own for name, own in names.items()
-    }
+    return {name: name if isinstance(own, str) and callable_name(name) else own for name, own in names.items()}
 
 
 def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
@@ -98,7 +96,7 @@ def _rename_arguments(objects: SavedObjectGraph, key: str, names: Names) -> None
     renamed = {
         own: name
         for name, own in names.arguments.items()
-        if isinstance(own, str) and own != name and not keyword.iskeyword(name)
+        if isinstance(own, str) and own != name and callable_name(name)
     }
     if not renamed:
         return

@@ -1,0 +1,1 @@
+"""Many models, one after the other or side by side: each takes the same way."""

@@ -1,0 +1,1 @@
+"""One `records.Report`, shown to people and to programs."""

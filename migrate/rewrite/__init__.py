@@ -46,6 +46,9 @@ def by_op(rules: tuple[Rule, ...]) -> Mapping[str, Rule]:
 
 _BY_OP = by_op(RULES)
 
+RULED_OPS = frozenset(_BY_OP)
+"""Every op that some rule looks at."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Rewritten:
@@ -226,4 +229,4 @@ def _check(run: Run, graph: Graph, ref_ops: frozenset[str]) -> None:
         raise InternalError(f"{run.key}: ref ops are left: {left[:5]}")
 
 
-__all__ = ["RULES", "Rewritten", "as_input", "by_op", "rewrite"]
+__all__ = ["RULED_OPS", "RULES", "Rewritten", "as_input", "by_op", "rewrite"]

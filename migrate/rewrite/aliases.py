@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
@@ -176,17 +176,16 @@ def analyse(run: Run) -> Aliases | Finding:
             tuple(sorted(cyclic)[:8]),
         )
     identities = {
-        name: identity(node)
-        for name, node in graph.nodes.items()
-        if node.op in ops.VARIABLES or node.op in ops.HANDLES
+        name: identity(node) for name, node in graph.nodes.items() if node.op in ops.VARIABLES or node.op in ops.HANDLES
     }
-    # A tensor that is missing here has not been reached yet, None is one that shares nothing.
     shares: dict[str, Share | None] = {}
+    visited: set[str] = set()
     changed = bool(identities)
     while changed:  # Twice for a graph without loops: what a back edge brings is known after the first walk only.
         changed = False
         for name in order:
-            for output, share in _outputs(graph, graph.nodes[name], shares):
+            visited.add(name)
+            for output, share in _outputs(graph, graph.nodes[name], shares, visited):
                 tensor = f"{name}:{output}"
                 if tensor not in shares or shares[tensor] != share:
                     shares[tensor] = share
@@ -226,7 +225,7 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
 
 
 def _outputs(
-    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None]
+    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None], visited: Collection[str]
 ) -> list[tuple[int, Share | None]]:
     """What each output of a node that may share shares, given its inputs."""
     op = node.op
@@ -241,10 +240,17 @@ def _outputs(
         return [(0, inputs[0])] if ops.WRITES[op].gives_ref else []
     if op in ("Merge", "RefMerge", "RefSelect"):
         taken = data_inputs(node)[1:] if op == "RefSelect" else data_inputs(node)
-        return [(0, _join([shares[tensor] for tensor in taken if tensor in shares], op != "Merge"))]
+        # What comes over a back edge is not known before the first walk is over.
+        return [(0, _join([shares.get(t) for t in taken if producer(t) in visited], op != "Merge"))]
     first = inputs[0] if inputs else None
     if op in ops.REF_CONTROL_FLOW:
         return [(0, first), (1, first)] if op == "RefSwitch" else [(0, first)]
+    if first is not None and op in ("Enter", "NextIteration") and not first.is_ref:
+        # A loop variable that is a variable's buffer in some iterations only: a value from here on.
+        for consumer, _ in graph.consumers.get(f"{node.name}:0", ()):
+            merged = shares.get(f"{consumer}:0")
+            if graph.nodes[consumer].op == "Merge" and consumer in visited and not (merged and merged.certain):
+                first = dataclasses.replace(first, certain=False)
     if first is not None and (op in ops.CONTROL_FLOW or op in ops.IDENTITIES or op in ops.EFFECTS):
         value = dataclasses.replace(first, is_ref=False)
         return [(0, value), (1, value)] if op == "Switch" else [(0, value)]

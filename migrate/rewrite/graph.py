@@ -77,9 +77,7 @@ def index(nodes: Iterable[NodeDef]) -> Graph:
 def dangling(graph: Graph) -> list[str]:
     """Names of nodes that take an input which no node gives."""
     return [
-        name
-        for name, node in graph.nodes.items()
-        if any(source not in graph.nodes for source in input_nodes(node))
+        name for name, node in graph.nodes.items() if any(source not in graph.nodes for source in input_nodes(node))
     ]
 
 
@@ -145,10 +143,7 @@ def prune(
         node = nodes.get(name)
         if node is None:
             continue
-        if any(
-            canonical(i) in placeholders or (i.startswith("^") and i[1:] in fed_placeholders)
-            for i in node.input
-        ):
+        if any(canonical(i) in placeholders or (i.startswith("^") and i[1:] in fed_placeholders) for i in node.input):
             node = _cut(node, placeholders, fed_placeholders)
         needed[name] = node
         stack.extend(

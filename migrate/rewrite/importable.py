@@ -54,9 +54,7 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
         for node in function.node_def:
             _clean(node)
     fed = set(run.run.feeds.values())
-    handles = {
-        name: variable_identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"
-    }
+    handles = {name: variable_identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
     for name, node in run.graph.nodes.items():
         if name in handles or name in fed:
             continue

@@ -116,14 +116,8 @@ WRITES: dict[str, Twin] = {
         f"Scatter{name}": Twin(f"ResourceScatter{name}", renamed=_T_IS_DTYPE, dropped=_LOCKING)
         for name in ("Add", "Div", "Max", "Min", "Mul", "Sub", "Update")
     },
-    **{
-        f"ScatterNd{name}": Twin(f"ResourceScatterNd{name}")
-        for name in ("Add", "Max", "Min", "Sub", "Update")
-    },
-    **{
-        f"Apply{name}": Twin(f"ResourceApply{name}", refs)
-        for name, refs in (_OPTIMIZERS | _DENSE_OPTIMIZERS).items()
-    },
+    **{f"ScatterNd{name}": Twin(f"ResourceScatterNd{name}") for name in ("Add", "Max", "Min", "Sub", "Update")},
+    **{f"Apply{name}": Twin(f"ResourceApply{name}", refs) for name, refs in (_OPTIMIZERS | _DENSE_OPTIMIZERS).items()},
     **{f"SparseApply{name}": Twin(f"ResourceSparseApply{name}", refs) for name, refs in _OPTIMIZERS.items()},
 }
 """Ops that write the variables behind their leading ref arguments."""
@@ -142,7 +136,9 @@ REF_CONTROL_FLOW = {
 CONTROL_FLOW = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})
 """The plain control flow ops: each gives its input's buffer on (control_flow_ops.cc: `context->set_output`)."""
 
-IDENTITIES = frozenset({"GuaranteeConst", "Identity", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient"})
+IDENTITIES = frozenset(
+    {"GuaranteeConst", "Identity", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient"}
+)
 """Ops whose output is their input's buffer and nothing else (identity_op.cc, guarantee_const_op.cc)."""
 
 EFFECTS = frozenset({"CheckNumerics", "CheckNumericsV2", "Print", "DebugGradientIdentity", "DebugIdentityV2"})

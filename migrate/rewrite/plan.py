@@ -6,12 +6,24 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks import contract
+from migrate.checks.nodes import called_functions, locate
+from migrate.checks.op_table import load_op_table
+from migrate.checks.operations import find_unavailable_ops
+from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
-from migrate.rewrite import Rewritten, ops, rewrite
+from migrate.rewrite import RULED_OPS, Rewritten, ops, rewrite
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.restore import Restore, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
-from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, TensorShapeProto
+from migrate.sources.dtypes import base_name, dtype_value
+from migrate.sources.protos import (
+    FunctionDef,
+    FunctionDefLibrary,
+    GraphDef,
+    MetaGraphDef,
+    NodeDef,
+    TensorShapeProto,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,22 +94,21 @@ class Plan:
         return (*(s.run for s in self.signatures), *((self.init,) if self.init else ()))
 
 
-def make_plan(
-    meta_graph: MetaGraphDef, ref_ops: frozenset[str], drop_signatures: bool = False
-) -> Plan:
+def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
     """Plans the conversion of one MetaGraphDef.
 
     Args:
       meta_graph: the source; it is not changed.
-      ref_ops: every op that has a ref argument or result.
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
     """
+    library = meta_graph.graph_def.library
+    ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     findings: list[Finding] = []
     kept: list[SignaturePlan] = []
     dropped = 0
     for signature in contract.signatures(meta_graph):
-        result = _signature(nodes, signature, ref_ops)
+        result = _signature(nodes, signature, ref_ops, library)
         if isinstance(result, SignaturePlan):
             kept.append(result)
             findings.extend(_forgiven(nodes, signature))
@@ -148,15 +159,15 @@ def make_plan(
 
 
 def needed_nodes(plan: Plan) -> list[NodeDef]:
-    """The source's nodes that the plan's runs execute, each once, and those of the functions they call."""
+    """The source's nodes that the plan's runs execute, each once."""
     seen: dict[str, NodeDef] = {}
     for run in plan.runs:
         seen.update(run.run.graph.nodes)
-    return [*seen.values(), *(node for function in plan.functions for node in function.node_def)]
+    return list(seen.values())
 
 
 def _signature(
-    nodes: Mapping[str, NodeDef], signature: Signature, ref_ops: frozenset[str]
+    nodes: Mapping[str, NodeDef], signature: Signature, ref_ops: frozenset[str], library: FunctionDefLibrary
 ) -> SignaturePlan | tuple[Finding, ...]:
     where = f"signature {signature.key!r}"
     missing = [
@@ -180,7 +191,9 @@ def _signature(
             if spec.encoding == "composite":
                 return (
                     refusal(
-                        "composite-tensor", f"{where}: {name!r} is a composite tensor, which no TF1 Session feeds", (name,)
+                        "composite-tensor",
+                        f"{where}: {name!r} is a composite tensor, which no TF1 Session feeds",
+                        (name,),
                     ),
                 )
     if not signature.outputs:
@@ -195,7 +208,18 @@ def _signature(
     if problems:
         return problems
     result = rewrite(run, ref_ops)
-    return SignaturePlan(signature, result) if isinstance(result, Rewritten) else result
+    if not isinstance(result, Rewritten):
+        return (*result, *_unrunnable(run.graph.nodes.values(), library))
+    problems = _unrunnable(result.graph.nodes.values(), library)
+    return problems or SignaturePlan(signature, result)
+
+
+def _unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:
+    """Refusals for ops that no TF2 model can run; the rewrite's own refusals speak of ref ops."""
+    located = locate(nodes, library)
+    functions = {function.signature.name for function in library.function}
+    found = (*find_unavailable_ops(located, functions, RULED_OPS), *find_python_ops(located))
+    return tuple(f for f in found if f.severity is Severity.REFUSAL)
 
 
 def fed_tensors(nodes: Mapping[str, NodeDef], spec: TensorSpec) -> list[tuple[str, int, TensorShapeProto | None]]:
@@ -207,11 +231,11 @@ def fed_tensors(nodes: Mapping[str, NodeDef], spec: TensorSpec) -> list[tuple[st
         values, indices, dense_shape = (canonical(t) for t in spec.components)
         return [
             (indices, *_declared(nodes, indices, _DT_INT64, None)),
-            (values, *_declared(nodes, values, contract.dtype_value(spec.dtype), None)),
+            (values, *_declared(nodes, values, dtype_value(spec.dtype), None)),
             (dense_shape, *_declared(nodes, dense_shape, _DT_INT64, None)),
         ]
     tensor = canonical(spec.name)
-    return [(tensor, *_declared(nodes, tensor, contract.dtype_value(spec.dtype), _shape_proto(spec)))]
+    return [(tensor, *_declared(nodes, tensor, dtype_value(spec.dtype), _shape_proto(spec)))]
 
 
 def _declared(
@@ -247,19 +271,23 @@ def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Findin
         if spec.encoding != "dense":
             continue
         tensor, dtype, _ = fed_tensors(nodes, spec)[0]
-        if contract.dtype_name(dtype) != spec.dtype:
+        if base_name(dtype) != spec.dtype:
             found.append(
                 Finding(
                     "tensor-info-dtype",
                     Severity.WARNING,
                     f"signature {signature.key!r}: input {name!r} says {spec.dtype}, {tensor!r} is "
-                    f"{contract.dtype_name(dtype)}; the new signature says the latter",
+                    f"{base_name(dtype)}; the new signature says the latter",
                     (tensor,),
                 )
             )
     if not signature.method_name:
         found.append(
-            Finding("method-name-empty", Severity.NOTE, f"signature {signature.key!r} has an empty method name; kept")
+            Finding(
+                "method-name-empty",
+                Severity.NOTE,
+                f"signature {signature.key!r} has an empty method name; kept",
+            )
         )
     return found
 
@@ -307,28 +335,11 @@ def _init(
     result = rewrite(run, ref_ops)
     if not isinstance(result, Rewritten):
         return None, (), (*findings, *result)
+    findings.extend(_unrunnable(result.graph.nodes.values(), meta_graph.graph_def.library))
     return result, tuple((run.feeds[tensor], file) for tensor, file in files.items()), tuple(findings)
 
 
 _DT_STRING = 7
-
-
-def called_functions(nodes: Iterable[NodeDef], library: Mapping[str, FunctionDef]) -> list[str]:
-    """Names of the functions that nodes call, directly or through other functions."""
-    found: dict[str, None] = {}
-    stack = [nodes]
-    while stack:
-        for node in stack.pop():
-            names = [node.op] if node.op in library else []
-            for attr in node.attr.values():
-                if attr.HasField("func"):
-                    names.append(attr.func.name)
-                names.extend(func.name for func in attr.list.func)
-            for name in names:
-                if name in library and name not in found:
-                    found[name] = None
-                    stack.append(library[name].node_def)
-    return list(found)
 
 
 def _functions(
@@ -337,7 +348,8 @@ def _functions(
     library = {function.signature.name: function for function in graph_def.library.function}
     if not library:
         return (), ()
-    called = [library[n] for n in called_functions([n for r in runs for n in r.graph.nodes.values()], library)]
+    bodies = {name: function.node_def for name, function in library.items()}
+    called = [library[n] for n in called_functions([n for r in runs for n in r.graph.nodes.values()], bodies)]
     findings = []
     for function in called:
         refs = [node for node in function.node_def if node.op in ref_ops]

@@ -119,7 +119,11 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
         variable = _variable(graph, data_inputs(node)[0])
         if variable is None:
             findings.append(
-                refusal("restore-target-unknown", f"{node.op} {name!r} of the restore op fills no variable node", (name,))
+                refusal(
+                    "restore-target-unknown",
+                    f"{node.op} {name!r} of the restore op fills no variable node",
+                    (name,),
+                )
             )
             continue
         value = _value(graph, data_inputs(node)[1])

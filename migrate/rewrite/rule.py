@@ -45,9 +45,7 @@ class Scope:
 
     def carrier(self, node: NodeDef, handle: str) -> NodeDef:
         """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""
-        return new_node(
-            "Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE
-        )
+        return new_node("Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE)
 
     def value(self, node: NodeDef, position: int) -> tuple[str, tuple[NodeDef, ...]]:
         """How a node gets the value of one of its data inputs in the new graph.
@@ -91,9 +89,7 @@ class Scope:
         )
         return read.name, (read,)
 
-    def read(
-        self, tensor: str, share: Share, prefix: str, waits: Iterable[str]
-    ) -> tuple[str, tuple[NodeDef, ...]]:
+    def read(self, tensor: str, share: Share, prefix: str, waits: Iterable[str]) -> tuple[str, tuple[NodeDef, ...]]:
         """A read of what `tensor` shows, after `waits` (control inputs), with its reshaping done again."""
         handle = self.handle(tensor)
         controls = [wait for wait in dict.fromkeys(waits) if wait[1:] != producer(handle)]

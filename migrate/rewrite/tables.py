@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrate.rewrite import ops
 from migrate.rewrite.graph import data_inputs
-from migrate.rewrite.rule import Edit, Rule, Scope, replaced, with_values
+from migrate.rewrite.rule import Edit, Rule, Scope, with_values
 from migrate.sources.protos import NodeDef
 
 
@@ -13,9 +13,7 @@ def _handle(node: NodeDef, scope: Scope) -> Edit | None:
 
 
 def _user(node: NodeDef, scope: Scope) -> Edit | None:
-    return with_values(
-        node, scope, ops.HANDLE_USERS[node.op], ops.ref_arguments(node.op, len(data_inputs(node)))
-    )
+    return with_values(node, scope, ops.HANDLE_USERS[node.op], ops.ref_arguments(node.op, len(data_inputs(node))))
 
 
 HANDLE = Rule(frozenset(ops.HANDLES), _handle)

@@ -1,0 +1,1 @@
+"""What lies on the disk, as protos and plain records. Starts no TensorFlow."""

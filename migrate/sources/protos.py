@@ -55,6 +55,7 @@ with _without_runtime():
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 __all__ = [
     "AssetFileDef",
@@ -78,5 +79,6 @@ __all__ = [
     "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
+    "TrackableObjectGraph",
     "VariableDef",
 ]

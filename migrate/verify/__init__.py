@@ -1,0 +1,154 @@
+"""Replays the same calls on the old and on the new model, each from disk in its own child process, and
+compares.
+
+Importing it starts no TensorFlow; the children do (`replay.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+
+from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
+from migrate.sources.protos import MetaGraphDef
+from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
+from migrate.verify.child import CandidateJob, CandidateResult, GoldenJob, run_child
+from migrate.verify.compare import Comparison, compare_calls, compare_variables
+from migrate.verify.given import load_calls
+from migrate.verify.golden import load_golden, save_golden
+from migrate.verify.requests import synthesise
+
+__all__ = [
+    "Call",
+    "CandidateCalls",
+    "Comparison",
+    "Golden",
+    "SparseValue",
+    "compare_calls",
+    "load_calls",
+    "load_golden",
+    "record_golden",
+    "replay_candidate",
+    "save_golden",
+    "synthesise",
+    "verify",
+]
+
+Ending = Crashed | TimedOut | Failed
+"""What may come in the place of a result."""
+
+# The rest of a child's time is for replaying what was found.
+_PROBING_SHARE = 0.5
+
+
+def record_golden(
+    source_path: str,
+    source_tags: Collection[str],
+    meta_graph: MetaGraphDef,
+    signatures: Sequence[Signature],
+    variables: Mapping[str, tuple[str, str]],
+    inputs: str | None = None,
+    timeout_seconds: float = 600.0,
+    checkpoint: str | None = None,
+) -> Golden | Ending:
+    """Takes the source's answers, before it is converted.
+
+    Args:
+      source_path: directory of the source's SavedModel.
+      source_tags: tag set of the MetaGraphDef.
+      meta_graph: that MetaGraphDef.
+      signatures: those to call, in the order in which to call them.
+      variables: (checkpoint key, RestoreV2 slice spec or "") by variable name.
+      inputs: path of the user's calls (`load_calls`), or None to synthesise them.
+      timeout_seconds: limit for the child process.
+      checkpoint: prefix of the checkpoint where it is not the SavedModel's `variables/variables`.
+
+    Returns:
+      the golden answers. A signature that the source does not answer stands in `Golden.skipped`; only a
+      source that cannot be loaded is `Failed`.
+
+    Raises:
+      InputError: the file `inputs` cannot be read or does not fit the signatures.
+    """
+    calls = load_calls(inputs, signatures) if inputs is not None else ()
+    candidates: tuple[CandidateCalls, ...] = ()
+    if inputs is None:
+        candidates = synthesise(meta_graph, signatures, os.path.join(source_path, "assets"))
+    try:
+        serialized = meta_graph.SerializeToString()
+    except ValueError as error:  # over 2 GB, the limit of a protocol buffer
+        return Failed(f"the MetaGraphDef cannot be handed to a child process: {error}")
+    job = GoldenJob(
+        source_path,
+        tuple(source_tags),
+        serialized,
+        tuple(signatures),
+        checkpoint if checkpoint is not None else os.path.join(source_path, "variables", "variables"),
+        candidates,
+        calls,
+        dict(variables),
+        timeout_seconds * _PROBING_SHARE,
+    )
+    result: Golden | Ending = run_child("golden", job, timeout_seconds)
+    return result
+
+
+def replay_candidate(
+    golden: Golden, candidate_path: str, max_ulps: int = 0, timeout_seconds: float = 600.0
+) -> Verification | Ending:
+    """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
+
+    Args:
+      golden: the source's answers.
+      candidate_path: directory of the TF2 SavedModel. Where `assets.extra/migration.json` lies in it, its
+        `arguments`, `results` and `variables` say which argument, result and checkpoint key stands for which
+        of the source's names.
+      max_ulps: how far apart floats may be; 0 is bit for bit.
+      timeout_seconds: limit for the child process.
+
+    Returns:
+      what was compared and what differs; a candidate that cannot be loaded is `Failed`.
+    """
+    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables))
+    result: CandidateResult | Ending = run_child("candidate", job, timeout_seconds)
+    if not isinstance(result, CandidateResult):
+        return result
+    by_path = [
+        compare_calls(golden.calls, golden.answers, golden.again, answers, path, max_ulps)
+        for path, answers in result.answers.items()
+    ]
+    mismatches = tuple(m for comparison in by_path for m in comparison.mismatches)
+    if result.variables is not None:
+        mismatches += compare_variables(golden.variables, result.variables, "checkpoint")
+    return Verification(
+        calls=sum(1 for answer in golden.answers if not answer.error),
+        compared=sum(c.compared for c in by_path),
+        values=sum(c.values for c in by_path),
+        bitwise_equal=all(c.bitwise_equal for c in by_path),
+        max_abs_difference=max((c.max_abs_difference for c in by_path), default=0.0),
+        max_ulps=max((c.max_ulps for c in by_path), default=0),
+        variables_compared=len(golden.variables) if result.variables is not None else 0,
+        nondeterministic=tuple(sorted({name for c in by_path for name in c.nondeterministic})),
+        mismatches=mismatches,
+        skipped=dict(golden.skipped),
+    )
+
+
+def verify(
+    source_path: str,
+    source_tags: Collection[str],
+    meta_graph: MetaGraphDef,
+    signatures: Sequence[Signature],
+    candidate_path: str,
+    variables: Mapping[str, tuple[str, str]],
+    inputs: str | None = None,
+    max_ulps: int = 0,
+    timeout_seconds: float = 600.0,
+) -> Verification | Ending:
+    """`record_golden` and `replay_candidate` in one; both models must exist. Arguments and results are theirs."""  # TOOLONG
+    golden = record_golden(
+        source_path, source_tags, meta_graph, signatures, variables, inputs, timeout_seconds
+    )
+    if not isinstance(golden, Golden):
+        return golden
+    return replay_candidate(golden, candidate_path, max_ulps, timeout_seconds)

@@ -1,0 +1,53 @@
+# Every target works on a fresh machine that has make and a Python from 3.10 to 3.13; `make test` needs one of
+# 3.10 or 3.11 besides (TensorFlow 2.15.1 has no wheel for later ones). The virtual environments are made once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+CODE := $(wildcard migrate tests testdata tools benchmarks docs)
+PIP := -m pip install --quiet --quiet --disable-pip-version-check
+
+# $(call first_python,NAMES,LAST) prints the first of NAMES that runs and is Python 3.10 to 3.LAST. It has to be
+# run to know: version managers put names on PATH that answer "command not found".
+first_python = $$(for name in $(1); do \
+	if "$$name" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $(2)))' 2>/dev/null; \
+	then echo "$$name"; exit; fi; done; \
+	echo "migrate needs Python 3.10 to 3.$(2) for $@; none of $(1) is one" >&2; exit 1)
+
+.PHONY: demo
+demo: .venv/.stamp  ## audit and convert a few small TF1 models, then use one of the new ones
+	$(BIN)/python tools/demo.py
+
+.PHONY: check
+check: .venv/.stamp  ## style, types, the import contracts, and the tests that start no TensorFlow
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy migrate
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet -m "not tensorflow"
+
+.PHONY: test
+test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow, and its private APIs on 2.15.1
+	$(BIN)/python -m pytest --quiet -m tensorflow
+	.venv-tf215/bin/python -m pytest --quiet -m private_api
+
+.PHONY: clean
+clean:  ## remove all that the other targets made
+	rm -rf .venv .venv-tf215 demo build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.stamp: setup.cfg setup.py
+	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
+	"$$python" -m venv .venv
+	$(BIN)/python $(PIP) -e '.[dev]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
+	touch $@
+
+# tensorflow-hub imports pkg_resources, which setuptools 80 and later warn of or lack.
+.venv-tf215/.stamp: setup.cfg setup.py
+	@python=$(call first_python,python3.11 python3.10 python3,11); \
+	"$$python" -m venv .venv-tf215
+	.venv-tf215/bin/python $(PIP) -e '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
+	touch $@

@@ -1,0 +1,119 @@
+"""The way of a model through the house: audit, convert, validate.
+
+Nothing slow is imported before a function is called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from migrate.errors import InputError
+from migrate.records import Options, Report
+
+_DEFAULTS = Options()
+
+
+def audit(
+    path_or_paths: str | Sequence[str],
+    options: Options = _DEFAULTS,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
+
+    Args:
+      path_or_paths: directories, each a model or a tree of models.
+      options: `tags` and `drop_signatures` count.
+      progress: told which model is being read.
+
+    Returns:
+      One `ModelReport` a model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`.
+
+    Raises:
+      InputError: a path does not exist, is a file, or holds no model.
+    """
+    from migrate.fleet.jobs import audit_model
+    from migrate.sources.discover import find_models
+
+    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
+    say = progress or _silent
+    reports = []
+    for model in dict.fromkeys(model for path in paths for model in find_models(path)):
+        say(model)
+        reports.append(audit_model(model, options))
+    return Report(tuple(reports))
+
+
+def convert(
+    source: str,
+    destination: str,
+    options: Options = _DEFAULTS,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Converts a TF1 SavedModel, or every one in a tree, to a TF2 SavedModel.
+
+    Args:
+      source: a model, or a tree of models; only read.
+      destination: directory of the new model, or of the tree in which `source` is mirrored.
+      options: see `records.Options`.
+      progress: told what is being done.
+
+    Returns:
+      One `ModelReport` a model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
+      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`.
+
+    Raises:
+      InputError: the source holds no model, or the destination cannot be written.
+    """
+    from migrate.export.publish import check_destination
+    from migrate.fleet.jobs import convert_model
+    from migrate.sources.discover import find_models
+
+    models = find_models(source)
+    root = source.rstrip(os.sep) or os.sep
+    if models == (root,):
+        check_destination(source, destination, options.overwrite)
+        return Report((convert_model(root, destination, options, progress or _silent),))
+    # Models that stand there already fail one by one; the tree itself may exist.
+    check_destination(source, os.path.join(destination, "model"), overwrite=True)
+    reports = []
+    for model in models:
+        target = os.path.join(destination, os.path.relpath(model, root))
+        reports.append(convert_model(model, target, options, progress or _silent))
+    return Report(tuple(reports))
+
+
+def validate(
+    candidate: str,
+    *,
+    against: str,
+    options: Options = _DEFAULTS,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Replays calls on a source and on a candidate, each loaded from disk, and compares the answers.
+
+    Args:
+      candidate: directory of a TF2 SavedModel, of this package's making or not.
+      against: directory of the TF1 SavedModel whose answers are golden.
+      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout_seconds` count.
+      progress: told what is being done.
+
+    Returns:
+      One `ModelReport`; its outcome is `Validated` when the candidate gives the golden answers.
+
+    Raises:
+      InputError: either path holds no single model.
+    """
+    from migrate.fleet.jobs import validate_model
+    from migrate.sources.discover import find_models
+
+    for path in (candidate, against):
+        if len(find_models(path)) != 1 or find_models(path)[0] != (path.rstrip(os.sep) or os.sep):
+            raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
+    return Report((validate_model(candidate, against, options, progress or _silent),))
+
+
+def _silent(_: str) -> None:
+    """Takes progress lines where nobody asked for them."""

@@ -1,0 +1,87 @@
+"""Whether a checkpoint holds what the restore graph asks for, judged by its index alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from migrate.records import Finding, Shape, refusal
+from migrate.sources.bundle import Bundle, Entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One tensor that the restore graph reads.
+
+    Attributes:
+      variable: name of the variable that it fills.
+      key: its key in the checkpoint.
+      slice_spec: empty, or the part of it as RestoreV2 spells it (`10 4 0,4:0,4`).
+      dtype: TensorFlow's name of the variable's dtype.
+      shape: static shape of the variable; None where the value is computed or unknown.
+    """
+
+    variable: str
+    key: str
+    slice_spec: str
+    dtype: str
+    shape: Shape
+
+
+def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ...]:
+    """Refusals for tensors that the checkpoint lacks or has with another dtype or shape."""
+    found = []
+    for want in wanted:
+        entry = bundle.entries.get(want.key)
+        if entry is None:
+            found.append(
+                refusal(
+                    "checkpoint-key-missing",
+                    f"variable {want.variable!r} is restored from {want.key!r}, which {bundle.prefix}.index does not have",
+                    (want.variable,),
+                )
+            )
+            continue
+        problem = _problem(want, entry)
+        if problem:
+            found.append(
+                refusal(
+                    "checkpoint-entry-differs",
+                    f"variable {want.variable!r} is {want.dtype} {_show(want.shape)}, {want.key!r} in the checkpoint {problem}",
+                    (want.variable,),
+                )
+            )
+    return tuple(found)
+
+
+def _problem(want: Wanted, entry: Entry) -> str | None:
+    if entry.dtype != want.dtype:
+        return f"is {entry.dtype}"
+    shape: tuple[int, ...] | None = entry.shape
+    if want.slice_spec:
+        full, shape = _parse_slice(want.slice_spec)
+        if full != entry.shape:
+            return f"has shape {_show(entry.shape)}, not {_show(full)} as the restore op says"
+        if shape is None:
+            return f"is cut by the slice {want.slice_spec!r}, which nobody can read"
+    if want.shape is None or shape is None:
+        return None
+    if len(want.shape) != len(shape) or any(w is not None and w != s for w, s in zip(want.shape, shape, strict=True)):
+        return f"gives the shape {_show(shape)}"
+    return None
+
+
+def _parse_slice(spec: str) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """Full shape and slice shape of RestoreV2's text (ParseShapeAndSlice, saved_tensor_slice_util.cc)."""
+    *dims, slices = spec.split(" ")
+    try:
+        full = tuple(int(dim) for dim in dims)
+        parts = slices.split(":") if full else []
+        lengths = tuple(dim if part == "-" else int(part.split(",")[1]) for dim, part in zip(full, parts, strict=True))
+    except (ValueError, IndexError):
+        return None, None
+    return full, lengths
+
+
+def _show(shape: Shape) -> str:
+    return "of unknown rank" if shape is None else "[" + ", ".join("?" if d is None else str(d) for d in shape) + "]"

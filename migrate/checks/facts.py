@@ -1,0 +1,58 @@
+"""What audit shows of a MetaGraphDef, whether or not it can be converted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from migrate.checks import contract
+from migrate.records import MetaGraphFacts, VariableFacts
+from migrate.sources.dtypes import base_name
+from migrate.sources.protos import MetaGraphDef
+
+_CONTROL_FLOW = frozenset(
+    {name for plain in ("Enter", "Exit", "Merge", "NextIteration", "Switch") for name in (plain, "Ref" + plain)}
+    | {"LoopCond"}
+)
+_TABLES = frozenset(
+    name + version
+    for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
+    for version in ("", "V2")
+)
+
+
+def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
+    """Describes a MetaGraphDef.
+
+    Args:
+      meta_graph: the source.
+      needed: names of the nodes that some signature or the init op runs.
+    """
+    nodes = meta_graph.graph_def.node
+    trainable = contract.trainable(meta_graph)
+    variables = tuple(
+        VariableFacts(
+            node.name,
+            base_name(node.attr["dtype"].type),
+            contract.shape_of(node.attr["shape"].shape),
+            node.op == "VarHandleOp",
+            node.name in trainable,
+            node.name in needed,
+        )
+        for node in nodes
+        if node.op in ("Variable", "VariableV2", "VarHandleOp")
+    )
+    ops = Counter(node.op for node in nodes)
+    return MetaGraphFacts(
+        tags=tuple(sorted(meta_graph.meta_info_def.tags)),
+        tf_version=meta_graph.meta_info_def.tensorflow_version,
+        nodes=len(nodes),
+        ops=dict(sorted(ops.items())),
+        signatures=contract.signatures(meta_graph),
+        variables=variables,
+        tables=tuple(node.name for node in nodes if node.op in _TABLES),
+        assets=tuple(file for _, file in contract.assets(meta_graph)),
+        init_ops=contract.init_ops(meta_graph),
+        control_flow_nodes=sum(count for op, count in ops.items() if op in _CONTROL_FLOW),
+        functions=tuple(f.signature.name for f in meta_graph.graph_def.library.function),
+    )

@@ -1,0 +1,93 @@
+"""The nodes that the checks look at, and how a finding names them."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from migrate.sources.protos import AttrValue, FunctionDefLibrary, NodeDef
+
+
+class Located(NamedTuple):
+    """A node and where it stands.
+
+    Attributes:
+      node: the node; it must not be changed.
+      where: the function whose body it stands in, or empty for the graph itself.
+    """
+
+    node: NodeDef
+    where: str = ""
+
+    @property
+    def label(self) -> str:
+        """The node's name, after its function's where it has one."""
+        return f"{self.where}/{self.node.name}" if self.where else self.node.name
+
+
+def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Located, ...]:
+    """Adds to a graph's nodes those in the bodies of the functions that they call, directly or not.
+
+    A function is called through an attribute (PartitionedCall, If, MapDataset) or as an op of its own name.
+
+    Args:
+      nodes: nodes of the graph, those that are needed.
+      library: the graph's functions.
+
+    Returns:
+      The nodes in their order, then each called function's, in the order in which calls were met.
+    """
+    bodies = {function.signature.name: function.node_def for function in library.function}
+    found = [Located(node) for node in nodes]
+    for name in called_functions((located.node for located in found), bodies):
+        found += [Located(node, name) for node in bodies[name]]
+    return tuple(found)
+
+
+def called_functions(nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[NodeDef]]) -> tuple[str, ...]:
+    """Names of the functions that nodes call, directly or not, in the order in which calls were met.
+
+    Args:
+      nodes: nodes of the graph.
+      bodies: the nodes of each function by its name.
+    """
+    found: dict[str, None] = {}
+    pending = [*nodes]
+    for node in pending:  # grows while it is read
+        for name in _called(node):
+            if name in bodies and name not in found:
+                found[name] = None
+                pending += bodies[name]
+    return tuple(found)
+
+
+def _called(node: NodeDef) -> Iterator[str]:
+    yield node.op
+    for attr in node.attr.values():
+        yield from _functions(attr)
+
+
+def _functions(attr: AttrValue) -> Iterator[str]:
+    if attr.HasField("func"):
+        yield attr.func.name
+    for function in attr.list.func:
+        yield function.name
+
+
+def by_op(nodes: Iterable[Located]) -> Mapping[str, Sequence[Located]]:
+    """Groups nodes by their op, ops in the order of their names."""
+    groups: dict[str, list[Located]] = collections.defaultdict(list)
+    for located in nodes:
+        groups[located.node.op].append(located)
+    return dict(sorted(groups.items()))
+
+
+def labels(nodes: Iterable[Located]) -> tuple[str, ...]:
+    """The names by which a finding shows nodes."""
+    return tuple(located.label for located in nodes)
+
+
+def show_counts(counts: Mapping[str, int]) -> str:
+    """Shows how often each thing occurs: `PyFunc (2), EagerPyFunc (1)`."""
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())

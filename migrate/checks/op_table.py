@@ -1,0 +1,123 @@
+"""Which ops the TensorFlow releases that this package supports know, and which of them can run.
+
+The facts lie in ops.json, which tools/make_op_table.py writes. An op may be registered and yet have no kernel
+(BoostedTreesBucketize): such a graph imports, loads and saves, and fails when it is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpInfo:
+    """What is known of one op.
+
+    Attributes:
+      name: of the op.
+      registered: the releases (`2.15`) that know it.
+      on_cpu: the releases in which some kernel of it runs on the CPU, for some dtype.
+      on_other_device: the releases in which only other devices (a GPU, a TPU) have a kernel of it.
+      deprecated_since: GraphDef producer version from which graphs may not hold it (OpDef.deprecation), or 0.
+      deprecation: what TensorFlow says to use in its place, or empty.
+      is_stateful: OpDef.is_stateful, in any release.
+      has_ref: whether it takes or gives a ref, in any release.
+    """
+
+    name: str
+    registered: tuple[str, ...]
+    on_cpu: tuple[str, ...]
+    on_other_device: tuple[str, ...]
+    deprecated_since: int
+    deprecation: str
+    is_stateful: bool
+    has_ref: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Unavailable:
+    """Why an op cannot run in TensorFlow 2.
+
+    Attributes:
+      code: `unknown-op`, `op-without-kernel`, `op-without-cpu-kernel` or `op-deprecated`.
+      reason: the rest of a sentence that starts with the op's name.
+    """
+
+    code: str
+    reason: str
+
+
+@functools.cache
+def load_op_table() -> Mapping[str, OpInfo]:
+    """Reads the table, once: what is known of each op, by its name."""
+    with open(TABLE_FILE, encoding="utf-8") as stream:
+        columns: dict[str, dict[str, Any]] = json.load(stream)
+    letters: dict[str, dict[str, str]] = {}
+    deprecated: dict[str, str] = {}
+    for release, column in columns.items():
+        for facts, names in column["ops"].items():
+            for name in names.split(" "):
+                letters.setdefault(name, {})[release] = facts
+        deprecated.update(column["deprecated"])
+    return {name: _op(name, by_release, deprecated.get(name, "0 ")) for name, by_release in letters.items()}
+
+
+def _op(name: str, by_release: Mapping[str, str], deprecation: str) -> OpInfo:
+    """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
+    version, _, explanation = deprecation.partition(" ")
+    all_letters = "".join(by_release.values())
+    return OpInfo(
+        name,
+        tuple(by_release),
+        tuple([release for release, letters in by_release.items() if "c" in letters]),
+        tuple([release for release, letters in by_release.items() if "o" in letters]),
+        int(version),
+        explanation,
+        "s" in all_letters,
+        "f" in all_letters,
+    )
+
+
+def unavailable(op: str) -> Unavailable | None:
+    """Says why a node of this op would fail in a TF2 SavedModel, judging by the op's name alone.
+
+    The newest release of the table decides. A deprecated op is refused whatever the version of its graph: the
+    body of a function, which every graph becomes, counts as a graph of the running TensorFlow's version
+    (measured on 2.15.1 and 2.21.0: "Op TopK is not available in GraphDef version 2474"). AccumulateNV2 runs
+    in a v1 Session, where a pass replaces it, and has no kernel once it lies in a loaded function (measured
+    on both).
+
+    Args:
+      op: name of an op; not that of a function of the graph's own library.
+
+    Returns:
+      None where the op can run on a CPU, for some dtype.
+    """
+    table = load_op_table()
+    newest = table["NoOp"].registered[-1]
+    info = table.get(op)
+    if info is None:
+        return Unavailable("unknown-op", "is not an op of TensorFlow 2")
+    if newest not in info.registered:
+        return Unavailable("unknown-op", f"is gone since TensorFlow {info.registered[-1]}")
+    if info.deprecated_since and op not in _RUNS_ALTHOUGH_DEPRECATED:
+        return Unavailable(
+            "op-deprecated",
+            f"was removed in GraphDef version {info.deprecated_since} ({info.deprecation.rstrip('.')})",
+        )
+    if newest in info.on_cpu:
+        return None
+    if newest in info.on_other_device:
+        return Unavailable("op-without-cpu-kernel", "runs on a GPU or TPU only")
+    return Unavailable("op-without-kernel", "has no kernel in TensorFlow 2: it loads, but every call of it fails")
+
+
+_RUNS_ALTHOUGH_DEPRECATED = frozenset({"PlaceholderV2"})
+"""An input of a function replaces it before anybody asks for its version (measured on 2.15.1 and 2.21.0)."""

@@ -1,0 +1,436 @@
+"""The command line: absl flags in, one frozen `Options` to `migrate.api`, a report on standard output.
+
+The only `print` and the only exit codes of the package are here. Nothing heavy is imported before it is
+needed: `migrate --help` imports neither absl nor rich, and no command imports TensorFlow by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from migrate import api
+from migrate.errors import InputError, UsageError
+from migrate.records import Options, Report
+
+if TYPE_CHECKING:
+    from absl import flags
+
+GOOD = 0
+NOT_GOOD = 1
+WRONG_USE = 2
+BUG = 3
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_WIDTH_WHEN_PIPED = 100
+_A_WEEK = 7 * 24 * 3600
+
+Progress = Callable[[str], None] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """One sub-command.
+
+    Attributes:
+      usage: its operands and required flags, as help shows them.
+      summary: one line for the list of commands.
+      description: what `migrate VERB --help` says.
+      operands: names of the positional arguments; a last one that ends with `...` takes one or more.
+      define: adds the verb's own flags.
+      call: runs it.
+    """
+
+    usage: str
+    summary: str
+    description: str
+    operands: tuple[str, ...]
+    define: Callable[[flags.FlagValues], None]
+    call: Callable[[Sequence[str], flags.FlagValues, Progress], Report]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+      argv: the program's name and its arguments.
+
+    Returns:
+      The exit code: 0 all good, 1 some model is not good, 2 wrong use, 3 a bug of ours, 130 interrupted.
+    """
+    try:
+        return _dispatch(argv[1:])
+    except InputError as error:
+        _say(f"migrate: {error}")
+        return WRONG_USE
+    except KeyboardInterrupt:
+        # A tree is published model by model, and the ones that are done stay.
+        finished = " except the models already finished" if argv[1:2] == ["convert"] else ""
+        _say(f"interrupted; nothing was written{finished}")
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        _say("migrate: this is a bug of migrate, not of your model; please report it with the lines above")
+        return BUG
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    verbs = _verbs()
+    if not arguments:
+        every = ", ".join(f"migrate {name} {verb.usage}" for name, verb in verbs.items())
+        raise UsageError(f"say what to do: {every}, or migrate --help")
+    first, rest = arguments[0], arguments[1:]
+    if first in ("--help", "-h", "-help"):
+        return _print(_help(verbs))
+    if first in ("--version", "-version"):
+        return _print(_version())
+    if first == "help":
+        return _print(_verb_help(rest[0], _verb(rest[0], verbs)) if rest else _help(verbs))
+    if first.startswith("-"):
+        raise UsageError(f"a command comes first, then its flags: migrate audit {first} PATH")
+    return _run(first, _verb(first, verbs), rest)
+
+
+def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
+    values = _flag_values(verb)
+    operands = _parse(name, values, arguments)
+    if values.help:
+        return _print(_verb_help(name, verb))
+    _check_operands(name, verb, operands)
+    _start_logging(values.verbosity)
+    with _progress() as progress:
+        report = verb.call(operands, values, progress)
+    if not report.models:
+        raise InputError(f"no model was found in {', '.join(operands)}")
+    return _print(_shown(report, values.format), GOOD if report.ok else NOT_GOOD)
+
+
+# The verbs.
+
+
+def _verbs() -> dict[str, Verb]:
+    return {
+        "audit": Verb(
+            usage="PATH...",
+            summary="say what a model needs and whether it can be converted; writes nothing",
+            description="Reads each PATH, a model or a tree of models, and reports what it is, its "
+            "signatures and variables, and every finding that stands in the way. Runs and writes nothing.",
+            operands=("PATH...",),
+            define=_define_audit,
+            call=_audit,
+        ),
+        "convert": Verb(
+            usage="SOURCE DESTINATION",
+            summary="write a TF2 SavedModel and verify that it answers as the source does",
+            description="Converts SOURCE, a model or a tree of models, to TF2 SavedModels at DESTINATION. "
+            "The source is never written to; a destination is whole or absent.",
+            operands=("SOURCE", "DESTINATION"),
+            define=_define_convert,
+            call=_convert,
+        ),
+        "validate": Verb(
+            usage="CANDIDATE --against=SOURCE",
+            summary="replay the source's answers on a model that was converted before",
+            description="Makes the same calls to CANDIDATE and to the model that --against names, each "
+            "loaded afresh in a process of its own, and compares every output.",
+            operands=("CANDIDATE",),
+            define=_define_validate,
+            call=_validate,
+        ),
+    }
+
+
+def _audit(operands: Sequence[str], values: flags.FlagValues, progress: Progress) -> Report:
+    return api.audit(operands, options=_options(values), progress=progress)
+
+
+def _convert(operands: Sequence[str], values: flags.FlagValues, progress: Progress) -> Report:
+    source, destination = operands
+    return api.convert(source, destination, options=_options(values), progress=progress)
+
+
+def _validate(operands: Sequence[str], values: flags.FlagValues, progress: Progress) -> Report:
+    if not values.against:
+        raise UsageError("validate needs --against: migrate validate CANDIDATE --against=SOURCE")
+    (candidate,) = operands
+    return api.validate(candidate, against=values.against, options=_options(values), progress=progress)
+
+
+def _verb(name: str, verbs: dict[str, Verb]) -> Verb:
+    if name in verbs:
+        return verbs[name]
+    close = difflib.get_close_matches(name, verbs, n=1)
+    advice = f"did you mean migrate {close[0]}?" if close else f"the commands are {', '.join(verbs)}"
+    raise UsageError(f"there is no command {name!r}; {advice}")
+
+
+# Flags. Each verb has a private FlagValues: nothing is registered at import, and no state is global.
+
+
+def _flag_values(verb: Verb) -> flags.FlagValues:
+    from absl import flags
+
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may stand after operands
+    flags.DEFINE_boolean("help", False, "Show this text.", short_name="h", flag_values=values)
+    flags.DEFINE_enum("format", "text", ["text", "json"], "How the report is written.", flag_values=values)
+    flags.DEFINE_integer(
+        "verbosity",
+        -1,
+        "Logging to standard error, in absl's scale: -2 errors, -1 warnings, 0 info, 1 debug.",
+        lower_bound=-3,
+        upper_bound=3,
+        short_name="v",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "tags",
+        None,
+        "Tag set of the meta graph, comma-separated; --tags= is the empty set. By default the serving one.",
+        flag_values=values,
+    )
+    verb.define(values)
+    return values
+
+
+def _define_audit(values: flags.FlagValues) -> None:
+    """Audit has the common flags only."""
+
+
+def _define_convert(values: flags.FlagValues) -> None:
+    from absl import flags
+
+    default = Options()
+    flags.DEFINE_boolean(
+        "verify",
+        default.verify,
+        "Compare the new model's answers with the source's before it is published.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "drop_signatures",
+        default.drop_signatures,
+        "Leave out signatures that cannot be converted, where others can.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "overwrite", default.overwrite, "Replace an existing destination.", flag_values=values
+    )
+    _define_replay(values)
+
+
+def _define_validate(values: flags.FlagValues) -> None:
+    from absl import flags
+
+    flags.DEFINE_string("against", None, "The model that gives the golden answers.", flag_values=values)
+    _define_replay(values)
+
+
+def _define_replay(values: flags.FlagValues) -> None:
+    """Defines the flags of all verbs that make calls to models."""
+    from absl import flags
+
+    default = Options()
+    flags.DEFINE_string(
+        "inputs",
+        default.inputs,
+        "File with your own calls, .npz or .json. By default calls are made up from the signatures.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "allow_side_effects",
+        default.allow_side_effects,
+        "Run models whose ops touch files, the network or Python.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "max_ulps",
+        default.max_ulps,
+        "How many units in the last place floating point outputs may differ; 0 is bit for bit.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "timeout",
+        int(default.timeout_seconds),
+        "Limit in seconds for each step that runs in a process of its own.",
+        lower_bound=1,
+        upper_bound=_A_WEEK,
+        flag_values=values,
+    )
+
+
+def _options(values: flags.FlagValues) -> Options:
+    """Turns flags into `Options`; a flag that the verb does not have leaves the default."""
+    given: dict[str, Any] = values.flag_values_dict()
+    default = Options()
+    return Options(
+        tags=None if given["tags"] is None else frozenset(given["tags"]),
+        verify=given.get("verify", default.verify),
+        drop_signatures=given.get("drop_signatures", default.drop_signatures),
+        overwrite=given.get("overwrite", default.overwrite),
+        inputs=given.get("inputs", default.inputs),
+        allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
+        max_ulps=given.get("max_ulps", default.max_ulps),
+        timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
+    )
+
+
+def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """Fills the flags and gives the operands."""
+    from absl import flags
+
+    try:
+        return list(values([f"migrate {name}", *arguments])[1:])
+    except flags.UnrecognizedFlagError as error:
+        known = _flag_names(values)
+        close = difflib.get_close_matches(error.flagname, _spellings(values), n=1)
+        advice = f"did you mean --{close[0]}?" if close else f"it has --{', --'.join(known)}"
+        raise UsageError(f"{name} has no flag --{error.flagname}; {advice}") from None
+    except (flags.Error, ValueError) as error:
+        # absl's own words name the flag, the value and what is allowed, but may take several lines.
+        raise UsageError(f"{name}: {' '.join(str(error).split())}") from None
+
+
+def _flag_names(values: flags.FlagValues) -> list[str]:
+    return sorted({values[name].name for name in values})
+
+
+def _spellings(values: flags.FlagValues) -> list[str]:
+    """Gives all that may stand after `--`: names, and `no` before those of booleans."""
+    names = _flag_names(values)
+    return names + [f"no{name}" for name in names if values[name].boolean]
+
+
+def _check_operands(name: str, verb: Verb, operands: Sequence[str]) -> None:
+    wanted = len(verb.operands)
+    many = verb.operands[-1].endswith("...")
+    if len(operands) < wanted or (len(operands) > wanted and not many):
+        given = ", ".join(map(repr, operands)) or "nothing"
+        takes = " and ".join(verb.operands)
+        raise UsageError(f"{name} takes {takes}, not {given}: migrate {name} {verb.usage}")
+    if not all(operands):
+        raise UsageError(f"{name} was given an empty path: migrate {name} {verb.usage}")
+
+
+# What the user sees.
+
+
+def _help(verbs: dict[str, Verb]) -> str:
+    lines = [
+        "Audits, converts and validates TensorFlow 1 models for TensorFlow 2.",
+        "",
+        "usage:",
+        *(f"  migrate {name} {verb.usage} [FLAGS]" for name, verb in verbs.items()),
+        "",
+        "commands:",
+        *(f"  {name:<10}{verb.summary}" for name, verb in verbs.items()),
+        "",
+        "migrate COMMAND --help lists the flags of a command; migrate --version says what is installed.",
+        "The report goes to standard output, logs and progress go to standard error.",
+        "",
+        "exit code: 0 all good; 1 some model cannot be converted or is not as good as its source;",
+        "           2 wrong use; 3 a bug of migrate.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verb_help(name: str, verb: Verb) -> str:
+    values = _flag_values(verb)
+    width = min(_columns(), 100)
+    lines = [f"usage: migrate {name} {verb.usage} [FLAGS]", "", *textwrap.wrap(verb.description, width), ""]
+    for flag in (values[known] for known in _flag_names(values)):
+        short = f"-{flag.short_name}, " if flag.short_name else ""
+        no = "[no]" if flag.boolean else ""
+        value = "=..." if flag.default is None else f"={flag.default}"
+        if flag.boolean:
+            value = " (on by default)" if flag.default else ""
+        lines.append(f"  {short}--{no}{flag.name}{value}")
+        lines += textwrap.wrap(flag.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines) + "\n"
+
+
+def _version() -> str:
+    from migrate.report.json import tool
+
+    versions = tool()
+    tensorflow = versions["tensorflow"] or "not installed"
+    return f"migrate {versions['version']} (Python {versions['python']}, TensorFlow {tensorflow})\n"
+
+
+def _shown(report: Report, form: str) -> str:
+    if form == "json":
+        from migrate.report.json import to_json
+
+        return to_json(report)
+    from migrate.report.text import render
+
+    return render(report, _columns(), color=_wants_color())
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((_WIDTH_WHEN_PIPED, 24)).columns
+
+
+def _wants_color() -> bool:
+    # https://no-color.org
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """Gives a function that shows what is being done, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda line: status.update(Text(line, overflow="ellipsis", no_wrap=True))
+
+
+def _start_logging(verbosity: int) -> None:
+    """Sends logs to standard error in absl's format."""
+    import logging as standard
+
+    from absl import logging
+
+    # Not absl's own handler: it warns on every start that the global FLAGS are not parsed, and this program
+    # leaves those alone.
+    handler = standard.StreamHandler()
+    handler.setFormatter(logging.PythonFormatter())
+    standard.basicConfig(handlers=[handler])
+    logging.set_verbosity(verbosity)
+
+
+def _print(text: str, code: int = GOOD) -> int:
+    """Writes to standard output and gives the exit code."""
+    try:
+        print(_encodable(text, sys.stdout.encoding), end="", flush=True)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). What Python flushes at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(f"standard output cannot be written: {error}") from error
+    return code
+
+
+def _say(line: str) -> None:
+    print(_encodable(line, sys.stderr.encoding), file=sys.stderr)
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    r"""Spells as `\u...` what the stream cannot hold: a path may hold any byte, a terminal may be ASCII."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

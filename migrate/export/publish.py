@@ -1,0 +1,123 @@
+"""Puts a finished model in its place: whole or not at all. Nothing here starts TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from migrate.errors import InputError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # renameat2(2): swap two paths in one step.
+
+
+def check_destination(source: str, destination: str, overwrite: bool) -> None:
+    """Says in advance why a destination cannot be written.
+
+    Raises:
+      InputError: it exists, lies in the source or around it, or its parent cannot be written.
+    """
+    real, target = os.path.realpath(source), os.path.realpath(destination)
+    if target == real or target.startswith(real + os.sep):
+        raise InputError(
+            f"{destination}: lies in the source {source}, which is never written to; choose a place outside"
+        )
+    if real.startswith(target + os.sep) and overwrite:
+        raise InputError(
+            f"{destination}: the source {source} lies in it and would be overwritten; choose another place"
+        )
+    if os.path.lexists(destination) and not overwrite:
+        raise InputError(f"{destination}: exists already; choose another destination, or replace it with --overwrite")
+    parent = os.path.dirname(os.path.abspath(destination))
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise InputError(f"{destination}: {parent} is a file, not a directory")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{destination}: no permission to write in {parent}")
+
+
+@contextlib.contextmanager
+def staging(destination: str) -> Iterator[str]:
+    """A directory beside the destination in which to build, gone when the block ends.
+
+    Its name is no integer, so no model server takes it for a version (tensorflow_serving,
+    file_system_storage_path_source.cc), and holds our process id: what a killed process left is cleared away
+    by the next one that builds for the same destination.
+
+    Yields:
+      path of a model directory that does not exist yet.
+    """
+    destination = os.path.abspath(destination)
+    parent, name = os.path.split(destination)
+    os.makedirs(parent, exist_ok=True)
+    prefix = f".{name}.migrate-"
+    for entry in os.listdir(parent):
+        if entry.startswith(prefix) and not _is_alive(entry[len(prefix) :].partition("-")[0]):
+            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+    directory = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent)
+    try:
+        yield os.path.join(directory, name)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def publish(staged: str, destination: str, overwrite: bool) -> None:
+    """Flushes a finished model to the disk and renames it to its destination, in one step.
+
+    Raises:
+      InputError: the destination has appeared meanwhile, and `overwrite` is not set.
+      OSError: the file system does not let us.
+    """
+    destination = os.path.abspath(destination)
+    for folder, _, files in os.walk(staged):
+        for file in files:
+            _flush(os.path.join(folder, file))
+        _flush(folder)
+    if os.path.lexists(destination):
+        if not overwrite:
+            raise InputError(f"{destination}: has appeared while the model was converted; nothing was replaced")
+        _exchange(staged, destination)
+    else:
+        os.rename(staged, destination)
+    _flush(os.path.dirname(destination))
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
+
+
+def _flush(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _exchange(staged: str, destination: str) -> None:
+    """Swaps the two, so that at every moment one whole model stands at the destination."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    swapped = getattr(libc, "renameat2", None)
+    if swapped is not None and not swapped(
+        _AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(destination), _RENAME_EXCHANGE
+    ):
+        return
+    # No such call, or a file system without it: the old model stays beside until the new one is in place.
+    aside = staged + ".old"
+    os.rename(destination, aside)
+    try:
+        os.rename(staged, destination)
+    except OSError:
+        os.rename(aside, destination)
+        raise

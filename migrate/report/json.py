@@ -1,0 +1,181 @@
+"""A report as JSON, for programs: the schema is stable and `schema_version` counts its breaking changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import platform
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.records import (
+    Finding,
+    MetaGraphFacts,
+    ModelReport,
+    Outcome,
+    Report,
+    Shape,
+    Signature,
+    TensorSpec,
+    VariableFacts,
+    Verification,
+)
+
+SCHEMA_VERSION = 1
+
+# The distributions that bring the module `tensorflow`.
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")
+
+JSON = dict[str, Any]
+
+
+def to_json(report: Report) -> str:
+    """Gives the report as indented ASCII JSON that ends with a newline.
+
+    The order of keys is fixed, mappings that have no order of their own are sorted, and numbers that JSON
+    cannot hold are strings (`"NaN"`, `"Infinity"`, `"-Infinity"`, as in protobuf's JSON mapping).
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "models": [_model(model) for model in report.models],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def tool() -> JSON:
+    """Says which versions wrote a report; TensorFlow is looked up, not imported."""
+    return {
+        "name": "migrate",
+        "version": _version("migrate") or "unknown",
+        "python": platform.python_version(),
+        "tensorflow": next(filter(None, map(_version, _TENSORFLOW)), None),
+    }
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Gives the snake_case of the outcome's type: `AlreadyTF2` is `already_tf2`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(outcome).__name__).lower()
+
+
+def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
+    """Gives the meta graph that a client means when it names none: the one tagged `serve`, else the first."""
+    serving = [facts for facts in model.meta_graphs if "serve" in facts.tags]
+    return next(iter(serving or model.meta_graphs), None)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _model(model: ModelReport) -> JSON:
+    chosen = chosen_meta_graph(model)
+    return {
+        "source": model.source,
+        "destination": model.destination,
+        "kind": model.kind.value,
+        "outcome": outcome_name(model.outcome),
+        "detail": {name: _number(value) for name, value in dataclasses.asdict(model.outcome).items()},
+        "findings": [_finding(finding) for finding in model.findings],
+        "signatures": _signatures(chosen.signatures) if chosen else {},
+        "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
+        "verification": _verification(model.verification) if model.verification else None,
+        "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
+    }
+
+
+def _finding(finding: Finding) -> JSON:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "nodes": list(finding.nodes),
+        "hint": finding.hint,
+    }
+
+
+def _meta_graph(facts: MetaGraphFacts) -> JSON:
+    return {
+        "tags": sorted(facts.tags),
+        "tf_version": facts.tf_version,
+        "nodes": facts.nodes,
+        "ops": _sorted(facts.ops),
+        "signatures": _signatures(facts.signatures),
+        "variables": [_variable(variable) for variable in facts.variables],
+        "tables": list(facts.tables),
+        "assets": list(facts.assets),
+        "init_ops": list(facts.init_ops),
+        "control_flow_nodes": facts.control_flow_nodes,
+        "functions": list(facts.functions),
+    }
+
+
+def _signatures(signatures: tuple[Signature, ...]) -> JSON:
+    return {
+        signature.key: {
+            "method_name": signature.method_name,
+            "inputs": {name: _tensor(spec) for name, spec in sorted(signature.inputs.items())},
+            "outputs": {name: _tensor(spec) for name, spec in sorted(signature.outputs.items())},
+        }
+        for signature in sorted(signatures, key=lambda signature: signature.key)
+    }
+
+
+def _tensor(spec: TensorSpec) -> JSON:
+    return {
+        "name": spec.name,
+        "dtype": spec.dtype,
+        "shape": _shape(spec.shape),
+        "encoding": spec.encoding,
+        "components": list(spec.components),
+    }
+
+
+def _variable(variable: VariableFacts) -> JSON:
+    return {
+        "name": variable.name,
+        "dtype": variable.dtype,
+        "shape": _shape(variable.shape),
+        "is_resource": variable.is_resource,
+        "trainable": variable.trainable,
+        "needed": variable.needed,
+    }
+
+
+def _verification(verification: Verification) -> JSON:
+    return {
+        "passed": verification.passed,
+        "calls": verification.calls,
+        "compared": verification.compared,
+        "values": verification.values,
+        "bitwise_equal": verification.bitwise_equal,
+        "max_abs_difference": _number(verification.max_abs_difference),
+        "max_ulps": verification.max_ulps,
+        "variables_compared": verification.variables_compared,
+        "nondeterministic": list(verification.nondeterministic),
+        "mismatches": [dataclasses.asdict(mismatch) for mismatch in verification.mismatches],
+        "skipped": _sorted(verification.skipped),
+    }
+
+
+def _shape(shape: Shape) -> list[int | None] | None:
+    return None if shape is None else list(shape)
+
+
+def _sorted(mapping: Mapping[str, Any]) -> JSON:
+    return dict(sorted(mapping.items()))
+
+
+def _number(value: Any) -> Any:
+    """Spells a float that JSON cannot hold; other values stay as they are."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"

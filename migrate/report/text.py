@@ -1,0 +1,421 @@
+"""A report as text, for people: one model in full, or many as a table with the details of what went wrong."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from migrate.records import (
+    GOOD_OUTCOMES,
+    AlreadyTF2,
+    Converted,
+    Convertible,
+    Crashed,
+    Failed,
+    Finding,
+    Kind,
+    MetaGraphFacts,
+    Mismatched,
+    ModelReport,
+    Refused,
+    Report,
+    Severity,
+    Shape,
+    Signature,
+    TimedOut,
+    Unchanged,
+    Unreadable,
+    VariableFacts,
+    Verification,
+)
+from migrate.report.json import chosen_meta_graph, outcome_name
+
+_NAMES_SHOWN = 5
+_MISMATCHES_SHOWN = 20
+_NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
+
+_KINDS = {
+    Kind.TF1_SAVED_MODEL: "TF1 SavedModel",
+    Kind.TF2_SAVED_MODEL: "TF2 SavedModel",
+    Kind.UNKNOWN: "unknown kind",
+}
+_SHORT_KINDS = {Kind.TF1_SAVED_MODEL: "TF1", Kind.TF2_SAVED_MODEL: "TF2", Kind.UNKNOWN: "?"}
+_STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
+
+_BYTES = {
+    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
+    **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
+    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16", "qint16", "quint16"), 2),
+    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "int4", "uint4"), 1),
+    **dict.fromkeys(("float8_e5m2", "float8_e4m3fn"), 1),
+    "complex128": 16,
+}
+
+
+def render(report: Report, width: int, color: bool = False) -> str:
+    """Gives the report as lines of at most `width` columns; without `color` it is plain text."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=max(width, 20),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(Group(*_report(report, width)))
+    # rich fills table cells with spaces up to the column's width.
+    return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
+
+
+def _report(report: Report, width: int) -> Iterator[RenderableType]:
+    if len(report.models) == 1:
+        yield from _model(report.models[0])
+        return
+    yield _overview(report, width)
+    for model in report.models:
+        if not isinstance(model.outcome, GOOD_OUTCOMES):
+            yield ""
+            yield from _trouble(model)
+    yield ""
+    yield _totals(report)
+
+
+# One model in full.
+
+
+def _model(model: ModelReport) -> Iterator[RenderableType]:
+    yield from _headline(model)
+    yield ""
+    facts = [("kind", _text(_KINDS[model.kind]))]
+    if model.destination is not None:
+        facts.append(("destination", _text(model.destination)))
+    if model.verification is not None or _could_be_verified(model):
+        facts.append(("verification", _verified(model.verification)))
+    if model.seconds:
+        steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in model.seconds.items())
+        facts.append(("seconds", _text(steps)))
+    yield _indented(_pairs(facts))
+    for meta_graph in model.meta_graphs:
+        yield ""
+        yield from _meta_graph(meta_graph)
+    if model.findings:
+        yield ""
+        yield Text("findings", style="bold")
+        yield _indented(_findings(model.findings))
+    if model.verification is not None:
+        yield from _verification_details(model.verification)
+
+
+def _headline(model: ModelReport) -> Iterator[RenderableType]:
+    good = isinstance(model.outcome, GOOD_OUTCOMES)
+    verdict = Text(_verdict(model), style="bold green" if good else "bold red")
+    yield Text.assemble((_printable(model.source), "bold"), ": ", verdict, overflow="fold")
+    detail = _detail(model)
+    if detail:
+        yield _indented(_text(detail))
+
+
+def _verdict(model: ModelReport) -> str:
+    match model.outcome:
+        case Convertible():
+            return "can be converted"
+        case AlreadyTF2():
+            return "is a TF2 SavedModel already; convert copies it as it is"
+        case Unreadable():
+            return "cannot be read"
+        case Refused():
+            refusals = sum(finding.severity is Severity.REFUSAL for finding in model.findings)
+            return f"refused, {_count(refusals, 'finding')} in the way"
+        case Mismatched():
+            return "mismatched; the new model is not as good as the source"
+        case Crashed(step=step):
+            return f"crashed in the step {step}"
+        case TimedOut(step=step, seconds=seconds):
+            return f"timed out after {seconds:g} seconds in the step {step}"
+        case Unchanged():
+            return "unchanged; it is a TF2 SavedModel already and was copied as it is"
+        case _:
+            return _outcome(model)
+
+
+def _detail(model: ModelReport) -> str:
+    match model.outcome:
+        case Unreadable(reason=reason) | Mismatched(reason=reason) | Failed(reason=reason):
+            return reason
+        case Crashed(exit_code=code, stderr_tail=tail):
+            ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            return f"{ended}\n{tail}".rstrip()
+        case _:
+            return ""
+
+
+def _could_be_verified(model: ModelReport) -> bool:
+    """Whether a reader may take silence for a pass: something was written or was to be."""
+    return not isinstance(model.outcome, Convertible | AlreadyTF2 | Unreadable | Refused | Unchanged)
+
+
+def _verified(verification: Verification | None) -> Text:
+    if verification is None:
+        return Text("not verified", style="yellow")
+    compared = f"{_count(verification.calls, 'call')}, {_count(verification.compared, 'output')} compared"
+    if verification.mismatches:
+        return Text(
+            f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", style="red"
+        )
+    if not verification.passed:
+        return Text(f"not verified: {compared}, not one value among them", style="red")
+    closeness = "bit for bit" if verification.bitwise_equal else _distance(verification)
+    variables = verification.variables_compared
+    also = f"; {_count(variables, 'variable')} compared with the checkpoint" if variables else ""
+    return Text(f"verified: {compared}, {closeness}{also}", style="green")
+
+
+def _distance(verification: Verification) -> str:
+    ulps, absolute = verification.max_ulps, verification.max_abs_difference
+    return f"at most {ulps:,} ulps and {absolute:.3g} apart"
+
+
+def _meta_graph(facts: MetaGraphFacts) -> Iterator[RenderableType]:
+    tags = ", ".join(sorted(facts.tags)) or "no tags"
+    yield Text.assemble(("meta graph ", "bold"), (_printable(tags), "bold"), overflow="fold")
+    size = [_count(facts.nodes, "node"), _count(len(facts.ops), "op")]
+    if facts.functions:
+        size.append(_count(len(facts.functions), "function"))
+    if facts.control_flow_nodes:
+        size.append(f"{facts.control_flow_nodes:,} of them control flow")
+    pairs = [("TensorFlow", _text(facts.tf_version or "not said")), ("graph", _text(", ".join(size)))]
+    pairs.append(("variables", _text(_variables(facts.variables))))
+    for label, names in (("tables", facts.tables), ("assets", facts.assets), ("init ops", facts.init_ops)):
+        if names:
+            pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
+    yield _indented(_pairs(pairs))
+    if not facts.signatures:
+        yield _indented(Text("no signatures", style="yellow"))
+    for signature in sorted(facts.signatures, key=lambda signature: signature.key):
+        yield ""
+        yield _indented(_signature(signature))
+
+
+def _variables(variables: Sequence[VariableFacts]) -> str:
+    if not variables:
+        return "none"
+    resource = sum(variable.is_resource for variable in variables)
+    kinds = {"ref": len(variables) - resource, "resource": resource}
+    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})"]
+    sizes = [_elements(variable.shape) for variable in variables]
+    known = sum(size for size in sizes if size is not None)
+    at_least = "at least " if None in sizes else ""
+    parts.append(f"{at_least}{_count(known, 'parameter')}")
+    stored = [
+        size * _BYTES[variable.dtype]
+        for size, variable in zip(sizes, variables, strict=True)
+        if size is not None and variable.dtype in _BYTES
+    ]
+    at_least = "at least " if len(stored) < len(variables) else ""
+    parts.append(f"{at_least}{_size(sum(stored))}")
+    parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
+    idle = sum(not variable.needed for variable in variables)
+    if idle:
+        parts.append(f"{idle:,} that no signature and no init op reaches")
+    return ", ".join(parts)
+
+
+def _signature(signature: Signature) -> RenderableType:
+    method = _printable(signature.method_name.removeprefix("tensorflow/serving/"))
+    title = Text.assemble(
+        "signature ",
+        (_printable(signature.key), "bold"),
+        f", method {method}" if method else ", no method name",
+        overflow="fold",
+    )
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    for _ in ("name", "dtype", "shape"):
+        table.add_column(overflow="fold")
+    for direction, tensors in (("in", signature.inputs), ("out", signature.outputs)):
+        for name, spec in sorted(tensors.items()):
+            encoding = "" if spec.encoding == "dense" else f"{spec.encoding} "
+            table.add_row(direction, _text(name), _text(spec.dtype), _text(f"{encoding}{_shape(spec.shape)}"))
+    return Group(title, _indented(table))
+
+
+def _findings(findings: Sequence[Finding]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        severity = Text(finding.severity.value, style=_STYLES[finding.severity])
+        table.add_row(severity, Text(_printable(finding.code), style="bold"))
+        table.add_row("", _text(finding.message))
+        if finding.nodes:
+            table.add_row("", _text(f"nodes: {_names(finding.nodes)}"))
+        if finding.hint:
+            table.add_row("", _text(f"hint: {finding.hint}"))
+    return table
+
+
+def _verification_details(verification: Verification) -> Iterator[RenderableType]:
+    if verification.mismatches:
+        yield ""
+        yield Text("mismatches", style="bold")
+        yield _indented(_mismatches(verification))
+    if verification.skipped:
+        yield ""
+        yield Text("signatures not called", style="bold")
+        yield _indented(_pairs([(key, _text(why)) for key, why in sorted(verification.skipped.items())]))
+    if verification.nondeterministic:
+        yield ""
+        yield Text("outputs that differ from run to run in the source itself", style="bold")
+        yield Text("only name, dtype and shape of these were compared", style="dim")
+        yield _indented(_text("\n".join(verification.nondeterministic)))
+
+
+def _mismatches(verification: Verification) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    shown = verification.mismatches[:_MISMATCHES_SHOWN]
+    for mismatch in shown:
+        place = f"{mismatch.signature}, output {mismatch.output}, call {mismatch.call}, {mismatch.path}"
+        table.add_row(Text(_printable(place), style="bold"))
+        table.add_row(Padding(_text(mismatch.reason), (0, 0, 0, 2)))
+    hidden = len(verification.mismatches) - len(shown)
+    if hidden:
+        table.add_row(f"and {hidden:,} more; --format=json lists all")
+    return table
+
+
+# Many models.
+
+
+def _overview(report: Report, width: int) -> Table:
+    narrow = width < _NARROW
+    names = _short_names([model.source for model in report.models])
+    wide_heads = () if narrow else ("kind", "TF")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("model", *wide_heads, "outcome", "sigs", "vars", "findings"):
+        table.add_column(head, overflow="fold")
+    for column in table.columns[-3:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for name, model in zip(names, report.models, strict=True):
+        facts = chosen_meta_graph(model)
+        good = isinstance(model.outcome, GOOD_OUTCOMES)
+        kind = () if narrow else (_SHORT_KINDS[model.kind], _text(facts.tf_version if facts else ""))
+        table.add_row(
+            _text(name),
+            *kind,
+            Text(_outcome(model), style="green" if good else "red"),
+            f"{len(facts.signatures):,}" if facts else "",
+            f"{len(facts.variables):,}" if facts else "",
+            f"{len(model.findings):,}",
+        )
+    return table
+
+
+def _outcome(model: ModelReport) -> str:
+    """The outcome in a word, and for a new model whether it was verified: silence would read as yes."""
+    word = outcome_name(model.outcome).replace("_", " ").replace("tf2", "TF2")
+    if not isinstance(model.outcome, Converted):
+        return word
+    verified = model.verification is not None and model.verification.passed
+    return f"{word}, {'verified' if verified else 'not verified'}"
+
+
+def _trouble(model: ModelReport) -> Iterator[RenderableType]:
+    """What went wrong with one model of many: its refusals, else all that was found."""
+    yield from _headline(model)
+    refusals = [finding for finding in model.findings if finding.severity is Severity.REFUSAL]
+    shown = refusals or model.findings
+    if shown:
+        yield _indented(_findings(shown))
+    if model.verification is not None and model.verification.mismatches:
+        yield _indented(_mismatches(model.verification))
+
+
+def _totals(report: Report) -> Text:
+    outcomes = Counter(_outcome(model) for model in report.models)
+    return Text(f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}", style="bold")
+
+
+def _short_names(sources: Sequence[str]) -> list[str]:
+    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
+    parts = [source.rstrip("/").split("/") for source in sources]
+    shared = 0
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    # A source that is the parent of another keeps its last name.
+    shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
+    return ["/".join(part[shared:]) for part in parts]
+
+
+# Building blocks.
+
+
+def _pairs(pairs: Sequence[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", overflow="fold")
+    table.add_column(overflow="fold")
+    for label, value in pairs:
+        table.add_row(_text(label), value)
+    return table
+
+
+def _indented(inner: RenderableType) -> Padding:
+    return Padding(inner, (0, 0, 0, 2))
+
+
+def _text(content: str) -> Text:
+    return Text("\n".join(map(_printable, content.split("\n"))), overflow="fold")
+
+
+def _printable(name: str) -> str:
+    """Spells control characters out: names come from the model, and a terminal would obey them."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(_printable(name) for name in names[:_NAMES_SHOWN])
+    hidden = len(names) - _NAMES_SHOWN
+    return f"{shown} and {hidden:,} more" if hidden > 0 else shown
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
+
+
+def _tally(counts: Mapping[str, int], separator: str = ", ") -> str:
+    return separator.join(f"{number:,} {word}" for word, number in counts.items() if number)
+
+
+def _shape(shape: Shape) -> str:
+    if shape is None:
+        return "<unknown>"
+    return f"({', '.join('None' if size is None else str(size) for size in shape)})"
+
+
+def _elements(shape: Shape) -> int | None:
+    if shape is None:
+        return None
+    known = [size for size in shape if size is not None]
+    return math.prod(known) if len(known) == len(shape) else None
+
+
+def _size(number: int) -> str:
+    size = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -1,0 +1,190 @@
+"""Reads a table of TensorFlow's tensorflow/core/lib/io, LevelDB's format, and the ordered code of its keys.
+
+A table is a run of blocks, an index block that points to them and a footer that points to the index
+(format.cc, table.cc, block.cc). Everything but the footer is under a checksum.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import google_crc32c
+
+from migrate.errors import InputError
+
+_MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
+"""format.h, kTableMagicNumber."""
+_FOOTER_BYTES = 48
+"""format.h, Footer::kEncodedLength: two handles of 2 varints of 10 bytes at most, padded, and the magic."""
+_TRAILER_BYTES = 5
+"""format.h, kBlockTrailerSize: compression type and masked CRC-32C of block and type."""
+_CRC_MASK_DELTA = 0xA282EAD8
+"""crc32c.h, kMaskDelta."""
+_NOT_COMPRESSED, _SNAPPY = 0, 1
+
+
+class _OutOfBytesError(Exception):
+    """A number or an entry reaches past the end of what holds it."""
+
+
+def is_table(path: str) -> bool:
+    """Whether a file ends like a table. A missing or unreadable file does not."""
+    try:
+        with open(path, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size < _FOOTER_BYTES:
+                return False
+            stream.seek(size - len(_MAGIC))
+            return stream.read() == _MAGIC
+    except OSError:
+        return False
+
+
+def read_table(data: bytes, file: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the keys and values of a table, in the order of the keys.
+
+    Args:
+      data: the whole file.
+      file: its name, for messages.
+
+    Raises:
+      InputError: the bytes are no table, are cut off, fail a checksum or are compressed.
+    """
+    if len(data) < _FOOTER_BYTES or data[-len(_MAGIC) :] != _MAGIC:
+        raise InputError(
+            f"{file}: not a tensor bundle's index, or cut off (its {len(data):,} bytes do not end with the "
+            "magic number of a table)"
+        )
+    footer = data[-_FOOTER_BYTES : -len(_MAGIC)]
+    last_key: bytes | None = None
+    try:
+        # The metaindex, which TensorFlow leaves empty and does not read.
+        _, position = _varint(footer, 0)
+        _, position = _varint(footer, position)
+        index = _block(data, footer, position, file)
+        for _, handle in _entries(index):
+            for key, value in _entries(_block(data, handle, 0, file)):
+                if last_key is not None and key <= last_key:
+                    raise InputError(f"{file}: damaged: its keys are out of order after {last_key!r}")
+                last_key = key
+                yield key, value
+    except _OutOfBytesError as error:
+        raise InputError(f"{file}: damaged or cut off: {error}") from error
+
+
+def _block(data: bytes, handle: bytes, position: int, file: str) -> bytes:
+    """The contents of the block that a handle at a position points to, after checking them (ReadBlock)."""
+    offset, position = _varint(handle, position)
+    size, _ = _varint(handle, position)
+    end = offset + size
+    if end + _TRAILER_BYTES > len(data) - _FOOTER_BYTES:
+        raise _OutOfBytesError(f"a block of {size:,} bytes at {offset:,} reaches past the end")
+    expected = int.from_bytes(data[end + 1 : end + _TRAILER_BYTES], "little")
+    if masked_crc32c(data[offset : end + 1]) != expected:
+        raise InputError(f"{file}: damaged: the block at byte {offset:,} does not match its checksum")
+    compression = data[end]
+    if compression == _SNAPPY:
+        import cramjam  # Only here, since most indexes are not compressed and start-up should be short.
+
+        try:
+            return bytes(cramjam.snappy.decompress_raw(data[offset:end]))
+        except cramjam.DecompressionError as error:
+            raise InputError(f"{file}: damaged: the block at byte {offset:,} cannot be decompressed") from error
+    if compression != _NOT_COMPRESSED:
+        raise InputError(f"{file}: the block at byte {offset:,} has an unknown compression ({compression})")
+    return data[offset:end]
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a block, each key stored as what differs from the one before (block_builder.cc)."""
+    if len(block) < 4:
+        raise _OutOfBytesError("a block without restart points")
+    restarts = int.from_bytes(block[-4:], "little")
+    limit = len(block) - 4 - 4 * restarts
+    if limit < 0:
+        raise _OutOfBytesError("a block of restart points alone")
+    key = b""
+    position = 0
+    while position < limit:
+        shared, position = _varint(block, position)
+        unshared, position = _varint(block, position)
+        value_bytes, position = _varint(block, position)
+        value_start = position + unshared
+        end = value_start + value_bytes
+        if shared > len(key) or end > limit:
+            raise _OutOfBytesError("an entry reaches past the end of its block")
+        key = key[:shared] + block[position:value_start]
+        yield key, block[value_start:end]
+        position = end
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C, masked as TensorFlow stores it (crc32c.h, Mask)."""
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _CRC_MASK_DELTA) & 0xFFFFFFFF
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A varint64 at a position, and the position after it (coding.cc, GetVarint64Ptr)."""
+    value = 0
+    for shift in range(0, 64, 7):
+        if position >= len(data):
+            raise _OutOfBytesError("a number reaches past the end")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise _OutOfBytesError("a number of more than 64 bits")
+
+
+# Ordered code (tensorflow/core/lib/strings/ordered_code.cc): each function gives a value and the position
+# after it, and raises ValueError where the bytes are no such code.
+
+
+def read_ordered_string(code: bytes, position: int) -> tuple[bytes, int]:
+    """A string: 00 01 ends it, 00 FF stands for 00 and FF 00 for FF."""
+    value = bytearray()
+    while True:
+        pair = code[position : position + 2]
+        if pair == b"\x00\x01":
+            return bytes(value), position + 2
+        if pair in (b"\x00\xff", b"\xff\x00"):
+            value.append(pair[0])
+            position += 2
+        elif not pair or pair[0] in (0x00, 0xFF):
+            raise ValueError("a string without an end")
+        else:
+            value.append(pair[0])
+            position += 1
+
+
+def read_ordered_unsigned(code: bytes, position: int) -> tuple[int, int]:
+    """An unsigned number: a byte that counts those after it, which hold the number, big-endian."""
+    length = code[position] if position < len(code) else 9
+    end = position + 1 + length
+    if length > 8 or end > len(code):
+        raise ValueError("an unsigned number without an end")
+    return int.from_bytes(code[position + 1 : end], "big"), end
+
+
+def read_ordered_signed(code: bytes, position: int) -> tuple[int, int]:
+    """A signed number: as many leading bits like the sign as it has bytes (1 to 10), one unlike, the rest.
+
+    A negative number is stored as the complement of the code of its own complement.
+    """
+    if position >= len(code):
+        raise ValueError("a signed number without an end")
+    negative = code[position] < 0x80
+    flip = 0xFFFF if negative else 0
+    head = int.from_bytes(code[position : position + 2].ljust(2, b"\0"), "big") ^ flip
+    length = 16 - (head ^ 0xFFFF).bit_length()
+    end = position + length
+    if length > 10 or end > len(code):
+        raise ValueError("a signed number without an end")
+    bits = int.from_bytes(code[position:end], "big")
+    if negative:
+        bits ^= (1 << 8 * length) - 1
+    value = bits & ((1 << 7 * length - 1) - 1)
+    return (~value if negative else value), end

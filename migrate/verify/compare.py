@@ -1,0 +1,294 @@
+"""Compares golden answers with a candidate's. Arrays in, counts and reasons out; numpy only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from migrate.records import Mismatch
+from migrate.verify import dtypes
+from migrate.verify.calls import Answer, Array, Call, Fingerprint
+
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+# Floats whose bits, read as sign and magnitude, are in the order of their values, so that ULPs are a
+# difference.
+_IEEE_LIKE = frozenset({"float16", "bfloat16", "float32", "float64"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How one array differs from another of the same dtype and shape.
+
+    Attributes:
+      values: elements compared.
+      count: elements that differ by more than is allowed.
+      bitwise_equal: every element has the same bits (a NaN's payload aside).
+      max_abs_difference: largest absolute difference; infinite where one side alone is infinite or NaN.
+      max_ulps: largest distance in units in the last place, over elements that are finite on both sides.
+      first: index of the first element that differs by more than is allowed, or None.
+    """
+
+    values: int
+    count: int
+    bitwise_equal: bool
+    max_abs_difference: float
+    max_ulps: int
+    first: tuple[int, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What the comparison of all answers has shown; the fields are those of `records.Verification`."""
+
+    compared: int
+    values: int
+    bitwise_equal: bool
+    max_abs_difference: float
+    max_ulps: int
+    nondeterministic: tuple[str, ...]
+    mismatches: tuple[Mismatch, ...]
+
+
+def _ordered(bits: npt.NDArray[np.uint64], width: int) -> npt.NDArray[np.uint64]:
+    """Maps the bits of a `width`-bit float to unsigned integers in the order of their values."""
+    sign = np.uint64(1 << (width - 1))
+    mask = np.uint64((1 << width) - 1)
+    return np.where(bits & sign, ~bits & mask, bits | sign)
+
+
+def ulps(expected: Array, found: Array) -> npt.NDArray[np.uint64]:
+    """Distance in units in the last place, element by element.
+
+    Given:
+      expected, found: the same shape and the same one of float16, bfloat16, float32, float64.
+
+    Result:
+      uint64, the same shape. -0.0 and 0.0 are one unit apart, as their bits are neighbours in this order.
+      Entries for NaNs mean nothing.
+    """
+    width = 8 * expected.dtype.itemsize
+    unsigned = _UNSIGNED[expected.dtype.itemsize]
+    a = _ordered(np.ascontiguousarray(expected).view(unsigned).astype(np.uint64), width)
+    b = _ordered(np.ascontiguousarray(found).view(unsigned).astype(np.uint64), width)
+    return np.maximum(a, b) - np.minimum(a, b)
+
+
+def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
+    """Compares two arrays of the same dtype and shape.
+
+    Integers, bools and strings must be equal; NaNs must stand in the same places; other floats may be
+    `max_ulps` apart (0: the same bits), but an infinity only equals itself. Complex numbers are compared part
+    by part.
+    """
+    shape = expected.shape
+    expected, found = np.ravel(expected), np.ravel(found)
+    wide = np.dtype(expected.dtype).kind == "c"
+    if wide:
+        part = np.float32 if expected.dtype.itemsize == 8 else np.float64
+        expected, found = expected.view(part), found.view(part)
+    unequal, distance, absolute = _elements(expected, found)
+    beyond = unequal & (distance > max_ulps)
+    if wide:
+        beyond = beyond.reshape(-1, 2).any(axis=1)
+    wrong = np.flatnonzero(beyond)
+    return Difference(
+        values=int(beyond.size),
+        count=int(wrong.size),
+        bitwise_equal=not unequal.any(),
+        max_abs_difference=float(absolute.max(initial=0.0)),
+        max_ulps=int(distance[distance != np.iinfo(np.uint64).max].max(initial=0)),
+        first=tuple(int(i) for i in np.unravel_index(wrong[0], shape)) if wrong.size else None,
+    )
+
+
+def _elements(
+    expected: Array, found: Array
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
+    """Per element: whether the bits differ, the distance in ULPs (the largest uint64: beyond any), and in value."""  # TOOLONG
+    infinite_distance = np.uint64(np.iinfo(np.uint64).max)
+    if expected.dtype.kind in "OSU":
+        unequal = np.array([a != b for a, b in zip(expected, found, strict=True)], dtype=np.bool_)
+        return unequal, np.where(unequal, infinite_distance, np.uint64(0)), np.zeros(unequal.shape)
+    if expected.dtype.kind in "biu":
+        unequal = expected != found
+        absolute = np.zeros(unequal.shape)
+        # Subtracted as Python integers: a difference of two int64 need not fit one.
+        for index in np.flatnonzero(unequal):
+            absolute[index] = abs(int(expected[index]) - int(found[index]))
+        return unequal, np.where(unequal, infinite_distance, np.uint64(0)), absolute
+    if expected.dtype.name not in _IEEE_LIKE:  # 8-bit floats, 4-bit integers: the stored bytes decide
+        raw = (a.view(np.uint8).reshape(a.size, -1) for a in (expected, found))
+        unequal = (next(raw) != next(raw)).any(axis=1)
+        absolute = np.abs(expected.astype(np.float64) - found.astype(np.float64))
+        return (
+            unequal,
+            np.where(unequal, infinite_distance, np.uint64(0)),
+            np.nan_to_num(absolute, nan=np.inf),
+        )
+    a, b = expected.astype(np.float64), found.astype(np.float64)
+    both_nan = np.isnan(a) & np.isnan(b)
+    distance = np.where(both_nan, np.uint64(0), ulps(expected, found))
+    unequal = distance > 0
+    finite = np.isfinite(a) & np.isfinite(b)
+    distance = np.where(unequal & ~finite, infinite_distance, distance)
+    with np.errstate(invalid="ignore", over="ignore"):
+        absolute = np.where(finite, np.abs(a - b), np.where(unequal, np.inf, 0.0))
+    return unequal, distance, absolute
+
+
+def _show(array: Array, index: tuple[int, ...]) -> str:
+    """One element as a reader can tell it from its neighbours, cut to 60 characters."""
+    element = array[index] if array.shape else array[()]
+    text = repr(element) if isinstance(element, (bytes, str)) else str(element)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _describe(expected: Array, found: Array, result: Difference) -> str:
+    """The reason of a mismatch in values, in one line."""
+    assert result.first is not None
+    index = list(result.first)
+    numeric = expected.dtype.kind not in "OSUb"
+    return (
+        f"{result.count} of {result.values} values differ; at {index} expected {_show(expected, result.first)}, "
+        f"found {_show(found, result.first)}"
+        + (f"; max abs difference {result.max_abs_difference:g}" if numeric else "")
+        + (
+            f", max ulps {result.max_ulps}"
+            if expected.dtype.name in _IEEE_LIKE or expected.dtype.kind == "c"
+            else ""
+        )
+    )
+
+
+def _form(array: Array) -> str:
+    return f"{dtypes.tf_name(array)} {list(array.shape)}"
+
+
+def _contradicts(first: Answer, second: Answer) -> frozenset[str]:
+    """Names of outputs on which the source contradicts itself; all of them where one run ended in an error."""  # TOOLONG
+    names = frozenset(first.outputs) | frozenset(second.outputs)
+    if first.error != second.error:
+        return names
+    return frozenset(
+        name
+        for name in names
+        if name not in first.outputs
+        or name not in second.outputs
+        or _form(first.outputs[name]) != _form(second.outputs[name])
+        or not difference(first.outputs[name], second.outputs[name], 0).bitwise_equal
+    )
+
+
+def nondeterministic(
+    calls: Sequence[Call], golden: Sequence[Answer], again: Sequence[Answer]
+) -> frozenset[tuple[str, str]]:
+    """The (signature, output) pairs on which two fresh runs of the source differ, in any call."""
+    return frozenset(
+        (call.signature, output)
+        for call, first, second in zip(calls, golden, again, strict=True)
+        for output in _contradicts(first, second)
+    )
+
+
+def compare_calls(
+    calls: Sequence[Call],
+    golden: Sequence[Answer],
+    golden_again: Sequence[Answer],
+    candidate: Sequence[Answer],
+    path: str,
+    max_ulps: int,
+) -> Comparison:
+    """Compares a candidate's answers with the golden ones, output by output.
+
+    Args:
+      calls: what was asked.
+      golden: the source's answers, one a call.
+      golden_again: those of a second fresh run.
+      candidate: the candidate's answers, one a call.
+      path: how the candidate was loaded (`tf2`, `session`); goes into the mismatches.
+      max_ulps: how far apart floats may be; 0 is bit for bit.
+
+    Returns:
+      counts and mismatches. Outputs that the source itself does not answer twice alike are compared on name,
+      dtype and rank alone (their sizes, too, where both golden runs have the same) and add nothing to
+      `values`.
+    """
+    shaky = nondeterministic(calls, golden, golden_again)
+    mismatches: list[Mismatch] = []
+    results: list[Difference] = []
+    compared = 0
+    for number, (call, expected, again, found) in enumerate(
+        zip(calls, golden, golden_again, candidate, strict=True)
+    ):
+
+        def report(output: str, reason: str, signature: str = call.signature, number: int = number) -> None:
+            mismatches.append(Mismatch(signature, number, output, path, reason))
+
+        if expected.error or found.error:
+            # A call that fails half way may fail elsewhere in the other model: the error's class is the
+            # contract.
+            if expected.error != found.error and expected.error == again.error:
+                report("", f"expected {_ending(expected)}, found {_ending(found)}")
+            continue
+        for name in sorted(frozenset(expected.outputs) | frozenset(found.outputs)):
+            if name not in found.outputs:
+                report(name, "the candidate does not answer this output")
+            elif name not in expected.outputs:
+                report(name, "the source has no such output")
+            else:
+                compared += 1
+                a, b = expected.outputs[name], found.outputs[name]
+                if (call.signature, name) in shaky:
+                    if reason := _loose(a, again.outputs.get(name, a), b):
+                        report(name, reason)
+                elif _form(a) != _form(b):
+                    report(name, f"expected {_form(a)}, found {_form(b)}")
+                else:
+                    result = difference(a, b, max_ulps)
+                    results.append(result)
+                    if result.count:
+                        report(name, _describe(a, b, result))
+    return Comparison(
+        compared=compared,
+        values=sum(r.values for r in results),
+        bitwise_equal=not mismatches and bool(results) and all(r.bitwise_equal for r in results),
+        max_abs_difference=max((r.max_abs_difference for r in results), default=0.0),
+        max_ulps=max((r.max_ulps for r in results), default=0),
+        nondeterministic=tuple(sorted(f"{signature}/{output}" for signature, output in shaky)),
+        mismatches=tuple(mismatches),
+    )
+
+
+def _ending(answer: Answer) -> str:
+    return f"{answer.error} ({answer.message})" if answer.error else "an answer"
+
+
+def _loose(expected: Array, again: Array, found: Array) -> str:
+    """Why `found` cannot be an answer of a model that gave `expected` and `again`, or empty."""
+    if expected.shape == again.shape and _form(expected) != _form(found):
+        return f"expected {_form(expected)}, found {_form(found)}"
+    if dtypes.tf_name(expected) != dtypes.tf_name(found) or expected.ndim != found.ndim:
+        return f"expected {dtypes.tf_name(expected)} of rank {expected.ndim}, found {_form(found)}"
+    return ""
+
+
+def compare_variables(
+    golden: Mapping[str, Fingerprint], candidate: Mapping[str, Fingerprint], path: str
+) -> tuple[Mismatch, ...]:
+    """Names the variables whose values in the candidate's checkpoint are not the source's, bit for bit."""
+    mismatches: list[Mismatch] = []
+    for name, expected in golden.items():
+        found = candidate.get(name)
+        if found is None:
+            mismatches.append(Mismatch("", -1, name, path, "the candidate's checkpoint lacks this variable"))
+        elif (found.dtype, found.shape) != (expected.dtype, expected.shape):
+            reason = (
+                f"expected {expected.dtype} {list(expected.shape)}, found {found.dtype} {list(found.shape)}"
+            )
+            mismatches.append(Mismatch("", -1, name, path, reason))
+        elif found.digest != expected.digest:
+            mismatches.append(Mismatch("", -1, name, path, "the variable's value differs from the source's"))
+    return tuple(mismatches)

@@ -1,0 +1,43 @@
+"""TensorFlow's dtypes by name, as numpy knows them, without TensorFlow's runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from migrate.sources.protos import DataType
+
+_NAMES = {"half": "float16", "float": "float32", "double": "float64"}
+
+
+def name(enum: int) -> str:
+    """TensorFlow's name (`tf.DType.name`) of a `DataType`; that of a ref type is the plain one's.
+
+    Source: types.proto; a ref type is the plain type plus 100.
+    """
+    plain = DataType.Name(enum % 100).removeprefix("DT_").lower()
+    return _NAMES.get(plain, plain)
+
+
+def numpy_dtype(tf_name: str) -> np.dtype[Any] | None:
+    """The numpy dtype for TensorFlow's `tf_name`; `object` for strings, None for what has no values (`resource`)."""  # TOOLONG
+    if tf_name == "string":
+        return np.dtype(object)
+    if tf_name in ("resource", "variant", "invalid"):
+        return None
+    try:
+        return np.dtype(tf_name)
+    except TypeError:
+        pass
+    if tf_name.startswith(("qint", "quint")):
+        return np.dtype(tf_name.removeprefix("q"))
+    import ml_dtypes  # comes with TensorFlow; gives numpy bfloat16 and the 8-bit floats
+
+    extension = getattr(ml_dtypes, tf_name, None)
+    return None if extension is None else np.dtype(extension)
+
+
+def tf_name(array: np.ndarray[Any, Any]) -> str:
+    """TensorFlow's name of an array's dtype; every object, bytes or str array is a `string`."""
+    return "string" if array.dtype.kind in "OSU" else str(array.dtype.name)

@@ -1,0 +1,534 @@
+"""The child's side: loads a model from disk, replays calls, writes down the answers.
+
+Run as `python -m migrate.verify.replay JOBFILE`; JOBFILE holds a pickled job of `child.py`, JOBFILE.result
+the answer. TensorFlow starts here, and every import of it stands inside a function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from migrate.records import Failed, Signature, TensorSpec
+from migrate.sources.protos import AssetFileDef, MetaGraphDef, SavedModel
+from migrate.verify import dtypes
+from migrate.verify.calls import (
+    Answer,
+    Array,
+    Call,
+    CandidateCalls,
+    Fingerprint,
+    Golden,
+    SparseValue,
+    Value,
+)
+from migrate.verify.child import CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
+
+# Another input will not help against these: no kernel, no value in a variable, no permission, no answer in
+# time.
+_HOPELESS = frozenset(
+    [
+        "NotFoundError",
+        "UnimplementedError",
+        "FailedPreconditionError",
+        "PermissionDeniedError",
+        "DeadlineExceededError",
+    ]
+)
+# How many calls of a family must fail before the next family is tried.
+_TRIED_PER_FAMILY = 3
+_INIT_OP_KEY = "__saved_model_init_op"
+_INIT_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+
+Asker = Callable[[Call], Mapping[str, Array]]
+
+
+def _config(tf: Any) -> Any:
+    """A session that rewrites nothing and adds in one order: no optimiser, one thread."""
+    config = tf.compat.v1.ConfigProto(
+        allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
+    )
+    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
+
+
+def _configure_eager(tf: Any) -> None:
+    """The same as `_config`, for what runs outside a v1 Session; before TensorFlow makes its first op."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.set_soft_device_placement(True)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@contextlib.contextmanager
+def _session(tf: Any) -> Iterator[Any]:
+    """A v1 Session on a graph of its own; its variables and tables are nobody else's."""
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf)) as session:
+        yield session
+
+
+# The source
+
+
+def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
+    tf.compat.v1.saved_model.load(session, list(job.tags), job.source_path)
+
+
+def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
+    """Loads what TensorFlow 1 forgave and TensorFlow 2 refuses.
+
+    That is a tensorflow_version which is none, several init ops in one collection, `_output_shapes` that
+    contradict the ops, a TensorInfo that contradicts its tensor: nothing of these is needed to run the graph.
+    """
+    meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    graph_def = meta_graph.graph_def
+    for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
+        for node in nodes:
+            node.attr.pop("_output_shapes", None)
+    known = meta_graph.meta_info_def.stripped_op_list
+    tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)
+    if tf.io.gfile.glob(job.checkpoint + "*"):
+        saver = meta_graph.saver_def
+        if saver.restore_op_name:
+            session.run(saver.restore_op_name, {saver.filename_tensor_name: job.checkpoint})
+        else:
+            _restore_by_name(tf, session, job)
+    assets = {}
+    for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
+        asset = AssetFileDef.FromString(entry.value)
+        assets[asset.tensor_info.name] = os.path.join(job.source_path, "assets", asset.filename)
+    for init_op in _init_ops(meta_graph):
+        session.run(init_op, assets)
+
+
+def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
+    """Restores the variables that the caller has found in the restore graph, where there is no saver to do it."""  # TOOLONG
+    graph = session.graph
+    types = tf.train.load_checkpoint(job.checkpoint).get_variable_to_dtype_map()
+    for name, (key, slice_spec) in job.variables.items():
+        variable = graph.get_operation_by_name(name).outputs[0]
+        value = tf.raw_ops.RestoreV2(
+            prefix=job.checkpoint, tensor_names=[key], shape_and_slices=[slice_spec], dtypes=[types[key]]
+        )[0]
+        if variable.dtype == tf.resource:
+            session.run(tf.raw_ops.AssignVariableOp(resource=variable, value=value))
+        else:
+            session.run(tf.raw_ops.Assign(ref=variable, value=value, validate_shape=False).op)
+
+
+def _init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
+    """Names of the init ops, in TensorFlow's order of precedence (saved_model/loader_impl.py); all of one kind."""  # TOOLONG
+    if _INIT_OP_KEY in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[_INIT_OP_KEY].outputs
+        return (outputs[_INIT_OP_KEY].name.split(":")[0],)
+    for name in _INIT_OP_COLLECTIONS:
+        if name in meta_graph.collection_def:
+            return tuple(meta_graph.collection_def[name].node_list.value)
+    return ()
+
+
+def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob], None]]:
+    """Name and function of the first loader that takes the source: TensorFlow's own, then ours.
+
+    Raises:
+      Exception: TensorFlow's own loader's, where both refuse.
+    """
+    try:
+        with _session(tf) as session:
+            _load_with_tensorflow(tf, session, job)
+        return "tensorflow", _load_with_tensorflow
+    except Exception as refusal:
+        try:
+            with _session(tf) as session:
+                _load_leniently(tf, session, job)
+        except Exception:
+            raise refusal from None
+    return "lenient", _load_leniently
+
+
+def _feeds(inputs: Mapping[str, Value], specs: Mapping[str, TensorSpec]) -> dict[str, Array]:
+    """What to feed, by tensor name."""
+    feeds: dict[str, Array] = {}
+    for name, value in inputs.items():
+        if isinstance(value, SparseValue):
+            values, indices, dense_shape = specs[name].components
+            feeds |= {values: value.values, indices: value.indices, dense_shape: value.dense_shape}
+        else:
+            feeds[specs[name].name] = value
+    return feeds
+
+
+def _fetches(specs: Mapping[str, TensorSpec]) -> dict[str, str]:
+    """What to fetch: tensor names by the name of the (part of an) output, as in `Answer`."""
+    fetches: dict[str, str] = {}
+    for name, spec in specs.items():
+        if spec.encoding == "coo_sparse":
+            parts = zip(("values", "indices", "dense_shape"), spec.components, strict=True)
+            fetches |= {f"{name}/{part}": tensor for part, tensor in parts}
+        elif spec.encoding == "dense":
+            fetches[name] = spec.name
+        else:
+            fetches |= {f"{name}/{number}": tensor for number, tensor in enumerate(spec.components)}
+    return fetches
+
+
+def _run(
+    tf: Any,
+    session: Any,
+    fetches: Mapping[str, str],
+    feeds: Mapping[str, Array],
+    seconds: float | None = None,
+) -> Mapping[str, Array]:
+    """One session.run for all outputs; `seconds` bounds it."""
+    options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000)) if seconds else None
+    found = session.run(dict(fetches), dict(feeds), options=options)
+    return {name: _array(value) for name, value in found.items()}
+
+
+def _array(value: Any) -> Array:
+    """What TensorFlow gives for a tensor, as an array; a scalar string comes as bytes, whose end numpy would cut."""  # TOOLONG
+    if isinstance(value, (bytes, str)):
+        scalar = np.empty((), dtype=object)
+        scalar[()] = value
+        return scalar
+    return np.asarray(value)
+
+
+def _answer(ask: Asker, call: Call) -> Answer:
+    """An answer, or the class of the error that came instead."""
+    try:
+        # A copy: what a session gives back may be the buffer of a variable that the next call writes.
+        return Answer({name: _plain(value) for name, value in ask(call).items()})
+    except Exception as error:
+        return Answer({}, type(error).__name__, first_line(error))
+
+
+def _plain(value: Array) -> Array:
+    """A copy in which strings are bytes, as `Answer` wants them (numpy gives a scalar string as `S` or `U`)."""  # TOOLONG
+    value = np.array(value)
+    if value.dtype.kind not in "OSU":
+        return value
+    plain = np.empty(value.shape, dtype=object)
+    for index in np.ndindex(value.shape):
+        item = value[index]
+        plain[index] = item.encode() if isinstance(item, str) else bytes(item)
+    return plain
+
+
+def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dict[str, str]]:
+    """The calls that the source accepts, found by trying in a session that is thrown away, and what is skipped."""  # TOOLONG
+    accepted: list[Call] = []
+    skipped: dict[str, str] = {}
+    signatures = {s.key: s for s in job.signatures}
+    deadline = time.monotonic() + job.seconds
+    with _session(tf) as session:
+        load(tf, session, job)
+        for candidates in job.candidates:
+            if candidates.reason:
+                skipped[candidates.signature] = candidates.reason
+                continue
+            calls, reason = _probe(tf, session, signatures[candidates.signature], candidates, deadline)
+            accepted += calls
+            if not calls:
+                skipped[candidates.signature] = reason
+    return tuple(accepted), skipped
+
+
+def _probe(
+    tf: Any, session: Any, signature: Signature, candidates: CandidateCalls, deadline: float
+) -> tuple[list[Call], str]:
+    """The accepted calls of the first family that has one; else why there is none."""
+    reason = ""
+    fetches = _fetches(signature.outputs)
+    for family in candidates.families:
+        accepted: list[Call] = []
+        for number, synthesised in enumerate(family):
+            if number >= _TRIED_PER_FAMILY and not accepted:
+                break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return accepted, reason or "no time was left to find a call that the source accepts"
+            for call in _natural(tf, session, signature, candidates.derived, synthesised, left):
+                feeds = _feeds(call.inputs, signature.inputs)
+                answer = _answer(lambda _, feeds=feeds: _run(tf, session, fetches, feeds, left / 2), call)  # type: ignore[misc]
+                if not answer.error:
+                    accepted.append(call)
+                    break
+                reason = reason or f"no synthesised call is accepted: {answer.error}: {answer.message}"
+                if answer.error in _HOPELESS and not accepted:
+                    return [], reason
+        if accepted:
+            return accepted, ""
+    return [], reason
+
+
+def _natural(
+    tf: Any, session: Any, signature: Signature, derived: Sequence[str], call: Call, seconds: float
+) -> Iterable[Call]:
+    """The call with the graph's own values for the inputs that the graph computes, then the call as it is.
+
+    The rows of the natural values are turned by one: a candidate that ignored such an input, and computed it
+    anew, would be found out.
+    """
+    if derived:
+        roots = {name: value for name, value in call.inputs.items() if name not in derived}
+        specs = {name: signature.inputs[name] for name in derived}
+        with contextlib.suppress(Exception):
+            found = _run(tf, session, _fetches(specs), _feeds(roots, signature.inputs), seconds / 2)
+            values = {name: _assemble(name, spec, found) for name, spec in specs.items()}
+            by_tensor = {spec.tensors: values[name] for name, spec in specs.items()}
+            yield Call(call.signature, {**roots, **{n: by_tensor[specs[n].tensors] for n in specs}})
+    yield call
+
+
+def _assemble(name: str, spec: TensorSpec, found: Mapping[str, Array]) -> Value:
+    if spec.encoding == "coo_sparse":
+        values = _plain(found[f"{name}/values"])
+        return SparseValue(found[f"{name}/indices"], np.roll(values, 1), found[f"{name}/dense_shape"])
+    value = _plain(found[name])
+    return np.roll(value, 1, axis=0) if value.ndim else value
+
+
+def _twice(calls: Iterable[Call]) -> tuple[Call, ...]:
+    return tuple(call for call in calls for _ in range(2))
+
+
+def golden(job: GoldenJob) -> Golden | Failed:
+    """Takes the golden answers: finds calls, then replays them in two fresh sessions."""
+    import tensorflow as tf
+
+    _configure_eager(tf)
+    try:
+        loader, load = _loader(tf, job)
+    except Exception as error:
+        return step_failed(error, "TensorFlow cannot load the source")
+    skipped: dict[str, str] = {}
+    calls = job.calls
+    if not calls:
+        calls, skipped = _accepted(tf, job, load)
+    sequence = _twice(calls)
+    signatures = {s.key: s for s in job.signatures}
+    runs: list[tuple[Answer, ...]] = []
+    for _ in range(2):
+        with _session(tf) as session:
+            load(tf, session, job)
+
+            def ask(call: Call, session: Any = session) -> Mapping[str, Array]:
+                signature = signatures[call.signature]
+                return _run(tf, session, _fetches(signature.outputs), _feeds(call.inputs, signature.inputs))
+
+            runs.append(tuple(_answer(ask, call) for call in sequence))
+    if job.calls:
+        skipped = {key: "no call was given" for key in signatures if key not in {c.signature for c in calls}}
+    try:
+        variables = _fingerprints(tf, job.checkpoint, job.variables)
+    except Exception as error:
+        return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
+    return Golden(sequence, runs[0], runs[1], skipped, variables, loader, tf.__version__)
+
+
+# The checkpoints
+
+
+def fingerprint(array: Array) -> Fingerprint:
+    """The digest of an array; strings as length and bytes, one after the other."""
+    digest = hashlib.blake2b(digest_size=16)
+    if array.dtype.kind in "OSU":
+        for item in np.ravel(_plain(array)):
+            digest.update(len(item).to_bytes(8, "little") + item)
+    else:
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return Fingerprint(dtypes.tf_name(array), array.shape, digest.hexdigest())
+
+
+def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]) -> dict[str, Fingerprint]:
+    """Values by variable name, from a checkpoint of either format (RestoreV2 reads both); absent keys are left out."""  # TOOLONG
+    if not variables:
+        return {}
+    types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    found: dict[str, Fingerprint] = {}
+    for name, (key, slice_spec) in variables.items():
+        if key in types:
+            value = tf.raw_ops.RestoreV2(
+                prefix=prefix, tensor_names=[key], shape_and_slices=[slice_spec], dtypes=[types[key]]
+            )[0]
+            found[name] = fingerprint(_array(value.numpy()))
+    return found
+
+
+# The candidate
+
+
+def _conversion(tf: Any, path: str) -> Mapping[str, Any]:
+    """What the converter has written beside the model: `arguments`, `results`, `variables`. Empty for a stranger's."""  # TOOLONG
+    file_name = os.path.join(path, "assets.extra", "migration.json")
+    if not tf.io.gfile.exists(file_name):
+        return {}
+    with tf.io.gfile.GFile(file_name, "r") as file:
+        content = json.load(file)
+    return content if isinstance(content, dict) else {}
+
+
+def _arguments(call: Call, mapping: Mapping[str, Any]) -> dict[str, Array]:
+    """A call's values by argument name.
+
+    Args:
+      call: its inputs go by the source's names.
+      mapping: argument name, {part: argument name} or None (the argument is gone, since nothing used it) by
+        input name; an input that it lacks keeps its name. The parts of a sparse input are `NAME/indices` and
+        so on.
+    """
+    arguments: dict[str, Array] = {}
+    for name, value in call.inputs.items():
+        target = mapping.get(name, name)
+        if target is None:
+            continue
+        if isinstance(value, SparseValue):
+            names = (
+                target if isinstance(target, Mapping) else {part: f"{target}/{part}" for part in value.parts}
+            )
+            arguments |= {names[part]: array for part, array in value.parts.items()}
+        else:
+            arguments[target] = value
+    return arguments
+
+
+def _renamed(outputs: Mapping[str, Array], mapping: Mapping[str, Any]) -> dict[str, Array]:
+    """A candidate's results under the source's output names; `mapping` is `arguments`' counterpart for outputs."""  # TOOLONG
+    names: dict[str, str] = {}
+    for name, target in mapping.items():
+        if isinstance(target, Mapping):
+            names |= {result: f"{name}/{part}" for part, result in target.items()}
+        elif target is not None:
+            names[target] = name
+    return {names.get(name, name): value for name, value in outputs.items()}
+
+
+def _ask_tf2(tf: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
+    """Asks through tf.saved_model.load, by keyword, as a TF2 user does."""
+    loaded = tf.saved_model.load(path)
+
+    def ask(call: Call) -> Mapping[str, Array]:
+        function = loaded.signatures[call.signature]
+        specs = function.structured_input_signature[1]
+        arguments = _arguments(call, conversion.get("arguments", {}).get(call.signature, {}))
+        tensors = {
+            name: tf.constant(value, dtype=specs[name].dtype if name in specs else None)
+            for name, value in arguments.items()
+        }
+        found = {name: _array(value.numpy()) for name, value in function(**tensors).items()}
+        return _renamed(found, conversion.get("results", {}).get(call.signature, {}))
+
+    return ask
+
+
+def _tags(tf: Any, path: str) -> list[str]:
+    """The candidate's own tag set; that of a TF2 SavedModel is `serve` unless somebody has changed it."""
+    file_name = os.path.join(path, "saved_model.pb")
+    if not tf.io.gfile.exists(file_name):
+        return ["serve"]
+    with tf.io.gfile.GFile(file_name, "rb") as file:
+        return list(SavedModel.FromString(file.read()).meta_graphs[0].meta_info_def.tags)
+
+
+def _ask_session(tf: Any, session: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
+    """Asks through a v1 Session and the candidate's SignatureDefs, as a model server does."""
+    meta_graph = tf.compat.v1.saved_model.load(session, _tags(tf, path), path)
+
+    def ask(call: Call) -> Mapping[str, Array]:
+        if call.signature not in meta_graph.signature_def:
+            raise KeyError(call.signature)
+        signature = meta_graph.signature_def[call.signature]
+        mapping = conversion.get("arguments", {}).get(call.signature, {})
+        feeds: dict[str, Array] = {}
+        for name, value in call.inputs.items():
+            info = signature.inputs[name] if name in signature.inputs else None
+            if (
+                isinstance(value, SparseValue)
+                and info is not None
+                and info.WhichOneof("encoding") == "coo_sparse"
+            ):
+                feeds[info.coo_sparse.indices_tensor_name] = value.indices
+                feeds[info.coo_sparse.values_tensor_name] = value.values
+                feeds[info.coo_sparse.dense_shape_tensor_name] = value.dense_shape
+            elif info is not None and not isinstance(value, SparseValue):
+                feeds[info.name] = value
+            else:
+                for argument, part in _arguments(Call(call.signature, {name: value}), mapping).items():
+                    if argument not in signature.inputs:
+                        raise KeyError(argument)
+                    feeds[signature.inputs[argument].name] = part
+        fetches: dict[str, str] = {}
+        for name, info in signature.outputs.items():
+            if info.WhichOneof("encoding") == "coo_sparse":
+                fetches[f"{name}/indices"] = info.coo_sparse.indices_tensor_name
+                fetches[f"{name}/values"] = info.coo_sparse.values_tensor_name
+                fetches[f"{name}/dense_shape"] = info.coo_sparse.dense_shape_tensor_name
+            else:
+                fetches[name] = info.name
+        found = _run(tf, session, fetches, feeds)
+        # The SignatureDef may carry either name of an output: the source's, which needs no renaming, or the
+        # result's.
+        results = conversion.get("results", {}).get(call.signature, {})
+        return _renamed(found, {name: target for name, target in results.items() if name not in found})
+
+    return ask
+
+
+def candidate(job: CandidateJob) -> CandidateResult | Failed:
+    """Replays the calls on the candidate, in both ways in which users load it, each from a fresh load."""
+    import tensorflow as tf
+
+    _configure_eager(tf)
+    path = job.candidate_path
+    try:
+        conversion = _conversion(tf, path)
+    except Exception as error:
+        return step_failed(error, "assets.extra/migration.json cannot be read")
+    answers: dict[str, tuple[Answer, ...]] = {}
+    try:
+        ask = _ask_tf2(tf, path, conversion)
+    except Exception as error:
+        return step_failed(error, "tf.saved_model.load cannot load the candidate")
+    answers["tf2"] = tuple(_answer(ask, call) for call in job.calls)
+    try:
+        with _session(tf) as session:
+            ask = _ask_session(tf, session, path, conversion)
+            answers["session"] = tuple(_answer(ask, call) for call in job.calls)
+    except Exception as error:
+        return step_failed(error, "a v1 Session cannot load the candidate")
+    keys = conversion.get("variables")
+    variables = None
+    if isinstance(keys, Mapping) and job.variables:
+        wanted = {name: (keys[name], "") for name in job.variables if name in keys}
+        try:
+            variables = _fingerprints(tf, os.path.join(path, "variables", "variables"), wanted)
+        except Exception as error:
+            return step_failed(error, "the candidate's variables cannot be read")
+    return CandidateResult(answers, variables)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the job in the file `argv[1]`; the result is whole or absent."""
+    with open(argv[1], "rb") as file:
+        job = pickle.load(file)
+    result = golden(job) if isinstance(job, GoldenJob) else candidate(job)
+    temporary = argv[1] + ".partial"
+    with open(temporary, "wb") as file:
+        pickle.dump(result, file)
+    os.replace(temporary, argv[1] + ".result")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,285 @@
+"""Synthesises calls for the signatures of a TF1 model, from its graph alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from migrate.records import Shape, Signature, TensorSpec
+from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
+from migrate.verify import dtypes
+from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
+from migrate.verify.contents import Content, Contents
+
+_PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderV2", "PlaceholderWithDefault"])
+# What a call is filled with, and its batch size. The first ones decide whether a family is taken: ordinary
+# values.
+_FILLS = (("random", 3), ("random", 1), ("zeros", 1), ("small", 3), ("extremes", 3))
+# 3 before 1: a size of 1 broadcasts against anything, so that it hides what the model does with the
+# dimension.
+_SIZES = (3, 1, 2, 8, 10, 16, 28, 32, 64, 128, 224, 256, 299, 784, 1024)
+_IMAGE_SIZES = (32, 64, 224, 299, 28, 16, 8, 3, 2, 1, 128, 256)
+# A value at which a graph's arithmetic saturates or changes sign, yet sizes and loop counts stay affordable.
+_EXTREME_FLOATS = (1e4, -1e4, 1e-4, -1.0, 1.0, 0.0, -0.5, 250.0)
+_EXTREME_INTS = (-1, 100, 0, 7)
+_MAX_FAMILIES = 60
+_MAX_VALUES = 1 << 24
+_MAX_VOCABULARY_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class _Input:
+    """An input as the graph has it, which is not always as its TensorInfo says.
+
+    Attributes:
+      tensor: name of the tensor (of a sparse input: of its values); two inputs on one tensor get one value.
+      dtype: TensorFlow's name.
+      shapes: alternatives, best first; a dimension that is open is None.
+      sparse: a `coo_sparse` input.
+      contents: alternatives for strings, best first.
+    """
+
+    tensor: str
+    dtype: str
+    shapes: tuple[Shape, ...]
+    sparse: bool
+    contents: tuple[Content, ...]
+
+
+def synthesise(
+    meta_graph: MetaGraphDef, signatures: Sequence[Signature], assets_directory: str | None = None
+) -> tuple[CandidateCalls, ...]:
+    """Makes calls for each signature: batches of 1 and 3 of ordinary, zero, small and extreme values.
+
+    What the graph leaves open comes in alternatives, `CandidateCalls.families`; a string holds what the graph
+    goes on to do with it (`contents.Contents`). The same arguments give the same calls in every process.
+
+    Args:
+      meta_graph: the source's.
+      signatures: which ones to call, in this order.
+      assets_directory: a local directory with the model's assets, from which words are read, or None.
+
+    Returns:
+      one entry a signature; one that cannot be called has no families and a reason.
+    """
+    contents = Contents(meta_graph, _vocabulary(meta_graph, assets_directory))
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    return tuple(_calls(signature, nodes, contents, meta_graph) for signature in signatures)
+
+
+def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple[bytes, ...]:
+    """First lines of the model's text assets."""
+    if assets_directory is None or "saved_model_assets" not in meta_graph.collection_def:
+        return ()
+    words: list[bytes] = []
+    for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
+        asset = AssetFileDef.FromString(entry.value)
+        try:
+            with open(f"{assets_directory}/{asset.filename}", "rb") as file:
+                lines = file.read(_MAX_VOCABULARY_BYTES).splitlines()[:40]
+        except OSError:
+            continue  # words only make a call more telling; the model itself will say what it lacks
+        words += [line for line in lines if 0 < len(line) <= 100]
+    return tuple(words)
+
+
+def _calls(
+    signature: Signature, nodes: Mapping[str, NodeDef], contents: Contents, meta_graph: MetaGraphDef
+) -> CandidateCalls:
+    inputs: dict[str, _Input] = {}
+    for name, spec in signature.inputs.items():
+        if spec.encoding == "composite":
+            return CandidateCalls(signature.key, (), reason=f"input {name!r} is a composite tensor")
+        found = _input(spec, nodes, contents)
+        if dtypes.numpy_dtype(found.dtype) is None:
+            return CandidateCalls(signature.key, (), reason=f"input {name!r} is of dtype {found.dtype}")
+        inputs[name] = found
+    derived = tuple(
+        name
+        for name, spec in signature.inputs.items()
+        if any(_op(tensor, nodes) not in _PLACEHOLDERS for tensor in spec.tensors)
+    )
+    sizes = dict.fromkeys([*_SIZES, *_weights_sizes(meta_graph)])
+    families: list[tuple[Call, ...]] = []
+    for shape, (size, image), content in _alternatives(inputs.values(), tuple(sizes)):
+        calls: list[Call] = []
+        for number, (fill, batch) in enumerate(_FILLS):
+            values: dict[str, Value] = {}
+            for name, i in inputs.items():
+                rank = len(i.shapes[min(shape, len(i.shapes) - 1)] or ())
+                dims = _dims(i.shapes[min(shape, len(i.shapes) - 1)], batch, image if rank >= 4 else size)
+                if math.prod(dims) > _MAX_VALUES:
+                    break
+                seed = zlib.crc32(f"{i.tensor} {number}".encode())
+                text = i.contents[min(content, len(i.contents) - 1)] if i.contents else None
+                values[name] = _value(i, fill, dims, number, seed, text)
+            if len(values) == len(inputs):
+                calls.append(Call(signature.key, values))
+        if calls:
+            families.append(tuple(_distinct(calls)))
+    return CandidateCalls(signature.key, tuple(families), derived, "" if families else "inputs are too large")
+
+
+def _op(tensor: str, nodes: Mapping[str, NodeDef]) -> str:
+    node = nodes.get(tensor.split(":")[0])
+    return node.op if node is not None else ""
+
+
+def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -> _Input:
+    """Reads dtype and shape of an input, from its placeholder where TensorInfo and placeholder disagree."""
+    if spec.encoding == "coo_sparse":
+        values, _, dense_shape = spec.components
+        rank = _sparse_rank(dense_shape, nodes)
+        shape: Shape = spec.shape if spec.shape else (None,) * rank
+        text = contents.of(values) if spec.dtype == "string" else ()
+        return _Input(values, spec.dtype, (shape,), True, text)
+    dtype, stated = spec.dtype, spec.shape
+    node = nodes.get(spec.name.split(":")[0])
+    shapes: tuple[Shape, ...] = (stated,)
+    if node is not None and node.op in _PLACEHOLDERS and "dtype" in node.attr:
+        dtype = dtypes.name(node.attr["dtype"].type)
+        known = _placeholder_shape(node)
+        if stated is None:
+            shapes = (known,)
+        elif stated == () and known != ():
+            # An unset shape in a TensorInfo reads as a scalar; a Placeholder of TF 0.x has no shape and says
+            # so too.
+            shapes = (known, ())
+    text = contents.of(spec.name) if dtype == "string" else ()
+    return _Input(spec.name, dtype, tuple(s for shape in shapes for s in _ranks(shape)), False, text)
+
+
+def _placeholder_shape(node: NodeDef) -> Shape:
+    """The shape attr of a Placeholder; before graph version 24 an empty one meant an unknown one (array_ops.cc)."""  # TOOLONG
+    if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:
+        return None
+    dims = node.attr["shape"].shape.dim
+    return tuple(None if d.size < 0 else d.size for d in dims) if dims else None
+
+
+def _sparse_rank(dense_shape: str, nodes: Mapping[str, NodeDef]) -> int:
+    """Rank of a sparse placeholder, from the static shape of its dense_shape tensor; 2 where that is not told."""  # TOOLONG
+    node = nodes.get(dense_shape.split(":")[0])
+    if node is not None and node.op in _PLACEHOLDERS and node.attr["shape"].shape.dim:
+        rank = node.attr["shape"].shape.dim[0].size
+        return rank if rank > 0 else 2
+    return 2
+
+
+def _ranks(shape: Shape) -> tuple[Shape, ...]:
+    """What a shape may be; for an unknown rank the usual ones."""
+    if shape is not None:
+        return (shape,)
+    return ((None,), (None, None), (), (None, None, None, 3), (None, None, None), (None, None, None, 1))
+
+
+def _weights_sizes(meta_graph: MetaGraphDef) -> Iterable[int]:
+    """First dimensions of the model's matrices: what an input of unknown width is likely multiplied with."""
+    for node in meta_graph.graph_def.node:
+        if node.op in ("VariableV2", "Variable", "VarHandleOp"):
+            dims = node.attr["shape"].shape.dim
+            if len(dims) == 2 and 0 < dims[0].size <= 4096:
+                yield dims[0].size
+
+
+def _alternatives(
+    inputs: Iterable[_Input], sizes: Sequence[int]
+) -> Iterable[tuple[int, tuple[int, int], int]]:
+    """(shape alternative, sizes of open inner dimensions, content alternative), best first, none twice."""
+    inputs = tuple(inputs)
+    shapes = max((len(i.shapes) for i in inputs), default=1)
+    contents = max((len(i.contents) for i in inputs), default=1) or 1
+
+    def tries(shape: int) -> Sequence[tuple[int, int]]:
+        ranks = [len(s) for i in inputs if (s := i.shapes[min(shape, len(i.shapes) - 1)]) and None in s[1:]]
+        if not ranks:
+            return [(1, 1)]
+        images = (*_IMAGE_SIZES, *sizes) if max(ranks) >= 4 else sizes
+        pairs = itertools.zip_longest(sizes, images[: len(sizes)], fillvalue=1)
+        return list(
+            dict.fromkeys((s if min(ranks) < 4 else 1, i if max(ranks) >= 4 else 1) for s, i in pairs)
+        )
+
+    # Breadth first: the best sizes of every shape come before the far-fetched sizes of the first.
+    options = [(rank, shape, pair) for shape in range(shapes) for rank, pair in enumerate(tries(shape))]
+    options.sort(key=lambda option: (option[0] // 4, option[1], option[0]))
+    product = ((shape, pair, content) for _, shape, pair in options for content in range(contents))
+    return itertools.islice(product, _MAX_FAMILIES)
+
+
+def _dims(shape: Shape, batch: int, size: int) -> tuple[int, ...]:
+    """Fills the open dimensions: the first is the batch."""
+    return tuple(d if d is not None else batch if axis == 0 else size for axis, d in enumerate(shape or ()))
+
+
+def _value(
+    spec: _Input, fill: str, dims: tuple[int, ...], number: int, seed: int, content: Content | None
+) -> Value:
+    rng = np.random.default_rng(seed)
+    if not spec.sparse:
+        return _dense(spec.dtype, fill, dims, number, rng, content)
+    # One value a row, in the first column: what a dense feature becomes, and what every consumer takes. In a
+    # call of zeros the last row has none.
+    rows = dims[0] - (1 if fill == "small" and dims[0] > 1 else 0) if dims else 0
+    indices = np.zeros((rows, len(dims)), np.int64)
+    indices[:, :1] = np.arange(rows)[:, None]
+    values = _dense(spec.dtype, fill, (rows,), number, rng, content)
+    return SparseValue(indices, values, np.array(dims, np.int64))
+
+
+def _dense(
+    dtype: str,
+    fill: str,
+    dims: tuple[int, ...],
+    number: int,
+    rng: np.random.Generator,
+    content: Content | None,
+) -> Array:
+    """An array of one of `_FILLS`' kinds."""
+    count = math.prod(dims)
+    if content is not None:
+        strings = np.empty(count, dtype=object)
+        strings[:] = [content(number * 3 + i) for i in range(count)]
+        return strings.reshape(dims)
+    target = dtypes.numpy_dtype(dtype)
+    assert target is not None  # `_calls` has looked
+    if target.kind == "b":
+        flags = {"zeros": np.zeros(count), "small": np.ones(count)}.get(fill, rng.integers(0, 2, count))
+        return np.asarray(flags).astype(target).reshape(dims)
+    if target.kind in "iu":
+        low = np.iinfo(target).min
+        extremes = np.resize(np.array([v for v in _EXTREME_INTS if v >= low]), count)
+        bound = 256 if target == np.uint8 else 4 if number else 10
+        whole = {"zeros": np.zeros(count), "small": np.arange(count) % 2, "extremes": extremes}
+        return np.asarray(whole.get(fill, rng.integers(0, bound, count))).astype(target).reshape(dims)
+    kinds = {
+        "zeros": np.zeros(count),
+        "small": rng.uniform(0.0, 1.0, count),
+        "extremes": np.resize(np.array(_EXTREME_FLOATS), count),
+    }
+    floats = kinds.get(fill, rng.standard_normal(count))
+    if target.kind == "c":
+        floats = floats + 1j * floats[::-1]
+    return np.asarray(floats).astype(target).reshape(dims)
+
+
+def _distinct(calls: Sequence[Call]) -> Iterable[Call]:
+    """Drops calls that repeat an earlier one, as happens where there are no inputs or all of one row."""
+    seen: set[tuple[tuple[str, bytes], ...]] = set()
+    for call in calls:
+        key = tuple((name, _bytes(value)) for name, value in call.inputs.items())
+        if key not in seen:
+            seen.add(key)
+            yield call
+
+
+def _bytes(value: Value) -> bytes:
+    if isinstance(value, SparseValue):
+        return b"|".join(_bytes(part) for part in value.parts.values())
+    content = repr(value.tolist()).encode() if value.dtype == object else value.tobytes()
+    return repr(value.shape).encode() + content

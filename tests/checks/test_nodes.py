@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from migrate.checks.nodes import Located, by_op, labels, locate, show_counts
+from migrate.sources.protos import FunctionDefLibrary, NodeDef
+
+
+def _library(**bodies: list[NodeDef]) -> FunctionDefLibrary:
+    library = FunctionDefLibrary()
+    for name, nodes in bodies.items():
+        function = library.function.add()
+        function.signature.name = name
+        function.node_def.extend(nodes)
+    return library
+
+
+def test_a_graph_without_calls_is_its_nodes():
+    nodes = [NodeDef(name="a", op="Add"), NodeDef(name="b", op="Neg")]
+    assert locate(nodes, _library(unused=[NodeDef(name="x", op="PyFunc")])) == tuple(
+        Located(n) for n in nodes
+    )
+
+
+def test_bodies_of_called_functions_are_included_once():
+    call = NodeDef(name="call", op="StatefulPartitionedCall")
+    call.attr["f"].func.name = "outer"
+    case = NodeDef(name="case", op="Case")
+    case.attr["branches"].list.func.add(name="inner")
+    case.attr["branches"].list.func.add(name="outer")
+    direct = NodeDef(name="direct", op="inner")
+    body = _library(
+        outer=[case, direct], inner=[NodeDef(name="x", op="ReadFile")], unused=[NodeDef(op="PyFunc")]
+    )
+    found = locate([call], body)
+    assert labels(found) == ("call", "outer/case", "outer/direct", "inner/x")
+
+
+def test_a_function_that_calls_itself_ends():
+    again = NodeDef(name="again", op="f")
+    assert labels(locate([NodeDef(name="n", op="f")], _library(f=[again]))) == ("n", "f/again")
+
+
+def test_groups_and_counts():
+    nodes = [Located(NodeDef(name=name, op=op)) for name, op in (("1", "B"), ("2", "A"), ("3", "B"))]
+    assert {op: labels(group) for op, group in by_op(nodes).items()} == {"A": ("2",), "B": ("1", "3")}
+    assert show_counts({"A": 1, "B": 2}) == "A (1), B (2)"

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from reports import DIFFERENT, FACTS, MODELS, NOTE, PASSED, TRAINING_FACTS, model
+
+from migrate.records import Converted, Mismatched, Report
+from migrate.report.json import to_json
+
+
+def _load(*models):
+    def reject(constant):
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(to_json(Report(models)), parse_constant=reject)
+
+
+def test_document():
+    document = _load()
+    assert list(document) == ["schema_version", "tool", "models"]
+    assert document["schema_version"] == 1
+    assert list(document["tool"]) == ["name", "version", "python", "tensorflow"]
+    assert document["models"] == []
+
+
+def test_outcomes_are_snake_case_and_carry_their_fields():
+    models = _load(*MODELS)["models"]
+    assert {m["outcome"]: list(m["detail"]) for m in models} == {
+        "convertible": [],
+        "already_tf2": [],
+        "unreadable": ["reason"],
+        "converted": [],
+        "unchanged": [],
+        "validated": [],
+        "refused": [],
+        "mismatched": ["reason"],
+        "failed": ["reason"],
+        "crashed": ["step", "exit_code", "stderr_tail"],
+        "timed_out": ["step", "seconds"],
+    }
+
+
+def test_every_model_has_the_same_keys():
+    keys = {tuple(m) for m in _load(*MODELS)["models"]}
+    assert keys == {
+        (
+            "source",
+            "destination",
+            "kind",
+            "outcome",
+            "detail",
+            "findings",
+            "signatures",
+            "meta_graphs",
+            "verification",
+            "seconds",
+        )
+    }
+
+
+def test_facts_findings_and_signatures():
+    (shown,) = _load(model("m", Converted(), meta_graphs=(FACTS,), findings=(NOTE,)))["models"]
+    assert shown["findings"] == [
+        {
+            "code": "stale-shapes",
+            "severity": "note",
+            "message": "first line\nsecond line",
+            "nodes": [],
+            "hint": "",
+        }
+    ]
+    (facts,) = shown["meta_graphs"]
+    assert facts["tags"] == ["gpu", "serve"]
+    assert list(facts["ops"]) == ["Add", "VariableV2"]
+    assert facts["variables"][5] == {
+        "name": "words",
+        "dtype": "string",
+        "shape": None,
+        "is_resource": False,
+        "trainable": False,
+        "needed": True,
+    }
+    assert list(shown["signatures"]) == ["bare", "classify", "serving_default"]
+    assert shown["signatures"] == facts["signatures"]
+    assert shown["signatures"]["serving_default"]["inputs"]["x"] == {
+        "name": "x:0",
+        "dtype": "float32",
+        "shape": [None, 3],
+        "encoding": "dense",
+        "components": [],
+    }
+    assert shown["signatures"]["classify"]["inputs"]["inputs"]["components"] == ["v:0", "i:0", "s:0"]
+
+
+@pytest.mark.parametrize(
+    ("meta_graphs", "signatures"), [((TRAINING_FACTS, FACTS), 3), ((TRAINING_FACTS,), 0), ((), 0)]
+)
+def test_signatures_are_those_of_the_serving_meta_graph_or_the_first(meta_graphs, signatures):
+    (shown,) = _load(model("m", Converted(), meta_graphs=meta_graphs))["models"]
+    assert len(shown["signatures"]) == signatures
+
+
+def test_verification_that_was_not_run_is_null():
+    unverified, verified = _load(model("a", Converted()), model("b", Converted(), verification=PASSED))[
+        "models"
+    ]
+    assert unverified["verification"] is None
+    assert verified["verification"]["passed"] is True
+
+
+def test_numbers_that_json_cannot_hold_are_strings():
+    (shown,) = _load(model("m", Mismatched("differs"), verification=DIFFERENT))["models"]
+    assert shown["verification"]["max_abs_difference"] == "Infinity"
+    assert shown["verification"]["mismatches"][0]["path"] == "tf.saved_model.load"
+
+
+def test_the_text_is_ascii_and_always_the_same():
+    report = Report((*MODELS, model("mod\xe8le/\udcff", Converted())))
+    assert to_json(report).isascii()
+    assert to_json(report) == to_json(report)
+    assert to_json(report).endswith("}\n")

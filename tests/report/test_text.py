@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
+from rich.cells import cell_len
+
+from migrate.records import (
+    Converted,
+    Convertible,
+    Finding,
+    Refused,
+    Report,
+    Severity,
+    Validated,
+    VariableFacts,
+)
+from migrate.report.text import render
+
+WIDTHS = (60, 80, 120)
+
+
+def _words(report, width=100):
+    """Gives the text with all white space made one space, so that it matters not where lines break."""
+    return " ".join(render(report, width).split())
+
+
+def _one(name, outcome, **fields):
+    return _words(Report((model(name, outcome, **fields),)))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "models", [*((m,) for m in MODELS), MODELS], ids=[*(type(m.outcome).__name__ for m in MODELS), "all"]
+)
+def test_nothing_is_wider_than_the_terminal_and_piped_text_is_plain(models, width):
+    text = render(Report(models), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert "\x1b" not in text
+    assert not any(line != line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_names_are_folded_never_cut(width):
+    squeezed = "".join(render(Report((model("m", Refused(), findings=(REFUSAL,)),)), width).split())
+    assert f"{LONG}_4and12more" in squeezed
+
+
+def test_color_is_for_those_who_ask():
+    plain, colored = render(Report(MODELS), 80), render(Report(MODELS), 80, color=True)
+    assert "\x1b[" in colored
+    unstyled = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert [line.rstrip() for line in unstyled.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("wanted"),
+    [
+        "models/m: can be converted",
+        "kind TF1 SavedModel",
+        "meta graph gpu, serve",
+        "TensorFlow 1.15.0",
+        "1,234 nodes, 2 ops, 1 function, 12 of them control flow",
+        "6 variables (3 ref, 3 resource), at least 50,000 parameters, at least 200.0 kB, 4 trainable, "
+        "2 that no signature and no init op reaches",
+        "tables 1: hash_table",
+        "assets 9: vocabulary_0.txt, vocabulary_1.txt, vocabulary_2.txt, vocabulary_3.txt, "
+        "vocabulary_4.txt and 4 more",
+        "init ops 1: init",
+        "signature serving_default, method predict in",
+        "in image/encoded string <unknown>",
+        "in x float32 (None, 3)",
+        "out y float32 ()",
+        "signature classify, method classify in inputs int64 coo_sparse (None, 9)",
+        "signature bare, no method name",
+        "note stale-shapes first line second line",
+    ],
+)
+def test_one_model_in_full(wanted):
+    shown = _one("m", Convertible(), meta_graphs=(FACTS,), findings=(NOTE,))
+    assert wanted in shown.replace("- ", "-")
+
+
+def test_a_finding_shows_severity_code_message_some_nodes_and_a_hint():
+    lines = render(Report((model("m", Refused(), findings=(REFUSAL,)),)), 60).splitlines()
+    start = lines.index("  refusal  no-kernel")
+    assert lines[start + 1] == "           The op BoostedTreesBucketize has no kernel in"
+    assert lines[-2:] == [
+        "           hint: Leave out the signature with",
+        "           --drop_signatures.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verification", "wanted"),
+    [
+        (None, "verification not verified"),
+        (
+            PASSED,
+            "verified: 36 calls, 72 outputs compared, bit for bit; 5 variables compared with the checkpoint",
+        ),
+        (CLOSE, "verified: 36 calls, 72 outputs compared, at most 3 ulps and 1.25e-07 apart"),
+        (CLOSE, "signatures not called bare it has no output"),
+        (CLOSE, "only name, dtype and shape of these were compared classify/scores"),
+        (DIFFERENT, "differs: 36 calls, 72 outputs compared, 22 mismatches"),
+        (DIFFERENT, "serving_default, output y, call 19, tf.saved_model.load value 3: 1.0, not 2.0"),
+        (DIFFERENT, "and 2 more; --format=json lists all"),
+        (
+            dataclasses.replace(PASSED, values=0),
+            "not verified: 36 calls, 72 outputs compared, not one value among them",
+        ),
+    ],
+)
+def test_verification_in_words(verification, wanted):
+    assert wanted in _one("m", Converted(), verification=verification)
+
+
+def test_audit_says_nothing_of_a_verification_that_it_does_not_make():
+    assert "verif" not in _one("m", Convertible(), meta_graphs=(FACTS,))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("already", "is a TF2 SavedModel already; convert copies it as it is"),
+        ("unreadable", "cannot be read"),
+        ("converted", "converted, verified"),
+        ("unverified", "converted, not verified"),
+        ("unchanged", "unchanged; it is a TF2 SavedModel already and was copied as it is"),
+        ("validated", "validated"),
+        ("mismatched", "mismatched; the new model is not as good as the source 22 outputs differ"),
+        ("nothing", "mismatched; the new model is not as good as the source nothing could be compared"),
+        ("failed", "failed No space left on device"),
+        ("crashed", "crashed in the step golden killed by signal 11 Fatal Python error: Segmentation fault"),
+        ("timed_out", "timed out after 600 seconds in the step candidate"),
+    ],
+)
+def test_headlines(name, wanted):
+    (shown,) = (m for m in MODELS if m.source == f"models/{name}")
+    assert _words(Report((shown,))).startswith(f"models/{name}: {wanted}")
+
+
+def test_many_models_are_a_table_then_the_troubles_then_totals():
+    lines = render(Report(MODELS), 120).splitlines()
+    assert lines[0].split() == ["model", "kind", "TF", "outcome", "sigs", "vars", "findings"]
+    assert lines[1].split() == ["convertible", "TF1", "1.15.0", "convertible", "3", "6", "0"]
+    assert lines[2].split() == ["already", "TF2", "already", "TF2", "0"]
+    text = _words(Report(MODELS))
+    assert "models/crashed: crashed" in text
+    assert "models/converted: converted" not in text
+    assert text.endswith(
+        "13 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted, verified; "
+        "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 2 mismatched; 1 failed; "
+        "1 crashed; 1 timed out"
+    )
+
+
+def test_a_narrow_table_leaves_out_kind_and_version():
+    assert render(Report(MODELS), 60).splitlines()[0].split() == [
+        "model",
+        "outcome",
+        "sigs",
+        "vars",
+        "findings",
+    ]
+
+
+def test_trouble_shows_the_refusals_and_not_the_notes():
+    refused = model("m", Refused(), findings=(NOTE, REFUSAL))
+    text = _words(Report((refused, model("n", Converted()))))
+    assert "refusal no-kernel" in text
+    assert "stale-shapes" not in text
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (("a/b/one", "a/b/two"), ("one", "two")),
+        (("gs://bucket/one", "gs://bucket/two/1"), ("one", "two/1")),
+        (("a", "a/b"), ("a", "a/b")),
+        (("a/b/", "a/b/c"), ("b", "b/c")),
+        (("same", "same"), ("same", "same")),
+        (("/x", "y"), ("/x", "y")),
+    ],
+)
+def test_names_in_the_table_leave_out_what_all_share(sources, names):
+    models = tuple(dataclasses.replace(model("m", Validated()), source=source) for source in sources)
+    lines = render(Report(models), 100).splitlines()
+    assert tuple(line.split()[0] for line in lines[1:3]) == names
+
+
+def test_control_characters_of_a_model_do_not_reach_the_terminal():
+    finding = Finding("odd", Severity.NOTE, "\x1b[31mred", ("a\rb", "[bold]c"), "\x07")
+    text = render(Report((model("a\x1b]0;title\x07", Converted(), findings=(finding,)),)), 100)
+    assert r"\x1b[31mred" in text
+    assert r"a\rb, [bold]c" in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "wanted"),
+    [
+        ((), "float32", "1 variable (1 ref), 1 parameter, 4 bytes, 0 trainable"),
+        ((2, 3), "complex128", "1 variable (1 ref), 6 parameters, 96 bytes, 0 trainable"),
+        ((1_000_000, 535), "float32", "1 variable (1 ref), 535,000,000 parameters, 2.1 GB, 0 trainable"),
+        ((None, 3), "float32", "1 variable (1 ref), at least 0 parameters, at least 0 bytes, 0 trainable"),
+    ],
+)
+def test_size_of_variables(shape, dtype, wanted):
+    facts = dataclasses.replace(FACTS, variables=(VariableFacts("v", dtype, shape, False, False, True),))
+    assert wanted in _one("m", Convertible(), meta_graphs=(facts,))

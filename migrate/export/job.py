@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import pickle
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from migrate.errors import InputError
@@ -111,20 +108,3 @@ def _checkpoint_keys(prefix: str) -> list[str]:
 def _first_line(error: BaseException) -> str:
     message = str(getattr(error, "message", "") or error).strip()
     return message.splitlines()[0][:300] if message else ""
-
-
-def main(argv: Sequence[str]) -> int:
-    """Reads a pickled `ExportJob` from the file that argv names and leaves the answer beside it."""
-    (job_file,) = argv[1:]
-    with open(job_file, "rb") as file:
-        job = pickle.load(file)
-    result = run(job)
-    with open(job_file + ".part", "wb") as file:
-        pickle.dump(result, file)
-    os.replace(job_file + ".part", job_file + ".result")
-    return 0
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        sys.exit(main(sys.argv))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from migrate.export.names import callable_name
+from migrate.export.resources import resources
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
@@ -49,6 +50,14 @@ class Module:
     names: Mapping[str, Names]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Captures:
+    """Handles that functions capture, by identity."""
+
+    variables: Mapping[str, tf.Tensor]
+    resources: Mapping[str, tf.Tensor]
+
+
 class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
     """Runs the source's init op when the new model is loaded, as TF1's loader did after restoring."""
 
@@ -85,18 +94,24 @@ def build(plan: Plan, values: Mapping[str, tf.Tensor], assets_dir: str) -> Modul
     root.variables = list(variables.values())
     root.trainable_variables = [v for v in variables.values() if v.trainable]
     root.regularization_losses = []
+    found = resources(plan.runs)
+    root.resources = list(found.values())
+    captures = _Captures(
+        {name: variable.handle for name, variable in variables.items()},
+        {name: resource.resource_handle for name, resource in found.items()},
+    )
     if plan.init is not None:
         part = importable(plan.init, plan.functions, plan.producer)
         files = [(node, tf.saved_model.Asset(f"{assets_dir}/{file}")) for node, file in plan.assets]
         root.assets = [asset for _, asset in files]
-        root.initializer = _Initializer(_init_function(plan.init, part, variables, files))
+        root.initializer = _Initializer(_init_function(plan.init, part, captures, files))
     functions = {}
     names = {}
     wrapped = {}
     for signature in plan.signatures:
         key = signature.signature.key
         names[key] = _names(signature.signature)
-        wrapped[key] = _wrap(plan, signature, variables)
+        wrapped[key] = _wrap(plan, signature, captures)
         functions[key] = _signature_function(wrapped[key], names[key])
     default = _default_key(functions)
     if default is not None:
@@ -115,11 +130,12 @@ def _default_key(functions: Mapping[str, object]) -> str | None:
 def _import(
     part: Importable,
     feeds: Mapping[str, tf.Tensor],
-    variables: Mapping[str, tf.Variable],
+    captures: _Captures,
     returned: Sequence[str],
 ) -> list[tf.Tensor | tf.Operation]:
     graph = tf.compat.v1.get_default_graph()
-    mapped = {f"{node}:0": variables[root].handle for node, root in part.handles.items()}
+    mapped = {f"{node}:0": captures.variables[root] for node, root in part.variables.items()}
+    mapped.update({f"{node}:0": captures.resources[root] for node, root in part.resources.items()})
     # Capturing here, not in the importer, gives the placeholders of captures their names before the nodes get theirs.
     mapped = {name: graph.capture(handle) for name, handle in mapped.items()}
     mapped.update({f"{node}:0": tensor for node, tensor in feeds.items()})
@@ -142,14 +158,14 @@ def _import(
 def _init_function(
     run: Rewritten,
     part: Importable,
-    variables: Mapping[str, tf.Variable],
+    captures: _Captures,
     files: Sequence[tuple[str, tf.saved_model.Asset]],
 ) -> Callable[[], tf.Tensor]:
-    targets = [name for name in run.run.targets if name not in part.handles]
+    targets = [name for name in run.run.targets if name not in part.variables and name not in part.resources]
 
     def body(*paths: tf.Tensor) -> tf.Tensor:
         feeds = {node: path for (node, _), path in zip(files, paths, strict=True)}
-        operations = _import(part, feeds, variables, targets)
+        operations = _import(part, feeds, captures, targets)
         with tf.control_dependencies(operations):
             return tf.constant(0)
 
@@ -158,7 +174,7 @@ def _init_function(
     return lambda: wrapped(*(asset.asset_path for _, asset in files))
 
 
-def _wrap(plan: Plan, signature: SignaturePlan, variables: Mapping[str, tf.Variable]) -> Callable[..., list[tf.Tensor]]:
+def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> Callable[..., list[tf.Tensor]]:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
     part = importable(run, plan.functions, plan.producer)
@@ -182,7 +198,7 @@ def _wrap(plan: Plan, signature: SignaturePlan, variables: Mapping[str, tf.Varia
     def body(*arguments: tf.Tensor) -> list[tf.Tensor]:
         # Two names on one tensor: the last one is fed, as in a feed_dict.
         feeds = {run.run.feeds[tensor]: given for tensor, given in zip(tensors, arguments, strict=True)}
-        return _import(part, feeds, variables, [run.fetches[tensor] for tensor in outputs])
+        return _import(part, feeds, captures, [run.fetches[tensor] for tensor in outputs])
 
     return tf.compat.v1.wrap_function(body, specs)
 

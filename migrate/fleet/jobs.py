@@ -284,7 +284,7 @@ def _export(studied: _Studied, staged: str, options: Options) -> Exported | Cras
         _provenance(source, studied.plan, options),
     )
     result: Exported | Crashed | TimedOut | Failed = run_child(
-        "export", job, options.timeout_seconds, (sys.executable, "-m", "migrate.export.job")
+        "export", job, options.timeout_seconds, (sys.executable, "-m", "migrate.export.child")
     )
     return result
 

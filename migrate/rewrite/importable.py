@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from migrate.rewrite import Rewritten, ops
+from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS
 from migrate.rewrite.plan import variable_identity
 from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
@@ -14,13 +15,15 @@ from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
 NAMED_RESOURCES = frozenset(ops.HANDLES.values()) | {
     "BoostedTreesEnsembleResourceHandleOp",
     "BoostedTreesQuantileStreamResourceHandleOp",
-    "Iterator",
     "IteratorV2",
     "MutexV2",
-    "OneShotIterator",
     "TensorForestTreeResourceHandleOp",
 }
-"""Ops that make or find a resource by (container, shared_name)."""
+"""Ops that make or find a resource by (container, shared_name).
+
+Each becomes one captured object of the new model: `tf.saved_model.load` gives the same shared_name another suffix in
+every function (function_deserialization.py, fix_node_def), so nodes in two functions would not meet.
+"""
 
 _STALE = ("_class", "_output_shapes")
 # A function runs where its caller is: job, replica and task name a cluster that is gone; the device type may matter.
@@ -32,12 +35,14 @@ class Importable:
     """What the importer needs.
 
     Attributes:
-      graph_def: the nodes, less variable handles and fed placeholders.
-      handles: name of each variable handle node that is left out -> identity of its variable.
+      graph_def: the nodes, less handles and fed placeholders.
+      variables: name of each variable handle node that is left out -> identity of its variable.
+      resources: name of each other handle node that is left out -> identity of its resource.
     """
 
     graph_def: GraphDef
-    handles: Mapping[str, str]
+    variables: Mapping[str, str]
+    resources: Mapping[str, str]
 
 
 def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) -> Importable:
@@ -54,18 +59,20 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
         for node in function.node_def:
             _clean(node)
     fed = set(run.run.feeds.values())
-    handles = {name: variable_identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
+    variables = {name: variable_identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
+    resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in NAMED_RESOURCES}
+    left_out = {*variables, *resources, *fed}
     for name, node in run.graph.nodes.items():
-        if name in handles or name in fed:
+        if name in left_out:
             continue
         new = graph_def.node.add()
         new.CopyFrom(node)
-        if any(i.startswith("^") and (i[1:] in handles or i[1:] in fed) for i in node.input):
-            kept = [i for i in node.input if not (i.startswith("^") and (i[1:] in handles or i[1:] in fed))]
+        if any(i.startswith("^") and i[1:] in left_out for i in node.input):
+            kept = [i for i in node.input if not (i.startswith("^") and i[1:] in left_out)]
             del new.input[:]
             new.input.extend(kept)
         _clean(new)
-    return Importable(graph_def, handles)
+    return Importable(graph_def, variables, resources)
 
 
 def _clean(node: NodeDef) -> None:
@@ -73,9 +80,6 @@ def _clean(node: NodeDef) -> None:
         if key in node.attr:
             del node.attr[key]
     node.device = device_type(node.device)
-    if node.op in NAMED_RESOURCES and not node.attr["shared_name"].s:
-        # A Session keeps one kernel, and with it one resource, for each node; a function body has no such memory.
-        node.attr["shared_name"].s = node.name.encode()
     if node.op in PLACEHOLDERS and "shape" not in node.attr:
         node.attr["shape"].shape.unknown_rank = True
 

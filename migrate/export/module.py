@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -46,7 +47,7 @@ class Module:
     """
 
     root: tf.train.Checkpoint
-    signatures: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
+    signatures: Mapping[str, tf.types.experimental.ConcreteFunction]
     names: Mapping[str, Names]
 
 
@@ -174,7 +175,7 @@ def _init_function(
     return lambda: wrapped(*(asset.asset_path for _, asset in files))
 
 
-def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> Callable[..., list[tf.Tensor]]:
+def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types.experimental.ConcreteFunction:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
     part = importable(run, plan.functions, plan.producer)
@@ -244,8 +245,8 @@ def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
 
 
 def _signature_function(
-    wrapped: Callable[..., list[tf.Tensor]], names: Names
-) -> Callable[..., Mapping[str, tf.Tensor]]:
+    wrapped: tf.types.experimental.ConcreteFunction, names: Names
+) -> tf.types.experimental.ConcreteFunction:
     arguments = flat(names.arguments)
     results = flat(names.results)
 
@@ -259,7 +260,7 @@ def _signature_function(
     return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
-def _call(wrapped: Callable[..., list[tf.Tensor]], names: Names) -> Callable[..., object]:
+def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.types.experimental.GenericFunction:
     """The Reusable SavedModel interface's `__call__` (tensorflow.org/hub/reusable_saved_models).
 
     One input is given as it is, several as a dict by input name; the same for the result.
@@ -274,7 +275,7 @@ def _call(wrapped: Callable[..., list[tf.Tensor]], names: Names) -> Callable[...
         for label, argument, tensor in zip(labels, arguments, wrapped.inputs, strict=False)
     }
 
-    def function(*inputs: object) -> object:
+    def function(*inputs: Any) -> Any:
         given = inputs[0] if inputs else {}
         taken = [given] if len(labels) == 1 and not isinstance(given, dict) else [given[label] for label in labels]
         outputs = wrapped(*taken)

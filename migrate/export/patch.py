@@ -114,4 +114,4 @@ def _rename_arguments(objects: SavedObjectGraph, key: str, names: Names) -> None
 
 
 def _child(objects: SavedObjectGraph, node: int, name: str) -> int:
-    return next(child.node_id for child in objects.nodes[node].children if child.local_name == name)
+    return next(int(child.node_id) for child in objects.nodes[node].children if child.local_name == name)

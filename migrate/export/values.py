@@ -39,7 +39,8 @@ def _value(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
             return _compute(plan, value, prefix)
     except tf.errors.OpError as error:
         raise InputError(
-            f"the checkpoint {prefix!r} does not give variable {variable.name!r} its value: {error.message.splitlines()[0]}"
+            f"the checkpoint {prefix!r} does not give variable {variable.name!r} its value: "
+            f"{error.message.splitlines()[0]}"
         ) from error
     # An init op assigns it on loading; until then it holds zeros, where TF1 had nothing.
     known = not variable.shape.unknown_rank

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrate.errors import InternalError
 from migrate.records import Finding, refusal
-from migrate.rewrite import control_flow, ops, tables, variables
+from migrate.rewrite import arrays, composed, control_flow, ops, tables, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
 from migrate.rewrite.rule import Edit, Rule, Scope, with_values
@@ -24,8 +24,18 @@ RULES: tuple[Rule, ...] = (
     variables.EFFECT,
     control_flow.REF,
     control_flow.PLAIN,
+    composed.REF_SELECT,
+    composed.SHRINK,
+    composed.FAKE_QUEUE,
+    composed.ACCUMULATE,
     tables.HANDLE,
     tables.USER,
+    arrays.STACK,
+    arrays.ARRAY,
+    arrays.USER,
+    arrays.GRAD,
+    arrays.PACK,
+    arrays.UNPACK,
 )
 
 
@@ -78,7 +88,7 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     Raises:
       InternalError: an edit has left the graph inconsistent.
     """
-    if not any(node.op in ref_ops for node in run.graph.nodes.values()):
+    if not any(node.op in ref_ops or node.op in ops.NO_REF for node in run.graph.nodes.values()):
         return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
     aliases = analyse(run)
     if isinstance(aliases, Finding):
@@ -139,12 +149,18 @@ def _unknown_refs(run: Run, ref_ops: frozenset[str]) -> list[Finding]:
     return [
         refusal(
             "ref-op-unsupported",
-            f"{run.key}: no rule for the ref op {op}",
+            f"{run.key}: {op} cannot be rewritten: {_why_not(op)}",
             tuple(names),
-            "see docs/ref-ops.md for what each ref op becomes",
+            "docs/ref-ops.md says what becomes of each ref op",
         )
         for op, names in sorted(unknown.items())
     ]
+
+
+def _why_not(op: str) -> str:
+    made_by = ops.REFUSED_WITH.get(op, op)
+    reason = ops.REFUSED.get(made_by, "it is new to this tool, which knows no rule for it")
+    return reason if made_by == op else f"it works on a {made_by}, and {reason}"
 
 
 def _handles_as_values(aliases: Aliases) -> list[Finding]:

@@ -194,9 +194,10 @@ def analyse(run: Run) -> Aliases | Finding:
     writers: dict[str, list[str]] = {}
     for name in order:
         node = graph.nodes[name]
-        if node.op not in ops.WRITES:
+        if node.op not in ops.WRITES and node.op != "SdcaShrinkL1":
             continue
-        for tensor in data_inputs(node)[: ops.WRITES[node.op].refs]:
+        refs = data_inputs(node) if node.op == "SdcaShrinkL1" else data_inputs(node)[: ops.WRITES[node.op].refs]
+        for tensor in refs:
             for root in sorted(known[tensor].roots) if tensor in known else ():
                 writers.setdefault(root, []).append(name)
     return Aliases(
@@ -231,7 +232,7 @@ def _outputs(
     op = node.op
     if op in ops.VARIABLES:
         return [(0, Share(frozenset({identity(node)}), node.attr["dtype"].type, True))]
-    if op in ops.HANDLES:
+    if op in ops.HANDLES or op in ops.OTHER_HANDLES:
         return [(0, Share(frozenset({identity(node)}), 0, True))]
     if not node.input or op in ("Const", "Placeholder"):
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.graph import as_input, data_inputs
-from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, replaced, with_values
+from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, not_a_ref, replaced, with_values
 from migrate.sources.protos import NodeDef
 
 
@@ -17,15 +17,18 @@ def _handles(node: NodeDef, op: str) -> range:
 def _ref(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     op = ops.REF_CONTROL_FLOW[node.op]
     positions = _handles(node, op)
-    for position in positions:
-        share = scope.share(data_inputs(node)[position])
-        if share is None or not share.is_ref:
+    problem = not_a_ref(node, scope, positions)
+    if problem is not None:
+        return problem
+    for consumer, _ in scope.aliases.run.graph.consumers.get(f"{node.name}:0", ()):
+        merged = scope.share(f"{consumer}:0")
+        if scope.aliases.run.graph.nodes[consumer].op == "Merge" and not (merged and merged.certain):
             return refusal(
-                "ref-is-fed",
-                f"{scope.aliases.run.key}: {node.op} needs a ref at {data_inputs(node)[position]!r}, "
-                "but no variable leads to it",
-                (node.name,),
-                "a v1 Session cannot run this call either; drop the signature with --drop_signatures",
+                "ref-loop-variable",
+                f"{scope.aliases.run.key}: the loop variable at {consumer!r} is a variable's ref in one iteration "
+                "and a value in others",
+                (node.name, consumer),
+                "start the loop from variable.read_value()",
             )
     edit = with_values(node, scope, op, positions)
     assert edit is not None  # The op changes.

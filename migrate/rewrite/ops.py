@@ -14,7 +14,6 @@ HANDLES = {
     "HashTable": "HashTableV2",
     "MutableHashTable": "MutableHashTableV2",
     "MutableHashTableOfTensors": "MutableHashTableOfTensorsV2",
-    "MutableDenseHashTable": "MutableDenseHashTableV2",
     "FIFOQueue": "FIFOQueueV2",
     "PaddingFIFOQueue": "PaddingFIFOQueueV2",
     "PriorityQueue": "PriorityQueueV2",
@@ -67,6 +66,49 @@ HANDLE_USERS = {
     },
 }
 """Ops that take string-ref handles, with the op that takes DT_RESOURCE in the same places."""
+
+
+OTHER_HANDLES = frozenset({"FakeQueue", "Stack", "TensorArray", "TensorArrayGrad"})
+"""Other ops that give a string-ref handle: to a queue that is a resource already, to what lives for one step."""
+
+STEP_USERS = {
+    **{name: name + "V2" for name in ("StackClose", "StackPop", "StackPush")},
+    **{
+        f"TensorArray{name}": f"TensorArray{name}V3"
+        for name in ("Close", "Concat", "Gather", "Read", "Scatter", "Size", "Split", "Write")
+    },
+}
+"""Ops that take such a handle first, with the op that takes DT_RESOURCE there."""
+
+NO_REF = frozenset({"AccumulateNV2"})
+"""Ops without a ref argument that are rewritten all the same."""
+
+REFUSED = {
+    "Barrier": "a barrier's handle is a string that its kernels look up; TensorFlow has no resource form of it",
+    "SparseConditionalAccumulator": "TensorFlow has no resource form of it (sparse_conditional_accumulator_op.cc)",
+    "LMDBReader": "TensorFlow has no LMDBReaderV2, and reading LMDB files is no part of its wheels",
+    "MutableDenseHashTable": "its kernel asks for the input deleted_key, which the op does not have, so that it fails "
+    "in every TensorFlow since 1.13, in a v1 Session too (lookup_table_op.cc)",
+    "NegTrain": "it draws its negative samples inside the kernel, which takes refs only; nothing else draws the same",
+    "TemporaryVariable": "its buffer lives for one step; a resource variable outlives the step, and calls that run "
+    "side by side would share it",
+}
+"""Ops that cannot be rewritten, and why: a law of TensorFlow's, not a lack of work."""
+
+REFUSED_WITH = {
+    "DestroyTemporaryVariable": "TemporaryVariable",
+    **{f"Barrier{name}": "Barrier" for name in ("Close", "IncompleteSize", "InsertMany", "ReadySize", "TakeMany")},
+    **{f"SparseAccumulator{name}": "SparseConditionalAccumulator" for name in ("ApplyGradient", "TakeGradient")},
+}
+"""Ops that work on what one of those makes."""
+
+TEST_OPS = frozenset(
+    {
+        "RefIn", "RefInputFloatInput", "RefInputFloatInputIntOutput", "RefInputIntInput", "RefOut", "RefOutput",
+        "RefOutputFloatOutput", "TwoRefsIn",
+    }
+)  # fmt: skip
+"""Ref ops that TensorFlow registers for its own unit tests."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +201,7 @@ MAY_SHARE = frozenset(
         "IdentityN", "Select", "SelectV2", "Conj", "Copy",
         # The buffer is kept for later (stack.cc, tensor_array_ops.cc, queue_op.cc, map_stage_op.cc, list_kernels.cc).
         "StackPush", "StackPushV2", "TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3",
+        "TensorArraySplit", "TensorArraySplitV2", "TensorArraySplitV3",
         "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayUnpack",
         "QueueEnqueue", "QueueEnqueueV2", "Stage", "MapStage", "TensorListPushBack", "TensorListSetItem",
         # A function body may give its argument back (function.cc).
@@ -176,7 +219,7 @@ STRICT_REFS = {"IsVariableInitialized": "VarIsInitializedOp"}
 
 
 def ref_arguments(op: str, inputs: int) -> range:
-    """Positions of the ref arguments of an op that this table knows; an empty range for any other op."""
+    """Positions of the arguments of an op that take a handle in the new graph; an empty range for an unknown op."""
     if op in WRITES:
         return range(WRITES[op].refs)
     if op in ("RefMerge", "SdcaShrinkL1"):
@@ -185,6 +228,8 @@ def ref_arguments(op: str, inputs: int) -> range:
         return range(1, inputs)
     if op in ("ReaderRead", "ReaderReadUpTo"):
         return range(2)
+    if op in ("FakeQueue", "TensorArrayGrad", "TensorArrayPack", "TensorArrayUnpack") or op in STEP_USERS:
+        return range(1)
     if op in REF_CONTROL_FLOW or op in STRICT_REFS or op in HANDLE_USERS:
         return range(1)
     return range(0)

@@ -299,7 +299,8 @@ def _unfed(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding
     return (
         refusal(
             "unfed-placeholder",
-            f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: {', '.join(names[:3])}",
+            f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: "
+            f"{', '.join(names[:3])}",
             tuple(names),
             "leave this signature out with --drop_signatures",
         ),

@@ -25,6 +25,14 @@ PURE = frozenset(
 )  # fmt: skip
 """Ops that conversion may run between a checkpoint and a variable; any other makes a refusal."""
 
+_HARMLESS = frozenset(
+    {
+        "Identity", "MergeV2Checkpoints", "NoOp", "Placeholder", "PlaceholderWithDefault", "ReadVariableOp",
+        "RefIdentity", "ShardedFilename", "StringJoin", "VarHandleOp",
+    }
+)  # fmt: skip
+"""What else stands in a restore graph and fills nothing."""
+
 _HANDLE_PASSES = frozenset({"Identity", "RefIdentity"})
 
 
@@ -135,14 +143,7 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
 
 
 def _is_known(node: NodeDef) -> bool:
-    return (
-        node.op in PURE
-        or node.op in RESTORES
-        or node.op in ops.VARIABLES
-        or node.op in _HANDLE_PASSES
-        or node.op in ("NoOp", "VarHandleOp", "PlaceholderWithDefault", "Placeholder", "ReadVariableOp", "ShardedFilename",
-                       "MergeV2Checkpoints", "StringJoin")
-    )  # fmt: skip
+    return node.op in _HARMLESS or node.op in PURE or node.op in RESTORES or node.op in ops.VARIABLES
 
 
 def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from migrate.records import Finding
+from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import Aliases, Share, producer
 from migrate.rewrite.graph import as_input, control_inputs, data_inputs, split, unique_name
-from migrate.sources.protos import DataType, NodeDef
+from migrate.sources.dtypes import dtype_value
+from migrate.sources.protos import NodeDef
 
-DT_RESOURCE: int = DataType.Value("DT_RESOURCE")
+DT_RESOURCE = dtype_value("resource")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +135,39 @@ def new_node(op: str, name: str, inputs: Iterable[str], **types: int) -> NodeDef
     for key, value in types.items():
         node.attr[key].type = value
     return node
+
+
+def constant(name: str, value: int | float | list[int], waits: Iterable[str]) -> NodeDef:
+    """A Const: an int32 or float32 scalar, or an int32 vector. `waits` are the nodes that must have run before."""
+    node = NodeDef(name=name, op="Const", input=[f"^{wait}" for wait in waits])
+    tensor = node.attr["value"].tensor
+    tensor.dtype = dtype_value("float32" if isinstance(value, float) else "int32")
+    tensor.tensor_shape.SetInParent()
+    if isinstance(value, float):
+        tensor.float_val.append(value)
+    elif isinstance(value, int):
+        tensor.int_val.append(value)
+    else:
+        tensor.tensor_shape.dim.add(size=len(value))
+        tensor.int_val.extend(value)
+    node.attr["dtype"].type = tensor.dtype
+    return node
+
+
+def not_a_ref(node: NodeDef, scope: Scope, positions: range) -> Finding | None:
+    """A refusal where an op needs a ref at some position and no variable leads there."""
+    for position in positions:
+        tensor = data_inputs(node)[position]
+        share = scope.share(tensor)
+        if share is None or not share.is_ref:
+            return refusal(
+                "ref-is-fed",
+                f"{scope.aliases.run.key}: {node.op} needs the variable behind {tensor!r}, "
+                "but a value is fed there or no variable leads to it",
+                (node.name,),
+                "a v1 Session cannot run this call either; drop the signature with --drop_signatures",
+            )
+    return None
 
 
 def replaced(node: NodeDef, op: str, inputs: Iterable[str]) -> NodeDef:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from migrate.records import Finding, refusal
+from migrate.records import Finding
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import as_input, data_inputs
-from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, new_node, replaced, with_values
+from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, new_node, not_a_ref, replaced, with_values
 from migrate.sources.protos import NodeDef
 
 
@@ -32,7 +32,7 @@ def changes_shape(node: NodeDef) -> bool:
 
 def _write(node: NodeDef, scope: Scope) -> Edit | Finding:
     twin = ops.WRITES[node.op]
-    problem = _not_a_ref(node, scope, range(twin.refs))
+    problem = not_a_ref(node, scope, range(twin.refs))
     if problem is not None:
         return problem
     edit = with_values(node, scope, twin.op, range(twin.refs))
@@ -54,27 +54,12 @@ def _write(node: NodeDef, scope: Scope) -> Edit | Finding:
 
 
 def _strict(node: NodeDef, scope: Scope) -> Edit | Finding | None:
-    problem = _not_a_ref(node, scope, range(1))
+    problem = not_a_ref(node, scope, range(1))
     if problem is not None:
         return problem
     result = replaced(node, ops.STRICT_REFS[node.op], [as_input(scope.handle(data_inputs(node)[0]))])
     del result.attr["dtype"]
     return Edit((result,))
-
-
-def _not_a_ref(node: NodeDef, scope: Scope, positions: range) -> Finding | None:
-    for position in positions:
-        tensor = data_inputs(node)[position]
-        share = scope.share(tensor)
-        if share is None or not share.is_ref:
-            return refusal(
-                "ref-is-fed",
-                f"{scope.aliases.run.key}: {node.op} needs the variable behind {tensor!r}, "
-                "but a value is fed there or no variable leads to it",
-                (node.name,),
-                "a v1 Session cannot run this call either; drop the signature with --drop_signatures",
-            )
-    return None
 
 
 def _identity(node: NodeDef, scope: Scope) -> Edit | None:

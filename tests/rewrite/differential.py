@@ -1,0 +1,129 @@
+"""The judge: a v1 Session answers first, then the rewritten graph must give the same bits.
+
+A case builds a TF1 graph and names its signatures; `check` saves it, lets a v1 Session answer a sequence of calls,
+plans and builds the conversion from the saved files, and asks the new functions for the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from migrate.export import module, values
+from migrate.records import Finding
+from migrate.rewrite.plan import Plan, make_plan
+from migrate.sources.protos import MetaGraphDef
+
+v1 = tf.compat.v1
+
+CONFIG = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=2)
+CONFIG.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0
+CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
+
+Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+Calls = Sequence[tuple[str, Mapping[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A TF1 graph with its checkpoint, and a v1 Session's answers."""
+
+    meta_graph: MetaGraphDef
+    prefix: str
+    answers: list[Any]
+
+
+def build_in_tf1(build: Callable[[], Signatures]) -> tuple[Any, Signatures]:
+    """Runs `build` in a fresh graph with v1 control flow and without resource variables."""
+    graph = tf.Graph()
+    with graph.as_default():
+        v1.disable_control_flow_v2()
+        v1.disable_resource_variables()
+        v1.set_random_seed(7)
+        signatures = build()
+    return graph, signatures
+
+
+def save_and_ask(build: Callable[[], Signatures], calls: Calls, directory: str) -> Saved:
+    """Builds the case, saves it, and takes the Session's answers (an error is an answer, by its class)."""
+    graph, signatures = build_in_tf1(build)
+    prefix = os.path.join(directory, "variables")
+    answers: list[Any] = []
+    with graph.as_default(), v1.Session(graph=graph, config=CONFIG) as session:
+        session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
+        session.run(v1.tables_initializer())
+        variables = v1.global_variables()
+        saver = v1.train.Saver(variables) if variables else None
+        if saver:
+            saver.save(session, prefix, write_meta_graph=False)
+        meta_graph = MetaGraphDef.FromString(
+            v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
+        )
+        for key, (inputs, outputs) in signatures.items():
+            definition = meta_graph.signature_def[key]
+            definition.method_name = "tensorflow/serving/predict"
+            for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
+                for name, tensor in tensors.items():
+                    infos[name].ParseFromString(
+                        v1.saved_model.utils.build_tensor_info(tensor).SerializeToString()
+                    )
+        for key, fed in calls:
+            inputs, outputs = signatures[key]
+            feeds = {inputs[name]: value for name, value in fed.items()}
+            try:
+                answers.append(session.run({name: t.name for name, t in outputs.items()}, feeds))
+            except tf.errors.OpError as error:
+                answers.append(type(error))
+    return Saved(meta_graph, prefix, answers)
+
+
+def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
+    """Builds the new model and takes its answers to the same calls."""
+    built = module.build(plan, values.values(plan, prefix), "")
+    if plan.init is not None:
+        built.root.initializer._initialize()
+    answers: list[Any] = []
+    for key, fed in calls:
+        function = built.signatures[key]
+        specs = function.structured_input_signature[1]
+        try:
+            found = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
+            answers.append({name: tensor.numpy() for name, tensor in found.items()})
+        except tf.errors.OpError as error:
+            answers.append(type(error))
+    return answers
+
+
+def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:
+    """What differs, bit for bit; empty where nothing does."""
+    result = []
+    for number, (expected, given) in enumerate(zip(golden, found, strict=True)):
+        if isinstance(expected, type) or isinstance(given, type):
+            if expected is not given:
+                result.append(f"call {number}: expected {expected}, found {given}")
+            continue
+        for name, value in expected.items():
+            one, other = np.asarray(value), np.asarray(given[name])
+            if one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes():
+                result.append(f"call {number}, {name}: expected {one!r}, found {other!r}")
+    return result
+
+
+def check(build: Callable[[], Signatures], calls: Calls, directory: str) -> Plan:
+    """Asserts that the converted model gives the Session's answers, and that something was answered."""
+    saved = save_and_ask(build, calls, directory)
+    plan = make_plan(saved.meta_graph)
+    assert not plan.refused, [f.message for f in plan.findings]
+    assert any(not isinstance(answer, type) for answer in saved.answers), saved.answers
+    assert differences(saved.answers, ask_converted(plan, saved.prefix, calls)) == []
+    return plan
+
+
+def refusals(build: Callable[[], Signatures], directory: str) -> tuple[Finding, ...]:
+    """The refusals that a case meets."""
+    return make_plan(save_and_ask(build, [], directory).meta_graph).findings

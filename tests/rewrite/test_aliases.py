@@ -1,0 +1,270 @@
+"""Every way in which a tensor shares a variable's buffer, against a v1 Session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+tf = pytest.importorskip("tensorflow")
+v1 = tf.compat.v1
+
+from tests.rewrite.differential import check, refusals  # noqa: E402 (starts TensorFlow)
+
+CASES: dict[str, Callable[[], Any]] = {}
+
+
+def case(build: Callable[[], Any]) -> Callable[[], Any]:
+    CASES[build.__name__] = build
+    return build
+
+
+def _variable(value: Any = (1.0, 2.0), name: str = "v") -> Any:
+    return v1.Variable(tf.constant(value), name=name, use_resource=False)
+
+
+def _input() -> Any:
+    return v1.placeholder(tf.float32, [2], name="x")
+
+
+def _add_after(v: Any, x: Any, *after: Any) -> Any:
+    with tf.control_dependencies(after):
+        return v1.assign_add(v, x)
+
+
+def _read_after(read: Any, *after: Any) -> Any:
+    with tf.control_dependencies(after):
+        return read * 2.0
+
+
+@case
+def identity_read_before_is_used_after() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+    w = _add_after(v, x, r)
+    return {"s": ({"x": x}, {"y": _read_after(r, w)})}
+
+
+@case
+def fetched_identity_shows_the_last_write() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+    w = _add_after(v, x, r)
+    return {"s": ({"x": x}, {"r": r, "y": _read_after(r, w)})}
+
+
+@case
+def fetched_write_result_shows_a_later_write() -> Any:
+    v, x = _variable(), _input()
+    first = v1.assign_add(v, x)
+    second = _add_after(v, x * 10.0, first)
+    return {"s": ({"x": x}, {"first": first, "second": second})}
+
+
+@case
+def first_write_result_used_after_the_second() -> Any:
+    v, x = _variable(), _input()
+    first = v1.assign_add(v, x)
+    second = _add_after(v, x * 10.0, first)
+    return {"s": ({"x": x}, {"y": _read_after(first, second)})}
+
+
+@case
+def arithmetic_breaks_the_alias() -> Any:
+    v, x = _variable(), _input()
+    r = v + 1.0
+    w = _add_after(v, x, r)
+    return {"s": ({"x": x}, {"y": _read_after(r, w), "r": r})}
+
+
+@case
+def direct_ref_consumer_without_identity() -> Any:
+    v, x = _variable([[1.0, 2.0], [3.0, 4.0]]), _input()
+    y = tf.linalg.matvec(v._ref() if hasattr(v, "_ref") else v, x)
+    return {"s": ({"x": x}, {"y": y})}
+
+
+@case
+def direct_ref_consumer_around_a_write() -> Any:
+    v, x = _variable(), _input()
+    before = tf.raw_ops.Add(x=v._ref(), y=x)
+    w = _add_after(v, x, before)
+    with tf.control_dependencies([w]):
+        after = tf.raw_ops.Add(x=v._ref(), y=x)
+    return {"s": ({"x": x}, {"before": before, "after": after})}
+
+
+def _through(pass_on: Callable[[Any], Any]) -> Callable[[], Any]:
+    def build() -> Any:
+        v, x = _variable(), _input()
+        r = pass_on(v)
+        w = _add_after(v, x, r)
+        return {"s": ({"x": x}, {"y": _read_after(r, w), "r": r})}
+
+    return build
+
+
+CASES["reshape"] = _through(lambda v: tf.reshape(v, [2, 1]))
+CASES["reshape_of_identity"] = _through(lambda v: tf.reshape(tf.identity(v), [1, 2]))
+CASES["squeeze_of_expand_dims"] = _through(lambda v: tf.squeeze(tf.expand_dims(v, 0)))
+CASES["stop_gradient"] = _through(tf.stop_gradient)
+CASES["check_numerics"] = _through(lambda v: tf.debugging.check_numerics(v, "no"))
+CASES["bitcast"] = _through(lambda v: tf.cast(tf.bitcast(v, tf.int32), tf.float32))
+CASES["cast_to_another_dtype"] = _through(lambda v: tf.cast(tf.cast(v, tf.float64), tf.float32))
+CASES["ensure_shape"] = _through(lambda v: tf.ensure_shape(v, [2]))
+CASES["identity_of_identity"] = _through(lambda v: tf.identity(tf.identity(v)))
+
+
+@case
+def reshape_to_a_computed_shape() -> Any:
+    v, x = _variable(), _input()
+    r = tf.reshape(v, tf.stack([tf.shape(x)[0], 1]))
+    w = _add_after(v, x, r)
+    return {"s": ({"x": x}, {"y": _read_after(r, w), "r": r})}
+
+
+@case
+def cond_reads_after_a_write() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+    w = _add_after(v, x, r)
+    with tf.control_dependencies([w]):
+        y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: r * 3.0, lambda: r - 1.0)
+    return {"s": ({"x": x}, {"y": y})}
+
+
+@case
+def cond_writes_in_one_branch() -> Any:
+    v, x = _variable(), _input()
+    y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: v1.assign_add(v, x) * 2.0, lambda: tf.identity(v) * 3.0)
+    return {"s": ({"x": x}, {"y": y})}
+
+
+@case
+def cond_branches_give_the_alias_itself() -> Any:
+    v, x = _variable(), _input()
+    y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: tf.identity(v1.assign_add(v, x)), lambda: tf.identity(v))
+    w = _add_after(v, x * 100.0, y)
+    return {"s": ({"x": x}, {"y": _read_after(y, w), "last": y})}
+
+
+@case
+def fetched_alias_beside_a_write_in_a_branch() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+    with tf.control_dependencies([r]):
+        y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: v1.assign_add(v, x) * 2.0, lambda: x)
+    return {"s": ({"x": x}, {"y": y, "r": r})}
+
+
+@case
+def loop_reads_a_variable_that_its_body_writes() -> Any:
+    v, x = _variable(), _input()
+
+    def body(i: Any, total: Any) -> Any:
+        w = v1.assign_add(v, x)
+        with tf.control_dependencies([w]):
+            return i + 1, total + tf.identity(v)
+
+    _, total = v1.while_loop(lambda i, _: i < 3, body, [tf.constant(0), tf.zeros([2])], parallel_iterations=1)
+    return {"s": ({"x": x}, {"total": total})}
+
+
+@case
+def fetched_alias_beside_writes_in_a_loop() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+
+    def body(i: Any) -> Any:
+        with tf.control_dependencies([v1.assign_add(v, x)]):
+            return i + 1
+
+    with tf.control_dependencies([r]):
+        i = v1.while_loop(lambda i: i < 3, body, [tf.constant(0)], parallel_iterations=1)
+    return {"s": ({"x": x}, {"i": i, "r": r})}
+
+
+@case
+def alias_enters_a_loop_that_writes() -> Any:
+    v, x = _variable(), _input()
+    r = tf.identity(v)
+
+    def body(i: Any, total: Any) -> Any:
+        with tf.control_dependencies([v1.assign_add(v, x)]):
+            return i + 1, total + r
+
+    with tf.control_dependencies([r]):
+        start = tf.constant(0)
+    _, total = v1.while_loop(lambda i, _: i < 3, body, [start, tf.zeros([2])], parallel_iterations=1)
+    return {"s": ({"x": x}, {"total": total})}
+
+
+@case
+def two_variables_that_meet_in_a_cond() -> Any:
+    a, b, x = _variable(name="a"), _variable([5.0, 6.0], name="b"), _input()
+    r = v1.cond(tf.reduce_sum(x) > 0.0, lambda: tf.identity(a), lambda: tf.identity(b))
+    w = _add_after(a, x, r)
+    return {"s": ({"x": x}, {"y": _read_after(r, w), "r": r})}
+
+
+@case
+def signatures_that_write_and_that_read() -> Any:
+    v, x = _variable(), _input()
+    return {
+        "add": ({"x": x}, {"v": v1.assign_add(v, x)}),
+        "get": ({}, {"v": tf.identity(v)}),
+        "ref": ({}, {"v": v._ref()}),
+    }
+
+
+@case
+def one_shared_name_is_one_variable() -> Any:
+    v, x = _variable(), _input()
+    # A Variable of Python's is shared by its node's name.
+    same = tf.raw_ops.VariableV2(shape=[2], dtype=tf.float32, shared_name="v", name="other")
+    w = _add_after(v, x)
+    with tf.control_dependencies([w]):
+        y = tf.raw_ops.Mul(x=same, y=x)
+    return {"s": ({"x": x}, {"y": y, "same": same})}
+
+
+def _calls(signatures: Any) -> list[Any]:
+    calls = []
+    for value in ([1.0, 2.0], [-3.0, 0.5], [0.25, 4.0]):
+        for key, (inputs, _) in signatures.items():
+            calls.append((key, {"x": value} if "x" in inputs else {}))
+    return calls
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_alias(name: str, tmp_path: Any) -> None:
+    with tf.Graph().as_default():
+        keys = CASES[name]()
+    check(CASES[name], _calls(keys), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "pass_on",
+    [
+        pytest.param(lambda v: v[0:2], id="strided_slice"),
+        pytest.param(lambda v: tf.transpose(v), id="transpose"),
+        pytest.param(lambda v: tf.raw_ops.Cast(x=v, DstT=tf.float32), id="cast"),
+    ],
+)
+def test_what_only_a_run_can_tell_is_refused(pass_on: Any, tmp_path: Any) -> None:
+    found = refusals(_through(pass_on), str(tmp_path))
+    assert [f.code for f in found] == ["aliased-buffer-undecided"]
+    assert "v" in found[0].message
+
+
+def test_what_only_a_run_can_tell_converts_where_no_write_comes_between(tmp_path: Any) -> None:
+    def build() -> Any:
+        v, x = _variable(), _input()
+        y = v[0:1] + x
+        w = _add_after(v, x, y)
+        return {"s": ({"x": x}, {"y": y, "w": w})}
+
+    check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, 4.0]})], str(tmp_path))

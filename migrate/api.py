@@ -33,7 +33,7 @@ def audit(
     Raises:
       InputError: a path does not exist, is a file, or holds no model.
     """
-    from migrate.fleet.jobs import audit_model
+    from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
     paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)

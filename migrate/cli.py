@@ -220,9 +220,7 @@ def _define_convert(values: flags.FlagValues) -> None:
         "Leave out signatures that cannot be converted, where others can.",
         flag_values=values,
     )
-    flags.DEFINE_boolean(
-        "overwrite", default.overwrite, "Replace an existing destination.", flag_values=values
-    )
+    flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
     _define_replay(values)
 
 

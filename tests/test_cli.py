@@ -244,9 +244,7 @@ def test_piped_text_is_plain():
 def test_progress_is_shown_on_a_terminal_and_gone_when_the_report_comes():
     pty = pytest.importorskip("pty")
     terminal, end = pty.openpty()
-    code = _FAKE.format(copies=1, flags="'--format=json'").replace(
-        "return", "import time; time.sleep(1); return"
-    )
+    code = _FAKE.format(copies=1, flags="'--format=json'").replace("return", "import time; time.sleep(1); return")
     done = subprocess.run(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -289,8 +287,6 @@ def test_a_full_disk_is_no_bug_of_ours():
 
 
 def test_python_m_migrate_is_the_same_program():
-    done = subprocess.run(
-        [sys.executable, "-m", "migrate", "convrt"], text=True, capture_output=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-m", "migrate", "convrt"], text=True, capture_output=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == "migrate: there is no command 'convrt'; did you mean migrate convert?\n"

@@ -46,10 +46,7 @@ def _predict(model: Path) -> None:
     loaded = tf.saved_model.load(str(model))
     predict = loaded.signatures["serving_default"]
     _, inputs = predict.structured_input_signature
-    feeds = {
-        name: tf.ones([size or 1 for size in spec.shape.as_list()], spec.dtype)
-        for name, spec in inputs.items()
-    }
+    feeds = {name: tf.ones([size or 1 for size in spec.shape.as_list()], spec.dtype) for name, spec in inputs.items()}
     shown = ", ".join(f"{name}=tf.constant({value.numpy().tolist()})" for name, value in feeds.items())
     print(f">>> model.signatures['serving_default']({shown})")
     for name, value in predict(**feeds).items():

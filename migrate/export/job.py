@@ -72,13 +72,12 @@ def run(job: ExportJob) -> Exported | Failed:
 
 
 def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any]) -> None:
-    from migrate.export import patch
 
     keys = _checkpoint_keys(os.path.join(job.staging, "variables", "variables"))
     content = {
         "schema_version": 1,
         **job.provenance,
-        "arguments": {key: patch.public_names(n.arguments) for key, n in names.items()},
+        "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
         "variables": {v.name: key for v, key in zip(plan.variables, keys, strict=True)},
         "sources": {

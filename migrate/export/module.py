@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from migrate.export.names import callable_name
+from migrate.export.names import Names, flat, name_all
 from migrate.export.resources import resources
-from migrate.records import Signature, TensorSpec
+from migrate.records import TensorSpec
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import Importable, importable
 from migrate.rewrite.plan import Plan, SignaturePlan
-
-SPARSE_PARTS = ("indices", "values", "dense_shape")
-"""A SparseTensor's dense parts, in the order of `tf.SparseTensor`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Names:
-    """What the inputs and outputs of one signature are called in its function.
-
-    A function's argument must be a Python identifier, a SignatureDef's input may be any text.
-
-    Attributes:
-      arguments: input name -> argument name, or for a sparse input part -> argument name.
-      results: the same for outputs.
-    """
-
-    arguments: Mapping[str, str | Mapping[str, str]]
-    results: Mapping[str, str | Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +92,7 @@ def build(plan: Plan, values: Mapping[str, tf.Tensor], assets_dir: str) -> Modul
     wrapped = {}
     for signature in plan.signatures:
         key = signature.signature.key
-        names[key] = _names(signature.signature)
+        names[key] = name_all(signature.signature)
         wrapped[key] = _wrap(plan, signature, captures)
         functions[key] = _signature_function(wrapped[key], names[key])
     default = _default_key(functions)
@@ -212,42 +193,10 @@ def feed_order(spec: TensorSpec) -> list[str]:
     return [canonical(spec.name)]
 
 
-def _names(signature: Signature) -> Names:
-    return Names(_identifiers(signature.inputs), _identifiers(signature.outputs, results=True))
-
-
-def _identifiers(specs: Mapping[str, TensorSpec], results: bool = False) -> dict[str, str | Mapping[str, str]]:
-    taken: set[str] = {name for name in specs if name.isidentifier() and callable_name(name)}
-    found: dict[str, str | Mapping[str, str]] = {}
-
-    def free(name: str) -> str:
-        if not results:
-            name = re.sub(r"\W", "_", name)
-            name = name if name.isidentifier() and callable_name(name) else f"input_{name}"
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return name
-
-    for name, spec in specs.items():
-        if spec.encoding == "coo_sparse":
-            found[name] = {part: free(f"{name}_{part}") for part in SPARSE_PARTS}
-        elif results or name in taken:
-            found[name] = name
-        else:
-            found[name] = free(name)
-    return found
-
-
-def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
-    """Argument or result names in the order of a run's tensors."""
-    return [n for name in names.values() for n in ([name] if isinstance(name, str) else name.values())]
-
-
 def _signature_function(
     wrapped: tf.types.experimental.ConcreteFunction, names: Names
 ) -> tf.types.experimental.ConcreteFunction:
-    arguments = flat(names.arguments)
+    arguments = [names.exported[name] for name in flat(names.arguments)]
     results = flat(names.results)
 
     def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -257,7 +206,8 @@ def _signature_function(
         name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(arguments, wrapped.inputs, strict=False)
     }
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
+    # In the order of their names, in which the loader of a function without a function_spec takes them.
+    return tf.function(function, autograph=False).get_concrete_function(**dict(sorted(specs.items())))
 
 
 def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.types.experimental.GenericFunction:
@@ -271,7 +221,7 @@ def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.t
     sparse = len(keys) != len(arguments)
     labels = arguments if sparse else keys
     specs = {
-        label: tf.TensorSpec(tensor.shape, tensor.dtype, name=argument)
+        label: tf.TensorSpec(tensor.shape, tensor.dtype, name=names.exported[argument])
         for label, argument, tensor in zip(labels, arguments, wrapped.inputs, strict=False)
     }
 

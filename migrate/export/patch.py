@@ -15,11 +15,10 @@ import tensorflow as tf
 # Private: `save` calls it last of all, and nothing public writes a fingerprint for a patched model.
 from tensorflow.python.saved_model import fingerprinting_utils
 
-from migrate.export.module import Names, flat
-from migrate.export.names import callable_name
+from migrate.export.names import Names, flat
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan
-from migrate.sources.protos import SavedModel, SavedObjectGraph, SignatureDef, TensorInfo
+from migrate.sources.protos import SavedModel, SavedObjectGraph, SignatureDef, StructuredValue, TensorInfo
 
 
 def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
@@ -47,33 +46,31 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
     fingerprinting_utils.write_fingerprint(directory)
 
 
-def public_names(names: Mapping[str, str | Mapping[str, str]]) -> dict[str, str | Mapping[str, str]]:
-    """What a caller of the loaded function uses for each input, once the argument lists are patched."""
-    return {name: name if isinstance(own, str) and callable_name(name) else own for name, own in names.items()}
-
-
 def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
     if not source.method_name:
         definition.method_name = ""
+    exported = names.exported
     for infos, specs, renamed in (
         (definition.inputs, source.inputs, names.arguments),
         (definition.outputs, source.outputs, names.results),
     ):
         written = {}
         for name in flat(renamed):
+            own = exported[name] if infos is definition.inputs else name
             written[name] = TensorInfo()
-            written[name].CopyFrom(infos[name])
+            written[name].CopyFrom(infos[own])
+        for name in list(infos):
             del infos[name]
         for name, spec in specs.items():
-            own = renamed[name]
-            if isinstance(own, str):
-                infos[name].CopyFrom(written[own])
+            function_name = renamed[name]
+            if isinstance(function_name, str):
+                infos[name].CopyFrom(written[function_name])
             else:
                 sparse = infos[name].coo_sparse
-                sparse.indices_tensor_name = written[own["indices"]].name
-                sparse.values_tensor_name = written[own["values"]].name
-                sparse.dense_shape_tensor_name = written[own["dense_shape"]].name
-                infos[name].dtype = written[own["values"]].dtype
+                sparse.indices_tensor_name = written[function_name["indices"]].name
+                sparse.values_tensor_name = written[function_name["values"]].name
+                sparse.dense_shape_tensor_name = written[function_name["dense_shape"]].name
+                infos[name].dtype = written[function_name["values"]].dtype
             _declare(infos[name], spec)
 
 
@@ -93,11 +90,7 @@ def _rename_arguments(objects: SavedObjectGraph, key: str, names: Names) -> None
     The loader checks calls against `argument_keywords` and the canonicalised signature; a function_spec, which could
     not spell such names, is derived from them when it is absent (function_deserialization.py).
     """
-    renamed = {
-        own: name
-        for name, own in names.arguments.items()
-        if isinstance(own, str) and own != name and callable_name(name)
-    }
+    renamed = {own: name for name, own in names.exported.items() if own != name}
     if not renamed:
         return
     node = objects.nodes[_child(objects, _child(objects, 0, "signatures"), key)]
@@ -107,10 +100,12 @@ def _rename_arguments(objects: SavedObjectGraph, key: str, names: Names) -> None
     bare.ClearField("function_spec")
     canonical = objects.concrete_functions[bare.concrete_function_name].canonicalized_input_signature
     fields = canonical.tuple_value.values[1].dict_value.fields
+    specs = {own: StructuredValue.FromString(fields[own].SerializeToString()) for own in renamed}
     for own, name in renamed.items():
-        fields[own].tensor_spec_value.name = name
-        fields[name].CopyFrom(fields[own])
         del fields[own]
+        specs[own].tensor_spec_value.name = name
+    for own, name in renamed.items():
+        fields[name].CopyFrom(specs[own])
 
 
 def _child(objects: SavedObjectGraph, node: int, name: str) -> int:

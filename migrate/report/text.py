@@ -169,9 +169,7 @@ def _verified(verification: Verification | None) -> Text:
         return Text("not verified", style="yellow")
     compared = f"{_count(verification.calls, 'call')}, {_count(verification.compared, 'output')} compared"
     if verification.mismatches:
-        return Text(
-            f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", style="red"
-        )
+        return Text(f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", style="red")
     if not verification.passed:
         return Text(f"not verified: {compared}, not one value among them", style="red")
     closeness = "bit for bit" if verification.bitwise_equal else _distance(verification)
@@ -285,7 +283,9 @@ def _mismatches(verification: Verification) -> Table:
     table.add_column(overflow="fold")
     shown = verification.mismatches[:_MISMATCHES_SHOWN]
     for mismatch in shown:
-        place = f"{mismatch.signature}, output {mismatch.output}, call {mismatch.call}, {mismatch.path}"
+        # A call that gave no answer differs as a whole.
+        output = f"output {mismatch.output}, " if mismatch.output else ""
+        place = f"{mismatch.signature}, {output}call {mismatch.call}, {mismatch.path}"
         table.add_row(Text(_printable(place), style="bold"))
         table.add_row(Padding(_text(mismatch.reason), (0, 0, 0, 2)))
     hidden = len(verification.mismatches) - len(shown)

@@ -290,7 +290,7 @@ def check_shards(bundle: Bundle) -> tuple[Finding, ...]:
 
 def _check_shard(file: str, tensors: int, end: int) -> Finding | None:
     try:
-        size = os.stat(file).st_size  # noqa: PTH116 (law 9: paths are strings)
+        size = os.stat(file).st_size
     except OSError as error:
         return refusal(
             "checkpoint-shard-missing",

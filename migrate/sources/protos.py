@@ -54,6 +54,7 @@ with _without_runtime():
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
+    from tensorflow.core.protobuf.struct_pb2 import StructuredValue
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
@@ -76,6 +77,7 @@ __all__ = [
     "SavedObjectGraph",
     "SaverDef",
     "SignatureDef",
+    "StructuredValue",
     "TensorInfo",
     "TensorProto",
     "TensorShapeProto",

@@ -71,9 +71,6 @@ def record_golden(
       InputError: the file `inputs` cannot be read or does not fit the signatures.
     """
     calls = load_calls(inputs, signatures) if inputs is not None else ()
-    candidates: tuple[CandidateCalls, ...] = ()
-    if inputs is None:
-        candidates = synthesise(meta_graph, signatures, os.path.join(source_path, "assets"))
     try:
         serialized = meta_graph.SerializeToString()
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer
@@ -84,7 +81,6 @@ def record_golden(
         serialized,
         tuple(signatures),
         checkpoint if checkpoint is not None else os.path.join(source_path, "variables", "variables"),
-        candidates,
         calls,
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
@@ -145,10 +141,8 @@ def verify(
     max_ulps: int = 0,
     timeout_seconds: float = 600.0,
 ) -> Verification | Ending:
-    """`record_golden` and `replay_candidate` in one; both models must exist. Arguments and results are theirs."""  # TOOLONG
-    golden = record_golden(
-        source_path, source_tags, meta_graph, signatures, variables, inputs, timeout_seconds
-    )
+    """`record_golden`, then `replay_candidate`, with their arguments and results; both models must exist."""
+    golden = record_golden(source_path, source_tags, meta_graph, signatures, variables, inputs, timeout_seconds)
     if not isinstance(golden, Golden):
         return golden
     return replay_candidate(golden, candidate_path, max_ulps, timeout_seconds)

@@ -1,9 +1,9 @@
-"""The plain values that the three parts of verifying hand to each other. Frozen, picklable, free of TensorFlow."""  # TOOLONG
+"""The plain values that the parts of verifying hand to each other. Frozen, picklable, free of TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class CandidateCalls:
     """
 
     signature: str
-    families: tuple[tuple[Call, ...], ...]
+    families: Iterable[tuple[Call, ...]]
     derived: tuple[str, ...] = ()
     reason: str = ""
 
@@ -107,7 +107,8 @@ class Golden:
       calls: the sequence that was replayed, every call twice in a row, since a stateful model answers the
         second one differently.
       answers: to each call, from a fresh load.
-      again: to each call, from a second fresh load; where the two differ the model is not deterministic.
+      again: to each call, from further fresh loads; where it differs from `answers` the model is not
+        deterministic.
       skipped: why a signature is not in `calls`, by signature key.
       variables: the source checkpoint's values by variable name.
       loader: `tensorflow` or, where TensorFlow's own loader refused the source, `lenient`.

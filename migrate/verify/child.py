@@ -18,7 +18,7 @@ from typing import Any
 
 import migrate
 from migrate.records import Crashed, Failed, Signature, TimedOut
-from migrate.verify.calls import Answer, Call, CandidateCalls, Fingerprint
+from migrate.verify.calls import Answer, Call, Fingerprint
 
 _MODULE = "migrate.verify.replay"
 _TAIL_LINES = 20
@@ -37,8 +37,7 @@ class GoldenJob:
       meta_graph: the MetaGraphDef, serialized.
       signatures: what the calls call.
       checkpoint: prefix of the checkpoint.
-      candidates: synthesised calls, or empty where the user gave calls.
-      calls: the user's calls, or empty.
+      calls: the user's calls; empty means that the child synthesises them.
       variables: (checkpoint key, slice spec or "") by variable name.
       seconds: what the child may spend on finding calls that the source accepts.
     """
@@ -48,7 +47,6 @@ class GoldenJob:
     meta_graph: bytes
     signatures: tuple[Signature, ...]
     checkpoint: str
-    candidates: tuple[CandidateCalls, ...]
     calls: tuple[Call, ...]
     variables: Mapping[str, tuple[str, str]]
     seconds: float
@@ -127,8 +125,8 @@ def run_child(
 
 
 def _environment() -> dict[str, str]:
-    """The parent's, with this very package on the path (it may have been found through the working directory)."""  # TOOLONG
-    here = os.path.dirname(os.path.dirname(os.path.abspath(migrate.__file__)))
+    """The parent's, with this very package on the path (the working directory may be how it was found)."""
+    here = os.path.dirname(os.path.dirname(os.path.realpath(migrate.__file__)))
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
 
@@ -143,12 +141,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _tail(file: Any) -> str:
     file.seek(0, os.SEEK_END)
     file.seek(max(0, file.tell() - _TAIL_BYTES))
-    lines = file.read().decode(errors="replace").splitlines()
-    return (
-        "\n".join(line for line in lines if line.strip())[-_TAIL_BYTES:]
-        if len(lines) <= _TAIL_LINES
-        else "\n".join(lines[-_TAIL_LINES:])
-    )
+    lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    return "\n".join(lines[-_TAIL_LINES:])
 
 
 def step_failed(error: BaseException, what: str) -> Failed:
@@ -156,7 +150,19 @@ def step_failed(error: BaseException, what: str) -> Failed:
     return Failed(f"{what}: {type(error).__name__}: {first_line(error)}")
 
 
+# Lines with which TensorFlow opens a message, and which say nothing about the cause.
+_PREAMBLE = (
+    "Graph execution error",
+    "Detected at node",
+    "Node: ",
+    "Restoring from checkpoint failed",
+    "Original stack",
+)
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, cut to 300 characters."""
-    message = str(getattr(error, "message", "") or error).strip()
-    return message.splitlines()[0][:300] if message else ""
+    """The first line of an exception's message that tells the cause, cut to 300 characters."""
+    text = str(getattr(error, "message", "") or error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = (line for line in lines if not line.startswith(_PREAMBLE))
+    return next(telling, lines[0] if lines else "")[:300]

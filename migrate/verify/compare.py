@@ -56,7 +56,8 @@ def _ordered(bits: npt.NDArray[np.uint64], width: int) -> npt.NDArray[np.uint64]
     """Maps the bits of a `width`-bit float to unsigned integers in the order of their values."""
     sign = np.uint64(1 << (width - 1))
     mask = np.uint64((1 << width) - 1)
-    return np.where(bits & sign, ~bits & mask, bits | sign)
+    ordered: npt.NDArray[np.uint64] = np.where(bits & sign, ~bits & mask, bits | sign)
+    return ordered
 
 
 def ulps(expected: Array, found: Array) -> npt.NDArray[np.uint64]:
@@ -90,9 +91,9 @@ def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
         part = np.float32 if expected.dtype.itemsize == 8 else np.float64
         expected, found = expected.view(part), found.view(part)
     unequal, distance, absolute = _elements(expected, found)
-    beyond = unequal & (distance > max_ulps)
+    beyond: npt.NDArray[np.bool_] = np.asarray(unequal & (distance > np.uint64(max_ulps)))
     if wide:
-        beyond = beyond.reshape(-1, 2).any(axis=1)
+        beyond = np.asarray(beyond.reshape(-1, 2).any(axis=1))
     wrong = np.flatnonzero(beyond)
     return Difference(
         values=int(beyond.size),
@@ -107,7 +108,7 @@ def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
 def _elements(
     expected: Array, found: Array
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
-    """Per element: whether the bits differ, the distance in ULPs (the largest uint64: beyond any), and in value."""  # TOOLONG
+    """Per element: do the bits differ; distance in ULPs (the largest uint64: beyond any); distance in value."""
     infinite_distance = np.uint64(np.iinfo(np.uint64).max)
     if expected.dtype.kind in "OSU":
         unequal = np.array([a != b for a, b in zip(expected, found, strict=True)], dtype=np.bool_)
@@ -128,7 +129,8 @@ def _elements(
             np.where(unequal, infinite_distance, np.uint64(0)),
             np.nan_to_num(absolute, nan=np.inf),
         )
-    a, b = expected.astype(np.float64), found.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        a, b = expected.astype(np.float64), found.astype(np.float64)
     both_nan = np.isnan(a) & np.isnan(b)
     distance = np.where(both_nan, np.uint64(0), ulps(expected, found))
     unequal = distance > 0
@@ -151,15 +153,12 @@ def _describe(expected: Array, found: Array, result: Difference) -> str:
     assert result.first is not None
     index = list(result.first)
     numeric = expected.dtype.kind not in "OSUb"
+    floats = expected.dtype.name in _IEEE_LIKE or expected.dtype.kind == "c"
     return (
         f"{result.count} of {result.values} values differ; at {index} expected {_show(expected, result.first)}, "
         f"found {_show(found, result.first)}"
         + (f"; max abs difference {result.max_abs_difference:g}" if numeric else "")
-        + (
-            f", max ulps {result.max_ulps}"
-            if expected.dtype.name in _IEEE_LIKE or expected.dtype.kind == "c"
-            else ""
-        )
+        + (f", max ulps {result.max_ulps}" if floats else "")
     )
 
 
@@ -168,7 +167,7 @@ def _form(array: Array) -> str:
 
 
 def _contradicts(first: Answer, second: Answer) -> frozenset[str]:
-    """Names of outputs on which the source contradicts itself; all of them where one run ended in an error."""  # TOOLONG
+    """Outputs on which the source contradicts itself; all of them where one run ended in an error."""
     names = frozenset(first.outputs) | frozenset(second.outputs)
     if first.error != second.error:
         return names
@@ -191,6 +190,21 @@ def nondeterministic(
         for call, first, second in zip(calls, golden, again, strict=True)
         for output in _contradicts(first, second)
     )
+
+
+def contradictions(golden: Sequence[Answer], runs: Sequence[Sequence[Answer]]) -> tuple[Answer, ...]:
+    """Merges further runs of the source into one that contradicts `golden` wherever any of them does."""
+    merged: list[Answer] = []
+    for number, first in enumerate(golden):
+        answer = runs[0][number]
+        for run in runs[1:]:
+            if run[number].error != first.error:
+                answer = run[number]
+            elif not answer.error:
+                changed = _contradicts(first, run[number]) & frozenset(run[number].outputs)
+                answer = Answer({**answer.outputs, **{name: run[number].outputs[name] for name in changed}})
+        merged.append(answer)
+    return tuple(merged)
 
 
 def compare_calls(
@@ -220,9 +234,7 @@ def compare_calls(
     mismatches: list[Mismatch] = []
     results: list[Difference] = []
     compared = 0
-    for number, (call, expected, again, found) in enumerate(
-        zip(calls, golden, golden_again, candidate, strict=True)
-    ):
+    for number, (call, expected, again, found) in enumerate(zip(calls, golden, golden_again, candidate, strict=True)):
 
         def report(output: str, reason: str, signature: str = call.signature, number: int = number) -> None:
             mismatches.append(Mismatch(signature, number, output, path, reason))
@@ -285,9 +297,7 @@ def compare_variables(
         if found is None:
             mismatches.append(Mismatch("", -1, name, path, "the candidate's checkpoint lacks this variable"))
         elif (found.dtype, found.shape) != (expected.dtype, expected.shape):
-            reason = (
-                f"expected {expected.dtype} {list(expected.shape)}, found {found.dtype} {list(found.shape)}"
-            )
+            reason = f"expected {expected.dtype} {list(expected.shape)}, found {found.dtype} {list(found.shape)}"
             mismatches.append(Mismatch("", -1, name, path, reason))
         elif found.digest != expected.digest:
             mismatches.append(Mismatch("", -1, name, path, "the variable's value differs from the source's"))

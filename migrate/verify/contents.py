@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from migrate.sources.dtypes import base_name
 from migrate.sources.protos import AttrValue, Example, FunctionDef, MetaGraphDef, NodeDef, TensorProto
 from migrate.verify import dtypes, payloads
 from migrate.verify.payloads import Feature
@@ -22,9 +23,20 @@ Content = Callable[[int], bytes]
 """Gives the n-th string of an endless, deterministic series."""
 
 # One tensor goes in and comes out, or one string of it does. Datasets hand their elements on.
+# fmt: off
 _PASSES = frozenset(
-    ["Identity", "IdentityN", "Reshape", "ExpandDims", "Squeeze", "Switch", "RefSwitch", "Merge", "Enter", "RefEnter", "Exit", "NextIteration", "StopGradient", "PreventGradient", "PlaceholderWithDefault", "Unpack", "Unstack", "Gather", "GatherV2", "GatherNd", "StridedSlice", "Slice", "Tile", "Pack", "ConcatV2", "Concat", "BroadcastTo", "EnsureShape", "StringStrip", "Print", "Snapshot", "OptionalFromValue", "TensorListFromTensor", "TensorListGetItem", "TensorListStack", "TensorListReserve", "TensorListSetItem", "TensorSliceDataset", "TensorDataset", "BatchDataset", "BatchDatasetV2", "RepeatDataset", "PrefetchDataset"]
+    [
+        "Identity", "IdentityN", "Reshape", "ExpandDims", "Squeeze", "Switch", "RefSwitch", "Merge",
+        "Enter", "RefEnter", "Exit", "NextIteration", "StopGradient", "PreventGradient",
+        "PlaceholderWithDefault", "Unpack", "Unstack", "Gather", "GatherV2", "GatherNd",
+        "StridedSlice", "Slice", "Tile", "Pack", "Concat", "ConcatV2", "BroadcastTo", "EnsureShape",
+        "StringStrip", "Print", "Snapshot", "OptionalFromValue", "TensorListFromTensor",
+        "TensorListGetItem", "TensorListStack", "TensorListReserve", "TensorListSetItem",
+        "TensorSliceDataset", "TensorDataset", "BatchDataset", "BatchDatasetV2", "RepeatDataset",
+        "PrefetchDataset",
+    ]
 )
+# fmt: on
 _CALLS = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "While": 0, "StatelessWhile": 0, "If": 1}
 _CALLS |= {"StatelessIf": 1, "Case": 1, "StatelessCase": 1, "MapDataset": 0, "ParallelMapDataset": 0}
 _CALLS |= {"ParallelMapDatasetV2": 0, "FlatMapDataset": 0, "TPUPartitionedCall": 0}
@@ -37,15 +49,20 @@ _ARRAY_WRITES = {
 _ARRAY_WRITES |= {"TensorArrayWrite": 2, "TensorArrayWriteV2": 2, "TensorArrayWriteV3": 2}
 _ARRAY_WRITES |= {"TensorArraySplitV3": 1, "TensorArraySplitV2": 1}
 _ARRAY_READS = frozenset(
-    f"TensorArray{verb}{version}"
-    for verb in ("Read", "Gather", "Concat", "Pack")
-    for version in ("", "V2", "V3")
+    f"TensorArray{verb}{version}" for verb in ("Read", "Gather", "Concat", "Pack") for version in ("", "V2", "V3")
 )
 _IMAGES = frozenset(["DecodeJpeg", "DecodePng", "DecodeImage", "DecodeGif"])
 _JPEG_ONLY = frozenset(["DecodeAndCropJpeg", "ExtractJpegShape"])
 _IMAGE_SIZES = (32, 28, 64, 224, 299)
 _PARSERS = frozenset(
-    ["ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2", "ParseSingleSequenceExample"]
+    [
+        "ParseExample",
+        "ParseExampleV2",
+        "ParseSingleExample",
+        "ParseSequenceExample",
+        "ParseSequenceExampleV2",
+        "ParseSingleSequenceExample",
+    ]
 )
 _LOOKUPS = frozenset(["LookupTableFind", "LookupTableFindV2"])
 # Bounds the walk in a graph of many functions; a decoder stands a few hops from its input.
@@ -54,7 +71,7 @@ _MAX_VISITS = 2000
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A tensor in the main graph (`scope` empty) or in a function body; `index` None is any output of the node."""  # TOOLONG
+    """A tensor of the main graph (`scope` empty) or of a function; `index` None is any output of the node."""
 
     scope: str
     node: str
@@ -62,7 +79,7 @@ class _Tensor:
 
 
 def _parse(scope: str, text: str) -> _Tensor:
-    """Reads `node`, `node:1` (GraphDef) or `node:output:0` (FunctionDef, whose flat index needs the op: any)."""  # TOOLONG
+    """Reads `node`, `node:1` (GraphDef) or `node:output:0` (FunctionDef; its flat index is not known)."""
     parts = text.split(":")
     if scope:
         return _Tensor(scope, parts[0], None)
@@ -81,9 +98,7 @@ class Contents:
         library = meta_graph.graph_def.library.function
         self._functions: dict[str, FunctionDef] = {f.signature.name: f for f in library}
         self._nodes: dict[tuple[str, str], NodeDef] = {}
-        self._consumers: dict[tuple[str, str], list[tuple[NodeDef, int, _Tensor]]] = collections.defaultdict(
-            list
-        )
+        self._consumers: dict[tuple[str, str], list[tuple[NodeDef, int, _Tensor]]] = collections.defaultdict(list)
         self._arrays: dict[tuple[str, str], list[NodeDef]] = collections.defaultdict(list)
         self._add("", meta_graph.graph_def.node)
         for name, function in self._functions.items():
@@ -136,7 +151,7 @@ class Contents:
         return payloads.WORDS[number % len(payloads.WORDS)]
 
     def of(self, tensor_name: str) -> tuple[Content, ...]:
-        """Alternatives for a string tensor (`name:0`) of the main graph, best first; plain words come last."""  # TOOLONG
+        """Alternatives for a string tensor (`name:0`) of the main graph, best first, plain words last."""
         found = self._walk(_parse("", tensor_name), frozenset())
         return (*found, self.words)
 
@@ -176,15 +191,13 @@ class Contents:
             if 0 <= position < len(arguments):
                 yield _Tensor(function, arguments[position].name, None)
 
-    def _decoder(
-        self, scope: str, node: NodeDef, position: int, seen: frozenset[_Tensor]
-    ) -> tuple[Content, ...]:
+    def _decoder(self, scope: str, node: NodeDef, position: int, seen: frozenset[_Tensor]) -> tuple[Content, ...]:
         """Alternatives for a string that enters `node`, where that is an op which gives strings a meaning."""
         op, beyond = node.op, functools.partial(self._walk, _Tensor(scope, node.name, 0), seen)
         if op in _PARSERS and position == 0:
             features = self._features(scope, node)
             sequence = "Sequence" in op
-            return (lambda n: payloads.example(features, n, sequence),)
+            return tuple(_examples(features, sequence, longest) for longest in (2, 1))
         if op in _IMAGES:
             return (
                 *(functools.partial(payloads.png, size) for size in _IMAGE_SIZES),
@@ -204,12 +217,12 @@ class Contents:
             return tuple(_json(c) for c in beyond())
         if op == "DecodeCSV" and position == 0:
             delimiter = node.attr["field_delim"].s or b","
-            kinds = [dtypes.name(t) for t in node.attr["OUT_TYPE"].list.type]
+            kinds = [base_name(t) for t in node.attr["OUT_TYPE"].list.type]
             return (functools.partial(self._csv, kinds, delimiter),)
         if op in ("DecodeRaw", "DecodePaddedRaw") and position == 0:
             return self._raw(scope, node)
         if op == "StringToNumber":
-            whole = dtypes.name(node.attr["out_type"].type).startswith("int")
+            whole = base_name(node.attr["out_type"].type).startswith("int")
             return (lambda n: b"%d" % (n % 5) if whole else (b"1.5", b"0", b"-2.25", b"1e3")[n % 4],)
         if op == "ParseTensor":
             return _serialized_tensor(node.attr["out_type"].type)
@@ -221,15 +234,13 @@ class Contents:
         def field(kind: str, index: int) -> bytes:
             if kind == "string":
                 return b'"' + self.words(number + index).replace(b'"', b"") + b'"'
-            return (
-                b"%d" % ((number + index) % 4) if kind.startswith("int") else b"%.2f" % (number + index / 4)
-            )
+            return b"%d" % ((number + index) % 4) if kind.startswith("int") else b"%.2f" % (number + index / 4)
 
         return delimiter.join(field(kind, index) for index, kind in enumerate(kinds))
 
     def _raw(self, scope: str, node: NodeDef) -> tuple[Content, ...]:
-        """Bytes for DecodeRaw: as many elements as a Reshape beyond asks for, where one does, else some guesses."""  # TOOLONG
-        dtype = dtypes.numpy_dtype(dtypes.name(node.attr["out_type"].type)) or np.dtype(np.uint8)
+        """Bytes for DecodeRaw: as many elements as a Reshape beyond it asks for, then some guesses."""
+        dtype = dtypes.numpy_dtype(base_name(node.attr["out_type"].type)) or np.dtype(np.uint8)
         counts = [4, 1, 3, 8, 16, 784, 3072, 150528]
         for consumer, position, _ in self._consumers[scope, node.name]:
             if consumer.op == "Reshape" and position == 0:
@@ -240,7 +251,7 @@ class Contents:
         return tuple(functools.partial(_raw_bytes, dtype, count) for count in counts)
 
     def _features(self, scope: str, node: NodeDef) -> tuple[Feature, ...]:
-        """The features that a parsing op asks for. Source: parsing_ops.cc, whose input and attr order this follows."""  # TOOLONG
+        """The features that a parsing op asks for; the order of inputs and attrs is that of parsing_ops.cc."""
         data = [i for i in node.input if not i.startswith("^")]
         attr = node.attr
         keys: Mapping[str, Sequence[bytes]]
@@ -276,7 +287,7 @@ class Contents:
         return tuple(
             Feature(
                 key.decode(errors="replace"),
-                dtypes.name(dtype),
+                base_name(dtype),
                 length,
                 self._beyond(scope, node, f"{group}:{position}"),
                 group.startswith("feature_list"),
@@ -289,7 +300,7 @@ class Contents:
         )
 
     def _beyond(self, scope: str, node: NodeDef, output: str) -> Content:
-        """Strings for a feature: what the graph does with the parsed values, in turn (an image in a tf.Example)."""  # TOOLONG
+        """Strings for a feature, by what the graph does with the parsed values (an image in a tf.Example)."""
         group, position = output.rsplit(":", 1)
         index = _output_index(node, group, int(position))
         if index is None:
@@ -307,7 +318,7 @@ def _bodies(node: NodeDef) -> Iterable[str]:
 
 
 def _types(attr: Mapping[str, AttrValue], group: str) -> Sequence[int]:
-    """Dtypes of a group of features; the attr of plain dense ones is `Tdense`, of a context's `Tcontext_dense`."""  # TOOLONG
+    """Dtypes of a group of features; dense ones have theirs in `Tdense` or `Tcontext_dense`."""
     for name in (f"T{group}", f"{group}_types", f"{group}_value_types"):
         if name in attr:
             return list(attr[name].list.type)
@@ -315,7 +326,7 @@ def _types(attr: Mapping[str, AttrValue], group: str) -> Sequence[int]:
 
 
 def _lengths(attr: Mapping[str, AttrValue], group: str, count: int) -> Sequence[int | None]:
-    """Values that each feature of a group must have; a dense one of unknown first dimension takes two rows."""  # TOOLONG
+    """Values that each feature of a group must have; a dense one of unknown first dimension gets two rows."""
     if f"{group}_shapes" not in attr:
         return [None] * count
     shapes = attr[f"{group}_shapes"].list.shape
@@ -323,13 +334,17 @@ def _lengths(attr: Mapping[str, AttrValue], group: str, count: int) -> Sequence[
 
 
 def _output_index(node: NodeDef, group: str, position: int) -> int | None:
-    """Flat index of the tensor that holds a feature's values, for the ops in which batches of features are parsed."""  # TOOLONG
+    """Flat index of the output with a feature's values; None for ops other than those that parse tf.Examples."""
     if node.op not in ("ParseExample", "ParseExampleV2", "ParseSingleExample"):
         return None
     sparse = len(node.attr["sparse_types"].list.type)
     if group == "sparse":
         return sparse + position
     return 3 * sparse + position if group == "dense" else None
+
+
+def _examples(features: Sequence[Feature], sequence: bool, longest: int) -> Content:
+    return lambda n: payloads.example(features, n, sequence, longest)
 
 
 def _web_safe(content: Content) -> Content:
@@ -362,7 +377,7 @@ def _serialized_tensor(dtype: int) -> tuple[Content, ...]:
 
     def content(sizes: Sequence[int], number: int) -> bytes:
         del number
-        proto = TensorProto(dtype=dtype)  # type: ignore[arg-type]
+        proto = TensorProto(dtype=dtype)
         for size in sizes:
             proto.tensor_shape.dim.add(size=size)
         return proto.SerializeToString()
@@ -373,8 +388,8 @@ def _serialized_tensor(dtype: int) -> tuple[Content, ...]:
 def _integers(proto: TensorProto) -> list[int]:
     """The values of an integer TensorProto of rank 0 or 1, whichever way it stores them (tensor.proto)."""
     if proto.tensor_content:
-        dtype = np.dtype(dtypes.name(proto.dtype))
+        dtype = np.dtype(base_name(proto.dtype))
         return [int(v) for v in np.frombuffer(proto.tensor_content, dtype=dtype)]
     values = [*proto.int_val, *proto.int64_val]
     count = math.prod(d.size for d in proto.tensor_shape.dim)
-    return values + values[-1:] * (count - len(values))
+    return [int(v) for v in values + values[-1:] * (count - len(values))]

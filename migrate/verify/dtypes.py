@@ -1,4 +1,4 @@
-"""TensorFlow's dtypes by name, as numpy knows them, without TensorFlow's runtime."""
+"""TensorFlow's dtypes by name as numpy knows them, without TensorFlow's runtime."""
 
 from __future__ import annotations
 
@@ -6,22 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from migrate.sources.protos import DataType
-
-_NAMES = {"half": "float16", "float": "float32", "double": "float64"}
-
-
-def name(enum: int) -> str:
-    """TensorFlow's name (`tf.DType.name`) of a `DataType`; that of a ref type is the plain one's.
-
-    Source: types.proto; a ref type is the plain type plus 100.
-    """
-    plain = DataType.Name(enum % 100).removeprefix("DT_").lower()
-    return _NAMES.get(plain, plain)
-
 
 def numpy_dtype(tf_name: str) -> np.dtype[Any] | None:
-    """The numpy dtype for TensorFlow's `tf_name`; `object` for strings, None for what has no values (`resource`)."""  # TOOLONG
+    """The numpy dtype for TensorFlow's name; `object` for strings, None for what has no values (`resource`)."""
     if tf_name == "string":
         return np.dtype(object)
     if tf_name in ("resource", "variant", "invalid"):

@@ -64,9 +64,7 @@ def _from_npz(path: str, by_key: Mapping[str, Signature]) -> Iterable[tuple[str 
     calls: dict[tuple[int, str | None], dict[str, Any]] = {}
     for name, array in arrays.items():
         numbered = re.match(r"(\d+)/(.+)$", name, re.DOTALL)
-        number, rest = (
-            (int(numbered[1]), numbered[2]) if numbered and not _names_input(name, by_key) else (0, name)
-        )
+        number, rest = (int(numbered[1]), numbered[2]) if numbered and not _names_input(name, by_key) else (0, name)
         key = next((k for k in sorted(by_key, key=len, reverse=True) if rest.startswith(k + "/")), None)
         default = _default(by_key)
         if default is not None and _names_input(rest, {default: by_key[default]}):
@@ -103,9 +101,7 @@ def _from_json(path: str) -> Iterable[tuple[str | None, Mapping[str, Any]]]:
         content = [content if isinstance(content.get("inputs"), dict) else {"inputs": content}]
     for number, entry in enumerate(content if isinstance(content, list) else [None]):
         if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), dict):
-            raise InputError(
-                f'{path}: call {number}: expected {{"signature": ..., "inputs": {{name: value}}}}'
-            )
+            raise InputError(f'{path}: call {number}: expected {{"signature": ..., "inputs": {{name: value}}}}')
         yield entry.get("signature"), entry["inputs"]
 
 
@@ -123,9 +119,7 @@ def _near(name: str, valid: Iterable[str]) -> str:
     return f"there are {', '.join(map(repr, names)) or 'none'}"
 
 
-def _call(
-    path: str, number: int, key: str | None, inputs: Mapping[str, Any], by_key: Mapping[str, Signature]
-) -> Call:
+def _call(path: str, number: int, key: str | None, inputs: Mapping[str, Any], by_key: Mapping[str, Signature]) -> Call:
     where = f"{path}: call {number}"
     if key is None:
         key = _default(by_key)
@@ -139,9 +133,7 @@ def _call(
             raise InputError(f"{where}: signature {key!r} has no input {name!r}; {_near(name, specs)}")
     if missing := sorted(frozenset(specs) - frozenset(inputs)):
         raise InputError(f"{where}: signature {key!r} also needs {', '.join(map(repr, missing))}")
-    return Call(
-        key, {name: _value(f"{where}: input {name!r}", value, specs[name]) for name, value in inputs.items()}
-    )
+    return Call(key, {name: _value(f"{where}: input {name!r}", value, specs[name]) for name, value in inputs.items()})
 
 
 def _value(where: str, value: Any, spec: TensorSpec) -> Value:

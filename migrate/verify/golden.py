@@ -31,7 +31,7 @@ def save_golden(golden: Golden, path: str) -> None:
         if id(array) not in numbers:
             number = numbers[id(array)] = len(numbers)
             if array.dtype.kind == "O":
-                items = [bytes(item) for item in array.ravel()]
+                items = [bytes(item) for item in array.ravel().tolist()]
                 arrays[f"{number}.lengths"] = np.array([len(item) for item in items], dtype=np.int64)
                 arrays[str(number)] = np.frombuffer(b"".join(items), dtype=np.uint8)
             else:
@@ -50,8 +50,7 @@ def save_golden(golden: Golden, path: str) -> None:
     content = {
         "schema_version": _SCHEMA_VERSION,
         "calls": [
-            {"signature": c.signature, "inputs": {name: value(v) for name, v in c.inputs.items()}}
-            for c in golden.calls
+            {"signature": c.signature, "inputs": {name: value(v) for name, v in c.inputs.items()}} for c in golden.calls
         ],
         "answers": [answer(a) for a in golden.answers],
         "again": [answer(a) for a in golden.again],
@@ -102,15 +101,13 @@ def _golden(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Golden:
 
     return Golden(
         calls=tuple(
-            Call(c["signature"], {name: value(v) for name, v in c["inputs"].items()})
-            for c in content["calls"]
+            Call(c["signature"], {name: value(v) for name, v in c["inputs"].items()}) for c in content["calls"]
         ),
         answers=tuple(answer(a) for a in content["answers"]),
         again=tuple(answer(a) for a in content["again"]),
         skipped=content["skipped"],
         variables={
-            name: Fingerprint(f["dtype"], tuple(f["shape"]), f["digest"])
-            for name, f in content["variables"].items()
+            name: Fingerprint(f["dtype"], tuple(f["shape"]), f["digest"]) for name, f in content["variables"].items()
         },
         loader=content["loader"],
         tf_version=content["tf_version"],

@@ -42,12 +42,7 @@ def png(size: int, seed: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def bmp(size: int, seed: int) -> bytes:
@@ -85,9 +80,9 @@ class Feature:
     in_list: bool = False
 
 
-def _fill(message: Any, feature: Feature, number: int, rng: random.Random) -> None:
+def _fill(message: Any, feature: Feature, number: int, longest: int, rng: random.Random) -> None:
     """Writes values for `feature` into a tensorflow.Feature; `number` picks their kind (see `example`)."""
-    count = feature.length if feature.length is not None else (1, 1, 2, 0)[number % 4]
+    count = feature.length if feature.length is not None else min((1, 1, 2, 0)[number % 4], longest)
     if feature.dtype == "string":
         message.bytes_list.value.extend(feature.words(number + i) for i in range(count))
     elif feature.dtype == "int64":
@@ -98,7 +93,7 @@ def _fill(message: Any, feature: Feature, number: int, rng: random.Random) -> No
         message.float_list.value.extend(scale * rng.uniform(-1, 1) for _ in range(count))
 
 
-def example(features: Sequence[Feature], number: int, sequence: bool = False) -> bytes:
+def example(features: Sequence[Feature], number: int, sequence: bool = False, longest: int = 2) -> bytes:
     """A serialized tf.Example, or SequenceExample, with a value for every feature.
 
     Args:
@@ -106,19 +101,20 @@ def example(features: Sequence[Feature], number: int, sequence: bool = False) ->
       number: which one of a series: by turns ordinary values, zeros, larger ones, and extremes with the
         features of variable length left empty.
       sequence: make a SequenceExample of two steps.
+      longest: how many values a feature of variable length may have; many graphs expect one at most.
     """
     rng = random.Random(number)
     if not sequence:
         plain = Example()
         for feature in features:
-            _fill(plain.features.feature[feature.key], feature, number, rng)
+            _fill(plain.features.feature[feature.key], feature, number, longest, rng)
         return plain.SerializeToString(deterministic=True)
     # Same file as Example, whose module the protos' loader has left in place.
     steps = sys.modules[Example.__module__].SequenceExample()
     for feature in features:
         if not feature.in_list:
-            _fill(steps.context.feature[feature.key], feature, number, rng)
+            _fill(steps.context.feature[feature.key], feature, number, longest, rng)
             continue
         for _ in range(2):
-            _fill(steps.feature_lists.feature_list[feature.key].feature.add(), feature, number, rng)
+            _fill(steps.feature_lists.feature_list[feature.key].feature.add(), feature, number, longest, rng)
     return bytes(steps.SerializeToString(deterministic=True))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,20 +33,20 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.child import CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
+from migrate.verify.compare import contradictions, nondeterministic
+from migrate.verify.requests import synthesise
 
-# Another input will not help against these: no kernel, no value in a variable, no permission, no answer in
-# time.
-_HOPELESS = frozenset(
-    [
-        "NotFoundError",
-        "UnimplementedError",
-        "FailedPreconditionError",
-        "PermissionDeniedError",
-        "DeadlineExceededError",
-    ]
+# Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
+_HOPELESS = re.compile(
+    "NotFoundError|UnimplementedError|FailedPreconditionError|PermissionDeniedError|DeadlineExceededError"
+    "|No OpKernel was registered|You must feed a value for placeholder"
 )
 # How many calls of a family must fail before the next family is tried.
 _TRIED_PER_FAMILY = 3
+# How many more families are tried once one is accepted in part.
+_PATIENCE = 6
+_INTER_OP_THREADS = 4
+_MORE_RUNS = 3
 _INIT_OP_KEY = "__saved_model_init_op"
 _INIT_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
@@ -53,12 +54,14 @@ Asker = Callable[[Call], Mapping[str, Array]]
 
 
 def _config(tf: Any) -> Any:
-    """A session that rewrites nothing and adds in one order: no optimiser, one thread."""
+    """A session that rewrites nothing and adds in one order: no optimiser, one thread inside an op (see `_run`)."""
     config = tf.compat.v1.ConfigProto(
-        allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
+        allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=_INTER_OP_THREADS
     )
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     config.graph_options.rewrite_options.disable_meta_optimizer = True
+    # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring.
+    config.graph_options.place_pruned_graph = True
     return config
 
 
@@ -112,7 +115,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
 
 
 def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
-    """Restores the variables that the caller has found in the restore graph, where there is no saver to do it."""  # TOOLONG
+    """Restores the variables that the caller knows the keys of, where there is no saver to do it."""
     graph = session.graph
     types = tf.train.load_checkpoint(job.checkpoint).get_variable_to_dtype_map()
     for name, (key, slice_spec) in job.variables.items():
@@ -127,7 +130,7 @@ def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
 
 
 def _init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
-    """Names of the init ops, in TensorFlow's order of precedence (saved_model/loader_impl.py); all of one kind."""  # TOOLONG
+    """Names of the init ops, all of one kind, in the order of precedence of saved_model/loader_impl.py."""
     if _INIT_OP_KEY in meta_graph.signature_def:
         outputs = meta_graph.signature_def[_INIT_OP_KEY].outputs
         return (outputs[_INIT_OP_KEY].name.split(":")[0],)
@@ -187,16 +190,27 @@ def _run(
     session: Any,
     fetches: Mapping[str, str],
     feeds: Mapping[str, Array],
-    seconds: float | None = None,
+    seconds: float = 0.0,
+    inline: bool = True,
 ) -> Mapping[str, Array]:
-    """One session.run for all outputs; `seconds` bounds it."""
-    options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000)) if seconds else None
+    """One session.run for all outputs.
+
+    Args:
+      tf: the module.
+      session: on the model's graph.
+      fetches: tensor names by output name.
+      feeds: values by tensor name.
+      seconds: limit, or 0 for none.
+      inline: run op after op in this thread, in an order that is always the same (RunOptions.inter_op_thread_pool,
+        config.proto); else in several threads.
+    """
+    options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000), inter_op_thread_pool=-1 if inline else 0)
     found = session.run(dict(fetches), dict(feeds), options=options)
     return {name: _array(value) for name, value in found.items()}
 
 
 def _array(value: Any) -> Array:
-    """What TensorFlow gives for a tensor, as an array; a scalar string comes as bytes, whose end numpy would cut."""  # TOOLONG
+    """A tensor's value as an array; a scalar string comes as bytes, whose trailing zeros numpy would cut."""
     if isinstance(value, (bytes, str)):
         scalar = np.empty((), dtype=object)
         scalar[()] = value
@@ -214,7 +228,7 @@ def _answer(ask: Asker, call: Call) -> Answer:
 
 
 def _plain(value: Array) -> Array:
-    """A copy in which strings are bytes, as `Answer` wants them (numpy gives a scalar string as `S` or `U`)."""  # TOOLONG
+    """A copy in which strings are objects of type bytes, as `Answer` wants them."""
     value = np.array(value)
     if value.dtype.kind not in "OSU":
         return value
@@ -226,14 +240,16 @@ def _plain(value: Array) -> Array:
 
 
 def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dict[str, str]]:
-    """The calls that the source accepts, found by trying in a session that is thrown away, and what is skipped."""  # TOOLONG
+    """The calls that the source accepts, found in a session that is thrown away, and what is skipped."""
     accepted: list[Call] = []
     skipped: dict[str, str] = {}
     signatures = {s.key: s for s in job.signatures}
     deadline = time.monotonic() + job.seconds
     with _session(tf) as session:
         load(tf, session, job)
-        for candidates in job.candidates:
+        meta_graph = MetaGraphDef.FromString(job.meta_graph)
+        assets = os.path.join(job.source_path, "assets")
+        for candidates in synthesise(meta_graph, job.signatures, assets):
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
                 continue
@@ -246,10 +262,13 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
 
 def _probe(
     tf: Any, session: Any, signature: Signature, candidates: CandidateCalls, deadline: float
-) -> tuple[list[Call], str]:
-    """The accepted calls of the first family that has one; else why there is none."""
-    reason = ""
-    fetches = _fetches(signature.outputs)
+) -> tuple[tuple[Call, ...], str]:
+    """The accepted calls of the family that is accepted best, or none and why.
+
+    A family of which some calls are accepted may be beaten by one of the next few.
+    """
+    reason, patience = "", _PATIENCE
+    best: tuple[Call, ...] = ()
     for family in candidates.families:
         accepted: list[Call] = []
         for number, synthesised in enumerate(family):
@@ -257,19 +276,37 @@ def _probe(
                 break
             left = deadline - time.monotonic()
             if left <= 0:
-                return accepted, reason or "no time was left to find a call that the source accepts"
-            for call in _natural(tf, session, signature, candidates.derived, synthesised, left):
-                feeds = _feeds(call.inputs, signature.inputs)
-                answer = _answer(lambda _, feeds=feeds: _run(tf, session, fetches, feeds, left / 2), call)  # type: ignore[misc]
-                if not answer.error:
-                    accepted.append(call)
-                    break
-                reason = reason or f"no synthesised call is accepted: {answer.error}: {answer.message}"
-                if answer.error in _HOPELESS and not accepted:
-                    return [], reason
-        if accepted:
-            return accepted, ""
-    return [], reason
+                return best, reason or "no time was left to find a call that the source accepts"
+            call, error = _try(tf, session, signature, candidates.derived, synthesised, left)
+            reason = reason or error
+            if call is not None:
+                accepted.append(call)
+            elif not best and not accepted and _HOPELESS.search(error):
+                return (), reason
+        if len(accepted) > len(best):
+            best = tuple(accepted)
+        if len(accepted) == len(family) or (best and patience == 0):
+            break
+        patience -= 1 if best else 0
+    return best, reason
+
+
+def _try(
+    tf: Any, session: Any, signature: Signature, derived: Sequence[str], synthesised: Call, seconds: float
+) -> tuple[Call | None, str]:
+    """The call in the form in which the source accepts it, or None and why not."""
+
+    def ask(call: Call) -> Mapping[str, Array]:
+        fetches, feeds = _fetches(signature.outputs), _feeds(call.inputs, signature.inputs)
+        return _run(tf, session, fetches, feeds, seconds / 2)
+
+    error = ""
+    for call in _natural(tf, session, signature, derived, synthesised, seconds):
+        answer = _answer(ask, call)
+        if not answer.error:
+            return call, ""
+        error = error or f"no synthesised call is accepted: {answer.error}: {answer.message}"
+    return None, error
 
 
 def _natural(
@@ -304,7 +341,7 @@ def _twice(calls: Iterable[Call]) -> tuple[Call, ...]:
 
 
 def golden(job: GoldenJob) -> Golden | Failed:
-    """Takes the golden answers: finds calls, then replays them in two fresh sessions."""
+    """Takes the golden answers: finds calls, then replays them in two (or more) fresh sessions."""
     import tensorflow as tf
 
     _configure_eager(tf)
@@ -318,23 +355,32 @@ def golden(job: GoldenJob) -> Golden | Failed:
         calls, skipped = _accepted(tf, job, load)
     sequence = _twice(calls)
     signatures = {s.key: s for s in job.signatures}
-    runs: list[tuple[Answer, ...]] = []
-    for _ in range(2):
+
+    def replay(inline: bool) -> tuple[Answer, ...]:
         with _session(tf) as session:
             load(tf, session, job)
 
-            def ask(call: Call, session: Any = session) -> Mapping[str, Array]:
+            def ask(call: Call) -> Mapping[str, Array]:
                 signature = signatures[call.signature]
-                return _run(tf, session, _fetches(signature.outputs), _feeds(call.inputs, signature.inputs))
+                fetches, feeds = _fetches(signature.outputs), _feeds(call.inputs, signature.inputs)
+                return _run(tf, session, fetches, feeds, inline=inline)
 
-            runs.append(tuple(_answer(ask, call) for call in sequence))
+            return tuple(_answer(ask, call) for call in sequence)
+
+    # In two orders of execution: an output that depends on which of two unordered ops comes first shows itself. One
+    # pair of runs may miss it by chance; so a model that does so, or that merely has state, is run more often.
+    first, runs = replay(inline=True), [replay(inline=False)]
+    stateful = nondeterministic(sequence[::2], first[::2], first[1::2])
+    if stateful or nondeterministic(sequence, first, runs[0]):
+        runs += [replay(inline=False) for _ in range(_MORE_RUNS)]
+    again = contradictions(first, runs)
     if job.calls:
         skipped = {key: "no call was given" for key in signatures if key not in {c.signature for c in calls}}
     try:
         variables = _fingerprints(tf, job.checkpoint, job.variables)
     except Exception as error:
         return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
-    return Golden(sequence, runs[0], runs[1], skipped, variables, loader, tf.__version__)
+    return Golden(sequence, first, again, skipped, variables, loader, tf.__version__)
 
 
 # The checkpoints
@@ -344,7 +390,7 @@ def fingerprint(array: Array) -> Fingerprint:
     """The digest of an array; strings as length and bytes, one after the other."""
     digest = hashlib.blake2b(digest_size=16)
     if array.dtype.kind in "OSU":
-        for item in np.ravel(_plain(array)):
+        for item in _plain(array).ravel().tolist():
             digest.update(len(item).to_bytes(8, "little") + item)
     else:
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
@@ -352,7 +398,7 @@ def fingerprint(array: Array) -> Fingerprint:
 
 
 def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]) -> dict[str, Fingerprint]:
-    """Values by variable name, from a checkpoint of either format (RestoreV2 reads both); absent keys are left out."""  # TOOLONG
+    """Values by variable name, from a checkpoint of either format (RestoreV2 reads both), without absent keys."""
     if not variables:
         return {}
     types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
@@ -370,7 +416,7 @@ def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]
 
 
 def _conversion(tf: Any, path: str) -> Mapping[str, Any]:
-    """What the converter has written beside the model: `arguments`, `results`, `variables`. Empty for a stranger's."""  # TOOLONG
+    """What the converter wrote beside the model (`arguments`, `results`, `variables`); empty for a stranger's."""
     file_name = os.path.join(path, "assets.extra", "migration.json")
     if not tf.io.gfile.exists(file_name):
         return {}
@@ -394,9 +440,7 @@ def _arguments(call: Call, mapping: Mapping[str, Any]) -> dict[str, Array]:
         if target is None:
             continue
         if isinstance(value, SparseValue):
-            names = (
-                target if isinstance(target, Mapping) else {part: f"{target}/{part}" for part in value.parts}
-            )
+            names = target if isinstance(target, Mapping) else {part: f"{target}/{part}" for part in value.parts}
             arguments |= {names[part]: array for part, array in value.parts.items()}
         else:
             arguments[target] = value
@@ -404,7 +448,7 @@ def _arguments(call: Call, mapping: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def _renamed(outputs: Mapping[str, Array], mapping: Mapping[str, Any]) -> dict[str, Array]:
-    """A candidate's results under the source's output names; `mapping` is `arguments`' counterpart for outputs."""  # TOOLONG
+    """A candidate's results under the source's output names; `mapping` is as in `_arguments`."""
     names: dict[str, str] = {}
     for name, target in mapping.items():
         if isinstance(target, Mapping):
@@ -452,12 +496,8 @@ def _ask_session(tf: Any, session: Any, path: str, conversion: Mapping[str, Any]
         mapping = conversion.get("arguments", {}).get(call.signature, {})
         feeds: dict[str, Array] = {}
         for name, value in call.inputs.items():
-            info = signature.inputs[name] if name in signature.inputs else None
-            if (
-                isinstance(value, SparseValue)
-                and info is not None
-                and info.WhichOneof("encoding") == "coo_sparse"
-            ):
+            info = dict(signature.inputs).get(name)
+            if isinstance(value, SparseValue) and info is not None and info.WhichOneof("encoding") == "coo_sparse":
                 feeds[info.coo_sparse.indices_tensor_name] = value.indices
                 feeds[info.coo_sparse.values_tensor_name] = value.values
                 feeds[info.coo_sparse.dense_shape_tensor_name] = value.dense_shape

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from migrate.records import Shape, Signature, TensorSpec
+from migrate.sources.dtypes import base_name
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
@@ -28,7 +30,8 @@ _IMAGE_SIZES = (32, 64, 224, 299, 28, 16, 8, 3, 2, 1, 128, 256)
 _EXTREME_FLOATS = (1e4, -1e4, 1e-4, -1.0, 1.0, 0.0, -0.5, 250.0)
 _EXTREME_INTS = (-1, 100, 0, 7)
 _MAX_FAMILIES = 60
-_MAX_VALUES = 1 << 24
+# Of one input; what a model with fixed sizes asks for may well be larger than what is guessed.
+_MAX_VALUES = 1 << 26
 _MAX_VOCABULARY_BYTES = 1 << 20
 
 
@@ -104,25 +107,37 @@ def _calls(
         for name, spec in signature.inputs.items()
         if any(_op(tensor, nodes) not in _PLACEHOLDERS for tensor in spec.tensors)
     )
-    sizes = dict.fromkeys([*_SIZES, *_weights_sizes(meta_graph)])
-    families: list[tuple[Call, ...]] = []
-    for shape, (size, image), content in _alternatives(inputs.values(), tuple(sizes)):
-        calls: list[Call] = []
-        for number, (fill, batch) in enumerate(_FILLS):
-            values: dict[str, Value] = {}
-            for name, i in inputs.items():
-                rank = len(i.shapes[min(shape, len(i.shapes) - 1)] or ())
-                dims = _dims(i.shapes[min(shape, len(i.shapes) - 1)], batch, image if rank >= 4 else size)
-                if math.prod(dims) > _MAX_VALUES:
-                    break
-                seed = zlib.crc32(f"{i.tensor} {number}".encode())
-                text = i.contents[min(content, len(i.contents) - 1)] if i.contents else None
-                values[name] = _value(i, fill, dims, number, seed, text)
-            if len(values) == len(inputs):
-                calls.append(Call(signature.key, values))
-        if calls:
-            families.append(tuple(_distinct(calls)))
-    return CandidateCalls(signature.key, tuple(families), derived, "" if families else "inputs are too large")
+    sizes = tuple(dict.fromkeys([*_SIZES, *_weights_sizes(meta_graph)]))
+    return CandidateCalls(signature.key, _Families(signature.key, inputs, sizes), derived)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Families:
+    """The families of a signature's calls, made one by one as they are asked for: a far-fetched one may be large."""
+
+    signature: str
+    inputs: Mapping[str, _Input]
+    sizes: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[tuple[Call, ...]]:
+        for shape, sizes, content in _alternatives(self.inputs.values(), self.sizes):
+            calls = [self._call(shape, sizes, content, number) for number in range(len(_FILLS))]
+            if family := tuple(_distinct(call for call in calls if call is not None)):
+                yield family
+
+    def _call(self, shape: int, sizes: tuple[int, int], content: int, number: int) -> Call | None:
+        """The family's call of the kind `_FILLS[number]`; None where an input would be too large."""
+        fill, batch = _FILLS[number]
+        values: dict[str, Value] = {}
+        for name, spec in self.inputs.items():
+            chosen = spec.shapes[min(shape, len(spec.shapes) - 1)] or ()
+            dims = _dims(chosen, batch, sizes[1] if len(chosen) >= 4 else sizes[0])
+            if math.prod(dims) > _MAX_VALUES:
+                return None
+            seed = zlib.crc32(f"{spec.tensor} {number}".encode())
+            text = spec.contents[min(content, len(spec.contents) - 1)] if spec.contents else None
+            values[name] = _value(spec, fill, dims, number, seed, text)
+        return Call(self.signature, values)
 
 
 def _op(tensor: str, nodes: Mapping[str, NodeDef]) -> str:
@@ -142,7 +157,7 @@ def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -
     node = nodes.get(spec.name.split(":")[0])
     shapes: tuple[Shape, ...] = (stated,)
     if node is not None and node.op in _PLACEHOLDERS and "dtype" in node.attr:
-        dtype = dtypes.name(node.attr["dtype"].type)
+        dtype = base_name(node.attr["dtype"].type)
         known = _placeholder_shape(node)
         if stated is None:
             shapes = (known,)
@@ -151,11 +166,11 @@ def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -
             # so too.
             shapes = (known, ())
     text = contents.of(spec.name) if dtype == "string" else ()
-    return _Input(spec.name, dtype, tuple(s for shape in shapes for s in _ranks(shape)), False, text)
+    return _Input(spec.name, dtype, tuple(s for shape in shapes for s in _ranks(shape, dtype)), False, text)
 
 
 def _placeholder_shape(node: NodeDef) -> Shape:
-    """The shape attr of a Placeholder; before graph version 24 an empty one meant an unknown one (array_ops.cc)."""  # TOOLONG
+    """The shape attr of a Placeholder; an empty one meant an unknown one before graph version 24 (array_ops.cc)."""
     if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:
         return None
     dims = node.attr["shape"].shape.dim
@@ -163,7 +178,7 @@ def _placeholder_shape(node: NodeDef) -> Shape:
 
 
 def _sparse_rank(dense_shape: str, nodes: Mapping[str, NodeDef]) -> int:
-    """Rank of a sparse placeholder, from the static shape of its dense_shape tensor; 2 where that is not told."""  # TOOLONG
+    """Rank of a sparse placeholder, from the static shape of its dense_shape tensor, or 2."""
     node = nodes.get(dense_shape.split(":")[0])
     if node is not None and node.op in _PLACEHOLDERS and node.attr["shape"].shape.dim:
         rank = node.attr["shape"].shape.dim[0].size
@@ -171,10 +186,12 @@ def _sparse_rank(dense_shape: str, nodes: Mapping[str, NodeDef]) -> int:
     return 2
 
 
-def _ranks(shape: Shape) -> tuple[Shape, ...]:
+def _ranks(shape: Shape, dtype: str) -> tuple[Shape, ...]:
     """What a shape may be; for an unknown rank the usual ones."""
     if shape is not None:
         return (shape,)
+    if dtype == "string":
+        return ((None,), (), (None, None))
     return ((None,), (None, None), (), (None, None, None, 3), (None, None, None), (None, None, None, 1))
 
 
@@ -187,9 +204,7 @@ def _weights_sizes(meta_graph: MetaGraphDef) -> Iterable[int]:
                 yield dims[0].size
 
 
-def _alternatives(
-    inputs: Iterable[_Input], sizes: Sequence[int]
-) -> Iterable[tuple[int, tuple[int, int], int]]:
+def _alternatives(inputs: Iterable[_Input], sizes: Sequence[int]) -> Iterable[tuple[int, tuple[int, int], int]]:
     """(shape alternative, sizes of open inner dimensions, content alternative), best first, none twice."""
     inputs = tuple(inputs)
     shapes = max((len(i.shapes) for i in inputs), default=1)
@@ -201,9 +216,7 @@ def _alternatives(
             return [(1, 1)]
         images = (*_IMAGE_SIZES, *sizes) if max(ranks) >= 4 else sizes
         pairs = itertools.zip_longest(sizes, images[: len(sizes)], fillvalue=1)
-        return list(
-            dict.fromkeys((s if min(ranks) < 4 else 1, i if max(ranks) >= 4 else 1) for s, i in pairs)
-        )
+        return list(dict.fromkeys((s if min(ranks) < 4 else 1, i if max(ranks) >= 4 else 1) for s, i in pairs))
 
     # Breadth first: the best sizes of every shape come before the far-fetched sizes of the first.
     options = [(rank, shape, pair) for shape in range(shapes) for rank, pair in enumerate(tries(shape))]
@@ -217,9 +230,7 @@ def _dims(shape: Shape, batch: int, size: int) -> tuple[int, ...]:
     return tuple(d if d is not None else batch if axis == 0 else size for axis, d in enumerate(shape or ()))
 
 
-def _value(
-    spec: _Input, fill: str, dims: tuple[int, ...], number: int, seed: int, content: Content | None
-) -> Value:
+def _value(spec: _Input, fill: str, dims: tuple[int, ...], number: int, seed: int, content: Content | None) -> Value:
     rng = np.random.default_rng(seed)
     if not spec.sparse:
         return _dense(spec.dtype, fill, dims, number, rng, content)
@@ -268,11 +279,11 @@ def _dense(
     return np.asarray(floats).astype(target).reshape(dims)
 
 
-def _distinct(calls: Sequence[Call]) -> Iterable[Call]:
+def _distinct(calls: Iterable[Call]) -> Iterable[Call]:
     """Drops calls that repeat an earlier one, as happens where there are no inputs or all of one row."""
-    seen: set[tuple[tuple[str, bytes], ...]] = set()
+    seen: set[bytes] = set()
     for call in calls:
-        key = tuple((name, _bytes(value)) for name, value in call.inputs.items())
+        key = b"".join(hashlib.sha256(_bytes(value)).digest() for value in call.inputs.values())
         if key not in seen:
             seen.add(key)
             yield call

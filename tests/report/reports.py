@@ -79,9 +79,7 @@ REFUSAL = refusal(
 NOTE = Finding("stale-shapes", Severity.NOTE, "first line\nsecond line")
 
 PASSED = Verification(36, 72, 1000, True, 0.0, 0, 5, (), (), {})
-CLOSE = Verification(
-    36, 72, 1000, False, 1.25e-7, 3, 0, ("classify/scores",), (), {"bare": "it has no output"}
-)
+CLOSE = Verification(36, 72, 1000, False, 1.25e-7, 3, 0, ("classify/scores",), (), {"bare": "it has no output"})
 NOTHING = Verification(1, 2, 0, True, 0.0, 0, 0, (), (), {})
 DIFFERENT = Verification(
     36,

@@ -93,18 +93,14 @@ def test_facts_findings_and_signatures():
     assert shown["signatures"]["classify"]["inputs"]["inputs"]["components"] == ["v:0", "i:0", "s:0"]
 
 
-@pytest.mark.parametrize(
-    ("meta_graphs", "signatures"), [((TRAINING_FACTS, FACTS), 3), ((TRAINING_FACTS,), 0), ((), 0)]
-)
+@pytest.mark.parametrize(("meta_graphs", "signatures"), [((TRAINING_FACTS, FACTS), 3), ((TRAINING_FACTS,), 0), ((), 0)])
 def test_signatures_are_those_of_the_serving_meta_graph_or_the_first(meta_graphs, signatures):
     (shown,) = _load(model("m", Converted(), meta_graphs=meta_graphs))["models"]
     assert len(shown["signatures"]) == signatures
 
 
 def test_verification_that_was_not_run_is_null():
-    unverified, verified = _load(model("a", Converted()), model("b", Converted(), verification=PASSED))[
-        "models"
-    ]
+    unverified, verified = _load(model("a", Converted()), model("b", Converted(), verification=PASSED))["models"]
     assert unverified["verification"] is None
     assert verified["verification"]["passed"] is True
 

@@ -66,8 +66,7 @@ def test_color_is_for_those_who_ask():
         "6 variables (3 ref, 3 resource), at least 50,000 parameters, at least 200.0 kB, 4 trainable, "
         "2 that no signature and no init op reaches",
         "tables 1: hash_table",
-        "assets 9: vocabulary_0.txt, vocabulary_1.txt, vocabulary_2.txt, vocabulary_3.txt, "
-        "vocabulary_4.txt and 4 more",
+        "assets 9: vocabulary_0.txt, vocabulary_1.txt, vocabulary_2.txt, vocabulary_3.txt, vocabulary_4.txt and 4 more",
         "init ops 1: init",
         "signature serving_default, method predict in",
         "in image/encoded string <unknown>",
@@ -115,6 +114,11 @@ def test_a_finding_shows_severity_code_message_some_nodes_and_a_hint():
 )
 def test_verification_in_words(verification, wanted):
     assert wanted in _one("m", Converted(), verification=verification)
+
+
+def test_a_call_without_an_answer_names_no_output():
+    whole = dataclasses.replace(DIFFERENT, mismatches=(dataclasses.replace(DIFFERENT.mismatches[0], output=""),))
+    assert "serving_default, call 0, tf.saved_model.load" in _one("m", Converted(), verification=whole)
 
 
 def test_audit_says_nothing_of_a_verification_that_it_does_not_make():

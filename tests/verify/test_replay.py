@@ -1,0 +1,247 @@
+"""child.py and replay.py: real models, real child processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from migrate.records import Crashed, Failed, Signature, TensorSpec, TimedOut
+from migrate.sources.dtypes import base_name
+from migrate.sources.protos import SavedModel
+from migrate.verify import Golden, record_golden, replay_candidate, verify
+from migrate.verify.child import GoldenJob, run_child
+
+_BUILD_SOURCE = """
+import sys, tensorflow as tf
+v1 = tf.compat.v1
+v1.disable_eager_execution()
+v1.disable_resource_variables()
+with tf.Graph().as_default(), v1.Session() as session:
+    x = v1.placeholder(tf.float32, [None, 3], name="x")
+    w = v1.get_variable("w", initializer=tf.reshape(tf.range(6, dtype=tf.float32) / 7, [3, 2]))
+    count = v1.get_variable("count", initializer=0.0)
+    with tf.control_dependencies([v1.assign_add(count, 1.0)]):
+        seen = count + 0.0
+    y = tf.identity(x @ w, name="y")
+    words = tf.strings.join([v1.placeholder(tf.string, [None], name="s"), "!"], name="words")
+    noise = v1.random_uniform([2], name="noise")
+    never = v1.placeholder(tf.float32, [2], name="never")
+    session.run(v1.global_variables_initializer())
+    def signature(inputs, outputs):
+        return v1.saved_model.signature_def_utils.predict_signature_def(inputs, outputs)
+    graph = session.graph
+    builder = v1.saved_model.Builder(sys.argv[1])
+    builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map={
+        "serving_default": signature({"x": x}, {"y": y, "seen": seen}),
+        "shout": signature({"class": graph.get_tensor_by_name("s:0")}, {"words": words}),
+        "random": signature({"x": x}, {"noise": noise, "y": y}),
+        "broken": signature({"x": x}, {"sum": never + 1.0}),
+    })
+    builder.save()
+"""
+
+_BUILD_CANDIDATE = """
+import sys, tensorflow as tf
+class Model(tf.Module):
+    def __init__(self, delta):
+        self.w = tf.Variable(tf.reshape(tf.range(6, dtype=tf.float32) / 7, [3, 2]))
+        self.w[2, 1].assign(self.w[2, 1] + delta)
+        self.count = tf.Variable(0.0)
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def call(self, x):
+        self.count.assign_add(1.0)
+        return {"y": x @ self.w, "seen": self.count + 0.0}
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "arg")])
+    def shout(self, arg):
+        return {"words": tf.strings.join([arg, "!"])}
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def random(self, x):
+        return {"noise": tf.random.uniform([2]), "y": x @ self.w}
+model = Model(float(sys.argv[2]))
+tf.saved_model.save(model, sys.argv[1], signatures={
+    "serving_default": model.call, "shout": model.shout, "random": model.random})
+"""
+
+_VARIABLES = {"w": ("w", ""), "row": ("w", "3 2 2,1:0,2")}
+
+
+def _signatures(meta_graph, *keys: str) -> tuple[Signature, ...]:
+    def specs(infos):
+        return {
+            name: TensorSpec(
+                info.name, base_name(info.dtype), tuple(None if d.size < 0 else d.size for d in info.tensor_shape.dim)
+            )
+            for name, info in sorted(infos.items())
+        }
+
+    chosen = [(key, meta_graph.signature_def[key]) for key in keys or sorted(meta_graph.signature_def)]
+    return tuple(Signature(key, s.method_name, specs(s.inputs), specs(s.outputs)) for key, s in chosen)
+
+
+def _build(script: str, *arguments: str) -> None:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True, env=environment, capture_output=True)
+
+
+def _candidate(path, delta: float = 0.0, keys=None) -> str:
+    _build(_BUILD_CANDIDATE, str(path), str(delta))
+    key = "w/.ATTRIBUTES/VARIABLE_VALUE"
+    conversion = {
+        "arguments": {"shout": {"class": "arg"}},
+        "variables": keys if keys is not None else {"w": key},
+    }
+    (path / "assets.extra").mkdir()
+    (path / "assets.extra" / "migration.json").write_text(json.dumps(conversion))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / "model"
+    _build(_BUILD_SOURCE, str(path))
+    meta_graph = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0]
+    return str(path), meta_graph
+
+
+@pytest.fixture(scope="module")
+def golden(source):
+    path, meta_graph = source
+    result = record_golden(path, ["serve"], meta_graph, _signatures(meta_graph), {"w": ("w", "")}, timeout_seconds=200)
+    assert isinstance(result, Golden), result
+    return result
+
+
+@pytest.mark.tensorflow
+def test_golden_calls_each_signature_and_every_call_twice(golden):
+    assert {call.signature for call in golden.calls} == {"serving_default", "shout", "random"}
+    assert all(a is b or a == b for a, b in zip(golden.calls[::2], golden.calls[1::2], strict=True))
+    seen = [a.outputs["seen"] for a in golden.answers if "seen" in a.outputs]
+    assert [float(value) for value in seen] == list(range(1, len(seen) + 1))
+    assert "never" in golden.skipped["broken"]
+    assert golden.loader == "tensorflow"
+    assert golden.variables["w"].shape == (3, 2)
+
+
+@pytest.mark.tensorflow
+def test_an_equal_candidate_passes_on_both_paths(golden, tmp_path):
+    result = replay_candidate(golden, _candidate(tmp_path / "equal"), timeout_seconds=200)
+    assert result.mismatches == ()
+    assert result.passed and result.bitwise_equal
+    assert result.nondeterministic == ("random/noise",)
+    assert (result.calls, result.variables_compared) == (len(golden.calls), 1)
+    assert set(result.skipped) == {"broken"}
+
+
+@pytest.mark.tensorflow
+def test_one_wrong_weight_is_a_mismatch(golden, tmp_path):
+    result = replay_candidate(golden, _candidate(tmp_path / "wrong", 1e-6), timeout_seconds=200)
+    assert not result.passed and not result.bitwise_equal
+    assert {m.path for m in result.mismatches} == {"tf2", "session", "checkpoint"}
+    assert {m.output for m in result.mismatches} == {"y", "w"}
+    assert 0 < result.max_abs_difference < 1
+    tolerant = replay_candidate(golden, str(tmp_path / "wrong"), max_ulps=1 << 30, timeout_seconds=200)
+    assert {m.path for m in tolerant.mismatches} == {"checkpoint"}
+
+
+@pytest.mark.tensorflow
+def test_a_variable_that_the_candidate_lacks_is_a_mismatch(golden, tmp_path):
+    result = replay_candidate(golden, _candidate(tmp_path / "lacks", keys={}), timeout_seconds=200)
+    assert [m.output for m in result.mismatches] == ["w"]
+
+
+@pytest.mark.tensorflow
+def test_what_is_no_candidate_is_failed(golden, tmp_path):
+    assert isinstance(replay_candidate(golden, str(tmp_path), timeout_seconds=200), Failed)
+
+
+@pytest.mark.tensorflow
+def test_slices_of_variables_and_the_users_own_calls(source, tmp_path):
+    path, meta_graph = source
+    calls = tmp_path / "calls.json"
+    calls.write_text(
+        json.dumps([{"inputs": {"x": [[1, 2, 3]]}}, {"signature": "broken", "inputs": {"x": [[1, 2, 3]]}}])
+    )
+    found = record_golden(
+        path, ["serve"], meta_graph, _signatures(meta_graph), _VARIABLES, str(calls), timeout_seconds=200
+    )
+    assert isinstance(found, Golden)
+    assert found.variables["row"].shape == (1, 2)
+    assert [a.error for a in found.answers] == ["", "", "InvalidArgumentError", "InvalidArgumentError"]
+    expected = np.float32([[1, 2, 3]]) @ (np.arange(6, dtype=np.float32) / 7).reshape(3, 2)
+    np.testing.assert_allclose(found.answers[0].outputs["y"], expected, rtol=1e-6)
+    assert set(found.skipped) == {"shout", "random"}
+
+
+@pytest.mark.tensorflow
+def test_what_tf1_forgave_is_loaded_leniently(source, tmp_path):
+    path, meta_graph = source
+    damaged = type(meta_graph).FromString(meta_graph.SerializeToString())
+    damaged.meta_info_def.tensorflow_version = "0.12.head"
+    for node in damaged.graph_def.node:
+        if node.name == "y":
+            shape = node.attr["_output_shapes"].list.shape.add()
+            for size in (7, 7, 7):
+                shape.dim.add(size=size)
+    damaged.collection_def["legacy_init_op"].node_list.value.extend(["w/Assign", "count/Assign"])
+    (tmp_path / "model").mkdir()
+    model = SavedModel(saved_model_schema_version=1, meta_graphs=[damaged])
+    (tmp_path / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
+    os.symlink(os.path.join(path, "variables"), tmp_path / "model" / "variables")
+    found = record_golden(
+        str(tmp_path / "model"), ["serve"], damaged, _signatures(damaged, "serving_default"), {}, timeout_seconds=200
+    )
+    assert isinstance(found, Golden), found
+    assert found.loader == "lenient" and not found.skipped
+
+
+@pytest.mark.tensorflow
+def test_verify_does_both(source, tmp_path):
+    path, meta_graph = source
+    candidate = _candidate(tmp_path / "both")
+    result = verify(
+        path,
+        ["serve"],
+        meta_graph,
+        _signatures(meta_graph, "serving_default", "shout"),
+        candidate,
+        {"w": ("w", "")},
+        timeout_seconds=200,
+    )
+    assert result.passed, result
+
+
+def _script(tmp_path, text: str) -> list[str]:
+    (tmp_path / "child.py").write_text(text)
+    return [sys.executable, str(tmp_path / "child.py")]
+
+
+def test_a_child_that_aborts_is_crashed(tmp_path):
+    command = _script(tmp_path, "import os, sys; print('last words', file=sys.stderr, flush=True); os.abort()")
+    assert run_child("golden", None, 60, command) == Crashed("golden", -6, "last words")
+
+
+def test_a_child_that_ends_without_a_result_is_crashed(tmp_path):
+    assert isinstance(run_child("golden", None, 60, _script(tmp_path, "")), Crashed)
+
+
+def test_a_child_that_is_slow_is_timed_out(tmp_path):
+    command = _script(tmp_path, "import time; time.sleep(60)")
+    assert run_child("candidate", None, 0.5, command) == TimedOut("candidate", 0.5)
+
+
+@pytest.mark.tensorflow
+def test_a_source_that_cannot_be_read_is_failed(tmp_path):
+    job = GoldenJob(str(tmp_path), ("serve",), b"no proto", (), str(tmp_path / "none"), (), {}, 10)
+    result = run_child("golden", job, 100)
+    assert isinstance(result, Failed)
+    assert result.reason.startswith("TensorFlow cannot load the source: ")
+
+
+def test_importing_verify_starts_no_tensorflow():
+    code = "import sys, migrate.verify as v; sys.exit('tensorflow' in sys.modules or hasattr(v, 'replay'))"
+    subprocess.run([sys.executable, "-c", code], check=True)

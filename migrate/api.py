@@ -67,6 +67,7 @@ def convert(
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
+    from migrate.children import Nursery
     from migrate.export.publish import check_destination
     from migrate.fleet.jobs import convert_model
     from migrate.sources.discover import find_models
@@ -75,13 +76,15 @@ def convert(
     root = source.rstrip(os.sep) or os.sep
     if models == (root,):
         check_destination(source, destination, options.overwrite)
-        return Report((convert_model(root, destination, options, progress or _silent),))
+        with Nursery() as nursery:
+            return Report((convert_model(root, destination, options, nursery, progress or _silent),))
     # Models that stand there already fail one by one; the tree itself may exist.
     check_destination(source, os.path.join(destination, "model"), overwrite=True)
     reports = []
-    for model in models:
-        target = os.path.join(destination, os.path.relpath(model, root))
-        reports.append(convert_model(model, target, options, progress or _silent))
+    with Nursery() as nursery:
+        for model in models:
+            target = os.path.join(destination, os.path.relpath(model, root))
+            reports.append(convert_model(model, target, options, nursery, progress or _silent))
     return Report(tuple(reports))
 
 
@@ -106,13 +109,15 @@ def validate(
     Raises:
       InputError: either path holds no single model.
     """
+    from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
     from migrate.sources.discover import find_models
 
     for path in (candidate, against):
         if len(find_models(path)) != 1 or find_models(path)[0] != (path.rstrip(os.sep) or os.sep):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
-    return Report((validate_model(candidate, against, options, progress or _silent),))
+    with Nursery() as nursery:
+        return Report((validate_model(candidate, against, options, nursery, progress or _silent),))
 
 
 def _silent(_: str) -> None:

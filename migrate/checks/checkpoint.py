@@ -37,7 +37,7 @@ def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ..
             found.append(
                 refusal(
                     "checkpoint-key-missing",
-                    f"variable {want.variable!r} is restored from {want.key!r}, which {bundle.prefix}.index does not have",
+                    f"variable {want.variable!r} is restored from {want.key!r}, which is not in {bundle.prefix}.index",
                     (want.variable,),
                 )
             )
@@ -47,7 +47,8 @@ def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ..
             found.append(
                 refusal(
                     "checkpoint-entry-differs",
-                    f"variable {want.variable!r} is {want.dtype} {_show(want.shape)}, {want.key!r} in the checkpoint {problem}",
+                    f"variable {want.variable!r} is {want.dtype} {_show(want.shape)}, "
+                    f"{want.key!r} in the checkpoint {problem}",
                     (want.variable,),
                 )
             )

@@ -55,7 +55,7 @@ def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
 def init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
     """Names of the nodes that a loader runs after restoring, from the first place that has any.
 
-    Source: GetInitOp (cc/saved_model/loader_util.cc): the signature, then the collection of main ops, then the legacy one.
+    Source: GetInitOp (cc/saved_model/loader_util.cc): the signature, the collection of main ops, the legacy one.
     """
     if INIT_KEY in meta_graph.signature_def:
         outputs = meta_graph.signature_def[INIT_KEY].outputs

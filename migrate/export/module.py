@@ -196,7 +196,7 @@ def feed_order(spec: TensorSpec) -> list[str]:
 def _signature_function(
     wrapped: tf.types.experimental.ConcreteFunction, names: Names
 ) -> tf.types.experimental.ConcreteFunction:
-    arguments = [names.exported[name] for name in flat(names.arguments)]
+    arguments = flat(names.arguments)
     results = flat(names.results)
 
     def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -206,8 +206,7 @@ def _signature_function(
         name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(arguments, wrapped.inputs, strict=False)
     }
-    # In the order of their names, in which the loader of a function without a function_spec takes them.
-    return tf.function(function, autograph=False).get_concrete_function(**dict(sorted(specs.items())))
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.types.experimental.GenericFunction:
@@ -221,7 +220,7 @@ def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.t
     sparse = len(keys) != len(arguments)
     labels = arguments if sparse else keys
     specs = {
-        label: tf.TensorSpec(tensor.shape, tensor.dtype, name=names.exported[argument])
+        label: tf.TensorSpec(tensor.shape, tensor.dtype, name=argument)
         for label, argument, tensor in zip(labels, arguments, wrapped.inputs, strict=False)
     }
 

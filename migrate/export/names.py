@@ -1,16 +1,18 @@
 """What the inputs and outputs of a signature are called in the functions that carry them.
 
-A SignatureDef, which Session and model server clients read, carries any name. A Python function does not: while
-TensorFlow exports, an argument must be an identifier; in a loaded function it may be any text but a Python keyword,
-once the files say so (`patch.py`).
+A SignatureDef, which Session and model server clients read, carries any name. A Python function does not: TensorFlow
+makes an identifier of every argument name, when a function is traced and when a loaded one is called, so that
+`loaded.signatures[key](**{"image/encoded": value})` works although the argument is `image_encoded`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import keyword
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+# Private: the very function that a call's keyword arguments go through (function_type_utils.py).
+from tensorflow.core.function.polymorphism.function_type import sanitize_arg_name
 
 from migrate.records import Signature, TensorSpec
 
@@ -23,25 +25,17 @@ class Names:
     """The names of one signature.
 
     Attributes:
-      arguments: input name -> argument name of the loaded function, or for a sparse input part -> argument name.
+      arguments: input name -> argument name of the function, or for a sparse input part -> argument name.
       results: the same for outputs.
-      exported: argument name of the loaded function -> its name while TensorFlow exports.
     """
 
     arguments: Mapping[str, str | Mapping[str, str]]
     results: Mapping[str, str | Mapping[str, str]]
-    exported: Mapping[str, str]
 
 
 def name_all(signature: Signature) -> Names:
     """Chooses the names of a signature's function: the source's own wherever they can be had."""
-    arguments = _spread(signature.inputs, {name: _callable(name, signature.inputs) for name in signature.inputs})
-    final = flat(arguments)
-    exported = {name: name for name in final}
-    if not all(map(_is_identifier, final)):
-        # TensorFlow orders a function's inputs by name, before the renaming and after it, so the order must not change.
-        exported = {name: f"argument_{position:05d}" for position, name in enumerate(sorted(final))}
-    return Names(arguments, _spread(signature.outputs, {name: name for name in signature.outputs}), exported)
+    return Names(_spread(signature.inputs, True), _spread(signature.outputs, False))
 
 
 def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
@@ -49,38 +43,34 @@ def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
     return [n for name in names.values() for n in ([name] if isinstance(name, str) else name.values())]
 
 
-def _spread(specs: Mapping[str, TensorSpec], own: Mapping[str, str]) -> dict[str, str | Mapping[str, str]]:
-    taken = {own[name] for name, spec in specs.items() if spec.encoding != "coo_sparse"}
+def _spread(specs: Mapping[str, TensorSpec], are_arguments: bool) -> dict[str, str | Mapping[str, str]]:
+    # A name that can stay as it is keeps itself from being taken by another one's stand-in.
+    taken = {name for name, spec in specs.items() if spec.encoding != "coo_sparse" and _stays(name, are_arguments)}
     found: dict[str, str | Mapping[str, str]] = {}
     for name, spec in specs.items():
-        if spec.encoding != "coo_sparse":
-            found[name] = own[name]
-            continue
-        parts = {}
-        for part in SPARSE_PARTS:
-            parts[part] = _free(f"{name}_{part}", taken)
-            taken.add(parts[part])
-        found[name] = parts
+        if spec.encoding == "coo_sparse":
+            found[name] = {part: _free(f"{name}_{part}", taken, are_arguments) for part in SPARSE_PARTS}
+        else:
+            found[name] = name if name in taken else _free(name, taken, are_arguments)
     return found
 
 
-def _callable(name: str, others: Iterable[str]) -> str:
-    """`name`, if `loaded.signatures[key](**{name: value})` can work, else one like it.
-
-    TensorFlow's FunctionType takes no Python keyword for a parameter (function_type.py), and `self` is the concrete
-    function itself.
-    """
-    if not keyword.iskeyword(name) and name != "self":
-        return name
-    return _free(f"input_{name}", others)
+def _stays(name: str, is_argument: bool) -> bool:
+    return not is_argument or (sanitize_arg_name(name or "input") == name and name.isascii() and not _is_reserved(name))
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def _is_reserved(name: str) -> bool:
+    """Python takes no keyword for an argument, and `self` is the concrete function itself."""
+    return keyword.iskeyword(name) or name == "self"
+
+
+def _free(name: str, taken: set[str], is_argument: bool) -> str:
+    if is_argument:
+        name = sanitize_arg_name(name or "input")
+        # TensorFlow renames an argument that is not ASCII once more, when it makes a placeholder of it.
+        name = name if name.isascii() else name.encode("ascii", "replace").decode().replace("?", "_")
+        name = f"input_{name}" if _is_reserved(name) else name
     while name in taken:
         name += "_"
+    taken.add(name)
     return name
-
-
-def _is_identifier(name: str) -> bool:
-    # TensorFlow renames what is not ASCII.
-    return re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) is not None and not keyword.iskeyword(name)

@@ -1,8 +1,7 @@
 """What `tf.saved_model.save` cannot say, put right in the files that it wrote.
 
 It hard-codes one method name, takes input names from Python arguments, knows dense tensors only and tags all it
-writes with `serve`. Everything here touches names in the SignatureDefs, the signatures' argument lists and the tag
-set; the graph stays as TensorFlow wrote it.
+writes with `serve`. Everything here touches the SignatureDefs and the tag set; the graph stays as TensorFlow wrote it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tensorflow.python.saved_model import fingerprinting_utils
 from migrate.export.names import Names, flat
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan
-from migrate.sources.protos import SavedModel, SavedObjectGraph, SignatureDef, StructuredValue, TensorInfo
+from migrate.sources.protos import SavedModel, SignatureDef, TensorInfo
 
 
 def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
@@ -38,7 +37,6 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
     for signature in plan.signatures:
         key = signature.signature.key
         _rename(meta_graph.signature_def[key], signature.signature, names[key])
-        _rename_arguments(meta_graph.object_graph_def, key, names[key])
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with open(path, "wb") as file:
@@ -49,16 +47,11 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
 def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
     if not source.method_name:
         definition.method_name = ""
-    exported = names.exported
     for infos, specs, renamed in (
         (definition.inputs, source.inputs, names.arguments),
         (definition.outputs, source.outputs, names.results),
     ):
-        written = {}
-        for name in flat(renamed):
-            own = exported[name] if infos is definition.inputs else name
-            written[name] = TensorInfo()
-            written[name].CopyFrom(infos[own])
+        written = {name: TensorInfo.FromString(infos[name].SerializeToString()) for name in flat(renamed)}
         for name in list(infos):
             del infos[name]
         for name, spec in specs.items():
@@ -82,31 +75,3 @@ def _declare(info: TensorInfo, spec: TensorSpec) -> None:
         info.tensor_shape.unknown_rank = True
     for size in spec.shape or ():
         info.tensor_shape.dim.add(size=-1 if size is None else size)
-
-
-def _rename_arguments(objects: SavedObjectGraph, key: str, names: Names) -> None:
-    """Lets a loaded signature be called with the source's input names, where Python takes them as keywords.
-
-    The loader checks calls against `argument_keywords` and the canonicalised signature; a function_spec, which could
-    not spell such names, is derived from them when it is absent (function_deserialization.py).
-    """
-    renamed = {own: name for name, own in names.exported.items() if own != name}
-    if not renamed:
-        return
-    node = objects.nodes[_child(objects, _child(objects, 0, "signatures"), key)]
-    bare = node.bare_concrete_function
-    for position, argument in enumerate(bare.argument_keywords):
-        bare.argument_keywords[position] = renamed.get(argument, argument)
-    bare.ClearField("function_spec")
-    canonical = objects.concrete_functions[bare.concrete_function_name].canonicalized_input_signature
-    fields = canonical.tuple_value.values[1].dict_value.fields
-    specs = {own: StructuredValue.FromString(fields[own].SerializeToString()) for own in renamed}
-    for own, name in renamed.items():
-        del fields[own]
-        specs[own].tensor_spec_value.name = name
-    for own, name in renamed.items():
-        fields[name].CopyFrom(specs[own])
-
-
-def _child(objects: SavedObjectGraph, node: int, name: str) -> int:
-    return next(int(child.node_id) for child in objects.nodes[node].children if child.local_name == name)

@@ -6,10 +6,10 @@ import dataclasses
 import importlib.metadata
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
@@ -18,14 +18,12 @@ from migrate.records import (
     AlreadyTF2,
     Converted,
     Convertible,
-    Crashed,
     Failed,
     Finding,
     Mismatched,
     ModelReport,
     Options,
     Severity,
-    TimedOut,
     Unchanged,
     Validated,
     Verification,
@@ -33,9 +31,8 @@ from migrate.records import (
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.saved_model import SavedModelSource
-from migrate.verify import record_golden, replay_candidate
+from migrate.verify import Ending, record_golden, replay_candidate
 from migrate.verify.calls import Golden
-from migrate.verify.child import run_child
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -44,13 +41,14 @@ _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
 
 
-def convert_model(path: str, destination: str, options: Options, progress: Progress) -> ModelReport:
+def convert_model(path: str, destination: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
     """Converts one model.
 
     Args:
       path: the source's directory; it is only read.
       destination: directory that the new model is to have.
       options: see `records.Options`.
+      nursery: makes the child processes.
       progress: told what is being done.
 
     Returns:
@@ -68,14 +66,14 @@ def convert_model(path: str, destination: str, options: Options, progress: Progr
             return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
         if not isinstance(studied, Studied) or not isinstance(base.outcome, Convertible):
             return base
-        return _convert(studied, base, destination, options, progress, seconds)
+        return _convert(studied, base, destination, options, nursery, progress, seconds)
     except InputError as error:
         return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
     except (OSError, shutil.Error) as error:
         return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
-def validate_model(candidate: str, source: str, options: Options, progress: Progress) -> ModelReport:
+def validate_model(candidate: str, source: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
     """Replays the source's answers on a candidate that stands on the disk already."""
     studied = study(source, options)
     if not isinstance(studied, Studied):
@@ -90,12 +88,12 @@ def validate_model(candidate: str, source: str, options: Options, progress: Prog
         return dataclasses.replace(base, outcome=Failed(f"not run: {risk.message}; allow it with --allow_side_effects"))
     progress(f"{source}: taking golden answers")
     with timed(seconds, "golden"):
-        golden = _golden(studied, options)
+        golden = _golden(studied, options, nursery)
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
-        result = replay_candidate(golden, candidate, options.max_ulps, options.timeout_seconds)
+        result = replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds)
     outcome, verification = _judge(result)
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
@@ -105,6 +103,7 @@ def _convert(
     base: ModelReport,
     destination: str,
     options: Options,
+    nursery: Nursery,
     progress: Progress,
     seconds: dict[str, float],
 ) -> ModelReport:
@@ -125,20 +124,20 @@ def _convert(
         else:
             progress(f"{path}: taking golden answers")
             with timed(seconds, "golden"):
-                answers = _golden(studied, options)
+                answers = _golden(studied, options, nursery)
             if not isinstance(answers, Golden):
                 return dataclasses.replace(base, outcome=answers, seconds=seconds)
             golden = answers
     with staging(destination) as staged:
         progress(f"{path}: converting")
         with timed(seconds, "export"):
-            exported = _export(studied, staged, options)
+            exported = _export(studied, staged, options, nursery)
         if not isinstance(exported, Exported):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
         if golden is not None:
             progress(f"{path}: replaying the calls on the new model")
             with timed(seconds, "candidate"):
-                result = replay_candidate(golden, staged, options.max_ulps, options.timeout_seconds)
+                result = replay_candidate(nursery, golden, staged, options.max_ulps, options.timeout_seconds)
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
@@ -147,11 +146,12 @@ def _convert(
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
 
 
-def _golden(studied: Studied, options: Options) -> Golden | Crashed | TimedOut | Failed:
+def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | Ending:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
     return record_golden(
+        nursery,
         studied.source.path,
         studied.plan.tags,
         studied.meta_graph,
@@ -162,7 +162,7 @@ def _golden(studied: Studied, options: Options) -> Golden | Crashed | TimedOut |
     )
 
 
-def _export(studied: Studied, staged: str, options: Options) -> Exported | Crashed | TimedOut | Failed:
+def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
@@ -173,9 +173,7 @@ def _export(studied: Studied, staged: str, options: Options) -> Exported | Crash
         staged,
         _provenance(source, studied.plan, options),
     )
-    result: Exported | Crashed | TimedOut | Failed = run_child(
-        "export", job, options.timeout_seconds, (sys.executable, "-m", "migrate.export.child")
-    )
+    result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result
 
 
@@ -197,8 +195,8 @@ def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mappi
 
 
 def _judge(
-    result: Verification | Crashed | TimedOut | Failed,
-) -> tuple[Mismatched | Crashed | TimedOut | Failed | None, Verification | None]:
+    result: Verification | Ending,
+) -> tuple[Mismatched | Ending | None, Verification | None]:
     """What a replay means: an outcome other than success, or None."""
     if not isinstance(result, Verification):
         return result, None

@@ -52,9 +52,7 @@ with _without_runtime():
         TensorInfo,
     )
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-    from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
-    from tensorflow.core.protobuf.struct_pb2 import StructuredValue
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
@@ -74,10 +72,8 @@ __all__ = [
     "OpDef",
     "OpList",
     "SavedModel",
-    "SavedObjectGraph",
     "SaverDef",
     "SignatureDef",
-    "StructuredValue",
     "TensorInfo",
     "TensorProto",
     "TensorShapeProto",

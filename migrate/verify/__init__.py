@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 
+from migrate.children import Nursery
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
-from migrate.verify.child import CandidateJob, CandidateResult, GoldenJob, run_child
 from migrate.verify.compare import Comparison, compare_calls, compare_variables
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
+from migrate.verify.jobs import CandidateJob, CandidateResult, GoldenJob
 from migrate.verify.requests import synthesise
 
 __all__ = [
@@ -31,17 +32,19 @@ __all__ = [
     "replay_candidate",
     "save_golden",
     "synthesise",
-    "verify",
 ]
 
 Ending = Crashed | TimedOut | Failed
 """What may come in the place of a result."""
+
+_MODULE = "migrate.verify.replay"  # Run in the child; importing it here would bring numpy and more.
 
 # The rest of a child's time is for replaying what was found.
 _PROBING_SHARE = 0.5
 
 
 def record_golden(
+    nursery: Nursery,
     source_path: str,
     source_tags: Collection[str],
     meta_graph: MetaGraphDef,
@@ -54,6 +57,7 @@ def record_golden(
     """Takes the source's answers, before it is converted.
 
     Args:
+      nursery: makes the child process.
       source_path: directory of the source's SavedModel.
       source_tags: tag set of the MetaGraphDef.
       meta_graph: that MetaGraphDef.
@@ -85,16 +89,17 @@ def record_golden(
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
     )
-    result: Golden | Ending = run_child("golden", job, timeout_seconds)
+    result: Golden | Ending = nursery.run("golden", _MODULE, job, timeout_seconds)
     return result
 
 
 def replay_candidate(
-    golden: Golden, candidate_path: str, max_ulps: int = 0, timeout_seconds: float = 600.0
+    nursery: Nursery, golden: Golden, candidate_path: str, max_ulps: int = 0, timeout_seconds: float = 600.0
 ) -> Verification | Ending:
     """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
 
     Args:
+      nursery: makes the child process.
       golden: the source's answers.
       candidate_path: directory of the TF2 SavedModel. Where `assets.extra/migration.json` lies in it, its
         `arguments`, `results` and `variables` say which argument, result and checkpoint key stands for which
@@ -106,7 +111,7 @@ def replay_candidate(
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
     """
     job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables))
-    result: CandidateResult | Ending = run_child("candidate", job, timeout_seconds)
+    result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result
     by_path = [
@@ -128,21 +133,3 @@ def replay_candidate(
         mismatches=mismatches,
         skipped=dict(golden.skipped),
     )
-
-
-def verify(
-    source_path: str,
-    source_tags: Collection[str],
-    meta_graph: MetaGraphDef,
-    signatures: Sequence[Signature],
-    candidate_path: str,
-    variables: Mapping[str, tuple[str, str]],
-    inputs: str | None = None,
-    max_ulps: int = 0,
-    timeout_seconds: float = 600.0,
-) -> Verification | Ending:
-    """`record_golden`, then `replay_candidate`, with their arguments and results; both models must exist."""
-    golden = record_golden(source_path, source_tags, meta_graph, signatures, variables, inputs, timeout_seconds)
-    if not isinstance(golden, Golden):
-        return golden
-    return replay_candidate(golden, candidate_path, max_ulps, timeout_seconds)

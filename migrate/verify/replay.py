@@ -10,9 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-import pickle
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -32,8 +30,8 @@ from migrate.verify.calls import (
     SparseValue,
     Value,
 )
-from migrate.verify.child import CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
 from migrate.verify.compare import contradictions, nondeterministic
+from migrate.verify.jobs import CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
@@ -558,17 +556,6 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     return CandidateResult(answers, variables)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the job in the file `argv[1]`; the result is whole or absent."""
-    with open(argv[1], "rb") as file:
-        job = pickle.load(file)
-    result = golden(job) if isinstance(job, GoldenJob) else candidate(job)
-    temporary = argv[1] + ".partial"
-    with open(temporary, "wb") as file:
-        pickle.dump(result, file)
-    os.replace(temporary, argv[1] + ".result")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+def run(job: GoldenJob | CandidateJob) -> Golden | CandidateResult | Failed:
+    """Does a job, in the process that was made for it."""
+    return golden(job) if isinstance(job, GoldenJob) else candidate(job)

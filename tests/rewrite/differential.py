@@ -2,6 +2,7 @@
 
 A case builds a TF1 graph and names its signatures; `check` saves it, lets a v1 Session answer a sequence of calls,
 plans and builds the conversion from the saved files, and asks the new functions for the same calls in the same order.
+A case that has a signature named INIT has an init op, which both sides run once after restoring.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ CONFIG = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_thr
 CONFIG.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0
 CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
 
+INIT = "__saved_model_init_op"
+"""Key of the signature whose one output, of the same name, is the init op (an Operation)."""
+
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -36,6 +40,13 @@ class Saved:
     meta_graph: MetaGraphDef
     prefix: str
     answers: list[Any]
+
+
+def old_producer(version: int) -> None:
+    """Makes the default graph one of GraphDef version `version`: ops that were deprecated later run in it."""
+    empty = v1.GraphDef()
+    empty.versions.producer = version
+    tf.import_graph_def(empty, name="")
 
 
 def build_in_tf1(build: Callable[[], Signatures]) -> tuple[Any, Signatures]:
@@ -65,13 +76,15 @@ def save_and_ask(build: Callable[[], Signatures], calls: Calls, directory: str) 
             v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
         )
         for key, (inputs, outputs) in signatures.items():
+            if key == INIT:
+                session.run(outputs[INIT])
+                meta_graph.signature_def[key].outputs[key].name = outputs[INIT].name
+                continue
             definition = meta_graph.signature_def[key]
             definition.method_name = "tensorflow/serving/predict"
             for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
                 for name, tensor in tensors.items():
-                    infos[name].ParseFromString(
-                        v1.saved_model.utils.build_tensor_info(tensor).SerializeToString()
-                    )
+                    infos[name].ParseFromString(v1.saved_model.utils.build_tensor_info(tensor).SerializeToString())
         for key, fed in calls:
             inputs, outputs = signatures[key]
             feeds = {inputs[name]: value for name, value in fed.items()}
@@ -109,7 +122,9 @@ def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:
             continue
         for name, value in expected.items():
             one, other = np.asarray(value), np.asarray(given[name])
-            if one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes():
+            # Strings are objects, whose bytes are addresses.
+            same = one.tolist() == other.tolist() if one.dtype == object else one.tobytes() == other.tobytes()
+            if one.dtype != other.dtype or one.shape != other.shape or not same:
                 result.append(f"call {number}, {name}: expected {one!r}, found {other!r}")
     return result
 
@@ -120,7 +135,8 @@ def check(build: Callable[[], Signatures], calls: Calls, directory: str) -> Plan
     plan = make_plan(saved.meta_graph)
     assert not plan.refused, [f.message for f in plan.findings]
     assert any(not isinstance(answer, type) for answer in saved.answers), saved.answers
-    assert differences(saved.answers, ask_converted(plan, saved.prefix, calls)) == []
+    found = differences(saved.answers, ask_converted(plan, saved.prefix, calls))
+    assert not found, "\n".join(found)
     return plan
 
 

@@ -10,11 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from migrate.records import Crashed, Failed, Signature, TensorSpec, TimedOut
+from migrate.records import Failed, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import SavedModel
 from migrate.verify import Golden, record_golden, replay_candidate, verify
-from migrate.verify.child import GoldenJob, run_child
+from migrate.verify.jobs import GoldenJob
 
 _BUILD_SOURCE = """
 import sys, tensorflow as tf
@@ -109,9 +109,11 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def golden(source):
+def golden(nursery, source):
     path, meta_graph = source
-    result = record_golden(path, ["serve"], meta_graph, _signatures(meta_graph), {"w": ("w", "")}, timeout_seconds=200)
+    result = record_golden(
+        nursery, path, ["serve"], meta_graph, _signatures(meta_graph), {"w": ("w", "")}, timeout_seconds=200
+    )
     assert isinstance(result, Golden), result
     return result
 
@@ -128,8 +130,8 @@ def test_golden_calls_each_signature_and_every_call_twice(golden):
 
 
 @pytest.mark.tensorflow
-def test_an_equal_candidate_passes_on_both_paths(golden, tmp_path):
-    result = replay_candidate(golden, _candidate(tmp_path / "equal"), timeout_seconds=200)
+def test_an_equal_candidate_passes_on_both_paths(nursery, golden, tmp_path):
+    result = replay_candidate(nursery, golden, _candidate(tmp_path / "equal"), timeout_seconds=200)
     assert result.mismatches == ()
     assert result.passed and result.bitwise_equal
     assert result.nondeterministic == ("random/noise",)
@@ -138,36 +140,36 @@ def test_an_equal_candidate_passes_on_both_paths(golden, tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_one_wrong_weight_is_a_mismatch(golden, tmp_path):
-    result = replay_candidate(golden, _candidate(tmp_path / "wrong", 1e-6), timeout_seconds=200)
+def test_one_wrong_weight_is_a_mismatch(nursery, golden, tmp_path):
+    result = replay_candidate(nursery, golden, _candidate(tmp_path / "wrong", 1e-6), timeout_seconds=200)
     assert not result.passed and not result.bitwise_equal
     assert {m.path for m in result.mismatches} == {"tf2", "session", "checkpoint"}
     assert {m.output for m in result.mismatches} == {"y", "w"}
     assert 0 < result.max_abs_difference < 1
-    tolerant = replay_candidate(golden, str(tmp_path / "wrong"), max_ulps=1 << 30, timeout_seconds=200)
+    tolerant = replay_candidate(nursery, golden, str(tmp_path / "wrong"), max_ulps=1 << 30, timeout_seconds=200)
     assert {m.path for m in tolerant.mismatches} == {"checkpoint"}
 
 
 @pytest.mark.tensorflow
-def test_a_variable_that_the_candidate_lacks_is_a_mismatch(golden, tmp_path):
-    result = replay_candidate(golden, _candidate(tmp_path / "lacks", keys={}), timeout_seconds=200)
+def test_a_variable_that_the_candidate_lacks_is_a_mismatch(nursery, golden, tmp_path):
+    result = replay_candidate(nursery, golden, _candidate(tmp_path / "lacks", keys={}), timeout_seconds=200)
     assert [m.output for m in result.mismatches] == ["w"]
 
 
 @pytest.mark.tensorflow
-def test_what_is_no_candidate_is_failed(golden, tmp_path):
-    assert isinstance(replay_candidate(golden, str(tmp_path), timeout_seconds=200), Failed)
+def test_what_is_no_candidate_is_failed(nursery, golden, tmp_path):
+    assert isinstance(replay_candidate(nursery, golden, str(tmp_path), timeout_seconds=200), Failed)
 
 
 @pytest.mark.tensorflow
-def test_slices_of_variables_and_the_users_own_calls(source, tmp_path):
+def test_slices_of_variables_and_the_users_own_calls(nursery, source, tmp_path):
     path, meta_graph = source
     calls = tmp_path / "calls.json"
     calls.write_text(
         json.dumps([{"inputs": {"x": [[1, 2, 3]]}}, {"signature": "broken", "inputs": {"x": [[1, 2, 3]]}}])
     )
     found = record_golden(
-        path, ["serve"], meta_graph, _signatures(meta_graph), _VARIABLES, str(calls), timeout_seconds=200
+        nursery, path, ["serve"], meta_graph, _signatures(meta_graph), _VARIABLES, str(calls), timeout_seconds=200
     )
     assert isinstance(found, Golden)
     assert found.variables["row"].shape == (1, 2)
@@ -178,7 +180,7 @@ def test_slices_of_variables_and_the_users_own_calls(source, tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_what_tf1_forgave_is_loaded_leniently(source, tmp_path):
+def test_what_tf1_forgave_is_loaded_leniently(nursery, source, tmp_path):
     path, meta_graph = source
     damaged = type(meta_graph).FromString(meta_graph.SerializeToString())
     damaged.meta_info_def.tensorflow_version = "0.12.head"
@@ -193,51 +195,22 @@ def test_what_tf1_forgave_is_loaded_leniently(source, tmp_path):
     (tmp_path / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
     os.symlink(os.path.join(path, "variables"), tmp_path / "model" / "variables")
     found = record_golden(
-        str(tmp_path / "model"), ["serve"], damaged, _signatures(damaged, "serving_default"), {}, timeout_seconds=200
+        nursery,
+        str(tmp_path / "model"),
+        ["serve"],
+        damaged,
+        _signatures(damaged, "serving_default"),
+        {},
+        timeout_seconds=200,
     )
     assert isinstance(found, Golden), found
     assert found.loader == "lenient" and not found.skipped
 
 
 @pytest.mark.tensorflow
-def test_verify_does_both(source, tmp_path):
-    path, meta_graph = source
-    candidate = _candidate(tmp_path / "both")
-    result = verify(
-        path,
-        ["serve"],
-        meta_graph,
-        _signatures(meta_graph, "serving_default", "shout"),
-        candidate,
-        {"w": ("w", "")},
-        timeout_seconds=200,
-    )
-    assert result.passed, result
-
-
-def _script(tmp_path, text: str) -> list[str]:
-    (tmp_path / "child.py").write_text(text)
-    return [sys.executable, str(tmp_path / "child.py")]
-
-
-def test_a_child_that_aborts_is_crashed(tmp_path):
-    command = _script(tmp_path, "import os, sys; print('last words', file=sys.stderr, flush=True); os.abort()")
-    assert run_child("golden", None, 60, command) == Crashed("golden", -6, "last words")
-
-
-def test_a_child_that_ends_without_a_result_is_crashed(tmp_path):
-    assert isinstance(run_child("golden", None, 60, _script(tmp_path, "")), Crashed)
-
-
-def test_a_child_that_is_slow_is_timed_out(tmp_path):
-    command = _script(tmp_path, "import time; time.sleep(60)")
-    assert run_child("candidate", None, 0.5, command) == TimedOut("candidate", 0.5)
-
-
-@pytest.mark.tensorflow
-def test_a_source_that_cannot_be_read_is_failed(tmp_path):
+def test_a_source_that_cannot_be_read_is_failed(nursery, tmp_path):
     job = GoldenJob(str(tmp_path), ("serve",), b"no proto", (), str(tmp_path / "none"), (), {}, 10)
-    result = run_child("golden", job, 100)
+    result = nursery.run("golden", "migrate.verify.replay", job, 100)
     assert isinstance(result, Failed)
     assert result.reason.startswith("TensorFlow cannot load the source: ")
 

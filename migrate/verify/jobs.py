@@ -1,0 +1,86 @@
+"""What the children of this package are asked, and what they answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from migrate.records import Failed, Signature
+from migrate.verify.calls import Answer, Call, Fingerprint
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenJob:
+    """What the child needs to take golden answers from a source.
+
+    Attributes:
+      source_path: the SavedModel's directory.
+      tags: the MetaGraphDef's tag set.
+      meta_graph: the MetaGraphDef, serialized.
+      signatures: what the calls call.
+      checkpoint: prefix of the checkpoint.
+      calls: the user's calls; empty means that the child synthesises them.
+      variables: (checkpoint key, slice spec or "") by variable name.
+      seconds: what the child may spend on finding calls that the source accepts.
+    """
+
+    source_path: str
+    tags: tuple[str, ...]
+    meta_graph: bytes
+    signatures: tuple[Signature, ...]
+    checkpoint: str
+    calls: tuple[Call, ...]
+    variables: Mapping[str, tuple[str, str]]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateJob:
+    """What the child needs to replay calls on a candidate.
+
+    Attributes:
+      candidate_path: the TF2 SavedModel's directory.
+      calls: in order.
+      variables: names of the variables to read from the candidate's checkpoint.
+    """
+
+    candidate_path: str
+    calls: tuple[Call, ...]
+    variables: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateResult:
+    """The candidate's answers.
+
+    Attributes:
+      answers: by path (`tf2`, `session`), one a call.
+      variables: values by variable name; None where the candidate does not say which key holds which
+        variable.
+    """
+
+    answers: Mapping[str, tuple[Answer, ...]]
+    variables: Mapping[str, Fingerprint] | None
+
+
+def step_failed(error: BaseException, what: str) -> Failed:
+    """A `Failed` for an exception: what could not be done, the error's class and its first line."""
+    return Failed(f"{what}: {type(error).__name__}: {first_line(error)}")
+
+
+# Lines with which TensorFlow opens a message, and which say nothing about the cause.
+_PREAMBLE = (
+    "Graph execution error",
+    "Detected at node",
+    "Node: ",
+    "Restoring from checkpoint failed",
+    "Original stack",
+)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message that tells the cause, cut to 300 characters."""
+    text = str(getattr(error, "message", "") or error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = (line for line in lines if not line.startswith(_PREAMBLE))
+    return next(telling, lines[0] if lines else "")[:300]

@@ -1,0 +1,155 @@
+"""Every convertible model of testdata/, converted once: what is converted, and how a child process is asked about it.
+
+No TensorFlow here; `answers.py` is the program that the children run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import migrate
+from migrate.records import Options
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODELS = ROOT / "testdata" / "models"
+# oneDNN adds in another order than Eigen does.
+QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def _load_calls() -> Any:
+    spec = importlib.util.spec_from_file_location("testdata_calls", ROOT / "testdata" / "calls.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+calls = _load_calls()
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One conversion: a model, the options that it needs, and the calls that it must answer."""
+
+    name: str
+    model: str
+    options: Options = Options(verify=False)
+    tags: tuple[str, ...] = calls.SERVE
+    skip: tuple[str, ...] = ()
+
+    @property
+    def calls(self) -> list[tuple[str, Mapping[str, Any]]]:
+        return [(s, i) for tags, s, i in calls.CALLS[self.model] if tags == self.tags and s not in self.skip]
+
+
+def _options(**given: Any) -> Options:
+    return Options(verify=False, **given)
+
+
+_NOT_PLAIN = ("multi_tags", "refused_pyfunc", "unfed_placeholder", "unknown_op", "tf2")
+PLAIN = tuple(Case(model, model) for model in sorted(calls.CALLS) if model not in _NOT_PLAIN)
+CASES = (
+    *PLAIN,
+    Case("estimator_all_modes@eval", "estimator_all_modes", _options(tags=frozenset({"eval"})), ("eval",)),
+    Case("estimator_all_modes@train", "estimator_all_modes", _options(tags=frozenset({"train"})), ("train",)),
+    Case("multi_tags@serve", "multi_tags", _options(tags=frozenset({"serve"}))),
+    Case("multi_tags@serve,gpu", "multi_tags", _options(tags=frozenset({"serve", "gpu"})), ("serve", "gpu")),
+    Case("multi_tags@train", "multi_tags", _options(tags=frozenset({"train"})), ("train",)),
+    Case("unfed_placeholder@good", "unfed_placeholder", _options(drop_signatures=True), skip=("bad",)),
+)
+BY_NAME = {case.name: case for case in CASES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversions:
+    """What has become of `CASES`. The sources that were converted are gone; those of testdata/ are the same."""
+
+    new: pathlib.Path
+    work: pathlib.Path
+    reports: Mapping[str, migrate.ModelReport]
+
+    def path(self, name: str) -> pathlib.Path:
+        return self.new / name
+
+
+def convert_all(work: pathlib.Path) -> Conversions:
+    """Converts all cases from a copy of the models, and deletes the copy."""
+    source, new = work / "source", work / "new"
+    reports = {}
+    for case in PLAIN:
+        shutil.copytree(MODELS / case.model, source / case.name)
+    report = migrate.convert(str(source), str(new), PLAIN[0].options)
+    for model in report.models:
+        reports[os.path.relpath(model.source, source)] = model
+    for case in CASES[len(PLAIN) :]:
+        if not (source / case.model).exists():
+            shutil.copytree(MODELS / case.model, source / case.model)
+        (reports[case.name],) = migrate.convert(str(source / case.model), str(new / case.name), case.options).models
+    shutil.rmtree(source)
+    return Conversions(new, work, reports)
+
+
+def ask(way: str, paths: Mapping[str, pathlib.Path], work: pathlib.Path, save: pathlib.Path | None = None) -> Any:
+    """Loads models in one child process and makes their calls.
+
+    Args:
+      way: `source`, `tf2` or `session`, see `answers.py`.
+      paths: model directory by name of the case.
+      work: directory for what passes between the processes.
+      save: directory in which `tf2` saves each model again before it calls it.
+    """
+    job = {
+        "way": way,
+        "save": str(save) if save else None,
+        "models": [
+            {
+                "name": name,
+                "path": str(path),
+                "conversion": f"{path}.json",
+                "tags": BY_NAME[name].tags,
+                "calls": BY_NAME[name].calls,
+                "repair": BY_NAME[name].model in calls.REPAIRABLE,
+            }
+            for name, path in paths.items()
+        ],
+    }
+    file = work / f"{way}{'-again' if way == 'tf2' and save is None else ''}.pickle"
+    file.write_bytes(pickle.dumps(job))
+    run_child([str(ROOT / "tests" / "answers.py"), str(file)])
+    return pickle.loads(file.with_suffix(".answers").read_bytes())
+
+
+def run_child(arguments: Iterable[str], **environment: str) -> str:
+    """Runs a Python program; gives what it printed.
+
+    Raises:
+      AssertionError: it failed.
+    """
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, **QUIET, **environment},
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def migrate_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m migrate`."""
+    return subprocess.run(
+        [sys.executable, "-m", "migrate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )

@@ -1,0 +1,111 @@
+"""children.py: every way in which a child can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from migrate.children import Nursery
+from migrate.records import Crashed, TimedOut
+
+pytestmark = pytest.mark.tensorflow
+
+_MODULE = "tests.test_children"
+
+
+def run(job):
+    """What the child does with a job of these tests."""
+    if job == "abort":
+        print("last words", file=sys.stderr, flush=True)
+        os.abort()
+    if job == "raise":
+        raise ValueError("in the child")
+    if job == "exit":
+        os._exit(7)
+    if job == "sleep":
+        time.sleep(60)
+    if job == "fork":
+        subprocess.Popen(["sleep", "61"])
+        return "forked"
+    if job == "noise":
+        print("\n\nready\n12\n", flush=True)
+        return "noise"
+    if job == "tensorflow":
+        import tensorflow as tf
+
+        return tf.add(1, 2).numpy().item(), os.getpid()
+    return job
+
+
+def test_a_result_comes_back(nursery):
+    assert nursery.run("golden", _MODULE, {"a": [1]}, 60) == {"a": [1]}
+
+
+def test_every_job_has_a_process_of_its_own(nursery):
+    first, second = (nursery.run("golden", _MODULE, "tensorflow", 60) for _ in range(2))
+    assert first[0] == second[0] == 3
+    assert first[1] != second[1]
+
+
+def test_a_child_that_aborts_is_crashed(nursery):
+    result = nursery.run("golden", _MODULE, "abort", 60)
+    assert isinstance(result, Crashed)
+    assert (result.step, result.exit_code) == ("golden", -signal.SIGABRT)
+    assert "last words" in result.stderr_tail
+
+
+def test_a_child_that_raises_is_crashed(nursery):
+    result = nursery.run("export", _MODULE, "raise", 60)
+    assert isinstance(result, Crashed) and result.exit_code == 1
+    assert result.stderr_tail.endswith("ValueError: in the child")
+
+
+def test_a_child_that_ends_without_a_result_is_crashed(nursery):
+    assert nursery.run("golden", _MODULE, "exit", 60) == Crashed("golden", 7, "")
+
+
+def test_a_slow_child_is_timed_out_and_the_next_one_is_well(nursery):
+    assert nursery.run("candidate", _MODULE, "sleep", 0.5) == TimedOut("candidate", 0.5)
+    assert nursery.run("candidate", _MODULE, 1, 60) == 1
+
+
+def test_what_a_child_prints_is_not_taken_for_an_answer(nursery):
+    assert nursery.run("golden", _MODULE, "noise", 60) == "noise"
+    assert nursery.run("golden", _MODULE, 2, 60) == 2
+
+
+def test_what_a_child_has_started_does_not_outlive_it(nursery):
+    assert nursery.run("golden", _MODULE, "fork", 60) == "forked"
+    time.sleep(0.2)
+    assert subprocess.run(["pgrep", "-f", "sleep 61"], check=False, capture_output=True).stdout == b""
+
+
+def test_a_dead_server_is_replaced():
+    with Nursery() as nursery:
+        assert nursery.run("golden", _MODULE, 1, 60) == 1
+        nursery._server.kill()
+        nursery._server.wait()
+        assert nursery.run("golden", _MODULE, 2, 60) == 2
+
+
+def test_a_killed_parent_leaves_nobody_behind(tmp_path):
+    code = (
+        "import sys; from migrate.children import Nursery; n = Nursery(); n.run('a', 'tests.test_children', 1, 60);"
+        "print(n._server.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', 60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    server = int(parent.stdout.readline())
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(50):
+        if not os.path.exists(f"/proc/{server}"):
+            break
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{server}")

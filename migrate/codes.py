@@ -1,0 +1,51 @@
+"""What each finding code means. docs/findings.md is made from this table (`python -m tools.make_findings`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "aliased-buffer-undecided": "A tensor may or may not share a ref variable's buffer, which shapes or values decide "
+    "while the graph runs, and a write comes between the sharing and the use.",
+    "asset-escapes": "An asset's file name leads out of the model's assets/ directory.",
+    "asset-missing": "An asset that the init op needs is not in assets/.",
+    "checkpoint-entry-differs": "A tensor of the checkpoint has another dtype or shape than the variable that it fills.",
+    "checkpoint-key-missing": "The restore graph reads a key that the checkpoint does not have.",
+    "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
+    "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
+    "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
+    "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
+    "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
+    "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
+    "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
+    "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
+    "no-signature": "There is no signature that could be exported.",
+    "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
+    "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
+    "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
+    "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
+    "python-op": "The model calls Python code that is not in it.",
+    "random-op": "The model draws random numbers, so two runs may differ.",
+    "ref-in-function": "A function of the library has a ref op in its body.",
+    "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
+    "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",
+    "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's stands against it.",
+    "reshape-in-control-flow": "A reshaped variable passes through control flow in a call that writes it.",
+    "restore-key-computed": "The restore graph computes a checkpoint key or slice, so which value fills which variable is unknown.",
+    "restore-op-effect": "The restore op fills something other than a variable, such as a mutable table.",
+    "restore-op-missing": "The SaverDef names a node that the graph does not have.",
+    "restore-target-unknown": "An Assign of the restore op fills something that is no variable node.",
+    "restore-value-computed": "An op that converting does not run stands between the checkpoint and a variable.",
+    "several-init-ops": "There are several init ops where TensorFlow's loaders take one; all are run.",
+    "signature-tensor-missing": "A signature names a tensor that the graph does not have.",
+    "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
+    "tag-set": "No tag set fits, or several do; choose one with --tags.",
+    "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
+    "touches-files": "The model reads or writes files when it is called.",
+    "touches-network": "The model talks to the network when it is called.",
+    "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed.",
+    "unknown-op": "An op that TensorFlow 2 does not have.",
+    "variable-in-function": "A function of the library makes a variable in its body.",
+    "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+}

@@ -1,0 +1,151 @@
+"""Converts every TF1 SavedModel of a corpus and writes docs/corpus.md.
+
+    python -m tools.corpus MIGRATE_CORPUS docs/corpus.md
+
+The corpus is a directory of models with an INDEX.jsonl (name, kind, repo, path, licence). Each model goes through
+`migrate.convert` with verification, and, for comparison, through `tf.saved_model.load` + `tf.saved_model.save`.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import migrate
+from migrate.children import Nursery
+from migrate.records import Converted, ModelReport, Severity
+from migrate.report.json import outcome_name
+from migrate.sources.bundle import read_bundle
+
+FORMS = ("saved_model_tf1", "hub_module_tf1", "saved_model_tf1_no_weights", "saved_model_corrupt", "saved_model_tf2")
+
+
+def run(job: tuple[str, str, list[str]]) -> int | str:
+    """In a child: loads and saves a model the TensorFlow way.
+
+    Returns:
+      How many tensors the new checkpoint holds beside the object graph, or the class of the error.
+    """
+    import tensorflow as tf
+
+    source, destination, tags = job
+    try:
+        tf.saved_model.save(tf.saved_model.load(source, tags=tags), destination)
+        keys = [key for key, _ in tf.train.list_variables(os.path.join(destination, "variables", "variables"))]
+    except Exception as error:
+        return type(error).__name__
+    return sum(key != "_CHECKPOINTABLE_OBJECT_GRAPH" for key in keys)
+
+
+def main(argv: list[str]) -> int:
+    corpus, page = argv[1:]
+    with open(os.path.join(corpus, "INDEX.jsonl"), encoding="utf-8") as file:
+        index = [json.loads(line) for line in file]
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch, Nursery() as nursery:
+        for number, entry in enumerate(e for e in index if e["kind"] in FORMS):
+            source = os.path.join(corpus, entry["name"])
+            print(f"{number + 1:4} {entry['name']}", file=sys.stderr)
+            rows.append(_row(entry, source, os.path.join(scratch, str(number)), nursery))
+    with open(page, "w", encoding="utf-8") as file:
+        file.write("\n".join(_page(rows)) + "\n")
+    return 0
+
+
+def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) -> dict[str, Any]:
+    try:
+        model = migrate.convert(source, os.path.join(scratch, "new")).models[0]
+    except migrate.InputError as error:
+        return {"entry": entry, "outcome": "unreadable", "reason": str(error), "model": None, "baseline": "", "refs": 0}
+    refs = sum(not v.is_resource and v.needed for v in model.meta_graphs[0].variables) if model.meta_graphs else 0
+    baseline: int | str = ""
+    if entry["kind"] in ("saved_model_tf1", "hub_module_tf1"):
+        tags = list(model.meta_graphs[0].tags) if model.meta_graphs else []
+        answer = nursery.run("baseline", "tools.corpus", (source, os.path.join(scratch, "saved"), tags), 300)
+        baseline = answer if isinstance(answer, (int, str)) else outcome_name(answer)
+    return {
+        "entry": entry,
+        "outcome": outcome_name(model.outcome),
+        "reason": _reason(model),
+        "model": model,
+        "baseline": baseline,
+        "refs": refs,
+        "expected": _tensors(source),
+    }
+
+
+def _tensors(source: str) -> int:
+    try:
+        return len(read_bundle(os.path.join(source, "variables", "variables")).entries)
+    except migrate.InputError:
+        return 0
+
+
+def _reason(model: ModelReport) -> str:
+    if model.verification and model.verification.skipped:
+        return "not called: " + "; ".join(f"{k} ({v})" for k, v in sorted(model.verification.skipped.items()))
+    refusals = [f"`{f.code}`: {f.message}" for f in model.findings if f.severity is Severity.REFUSAL]
+    detail = getattr(model.outcome, "reason", "") or getattr(model.outcome, "stderr_tail", "")
+    return "; ".join(refusals) or detail
+
+
+def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
+    yield "# The corpus"
+    yield ""
+    yield "What became of real models from public projects. Made by"
+    yield ""
+    yield "    python -m tools.corpus $MIGRATE_CORPUS docs/corpus.md"
+    yield ""
+    for kind in FORMS:
+        counts = collections.Counter(row["outcome"] for row in rows if row["entry"]["kind"] == kind)
+        if counts:
+            told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.most_common())
+            yield f"- {kind}: {sum(counts.values())} models: {told}"
+    converted = [r for r in rows if r["outcome"] == "converted"]
+    verified = [r["model"].verification for r in converted if r["model"].verification]
+    yield ""
+    yield (
+        f"Of {len(converted)} converted models {len(verified)} were verified before they were published: "
+        f"{sum(v.calls for v in verified)} calls, {sum(v.compared for v in verified)} outputs compared on two ways of "
+        f"loading, {sum(v.bitwise_equal for v in verified)} models bit for bit, "
+        f"{sum(v.variables_compared for v in verified)} variables equal to the source's checkpoint."
+    )
+    yield ""
+    with_refs = [r for r in converted if r["refs"]]
+    silent = [r for r in with_refs if r["baseline"] == 0]
+    yield (
+        f"The same sources through `tf.saved_model.load` + `tf.saved_model.save`: of the {len(with_refs)} converted models "
+        f"that need ref variables, {len(silent)} are saved without an error and without a single variable's value."
+    )
+    yield ""
+    yield "| model | project | ref variables | migrate | calls | compared | load + save: tensors written |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        if row["entry"]["kind"] not in ("saved_model_tf1", "hub_module_tf1"):
+            continue
+        v = row["model"].verification if row["model"] else None
+        done = row["outcome"].replace("_", " ") + ("" if not isinstance(getattr(row["model"], "outcome", None), Converted) else ", verified" if v else ", not verified")
+        yield (
+            f"| {row['entry']['name']} | {row['entry']['repo']} | {row['refs']} | {done} "
+            f"| {v.calls if v else ''} | {v.compared if v else ''} | {row['baseline']} |"
+        )
+    yield ""
+    yield "## Not converted, and signatures that were not called"
+    yield ""
+    for row in rows:
+        if row["reason"] and not (row["outcome"] == "unchanged"):
+            yield f"- {row['entry']['name']}: {row['outcome'].replace('_', ' ')}. {_one_line(row['reason'])}"
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 400 else text[:400] + "..."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -45,6 +45,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
 
     def __enter__(self) -> Nursery:
         return self
@@ -64,6 +65,9 @@ class Nursery:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
             self._server = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
 
     def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
         """Runs a job in a process of its own.
@@ -82,41 +86,47 @@ class Nursery:
             with open(file, "wb") as stream:
                 pickle.dump(job, stream)
             ending = self._ask(step, module, file, timeout_seconds)
-            if isinstance(ending, TimedOut):
+            if not isinstance(ending, int):
                 return ending
             if ending == 0 and os.path.exists(file + ".result"):
                 with open(file + ".result", "rb") as stream:
                     return pickle.load(stream)
-            return Crashed(step, ending, _tail(file + ".output"))
+            output = file + ".output"
+            if not os.path.exists(output):
+                return Crashed(step, ending, "")
+            with open(output, "rb") as stream:
+                return Crashed(step, ending, _tail(stream))
 
-    def _ask(self, step: str, module: str, file: str, timeout_seconds: float) -> int | TimedOut:
-        """The exit code of a job's process; that of the server where the server itself has died."""
+    def _ask(self, step: str, module: str, file: str, timeout_seconds: float) -> int | TimedOut | Crashed:
+        """The exit code of a job's process, or how the server itself has died."""
         if self._server is None or self._server.poll() is not None:
-            self._server = _start()
+            self.close()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
+            self._server = _start(self._errors)
             if self._line(_START_SECONDS) != "ready":
-                return self._died()
+                return self._died(step)
         assert self._server.stdin is not None
         try:
             self._server.stdin.write(f"{module}\t{file}\n".encode())
             self._server.stdin.flush()
         except BrokenPipeError:
-            return self._died()
+            return self._died(step)
         pid = self._line(_START_SECONDS)
         if not pid:
-            return self._died()
+            return self._died(step)
         code = self._line(timeout_seconds)
         if code is None:
             _kill_group(int(pid))
             self._line(_START_SECONDS)  # The server tells of the kill; the next job must not read it.
             return TimedOut(step, timeout_seconds)
         _kill_group(int(pid))  # What the job has started must not outlive it.
-        return int(code) if code else self._died()
+        return int(code) if code else self._died(step)
 
-    def _died(self) -> int:
-        assert self._server is not None
-        code = self._server.wait()
+    def _died(self, step: str) -> Crashed:
+        assert self._server is not None and self._errors is not None
+        crashed = Crashed(step, self._server.wait(), _tail(self._errors))
         self.close()
-        return code or 1
+        return crashed
 
     def _line(self, timeout_seconds: float) -> str | None:
         """The server's next line, an empty one when it has died, None when the time is over."""
@@ -135,7 +145,7 @@ class Nursery:
         return line.decode().strip()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     # This very package must be found, also where the working directory was how the parent found it.
     here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -143,7 +153,7 @@ def _start() -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "migrate.children"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
         start_new_session=True,  # Ctrl-C is the parent's to handle.
     )
@@ -154,13 +164,10 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _tail(file: str) -> str:
-    if not os.path.exists(file):
-        return ""
-    with open(file, "rb") as stream:
-        stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-        lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+def _tail(stream: IO[bytes]) -> str:
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+    lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
     return "\n".join(lines[-_TAIL_LINES:])
 
 

@@ -144,7 +144,7 @@ def tf2(model, save=None):
     loaded = tf.saved_model.load(path)
     again = None
     if save:
-        again = attempt(tf.saved_model.save, loaded, str(pathlib.Path(save, model["name"])))
+        again = attempt(tf.saved_model.save, loaded, str(pathlib.Path(save, model["name"])), loaded.signatures)
         shutil.copy(provenance, pathlib.Path(save, model["name"] + ".json"))
     answers = [attempt(ask_tf2, loaded, conversion, *call) for call in model["calls"]]
     (meta_graph,) = read(path).meta_graphs

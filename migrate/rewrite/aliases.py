@@ -154,11 +154,12 @@ def identity(node: NodeDef) -> str:
     """What makes two variable or handle nodes one and the same: container and shared_name, else the node's name.
 
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
-    and the queue and table kernels call it.
+    and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
     container = node.attr["container"].s.decode("utf-8", "replace")
     shared = node.attr["shared_name"].s.decode("utf-8", "replace")
-    return f"{container}\n{shared or node.name}" if container else shared or node.name
+    name = shared if shared or node.op == "VarHandleOp" else node.name
+    return f"{container}\n{name}" if container else name
 
 
 def analyse(run: Run) -> Aliases | Finding:

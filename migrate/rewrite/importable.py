@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS
-from migrate.rewrite.plan import variable_identity
 from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
 
 NAMED_RESOURCES = frozenset(ops.HANDLES.values()) | {
@@ -59,7 +58,7 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
         for node in function.node_def:
             _clean(node)
     fed = set(run.run.feeds.values())
-    variables = {name: variable_identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
+    variables = {name: identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
     resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in NAMED_RESOURCES}
     left_out = {*variables, *resources, *fed}
     for name, node in run.graph.nodes.items():

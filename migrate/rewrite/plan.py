@@ -11,7 +11,8 @@ from migrate.checks.op_table import load_op_table
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
-from migrate.rewrite import RULED_OPS, Rewritten, ops, rewrite
+from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
+from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.restore import Restore, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
@@ -131,8 +132,6 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
                 "a model without signatures has no calls to keep; check the tag set with --tags",
             )
         )
-    init, assets, problems = _init(nodes, meta_graph, ref_ops)
-    findings.extend(problems)
     restore = None
     if meta_graph.HasField("saver_def") and meta_graph.saver_def.restore_op_name:
         read = read_restore(nodes, meta_graph.saver_def)
@@ -140,6 +139,8 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
             findings.append(read)
         else:
             restore = read
+    init, assets, problems = _init(nodes, meta_graph, ref_ops, restore)
+    findings.extend(problems)
     runs = [*(s.run for s in kept), *([init] if init else [])]
     functions, problems = _functions(meta_graph.graph_def, runs, ref_ops)
     findings.extend(problems)
@@ -308,7 +309,7 @@ def _unfed(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding
 
 
 def _init(
-    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, ref_ops: frozenset[str]
+    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, ref_ops: frozenset[str], restore: Restore | None
 ) -> tuple[Rewritten | None, tuple[tuple[str, str], ...], tuple[Finding, ...]]:
     targets = contract.init_ops(meta_graph)
     if not targets:
@@ -333,7 +334,10 @@ def _init(
     unfed = _unfed(run.graph.nodes.values(), set(run.feeds.values()), "the init op")
     if unfed:
         return None, (), (*findings, *unfed)
-    result = rewrite(run, ref_ops)
+    decided = initialized.decide(run, restore.values if restore else ())
+    if isinstance(decided, Finding):
+        return None, (), (*findings, decided)
+    result = rewrite(decided, ref_ops)
     if not isinstance(result, Rewritten):
         return None, (), (*findings, *result)
     findings.extend(_unrunnable(result.graph.nodes.values(), meta_graph.graph_def.library))
@@ -390,7 +394,7 @@ def _variables(
         for node in run.graph.nodes.values():
             if node.op != "VarHandleOp":
                 continue
-            root = variable_identity(node)
+            root = identity(node)
             known = found.get(root)
             shape = node.attr["shape"].shape
             if known is None:
@@ -425,13 +429,6 @@ def _variables(
     return tuple(found.values()), tuple(findings)
 
 
-def variable_identity(node: NodeDef) -> str:
-    """Identity of a VarHandleOp, which takes its shared_name literally (resource_variable_ops.cc)."""
-    container = node.attr["container"].s.decode("utf-8", "replace")
-    name = node.attr["shared_name"].s.decode("utf-8", "replace")
-    return f"{container}\n{name}" if container else name
-
-
 def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset[str]:
     """Names of variables that an Assign may give another shape anywhere in the graph."""
     return frozenset(
@@ -452,5 +449,5 @@ def _set_by(init: Rewritten | None) -> frozenset[str]:
         while source.op in ("Identity", "Switch", "Enter") and source.input:
             source = graph[split(data_inputs(source)[0])[0]]
         if source.op == "VarHandleOp":
-            result.add(variable_identity(source))
+            result.add(identity(source))
     return frozenset(result)

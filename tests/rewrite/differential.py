@@ -35,11 +35,12 @@ Calls = Sequence[tuple[str, Mapping[str, Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """A TF1 graph with its checkpoint, and a v1 Session's answers."""
+    """A TF1 graph with its checkpoint, and a v1 Session's answers; `values` where there is no checkpoint."""
 
     meta_graph: MetaGraphDef
     prefix: str
     answers: list[Any]
+    values: Mapping[str, Any]
 
 
 def old_producer(version: int) -> None:
@@ -62,16 +63,22 @@ def build_in_tf1(build: Callable[[], Signatures]) -> tuple[Any, Signatures]:
 
 def save_and_ask(build: Callable[[], Signatures], calls: Calls, directory: str) -> Saved:
     """Builds the case, saves it, and takes the Session's answers (an error is an answer, by its class)."""
-    graph, signatures = build_in_tf1(build)
     prefix = os.path.join(directory, "variables")
-    answers: list[Any] = []
+    return dataclasses.replace(saved_graph(build, calls, prefix), prefix=prefix)
+
+
+def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "") -> Saved:
+    """The same with a checkpoint at `prefix`, or without one: then the values are read from the Session."""
+    graph, signatures = build_in_tf1(build)
+    found: list[Any] = []
     with graph.as_default(), v1.Session(graph=graph, config=CONFIG) as session:
         session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
         session.run(v1.tables_initializer())
         variables = v1.global_variables()
         saver = v1.train.Saver(variables) if variables else None
-        if saver:
+        if saver and prefix:
             saver.save(session, prefix, write_meta_graph=False)
+        starts = {} if prefix else session.run({variable.op.name: variable.op.outputs[0] for variable in variables})
         meta_graph = MetaGraphDef.FromString(
             v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
         )
@@ -89,27 +96,32 @@ def save_and_ask(build: Callable[[], Signatures], calls: Calls, directory: str) 
             inputs, outputs = signatures[key]
             feeds = {inputs[name]: value for name, value in fed.items()}
             try:
-                answers.append(session.run({name: t.name for name, t in outputs.items()}, feeds))
+                found.append(session.run({name: t.name for name, t in outputs.items()}, feeds))
             except tf.errors.OpError as error:
-                answers.append(type(error))
-    return Saved(meta_graph, prefix, answers)
+                found.append(type(error))
+    return Saved(meta_graph, "", found, starts)
 
 
 def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
-    """Builds the new model and takes its answers to the same calls."""
-    built = module.build(plan, values.values(plan, prefix), "")
+    """Builds the new model from the checkpoint and takes its answers to the same calls."""
+    return answers(plan, values.values(plan, prefix), calls)
+
+
+def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
+    """The same with the variables' values by identity."""
+    built = module.build(plan, starts, "")
     if plan.init is not None:
         built.root.initializer._initialize()
-    answers: list[Any] = []
+    found: list[Any] = []
     for key, fed in calls:
         function = built.signatures[key]
         specs = function.structured_input_signature[1]
         try:
-            found = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
-            answers.append({name: tensor.numpy() for name, tensor in found.items()})
+            given = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
+            found.append({name: tensor.numpy() for name, tensor in given.items()})
         except tf.errors.OpError as error:
-            answers.append(type(error))
-    return answers
+            found.append(type(error))
+    return found
 
 
 def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:

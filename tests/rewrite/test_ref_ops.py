@@ -650,10 +650,11 @@ def _ops_of(name: str, files: str) -> frozenset[str] | str:
     directory = os.path.join(files, name)
     os.makedirs(directory)
     try:
-        plan = check(functools.partial(found.build, files), found.calls, directory)
+        check(functools.partial(found.build, files), found.calls, directory)
     except AssertionError as error:
         return str(error)
-    return frozenset(node.op for run in plan.runs for node in run.run.graph.nodes.values())
+    graph, _ = build_in_tf1(functools.partial(found.build, files))
+    return frozenset(operation.type for operation in graph.get_operations())
 
 
 PROOFS = [(op, found.name) for found in CASES.values() for op in found.proves]

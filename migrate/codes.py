@@ -30,9 +30,9 @@ CODES: Mapping[str, str] = {
     "ref-in-function": "A function of the library has a ref op in its body.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",
-    "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's is against it.",
+    "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's forbids it.",
     "reshape-in-control-flow": "A reshaped variable passes through control flow in a call that writes it.",
-    "restore-key-computed": "The restore graph computes a key or slice, so which value fills which variable is unknown.",
+    "restore-key-computed": "The restore graph computes a key or slice, so what fills which variable is unknown.",
     "restore-op-effect": "The restore op fills something other than a variable, such as a mutable table.",
     "restore-op-missing": "The SaverDef names a node that the graph does not have.",
     "restore-target-unknown": "An Assign of the restore op fills something that is no variable node.",
@@ -46,6 +46,8 @@ CODES: Mapping[str, str] = {
     "touches-network": "The model talks to the network when it is called.",
     "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed.",
     "unknown-op": "An op that TensorFlow 2 does not have.",
+    "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
+    "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
     "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
 }

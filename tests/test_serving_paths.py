@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ _FLOATS_IN_AND_OUT = ("simple_save", "mixed_variables", "renaming_saver", "movin
 
 
 def _call(name):
-    """Signature, input name and value, and the golden outputs' index of the case's first call."""
+    """Signature, name of the one input and its value in a case's first call."""
     signature, inputs = BY_NAME[name].calls[0]
     ((key, value),) = inputs.items()
     return signature, key, value
@@ -122,28 +123,21 @@ for label, make in {
         strategy = make()
         with strategy.scope():
             loaded = tf.saved_model.load(path)
-            function = loaded.signatures[signature]
-            outside = function(**{key: tf.constant(value)})
-        inside = strategy.run(lambda: function(**{key: tf.constant(value)}))
-        replicas = {k: [r.numpy() for r in strategy.experimental_local_results(v)] for k, v in inside.items()}
-        found[label, name] = {k: [v.numpy(), *replicas[k]] for k, v in outside.items()}
+        try:
+            answer = strategy.run(lambda: loaded.signatures[signature](**{key: tf.constant(value)}))
+        except tf.errors.OpError as error:
+            found[label, name] = str(error)
+            continue
+        found[label, name] = {k: [r.numpy() for r in strategy.experimental_local_results(v)] for k, v in answer.items()}
         found[label, name, "variables"] = sorted({type(v).__name__ for v in loaded.variables})
-        found[label, name, "replicas"] = strategy.num_replicas_in_sync
 pickle.dump(found, open(sys.argv[1] + ".answers", "wb"))
 """
-_DISTRIBUTED = ("simple_save", "mixed_variables", "keras_v1", "partitioned", "vocabulary", "while_loop")
+_DISTRIBUTED = ("simple_save", "mixed_variables", "keras_v1", "partitioned", "vocabulary")
 
 
 @pytest.fixture(scope="module")
 def distributed(converted, tmp_path_factory):
-    import pickle
-
-    job = {}
-    for name in _DISTRIBUTED:
-        signature, inputs = BY_NAME[name].calls[0]
-        if len(inputs) == 1:
-            ((key, value),) = inputs.items()
-            job[name] = (str(converted.path(name)), signature, key, value)
+    job = {name: (str(converted.path(name)), *_call(name)) for name in _DISTRIBUTED}
     file = tmp_path_factory.mktemp("strategies") / "job"
     file.write_bytes(pickle.dumps(job))
     run_child(["-c", _STRATEGIES, str(file)])
@@ -151,13 +145,14 @@ def distributed(converted, tmp_path_factory):
 
 
 @pytest.mark.parametrize("strategy", ["mirrored", "one_device"])
-@pytest.mark.parametrize("name", [n for n in _DISTRIBUTED if len(BY_NAME[n].calls[0][1]) == 1])
+@pytest.mark.parametrize("name", _DISTRIBUTED)
 def test_under_a_distribution_strategy_it_answers_as_the_source(strategy, name, distributed, golden):
     expected = golden[name]["answers"][0]
     found = distributed[strategy, name]
+    assert not isinstance(found, str), found
     assert set(found) == set(expected)
     for output, values in found.items():
-        assert len(values) == 1 + distributed[strategy, name, "replicas"]
+        assert len(values) == (2 if strategy == "mirrored" else 1)
         for value in values:
             np.testing.assert_array_equal(value, expected[output])
     if strategy == "mirrored":
@@ -181,7 +176,7 @@ for name, (path, signature, key, value) in job.items():
     before = {v.name: v.numpy() for v in layer.variables}
     x = np.random.RandomState(1).uniform(0.1, 1, (16, value.shape[1])).astype(np.float32)
     model = tf_keras.Sequential([layer, tf_keras.layers.Dense(1, kernel_initializer="ones")])
-    model.compile(tf_keras.optimizers.SGD(0.05), "mse")
+    model.compile(tf_keras.optimizers.SGD(0.001), "mse")
     losses = model.fit(x, np.full((16, 1), 0.25, np.float32), epochs=5, batch_size=16, verbose=0).history["loss"]
     found[name, "losses"] = losses
     found[name, "changed"] = sorted(v.name for v in layer.variables if not np.array_equal(before[v.name], v.numpy()))
@@ -201,8 +196,6 @@ _FINE_TUNED = ("simple_save", "mixed_variables", "sharded", "renaming_saver")
 
 @pytest.fixture(scope="module")
 def hub(converted, tmp_path_factory):
-    import pickle
-
     file = tmp_path_factory.mktemp("hub") / "job"
     file.write_bytes(pickle.dumps({n: (str(converted.path(n)), *_call(n)) for n in _FINE_TUNED}))
     # tensorflow_hub builds tf_keras layers only.

@@ -93,7 +93,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
-        result = replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds)
+        result = _replay(studied, golden, candidate, options, nursery)
     outcome, verification = _judge(result)
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
@@ -137,7 +137,7 @@ def _convert(
         if golden is not None:
             progress(f"{path}: replaying the calls on the new model")
             with timed(seconds, "candidate"):
-                result = replay_candidate(nursery, golden, staged, options.max_ulps, options.timeout_seconds)
+                result = _replay(studied, golden, staged, options, nursery)
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
@@ -160,6 +160,13 @@ def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | En
         options.inputs,
         options.timeout_seconds,
     )
+
+
+def _replay(
+    studied: Studied, golden: Golden, candidate: str, options: Options, nursery: Nursery
+) -> Verification | Ending:
+    undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
+    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
 
 
 def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:

@@ -109,7 +109,7 @@ def _files(source: SavedModelSource, meta_graph: MetaGraphDef, plan: Plan) -> It
         if not path.startswith(os.path.normpath(source.assets_dir) + os.sep) or os.path.isabs(file):
             yield refusal("asset-escapes", f"the asset {file!r} lies outside the model's assets/ directory", (file,))
         elif not os.path.isfile(path):
-            yield refusal("asset-missing", f"the asset {path} is missing, so its table cannot be filled", (file,))
+            yield refusal("asset-missing", f"the asset {path} is missing, and the init op names it", (file,))
     wanted = []
     for variable in plan.variables:
         dtype, shape = base_name(variable.dtype), shape_of(variable.shape)

@@ -96,7 +96,7 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     refusals = [*_unknown_refs(run, ref_ops), *_handles_as_values(aliases)]
     if refusals:
         return tuple(refusals)
-    refusals = list(_undecided(aliases))
+    refusals = [*_undecided(aliases), *_overlapping(aliases)]
     scope = Scope(aliases)
     nodes: dict[str, NodeDef] = {}
     for node in run.graph.nodes.values():
@@ -215,6 +215,30 @@ def _undecided(aliases: Aliases) -> list[Finding]:
                 continue
             found.append(_between(aliases, share, source, write, reader))
             break
+    return found
+
+
+def _overlapping(aliases: Aliases) -> list[Finding]:
+    """Writes that take their operand from the very buffer that they are writing, not element by element."""
+    found = []
+    for name, node in aliases.run.graph.nodes.items():
+        if node.op not in ops.WRITES or node.op in ops.ELEMENTWISE_WRITES:
+            continue
+        taken = [aliases.shares.get(tensor) for tensor in data_inputs(node)]
+        refs = ops.WRITES[node.op].refs
+        written = frozenset().union(*(share.roots for share in taken[:refs] if share))
+        for tensor, share in list(zip(data_inputs(node), taken, strict=True))[refs:]:
+            if share and not share.roots.isdisjoint(written):
+                found.append(
+                    refusal(
+                        "aliased-buffer-undecided",
+                        f"{aliases.run.key}: {node.op} {name!r} reads {tensor!r}, which may be the buffer that it is "
+                        "writing; what it reads there depends on how its kernel goes about it",
+                        (name, producer(tensor)),
+                        "give it a copy: variable + 0",
+                    )
+                )
+                break
     return found
 
 

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, input_nodes, split
+from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, input_nodes, reach, split
 from migrate.sources.protos import NodeDef
 
 
@@ -86,26 +86,13 @@ class Aliases:
     def _writes_before(self) -> dict[str, int]:
         """For each node the set of writes that lead to it, as bits."""
         graph = self.run.graph
-        return self._reach({name: set(input_nodes(node)) for name, node in graph.nodes.items()}, self.order)
+        inputs = {name: set(input_nodes(node)) for name, node in graph.nodes.items()}
+        return reach(inputs, self.order, self._write_bits)
 
     @functools.cached_property
     def _writes_after(self) -> dict[str, int]:
         """For each node the set of writes to which it leads, as bits."""
-        return self._reach(self.run.graph.successors(), self.order[::-1])
-
-    def _reach(self, neighbours: Mapping[str, Iterable[str]], order: Iterable[str]) -> dict[str, int]:
-        reached = dict.fromkeys(self.run.graph.nodes, 0)
-        changed = True
-        while changed:  # Once for a graph without loops, and once more to see that nothing changes.
-            changed = False
-            for name in order:
-                bits = reached[name]
-                for other in neighbours[name]:
-                    bits |= reached.get(other, 0) | self._write_bits.get(other, 0)
-                if bits != reached[name]:
-                    reached[name] = bits
-                    changed = True
-        return reached
+        return reach(self.run.graph.successors(), self.order[::-1], self._write_bits)
 
     def write_between(self, share: Share, first: str, second: str | None) -> str | None:
         """A write of the shared variables that happens after node `first` and before node `second`.

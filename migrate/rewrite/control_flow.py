@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
+from migrate.rewrite.aliases import producer
 from migrate.rewrite.graph import as_input, data_inputs
 from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, not_a_ref, replaced, with_values
 from migrate.sources.protos import NodeDef
@@ -40,11 +41,13 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     share = scope.share(f"{node.name}:0")
     if share is None or not share.certain:
         return with_values(node, scope, node.op)
-    steps = [step for step in share.steps if len(data_inputs(scope.aliases.run.graph.nodes[step])) > 1]
+    nodes = scope.aliases.run.graph.nodes
+    steps = [s for s in share.steps if any(nodes[producer(t)].op != "Const" for t in data_inputs(nodes[s])[1:])]
     if steps:
         return refusal(
             "reshape-in-control-flow",
-            f"{scope.aliases.run.key}: {node.op} {node.name!r} passes a reshaped variable on that the same call writes",
+            f"{scope.aliases.run.key}: {node.op} {node.name!r} passes a variable on that the same call writes, "
+            "reshaped to a computed shape",
             (node.name, *steps),
             "the shape would have to travel through the control flow with it; ask for this case",
         )

@@ -194,3 +194,27 @@ def graph_def(graph: Graph) -> GraphDef:
     result = GraphDef()
     result.node.extend(graph.nodes.values())
     return result
+
+
+def reach(neighbours: Mapping[str, Iterable[str]], order: Iterable[str], bits: Mapping[str, int]) -> dict[str, int]:
+    """For each node the marked nodes behind it, as bits.
+
+    Args:
+      neighbours: for each node the nodes one step behind it (its inputs, or its successors).
+      order: all nodes, such that few steps lead forward: topological order or its reverse. Loops are walked until
+        nothing changes.
+      bits: one bit for each marked node.
+    """
+    names = list(order)
+    reached = dict.fromkeys(neighbours, 0)
+    changed = True
+    while changed:
+        changed = False
+        for name in names:
+            known = reached[name]
+            for other in neighbours[name]:
+                known |= reached.get(other, 0) | bits.get(other, 0)
+            if known != reached[name]:
+                reached[name] = known
+                changed = True
+    return reached

@@ -164,6 +164,11 @@ WRITES: dict[str, Twin] = {
 }
 """Ops that write the variables behind their leading ref arguments."""
 
+ELEMENTWISE_WRITES = frozenset(
+    {"ApplyGradientDescent", "ApplyProximalGradientDescent", "Assign", "AssignAdd", "AssignSub"}
+)
+"""Those whose operand may be the written buffer itself: each element is read before it is written, and only then."""
+
 REF_CONTROL_FLOW = {
     "RefEnter": "Enter",
     "RefExit": "Exit",

@@ -14,6 +14,7 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
+from migrate.rewrite.ordering import Unordered, finding, unordered_outputs
 from migrate.rewrite.restore import Restore, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
@@ -52,10 +53,17 @@ class VariablePlan:
 
 @dataclasses.dataclass(frozen=True)
 class SignaturePlan:
-    """One signature of the new model and the run that answers it."""
+    """One signature of the new model and the run that answers it.
+
+    Attributes:
+      signature: as the source has it.
+      run: rewritten.
+      unordered: (output name, what was found) for outputs without a defined answer.
+    """
 
     signature: Signature
     run: Rewritten
+    unordered: tuple[tuple[str, Unordered], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +121,8 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
         if isinstance(result, SignaturePlan):
             kept.append(result)
             findings.extend(_forgiven(nodes, signature))
+            warning = finding(f"signature {signature.key!r}", result.unordered)
+            findings.extend([warning] if warning else [])
         elif drop_signatures:
             dropped += 1
             findings.extend(
@@ -212,7 +222,16 @@ def _signature(
     if not isinstance(result, Rewritten):
         return (*result, *_unrunnable(run.graph.nodes.values(), library))
     problems = _unrunnable(result.graph.nodes.values(), library)
-    return problems or SignaturePlan(signature, result)
+    if problems:
+        return problems
+    found = {u.tensor: u for u in unordered_outputs(result.graph, result.fetches.values())}
+    unordered = tuple(
+        (name, found[result.fetches[canonical(t)]])
+        for name, spec in signature.outputs.items()
+        for t in spec.tensors
+        if result.fetches[canonical(t)] in found
+    )
+    return SignaturePlan(signature, result, unordered)
 
 
 def _unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:

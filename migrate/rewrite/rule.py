@@ -108,7 +108,19 @@ class Scope:
             again.name = self.unique(f"{prefix}/{step.rpartition('/')[2]}")
             del again.input[:]
             again.input.append(nodes[-1].name)
-            again.input.extend(as_input(t) for t in data_inputs(source)[1:])
+            for number, operand in enumerate(data_inputs(source)[1:]):
+                made_by = self.aliases.run.graph.nodes[producer(operand)]
+                if made_by.op == "Const":
+                    # One of its own: the read may stand in another frame or branch than the reshaping did.
+                    copy = NodeDef()
+                    copy.CopyFrom(made_by)
+                    copy.name = self.unique(f"{again.name}/operand_{number}")
+                    del copy.input[:]
+                    copy.input.append(f"^{node.name}")
+                    nodes.append(copy)
+                    again.input.append(copy.name)
+                else:
+                    again.input.append(as_input(operand))
             nodes.append(again)
         return nodes[-1].name, tuple(nodes)
 

@@ -94,7 +94,12 @@ def record_golden(
 
 
 def replay_candidate(
-    nursery: Nursery, golden: Golden, candidate_path: str, max_ulps: int = 0, timeout_seconds: float = 600.0
+    nursery: Nursery,
+    golden: Golden,
+    candidate_path: str,
+    max_ulps: int = 0,
+    timeout_seconds: float = 600.0,
+    undefined: Collection[tuple[str, str]] = (),
 ) -> Verification | Ending:
     """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
 
@@ -106,6 +111,7 @@ def replay_candidate(
         of the source's names.
       max_ulps: how far apart floats may be; 0 is bit for bit.
       timeout_seconds: limit for the child process.
+      undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone.
 
     Returns:
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
@@ -115,7 +121,7 @@ def replay_candidate(
     if not isinstance(result, CandidateResult):
         return result
     by_path = [
-        compare_calls(golden.calls, golden.answers, golden.again, answers, path, max_ulps)
+        compare_calls(golden.calls, golden.answers, golden.again, answers, path, max_ulps, undefined)
         for path, answers in result.answers.items()
     ]
     mismatches = tuple(m for comparison in by_path for m in comparison.mismatches)

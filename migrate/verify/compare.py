@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -214,6 +214,7 @@ def compare_calls(
     candidate: Sequence[Answer],
     path: str,
     max_ulps: int,
+    undefined: Collection[tuple[str, str]] = (),
 ) -> Comparison:
     """Compares a candidate's answers with the golden ones, output by output.
 
@@ -224,13 +225,14 @@ def compare_calls(
       candidate: the candidate's answers, one a call.
       path: how the candidate was loaded (`tf2`, `session`); goes into the mismatches.
       max_ulps: how far apart floats may be; 0 is bit for bit.
+      undefined: (signature, output) pairs to which the source's graph gives no defined answer.
 
     Returns:
       counts and mismatches. Outputs that the source itself does not answer twice alike are compared on name,
       dtype and rank alone (their sizes, too, where both golden runs have the same) and add nothing to
       `values`.
     """
-    shaky = nondeterministic(calls, golden, golden_again)
+    shaky = nondeterministic(calls, golden, golden_again) | frozenset(undefined)
     mismatches: list[Mismatch] = []
     results: list[Difference] = []
     compared = 0

@@ -89,13 +89,15 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
     """Loads what TensorFlow 1 forgave and TensorFlow 2 refuses.
 
     That is a tensorflow_version which is none, several init ops in one collection, `_output_shapes` that
-    contradict the ops, a TensorInfo that contradicts its tensor: nothing of these is needed to run the graph.
+    contradict the ops, a TensorInfo that contradicts its tensor, ops of other libraries that no signature needs:
+    nothing of these is needed to run the graph.
     """
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     graph_def = meta_graph.graph_def
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
             node.attr.pop("_output_shapes", None)
+    graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list
     tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)
     if tf.io.gfile.glob(job.checkpoint + "*"):
@@ -110,6 +112,24 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
         assets[asset.tensor_info.name] = os.path.join(job.source_path, "assets", asset.filename)
     for init_op in _init_ops(meta_graph):
         session.run(init_op, assets)
+
+
+def _needed(meta_graph: MetaGraphDef) -> list[str]:
+    """Names of the nodes that are run or fed; TensorFlow's own `extract_sub_graph` finds what they need."""
+    names = [*_init_ops(meta_graph), meta_graph.saver_def.restore_op_name, meta_graph.saver_def.filename_tensor_name]
+    for signature in meta_graph.signature_def.values():
+        for info in (*signature.inputs.values(), *signature.outputs.values()):
+            sparse = info.coo_sparse
+            names += [
+                info.name,
+                sparse.indices_tensor_name,
+                sparse.values_tensor_name,
+                sparse.dense_shape_tensor_name,
+            ]
+    for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
+        names.append(AssetFileDef.FromString(entry.value).tensor_info.name)
+    existing = {node.name for node in meta_graph.graph_def.node}
+    return sorted({name.split(":")[0] for name in names} & existing)
 
 
 def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
@@ -483,9 +503,29 @@ def _tags(tf: Any, path: str) -> list[str]:
         return list(SavedModel.FromString(file.read()).meta_graphs[0].meta_info_def.tags)
 
 
+def _load_unoptimised(tf: Any, session: Any, path: str) -> MetaGraphDef:
+    """Loads a TF2 SavedModel in a v1 Session as model servers do, with the optimiser off inside its functions, too.
+
+    A call of a function carries the optimiser's settings of the process that saved it (the attribute config_proto),
+    and they win over the Session's.
+    """
+    # Private: nothing public loads a proto that is in memory already.
+    from tensorflow.python.saved_model import loader_impl
+
+    loader = loader_impl.SavedModelLoader(path)
+    settings = _config(tf).SerializeToString()
+    for meta_graph in loader._saved_model.meta_graphs:
+        for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
+            for node in nodes:
+                if "config_proto" in node.attr:
+                    node.attr["config_proto"].s = settings
+    loaded: MetaGraphDef = loader.load(session, _tags(tf, path))
+    return loaded
+
+
 def _ask_session(tf: Any, session: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
     """Asks through a v1 Session and the candidate's SignatureDefs, as a model server does."""
-    meta_graph = tf.compat.v1.saved_model.load(session, _tags(tf, path), path)
+    meta_graph = _load_unoptimised(tf, session, path)
 
     def ask(call: Call) -> Mapping[str, Array]:
         if call.signature not in meta_graph.signature_def:

@@ -29,6 +29,9 @@ CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
 INIT = "__saved_model_init_op"
 """Key of the signature whose one output, of the same name, is the init op (an Operation)."""
 
+# Both sides run the graph as it is: grappler fuses and reorders arithmetic, which may change a last bit.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 

@@ -1,0 +1,116 @@
+"""Reads and writes of one variable that no edge orders: TF1 never gave them a defined answer.
+
+Estimator's metrics are the common case: `eval` fetches a metric's value and its update in one call. Such an output
+cannot be compared, and a user should know of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from migrate.records import Finding, Severity
+from migrate.rewrite import ops
+from migrate.rewrite.aliases import identity
+from migrate.rewrite.contexts import topological_order
+from migrate.rewrite.graph import Graph, canonical, data_inputs, input_nodes, reach, split
+from migrate.sources.dtypes import base_name
+
+_PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
+_WRITES = frozenset(twin.op for twin in ops.WRITES.values())
+_ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Unordered:
+    """One output that depends on a read which no edge orders against a write.
+
+    Attributes:
+      tensor: full name of the output's tensor in the rewritten graph.
+      variable: identity of the variable.
+      read: name of the node that reads it.
+      write: name of the node that writes it.
+    """
+
+    tensor: str
+    variable: str
+    read: str
+    write: str
+
+
+def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
+    """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
+    order, _ = topological_order(graph)
+    handles = _handles(graph, order)
+    reads: dict[str, set[str]] = {}
+    writes: dict[str, set[str]] = {}
+    for name in order:
+        node = graph.nodes[name]
+        if node.op in _PASSES or node.op in _ASKS:
+            continue
+        for tensor in data_inputs(node):
+            for root in handles.get(tensor, ()):
+                (writes if node.op in _WRITES else reads).setdefault(root, set()).add(name)
+    shared = {root for root in reads if root in writes}
+    if not shared:
+        return ()
+    bits = {name: 1 << i for i, name in enumerate(sorted({w for root in shared for w in writes[root]}))}
+    before = reach({n: list(input_nodes(node)) for n, node in graph.nodes.items()}, order, bits)
+    after = reach({n: list(s) for n, s in graph.successors().items()}, order[::-1], bits)
+    racing: dict[str, tuple[str, str]] = {}
+    for root in sorted(shared):
+        for read in sorted(reads[root]):
+            for write in sorted(writes[root]):
+                if not bits[write] & (before[read] | after[read]):
+                    racing.setdefault(read, (root, write))
+    return tuple(_outputs(graph, fetches, racing))
+
+
+def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding | None:
+    """One warning for all unordered outputs of a signature, given as (output name, what was found) pairs."""
+    found = list(unordered)
+    if not found:
+        return None
+    _, first = found[0]
+    names = ", ".join(dict.fromkeys(repr(name) for name, _ in found))
+    return Finding(
+        "unordered-access",
+        Severity.WARNING,
+        f"{where}: no edge orders the read {first.read!r} of {first.variable!r} and its write {first.write!r}; "
+        f"TF1 gave no defined answer, and neither does the new model, for {names}",
+        (first.read, first.write),
+        "these outputs are compared on names, dtypes and shapes only",
+    )
+
+
+def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[str, str]]) -> Iterable[Unordered]:
+    successors = graph.successors()
+    tainted: dict[str, str] = {}
+    for read in racing:
+        stack = [read]
+        while stack:
+            name = stack.pop()
+            if name in tainted:
+                continue
+            tainted[name] = read
+            # What a control edge passes on is a time, not a value.
+            stack.extend(s for s in successors[name] if any(split(t)[0] == name for t in data_inputs(graph.nodes[s])))
+    for tensor in fetches:
+        read_by = tainted.get(split(tensor)[0])
+        if read_by is not None:
+            root, write = racing[read_by]
+            yield Unordered(tensor, root, read_by, write)
+
+
+def _handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
+    """For each tensor that carries variable handles the identities behind it."""
+    found: dict[str, frozenset[str]] = {}
+    for name in order:
+        node = graph.nodes[name]
+        if node.op == "VarHandleOp":
+            found[f"{name}:0"] = frozenset({identity(node)})
+        elif node.op in _PASSES and base_name(node.attr["T"].type) == "resource":
+            roots = frozenset[str]().union(*(found.get(canonical(t), frozenset()) for t in data_inputs(node)))
+            for output in range(2 if node.op == "Switch" else 1):
+                found[f"{name}:{output}"] = roots
+    return found

@@ -1,0 +1,210 @@
+"""The table of rules and the tables of ops against TensorFlow's op table; no TensorFlow runs, guards aside."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from migrate.checks.op_table import load_op_table
+from migrate.errors import InternalError
+from migrate.records import Finding
+from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, ops, rewrite
+from migrate.rewrite.graph import Run, index, prune
+from migrate.rewrite.rule import Rule
+from migrate.sources.protos import NodeDef
+
+TABLE = load_op_table()
+REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)
+
+TWINS = {
+    **{name: twin.op for name, twin in ops.WRITES.items()},
+    **ops.HANDLES,
+    **ops.HANDLE_USERS,
+    **ops.STEP_USERS,
+    **ops.REF_CONTROL_FLOW,
+    **ops.STRICT_REFS,
+    **dict.fromkeys(ops.VARIABLES, "VarHandleOp"),
+}
+
+
+def test_an_op_claimed_twice_raises():
+    twice = Rule(frozenset({"Assign", "Unheard"}), lambda node, scope: None)
+    with pytest.raises(InternalError, match="Assign"):
+        by_op((*RULES, twice))
+
+
+def test_every_ref_op_has_one_fate():
+    fates = [RULED_OPS & REF_OPS, set(ops.REFUSED), set(ops.REFUSED_WITH), ops.TEST_OPS]
+    assert sorted(REF_OPS) == sorted(op for fate in fates for op in fate)
+
+
+def test_every_refusal_is_of_an_op_that_is_there():
+    assert REF_OPS.issuperset({*ops.REFUSED, *ops.REFUSED_WITH, *ops.REFUSED_WITH.values(), *ops.TEST_OPS})
+    assert len(ops.TEST_OPS) == 8
+
+
+@pytest.mark.parametrize("op", sorted(TWINS))
+def test_twin(op):
+    twin = TABLE[TWINS[op]]
+    assert op in REF_OPS
+    assert not twin.has_ref
+    assert twin.registered == twin.on_cpu == ("2.15", "2.21")
+    assert not twin.deprecated_since
+
+
+def _node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:
+    node = NodeDef(op=op, name=name, input=inputs)
+    for key, value in types.items():
+        node.attr[key].type = value
+    return node
+
+
+def _run(*nodes: NodeDef, fetches: tuple[str, ...]) -> Run:
+    return prune({node.name: node for node in nodes}, "a test", {}, fetches, ())
+
+
+FLOAT = 1
+LOOP = (
+    _node("VariableV2", "v", dtype=FLOAT),
+    _node("Const", "one", dtype=FLOAT),
+    _node("Const", "yes", dtype=10),
+    _node("Identity", "read", "v", T=FLOAT),
+    _node("AssignAdd", "add", "v", "one", "^read", T=FLOAT),
+    _node("Mul", "use", "read", "one", "^add", T=FLOAT),
+    _node("RefSwitch", "switch", "v", "yes", T=FLOAT),
+    _node("AssignSub", "sub", "switch:1", "one", "^use", T=FLOAT),
+    _node("RefMerge", "merge", "switch", "sub", T=FLOAT),
+    _node("ScatterAdd", "scatter", "merge", "yes", "one", T=FLOAT),
+)
+
+
+def test_rewriting_twice_changes_nothing():
+    run = _run(*LOOP, fetches=("use:0", "scatter:0", "read:0"))
+    once = rewrite(run, REF_OPS)
+    assert isinstance(once, Rewritten)
+    assert once.graph.nodes != run.graph.nodes
+    again = rewrite(dataclasses.replace(run, graph=once.graph, fetches=tuple(once.fetches.values())), REF_OPS)
+    assert isinstance(again, Rewritten)
+    assert dict(again.graph.nodes) == dict(once.graph.nodes)
+    assert list(again.fetches) == list(again.fetches.values()) == list(once.fetches.values())
+
+
+UNTOUCHED = {
+    "arithmetic": (_node("Const", "a", dtype=FLOAT), _node("Neg", "b", "a", T=FLOAT)),
+    "a resource variable": (
+        _node("VarHandleOp", "v", dtype=FLOAT),
+        _node("Const", "a", dtype=FLOAT),
+        _node("AssignAddVariableOp", "w", "v", "a", dtype=FLOAT),
+        _node("ReadVariableOp", "b", "v", "^w", dtype=FLOAT),
+    ),
+    "a table": (
+        _node("HashTableV2", "t"),
+        _node("Const", "a", dtype=FLOAT),
+        _node("LookupTableFindV2", "b", "t", "a", "a"),
+    ),
+    "a loop": (
+        _node("Const", "a", dtype=FLOAT),
+        _node("Const", "p", dtype=10),
+        _node("Enter", "e", "a", T=FLOAT),
+        _node("Merge", "m", "e", "n", T=FLOAT),
+        _node("LoopCond", "c", "p"),
+        _node("Switch", "s", "m", "c", T=FLOAT),
+        _node("NextIteration", "n", "s:1", T=FLOAT),
+        _node("Exit", "b", "s", T=FLOAT),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_a_graph_without_refs_stays_as_it_is(name):
+    run = _run(*UNTOUCHED[name], fetches=("b:0",))
+    result = rewrite(run, REF_OPS)
+    assert isinstance(result, Rewritten)
+    assert result.graph is run.graph
+    assert result.fetches == {"b:0": "b:0"}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_what_has_no_ref_stays_as_it_is_beside_refs(name):
+    run = _run(*UNTOUCHED[name], _node("VariableV2", "ref", dtype=FLOAT), fetches=("b:0", "ref:0"))
+    result = rewrite(run, REF_OPS)
+    assert isinstance(result, Rewritten)
+    kept = {n.name: n for n in UNTOUCHED[name]}
+    assert {node: result.graph.nodes[node] for node in kept} == kept
+
+
+def test_a_cycle_is_a_refusal():
+    nodes = (_node("VariableV2", "v", dtype=FLOAT), _node("Neg", "a", "b"), _node("Neg", "b", "a", "^v"))
+    found = rewrite(_run(*nodes, fetches=("b:0",)), REF_OPS)
+    assert not isinstance(found, Rewritten)
+    assert [f.code for f in found] == ["cyclic-graph"]
+
+
+def test_a_read_of_the_rows_that_are_written_is_a_refusal():
+    # Found by the property test: ScatterAdd's kernel reads rows that it has changed already.
+    nodes = (
+        _node("VariableV2", "v", dtype=FLOAT),
+        _node("Const", "rows", dtype=3),
+        _node("Identity", "read", "v", T=FLOAT),
+        _node("ScatterAdd", "w", "v", "rows", "read", T=FLOAT),
+    )
+    found = rewrite(_run(*nodes, fetches=("w:0",)), REF_OPS)
+    assert isinstance(found, tuple) and isinstance(found[0], Finding)
+    assert (found[0].code, found[0].nodes) == ("aliased-buffer-undecided", ("w", "read"))
+
+
+def test_index_is_what_the_engine_gives():
+    assert index(LOOP).consumers["v:0"] == [("read", 0), ("add", 0), ("switch", 0)]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.private_api
+def test_tensorflow_has_no_ref_op_that_the_table_lacks():
+    registry = _registry()
+    found = {
+        name for name, op in registry.items() if any(arg.is_ref for arg in (*op.input_arg, *op.output_arg))
+    }  # fmt: skip
+    assert found == REF_OPS
+
+
+@pytest.mark.tensorflow
+@pytest.mark.private_api
+def test_twins_take_what_the_ref_op_takes():
+    registry = _registry()
+    wrong = []
+    for name, twin_name in TWINS.items():
+        old, new = registry[name], registry[twin_name]
+        twin = ops.WRITES.get(name)
+        renamed = dict(twin.renamed) if twin else {}
+        dropped = set(twin.dropped) if twin else set()
+        attributes = {renamed.get(attr.name, attr.name) for attr in old.attr if attr.name not in dropped}
+        known = {attr.name for attr in new.attr}
+        if twin is None and name in ("Variable", "VariableV2", "IsVariableInitialized", "DebugGradientRefIdentity"):
+            continue  # Their rules make the node from nothing.
+        if not attributes <= known:
+            wrong.append(f"{name}: {twin_name} lacks {sorted(attributes - known)}")
+        needed = {attr.name for attr in new.attr if not attr.HasField("default_value")}
+        if not needed <= attributes:
+            wrong.append(f"{name}: nothing gives {twin_name} its {sorted(needed - attributes)}")
+        if twin is None and name in ("Stack", "TensorArray"):
+            continue  # Their inputs and outputs are made anew.
+        if len(old.input_arg) != len(new.input_arg):
+            wrong.append(f"{name}: {twin_name} takes {len(new.input_arg)} arguments, not {len(old.input_arg)}")
+        refs = {position for position, arg in enumerate(old.input_arg) if arg.is_ref}
+        if twin and refs != set(range(twin.refs)):
+            wrong.append(f"{name}: the refs are {sorted(refs)}")
+        handles = {position for position, arg in enumerate(new.input_arg) if arg.type == 20}
+        if twin and handles != refs:
+            wrong.append(f"{name}: the handles of {twin_name} are {sorted(handles)}")
+        if twin and twin.gives_ref != bool(old.output_arg and old.output_arg[0].is_ref):
+            wrong.append(f"{name}: gives_ref")
+    assert not wrong, "\n".join(wrong)
+
+
+def _registry():
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python.client import pywrap_tf_session
+
+    buffer = pywrap_tf_session.TF_GetAllOpList()
+    return {op.name: op for op in op_def_pb2.OpList.FromString(pywrap_tf_session.TF_GetBuffer(buffer)).op}

@@ -7,6 +7,7 @@ The graph optimiser is off and there is one thread, so that answers can be compa
 from __future__ import annotations
 
 import json
+import keyword
 import pathlib
 import pickle
 import shutil
@@ -77,9 +78,7 @@ def ask_session(session, meta_graph, name, inputs):
         parts = tensors(signature.inputs[key])
         values = value if len(parts) > 1 else (value,)
         feeds.update({tensor: part for (_, tensor), part in zip(parts, values, strict=True)})
-    fetches = {
-        key + suffix: tensor for key, info in signature.outputs.items() for suffix, tensor in tensors(info)
-    }
+    fetches = {key + suffix: tensor for key, info in signature.outputs.items() for suffix, tensor in tensors(info)}
     return {key: plain(value) for key, value in session.run(fetches, feeds).items()}
 
 
@@ -122,18 +121,26 @@ def attempt(function, *arguments):
 
 
 def ask_tf2(loaded, conversion, name, inputs):
-    function = loaded.signatures[name]
-    specs = function.structured_input_signature[1]
+    """Calls a signature by the source's names, but for the few that Python cannot take and a SparseTensor's parts."""
     arguments = {}
     for key, value in inputs.items():
         own = conversion.get("arguments", {}).get(name, {}).get(key, key)
-        given = dict(zip((own[part] for part in _PARTS), value, strict=True)) if isinstance(own, dict) else {own: value}
-        arguments.update({k: tf.constant(v, specs[k].dtype if k in specs else None) for k, v in given.items()})
+        if isinstance(own, dict):
+            arguments.update(zip((own[part] for part in _PARTS), value, strict=True))
+        else:
+            arguments[key if _taken_by_python(key) else own] = value
+    function = loaded.signatures[name]
+    arguments = {key: tf.constant(value) for key, value in arguments.items()}
     found = {key: plain(value.numpy()) for key, value in function(**arguments).items()}
     for key, own in conversion.get("results", {}).get(name, {}).items():
         parts = {f"{key}.{part}": own[part] for part in _PARTS} if isinstance(own, dict) else {key: own}
         found.update({name: found.pop(result) for name, result in parts.items() if name != result})
     return found
+
+
+def _taken_by_python(name):
+    """Whether a loaded function can be called with it; TensorFlow's exporter renames what is not ASCII."""
+    return not keyword.iskeyword(name) and name != "self" and name.isascii()
 
 
 def tf2(model, save=None):
@@ -142,11 +149,12 @@ def tf2(model, save=None):
     # A second save drops assets.extra, as tf.saved_model.save always does.
     conversion = json.loads((provenance if provenance.exists() else pathlib.Path(model["conversion"])).read_text())
     loaded = tf.saved_model.load(path)
+    answers = [attempt(ask_tf2, loaded, conversion, *call) for call in model["calls"]]
     again = None
     if save:
-        again = attempt(tf.saved_model.save, loaded, str(pathlib.Path(save, model["name"])), loaded.signatures)
+        fresh = tf.saved_model.load(path)  # the calls may have written variables
+        again = attempt(tf.saved_model.save, fresh, str(pathlib.Path(save, model["name"])), fresh.signatures)
         shutil.copy(provenance, pathlib.Path(save, model["name"] + ".json"))
-    answers = [attempt(ask_tf2, loaded, conversion, *call) for call in model["calls"]]
     (meta_graph,) = read(path).meta_graphs
     written = tf.saved_model.experimental.read_fingerprint(path)
     fresh = tf.saved_model.experimental.Fingerprint.from_proto(
@@ -160,7 +168,6 @@ def tf2(model, save=None):
         "regularization_losses": list(loaded.regularization_losses),
         "callable": callable(loaded),
         "loaded_signatures": sorted(loaded.signatures),
-        "arguments": {key: sorted(f.structured_input_signature[1]) for key, f in loaded.signatures.items()},
         "results": {key: sorted(f.structured_outputs) for key, f in loaded.signatures.items()},
         "fingerprints": [
             {k: getattr(f, k) for k in dir(f) if k.endswith(("checksum", "hash"))} for f in (written, fresh)

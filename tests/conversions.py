@@ -33,6 +33,7 @@ def _load_calls() -> Any:
 
 
 calls = _load_calls()
+_UNVERIFIED = Options(verify=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Case:
 
     name: str
     model: str
-    options: Options = Options(verify=False)
+    options: Options = _UNVERIFIED
     tags: tuple[str, ...] = calls.SERVE
     skip: tuple[str, ...] = ()
 
@@ -125,6 +126,46 @@ def ask(way: str, paths: Mapping[str, pathlib.Path], work: pathlib.Path, save: p
     file.write_bytes(pickle.dumps(job))
     run_child([str(ROOT / "tests" / "answers.py"), str(file)])
     return pickle.loads(file.with_suffix(".answers").read_bytes())
+
+
+def of(answers, name):
+    """What a child process says of a model; fails where it could not load it."""
+    assert name in answers, "the model was not written; see test_outcome"
+    assert "error" not in answers[name], answers[name]["error"]
+    return answers[name]
+
+
+def same(expected, found):
+    """Whether two arrays have the same dtype, shape and bits."""
+    if expected.dtype == object or found.dtype == object:
+        return expected.shape == found.shape and expected.tolist() == found.tolist()
+    return (expected.dtype, expected.shape, expected.tobytes()) == (found.dtype, found.shape, found.tobytes())
+
+
+def compare(name, golden, found):
+    """Asserts that all answers are the same, bit for bit.
+
+    Args:
+      name: of the case.
+      golden: what `ask` gave for the sources.
+      found: what it gave for the new models.
+    """
+    case = BY_NAME[name]
+    unordered = calls.UNORDERED.get(case.model, ())
+    compared = 0
+    steps = zip(case.calls, of(golden, name)["answers"], of(found, name)["answers"], strict=True)
+    for number, ((signature, inputs), expected, answer) in enumerate(steps):
+        where = f"call {number}, {signature}"
+        assert not isinstance(expected, str), f"{where}: the source fails: {expected}"
+        if set(inputs) != set(golden[name]["signatures"][signature]["inputs"]):
+            continue  # test_convert.py, test_an_input_with_a_default_may_be_left_out
+        assert not isinstance(answer, str), f"{where}: {answer}"
+        assert set(answer) == set(expected), where
+        for output, value in expected.items():
+            good = same(value, answer[output]) or output in unordered
+            assert good, f"{where}, {output}: source {value!r}, new model {answer[output]!r}"
+            compared += value.size
+    assert compared
 
 
 def run_child(arguments: Iterable[str], **environment: str) -> str:

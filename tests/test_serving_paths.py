@@ -230,7 +230,6 @@ def test_gradients_reach_every_trainable_variable(name, hub, golden):
 # saved_model_cli.
 
 
-
 def test_saved_model_cli_shows_and_runs_the_model(converted, golden, tmp_path):
     path = str(converted.path("simple_save"))
     program = pathlib.Path(sys.executable).with_name("saved_model_cli")

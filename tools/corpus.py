@@ -43,6 +43,7 @@ def run(job: tuple[str, str, list[str]]) -> int | str:
 
 
 def main(argv: list[str]) -> int:
+    """Converts the corpus `argv[1]` and writes the page `argv[2]`."""
     corpus, page = argv[1:]
     with open(os.path.join(corpus, "INDEX.jsonl"), encoding="utf-8") as file:
         index = [json.loads(line) for line in file]
@@ -91,7 +92,7 @@ def _reason(model: ModelReport) -> str:
         return "not called: " + "; ".join(f"{k} ({v})" for k, v in sorted(model.verification.skipped.items()))
     refusals = [f"`{f.code}`: {f.message}" for f in model.findings if f.severity is Severity.REFUSAL]
     detail = getattr(model.outcome, "reason", "") or getattr(model.outcome, "stderr_tail", "")
-    return "; ".join(refusals) or detail
+    return ("; ".join(dict.fromkeys(refusals)) or detail).replace(os.path.dirname(model.source) + os.sep, "")
 
 
 def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
@@ -119,8 +120,8 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
     with_refs = [r for r in converted if r["refs"]]
     silent = [r for r in with_refs if r["baseline"] == 0]
     yield (
-        f"The same sources through `tf.saved_model.load` + `tf.saved_model.save`: of the {len(with_refs)} converted models "
-        f"that need ref variables, {len(silent)} are saved without an error and without a single variable's value."
+        f"The same sources through `tf.saved_model.load` + `tf.saved_model.save`: of the {len(with_refs)} converted "
+        f"models that need ref variables, {len(silent)} are saved without an error and without a single variable's value."
     )
     yield ""
     yield "| model | project | ref variables | migrate | calls | compared | load + save: tensors written |"
@@ -129,7 +130,9 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
         if row["entry"]["kind"] not in ("saved_model_tf1", "hub_module_tf1"):
             continue
         v = row["model"].verification if row["model"] else None
-        done = row["outcome"].replace("_", " ") + ("" if not isinstance(getattr(row["model"], "outcome", None), Converted) else ", verified" if v else ", not verified")
+        done = row["outcome"].replace("_", " ")
+        if row["model"] and isinstance(row["model"].outcome, Converted):
+            done += ", verified" if v else ", not verified"
         yield (
             f"| {row['entry']['name']} | {row['entry']['repo']} | {row['refs']} | {done} "
             f"| {v.calls if v else ''} | {v.compared if v else ''} | {row['baseline']} |"
@@ -138,7 +141,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
     yield "## Not converted, and signatures that were not called"
     yield ""
     for row in rows:
-        if row["reason"] and not (row["outcome"] == "unchanged"):
+        if row["reason"] and row["outcome"] != "unchanged":
             yield f"- {row['entry']['name']}: {row['outcome'].replace('_', ' ')}. {_one_line(row['reason'])}"
 
 

@@ -67,9 +67,7 @@ def column() -> dict[str, object]:
     return {
         "producer": tf.version.GRAPH_DEF_VERSION,
         "deprecated": {
-            op.name: f"{op.deprecation.version} {op.deprecation.explanation}"
-            for op in ops
-            if op.deprecation.version
+            op.name: f"{op.deprecation.version} {op.deprecation.explanation}" for op in ops if op.deprecation.version
         },
         "ops": {letters: " ".join(sorted(names)) for letters, names in sorted(by_facts.items())},
     }

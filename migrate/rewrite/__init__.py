@@ -28,6 +28,8 @@ RULES: tuple[Rule, ...] = (
     composed.SHRINK,
     composed.FAKE_QUEUE,
     composed.ACCUMULATE,
+    composed.RENAMED,
+    composed.TOP_K,
     tables.HANDLE,
     tables.USER,
     arrays.STACK,
@@ -88,7 +90,7 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     Raises:
       InternalError: an edit has left the graph inconsistent.
     """
-    if not any(node.op in ref_ops or node.op in ops.NO_REF for node in run.graph.nodes.values()):
+    if not any(node.op in ref_ops or node.op in ops.ALWAYS for node in run.graph.nodes.values()):
         return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
     aliases = analyse(run)
     if isinstance(aliases, Finding):
@@ -130,7 +132,7 @@ def _fetch(tensor: str, scope: Scope) -> tuple[str, tuple[NodeDef, ...]]:
     if tensor in aliases.run.feeds:
         return _fed(aliases.run, tensor), ()
     share = scope.share(tensor)
-    if share is None or not share.certain:
+    if share is None or not share.is_followed:
         return tensor, ()
     if not aliases.is_written(share):
         name, nodes = scope.shared_read(tensor)
@@ -164,15 +166,15 @@ def _why_not(op: str) -> str:
 
 
 def _handles_as_values(aliases: Aliases) -> list[Finding]:
-    """A string-ref handle that is read as a string tensor: a resource has no such form."""
+    """A string handle that is read as a string tensor: a resource has no such form."""
     found = []
     for tensor, share in aliases.shares.items():
-        if share.dtype or not share.is_ref:
+        if share.dtype:
             continue
         users = [
             name
             for name, position in aliases.run.graph.consumers.get(tensor, ())
-            if not _takes_ref(aliases.run.graph.nodes[name], position)
+            if not (share.certain and _takes_handle(aliases, aliases.run.graph.nodes[name], position))
         ]
         if tensor in aliases.run.fetches:
             users.append(tensor)
@@ -187,7 +189,11 @@ def _handles_as_values(aliases: Aliases) -> list[Finding]:
     return found
 
 
-def _takes_ref(node: NodeDef, position: int) -> bool:
+def _takes_handle(aliases: Aliases, node: NodeDef, position: int) -> bool:
+    """Whether a node takes a handle at a position in the new graph, or passes it on."""
+    if node.op in ops.CONTROL_FLOW or node.op in ops.IDENTITIES:
+        passed = aliases.shares.get(f"{node.name}:0")
+        return passed is not None and passed.certain and (position == 0 or node.op == "Merge")
     return position in ops.ref_arguments(node.op, len(data_inputs(node)))
 
 
@@ -202,7 +208,7 @@ def _undecided(aliases: Aliases) -> list[Finding]:
         if share.is_ref or not aliases.is_written(share):
             continue
         source = producer(tensor)
-        if share.certain and not any(
+        if share.is_followed and not any(
             variables.changes_shape(graph.nodes[w]) for root in share.roots for w in aliases.writers.get(root, ())
         ):
             continue
@@ -247,7 +253,7 @@ def _between(aliases: Aliases, share: Share, source: str, write: str, reader: st
     end = f"{reader!r} uses it" if reader else "the call ends"
     why = (
         "an Assign that may change the shape takes the buffer away"
-        if share.certain
+        if share.is_followed
         else "whether it shares the variable's buffer is known only while the graph runs"
     )
     return refusal(

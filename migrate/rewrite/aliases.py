@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import Context, contexts, topological_order
+from migrate.rewrite.contexts import ENTERS, Context, contexts, topological_order
 from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, input_nodes, reach, split
 from migrate.sources.protos import NodeDef
 
@@ -31,10 +31,11 @@ class Share:
 
     Attributes:
       roots: identities of the variables whose buffer it may be.
-      dtype: DataType of those variables.
+      dtype: DataType of those variables; 0 (DT_INVALID) for handles of other resources, which have no value.
       is_ref: the edge is ref-typed, so in the new graph it carries a handle.
       steps: names of the reshaping nodes that stand between the variable's tensor and this one, in order.
       certain: whether it always shares; False when shapes, values or a Merge decide while the graph runs.
+      mixed: whether a Merge alone decides; then the rewrite carries handle and value, see `mixed`.
     """
 
     roots: frozenset[str]
@@ -42,6 +43,12 @@ class Share:
     is_ref: bool
     steps: tuple[str, ...] = ()
     certain: bool = True
+    mixed: bool = False
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the rewrite gives its consumers what the variable holds when they compute."""
+        return self.certain or self.mixed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +74,13 @@ class Aliases:
     order: tuple[str, ...]
 
     def follows(self, tensor: str) -> Share | None:
-        """What the rewrite must keep of a tensor's sharing: refs always, other tensors when something writes."""
+        """What the rewrite must keep of a tensor's sharing: refs and handles always, values when something writes."""
         share = self.shares.get(tensor)
-        if share is None or share.is_ref or not share.roots.isdisjoint(self.written):
-            return share
-        return None
+        return share if share is not None and (share.is_ref or self.is_written(share)) else None
 
     def is_written(self, share: Share) -> bool:
-        """Whether the run writes a variable that `share` may show."""
-        return not share.roots.isdisjoint(self.written)
+        """Whether the run writes a variable that `share` may show; what is no variable is treated as if."""
+        return not share.dtype or not share.roots.isdisjoint(self.written)
 
     @functools.cached_property
     def _write_bits(self) -> dict[str, int]:
@@ -143,8 +148,10 @@ def identity(node: NodeDef) -> str:
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
     and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
-    container = node.attr["container"].s.decode("utf-8", "replace")
-    shared = node.attr["shared_name"].s.decode("utf-8", "replace")
+    # Reading a missing key of a proto map would add it to the source's node.
+    container, shared = (
+        node.attr[key].s.decode("utf-8", "replace") if key in node.attr else "" for key in ("container", "shared_name")
+    )
     name = shared if shared or node.op == "VarHandleOp" else node.name
     return f"{container}\n{name}" if container else name
 
@@ -164,8 +171,11 @@ def analyse(run: Run) -> Aliases | Finding:
             tuple(sorted(cyclic)[:8]),
         )
     identities = {
-        name: identity(node) for name, node in graph.nodes.items() if node.op in ops.VARIABLES or node.op in ops.HANDLES
+        name: identity(node)
+        for name, node in graph.nodes.items()
+        if node.op in ops.VARIABLES or node.op in ops.HANDLES or node.op in ops.OTHER_HANDLES
     }
+    where = contexts(graph, order)
     shares: dict[str, Share | None] = {}
     visited: set[str] = set()
     changed = bool(identities)
@@ -173,7 +183,7 @@ def analyse(run: Run) -> Aliases | Finding:
         changed = False
         for name in order:
             visited.add(name)
-            for output, share in _outputs(graph, graph.nodes[name], shares, visited):
+            for output, share in _outputs(graph, graph.nodes[name], shares, visited, where[name]):
                 tensor = f"{name}:{output}"
                 if tensor not in shares or shares[tensor] != share:
                     shares[tensor] = share
@@ -194,7 +204,7 @@ def analyse(run: Run) -> Aliases | Finding:
         identities,
         _closure(known.values(), writers),
         {root: tuple(dict.fromkeys(names)) for root, names in writers.items()},
-        contexts(graph, order),
+        where,
         tuple(order),
     )
 
@@ -214,7 +224,7 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
 
 
 def _outputs(
-    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None], visited: Collection[str]
+    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None], visited: Collection[str], context: Context
 ) -> list[tuple[int, Share | None]]:
     """What each output of a node that may share shares, given its inputs."""
     op = node.op
@@ -230,7 +240,13 @@ def _outputs(
     if op in ("Merge", "RefMerge", "RefSelect"):
         taken = data_inputs(node)[1:] if op == "RefSelect" else data_inputs(node)
         # What comes over a back edge is not known before the first walk is over.
-        return [(0, _join([shares.get(t) for t in taken if producer(t) in visited], op != "Merge"))]
+        taken = [tensor for tensor in taken if producer(tensor) in visited]
+        joined = _join([shares.get(tensor) for tensor in taken], op != "Merge")
+        starts = [shares.get(tensor) for tensor in taken if graph.nodes[producer(tensor)].op in ENTERS]
+        if joined is not None and len(context.frames) > 1 and None in starts:
+            # The handle beside a value with which a loop starts comes from outside all frames.
+            joined = dataclasses.replace(joined, mixed=False)
+        return [(0, joined)]
     first = inputs[0] if inputs else None
     if op in ops.REF_CONTROL_FLOW:
         return [(0, first), (1, first)] if op == "RefSwitch" else [(0, first)]
@@ -238,17 +254,22 @@ def _outputs(
         # A loop variable that is a variable's buffer in some iterations only: a value from here on.
         for consumer, _ in graph.consumers.get(f"{node.name}:0", ()):
             merged = shares.get(f"{consumer}:0")
-            if graph.nodes[consumer].op == "Merge" and consumer in visited and not (merged and merged.certain):
-                first = dataclasses.replace(first, certain=False)
+            if graph.nodes[consumer].op == "Merge" and consumer in visited and not (merged and merged.is_followed):
+                first = dataclasses.replace(first, certain=False, mixed=False)
+        if op == "Enter":
+            # Of the two that a mixed tensor is carried as, one may never come, and a frame waits for all it is given.
+            first = dataclasses.replace(first, mixed=False)
     if first is not None and (op in ops.CONTROL_FLOW or op in ops.IDENTITIES or op in ops.EFFECTS):
         value = dataclasses.replace(first, is_ref=False)
         return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
     if first is not None and op in ops.RESHAPES:
         return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, node.name)))]
     if op in ops.MAY_SHARE and not (op == "Cast" and node.attr["SrcT"].type != node.attr["DstT"].type):
-        met = [share for share in inputs if share is not None]
+        met = [share for share in inputs if share is not None and share.dtype]
         if met:
-            maybe = _join([*met, None], False)
+            joined = _join([*met, None], False)
+            assert joined is not None  # Something was met.
+            maybe = dataclasses.replace(joined, mixed=False)
             outputs = {o for o in range(64) if f"{node.name}:{o}" in graph.consumers} | {0}
             return [(output, maybe) for output in sorted(outputs)]
     return []
@@ -258,13 +279,16 @@ def _join(met: list[Share | None], is_ref: bool) -> Share | None:
     found = [share for share in met if share is not None]
     if not found:
         return None
-    same = len(found) == len(met) and len({share.steps for share in found}) == 1
+    alike = len({share.steps for share in found}) == 1
+    same = alike and len(found) == len(met)
+    all_certain = all(share.certain for share in found)
     return Share(
         frozenset().union(*(share.roots for share in found)),
         found[0].dtype,
         is_ref,
-        found[0].steps if same else (),
-        same and all(share.certain for share in found),
+        found[0].steps if alike else (),
+        same and all_certain,
+        alike and not is_ref and all(share.is_followed for share in found) and not (same and all_certain),
     )
 
 

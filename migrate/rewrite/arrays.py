@@ -1,4 +1,4 @@
-"""Stacks and TF 0.x TensorArrays: per-step resources behind a string-ref handle become the V2 and V3 ops.
+"""Stacks and TF 0.x TensorArrays: per-step resources behind a string handle become the V2 and V3 ops.
 
 Both live in the step's own container (stack.cc, tensor_array_ops.cc), so they need no shared_name and stay in the
 function that uses them.
@@ -74,8 +74,8 @@ def _range(node: NodeDef, scope: Scope, limit: str) -> Sequence[NodeDef]:
 
 
 STACK = Rule(frozenset({"Stack"}), _stack)
-ARRAY = Rule(frozenset({"TensorArray"}), _array)
+ARRAY = Rule(frozenset({"TensorArray", "TensorArrayV2"}), _array)
 USER = Rule(frozenset(ops.STEP_USERS), _user)
-GRAD = Rule(frozenset({"TensorArrayGrad"}), _grad)
+GRAD = Rule(frozenset({"TensorArrayGrad", "TensorArrayGradV2"}), _grad)
 PACK = Rule(frozenset({"TensorArrayPack"}), _pack)
 UNPACK = Rule(frozenset({"TensorArrayUnpack"}), _unpack)

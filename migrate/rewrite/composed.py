@@ -1,4 +1,4 @@
-"""Ref ops without a resource twin, put together from ops that have one."""
+"""Ops without a twin of the same form, put together from ops that functions take."""
 
 from __future__ import annotations
 
@@ -89,7 +89,22 @@ def _accumulate(node: NodeDef, scope: Scope) -> Edit:
     return edit
 
 
+def _renamed(node: NodeDef, scope: Scope) -> Edit | None:
+    return with_values(node, scope, ops.RENAMED[node.op])
+
+
+def _top_k(node: NodeDef, scope: Scope) -> Edit:
+    # TopK has k as an attribute, TopKV2 as an input; one kernel class serves both (topk_op.cc).
+    value, extra = scope.value(node, 0)
+    k = constant(scope.unique(f"{node.name}/k"), node.attr["k"].i, [producer(value)])
+    result = replaced(node, "TopKV2", [value, k.name])
+    del result.attr["k"]
+    return Edit((*extra, k, result))
+
+
 REF_SELECT = Rule(frozenset({"RefSelect"}), _ref_select)
 SHRINK = Rule(frozenset({"SdcaShrinkL1"}), _shrink)
 FAKE_QUEUE = Rule(frozenset({"FakeQueue"}), _fake_queue)
-ACCUMULATE = Rule(ops.NO_REF, _accumulate)
+ACCUMULATE = Rule(frozenset({"AccumulateNV2"}), _accumulate)
+RENAMED = Rule(frozenset(ops.RENAMED), _renamed)
+TOP_K = Rule(frozenset({"TopK"}), _top_k)

@@ -6,6 +6,7 @@ from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.graph import as_input, data_inputs
+from migrate.rewrite.mixed import mixed
 from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, not_a_ref, replaced, with_values
 from migrate.sources.protos import NodeDef
 
@@ -23,7 +24,7 @@ def _ref(node: NodeDef, scope: Scope) -> Edit | Finding | None:
         return problem
     for consumer, _ in scope.aliases.run.graph.consumers.get(f"{node.name}:0", ()):
         merged = scope.share(f"{consumer}:0")
-        if scope.aliases.run.graph.nodes[consumer].op == "Merge" and not (merged and merged.certain):
+        if scope.aliases.run.graph.nodes[consumer].op == "Merge" and not (merged and merged.is_followed):
             return refusal(
                 "ref-loop-variable",
                 f"{scope.aliases.run.key}: the loop variable at {consumer!r} is a variable's ref in one iteration "
@@ -39,7 +40,7 @@ def _ref(node: NodeDef, scope: Scope) -> Edit | Finding | None:
 
 def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     share = scope.share(f"{node.name}:0")
-    if share is None or not share.certain:
+    if share is None or not share.is_followed:
         return with_values(node, scope, node.op)
     nodes = scope.aliases.run.graph.nodes
     steps = [s for s in share.steps if any(nodes[producer(t)].op != "Const" for t in data_inputs(nodes[s])[1:])]
@@ -51,6 +52,8 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
             (node.name, *steps),
             "the shape would have to travel through the control flow with it; ask for this case",
         )
+    if share.mixed:
+        return mixed(node, scope)
     inputs = [as_input(scope.handle(data_inputs(node)[p])) for p in _handles(node, node.op)]
     extra: tuple[NodeDef, ...] = ()
     if node.op == "Switch":

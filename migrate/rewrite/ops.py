@@ -68,20 +68,50 @@ HANDLE_USERS = {
 """Ops that take string-ref handles, with the op that takes DT_RESOURCE in the same places."""
 
 
-OTHER_HANDLES = frozenset({"FakeQueue", "Stack", "TensorArray", "TensorArrayGrad"})
-"""Other ops that give a string-ref handle: to a queue that is a resource already, to what lives for one step."""
+OTHER_HANDLES = frozenset(
+    {"FakeQueue", "Stack", "TensorArray", "TensorArrayGrad", "TensorArrayGradV2", "TensorArrayV2"}
+)
+"""Other ops that give a string handle: to a queue that is a resource already, to what lives for one step.
+
+The V2 TensorArray (TF 0.12) gives a plain string; functions refuse it as deprecated, so it becomes V3, too.
+"""
 
 STEP_USERS = {
     **{name: name + "V2" for name in ("StackClose", "StackPop", "StackPush")},
     **{
-        f"TensorArray{name}": f"TensorArray{name}V3"
+        f"TensorArray{name}{version}": f"TensorArray{name}V3"
         for name in ("Close", "Concat", "Gather", "Read", "Scatter", "Size", "Split", "Write")
+        for version in ("", "V2")
     },
 }
 """Ops that take such a handle first, with the op that takes DT_RESOURCE there."""
 
-NO_REF = frozenset({"AccumulateNV2"})
-"""Ops without a ref argument that are rewritten all the same."""
+RENAMED = {
+    **{
+        f"Batch{name}": name
+        for name in (
+            "Cholesky",
+            "CholeskyGrad",
+            "MatrixDeterminant",
+            "MatrixDiag",
+            "MatrixDiagPart",
+            "MatrixInverse",
+            "MatrixSetDiag",
+            "MatrixSolve",
+            "MatrixSolveLs",
+            "MatrixTriangularSolve",
+            "SelfAdjointEigV2",
+            "Svd",
+        )
+    },
+}
+"""Deprecated ops whose successors have the same arguments, attributes and kernels (linalg_ops.cc, array_ops.cc)."""
+
+NO_REF = frozenset({"AccumulateNV2", "TopK", *RENAMED})
+"""Ops without a ref argument that are rewritten all the same: a function takes them no longer, or never did."""
+
+ALWAYS = NO_REF | {name for name in (*OTHER_HANDLES, *STEP_USERS) if name.endswith("V2")}
+"""Ops for which a run is rewritten although they are no ref ops."""
 
 REFUSED = {
     "Barrier": "a barrier's handle is a string that its kernels look up; TensorFlow has no resource form of it",
@@ -233,7 +263,9 @@ def ref_arguments(op: str, inputs: int) -> range:
         return range(1, inputs)
     if op in ("ReaderRead", "ReaderReadUpTo"):
         return range(2)
-    if op in ("FakeQueue", "TensorArrayGrad", "TensorArrayPack", "TensorArrayUnpack") or op in STEP_USERS:
+    if op in STEP_USERS or op in (
+        "FakeQueue", "TensorArrayGrad", "TensorArrayGradV2", "TensorArrayPack", "TensorArrayUnpack"
+    ):  # fmt: skip
         return range(1)
     if op in REF_CONTROL_FLOW or op in STRICT_REFS or op in HANDLE_USERS:
         return range(1)

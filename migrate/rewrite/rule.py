@@ -59,7 +59,7 @@ class Scope:
         taken = data_inputs(node)
         tensor = taken[position]
         share = self.share(tensor)
-        if share is None or not share.certain:
+        if share is None or not share.is_followed:
             return as_input(tensor), ()
         if not self.aliases.is_written(share):
             return self.shared_read(tensor)
@@ -71,6 +71,11 @@ class Scope:
                     waits.append(f"^{producer(self.followed(other))}")
         first = taken.index(tensor)
         return self.read(tensor, share, f"{node.name}/in{first}", waits)
+
+    def both(self, tensor: str) -> tuple[str, str]:
+        """Full names of the handle and of the value as which the rewrite carries a mixed tensor."""
+        name, output = split(tensor)
+        return self.unique(f"{name}/as_handle") + f":{output}", self.unique(f"{name}/as_value") + f":{output}"
 
     def followed(self, tensor: str) -> str:
         """The tensor that arrives when `tensor` would have: the handle where the rewrite carries one."""
@@ -92,7 +97,7 @@ class Scope:
 
     def read(self, tensor: str, share: Share, prefix: str, waits: Iterable[str]) -> tuple[str, tuple[NodeDef, ...]]:
         """A read of what `tensor` shows, after `waits` (control inputs), with its reshaping done again."""
-        handle = self.handle(tensor)
+        handle = self.both(tensor)[0] if share.mixed else self.handle(tensor)
         controls = [wait for wait in dict.fromkeys(waits) if wait[1:] != producer(handle)]
         node = new_node(
             "ReadVariableOp",
@@ -122,6 +127,12 @@ class Scope:
                 else:
                     again.input.append(as_input(operand))
             nodes.append(again)
+        if share.mixed:
+            either = [nodes[-1].name, as_input(self.both(tensor)[1])]
+            dtype = nodes[-1].attr["type"].type if nodes[-1].op == "Bitcast" else share.dtype
+            merge = new_node("Merge", self.unique(f"{prefix}/either"), either, T=dtype)
+            merge.attr["N"].i = 2
+            nodes.append(merge)
         return nodes[-1].name, tuple(nodes)
 
 

@@ -6,6 +6,7 @@ from migrate.records import Finding
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import as_input, data_inputs
+from migrate.rewrite.mixed import mixed
 from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, new_node, not_a_ref, replaced, with_values
 from migrate.sources.protos import NodeDef
 
@@ -62,9 +63,11 @@ def _strict(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     return Edit((result,))
 
 
-def _identity(node: NodeDef, scope: Scope) -> Edit | None:
+def _identity(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     tensor = data_inputs(node)[0]
     share = scope.share(tensor)
+    if share is not None and share.mixed:
+        return mixed(node, scope)
     if share is None or not share.certain:
         return None
     handle = as_input(scope.handle(tensor))
@@ -77,8 +80,10 @@ def _identity(node: NodeDef, scope: Scope) -> Edit | None:
     return Edit((result,))
 
 
-def _reshape(node: NodeDef, scope: Scope) -> Edit | None:
+def _reshape(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     share = scope.share(data_inputs(node)[0])
+    if share is not None and share.mixed:
+        return mixed(node, scope)
     if share is None or not share.certain or not scope.aliases.is_written(share):
         return with_values(node, scope, node.op)
     # The reshaping happens after each read; here only the handle passes, when the node would have run.
@@ -88,10 +93,12 @@ def _reshape(node: NodeDef, scope: Scope) -> Edit | None:
     return Edit((result,))
 
 
-def _effect(node: NodeDef, scope: Scope) -> Edit | None:
-    edit = with_values(node, scope, node.op)
+def _effect(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     first = data_inputs(node)[0]
     share = scope.share(first)
+    if share is not None and share.mixed:
+        return mixed(node, scope)
+    edit = with_values(node, scope, node.op)
     if edit is None or share is None or not share.certain or not scope.aliases.is_written(share):
         return edit
     return Edit((*edit.nodes, scope.carrier(node, scope.handle(first))))

@@ -1,0 +1,99 @@
+"""publish.py: a destination is whole or absent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from migrate.errors import InputError
+from migrate.export import publish
+
+
+def _model(path, text="new"):
+    os.makedirs(path / "variables")
+    (path / "saved_model.pb").write_text(text)
+    (path / "variables" / "variables.index").write_text(text)
+    return str(path)
+
+
+def test_a_new_destination_appears_and_nothing_stays_beside_it(tmp_path):
+    destination = tmp_path / "deep" / "7"
+    with publish.staging(str(destination)) as staged:
+        assert not os.path.exists(staged)
+        assert not os.path.basename(os.path.dirname(staged)).isdigit()
+        os.makedirs(staged)
+        with open(os.path.join(staged, "saved_model.pb"), "w") as file:
+            file.write("new")
+        publish.publish(staged, str(destination), overwrite=False)
+    assert (destination / "saved_model.pb").read_text() == "new"
+    assert os.listdir(tmp_path / "deep") == ["7"]
+
+
+def test_overwriting_leaves_the_new_model_alone(tmp_path):
+    _model(tmp_path / "m", "old")
+    (tmp_path / "m" / "old_only").write_text("old")
+    with publish.staging(str(tmp_path / "m")) as staged:
+        os.makedirs(staged)
+        with open(os.path.join(staged, "saved_model.pb"), "w") as file:
+            file.write("new")
+        publish.publish(staged, str(tmp_path / "m"), overwrite=True)
+    assert os.listdir(tmp_path) == ["m"]
+    assert os.listdir(tmp_path / "m") == ["saved_model.pb"]
+    assert (tmp_path / "m" / "saved_model.pb").read_text() == "new"
+
+
+def test_without_renameat2_the_old_model_stays_when_the_new_one_cannot_come(tmp_path, monkeypatch):
+    old = _model(tmp_path / "m", "old")
+    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    with pytest.raises(OSError):
+        publish.publish(str(tmp_path / "nothing"), old, overwrite=True)
+    assert (tmp_path / "m" / "saved_model.pb").read_text() == "old"
+
+
+def test_a_destination_that_appeared_meanwhile_is_not_replaced(tmp_path):
+    staged = _model(tmp_path / "staged")
+    _model(tmp_path / "m", "theirs")
+    with pytest.raises(InputError, match="appeared"):
+        publish.publish(staged, str(tmp_path / "m"), overwrite=False)
+    assert (tmp_path / "m" / "saved_model.pb").read_text() == "theirs"
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), publish.staging(str(tmp_path / "m")) as staged:
+        os.makedirs(staged)
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_builds_is_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    os.makedirs(tmp_path / f".m.migrate-{dead.pid}-x" / "m")
+    os.makedirs(tmp_path / f".m.migrate-{os.getppid()}-y" / "m")
+    os.makedirs(tmp_path / ".other.migrate-1-z")
+    with publish.staging(str(tmp_path / "m")):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [f".m.migrate-{os.getppid()}-y", ".other.migrate-1-z"]
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "overwrite", "message"),
+    [
+        ("m", "m", True, "lies in the source"),
+        ("m", "m/new", False, "lies in the source"),
+        ("m", "link/new", False, "lies in the source"),
+        ("tree/m", "tree", True, "lies in it"),
+        ("m", "file/new", False, "is a file"),
+        ("m", "tree", False, "exists already"),
+    ],
+)
+def test_bad_destinations(tmp_path, source, destination, overwrite, message):
+    _model(tmp_path / "m")
+    _model(tmp_path / "tree" / "m")
+    (tmp_path / "file").write_text("")
+    os.symlink(tmp_path / "m", tmp_path / "link")
+    with pytest.raises(InputError, match=message):
+        publish.check_destination(str(tmp_path / source), str(tmp_path / destination), overwrite)

@@ -1,0 +1,76 @@
+"""ordering.py: reads and writes of one variable that no edge orders."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.rewrite.graph import index
+from migrate.rewrite.ordering import finding, unordered_outputs
+from migrate.sources.dtypes import dtype_value
+from migrate.sources.protos import NodeDef
+
+
+def _graph(*lines: str):
+    """A graph from lines `name = Op(input, ^control)`."""
+    nodes = []
+    for line in lines:
+        name, _, call = line.partition(" = ")
+        op, _, inputs = call.rstrip(")").partition("(")
+        node = NodeDef(name=name, op=op, input=[i.strip() for i in inputs.split(",") if i.strip()])
+        if op in ("Identity", "Switch", "Enter", "Merge") and name.startswith("h_"):
+            node.attr["T"].type = dtype_value("resource")
+        if op == "VarHandleOp":
+            node.attr["shared_name"].s = name.encode()
+        nodes.append(node)
+    return index(nodes)
+
+
+_V = ("v = VarHandleOp()", "x = Placeholder()")
+
+ORDERED = {
+    "no write": (*_V, "r = ReadVariableOp(v)"),
+    "read before the write": (*_V, "r = ReadVariableOp(v)", "w = AssignAddVariableOp(v, x, ^r)"),
+    "read after the write": (*_V, "w = AssignAddVariableOp(v, x)", "r = ReadVariableOp(v, ^w)"),
+    "by data": (*_V, "r = ReadVariableOp(v)", "y = Mul(r, x)", "w = AssignVariableOp(v, y)"),
+    "another variable": (*_V, "u = VarHandleOp()", "r = ReadVariableOp(v)", "w = AssignVariableOp(u, x)"),
+    "only asked whether it is there": (*_V, "r = VarIsInitializedOp(v)", "w = AssignVariableOp(v, x)"),
+}
+
+UNORDERED = {
+    "side by side": (*_V, "r = ReadVariableOp(v)", "w = AssignAddVariableOp(v, x)"),
+    "through a carried handle": (
+        *_V,
+        "h_i = Identity(v)",
+        "r = ReadVariableOp(h_i)",
+        "w = ResourceScatterAdd(v, x, x)",
+    ),
+    "a gather is a read": (*_V, "r = ResourceGather(v, x)", "w = ResourceApplyGradientDescent(v, x, x)"),
+    "one of two writes": (
+        *_V,
+        "w = AssignVariableOp(v, x)",
+        "r = ReadVariableOp(v, ^w)",
+        "w2 = AssignAddVariableOp(v, x, ^w)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_ordered(name):
+    assert unordered_outputs(_graph(*ORDERED[name]), ["r:0", "x:0"]) == ()
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_unordered(name):
+    graph = _graph(*UNORDERED[name], "y = Mul(r, x)", "z = Mul(x, x, ^r)")
+    found = unordered_outputs(graph, ["r:0", "y:0", "z:0", "x:0"])
+    # z waits for the read and does not use it.
+    assert [u.tensor for u in found] == ["r:0", "y:0"]
+    assert {u.variable for u in found} == {"v"}
+
+
+def test_the_finding_names_read_write_and_outputs():
+    found = unordered_outputs(_graph(*UNORDERED["side by side"]), ["r:0"])
+    warning = finding("signature 's'", [("out", found[0])])
+    assert warning is not None and warning.code == "unordered-access"
+    assert "'r'" in warning.message and "'w'" in warning.message and "'out'" in warning.message
+    assert finding("signature 's'", []) is None

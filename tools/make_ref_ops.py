@@ -1,0 +1,152 @@
+"""Writes docs/ref-ops.md: what becomes of each ref op, and the test that proves it.
+
+    python tools/make_ref_ops.py
+
+The ops come from migrate/checks/ops.json, their fates from migrate/rewrite, the tests from tests/rewrite, and the
+property test's counts from docs/fuzz.json, which `make fuzz` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "ref-ops.md"
+COUNTS = ROOT / "docs" / "fuzz.json"
+sys.path.insert(0, str(ROOT))
+
+from migrate.checks.op_table import load_op_table  # noqa: E402
+from migrate.rewrite import RULED_OPS, ops  # noqa: E402
+
+OWN = {
+    "AccumulateNV2": "AddN (a v1 Session does the same)",
+    "FakeQueue": "Identity of the queue's resource",
+    "IsVariableInitialized": "VarIsInitializedOp; in the init op, where the answer is known from the graph, a Const",
+    "RefSelect": "a Switch for each ref, of which one is alive, and a Merge, on resources",
+    "SdcaShrinkL1": "ReadVariableOp, sign(w) * max(|w| - l1 / l2, 0), AssignVariableOp, for each weight",
+    "Stack": "StackV2 without a bound",
+    "TensorArray": "TensorArrayV3",
+    "TensorArrayGrad": "TensorArrayGradV3",
+    "TensorArrayPack": "TensorArrayGatherV3 of all indices",
+    "TensorArrayUnpack": "TensorArrayScatterV3 to all indices",
+    "Variable": "VarHandleOp, its shared_name the variable's identity",
+    "VariableV2": "VarHandleOp, its shared_name the variable's identity",
+}
+"""What becomes of an op that has no one twin."""
+
+CODES = {
+    "aliased-buffer-undecided": "whether a tensor still shares a variable's buffer when a write comes depends on "
+    "values or shapes that only the run knows, or a kernel reads the buffer that it is writing",
+    "reshape-in-control-flow": "a variable reshaped to a computed shape passes a Switch or Enter, and is written later",
+    "ref-loop-variable": "a loop variable is a variable's ref in its first iteration and a value in others",
+    "ref-is-fed": "a signature feeds the place of a ref that an op writes; no v1 Session can run that either",
+    "handle-as-value": "the string handle of a table or queue is used as a string",
+    "ref-in-function": "the body of a library function has a ref op",
+    "initialized-undecided": "the init op asks whether a variable is initialised after an assignment that may not run",
+    "variable-without-value": "neither checkpoint nor init op fills the variable",
+}
+"""Refusals that are about a graph, not about an op."""
+
+
+def becomes(op: str) -> str:
+    """What the rewrite makes of an op, in words."""
+    if op in OWN:
+        return OWN[op]
+    if op in ops.WRITES:
+        twin = ops.WRITES[op]
+        return twin.op + ("; where its output is used, the handle once it ran" if twin.gives_ref else "")
+    if op in ops.REF_CONTROL_FLOW:
+        return ops.REF_CONTROL_FLOW[op] + " of the resource"
+    for table in (ops.HANDLES, ops.HANDLE_USERS, ops.STEP_USERS, ops.STRICT_REFS):
+        if op in table:
+            return table[op]
+    raise LookupError(op)
+
+
+def fates(tests: dict[str, str]) -> tuple[list[str], list[str], list[str]]:
+    """Table rows of the rewritten ops, the refused ones and the test ops."""
+    rewritten, refused, for_tests = [], [], []
+    names = {name for name, info in load_op_table().items() if info.has_ref} | ops.NO_REF
+    for op in sorted(names):
+        if op in ops.TEST_OPS:
+            for_tests.append(f"`{op}`")
+        elif op in RULED_OPS:
+            rewritten.append(f"| {op} | {becomes(op)} | `{tests[op]}` |")
+        else:
+            maker = ops.REFUSED_WITH.get(op, op)
+            reason = ops.REFUSED[maker] if maker == op else f"it works on a {maker}"
+            refused.append(f"| {op} | {reason} | `test_refused[{op}]` |")
+    return rewritten, refused, for_tests
+
+
+def page() -> str:
+    """The whole page."""
+    from tests.rewrite import test_fuzz, test_ref_ops
+
+    tests: dict[str, str] = {}
+    for op, name in test_ref_ops.PROOFS:
+        tests.setdefault(op, f"test_ref_op[{op}-{name}]")
+    tests |= test_ref_ops.ELSEWHERE
+    rewritten, refused, for_tests = fates(tests)
+    refs = len(rewritten) - len(ops.NO_REF)
+    counts = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.is_file() else {}
+    lines = [
+        "# What becomes of each ref op",
+        "",
+        "Written by `python tools/make_ref_ops.py`; do not edit.",
+        "",
+        f"TensorFlow's registry has {refs + len(refused) + len(for_tests)} ops that take or give a ref: {refs} are",
+        f"rewritten, {len(refused)} refused, and {len(for_tests)} are there for TensorFlow's own tests. The tests",
+        "named here are in `tests/rewrite/test_ref_ops.py`: a v1 Session answers several calls, and the converted model must",
+        "give the same bits. `tests/rewrite/test_aliases.py` does so for every way in which a tensor shares a",
+        "variable's buffer, `tests/rewrite/test_training.py` for the optimizers of `tf.compat.v1.train`.",
+        "",
+        "## Rewritten",
+        "",
+        "| op | becomes | test |",
+        "|---|---|---|",
+        *rewritten,
+        "",
+        "A read of a variable stands where TF1 looked into its buffer: at the op that computes with it, or once at the",
+        "source where nothing that the signature runs writes the variable.",
+        "",
+        "## Refused",
+        "",
+        "| op | why | test |",
+        "|---|---|---|",
+        *refused,
+        "",
+        "Some graphs are refused although each of their ops could be rewritten:",
+        "",
+        "| code | when |",
+        "|---|---|",
+        *(f"| `{code}` | {text} |" for code, text in CODES.items()),
+        "",
+        "## Test ops",
+        "",
+        ", ".join(for_tests) + ": refused as unknown.",
+        "",
+        "## The property test",
+        "",
+        "`make fuzz` draws random TF1 programs (variables, reads, writes, scatters, conds and loops, ordered by",
+        "control and data edges) and compares several calls of each, bit for bit, with a v1 Session",
+        "(`tests/rewrite/test_fuzz.py`).",
+    ]
+    if counts:
+        others = {key: n for key, n in counts.items() if key not in ("tensorflow", "graphs", "equal")}
+        told = "".join(f", {n} were refused as `{code}`" for code, n in others.items())
+        lines += [
+            "",
+            f"Its last long run drew {counts['graphs']} graphs on TensorFlow {counts['tensorflow']}:",
+            f"{counts['equal']} gave equal answers{told}; none differed.",
+        ]
+    lines += ["", "What it has found, each now a test of its own (`test_found`):", ""]
+    lines += [f"- **{name}**: {found.what}" for name, found in test_fuzz.FOUND.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")

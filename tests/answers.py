@@ -1,7 +1,8 @@
 """Loads models in one way, makes calls, writes answers and facts: `python tests/answers.py JOB.pickle`.
 
 The ways: `source` is a v1 Session on a TF1 model, `session` the same on a new model, `tf2` is `tf.saved_model.load`.
-The graph optimiser is off and there is one thread, so that answers can be compared bit for bit.
+Unless the job says otherwise, the graph optimiser is off and there is one thread, so that answers can be compared bit
+for bit.
 """
 
 from __future__ import annotations
@@ -269,10 +270,11 @@ def full(tensor):
 
 def main():
     job = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.set_soft_device_placement(True)
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    if not job["optimize"]:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     way = {"source": source, "session": in_session, "tf2": lambda m: tf2(m, job["save"])}[job["way"]]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from migrate.records import Converted
-from tests.conversions import BY_NAME, CASES, MODELS, ask, compare, of, run_child, same
+from tests.conversions import BY_NAME, CASES, MODELS, ask, close, compare, of, run_child, same
 
 pytestmark = pytest.mark.tensorflow
 
@@ -35,6 +35,11 @@ def saved_again(converted):
 def tf2(converted, present, saved_again):
     saved_again.mkdir()
     return ask("tf2", present, converted.work, save=saved_again)
+
+
+@pytest.fixture(scope="module")
+def optimized(converted, present):
+    return ask("tf2", present, converted.work, optimize=True)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,12 @@ def test_nothing_else_was_written(converted, present):
 @every_case
 def test_loaded_by_tf2_it_answers_as_the_source(name, golden, tf2):
     compare(name, golden, tf2)
+
+
+@every_case
+def test_with_the_graph_optimiser_it_answers_as_the_source(name, golden, optimized):
+    """What users run: the optimiser must not find that an init op, or a write, is for nothing."""
+    compare(name, golden, optimized, same=close)
 
 
 @every_case

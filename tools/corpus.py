@@ -121,7 +121,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
     silent = [r for r in with_refs if r["baseline"] == 0]
     yield (
         f"The same sources through `tf.saved_model.load` + `tf.saved_model.save`: of the {len(with_refs)} converted "
-        f"models that need ref variables, {len(silent)} are saved without an error and without a single variable's value."
+        f"models that need ref variables, {len(silent)} are saved without an error and without a variable's value."
     )
     yield ""
     yield "| model | project | ref variables | migrate | calls | compared | load + save: tensors written |"

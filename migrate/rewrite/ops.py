@@ -270,3 +270,29 @@ def ref_arguments(op: str, inputs: int) -> range:
     if op in REF_CONTROL_FLOW or op in STRICT_REFS or op in HANDLE_USERS:
         return range(1)
     return range(0)
+
+
+def fewest_inputs(op: str) -> int:
+    """How many data inputs a node of an op must have for the rules to look at it; 0 for an op that no rule knows."""
+    if op in WRITES:
+        return WRITES[op].refs + (op != "CountUpTo")
+    if op in _FEWEST:
+        return _FEWEST[op]
+    if op in HANDLE_USERS or op in STEP_USERS:
+        return max(1, len(ref_arguments(op, 2)))
+    plain = CONTROL_FLOW | IDENTITIES | EFFECTS | RESHAPES | NO_REF
+    return int(op in plain or op in REF_CONTROL_FLOW or op in STRICT_REFS)
+
+
+_FEWEST = {
+    "ExpandDims": 2,
+    "FakeQueue": 1,
+    "RefSelect": 2,
+    "RefSwitch": 2,
+    "Reshape": 2,
+    "Switch": 2,
+    "TensorArrayGrad": 2,
+    "TensorArrayGradV2": 2,
+    "TensorArrayPack": 2,
+    "TensorArrayUnpack": 3,
+}

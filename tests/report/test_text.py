@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
+from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
 from rich.cells import cell_len
 
 from migrate.records import (

@@ -336,11 +336,12 @@ class Builder:
     def _loop(self, statement: Loop) -> None:
         start = self.take(statement.start)
         with tf.control_dependencies(self.after(self.everything)):
-            zero = tf.constant(0)
             if statement.raw[0]:
                 first = raw.Identity(input=start.tensor)
             else:
                 first = raw.AddV2(x=start.tensor, y=tf.ones([], start.dtype))
+        with tf.control_dependencies([first]):
+            zero = tf.constant(0)  # An iteration waits for its condition alone, not for all that it carries.
         # A loop variable that starts as a variable's buffer still shares it where the loop does not run.
         roots = start.roots if statement.raw[0] else frozenset()
 

@@ -72,9 +72,7 @@ def test_fields_of_a_newer_tensorflow_are_fine(tmp_path):
 def test_what_is_no_saved_model(tmp_path):
     model = _model(("serve",))
     assert "is empty" in _refused(tmp_path, b"")
-    assert "git lfs pull" in _refused(
-        tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
-    )
+    assert "git lfs pull" in _refused(tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     assert "web page" in _refused(tmp_path, b"\n<!DOCTYPE html><html><body>Sign in</body></html>")
     graph = model.meta_graphs[0].graph_def
     assert "a GraphDef of 1 nodes" in _refused(tmp_path, graph.SerializeToString())
@@ -165,9 +163,7 @@ def test_choose_none(tmp_path, tag_sets, tags, says):
         choose_meta_graph(source, None if tags is None else frozenset(tags))
 
 
-_ANY_FILE = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_ANY_FILE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_ANY_FILE
@@ -203,9 +199,7 @@ def test_text_with_insertions_gives_a_model_or_a_refusal(tmp_path, text, positio
     folder = tmp_path / "text"
     folder.mkdir(exist_ok=True)
     try:
-        read_saved_model(
-            _write(folder, (whole[:position] + text + whole[position:]).encode(), "saved_model.pbtxt")
-        )
+        read_saved_model(_write(folder, (whole[:position] + text + whole[position:]).encode(), "saved_model.pbtxt"))
     except InputError as error:
         assert str(error).count("\n") < 2
 

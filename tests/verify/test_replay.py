@@ -13,7 +13,7 @@ import pytest
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import SavedModel
-from migrate.verify import Golden, record_golden, replay_candidate, verify
+from migrate.verify import Golden, record_golden, replay_candidate
 from migrate.verify.jobs import GoldenJob
 
 _BUILD_SOURCE = """

@@ -33,6 +33,13 @@ test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow, and i
 	$(BIN)/python -m pytest --quiet -m tensorflow
 	.venv-tf215/bin/python -m pytest --quiet -m private_api
 
+EXAMPLES ?= 5000
+
+.PHONY: fuzz
+fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversions; docs/fuzz.json gets the counts
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/rewrite/test_fuzz.py
+	$(BIN)/python tools/make_ref_ops.py
+
 .PHONY: clean
 clean:  ## remove all that the other targets made
 	rm -rf .venv .venv-tf215 demo build dist *.egg-info

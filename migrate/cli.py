@@ -221,6 +221,14 @@ def _define_convert(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
+    flags.DEFINE_enum(
+        "checkpoint",
+        default.checkpoint,
+        ["auto", "link", "copy", "rewrite"],
+        "How weights are taken over: auto shares blocks where the file system can and copies elsewhere, link makes "
+        "hard links to the source's files, rewrite passes every tensor through TensorFlow.",
+        flag_values=values,
+    )
     _define_replay(values)
 
 
@@ -274,6 +282,7 @@ def _options(values: flags.FlagValues) -> Options:
         verify=given.get("verify", default.verify),
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
         overwrite=given.get("overwrite", default.overwrite),
+        checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),
         allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
         max_ulps=given.get("max_ulps", default.max_ulps),

@@ -312,6 +312,7 @@ class Options:
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
+      checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
     """
 
     tags: frozenset[str] | None = None
@@ -322,3 +323,4 @@ class Options:
     allow_side_effects: bool = False
     max_ulps: int = 0
     timeout_seconds: float = 600.0
+    checkpoint: str = "auto"

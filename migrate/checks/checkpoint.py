@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from migrate.records import Finding, Shape, refusal
-from migrate.sources.bundle import Bundle, Entry
+from migrate.sources.bundle import Bundle, Entry, Slice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,30 +58,36 @@ def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ..
 def _problem(want: Wanted, entry: Entry) -> str | None:
     if entry.dtype != want.dtype:
         return f"is {entry.dtype}"
-    shape: tuple[int, ...] | None = entry.shape
+    shape = entry.shape
     if want.slice_spec:
-        full, shape = _parse_slice(want.slice_spec)
+        parsed = parse_slice(want.slice_spec)
+        if parsed is None:
+            return f"is cut by the slice {want.slice_spec!r}, which nobody can read"
+        full, part = parsed
         if full != entry.shape:
             return f"has shape {_show(entry.shape)}, not {_show(full)} as the restore op says"
-        if shape is None:
-            return f"is cut by the slice {want.slice_spec!r}, which nobody can read"
-    if want.shape is None or shape is None:
+        shape = part.lengths
+    if want.shape is None:
         return None
     if len(want.shape) != len(shape) or any(w is not None and w != s for w, s in zip(want.shape, shape, strict=True)):
         return f"gives the shape {_show(shape)}"
     return None
 
 
-def _parse_slice(spec: str) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-    """Full shape and slice shape of RestoreV2's text (ParseShapeAndSlice, saved_tensor_slice_util.cc)."""
+def parse_slice(spec: str) -> tuple[tuple[int, ...], Slice] | None:
+    """Full shape and slice of RestoreV2's text (`10 4 0,4:-`), or None where it is none.
+
+    Source: ParseShapeAndSlice (saved_tensor_slice_util.cc); `-` takes a whole dimension.
+    """
     *dims, slices = spec.split(" ")
     try:
         full = tuple(int(dim) for dim in dims)
-        parts = slices.split(":") if full else []
-        lengths = tuple(dim if part == "-" else int(part.split(",")[1]) for dim, part in zip(full, parts, strict=True))
+        parts = [part.split(",") for part in slices.split(":")] if full else []
+        starts = tuple(0 if part == ["-"] else int(part[0]) for part in parts)
+        lengths = tuple(dim if part == ["-"] else int(part[1]) for dim, part in zip(full, parts, strict=True))
     except (ValueError, IndexError):
-        return None, None
-    return full, lengths
+        return None
+    return full, Slice(starts, lengths)
 
 
 def _show(shape: Shape) -> str:

@@ -13,7 +13,7 @@ from migrate.errors import InputError
 from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import MetaGraphDef, TrackableObjectGraph
+from migrate.sources.protos import MetaGraphDef
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,8 @@ class ExportJob:
       extra_dir: its `assets.extra`, copied whole where it is there.
       drop_signatures: as in `records.Options`.
       staging: directory to write; it must not exist.
+      mode: how the weights are taken over, see `checkpoint.write_checkpoint`.
+      check: whether the checksums of weights that are taken over are compared.
       provenance: what `assets.extra/migration.json` says of where the model came from.
     """
 
@@ -36,6 +38,8 @@ class ExportJob:
     extra_dir: str
     drop_signatures: bool
     staging: str
+    mode: str
+    check: bool
     provenance: Mapping[str, Any]
 
 
@@ -55,31 +59,41 @@ def run(job: ExportJob) -> Exported | Failed:
 
     # Nothing runs here but RestoreV2 and what little stands between it and a variable, so a GPU would only be held.
     tf.config.set_visible_devices([], "GPU")
-    from migrate.export import module, patch, values
+    from migrate.export import checkpoint, module, patch, values
 
     try:
-        built = module.build(plan, values.values(plan, job.checkpoint), job.assets_dir)
-        tf.saved_model.save(built.root, job.staging, signatures=dict(built.signatures))
+        built = module.build(plan, job.assets_dir)
+        keys = patch.save(built, plan, job.staging)
         patch.patch(job.staging, plan, built.names)
+        checkpoint.write_checkpoint(
+            plan,
+            keys.by_variable,
+            keys.object_graph,
+            job.checkpoint,
+            os.path.join(job.staging, "variables", "variables"),
+            job.mode,
+            job.check,
+            lambda variable: values.value_of(plan, variable, job.checkpoint),
+        )
         if os.path.isdir(job.extra_dir):
             shutil.copytree(job.extra_dir, os.path.join(job.staging, "assets.extra"), dirs_exist_ok=True)
-        _write_provenance(job, plan, built.names)
+        _write_provenance(job, plan, built.names, keys.by_variable)
     except InputError as error:
         return Failed(str(error))
-    except (tf.errors.OpError, OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        return Failed(f"the new model cannot be written: {error.strerror or error}")
+    except (tf.errors.OpError, ValueError, TypeError) as error:
         return Failed(f"TensorFlow cannot export the rewritten graph: {type(error).__name__}: {_first_line(error)}")
     return Exported(job.staging)
 
 
-def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any]) -> None:
-
-    keys = _checkpoint_keys(os.path.join(job.staging, "variables", "variables"))
+def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys: Mapping[str, str]) -> None:
     content = {
         "schema_version": 1,
         **job.provenance,
         "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
-        "variables": {v.name: key for v, key in zip(plan.variables, keys, strict=True)},
+        "variables": {v.name: keys[v.identity] for v in plan.variables},
         "sources": {
             v.name: {"key": v.value.key, "slice": v.value.slice_spec}
             for v in plan.variables
@@ -91,17 +105,6 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any]) -> N
     with open(os.path.join(directory, "migration.json"), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1, sort_keys=True)
         file.write("\n")
-
-
-def _checkpoint_keys(prefix: str) -> list[str]:
-    """Checkpoint keys of the root's `variables`, in order, as the checkpoint's own object graph has them."""
-    import tensorflow as tf
-
-    reader = tf.train.load_checkpoint(prefix)
-    graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
-    lists = [c.node_id for c in graph.nodes[0].children if c.local_name == "variables"]
-    entries = {int(c.local_name): c.node_id for n in lists for c in graph.nodes[n].children}
-    return [graph.nodes[node].attributes[0].checkpoint_key for _, node in sorted(entries.items())]
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+# Private: a tf.Variable wants an initial value, and the weights should not pass through memory.
+from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
+
 from migrate.export.names import Names, flat, name_all
 from migrate.export.resources import resources
 from migrate.records import TensorSpec
@@ -17,17 +20,30 @@ from migrate.rewrite.importable import Importable, importable
 from migrate.rewrite.plan import Plan, SignaturePlan
 
 
+class Root(tf.Module):  # type: ignore[misc]
+    """The object that is saved, with the attributes of a Reusable SavedModel (tensorflow.org/hub).
+
+    A tf.Module finds its variables by itself; here they are lists, which the loaded object then has.
+    """
+
+    variables: Sequence[tf.Variable] = ()
+    trainable_variables: Sequence[tf.Variable] = ()
+    regularization_losses: Sequence[Any] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Module:
     """The object to be saved.
 
     Attributes:
       root: a trackable with `variables`, `trainable_variables`, `regularization_losses` and `__call__`.
+      variables: by identity.
       signatures: function by signature key.
       names: by signature key.
     """
 
-    root: tf.train.Checkpoint
+    root: Root
+    variables: Mapping[str, tf.Variable]
     signatures: Mapping[str, tf.types.experimental.ConcreteFunction]
     names: Mapping[str, Names]
 
@@ -54,25 +70,23 @@ class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: igno
         return self._run()
 
 
-def build(plan: Plan, values: Mapping[str, tf.Tensor], assets_dir: str) -> Module:
-    """Builds the object.
+def build(plan: Plan, assets_dir: str) -> Module:
+    """Builds the object. Its variables have no values yet.
 
     Args:
       plan: what to build.
-      values: initial value of each variable by identity.
       assets_dir: the source's `assets` directory.
     """
-    root = tf.train.Checkpoint()
-    variables: dict[str, tf.Variable] = {}
-    for variable in plan.variables:
-        shape = tf.TensorShape(variable.shape)
-        variables[variable.identity] = tf.Variable(
-            values[variable.identity],
+    root = Root()
+    variables = {
+        variable.identity: UninitializedVariable(
             trainable=variable.trainable,
             name=variable.name,
-            shape=shape,
+            shape=tf.TensorShape(variable.shape),
             dtype=tf.dtypes.as_dtype(variable.dtype),
         )
+        for variable in plan.variables
+    }
     root.variables = list(variables.values())
     root.trainable_variables = [v for v in variables.values() if v.trainable]
     root.regularization_losses = []
@@ -100,7 +114,7 @@ def build(plan: Plan, values: Mapping[str, tf.Tensor], assets_dir: str) -> Modul
         root.__call__ = _call(wrapped[default], names[default])
     # The signatures' functions hold their captures weakly.
     root.functions = list(wrapped.values())
-    return Module(root, functions, names)
+    return Module(root, variables, functions, names)
 
 
 def _default_key(functions: Mapping[str, object]) -> str | None:

@@ -1,4 +1,4 @@
-"""What `tf.saved_model.save` cannot say, put right in the files that it wrote.
+"""Saves the new model, and puts right in the files what `tf.saved_model.save` cannot say.
 
 It hard-codes one method name, takes input names from Python arguments, knows dense tensors only and tags all it
 writes with `serve`. Everything here touches the SignatureDefs and the tag set; the graph stays as TensorFlow wrote it.
@@ -6,6 +6,7 @@ writes with `serve`. Everything here touches the SignatureDefs and the tag set; 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 
@@ -14,10 +15,63 @@ import tensorflow as tf
 # Private: `save` calls it last of all, and nothing public writes a fingerprint for a patched model.
 from tensorflow.python.saved_model import fingerprinting_utils
 
+# Private: `tf.saved_model.save` cannot leave the checkpoint out, and only these know the variables' keys.
+from tensorflow.python.saved_model import save as save_lib
+from tensorflow.python.trackable import trackable_utils
+
+from migrate.export.module import Module
 from migrate.export.names import Names, flat
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan
-from migrate.sources.protos import SavedModel, SignatureDef, TensorInfo
+from migrate.sources.protos import SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """What a checkpoint for a saved model must hold.
+
+    Attributes:
+      by_variable: checkpoint key of each variable, by identity.
+      object_graph: the serialized TrackableObjectGraph.
+    """
+
+    by_variable: Mapping[str, str]
+    object_graph: bytes
+
+
+def save(built: Module, plan: Plan, directory: str) -> Keys:
+    """Saves the model without its checkpoint.
+
+    The loader finds a variable's value by walking the checkpoint's object graph beside the loaded objects, a v1 Session
+    by the key that the saver in the main graph has for it: both are TensorFlow's own path to the variable.
+    """
+    nodes, paths = save_lib.save_and_return_nodes(
+        built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
+    )
+    os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
+    identities = {id(variable): identity for identity, variable in built.variables.items()}
+    keys = {
+        identities[id(node)]: trackable_utils.checkpoint_key(
+            trackable_utils.object_path_to_string(paths[node]), _VARIABLE_VALUE
+        )
+        for node in nodes
+        if id(node) in identities
+    }
+    names = {variable.identity: variable.name for variable in plan.variables}
+    graph = TrackableObjectGraph()
+    with open(os.path.join(directory, "saved_model.pb"), "rb") as file:
+        objects = SavedModel.FromString(file.read()).meta_graphs[0].object_graph_def
+    for node, saved in zip(nodes, objects.nodes, strict=True):
+        added = graph.nodes.add()
+        for child in saved.children:
+            added.children.add(node_id=child.node_id, local_name=child.local_name)
+        if id(node) in identities:
+            identity = identities[id(node)]
+            added.attributes.add(name=_VARIABLE_VALUE, full_name=names[identity], checkpoint_key=keys[identity])
+    return Keys(keys, graph.SerializeToString(deterministic=True))
+
+
+_VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
 def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
 from migrate.errors import InputError
@@ -14,20 +12,17 @@ from migrate.rewrite.plan import Plan, VariablePlan
 from migrate.rewrite.restore import Computed, FromCheckpoint
 
 
-def values(plan: Plan, prefix: str) -> Mapping[str, tf.Tensor]:
-    """Value of each variable by identity.
+def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
+    """Reads or computes the value that fills a variable.
 
     Args:
       plan: says what fills which variable.
-      prefix: of the source's checkpoint (`.../variables/variables`).
+      variable: one of its variables.
+      prefix: of the source's checkpoint (`.../variables/variables`), of either format.
 
     Raises:
       InputError: the checkpoint does not have what the restore graph asks for.
     """
-    return {variable.identity: _value(plan, variable, prefix) for variable in plan.variables}
-
-
-def _value(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
     dtype = tf.dtypes.as_dtype(variable.dtype)
     value = variable.value
     try:

@@ -178,6 +178,8 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -
         os.path.join(source.path, "assets.extra"),
         options.drop_signatures,
         staged,
+        options.checkpoint,
+        options.verify or options.checkpoint != "link",
         _provenance(source, studied.plan, options),
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)

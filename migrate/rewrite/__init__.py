@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrate.errors import InternalError
 from migrate.records import Finding, refusal
-from migrate.rewrite import arrays, composed, control_flow, ops, tables, variables
+from migrate.rewrite import arrays, composed, control_flow, ops, tables, temporaries, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index, input_nodes
 from migrate.rewrite.rule import Edit, Rule, Scope, with_values
@@ -58,8 +58,8 @@ def by_op(rules: tuple[Rule, ...]) -> Mapping[str, Rule]:
 
 _BY_OP = by_op(RULES)
 
-RULED_OPS = frozenset(_BY_OP)
-"""Every op that some rule looks at."""
+RULED_OPS = frozenset(_BY_OP) | temporaries.OPS
+"""Every op that some rule, or the pass before them, looks at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +95,11 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
         return (broken,)
     if not any(node.op in ref_ops or node.op in ops.ALWAYS for node in run.graph.nodes.values()):
         return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
+    # First, since what is left is dataflow, in which nothing shares a buffer.
+    without = temporaries.as_dataflow(run)
+    if isinstance(without, Finding):
+        return (without,)
+    run = without
     aliases = analyse(run)
     if isinstance(aliases, Finding):
         return (aliases,)

@@ -254,7 +254,7 @@ def _outputs(
         # A loop variable that is a variable's buffer in some iterations only: a value from here on.
         for consumer, _ in graph.consumers.get(f"{node.name}:0", ()):
             merged = shares.get(f"{consumer}:0")
-            if graph.nodes[consumer].op == "Merge" and consumer in visited and not (merged and merged.is_followed):
+            if graph.nodes[consumer].op == "Merge" and merged is not None and not merged.is_followed:
                 first = dataclasses.replace(first, certain=False, mixed=False)
         if op == "Enter":
             # Of the two that a mixed tensor is carried as, one may never come, and a frame waits for all it is given.

@@ -116,17 +116,14 @@ ALWAYS = NO_REF | {name for name in (*OTHER_HANDLES, *STEP_USERS) if name.endswi
 REFUSED = {
     "Barrier": "a barrier's handle is a string that its kernels look up; TensorFlow has no resource form of it",
     "SparseConditionalAccumulator": "TensorFlow has no resource form of it (sparse_conditional_accumulator_op.cc)",
-    "LMDBReader": "TensorFlow has no LMDBReaderV2, and reading LMDB files is no part of its wheels",
+    "LMDBReader": "LMDB support is removed from TensorFlow: its kernel fails, in a v1 Session too (lmdb_reader_op.cc)",
     "MutableDenseHashTable": "its kernel asks for the input deleted_key, which the op does not have, so that it fails "
     "in every TensorFlow since 1.13, in a v1 Session too (lookup_table_op.cc)",
     "NegTrain": "it draws its negative samples inside the kernel, which takes refs only; nothing else draws the same",
-    "TemporaryVariable": "its buffer lives for one step; a resource variable outlives the step, and calls that run "
-    "side by side would share it",
 }
 """Ops that cannot be rewritten, and why: a law of TensorFlow's, not a lack of work."""
 
 REFUSED_WITH = {
-    "DestroyTemporaryVariable": "TemporaryVariable",
     **{f"Barrier{name}": "Barrier" for name in ("Close", "IncompleteSize", "InsertMany", "ReadySize", "TakeMany")},
     **{f"SparseAccumulator{name}": "SparseConditionalAccumulator" for name in ("ApplyGradient", "TakeGradient")},
 }

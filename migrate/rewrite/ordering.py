@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import topological_order
+from migrate.rewrite.contexts import Context, contexts, topological_order
 from migrate.rewrite.graph import Graph, canonical, data_inputs, input_nodes, reach, split
 from migrate.sources.dtypes import base_name
 
@@ -57,11 +57,12 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     bits = {name: 1 << i for i, name in enumerate(sorted({w for root in shared for w in writes[root]}))}
     before = reach({n: list(input_nodes(node)) for n, node in graph.nodes.items()}, order, bits)
     after = reach({n: list(s) for n, s in graph.successors().items()}, order[::-1], bits)
+    where = contexts(graph, order)
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
         for read in sorted(reads[root]):
             for write in sorted(writes[root]):
-                if not bits[write] & (before[read] | after[read]):
+                if not bits[write] & (before[read] | after[read]) and not _exclude(where[read], where[write]):
                     racing.setdefault(read, (root, write))
     return tuple(_outputs(graph, fetches, racing))
 
@@ -80,6 +81,15 @@ def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding |
         f"TF1 gave no defined answer, and neither does the new model, for {names}",
         (first.read, first.write),
         "these outputs are compared on names, dtypes and shapes only",
+    )
+
+
+def _exclude(one: Context, other: Context) -> bool:
+    """Whether two nodes stand in different branches of one cond, so that a call runs one of them at the most."""
+    if one.frames or other.frames:
+        return False  # Another iteration may take the other branch.
+    return any(
+        (depth, predicate, 1 - branch) in other.conditions for depth, predicate, branch in one.conditions if branch < 2
     )
 
 

@@ -106,11 +106,11 @@ class Scope:
             dtype=share.dtype,
         )
         nodes = [node]
-        for step in share.steps:
+        for place, step in enumerate(share.steps):
             source = self.aliases.run.graph.nodes[step]
             again = NodeDef()
             again.CopyFrom(source)
-            again.name = self.unique(f"{prefix}/{step.rpartition('/')[2]}")
+            again.name = self.unique(f"{prefix}/step_{place}")
             del again.input[:]
             again.input.append(nodes[-1].name)
             for number, operand in enumerate(data_inputs(source)[1:]):

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.records import Finding, refusal
-from migrate.sources.dtypes import dtype_name
+from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.leveldb import (
     is_table,
     read_ordered_signed,
     read_ordered_string,
     read_ordered_unsigned,
     read_table,
+    write_table,
 )
 from migrate.sources.protos import BundleEntryProto, BundleHeaderProto
 from migrate.sources.strays import describe_stray
@@ -262,6 +263,33 @@ def _text(name: bytes, file: str) -> str:
         return name.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: damaged: a tensor name is not UTF-8: {name!r}") from error
+
+
+def write_index(prefix: str, entries: Iterable[Entry], num_shards: int) -> None:
+    """Writes the index of a bundle of whole tensors in little-endian byte order.
+
+    Args:
+      prefix: path of the new bundle without `.index`.
+      entries: one a tensor, without slices.
+      num_shards: number of its data files.
+    """
+    header = BundleHeaderProto(num_shards=num_shards, endianness=BundleHeaderProto.LITTLE)
+    header.version.producer = _READER_VERSION
+    items = [(b"", header.SerializeToString())]
+    for entry in entries:
+        proto = BundleEntryProto(
+            dtype=dtype_value(entry.dtype),
+            shard_id=entry.shard,
+            offset=entry.offset,
+            size=entry.size,
+            crc32c=entry.crc32c,
+        )
+        proto.shape.SetInParent()
+        for size in entry.shape:
+            proto.shape.dim.add(size=size)
+        items.append((entry.key.encode(), proto.SerializeToString()))
+    with open(index_file(prefix), "wb") as file:
+        file.write(write_table(sorted(items)))
 
 
 def check_shards(bundle: Bundle) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""Reads a table of TensorFlow's tensorflow/core/lib/io, LevelDB's format, and the ordered code of its keys.
+"""Reads and writes tables of TensorFlow's tensorflow/core/lib/io, LevelDB's format, and the ordered code of its keys.
 
 A table is a run of blocks, an index block that points to them and a footer that points to the index
 (format.cc, table.cc, block.cc). Everything but the footer is under a checksum.
@@ -7,7 +7,7 @@ A table is a run of blocks, an index block that points to them and a footer that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import google_crc32c
 
@@ -121,7 +121,11 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def masked_crc32c(data: bytes) -> int:
     """CRC-32C, masked as TensorFlow stores it (crc32c.h, Mask)."""
-    crc: int = google_crc32c.value(data)
+    return mask(google_crc32c.value(data))
+
+
+def mask(crc: int) -> int:
+    """A CRC-32C as TensorFlow stores it, since a checksum of checksums is weak (crc32c.h, Mask)."""
     return (((crc >> 15) | (crc << 17)) + _CRC_MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -188,3 +192,69 @@ def read_ordered_signed(code: bytes, position: int) -> tuple[int, int]:
         bits ^= (1 << 8 * length) - 1
     value = bits & ((1 << 7 * length - 1) - 1)
     return (~value if negative else value), end
+
+
+_RESTART_INTERVAL = 16  # table_options.h, block_restart_interval
+_BLOCK_BYTES = 4096
+
+
+def write_table(items: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A table of keys and values, uncompressed, as TableBuilder writes it (table_builder.cc, block_builder.cc).
+
+    Args:
+      items: in the order of their keys, each key once.
+    """
+    data = bytearray()
+    index: list[tuple[bytes, bytes]] = []
+    block: list[tuple[bytes, bytes]] = []
+    size = 0
+
+    def close() -> None:
+        index.append((block[-1][0], _write_block(data, block)))
+        block.clear()
+
+    for key, value in items:
+        block.append((key, value))
+        size += len(key) + len(value)
+        if size >= _BLOCK_BYTES:
+            close()
+            size = 0
+    if block:
+        close()
+    meta = _write_block(data, [])
+    footer = meta + _write_block(data, index)
+    return bytes(data) + footer.ljust(_FOOTER_BYTES - len(_MAGIC), b"\0") + _MAGIC
+
+
+def _write_block(data: bytearray, items: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Appends a block with its trailer to `data`; gives its handle."""
+    block = bytearray()
+    restarts = []
+    last = b""
+    for number, (key, value) in enumerate(items):
+        shared = 0
+        if number % _RESTART_INTERVAL:
+            while shared < min(len(last), len(key)) and last[shared] == key[shared]:
+                shared += 1
+        else:
+            restarts.append(len(block))
+        block += _write_varint(shared) + _write_varint(len(key) - shared) + _write_varint(len(value))
+        block += key[shared:] + value
+        last = key
+    for restart in restarts or [0]:
+        block += restart.to_bytes(4, "little")
+    block += max(1, len(restarts)).to_bytes(4, "little")
+    handle = _write_varint(len(data)) + _write_varint(len(block))
+    block.append(_NOT_COMPRESSED)
+    data += block
+    data += masked_crc32c(bytes(block)).to_bytes(4, "little")
+    return handle
+
+
+def _write_varint(number: int) -> bytes:
+    written = bytearray()
+    while number >= 0x80:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)

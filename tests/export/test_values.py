@@ -12,7 +12,7 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
-from migrate.export.values import values  # noqa: E402 (starts TensorFlow)
+from migrate.export.values import value_of  # noqa: E402 (starts TensorFlow)
 from migrate.rewrite.plan import make_plan  # noqa: E402
 from migrate.rewrite.restore import Computed, FromCheckpoint, read_restore  # noqa: E402
 from migrate.sources.protos import MetaGraphDef, SaverDef  # noqa: E402
@@ -51,7 +51,7 @@ def _read(name, key, dtype=tf.float32):
 def test_a_renamed_key(tmp_path):
     plan, prefix = _plan(tmp_path, lambda name: _read(name, "other"), {"other": [1.5, 2.5], "v": [0.0, 0.0]})
     assert plan.variables[0].value == FromCheckpoint("other")
-    np.testing.assert_array_equal(values(plan, prefix)["v"], [1.5, 2.5])
+    np.testing.assert_array_equal(value_of(plan, plan.variables[0], prefix), [1.5, 2.5])
 
 
 def test_a_slice(tmp_path):
@@ -60,7 +60,7 @@ def test_a_slice(tmp_path):
 
     plan, prefix = _plan(tmp_path, restore, {"k": [0.0, 1.0, 2.0, 3.0, 4.0]})
     assert plan.variables[0].value == FromCheckpoint("k", "5 1,2")
-    np.testing.assert_array_equal(values(plan, prefix)["v"], [1.0, 2.0])
+    np.testing.assert_array_equal(value_of(plan, plan.variables[0], prefix), [1.0, 2.0])
 
 
 def test_pure_ops_between_checkpoint_and_variable_are_run(tmp_path):
@@ -71,7 +71,7 @@ def test_pure_ops_between_checkpoint_and_variable_are_run(tmp_path):
     plan, prefix = _plan(tmp_path, restore, {"a": np.float32([1.0]), "b": np.float64([3.0])})
     assert isinstance(plan.variables[0].value, Computed)
     assert plan.variables[0].value.reads == (FromCheckpoint("b"), FromCheckpoint("a"))
-    np.testing.assert_array_equal(values(plan, prefix)["v"], [2.0, 6.0])
+    np.testing.assert_array_equal(value_of(plan, plan.variables[0], prefix), [2.0, 6.0])
 
 
 def test_any_other_op_between_is_refused(tmp_path):

@@ -107,12 +107,14 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
 
 def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
     """Builds the new model from the checkpoint and takes its answers to the same calls."""
-    return answers(plan, values.values(plan, prefix), calls)
+    return answers(plan, {v.identity: values.value_of(plan, v, prefix) for v in plan.variables}, calls)
 
 
 def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
     """The same with the variables' values by identity."""
-    built = module.build(plan, starts, "")
+    built = module.build(plan, "")
+    for identity, variable in built.variables.items():
+        variable.assign(starts[identity])
     if plan.init is not None:
         built.root.initializer._initialize()
     found: list[Any] = []

@@ -99,7 +99,7 @@ class Program:
 def programs() -> st.SearchStrategy[Program]:
     """The strategy."""
     number = st.integers(0, 40)
-    often = st.sampled_from([False, False, False, True])
+    often = st.booleans()
     simple = st.one_of(
         st.builds(Read, number, st.sampled_from(("ref", *PASSES))),
         st.builds(Pass, number, st.sampled_from(PASSES)),

@@ -231,6 +231,106 @@ def one_shared_name_is_one_variable() -> Any:
     return {"s": ({"x": x}, {"y": y, "same": same})}
 
 
+@case
+def cond_gives_an_alias_or_a_value() -> Any:
+    v, x = _variable(), _input()
+    y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: tf.identity(v), lambda: x * 1.0)
+    w = _add_after(v, x * 100.0, y)
+    return {"s": ({"x": x}, {"y": _read_after(y, w), "last": y, "w": w})}
+
+
+@case
+def cond_gives_a_reshaped_alias_or_a_value() -> Any:
+    v, x = _variable(), _input()
+    y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: tf.reshape(v, [2, 1]), lambda: tf.reshape(x, [2, 1]) + 1.0)
+    flat = tf.reshape(tf.stop_gradient(y), [2])
+    w = _add_after(v, x * 100.0, flat)
+    return {"s": ({"x": x}, {"y": _read_after(y, w), "flat": flat, "used": _read_after(flat, w)})}
+
+
+@case
+def cond_in_a_cond_gives_an_alias_or_a_value() -> Any:
+    v, x = _variable(), _input()
+
+    def inner() -> Any:
+        return v1.cond(x[0] > 0.5, lambda: tf.identity(v), lambda: x + 3.0)
+
+    y = v1.cond(tf.reduce_sum(x) > 0.0, inner, lambda: v1.assign_add(v, x) * 1.0)
+    w = _add_after(v, x * 100.0, y)
+    with tf.control_dependencies([w]):
+        z = v1.cond(x[1] > 1.0, lambda: tf.identity(y) * 3.0, lambda: y - 1.0)
+    again = _add_after(v, x, z)
+    return {"s": ({"x": x}, {"z": z, "y": y, "again": again})}
+
+
+@case
+def alias_starts_a_loop_that_carries_values() -> Any:
+    v, x = _variable(), _input()
+
+    def body(i: Any, carried: Any) -> Any:
+        w = v1.assign_add(v, x)
+        with tf.control_dependencies([w]):
+            return i + 1, carried * 2.0
+
+    _, carried = v1.while_loop(
+        lambda i, _: i < tf.cast(x[1], tf.int32), body, [tf.constant(0), tf.identity(v)], parallel_iterations=1
+    )
+    w = _add_after(v, x * 100.0, carried)
+    return {"s": ({"x": x}, {"y": _read_after(carried, w), "last": carried})}
+
+
+@case
+def value_starts_a_loop_that_carries_an_alias() -> Any:
+    v, x = _variable(), _input()
+
+    def body(i: Any, carried: Any) -> Any:
+        w = v1.assign_add(v, carried + x)
+        with tf.control_dependencies([w]):
+            return i + 1, tf.identity(v)
+
+    _, carried = v1.while_loop(
+        lambda i, _: i < tf.cast(x[1], tf.int32), body, [tf.constant(0), x * 1.0], parallel_iterations=1
+    )
+    w = _add_after(v, x * 100.0, carried)
+    return {"s": ({"x": x}, {"y": _read_after(carried, w), "last": carried})}
+
+
+@case
+def loop_carries_an_alias_in_some_iterations() -> Any:
+    v, x = _variable(), _input()
+
+    def body(i: Any, carried: Any) -> Any:
+        w = v1.assign_add(v, carried + x)
+        with tf.control_dependencies([w]):
+            odd = tf.equal(i % 2, 1)
+        return i + 1, v1.cond(odd, lambda: tf.identity(v), lambda: carried + 1.0)
+
+    _, carried = v1.while_loop(lambda i, _: i < 4, body, [tf.constant(0), tf.identity(v)], parallel_iterations=1)
+    w = _add_after(v, x * 100.0, carried)
+    return {"s": ({"x": x}, {"y": _read_after(carried, w), "last": carried})}
+
+
+@case
+def loop_in_a_loop_starts_with_an_alias() -> Any:
+    v, x = _variable(), _input()
+
+    def inner(j: Any, carried: Any) -> Any:
+        with tf.control_dependencies([v1.assign_add(v, x)]):
+            return j + 1, carried + 1.0
+
+    def body(i: Any, total: Any) -> Any:
+        with tf.control_dependencies([total]):
+            start = tf.identity(v)
+        with tf.control_dependencies([start]):
+            j = tf.constant(0)
+        _, carried = v1.while_loop(lambda j, _: j < i, inner, [j, start], parallel_iterations=1)
+        with tf.control_dependencies([v1.assign_add(v, carried)]):
+            return i + 1, total + carried
+
+    _, total = v1.while_loop(lambda i, _: i < 3, body, [tf.constant(0), x * 1.0], parallel_iterations=1)
+    return {"s": ({"x": x}, {"total": total})}
+
+
 def _calls(signatures: Any) -> list[Any]:
     calls = []
     for value in ([1.0, 2.0], [-3.0, 0.5], [0.25, 4.0]):

@@ -33,6 +33,13 @@ ORDERED = {
     "read after the write": (*_V, "w = AssignAddVariableOp(v, x)", "r = ReadVariableOp(v, ^w)"),
     "by data": (*_V, "r = ReadVariableOp(v)", "y = Mul(r, x)", "w = AssignVariableOp(v, y)"),
     "another variable": (*_V, "u = VarHandleOp()", "r = ReadVariableOp(v)", "w = AssignVariableOp(u, x)"),
+    "in different branches of a cond": (
+        *_V,
+        "h_s = Switch(v, x)",
+        "s = Switch(x, x)",
+        "r = ReadVariableOp(h_s)",
+        "w = AssignAddVariableOp(h_s:1, s:1)",
+    ),
     "only asked whether it is there": (*_V, "r = VarIsInitializedOp(v)", "w = AssignVariableOp(v, x)"),
 }
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -216,6 +217,28 @@ def is_variable_initialized_in_the_init_op(_: str) -> Any:
     after = _after([assign], lambda: raw.IsVariableInitialized(ref=v))
     note = raw.Assign(ref=seen, value=tf.stack([before, after]))
     return {"s": ({}, {"v": tf.identity(v), "seen": tf.identity(seen)}), INIT: ({}, {INIT: note.op})}
+
+
+@case("TemporaryVariable", "DestroyTemporaryVariable", "Assign", "AssignAdd", "AssignSub")
+def temporary_variable(_: str) -> Any:
+    x, v = _input(), _variable([1.0, 1.0, 1.0])
+    temporary = raw.TemporaryVariable(shape=[3], dtype=tf.float32, var_name="sum")
+    first = raw.Assign(ref=temporary, value=v._ref())
+    more = _after([first], lambda: raw.AssignAdd(ref=temporary, value=x))
+    wrote = _after([more], lambda: v1.assign_add(v, x * 10.0))
+    less = _after([wrote], lambda: raw.AssignSub(ref=more, value=v._ref()))
+    total = _after([less], lambda: raw.DestroyTemporaryVariable(ref=temporary, var_name="sum"))
+    return {"s": ({"x": x}, {"total": total, "v": v._ref()})}
+
+
+@case("TemporaryVariable")
+def temporary_variable_keeps_what_it_was_assigned(_: str) -> Any:
+    x, v = _input(), _variable([1.0, 1.0, 1.0])
+    temporary = raw.TemporaryVariable(shape=[3], dtype=tf.float32, var_name="kept")
+    first = raw.Assign(ref=temporary, value=v._ref())
+    wrote = _after([first], lambda: v1.assign_add(v, x))
+    kept = _after([wrote], lambda: raw.DestroyTemporaryVariable(ref=first, var_name="kept"))
+    return {"s": ({"x": x}, {"kept": kept, "used": kept * 2.0, "v": v._ref()})}
 
 
 @case("SdcaShrinkL1")
@@ -727,8 +750,40 @@ def test_no_session_runs_a_mutable_dense_hash_table() -> None:
     assert _session_error(build) is not None
 
 
+def test_no_session_reads_lmdb() -> None:
+    def build() -> Any:
+        queue = raw.FIFOQueue(component_types=[tf.string], shapes=[[]])
+        fill = raw.QueueEnqueue(handle=queue, components=["none"])
+        return _after([fill], lambda: raw.ReaderRead(reader_handle=raw.LMDBReader(), queue_handle=queue)).key
+
+    assert _session_error(build) is not None
+
+
+def test_a_temporary_variable_in_a_loop_is_refused(tmp_path: Any) -> None:
+    def build() -> Any:
+        temporary = raw.TemporaryVariable(shape=[], dtype=tf.float32)
+        first = raw.Assign(ref=temporary, value=1.0)
+
+        def body(i: Any) -> Any:
+            with tf.control_dependencies([v1.assign_add(first, 2.0)]):
+                return i + 1
+
+        done = v1.while_loop(lambda i: i < 3, body, [tf.constant(0)], parallel_iterations=1)
+        total = _after([done], lambda: raw.DestroyTemporaryVariable(ref=temporary, var_name="TemporaryVariable"))
+        return {"s": ({}, {"y": total})}
+
+    assert [f.code for f in refusals(build, str(tmp_path))] == ["temporary-variable"]
+
+
 def test_a_variable_that_nothing_fills_is_refused(tmp_path: Any) -> None:
     def build() -> Any:
         return {"s": ({}, {"y": tf.identity(raw.VariableV2(shape=[2], dtype=tf.float32, name="empty"))})}
 
     assert [f.code for f in refusals(build, str(tmp_path))] == ["variable-without-value"]
+
+
+def test_the_page_is_what_its_script_would_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2] / "tools"))
+    import make_ref_ops
+
+    assert make_ref_ops.PAGE.read_text(encoding="utf-8") == make_ref_ops.page(), "run tools/make_ref_ops.py"

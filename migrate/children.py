@@ -16,6 +16,7 @@ import importlib
 import os
 import pickle
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from typing import IO, Any
 
 from migrate.records import Crashed, TimedOut
 
+_PREFIX = "migrate-job-"
 _TAIL_LINES = 20
 _TAIL_BYTES = 1 << 16
 _START_SECONDS = 300.0
@@ -81,7 +83,7 @@ class Nursery:
         Returns:
           What `run` has returned, or a `Crashed` or `TimedOut`. A child that ends without a result has crashed.
         """
-        with tempfile.TemporaryDirectory(prefix="migrate-") as directory:
+        with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as directory:
             file = os.path.join(directory, "job")
             with open(file, "wb") as stream:
                 pickle.dump(job, stream)
@@ -101,6 +103,7 @@ class Nursery:
         """The exit code of a job's process, or how the server itself has died."""
         if self._server is None or self._server.poll() is not None:
             self.close()
+            clear_leftovers(tempfile.gettempdir(), _PREFIX)
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
             self._server = _start(self._errors)
             if self._line(_START_SECONDS) != "ready":
@@ -145,6 +148,23 @@ class Nursery:
         return line.decode().strip()
 
 
+def clear_leftovers(parent: str, prefix: str) -> None:
+    """Removes what killed processes left: directories named `prefix`, a process id that is gone, `-` and anything."""
+    for entry in os.listdir(parent):
+        if entry.startswith(prefix) and not _is_alive(entry[len(prefix) :].partition("-")[0]):
+            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
+
+
 def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     # This very package must be found, also where the working directory was how the parent found it.
     here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -185,6 +205,8 @@ def _job(module: str, file: str) -> int:
     """Runs a job in this process, which was forked for it; its output goes to a file beside the job's."""
     os.setsid()
     _die_with_parent()
+    # TensorFlow's temporary files would outlive the fork, which ends without its exit handlers.
+    tempfile.tempdir = os.path.dirname(file)
     output = os.open(file + ".output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)

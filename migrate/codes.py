@@ -21,6 +21,7 @@ CODES: Mapping[str, str] = {
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
     "initialized-undecided": "The init op asks whether a variable is initialised after an assignment that may not run.",
+    "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",

@@ -162,6 +162,9 @@ def _init_function(
     def body(*paths: tf.Tensor) -> tf.Tensor:
         feeds = {node: path for (node, _), path in zip(files, paths, strict=True)}
         operations = _import(part, feeds, captures, targets)
+        # What a function runs for its effect must be among its control outputs: nobody takes its result, and the graph
+        # optimiser drops what nothing waits for.
+        tf.compat.v1.get_default_graph().control_outputs.extend(operations)
         with tf.control_dependencies(operations):
             return tf.constant(0)
 

@@ -22,8 +22,8 @@ from tensorflow.python.trackable import trackable_utils
 from migrate.export.module import Module
 from migrate.export.names import Names, flat
 from migrate.records import Signature, TensorSpec
-from migrate.rewrite.plan import Plan
-from migrate.sources.protos import SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
+from migrate.rewrite.plan import Plan, SignaturePlan
+from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +91,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
     for signature in plan.signatures:
         key = signature.signature.key
         _rename(meta_graph.signature_def[key], signature.signature, names[key])
+        _give_defaults(meta_graph, signature)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with open(path, "wb") as file:
@@ -119,6 +120,20 @@ def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
                 sparse.dense_shape_tensor_name = written[function_name["dense_shape"]].name
                 infos[name].dtype = written[function_name["values"]].dtype
             _declare(infos[name], spec)
+
+
+def _give_defaults(meta_graph: MetaGraphDef, signature: SignaturePlan) -> None:
+    """Makes an input that may be left out one again: the exporter has made a plain Placeholder of it."""
+    definition = meta_graph.signature_def[signature.signature.key]
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    for name, value in signature.defaults.items():
+        definition.defaults[name].CopyFrom(value)
+        node = nodes[definition.inputs[name].name.partition(":")[0]]
+        default = meta_graph.graph_def.node.add(name=f"{node.name}/default", op="Const")
+        default.attr["dtype"].type = value.dtype
+        default.attr["value"].tensor.CopyFrom(value)
+        node.op = "PlaceholderWithDefault"
+        node.input.append(default.name)
 
 
 def _declare(info: TensorInfo, spec: TensorSpec) -> None:

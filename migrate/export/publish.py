@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from migrate.children import clear_leftovers
 from migrate.errors import InputError
 
 _AT_FDCWD = -100
@@ -56,9 +57,7 @@ def staging(destination: str) -> Iterator[str]:
     parent, name = os.path.split(destination)
     os.makedirs(parent, exist_ok=True)
     prefix = f".{name}.migrate-"
-    for entry in os.listdir(parent):
-        if entry.startswith(prefix) and not _is_alive(entry[len(prefix) :].partition("-")[0]):
-            shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
+    clear_leftovers(parent, prefix)
     directory = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent)
     try:
         yield os.path.join(directory, name)
@@ -85,16 +84,6 @@ def publish(staged: str, destination: str, overwrite: bool) -> None:
     else:
         os.rename(staged, destination)
     _flush(os.path.dirname(destination))
-
-
-def _is_alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, PermissionError):
-        return True
-    return True
 
 
 def _flush(path: str) -> None:

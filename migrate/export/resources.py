@@ -16,7 +16,11 @@ from migrate.sources.protos import AttrValue, NodeDef
 
 
 class Resource(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
-    """One named resource, made by the op that made it in the source and empty until the init op fills it."""
+    """One named resource, made by the op that made it in the source and empty until the init op fills it.
+
+    It has no `_destroy_resource`: TensorFlow's exporter copies a loaded resource, and the copy would destroy the table
+    of the original when it is collected.
+    """
 
     def __init__(self, node: NodeDef, inputs: Mapping[str, tf.Tensor]) -> None:
         super().__init__()
@@ -29,9 +33,6 @@ class Resource(tf.saved_model.experimental.TrackableResource):  # type: ignore[m
         attributes["shared_name"] = attributes.get("shared_name") or self._node.name
         inputs = {name: tf.constant(value) for name, value in self._inputs.items()}
         return getattr(tf.raw_ops, self._node.op)(**inputs, **attributes)
-
-    def _destroy_resource(self) -> None:
-        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
 
 
 def resources(runs: Iterable[Rewritten]) -> dict[str, Resource]:

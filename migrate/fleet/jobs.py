@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from migrate.records import (
     Validated,
     Verification,
 )
+from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.saved_model import SavedModelSource
@@ -187,9 +187,10 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -
 
 
 def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mapping[str, Any]:
+    versions = tool()
     return {
-        "tool": {"name": "migrate", "version": importlib.metadata.version("migrate")},
-        "tensorflow": importlib.metadata.version("tensorflow"),
+        "tool": versions,
+        "tensorflow": versions["tensorflow"],
         "source": {
             "path": os.path.abspath(source.path),
             "file": source.file_name,

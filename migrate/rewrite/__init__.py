@@ -253,6 +253,16 @@ def _overlapping(aliases: Aliases) -> list[Finding]:
     """Writes that take their operand from the very buffer that they are writing, not element by element."""
     found = []
     for name, node in aliases.run.graph.nodes.items():
+        if node.op in ops.INPLACE and data_inputs(node)[0] in aliases.shares:
+            found.append(
+                refusal(
+                    "aliased-buffer-undecided",
+                    f"{aliases.run.key}: {node.op} {name!r} writes {data_inputs(node)[0]!r}, which may be a variable's "
+                    "buffer, where it stands",
+                    (name,),
+                    "give it a copy: variable + 0",
+                )
+            )
         if node.op not in ops.WRITES or node.op in ops.ELEMENTWISE_WRITES:
             continue
         taken = [aliases.shares.get(tensor) for tensor in data_inputs(node)]

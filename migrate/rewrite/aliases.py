@@ -18,6 +18,7 @@ import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Mapping
 
+from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import ENTERS, Context, contexts, topological_order
@@ -264,7 +265,9 @@ def _outputs(
         return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
     if first is not None and op in ops.RESHAPES:
         return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, node.name)))]
-    if op in ops.MAY_SHARE and not (op == "Cast" and node.attr["SrcT"].type != node.attr["DstT"].type):
+    if (op in ops.MAY_SHARE or op not in load_op_table()) and not (
+        op == "Cast" and node.attr["SrcT"].type != node.attr["DstT"].type
+    ):
         met = [share for share in inputs if share is not None and share.dtype]
         if met:
             joined = _join([*met, None], False)

@@ -210,9 +210,7 @@ REF_CONTROL_FLOW = {
 CONTROL_FLOW = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})
 """The plain control flow ops: each gives its input's buffer on (control_flow_ops.cc: `context->set_output`)."""
 
-IDENTITIES = frozenset(
-    {"GuaranteeConst", "Identity", "PlaceholderWithDefault", "PreventGradient", "Snapshot", "StopGradient"}
-)
+IDENTITIES = frozenset({"GuaranteeConst", "Identity", "PlaceholderWithDefault", "PreventGradient", "StopGradient"})
 """Ops whose output is their input's buffer and nothing else (identity_op.cc, guarantee_const_op.cc)."""
 
 EFFECTS = frozenset({"CheckNumerics", "CheckNumericsV2", "Print", "DebugGradientIdentity", "DebugIdentityV2"})
@@ -227,23 +225,39 @@ MAY_SHARE = frozenset(
         # unpack_op.cc, pack_op.cc, tile_ops.cc, pad_op.cc, transpose_op.cc, cast_op.cc, broadcast_to_op.cc).
         "BroadcastTo", "Cast", "ConjugateTranspose", "MirrorPad", "Pack", "Pad", "PadV2", "Reverse", "ReverseV2",
         "Roll", "Slice", "Split", "SplitV", "StridedSlice", "Tile", "Transpose", "Unpack", "RandomShuffle",
+        # Likewise (matrix_band_part_op.cc, matrix_set_diag_op.cc, random_crop_op.cc, reduce_join_op.cc,
+        # string_join_op.cc, sparse_fill_empty_rows_op.cc, sparse_reorder_op.cc, sparse_reshape_op.cc,
+        # spacetobatch_op.cc, batchtospace_op.cc, reshape_op.h for quantized tensors).
+        "BatchMatrixBandPart", "BatchToSpace", "BatchToSpaceND", "MatrixBandPart", "MatrixSetDiag", "MatrixSetDiagV2",
+        "MatrixSetDiagV3", "QuantizedReshape", "RandomCrop", "ReduceJoin", "SpaceToBatch", "SpaceToBatchND",
+        "SparseFillEmptyRows", "SparseReorder", "SparseReshape", "StringJoin",
         # A reduction over no axis, a sum of one (reduction_ops_common.h, aggregate_ops.cc).
-        "AddN", "All", "Any", "Max", "Mean", "Min", "Prod", "Sum", "AccumulateNV2",
+        "AddN", "All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum", "AccumulateNV2",
         # One input is passed on (cwise_op_select.cc, identity_n_op.cc).
-        "IdentityN", "Select", "SelectV2", "Conj", "Copy",
+        "IdentityN", "Select", "SelectV2", "Conj", "Copy", "CopyHost", "DebugIdentity",
         # The buffer is kept for later (stack.cc, tensor_array_ops.cc, queue_op.cc, map_stage_op.cc, list_kernels.cc).
         "StackPush", "StackPushV2", "TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3",
         "TensorArraySplit", "TensorArraySplitV2", "TensorArraySplitV3",
         "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayUnpack",
         "QueueEnqueue", "QueueEnqueueV2", "Stage", "MapStage", "TensorListPushBack", "TensorListSetItem",
+        "OptionalFromValue", "OrderedMapStage", "TensorListFromTensor", "TensorListPushBackBatch", "TensorListScatter",
+        "TensorListScatterIntoExistingList", "TensorListScatterV2", "TensorMapInsert",
         # A function body may give its argument back (function.cc).
-        "Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf",
+        "BatchFunction", "Case", "For", "If", "PartitionedCall", "RemoteCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf",
         "StatelessWhile", "SymbolicGradient", "While",
     }
 )  # fmt: skip
-"""Ops whose output may share an input's buffer, depending on shapes and values that only a run knows."""
+"""Ops whose output may share an input's buffer, depending on shapes and values that only a run knows.
 
-STORES = frozenset(op for op in MAY_SHARE if op.startswith(("Stack", "TensorArray", "Queue", "Stage", "MapStage")))
+So may a node that calls a function of the graph's library by its name.
+"""
+
+INPLACE = frozenset({"InplaceAdd", "InplaceSub", "InplaceUpdate"})
+"""Ops that write their first input's buffer, although it is no ref (inplace_ops.cc)."""
+
+STORES = frozenset(
+    op for op in MAY_SHARE if op.startswith(("Stack", "TensorArray", "Queue", "Stage", "MapStage", "Ordered"))
+)
 """Those of them that keep a buffer where no edge of the graph leads to its reader."""
 
 STRICT_REFS = {"IsVariableInitialized": "VarIsInitializedOp"}

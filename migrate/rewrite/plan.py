@@ -24,6 +24,7 @@ from migrate.sources.protos import (
     GraphDef,
     MetaGraphDef,
     NodeDef,
+    TensorProto,
     TensorShapeProto,
 )
 
@@ -59,11 +60,13 @@ class SignaturePlan:
       signature: as the source has it.
       run: rewritten.
       unordered: (output name, what was found) for outputs without a defined answer.
+      defaults: value of each input that a Session client may leave out (a PlaceholderWithDefault of a constant).
     """
 
     signature: Signature
     run: Rewritten
     unordered: tuple[tuple[str, Unordered], ...]
+    defaults: Mapping[str, TensorProto]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +234,21 @@ def _signature(
         for t in spec.tensors
         if result.fetches[canonical(t)] in found
     )
-    return SignaturePlan(signature, result, unordered)
+    return SignaturePlan(signature, result, unordered, _defaults(nodes, signature))
+
+
+def _defaults(nodes: Mapping[str, NodeDef], signature: Signature) -> dict[str, TensorProto]:
+    found = {}
+    for name, spec in signature.inputs.items():
+        node = nodes[split(canonical(spec.tensors[0]))[0]]
+        if spec.encoding != "dense" or node.op != "PlaceholderWithDefault":
+            continue
+        source = nodes.get(split(data_inputs(node)[0])[0])
+        while source is not None and source.op == "Identity":
+            source = nodes.get(split(data_inputs(source)[0])[0])
+        if source is not None and source.op == "Const":
+            found[name] = source.attr["value"].tensor
+    return found
 
 
 def _unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:
@@ -298,6 +315,16 @@ def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Findin
                     Severity.WARNING,
                     f"signature {signature.key!r}: input {name!r} says {spec.dtype}, {tensor!r} is "
                     f"{base_name(dtype)}; the new signature says the latter",
+                    (tensor,),
+                )
+            )
+        if nodes[split(tensor)[0]].op == "PlaceholderWithDefault":
+            found.append(
+                Finding(
+                    "input-default",
+                    Severity.NOTE,
+                    f"signature {signature.key!r}: input {name!r} has a default; Session clients may leave it out as "
+                    "before, callers of the loaded function must give it",
                     (tensor,),
                 )
             )

@@ -13,10 +13,10 @@ from migrate.children import Nursery
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
-from migrate.verify.compare import Comparison, compare_calls, compare_variables
+from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
-from migrate.verify.jobs import CandidateJob, CandidateResult, GoldenJob
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob
 from migrate.verify.requests import synthesise
 
 __all__ = [
@@ -123,8 +123,12 @@ def replay_candidate(
     by_path = [
         compare_calls(golden.calls, golden.answers, golden.again, answers, path, max_ulps, undefined)
         for path, answers in result.answers.items()
+        if path != OPTIMISED
     ]
     mismatches = tuple(m for comparison in by_path for m in comparison.mismatches)
+    mismatches += compare_optimised(
+        golden.calls, golden.answers, golden.again, result.answers[OPTIMISED], OPTIMISED, undefined
+    )
     if result.variables is not None:
         mismatches += compare_variables(golden.variables, result.variables, "checkpoint")
     return Verification(

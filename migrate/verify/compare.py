@@ -276,6 +276,59 @@ def compare_calls(
     )
 
 
+_ROUNDING = 1e-2
+"""How far the optimiser's rounding may carry a float, as a share of the largest one beside it in its tensor."""
+
+
+def compare_optimised(
+    calls: Sequence[Call],
+    golden: Sequence[Answer],
+    golden_again: Sequence[Answer],
+    candidate: Sequence[Answer],
+    path: str,
+    undefined: Collection[tuple[str, str]] = (),
+) -> tuple[Mismatch, ...]:
+    """Compares answers that were given with the graph optimiser on.
+
+    Grappler fuses and reorders arithmetic, so floats may be rounded otherwise, and what depends on them (a class, a
+    label) may tip over. What must hold all the same: the same calls succeed, names, dtypes and shapes are equal, and
+    floats are near (a variable or table that was never filled is far off).
+    """
+    shaky = nondeterministic(calls, golden, golden_again) | frozenset(undefined)
+    found = []
+    for number, (call, expected, given) in enumerate(zip(calls, golden, candidate, strict=True)):
+        if bool(expected.error) != bool(given.error):
+            reason = f"expected {_ending(expected)}, found {_ending(given)}"
+            found.append(Mismatch(call.signature, number, "", path, reason))
+            continue
+        for name, value in expected.outputs.items():
+            if (call.signature, name) in shaky:
+                continue
+            if name not in given.outputs:
+                reason = "the candidate does not answer this output"
+            else:
+                reason = _far(value, given.outputs[name])
+            if reason:
+                found.append(Mismatch(call.signature, number, name, path, reason))
+    return tuple(found)
+
+
+def _far(expected: Array, found: Array) -> str:
+    if _form(expected) != _form(found):
+        return f"expected {_form(expected)}, found {_form(found)}"
+    if expected.dtype.kind not in "fc" or not expected.size:
+        return ""
+    scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
+    same = (expected == found) | (np.isnan(expected) & np.isnan(found))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(np.subtract(expected, found))
+    near = same | (distance <= _ROUNDING * scale)
+    if near.all():
+        return ""
+    worst = float(np.max(distance, where=~same, initial=0.0))
+    return f"{np.count_nonzero(~near)} of {expected.size} values are far off; max abs difference {worst:g}"
+
+
 def _ending(answer: Answer) -> str:
     return f"{answer.error} ({answer.message})" if answer.error else "an answer"
 

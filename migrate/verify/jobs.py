@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from migrate.records import Failed, Signature
 from migrate.verify.calls import Answer, Call, Fingerprint
 
+OPTIMISED = "tf2, optimised"
+"""The path on which the graph optimiser is on; the others are compared bit for bit."""
+
 
 @dataclasses.dataclass(frozen=True)
 class GoldenJob:
@@ -54,7 +57,7 @@ class CandidateResult:
     """The candidate's answers.
 
     Attributes:
-      answers: by path (`tf2`, `session`), one a call.
+      answers: by path (`tf2`, `session`, `OPTIMISED`), one a call.
       variables: values by variable name; None where the candidate does not say which key holds which
         variable.
     """

@@ -31,7 +31,7 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.compare import contradictions, nondeterministic
-from migrate.verify.jobs import CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
@@ -579,6 +579,13 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate")
     answers["tf2"] = tuple(_answer(ask, call) for call in job.calls)
+    # Once more as users run it: the optimiser may round otherwise, and it drops what the model forgot to ask for.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    try:
+        ask = _ask_tf2(tf, path, conversion)
+    except Exception as error:
+        return step_failed(error, "tf.saved_model.load cannot load the candidate a second time")
+    answers[OPTIMISED] = tuple(_answer(ask, call) for call in job.calls)
     try:
         with _session(tf) as session:
             ask = _ask_session(tf, session, path, conversion)

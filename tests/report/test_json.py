@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.report.reports import DIFFERENT, FACTS, MODELS, NOTE, PASSED, TRAINING_FACTS, model
 
 from migrate.records import Converted, Mismatched, Report
 from migrate.report.json import to_json
+from tests.report.reports import DIFFERENT, FACTS, MODELS, NOTE, PASSED, TRAINING_FACTS, model
 
 
 def _load(*models):

@@ -4,7 +4,6 @@ import dataclasses
 import re
 
 import pytest
-from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
 from rich.cells import cell_len
 
 from migrate.records import (
@@ -18,6 +17,7 @@ from migrate.records import (
     VariableFacts,
 )
 from migrate.report.text import render
+from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
 
 WIDTHS = (60, 80, 120)
 

@@ -115,6 +115,20 @@ CASES["check_numerics"] = _through(lambda v: tf.debugging.check_numerics(v, "no"
 CASES["bitcast"] = _through(lambda v: tf.cast(tf.bitcast(v, tf.int32), tf.float32))
 CASES["cast_to_another_dtype"] = _through(lambda v: tf.cast(tf.cast(v, tf.float64), tf.float32))
 CASES["ensure_shape"] = _through(lambda v: tf.ensure_shape(v, [2]))
+CASES["snapshot"] = _through(lambda v: tf.raw_ops.Snapshot(input=v))
+CASES["prevent_gradient"] = _through(lambda v: tf.raw_ops.PreventGradient(input=v))
+CASES["placeholder_with_default"] = _through(lambda v: v1.placeholder_with_default(v, [2]))
+CASES["debug_gradient_identity"] = _through(lambda v: tf.raw_ops.DebugGradientIdentity(input=v))
+CASES["guarantee_const"] = _through(lambda v: tf.raw_ops.GuaranteeConst(input=v))
+CASES["check_numerics_v2"] = _through(lambda v: tf.raw_ops.CheckNumericsV2(tensor=v, message="no"))
+CASES["print"] = _through(lambda v: tf.raw_ops.Print(input=v, data=[], summarize=0, first_n=0))
+CASES["debug_identity_v2"] = _through(lambda v: tf.raw_ops.DebugIdentityV2(input=v))
+CASES["deep_copy"] = _through(lambda v: tf.raw_ops.DeepCopy(x=v))
+CASES["concat_of_one"] = _through(lambda v: tf.raw_ops.ConcatV2(values=[v, tf.zeros([0])], axis=0))
+CASES["real"] = _through(lambda v: tf.raw_ops.Conj(input=tf.cast(v, tf.complex64)))
+CASES["resize"] = _through(
+    lambda v: tf.reshape(tf.raw_ops.ResizeBilinear(images=tf.reshape(v, [1, 1, 2, 1]), size=[1, 2]), [2])
+)
 CASES["identity_of_identity"] = _through(lambda v: tf.identity(tf.identity(v)))
 
 
@@ -346,12 +360,27 @@ def test_alias(name: str, tmp_path: Any) -> None:
     check(CASES[name], _calls(keys), str(tmp_path))
 
 
+_SPARSE: Any = {"input_indices": [[0], [1]], "input_shape": [2]}
+
+
+def _band(v: Any) -> Any:
+    banded = tf.raw_ops.MatrixBandPart(
+        input=tf.reshape(v, [1, 2]), num_lower=tf.constant(-1), num_upper=tf.constant(-1)
+    )
+    return tf.reshape(banded, [2])
+
+
 @pytest.mark.parametrize(
     "pass_on",
     [
         pytest.param(lambda v: v[0:2], id="strided_slice"),
         pytest.param(lambda v: tf.transpose(v), id="transpose"),
         pytest.param(lambda v: tf.raw_ops.Cast(x=v, DstT=tf.float32), id="cast"),
+        pytest.param(lambda v: tf.raw_ops.IdentityN(input=[v])[0], id="identity_n"),
+        pytest.param(lambda v: tf.raw_ops.CopyHost(input=v), id="copy_host"),
+        pytest.param(lambda v: tf.raw_ops.SparseReorder(**_SPARSE, input_values=v)[1], id="sparse_reorder"),
+        pytest.param(lambda v: tf.raw_ops.InplaceAdd(x=v, i=[1], v=[100.0]), id="inplace_add"),
+        pytest.param(lambda v: _band(v), id="matrix_band_part"),
     ],
 )
 def test_what_only_a_run_can_tell_is_refused(pass_on: Any, tmp_path: Any) -> None:

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.verify.calls import Answer, Call, Fingerprint
-from migrate.verify.compare import compare_calls, compare_variables, contradictions, difference, nondeterministic, ulps
+from migrate.verify.compare import (
+    compare_calls,
+    compare_optimised,
+    compare_variables,
+    contradictions,
+    difference,
+    nondeterministic,
+    ulps,
+)
 
 
 def _strings(*items: bytes) -> np.ndarray:
@@ -179,3 +187,32 @@ def test_one_contradiction_among_several_runs_is_kept():
     assert nondeterministic(calls, golden, again) == {("f", "y"), ("f", "z")}
     failed = contradictions(golden, [[answer(1, 1)], [Answer({}, "AbortedError")]])
     assert nondeterministic(calls, golden, failed) == {("f", "y"), ("f", "z")}
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "is_far"),
+    [
+        ([1.0, 2.0], [1.0, 2.001], False),
+        ([1.0, 200.0], [1.5, 200.0], False),
+        ([1.0, 2.0], [1.0, 2.5], True),
+        ([0.0, 0.0], [0.0, 1e-9], True),
+        ([np.nan, 1.0], [np.nan, 1.0], False),
+        ([np.nan, 1.0], [1.0, 1.0], True),
+        ([np.inf, 1.0], [np.inf, 1.0], False),
+        ([np.inf, 1.0], [1e30, 1.0], True),
+        ([1.0, 2.0], [1.0], True),
+    ],
+)
+def test_with_the_optimiser_floats_are_near(expected, found, is_far):
+    call = Call("s", {})
+    golden, given = Answer({"y": np.float32(expected)}), Answer({"y": np.float32(found)})
+    assert bool(compare_optimised([call], [golden], [golden], [given], "p")) is is_far
+
+
+def test_with_the_optimiser_a_class_may_tip_over_and_a_failure_may_not():
+    call = Call("s", {})
+    golden, tipped = Answer({"y": np.int64([3])}), Answer({"y": np.int64([4])})
+    assert compare_optimised([call], [golden], [golden], [tipped], "p") == ()
+    failed = Answer({}, "FailedPreconditionError", "Table not initialized.")
+    (mismatch,) = compare_optimised([call], [golden], [golden], [failed], "p")
+    assert "Table not initialized" in mismatch.reason

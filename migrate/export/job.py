@@ -75,6 +75,7 @@ def run(job: ExportJob) -> Exported | Failed:
             job.check,
             lambda variable: values.value_of(plan, variable, job.checkpoint),
         )
+        patch.write_fingerprint(job.staging)
         if os.path.isdir(job.extra_dir):
             shutil.copytree(job.extra_dir, os.path.join(job.staging, "assets.extra"), dirs_exist_ok=True)
         _write_provenance(job, plan, built.names, keys.by_variable)

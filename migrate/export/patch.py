@@ -75,7 +75,7 @@ _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
 def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
-    """Gives the SavedModel in `directory` the source's signature names, method names and tags, and a fingerprint."""
+    """Gives the SavedModel in `directory` the source's signature names, method names and tags."""
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     for signature in plan.signatures:
         if signature.signature.method_name:  # TF 0.x wrote empty ones; the updater takes none.
@@ -96,6 +96,10 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with open(path, "wb") as file:
         file.write(model.SerializeToString(deterministic=True))
+
+
+def write_fingerprint(directory: str) -> None:
+    """Writes `fingerprint.pb` for a SavedModel as it stands now, checkpoint included."""
     fingerprinting_utils.write_fingerprint(directory)
 
 

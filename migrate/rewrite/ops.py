@@ -243,8 +243,8 @@ MAY_SHARE = frozenset(
         "OptionalFromValue", "OrderedMapStage", "TensorListFromTensor", "TensorListPushBackBatch", "TensorListScatter",
         "TensorListScatterIntoExistingList", "TensorListScatterV2", "TensorMapInsert",
         # A function body may give its argument back (function.cc).
-        "BatchFunction", "Case", "For", "If", "PartitionedCall", "RemoteCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf",
-        "StatelessWhile", "SymbolicGradient", "While",
+        "BatchFunction", "Case", "For", "If", "PartitionedCall", "RemoteCall", "StatefulPartitionedCall",
+        "StatelessCase", "StatelessIf", "StatelessWhile", "SymbolicGradient", "While",
     }
 )  # fmt: skip
 """Ops whose output may share an input's buffer, depending on shapes and values that only a run knows.

@@ -9,6 +9,8 @@ from migrate.sources.leveldb import (
     read_ordered_signed,
     read_ordered_string,
     read_ordered_unsigned,
+    read_table,
+    write_table,
 )
 
 
@@ -54,3 +56,9 @@ def test_ordered_string(value):
     assert read_ordered_string(code + b"\0\x01rest", 0) == (value, len(code) + 2)
     with pytest.raises(ValueError, match="without an end"):
         read_ordered_string(code, 0)
+
+
+@given(st.dictionaries(st.binary(max_size=40), st.binary(max_size=3000), max_size=60))
+def test_what_is_written_is_read(items):
+    written = sorted(items.items())
+    assert list(read_table(write_table(written), "t")) == written

@@ -42,12 +42,7 @@ def png(height, width, seed):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def _floats(*shape):
@@ -65,9 +60,7 @@ _LABELLED = {"size": _floats(3, 2), "label": np.array([[0], [1], [2]])}
 _NUMBERS = _strings(example(age=[33.0], size=[0.5, 0.25]), example(age=[60.0], size=[0.1, 0.9]))
 _COLORS = _strings(example(age=[33.0], color=[b"red"]), example(age=[60.0], color=[b"mauve"]))
 _SIZES = _strings(example(size=[0.5, 0.25]), example(size=[-1.0, 2.0]))
-_SPARSE = {
-    "features": (np.array([[0, 1], [1, 0], [1, 3]]), np.array([1.0, 2.0, 3.0], np.float32), np.array([2, 4]))
-}
+_SPARSE = {"features": (np.array([[0, 1], [1, 0], [1, 3]]), np.array([1.0, 2.0, 3.0], np.float32), np.array([2, 4]))}
 _PLAIN = ((SERVE, "serving_default", _X2),)
 _PLAIN3 = ((SERVE, "serving_default", _X3),)
 _ODD_KEYS = ("image/encoded", "class", "1st", "with space", "out:0", "self", "Upper-Case.dot", "naïve")
@@ -142,14 +135,8 @@ CALLS = {
         (("train",), "train", {**_X3, "label": _floats(2, 2)}),
     ),
     "odd_names": (
-        *(
-            (SERVE, name, _X2)
-            for name in ("serving_default", "default_input_alternative:None", "input_is_output")
-        ),
-        *(
-            (SERVE, name, _X2)
-            for name in ("two_names_out", "ref_output", "custom_method", "empty_method", "no_method")
-        ),
+        *((SERVE, name, _X2) for name in ("serving_default", "default_input_alternative:None", "input_is_output")),
+        *((SERVE, name, _X2) for name in ("two_names_out", "ref_output", "custom_method", "empty_method", "no_method")),
         (SERVE, "odd_inputs", {key: _floats(2) + n for n, key in enumerate(_ODD_KEYS)}),
         (SERVE, "odd_outputs", {"value": _floats(2)}),
         (SERVE, "two_names", {"x": _floats(3, 2), "same_x": _floats(3, 2), "other": _floats(3, 2)}),

@@ -50,11 +50,7 @@ def _input_fn(labels, *names):
 
 
 def _export(estimator, directory, columns, ref=False):
-    spec = (
-        old_columns.make_parse_example_spec(columns)
-        if ref
-        else tf.feature_column.make_parse_example_spec(columns)
-    )
+    spec = old_columns.make_parse_example_spec(columns) if ref else tf.feature_column.make_parse_example_spec(columns)
     receiver = tf.estimator.export.build_parsing_serving_input_receiver_fn(spec)
     _move(estimator.export_saved_model("export", receiver), directory)
 

@@ -16,19 +16,13 @@ def odd_names(directory):
     optional = v1.placeholder_with_default(tf.constant(3.0), [], name="optional")
     keys = ("image/encoded", "class", "1st", "with space", "out:0", "self", "Upper-Case.dot", "naïve")
     odd = {key: v1.placeholder(tf.float32, [None], name=f"odd_{n}") for n, key in enumerate(keys)}
-    odd_outputs = {
-        key: tf.multiply(value, w[0] + n, name=f"out_{n}") for n, (key, value) in enumerate(odd.items())
-    }
+    odd_outputs = {key: tf.multiply(value, w[0] + n, name=f"out_{n}") for n, (key, value) in enumerate(odd.items())}
     signatures = {
         "serving_default": signature({"x": x}, {"y": y}),
         "odd_inputs": signature(odd, {"sum": tf.add_n(list(odd_outputs.values()), name="sum")}),
-        "odd_outputs": signature(
-            {"value": odd["class"]}, {key: odd["class"] + n for n, key in enumerate(keys)}
-        ),
+        "odd_outputs": signature({"value": odd["class"]}, {key: odd["class"] + n for n, key in enumerate(keys)}),
         "default_input_alternative:None": signature({"x": x}, {"y": y}),
-        "two_names": signature(
-            {"x": x, "same_x": x, "other": other}, {"y": tf.subtract(y, other, name="diff")}
-        ),
+        "two_names": signature({"x": x, "same_x": x, "other": other}, {"y": tf.subtract(y, other, name="diff")}),
         "default_value": signature({"x": x, "optional": optional}, {"y": y * optional}),
         "fed_intermediate": signature({"hidden": hidden}, {"y": y}),
         "input_is_output": signature({"x": x}, {"x": x, "y": y}),

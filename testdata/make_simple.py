@@ -31,9 +31,7 @@ def multi_tags(directory):
     with tf.Graph().as_default(), session() as sess:
         x, y = _dense()
         fill(sess)
-        builder.add_meta_graph_and_variables(
-            sess, ["serve"], {"serving_default": signature({"x": x}, {"y": y})}
-        )
+        builder.add_meta_graph_and_variables(sess, ["serve"], {"serving_default": signature({"x": x}, {"y": y})})
     with tf.Graph().as_default():
         x, y = _dense()
         builder.add_meta_graph(["serve", "gpu"], {"serving_default": signature({"x": x}, {"y": y * 2.0})})

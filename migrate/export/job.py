@@ -62,7 +62,8 @@ def run(job: ExportJob) -> Exported | Failed:
     from migrate.export import checkpoint, module, patch, values
 
     try:
-        built = module.build(plan, job.assets_dir)
+        tables = {name: values.table_content(fill, job.checkpoint) for name, fill in plan.tables.items()}
+        built = module.build(plan, job.assets_dir, tables)
         keys = patch.save(built, plan, job.staging)
         patch.patch(job.staging, plan, built.names)
         checkpoint.write_checkpoint(

@@ -57,25 +57,36 @@ class _Captures:
 
 
 class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
-    """Runs the source's init op when the new model is loaded, as TF1's loader did after restoring."""
+    """Does, when the new model is loaded, what TF1's loader did: it fills tables, then runs the init op."""
 
-    def __init__(self, run: Callable[[], tf.Tensor]) -> None:
+    def __init__(self, steps: Sequence[Callable[[], tf.Tensor]]) -> None:
         super().__init__()
-        self._run = run
+        self._steps = tuple(steps)
 
     def _create_resource(self) -> tf.Tensor:
         return tf.constant(0, name="unused")  # There is no resource, only something to run on loading.
 
-    def _initialize(self) -> tf.Tensor:
-        return self._run()
+    def _initialize(self) -> None:
+        for step in self._steps:
+            step()
 
 
-def build(plan: Plan, assets_dir: str) -> Module:
+def _fill(handle: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> Callable[[], Any]:
+    def run() -> Any:
+        # A dense table saves its buckets, whose rank the op's shape function does not expect (lookup_ops.cc).
+        given = (tf.compat.v1.placeholder_with_default(content, None) for content in (keys, values))
+        return tf.raw_ops.LookupTableImportV2(table_handle=handle, keys=next(given), values=next(given))
+
+    return run
+
+
+def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.Tensor]]) -> Module:
     """Builds the object. Its variables have no values yet.
 
     Args:
       plan: what to build.
       assets_dir: the source's `assets` directory.
+      tables: keys and values of each table that the restore op fills, by identity.
     """
     root = Root()
     variables = {
@@ -96,11 +107,14 @@ def build(plan: Plan, assets_dir: str) -> Module:
         {name: variable.handle for name, variable in variables.items()},
         {name: resource.resource_handle for name, resource in found.items()},
     )
+    files = [(node, tf.saved_model.Asset(f"{assets_dir}/{file}")) for node, file in plan.assets]
+    root.assets = [asset for _, asset in files]
+    steps = [_fill(found[name].resource_handle, *content) for name, content in tables.items()]
     if plan.init is not None:
         part = importable(plan.init, plan.functions, plan.producer)
-        files = [(node, tf.saved_model.Asset(f"{assets_dir}/{file}")) for node, file in plan.assets]
-        root.assets = [asset for _, asset in files]
-        root.initializer = _Initializer(_init_function(plan.init, part, captures, files))
+        steps.append(_init_function(plan.init, part, captures, files))
+    if steps:
+        root.initializer = _Initializer(steps)
     functions = {}
     names = {}
     wrapped = {}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.rewrite import Rewritten
+from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import data_inputs, split
-from migrate.rewrite.importable import NAMED_RESOURCES
 from migrate.sources.protos import AttrValue, NodeDef
 
 
@@ -32,7 +32,10 @@ class Resource(tf.saved_model.experimental.TrackableResource):  # type: ignore[m
         # In a function or a graph the name is what tells resources apart; a Session used the node's own.
         attributes["shared_name"] = attributes.get("shared_name") or self._node.name
         inputs = {name: tf.constant(value) for name, value in self._inputs.items()}
-        return getattr(tf.raw_ops, self._node.op)(**inputs, **attributes)
+        make = getattr(tf.raw_ops, self._node.op)
+        # What TensorFlow infers from the inputs is no argument.
+        taken = inspect.signature(make).parameters
+        return make(**inputs, **{key: value for key, value in attributes.items() if key in taken})
 
 
 def resources(runs: Iterable[Rewritten]) -> dict[str, Resource]:
@@ -45,7 +48,7 @@ def resources(runs: Iterable[Rewritten]) -> dict[str, Resource]:
     for run in runs:
         nodes = run.graph.nodes
         for node in nodes.values():
-            if node.op in NAMED_RESOURCES and identity(node) not in found:
+            if node.op in ops.NAMED_RESOURCES and identity(node) not in found:
                 found[identity(node)] = Resource(node, _inputs(node, nodes))
     return found
 

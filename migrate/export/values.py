@@ -9,7 +9,7 @@ from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import importable
 from migrate.rewrite.plan import Plan, VariablePlan
-from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.restore import Computed, FromCheckpoint, TableFill
 
 
 def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
@@ -41,6 +41,31 @@ def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
     known = not variable.shape.unknown_rank
     shape = [max(dim.size, 0) for dim in variable.shape.dim] if known else [0]
     return tf.zeros(shape, dtype)
+
+
+def table_content(fill: TableFill, prefix: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads the keys and values of a table from the checkpoint.
+
+    Raises:
+      InputError: the checkpoint does not have them.
+    """
+    reads = ((fill.keys, fill.key_dtype), (fill.values, fill.value_dtype))
+    try:
+        keys, values = (
+            tf.raw_ops.RestoreV2(
+                prefix=prefix,
+                tensor_names=[read.key],
+                shape_and_slices=[read.slice_spec],
+                dtypes=[tf.dtypes.as_dtype(dtype)],
+            )[0]
+            for read, dtype in reads
+        )
+    except tf.errors.OpError as error:
+        message = error.message.splitlines()[0]
+        raise InputError(
+            f"the checkpoint {prefix!r} does not hold the table of {fill.keys.key!r}: {message}"
+        ) from error
+    return keys, values
 
 
 def _compute(plan: Plan, value: Computed, prefix: str) -> tf.Tensor:

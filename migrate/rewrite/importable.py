@@ -11,19 +11,6 @@ from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS
 from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
 
-NAMED_RESOURCES = frozenset(ops.HANDLES.values()) | {
-    "BoostedTreesEnsembleResourceHandleOp",
-    "BoostedTreesQuantileStreamResourceHandleOp",
-    "IteratorV2",
-    "MutexV2",
-    "TensorForestTreeResourceHandleOp",
-}
-"""Ops that make or find a resource by (container, shared_name).
-
-Each becomes one captured object of the new model: `tf.saved_model.load` gives the same shared_name another suffix in
-every function (function_deserialization.py, fix_node_def), so nodes in two functions would not meet.
-"""
-
 _STALE = ("_class", "_output_shapes")
 # A function runs where its caller is: job, replica and task name a cluster that is gone; the device type may matter.
 _DEVICE_TYPE = re.compile(r"(?:^|/)(?:device:)?(cpu|gpu|tpu)(?::(\d+|\*))?$", re.IGNORECASE)
@@ -59,7 +46,7 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
             _clean(node)
     fed = set(run.run.feeds.values())
     variables = {name: identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
-    resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in NAMED_RESOURCES}
+    resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in ops.NAMED_RESOURCES}
     left_out = {*variables, *resources, *fed}
     for name, node in run.graph.nodes.items():
         if name in left_out:

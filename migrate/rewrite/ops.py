@@ -27,6 +27,20 @@ HANDLES = {
 }
 """Ops that give a string-ref handle to a resource, with the op that gives the same as DT_RESOURCE."""
 
+NAMED_RESOURCES = frozenset(HANDLES.values()) | {
+    "BoostedTreesEnsembleResourceHandleOp",
+    "BoostedTreesQuantileStreamResourceHandleOp",
+    "IteratorV2",
+    "MutableDenseHashTableV2",
+    "MutexV2",
+    "TensorForestTreeResourceHandleOp",
+}
+"""Ops that make or find a resource by (container, shared_name).
+
+Each becomes one captured object of the new model: `tf.saved_model.load` gives the same shared_name another suffix in
+every function (function_deserialization.py, fix_node_def), so nodes in two functions would not meet.
+"""
+
 HANDLE_USERS = {
     **{
         name: name + "V2"

@@ -15,7 +15,7 @@ from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.ordering import Unordered, finding, unordered_outputs
-from migrate.rewrite.restore import Restore, Unset, Value, read_restore
+from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import (
@@ -79,6 +79,7 @@ class Plan:
       init: what a loader runs after restoring, or None.
       assets: (Placeholder node in `init`, file name below `assets/`) pairs.
       variables: the variables of the new model, in graph order.
+      tables: what fills which table before the init op, by identity.
       restore: what the source's restore op does, or None without a SaverDef.
       functions: the function library that the runs need.
       producer: GraphDef version of the source.
@@ -90,6 +91,7 @@ class Plan:
     init: Rewritten | None
     assets: tuple[tuple[str, str], ...]
     variables: tuple[VariablePlan, ...]
+    tables: Mapping[str, TableFill]
     restore: Restore | None
     functions: tuple[FunctionDef, ...]
     producer: int
@@ -165,6 +167,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
         init,
         assets,
         variables,
+        {name: restore.tables[name] for name in _resources(runs) if name in restore.tables} if restore else {},
         restore,
         functions,
         meta_graph.graph_def.versions.producer,
@@ -480,6 +483,12 @@ def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset
     return frozenset(
         split(data_inputs(node)[0])[0] for node in nodes.values() if changes_shape(node) and data_inputs(node)
     )
+
+
+def _resources(runs: Sequence[Rewritten]) -> list[str]:
+    """Identities of the tables and other named resources that some runs use."""
+    nodes = (node for run in runs for node in run.graph.nodes.values())
+    return list(dict.fromkeys(identity(node) for node in nodes if node.op in ops.NAMED_RESOURCES))
 
 
 def _set_by(init: Rewritten | None) -> frozenset[str]:

@@ -72,11 +72,29 @@ Value = FromCheckpoint | Computed | Unset
 
 
 @dataclasses.dataclass(frozen=True)
+class TableFill:
+    """What the restore op puts into a table: MutableHashTable saves its keys and values as two tensors.
+
+    Attributes:
+      keys: the tensor of keys.
+      values: the tensor of values, in the same order.
+      key_dtype: DataType value of the keys.
+      value_dtype: DataType value of the values.
+    """
+
+    keys: FromCheckpoint
+    values: FromCheckpoint
+    key_dtype: int
+    value_dtype: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Restore:
     """What a SaverDef's restore op does.
 
     Attributes:
       values: identity of a variable -> its value.
+      tables: identity of a table -> its content.
       run: the restore graph.
       filename: full name of the tensor that is fed with the checkpoint's prefix.
       findings: refusals, for what it does beyond filling variables, by the identity of the variable concerned or
@@ -84,6 +102,7 @@ class Restore:
     """
 
     values: Mapping[str, FromCheckpoint | Computed]
+    tables: Mapping[str, TableFill]
     run: Run
     filename: str
     findings: tuple[Finding, ...]
@@ -111,8 +130,16 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
     run = prune(nodes, "the restore op", {}, (), (target,))
     graph = run.graph.nodes
     values: dict[str, FromCheckpoint | Computed] = {}
+    tables: dict[str, TableFill] = {}
     findings = []
     for name, node in graph.items():
+        if node.op in ("LookupTableImport", "LookupTableImportV2"):
+            filled = _table(graph, node)
+            if isinstance(filled, Finding):
+                findings.append(filled)
+            else:
+                tables[filled[0]] = filled[1]
+            continue
         if node.op not in ("Assign", "AssignVariableOp"):
             if not _is_known(node):
                 findings.append(
@@ -139,17 +166,42 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
             findings.append(value)
         else:
             values[identity(variable)] = value
-    return Restore(values, run, filename, tuple(findings))
+    return Restore(values, tables, run, filename, tuple(findings))
 
 
-def _is_known(node: NodeDef) -> bool:
-    return node.op in _HARMLESS or node.op in PURE or node.op in RESTORES or node.op in ops.VARIABLES
+def _table(graph: Mapping[str, NodeDef], node: NodeDef) -> tuple[str, TableFill] | Finding:
+    """Identity of the table that a node fills, and its content."""
+    handle, keys, values = data_inputs(node)
+    table = _behind(graph, handle)
+    if table.op not in ops.NAMED_RESOURCES and table.op not in ops.HANDLES:
+        message = f"{node.op} {node.name!r} of the restore op fills {table.op} {table.name!r}, which is no table"
+        return refusal("restore-target-unknown", message, (node.name,))
+    first, second = _value(graph, keys), _value(graph, values)
+    if isinstance(first, Finding):
+        return first
+    if isinstance(second, Finding):
+        return second
+    if isinstance(first, Computed) or isinstance(second, Computed):
+        message = f"{node.op} {node.name!r} fills {table.name!r} with what no checkpoint tensor holds"
+        return refusal("restore-value-computed", message, (node.name,))
+    return identity(table), TableFill(first, second, node.attr["Tin"].type, node.attr["Tout"].type)
 
 
-def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:
+def _behind(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef:
+    """The node that makes the handle which a tensor carries."""
     node = graph[split(tensor)[0]]
     while node.op in _HANDLE_PASSES:
         node = graph[split(data_inputs(node)[0])[0]]
+    return node
+
+
+def _is_known(node: NodeDef) -> bool:
+    known = _HARMLESS | PURE | RESTORES | ops.VARIABLES | ops.NAMED_RESOURCES
+    return node.op in known or node.op in ops.HANDLES
+
+
+def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:
+    node = _behind(graph, tensor)
     return node if node.op in ops.VARIABLES or node.op == "VarHandleOp" else None
 
 

@@ -15,9 +15,7 @@ def _library(**bodies: list[NodeDef]) -> FunctionDefLibrary:
 
 def test_a_graph_without_calls_is_its_nodes():
     nodes = [NodeDef(name="a", op="Add"), NodeDef(name="b", op="Neg")]
-    assert locate(nodes, _library(unused=[NodeDef(name="x", op="PyFunc")])) == tuple(
-        Located(n) for n in nodes
-    )
+    assert locate(nodes, _library(unused=[NodeDef(name="x", op="PyFunc")])) == tuple(Located(n) for n in nodes)
 
 
 def test_bodies_of_called_functions_are_included_once():
@@ -27,9 +25,7 @@ def test_bodies_of_called_functions_are_included_once():
     case.attr["branches"].list.func.add(name="inner")
     case.attr["branches"].list.func.add(name="outer")
     direct = NodeDef(name="direct", op="inner")
-    body = _library(
-        outer=[case, direct], inner=[NodeDef(name="x", op="ReadFile")], unused=[NodeDef(op="PyFunc")]
-    )
+    body = _library(outer=[case, direct], inner=[NodeDef(name="x", op="ReadFile")], unused=[NodeDef(op="PyFunc")])
     found = locate([call], body)
     assert labels(found) == ("call", "outer/case", "outer/direct", "inner/x")
 

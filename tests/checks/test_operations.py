@@ -46,10 +46,7 @@ def test_no_finding(op):
 
 
 def test_no_finding_for_functions_and_what_is_rewritten():
-    assert (
-        find_unavailable_ops(_nodes("my_function_12", "TensorArray"), {"my_function_12"}, {"TensorArray"})
-        == ()
-    )
+    assert find_unavailable_ops(_nodes("my_function_12", "TensorArray"), {"my_function_12"}, {"TensorArray"}) == ()
 
 
 @pytest.mark.parametrize(

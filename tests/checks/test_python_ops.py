@@ -8,9 +8,7 @@ from migrate.records import Severity
 from migrate.sources.protos import NodeDef
 
 
-@pytest.mark.parametrize(
-    "op", ["Print", "PrintV2", "Py", "PartitionedCall", "pyfunc", "Identity", "RemoteCall"]
-)
+@pytest.mark.parametrize("op", ["Print", "PrintV2", "Py", "PartitionedCall", "pyfunc", "Identity", "RemoteCall"])
 def test_no_finding(op):
     assert find_python_ops([Located(NodeDef(name="n", op=op))]) == ()
     assert find_python_ops([]) == ()
@@ -24,8 +22,7 @@ def test_each_python_op(op):
 
 def test_one_finding_for_all():
     nodes = [
-        Located(NodeDef(name=name, op=op))
-        for name, op in (("a", "PyFunc"), ("b", "EagerPyFunc"), ("c", "PyFunc"))
+        Located(NodeDef(name=name, op=op)) for name, op in (("a", "PyFunc"), ("b", "EagerPyFunc"), ("c", "PyFunc"))
     ]
     (finding,) = find_python_ops(nodes)
     assert finding.message == "The model calls Python code that is not in it: EagerPyFunc (1), PyFunc (2)."

@@ -35,10 +35,7 @@ def test_no_finding(node):
 @pytest.mark.parametrize(
     "node",
     [
-        *(
-            _node(op)
-            for op in ("RandomUniform", "TruncatedNormal", "Multinomial", "RandomShuffle", "RandomCrop")
-        ),
+        *(_node(op) for op in ("RandomUniform", "TruncatedNormal", "Multinomial", "RandomShuffle", "RandomCrop")),
         _node("FractionalMaxPool"),
         _node("FractionalAvgPool", deterministic=False),
     ],

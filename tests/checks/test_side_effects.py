@@ -73,9 +73,7 @@ def test_findings(node, codes):
 
 
 def test_nodes_are_gathered():
-    nodes = [
-        Located(NodeDef(name=n, op=op), w) for n, op, w in (("a", "ReadFile", ""), ("b", "WriteFile", "f"))
-    ]
+    nodes = [Located(NodeDef(name=n, op=op), w) for n, op, w in (("a", "ReadFile", ""), ("b", "WriteFile", "f"))]
     (finding,) = find_side_effects(iter(nodes))
     assert finding.nodes == ("a", "f/b")
     assert "ReadFile (1), WriteFile (1)" in finding.message

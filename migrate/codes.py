@@ -28,6 +28,7 @@ CODES: Mapping[str, str] = {
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
+    "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
     "ref-in-function": "A function of the library has a ref op in its body.",
@@ -43,6 +44,7 @@ CODES: Mapping[str, str] = {
     "several-init-ops": "There are several init ops where TensorFlow's loaders take one; all are run.",
     "signature-tensor-missing": "A signature names a tensor that the graph does not have.",
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
+    "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
     "tag-set": "No tag set fits, or several do; choose one with --tags.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
@@ -53,4 +55,5 @@ CODES: Mapping[str, str] = {
     "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
     "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+    "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
 }

@@ -91,6 +91,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
         golden = _golden(studied, options, nursery)
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
+    base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
         result = _replay(studied, golden, candidate, options, nursery)
@@ -128,6 +129,7 @@ def _convert(
             if not isinstance(answers, Golden):
                 return dataclasses.replace(base, outcome=answers, seconds=seconds)
             golden = answers
+            base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     with staging(destination) as staged:
         progress(f"{path}: converting")
         with timed(seconds, "export"):
@@ -144,6 +146,19 @@ def _convert(
         with timed(seconds, "publish"):
             publish(staged, destination, options.overwrite)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
+
+
+def _forgiven(golden: Golden) -> tuple[Finding, ...]:
+    if golden.loader == "tensorflow":
+        return ()
+    return (
+        Finding(
+            "source-loaded-leniently",
+            Severity.NOTE,
+            "TensorFlow's own loader refuses the source for what TF1 forgave; golden answers come from a v1 Session on "
+            "its graph, restored and initialised as TF1 did",
+        ),
+    )
 
 
 def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | Ending:

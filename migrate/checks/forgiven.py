@@ -1,0 +1,65 @@
+"""What a MetaGraphDef gets wrong and TF1 forgave: it is put right or dropped, and told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from migrate.checks.contract import shape_of
+from migrate.records import Finding, Severity, Shape
+from migrate.sources.protos import MetaGraphDef, NodeDef
+
+_PARSED = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|dev|post)[-.]?\d*)*(\+[a-z0-9.]+)?", re.IGNORECASE)
+"""What TensorFlow's loader takes for a version (PEP 440, through `packaging.version`)."""
+
+
+def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[Finding, ...]:
+    """Findings for an unreadable version and for `_output_shapes` that contradict their nodes.
+
+    Args:
+      meta_graph: the source.
+      nodes: those that are needed.
+    """
+    found = []
+    version = meta_graph.meta_info_def.tensorflow_version
+    if version and not _PARSED.fullmatch(version):
+        found.append(
+            Finding(
+                "version-unreadable",
+                Severity.NOTE,
+                f"the MetaGraphDef was written by TensorFlow {version!r}, which TensorFlow's own loader cannot parse; "
+                "it does not matter here",
+            )
+        )
+    stale = tuple(node.name for node in nodes if _is_stale(node))
+    if stale:
+        found.append(
+            Finding(
+                "output-shapes-stale",
+                Severity.WARNING,
+                f"{len(stale)} node(s) carry an attribute _output_shapes that contradicts them; all of these attributes "
+                "are dropped, since TensorFlow's importer believes them",
+                stale,
+            )
+        )
+    return tuple(found)
+
+
+def _is_stale(node: NodeDef) -> bool:
+    if "_output_shapes" not in node.attr or not node.attr["_output_shapes"].list.shape:
+        return False
+    if node.op == "Const" and "value" in node.attr:
+        own = shape_of(node.attr["value"].tensor.tensor_shape)
+    elif node.op in ("Placeholder", "Variable", "VariableV2") and "shape" in node.attr:
+        own = shape_of(node.attr["shape"].shape)
+        if own == ():
+            return False  # In old graphs an empty shape is an unknown one.
+    else:
+        return False
+    return not _agree(own, shape_of(node.attr["_output_shapes"].list.shape[0]))
+
+
+def _agree(one: Shape, other: Shape) -> bool:
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))

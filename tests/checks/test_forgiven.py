@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from google.protobuf import text_format
+
+from migrate.checks.forgiven import find_forgiven
+from migrate.sources.protos import MetaGraphDef, NodeDef
+
+
+def _node(text: str) -> NodeDef:
+    return text_format.Parse(text, NodeDef())
+
+
+def _shapes(*dims: str) -> str:
+    told = " ".join("unknown_rank: true" if d == "?" else f"dim {{ size: {d} }}" for d in dims)
+    return f"attr {{ key: '_output_shapes' value {{ list {{ shape {{ {told} }} }} }} }}"
+
+
+_PLACEHOLDER = "name: 'x' op: 'Placeholder' attr { key: 'shape' value { shape { dim { size: -1 } dim { size: 3 } } } }"
+_CONST = "name: 'c' op: 'Const' attr { key: 'value' value { tensor { tensor_shape { dim { size: 2 } } } } }"
+
+
+@pytest.mark.parametrize(
+    "version", ["", "1.15.0", "1.8.0-rc1", "2.15.1", "1.13.0-dev20190101", "2.4.0+nv", "0.11.0rc2"]
+)
+def test_versions_that_are_none_of_our_business(version):
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tensorflow_version = version
+    assert find_forgiven(meta_graph, []) == ()
+
+
+@pytest.mark.parametrize("version", ["0.12.head", "unknown", "1.x"])
+def test_an_unreadable_version(version):
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tensorflow_version = version
+    assert [f.code for f in find_forgiven(meta_graph, [])] == ["version-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_stale"),
+    [
+        (_PLACEHOLDER, False),
+        (_PLACEHOLDER + _shapes("-1", "3"), False),
+        (_PLACEHOLDER + _shapes("5", "3"), False),
+        (_PLACEHOLDER + _shapes("?"), False),
+        (_PLACEHOLDER + _shapes("-1", "4"), True),
+        (_PLACEHOLDER + _shapes("3"), True),
+        (_CONST + _shapes("2"), False),
+        (_CONST + _shapes("7"), True),
+        ("name: 'y' op: 'Add'" + _shapes("7"), False),
+    ],
+)
+def test_output_shapes(text, is_stale):
+    found = find_forgiven(MetaGraphDef(), [_node(text)])
+    assert [f.code for f in found] == (["output-shapes-stale"] if is_stale else [])

@@ -18,6 +18,7 @@ COUNTS = ROOT / "docs" / "fuzz.json"
 sys.path.insert(0, str(ROOT))
 
 from migrate.checks.op_table import load_op_table  # noqa: E402
+from migrate.codes import CODES  # noqa: E402
 from migrate.rewrite import RULED_OPS, ops  # noqa: E402
 
 OWN = {
@@ -39,19 +40,28 @@ OWN = {
 }
 """What becomes of an op that has no one twin."""
 
-CODES = {
-    "aliased-buffer-undecided": "whether a tensor still shares a variable's buffer when a write comes depends on "
-    "values or shapes that only the run knows, or a kernel reads the buffer that it is writing",
-    "reshape-in-control-flow": "a variable reshaped to a computed shape passes a Switch or Enter, and is written later",
-    "ref-loop-variable": "a loop variable is a variable's ref in its first iteration and a value in others",
-    "ref-is-fed": "a signature feeds the place of a ref that an op writes; no v1 Session can run that either",
-    "temporary-variable": "a temporary variable is used in a loop, in a branch or by other ops",
-    "handle-as-value": "the string handle of a table or queue is used as a string",
-    "ref-in-function": "the body of a library function has a ref op",
-    "initialized-undecided": "the init op asks whether a variable is initialised after an assignment that may not run",
-    "variable-without-value": "neither checkpoint nor init op fills the variable",
-}
+GRAPH_CODES = (
+    "aliased-buffer-undecided",
+    "reshape-in-control-flow",
+    "ref-loop-variable",
+    "ref-is-fed",
+    "handle-as-value",
+    "ref-in-function",
+    "initialized-undecided",
+    "variable-without-value",
+)
 """Refusals that are about a graph, not about an op."""
+
+
+FOUND = (
+    ("snapshot", "Snapshot copies a variable's buffer, and was taken for an op that passes it on"),
+    ("sparse_reorder", "SparseReorder, MatrixBandPart and others give their input's buffer when nothing is to do"),
+    ("inplace_add", "InplaceAdd writes the buffer of a variable that was read without arithmetic"),
+    ("reshapes_of_one_name_in_two_scopes", "two reshapes of one name made two nodes of one name"),
+    ("is_variable_initialized_in_the_init_op", "an init op that asks found its variables initialised, with zeros"),
+    ("FixedLengthRecordReader", "no v1 Session runs it: its kernel asks for an attribute that the op does not have"),
+)
+"""What the differential tests have found: part of a test's name, and what it was."""
 
 
 def becomes(op: str) -> str:
@@ -126,7 +136,7 @@ def page() -> str:
         "",
         "| code | when |",
         "|---|---|",
-        *(f"| `{code}` | {text} |" for code, text in CODES.items()),
+        *(f"| `{code}` | {CODES[code]} |" for code in GRAPH_CODES),
         "",
         "## Test ops",
         "",
@@ -148,6 +158,8 @@ def page() -> str:
         ]
     lines += ["", "What it has found, each now a test of its own (`test_found`):", ""]
     lines += [f"- **{name}**: {found.what}" for name, found in test_fuzz.FOUND.items()]
+    lines += ["", "And what the other differential tests have found:", ""]
+    lines += [f"- **{name}**: {what}." for name, what in FOUND]
     return "\n".join(lines) + "\n"
 
 

@@ -52,21 +52,33 @@ def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
     )
 
 
-def init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
-    """Names of the nodes that a loader runs after restoring, from the first place that has any.
+TABLES_KEY = "table_initializer"
+"""The collection of table initialisers (`tf.compat.v1.GraphKeys.TABLE_INITIALIZERS`)."""
 
-    Source: GetInitOp (cc/saved_model/loader_util.cc): the signature, the collection of main ops, the legacy one.
+
+def init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
+    """Names of the nodes that a loader runs after restoring, from the first place that has any (`init_key`)."""
+    key = init_key(meta_graph)
+    if key is None:
+        return ()
+    if key == INIT_KEY:
+        return (meta_graph.signature_def[INIT_KEY].outputs[INIT_KEY].name.partition(":")[0],)
+    names = meta_graph.collection_def[key].node_list.value
+    return tuple(dict.fromkeys(name.partition(":")[0] for name in names))
+
+
+def init_key(meta_graph: MetaGraphDef) -> str | None:
+    """Where the init op stands: the signature, the collection of main ops, the legacy one, or the table initialisers.
+
+    Source: GetInitOp (cc/saved_model/loader_util.cc) for the first three. The last is what the clients of models
+    without an init op (TF1 Hub modules, TensorFlow Transform) run themselves.
     """
-    if INIT_KEY in meta_graph.signature_def:
-        outputs = meta_graph.signature_def[INIT_KEY].outputs
-        if INIT_KEY in outputs:
-            return (outputs[INIT_KEY].name.partition(":")[0],)
-    for key in ("saved_model_main_op", "legacy_init_op"):
-        if key in meta_graph.collection_def:
-            names = meta_graph.collection_def[key].node_list.value
-            if names:
-                return tuple(dict.fromkeys(name.partition(":")[0] for name in names))
-    return ()
+    if INIT_KEY in meta_graph.signature_def and INIT_KEY in meta_graph.signature_def[INIT_KEY].outputs:
+        return INIT_KEY
+    for key in ("saved_model_main_op", "legacy_init_op", TABLES_KEY):
+        if key in meta_graph.collection_def and meta_graph.collection_def[key].node_list.value:
+            return key
+    return None
 
 
 def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:

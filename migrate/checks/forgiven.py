@@ -37,7 +37,7 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
             Finding(
                 "output-shapes-stale",
                 Severity.WARNING,
-                f"{len(stale)} node(s) carry an attribute _output_shapes that contradicts them; all of these attributes "
+                f"{len(stale)} node(s) carry an attribute _output_shapes that contradicts them; all these attributes "
                 "are dropped, since TensorFlow's importer believes them",
                 stale,
             )

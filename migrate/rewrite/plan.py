@@ -368,7 +368,7 @@ def _init(
         message = f"the init op {missing[0]!r} is not in the graph, so a loader could not run it"
         return None, (), (refusal("init-op-missing", message, tuple(missing)),)
     findings = []
-    if len(targets) > 1:
+    if len(targets) > 1 and contract.init_key(meta_graph) != contract.TABLES_KEY:
         findings.append(
             Finding(
                 "several-init-ops",

@@ -87,7 +87,9 @@ def _value(node: NodeDef, current: str) -> NodeDef:
 
 def _refusal(run: Run, name: str, why: str) -> Finding:
     return refusal(
-        "temporary-variable",
-        f"{run.key}: the temporary variable {name!r} {why}; its buffer lives for one step, which no resource does",
+        "ref-op-unsupported",
+        f"{run.key}: TemporaryVariable {name!r} cannot be rewritten: it {why}; its buffer lives for one step, which "
+        "no resource does",
         (name,),
+        "docs/ref-ops.md says what becomes of each ref op",
     )

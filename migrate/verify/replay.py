@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from migrate.checks import contract
 from migrate.records import Failed, Signature, TensorSpec
-from migrate.sources.protos import AssetFileDef, MetaGraphDef, SavedModel
+from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.verify import dtypes
 from migrate.verify.calls import (
     Answer,
@@ -45,8 +46,6 @@ _TRIED_PER_FAMILY = 3
 _PATIENCE = 6
 _INTER_OP_THREADS = 4
 _MORE_RUNS = 3
-_INIT_OP_KEY = "__saved_model_init_op"
-_INIT_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 Asker = Callable[[Call], Mapping[str, Array]]
 
@@ -83,6 +82,17 @@ def _session(tf: Any) -> Iterator[Any]:
 
 def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
     tf.compat.v1.saved_model.load(session, list(job.tags), job.source_path)
+    meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    if contract.init_key(meta_graph) == contract.TABLES_KEY:
+        # A loader runs no init op then; the clients of such models run tf.tables_initializer().
+        session.run(list(contract.init_ops(meta_graph)), _assets(meta_graph, job))
+
+
+def _assets(meta_graph: MetaGraphDef, job: GoldenJob) -> dict[str, str]:
+    files = contract.assets(meta_graph)
+    existing = {node.name for node in meta_graph.graph_def.node}
+    directory = os.path.join(job.source_path, "assets")
+    return {tensor: os.path.join(directory, file) for tensor, file in files if tensor.partition(":")[0] in existing}
 
 
 def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
@@ -106,17 +116,17 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
             session.run(saver.restore_op_name, {saver.filename_tensor_name: job.checkpoint})
         else:
             _restore_by_name(tf, session, job)
-    assets = {}
-    for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
-        asset = AssetFileDef.FromString(entry.value)
-        assets[asset.tensor_info.name] = os.path.join(job.source_path, "assets", asset.filename)
-    for init_op in _init_ops(meta_graph):
-        session.run(init_op, assets)
+    for init_op in contract.init_ops(meta_graph):
+        session.run(init_op, _assets(meta_graph, job))
 
 
 def _needed(meta_graph: MetaGraphDef) -> list[str]:
     """Names of the nodes that are run or fed; TensorFlow's own `extract_sub_graph` finds what they need."""
-    names = [*_init_ops(meta_graph), meta_graph.saver_def.restore_op_name, meta_graph.saver_def.filename_tensor_name]
+    names = [
+        *contract.init_ops(meta_graph),
+        meta_graph.saver_def.restore_op_name,
+        meta_graph.saver_def.filename_tensor_name,
+    ]
     for signature in meta_graph.signature_def.values():
         for info in (*signature.inputs.values(), *signature.outputs.values()):
             sparse = info.coo_sparse
@@ -126,8 +136,7 @@ def _needed(meta_graph: MetaGraphDef) -> list[str]:
                 sparse.values_tensor_name,
                 sparse.dense_shape_tensor_name,
             ]
-    for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
-        names.append(AssetFileDef.FromString(entry.value).tensor_info.name)
+    names += [tensor for tensor, _ in contract.assets(meta_graph)]
     existing = {node.name for node in meta_graph.graph_def.node}
     return sorted({name.split(":")[0] for name in names} & existing)
 
@@ -145,17 +154,6 @@ def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
             session.run(tf.raw_ops.AssignVariableOp(resource=variable, value=value))
         else:
             session.run(tf.raw_ops.Assign(ref=variable, value=value, validate_shape=False).op)
-
-
-def _init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
-    """Names of the init ops, all of one kind, in the order of precedence of saved_model/loader_impl.py."""
-    if _INIT_OP_KEY in meta_graph.signature_def:
-        outputs = meta_graph.signature_def[_INIT_OP_KEY].outputs
-        return (outputs[_INIT_OP_KEY].name.split(":")[0],)
-    for name in _INIT_OP_COLLECTIONS:
-        if name in meta_graph.collection_def:
-            return tuple(meta_graph.collection_def[name].node_list.value)
-    return ()
 
 
 def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob], None]]:

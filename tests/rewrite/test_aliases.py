@@ -246,6 +246,17 @@ def one_shared_name_is_one_variable() -> Any:
 
 
 @case
+def reshapes_of_one_name_in_two_scopes() -> Any:
+    # Each is done again at the consumer, and both are called Reshape there.
+    v, x = _variable(), _input()
+    with v1.name_scope("inner"):
+        r = tf.reshape(v, [2, 1])
+    r = tf.reshape(r, [1, 2])
+    w = _add_after(v, x, r)
+    return {"s": ({"x": x}, {"y": _read_after(r, w), "r": r})}
+
+
+@case
 def cond_gives_an_alias_or_a_value() -> Any:
     v, x = _variable(), _input()
     y = v1.cond(tf.reduce_sum(x) > 0.0, lambda: tf.identity(v), lambda: x * 1.0)

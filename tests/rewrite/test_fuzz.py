@@ -25,7 +25,7 @@ from migrate.records import Severity  # noqa: E402
 from migrate.rewrite.plan import make_plan  # noqa: E402
 from tests.rewrite import programs  # noqa: E402
 from tests.rewrite.differential import answers, differences, saved_graph  # noqa: E402
-from tests.rewrite.programs import Program, Read, Write  # noqa: E402
+from tests.rewrite.programs import Cond, Loop, Program, Read, Write  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
 COUNTS = pathlib.Path(__file__).parents[2] / "docs" / "fuzz.json"
@@ -61,6 +61,37 @@ FOUND = {
             ((0, (-2.0, -2.0)), (0, (0.5, 3.0))),
         ),
         "aliased-buffer-undecided",
+    ),
+    "a reshape in a loop whose condition waits for it": Found(
+        "TensorFlow infers the shapes of a function's body in an order that depends on addresses, and about one time "
+        "in eight fails on this one (`Missing src context`), when the function is called in a graph or loaded by a v1 "
+        "Session; `_disable_call_shape_inference` on the call keeps it from that.",
+        Program(
+            (("int32", 1), ("float64", 1), ("int32", 1)),
+            (
+                Read(8, "reshape"),
+                Cond(
+                    34,
+                    (
+                        Loop(0, 26, (Write("ScatterSub", 0, 0, False),), 0, (True, False)),
+                        Write("StridedSliceAssign", 0, 30, False),
+                    ),
+                    (),
+                    (17, 10),
+                    (True, True),
+                ),
+                Write("AssignSub", 20, 0, True),
+                Write("AssignSub", 32, 38, True),
+                Write("ScatterNdUpdate", 39, 20, False),
+                Write("AssignSub", 0, 5, True),
+                Write("Assign", 4, 0, True),
+                Read(0, "ref"),
+                Read(0, "ref"),
+            ),
+            ((16,), (16,)),
+            False,
+            ((0, (-2.0, -2.0)), (0, (3.0, 0.0)), (1, (0.5, -2.0)), (2, (3.0, 0.0))),
+        ),
     ),
 }
 

@@ -154,6 +154,20 @@ def test_a_read_of_the_rows_that_are_written_is_a_refusal():
     assert (found[0].code, found[0].nodes) == ("aliased-buffer-undecided", ("w", "read"))
 
 
+def test_a_library_function_may_give_its_argument_back():
+    nodes = (
+        _node("VariableV2", "v", dtype=FLOAT),
+        _node("Const", "one", dtype=FLOAT),
+        _node("Identity", "read", "v", T=FLOAT),
+        _node("my_function", "called", "read"),
+        _node("AssignAdd", "add", "v", "one", "^called", T=FLOAT),
+        _node("Mul", "use", "called", "one", "^add", T=FLOAT),
+    )
+    found = rewrite(_run(*nodes, fetches=("use:0",)), REF_OPS)
+    assert isinstance(found, tuple)
+    assert [f.code for f in found] == ["aliased-buffer-undecided"]
+
+
 def test_index_is_what_the_engine_gives():
     assert index(LOOP).consumers["v:0"] == [("read", 0), ("add", 0), ("switch", 0)]
 

@@ -40,6 +40,10 @@ fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversio
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/rewrite/test_fuzz.py
 	$(BIN)/python tools/make_ref_ops.py
 
+.PHONY: bench
+bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
 .PHONY: clean
 clean:  ## remove all that the other targets made
 	rm -rf .venv .venv-tf215 demo build dist *.egg-info

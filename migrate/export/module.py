@@ -237,7 +237,7 @@ def _signature_function(
         name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(arguments, wrapped.inputs, strict=False)
     }
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
+    return _patiently(lambda: tf.function(function, autograph=False).get_concrete_function(**specs))
 
 
 def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.types.experimental.GenericFunction:
@@ -262,4 +262,29 @@ def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.t
         return outputs[0] if len(results) == 1 else dict(zip(results, outputs, strict=True))
 
     signature = [] if not labels else [next(iter(specs.values())) if len(labels) == 1 else specs]
-    return tf.function(function, input_signature=signature, autograph=False)
+
+    def trace() -> tf.types.experimental.GenericFunction:
+        traced = tf.function(function, input_signature=signature, autograph=False)
+        traced.get_concrete_function()
+        return traced
+
+    return _patiently(trace)
+
+
+_TRIES = 20
+
+
+def _patiently(trace: Callable[[], Any]) -> Any:
+    """Traces a call of a function that may hold a v1 while loop.
+
+    TensorFlow infers shapes through the call in an order that memory addresses decide, and now and then fails when it
+    meets a shape before the constant that gives it (see `patch.py`, which keeps loaders from it). Another try is
+    another order.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return trace()
+        except tf.errors.InternalError as error:
+            if "Missing src context" not in error.message:
+                raise
+    return trace()

@@ -92,6 +92,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
         key = signature.signature.key
         _rename(meta_graph.signature_def[key], signature.signature, names[key])
         _give_defaults(meta_graph, signature)
+    _leave_loops_alone(meta_graph)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with open(path, "wb") as file:
@@ -124,6 +125,22 @@ def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
                 sparse.dense_shape_tensor_name = written[function_name["dense_shape"]].name
                 infos[name].dtype = written[function_name["values"]].dtype
             _declare(infos[name], spec)
+
+
+def _leave_loops_alone(meta_graph: MetaGraphDef) -> None:
+    """Keeps TensorFlow's importer from inferring shapes through calls, where a function holds a v1 while loop.
+
+    It walks the body in an order that memory addresses decide, and fails in about one of eight loads ("Missing src
+    context") when it meets a shape before the constant that gives it (shape_refiner.cc). The attribute is the one that
+    TensorFlow's own functional ops carry for the same end (functional_ops.py, _DISABLE_CALL_SHAPE_INFERENCE).
+    """
+    library = meta_graph.graph_def.library.function
+    if not any(node.op == "Enter" for function in library for node in function.node_def):
+        return
+    for nodes in (meta_graph.graph_def.node, *(function.node_def for function in library)):
+        for node in nodes:
+            if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
+                node.attr["_disable_call_shape_inference"].b = True
 
 
 def _give_defaults(meta_graph: MetaGraphDef, signature: SignaturePlan) -> None:

@@ -109,9 +109,10 @@ class Aliases:
           second: name of the consumer, or None for the end of the run.
 
         Returns:
-          The name of such a write, or None where no path through the graph puts a write between the two.
+          The name of such a write, or None where the graph puts none between the two.
         """
-        bits = self._writes_after[first]
+        # After the one; or in no order with it, which does not matter to a buffer but to a value that is taken there.
+        bits = self._writes_after[first] | ~self._writes_before[first]
         if second is not None:
             bits &= self._writes_before[second] | self._write_bits.get(second, 0)
         for root in share.roots:

@@ -112,7 +112,7 @@ def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
 
 def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
     """The same with the variables' values by identity."""
-    built = _build(plan)
+    built = module.build(plan, "", {})
     for identity, variable in built.variables.items():
         variable.assign(starts[identity])
     if plan.init is not None:
@@ -127,18 +127,6 @@ def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
         except tf.errors.OpError as error:
             found.append(type(error))
     return found
-
-
-def _build(plan: Plan) -> module.Module:
-    # TensorFlow infers the shapes of a function's body in an order that depends on addresses. In a while loop it may
-    # come to an op before the constant that is its shape, and fails (shape_refiner.cc, ConstantPartialShape).
-    for _ in range(30):
-        try:
-            return module.build(plan, "", {})
-        except tf.errors.InternalError as error:
-            if "Missing src context" not in str(error):
-                raise
-    raise AssertionError("TensorFlow cannot infer the function's shapes in any order")
 
 
 def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:

@@ -212,7 +212,9 @@ class Builder:
                 return raw.Reshape(tensor=tensor, shape=[1, size]), (1, size)
             if how == "computed_reshape":
                 computed = tf.cast(tf.reduce_sum(self.x * 0.0), tf.int32) + list(shape)
-                return raw.Reshape(tensor=tensor, shape=computed), shape
+                reshaped = raw.Reshape(tensor=tensor, shape=computed)
+                reshaped.set_shape(shape)  # A while loop wants to know it.
+                return reshaped, shape
             if how == "print":
                 return raw.Print(input=tensor, data=[], first_n=0), shape
             if how == "expand_dims":

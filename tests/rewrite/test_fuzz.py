@@ -25,7 +25,7 @@ from migrate.records import Severity  # noqa: E402
 from migrate.rewrite.plan import make_plan  # noqa: E402
 from tests.rewrite import programs  # noqa: E402
 from tests.rewrite.differential import answers, differences, saved_graph  # noqa: E402
-from tests.rewrite.programs import Cond, Loop, Program, Read, Write  # noqa: E402
+from tests.rewrite.programs import Compute, Cond, Loop, Program, Read, Write  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
 COUNTS = pathlib.Path(__file__).parents[2] / "docs" / "fuzz.json"
@@ -59,6 +59,23 @@ FOUND = {
             ((0,),),
             False,
             ((0, (-2.0, -2.0)), (0, (0.5, 3.0))),
+        ),
+        "aliased-buffer-undecided",
+    ),
+    "an alias that may be a value enters a loop beside a write": Found(
+        "What a cond gave entered a loop, which waited for a write; the Enter did not, and took the value from before "
+        "it. A write that no edge orders with the place where a value is taken counts as one between, now.",
+        Program(
+            (("float32", 0),),
+            (
+                Read(0, "ref"),
+                Cond(0, (), (), (0, 0), (False, True)),
+                Write("AssignAdd", 0, 0, False),
+                Loop(1, 0, (Compute("add", 0, 22),), 0, (False, False)),
+            ),
+            ((0,),),
+            False,
+            ((0, (-2.0, -2.0)), (0, (-2.0, -2.0)), (0, (-2.0, -2.0))),
         ),
         "aliased-buffer-undecided",
     ),
@@ -128,6 +145,8 @@ def outcome(program: programs.Program) -> str:
 def check_programs(program: programs.Program) -> None:
     result = outcome(program)
     counts[result] += 1
+    if EXAMPLES and not sum(counts.values()) % 500:
+        print(dict(counts), flush=True)
     if not sum(counts.values()) % 50:
         gc.collect()  # Graphs and functions are cycles, and heavy.
     hypothesis.event(result)

@@ -1,0 +1,235 @@
+"""Measures and writes docs/benchmarks.md: `python -m benchmarks [SECTION...]`, or `make bench` for all sections.
+
+Every figure is a median of whole runs on the machine at hand, interleaved with what it is compared with. Sections:
+convert, audit, latency, growth, fleet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
+RUNS = 3
+_PYTHON = sys.executable
+_IMPORT = [_PYTHON, "-c", "import tensorflow"]
+
+
+def run(command: Sequence[str]) -> tuple[float, float]:
+    """Wall seconds and peak megabytes (the largest process of the family) of a command that must succeed."""
+    # The peak of children is kept for ever, so each command is waited for by a process of its own.
+    code = (
+        "import json,resource,subprocess,sys,time;t=time.perf_counter();"
+        "c=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.PIPE);"
+        "s=time.perf_counter()-t;"
+        "sys.exit(c.stderr.decode()) if c.returncode else "
+        "print(json.dumps([s,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024]))"
+    )
+    done = subprocess.run([_PYTHON, "-c", code, *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    seconds, megabytes = json.loads(done.stdout)
+    return seconds, megabytes
+
+
+def migrate(*arguments: str) -> list[str]:
+    """The program with arguments, as a command."""
+    return [_PYTHON, "-m", "migrate", *arguments]
+
+
+def medians(commands: dict[str, tuple[Sequence[str], str | None]], runs: int = RUNS) -> dict[str, tuple[float, float]]:
+    """Median seconds and megabytes of several commands in turn; each may name a directory to remove beforehand."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, (command, output) in commands.items():
+            if output:
+                shutil.rmtree(output, ignore_errors=True)
+            found[name].append(run(command))
+    return {
+        name: (statistics.median(s for s, _ in rows), statistics.median(m for _, m in rows))
+        for name, rows in found.items()
+    }
+
+
+def build(name: str, directory: str, size: int) -> str:
+    """Makes a model of `benchmarks.models`; gives its directory."""
+    path = os.path.join(directory, f"{name}_{size}")
+    subprocess.run(
+        [_PYTHON, "-m", "benchmarks.models", name, path, str(size)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL
+    )
+    return path
+
+
+def convert(scratch: str) -> Iterator[str]:
+    """Convert without verification, by size of the weights."""
+    yield "## Converting, by size of the weights"
+    yield ""
+    yield "`python -m benchmarks convert`. Without verification; a model of embeddings. Seconds and peak megabytes are"
+    yield "those beyond a bare `import tensorflow`. The naive way: a v1 Session reads every weight, tf.Variables take"
+    yield "them, `tf.saved_model.save` writes them."
+    yield ""
+    yield "| weights | way | seconds | peak MB | seconds / cp -r |"
+    yield "|---|---|---|---|---|"
+    for size in (2, 200, 2000):
+        source = build("embedding", scratch, size)
+        new = os.path.join(scratch, "new")
+        ways = {"import": (_IMPORT, None), "cp -r": (["cp", "-r", source, new], new)}
+        for mode in ("link", "auto", "copy"):
+            ways[f"migrate --checkpoint={mode}"] = (
+                migrate("convert", source, new, "--noverify", f"--checkpoint={mode}"),
+                new,
+            )
+        ways["naive"] = ([_PYTHON, "-m", "benchmarks.naive", source, new], new)
+        found = medians(ways)
+        base = found.pop("import")
+        copied = found["cp -r"][0]
+        for way, (seconds, megabytes) in found.items():
+            if way == "cp -r":
+                yield f"| {size} MB | cp -r | {seconds:.2f} | | 1 |"
+                continue
+            extra = seconds - base[0]
+            yield f"| {size} MB | {way} | {extra:.2f} | {megabytes - base[1]:.0f} | {extra / copied:.2f} |"
+        shutil.rmtree(source)
+    yield ""
+
+
+def audit(scratch: str) -> Iterator[str]:
+    """Audit against saved_model_cli, and of a large tree."""
+    source = build("lstm", scratch, 0)
+    cli = os.path.join(os.path.dirname(_PYTHON), "saved_model_cli")
+    found = medians(
+        {
+            "migrate audit": (migrate("audit", source), None),
+            "saved_model_cli show --all": ([cli, "show", "--dir", source, "--all"], None),
+            "migrate --help": (migrate("--help"), None),
+        },
+        runs=7,
+    )
+    own = found["migrate audit"][0]
+    yield "## Audit"
+    yield ""
+    yield "`python -m benchmarks audit`. Whole processes, in turn."
+    yield ""
+    yield "| command | seconds | of `migrate audit` |"
+    yield "|---|---|---|"
+    for name, (seconds, _) in found.items():
+        yield f"| {name} | {seconds:.3f} | {seconds / own:.1f} |"
+    tree = os.path.join(scratch, "tree")
+    for number in range(1000):
+        shutil.copytree(source, os.path.join(tree, str(number // 100), str(number)))
+    seconds, megabytes = run(migrate("audit", tree, "--format=json"))
+    yield ""
+    yield f"A tree of 1,000 such models: {1000 / (seconds - own):.0f} models a second after start, {megabytes:.0f} MB."
+    yield ""
+
+
+def latency(scratch: str) -> Iterator[str]:
+    """A converted model against its source."""
+    yield "## Latency"
+    yield ""
+    yield "`python -m benchmarks latency`. One process, ways in turn; ratios are medians of rounds against the source"
+    yield "in a v1 Session."
+    yield ""
+    yield "| model | batch | source, v1 Session | new, v1 Session | new, signature | new, `__call__` |"
+    yield "|---|---|---|---|---|---|"
+    for name in ("image", "lstm", "wide", "embedding"):
+        source = build(name, scratch, 200 if name == "embedding" else 0)
+        new = source + "_new"
+        run(migrate("convert", source, new, "--noverify"))
+        for batch in (1, 64):
+            command = [_PYTHON, "-m", "benchmarks.latency", source, new, name, str(batch)]
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            found = json.loads(done.stdout)
+            base, *others = found.values()
+            ratios = " | ".join(f"{other['ratio']:.2f}" for other in others)
+            yield f"| {name} | {batch} | {base['seconds'] * 1e3:.2f} ms | {ratios} |"
+    yield ""
+
+
+def growth(scratch: str) -> Iterator[str]:
+    """Convert by number of nodes and variables."""
+    yield "## Converting, by number of nodes and of variables"
+    yield ""
+    yield "`python -m benchmarks growth`. Seconds of the export step, TensorFlow's import aside; the exponent is the"
+    yield "slope of the last two points on logarithmic axes."
+    yield ""
+    for name, counts in (("nodes", (1000, 10000, 100000)), ("variables", (100, 1000))):
+        yield f"| {name} | seconds | of it `tf.saved_model.save` |"
+        yield "|---|---|---|"
+        points = []
+        for count in counts:
+            source = build(name, scratch, count)
+            steps = json.loads(
+                subprocess.run(
+                    [_PYTHON, "-m", "benchmarks.steps", source, os.path.join(scratch, "new")],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    check=True,
+                ).stdout
+            )
+            points.append((count, steps["whole"]))
+            yield f"| {count:,} | {steps['whole']:.2f} | {steps['save']:.2f} |"
+        (a, first), (b, second) = points[-2:]
+        yield ""
+        yield f"Exponent by {name}: {math.log(second / first) / math.log(b / a):.2f}."
+        yield ""
+
+
+def fleet(scratch: str) -> Iterator[str]:
+    """Many small models."""
+    source = build("wide", scratch, 0)
+    tree = os.path.join(scratch, "small")
+    for number in range(200):
+        shutil.copytree(source, os.path.join(tree, str(number)))
+    new = os.path.join(scratch, "new")
+    yield "## A tree of 200 small models"
+    yield ""
+    yield "`python -m benchmarks fleet`."
+    yield ""
+    yield "| command | seconds | models a minute |"
+    yield "|---|---|---|"
+    for flag in ("--noverify", "--verify"):
+        shutil.rmtree(new, ignore_errors=True)
+        seconds, _ = run(migrate("convert", tree, new, flag))
+        yield f"| migrate convert TREE NEW {flag} | {seconds:.1f} | {200 * 60 / seconds:.0f} |"
+    shutil.rmtree(new, ignore_errors=True)
+    one, _ = run(migrate("convert", source, new, "--noverify"))
+    yield f"| migrate convert MODEL NEW --noverify, one model a process | {one:.1f} each | {60 / one:.0f} |"
+    yield ""
+
+
+SECTIONS: dict[str, Callable[[str], Iterator[str]]] = {s.__name__: s for s in (convert, audit, latency, growth, fleet)}
+
+
+def main(names: Sequence[str]) -> int:
+    """Measures the sections and writes the page, or prints the sections that were named."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"`make bench` on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}. Machines",
+        "like this one are shared and noisy: ratios count, seconds do not travel.",
+        "",
+    ]
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_TMP")) as scratch:
+        for name in names or SECTIONS:
+            print(f"measuring: {name}", file=sys.stderr)
+            lines += SECTIONS[name](scratch)
+    text = "\n".join(lines)
+    if names:
+        print(text)
+    else:
+        with open(PAGE, "w", encoding="utf-8") as file:
+            file.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

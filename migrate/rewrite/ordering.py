@@ -67,6 +67,29 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     return tuple(_outputs(graph, fetches, racing))
 
 
+def assigns_first(graph: Graph, variable: str) -> bool:
+    """Whether a rewritten run gives a variable its value before it looks at it, whatever branch is taken.
+
+    Args:
+      graph: the run.
+      variable: identity of a variable that may have no value when the call begins.
+    """
+    order, _ = topological_order(graph)
+    handles = _handles(graph, order)
+    users = [
+        name
+        for name in order
+        if graph.nodes[name].op not in _PASSES
+        and any(variable in handles.get(tensor, ()) for tensor in data_inputs(graph.nodes[name]))
+    ]
+    where = contexts(graph, order)
+    sets = [n for n in users if graph.nodes[n].op == "AssignVariableOp" and where[n].is_root]
+    if len(sets) != 1:
+        return not users  # Which of several comes first is more than this looks at.
+    before = reach({n: list(input_nodes(node)) for n, node in graph.nodes.items()}, order, {sets[0]: 1})
+    return all(name == sets[0] or before[name] for name in users)
+
+
 def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding | None:
     """One warning for all unordered outputs of a signature, given as (output name, what was found) pairs."""
     found = list(unordered)

@@ -14,7 +14,7 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
-from migrate.rewrite.ordering import Unordered, finding, unordered_outputs
+from migrate.rewrite.ordering import Unordered, assigns_first, finding, unordered_outputs
 from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
@@ -459,7 +459,11 @@ def _variables(
                     nodes[node.name].op == "VarHandleOp",
                     value,
                 )
-                if isinstance(value, Unset) and root not in set_by_init:
+                if (
+                    isinstance(value, Unset)
+                    and root not in set_by_init
+                    and not all(assigns_first(r.graph, root) for r in runs)
+                ):
                     unset.append(node.name)
             elif shape.unknown_rank and not known.shape.unknown_rank:
                 found[root] = dataclasses.replace(known, shape=shape)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from migrate.rewrite.plan import make_plan
+from migrate.rewrite.restore import Unset
 from migrate.sources.protos import MetaGraphDef
 
 pytestmark = pytest.mark.tensorflow
@@ -194,3 +195,17 @@ def test_a_ref_op_in_a_library_function_is_refused() -> None:
     meta_graph.signature_def["s"].outputs["y"].name = "call:0"
     found = [f for f in make_plan(meta_graph).findings if f.code == "ref-in-function"]
     assert [f.nodes for f in found] == [("v",)]
+
+
+def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:
+    def build() -> Any:
+        x = v1.placeholder(tf.float32, [2], name="x")
+        scratch = tf.raw_ops.VariableV2(shape=[2], dtype=tf.float32, name="scratch")
+        kept = v1.Variable([1.0, 2.0], name="kept", use_resource=False)
+        with tf.control_dependencies([tf.raw_ops.Assign(ref=scratch, value=x)]):
+            added = tf.raw_ops.AssignAdd(ref=scratch, value=kept.read_value())
+        with tf.control_dependencies([added]):
+            return {"s": ({"x": x}, {"y": tf.raw_ops.Mul(x=scratch, y=x)})}
+
+    plan = check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, -1.0]})], str(tmp_path))
+    assert [v.name for v in plan.variables if isinstance(v.value, Unset)] == ["scratch"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.graph import index
-from migrate.rewrite.ordering import finding, unordered_outputs
+from migrate.rewrite.ordering import assigns_first, finding, unordered_outputs
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
@@ -81,3 +81,21 @@ def test_the_finding_names_read_write_and_outputs():
     assert warning is not None and warning.code == "unordered-access"
     assert "'r'" in warning.message and "'w'" in warning.message and "'out'" in warning.message
     assert finding("signature 's'", []) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("w = AssignVariableOp(v, x)", "r = ReadVariableOp(v, ^w)"), True),
+        (("w = AssignVariableOp(v, x)", "a = AssignAddVariableOp(v, x, ^w)", "r = ReadVariableOp(v, ^a)"), True),
+        (("y = Mul(x, x)",), True),
+        (("r = ReadVariableOp(v)",), False),
+        (("w = AssignVariableOp(v, x)", "r = ReadVariableOp(v)"), False),
+        (("r = ReadVariableOp(v)", "w = AssignVariableOp(v, x, ^r)"), False),
+        (("a = AssignAddVariableOp(v, x)", "r = ReadVariableOp(v, ^a)"), False),
+        (("w = AssignVariableOp(v, x)", "q = VarIsInitializedOp(v)"), False),
+        (("s = Switch(x, x)", "w = AssignVariableOp(v, s:1)", "r = ReadVariableOp(v, ^w)"), False),
+    ],
+)
+def test_assigned_before_it_is_looked_at(lines, expected):
+    assert assigns_first(_graph(*_V, *lines), "v") is expected

@@ -59,8 +59,10 @@ def medians(commands: dict[str, tuple[Sequence[str], str | None]], runs: int = R
 
 
 def build(name: str, directory: str, size: int) -> str:
-    """Makes a model of `benchmarks.models`; gives its directory."""
+    """Makes a model of `benchmarks.models`, unless it is there; gives its directory."""
     path = os.path.join(directory, f"{name}_{size}")
+    if os.path.exists(path):
+        return path
     subprocess.run(
         [_PYTHON, "-m", "benchmarks.models", name, path, str(size)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL
     )

@@ -107,6 +107,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
             node.attr.pop("_output_shapes", None)
+    _cut_where_all_feed(meta_graph)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list
     tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)
@@ -118,6 +119,25 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
             _restore_by_name(tf, session, job)
     for init_op in contract.init_ops(meta_graph):
         session.run(init_op, _assets(meta_graph, job))
+
+
+def _cut_where_all_feed(meta_graph: MetaGraphDef) -> None:
+    """Puts a Placeholder where every signature feeds an intermediate tensor: what is behind it never runs."""
+    signatures = [s for key, s in meta_graph.signature_def.items() if key not in contract.RESERVED_KEYS]
+    fed = [{info.name: info.dtype for info in s.inputs.values() if info.name.endswith(":0")} for s in signatures]
+    if not fed:
+        return
+    others = {
+        i.partition(":")[0] for n in meta_graph.graph_def.node for i in n.input if ":" in i and not i.endswith(":0")
+    }
+    for node in meta_graph.graph_def.node:
+        tensor = f"{node.name}:0"
+        if "Placeholder" in node.op or node.name in others or not all(tensor in names for names in fed):
+            continue
+        node.op = "Placeholder"
+        del node.input[:]
+        node.attr.clear()
+        node.attr["dtype"].type = fed[0][tensor]
 
 
 def _needed(meta_graph: MetaGraphDef) -> list[str]:

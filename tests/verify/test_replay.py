@@ -218,3 +218,26 @@ def test_a_source_that_cannot_be_read_is_failed(nursery, tmp_path):
 def test_importing_verify_starts_no_tensorflow():
     code = "import sys, migrate.verify as v; sys.exit('tensorflow' in sys.modules or hasattr(v, 'replay'))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.tensorflow
+def test_an_unknown_op_behind_a_tensor_that_every_call_feeds_does_not_matter(nursery, tmp_path):
+    proto = SavedModel(saved_model_schema_version=1)
+    meta_graph = proto.meta_graphs.add()
+    meta_graph.meta_info_def.tags.append("serve")
+    meta_graph.graph_def.node.add(name="gone", op="NoSuchOp")
+    double = meta_graph.graph_def.node.add(name="double", op="Add", input=["gone", "gone"])
+    double.attr["T"].type = 1
+    for infos, name in (
+        (meta_graph.signature_def["s"].inputs, "gone"),
+        (meta_graph.signature_def["s"].outputs, "double"),
+    ):
+        infos[name].name = f"{name}:0"
+        infos[name].dtype = 1
+        infos[name].tensor_shape.dim.add(size=2)
+    (tmp_path / "saved_model.pb").write_bytes(proto.SerializeToString())
+    found = record_golden(nursery, str(tmp_path), ["serve"], meta_graph, _signatures(meta_graph, "s"), {})
+    assert isinstance(found, Golden), found
+    assert found.loader == "lenient" and not found.skipped
+    for call, answer in zip(found.calls, found.answers, strict=True):
+        np.testing.assert_array_equal(answer.outputs["double"], call.inputs["gone"] * 2)

@@ -114,7 +114,7 @@ def validate(
     from migrate.sources.discover import find_models
 
     for path in (candidate, against):
-        if len(find_models(path)) != 1 or find_models(path)[0] != (path.rstrip(os.sep) or os.sep):
+        if find_models(path) != (path.rstrip(os.sep) or os.sep,):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
     with Nursery() as nursery:
         return Report((validate_model(candidate, against, options, nursery, progress or _silent),))

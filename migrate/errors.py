@@ -17,3 +17,21 @@ class UsageError(InputError):
 
 class InternalError(Exception):
     """An invariant of this package does not hold: a bug of ours (exit code 3), never the user's fault."""
+
+
+# Lines with which TensorFlow opens a message, and which say nothing about the cause.
+_PREAMBLE = (
+    "Graph execution error",
+    "Detected at node",
+    "Node: ",
+    "Restoring from checkpoint failed",
+    "Original stack",
+)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message that tells the cause, cut to 300 characters."""
+    text = str(getattr(error, "message", "") or error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = (line for line in lines if not line.startswith(_PREAMBLE))
+    return next(telling, lines[0] if lines else "")[:300]

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from migrate.errors import InputError
+from migrate.errors import InputError, first_line
 from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
@@ -85,7 +85,7 @@ def run(job: ExportJob) -> Exported | Failed:
     except OSError as error:
         return Failed(f"the new model cannot be written: {error.strerror or error}")
     except (tf.errors.OpError, ValueError, TypeError) as error:
-        return Failed(f"TensorFlow cannot export the rewritten graph: {type(error).__name__}: {_first_line(error)}")
+        return Failed(f"TensorFlow cannot export the rewritten graph: {type(error).__name__}: {first_line(error)}")
     return Exported(job.staging)
 
 
@@ -107,8 +107,3 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
     with open(os.path.join(directory, "migration.json"), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1, sort_keys=True)
         file.write("\n")
-
-
-def _first_line(error: BaseException) -> str:
-    message = str(getattr(error, "message", "") or error).strip()
-    return message.splitlines()[0][:300] if message else ""

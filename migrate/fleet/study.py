@@ -14,7 +14,6 @@ from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
 from migrate.checks.nodes import locate
-from migrate.checks.python_ops import find_python_ops
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -98,7 +97,6 @@ _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
 def _checks(meta_graph: MetaGraphDef, needed: list[NodeDef]) -> Iterator[Finding]:
     located = locate(needed, meta_graph.graph_def.library)
     yield from find_forgiven(meta_graph, needed)
-    yield from find_python_ops(located)
     yield from find_side_effects(located)
     yield from find_random_ops(located)
     yield from find_device_pins(located)

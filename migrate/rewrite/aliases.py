@@ -22,7 +22,7 @@ from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import ENTERS, Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, input_nodes, reach, split
+from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, reach, split
 from migrate.sources.protos import NodeDef
 
 
@@ -91,9 +91,7 @@ class Aliases:
     @functools.cached_property
     def _writes_before(self) -> dict[str, int]:
         """For each node the set of writes that lead to it, as bits."""
-        graph = self.run.graph
-        inputs = {name: set(input_nodes(node)) for name, node in graph.nodes.items()}
-        return reach(inputs, self.order, self._write_bits)
+        return reach(self.run.graph.predecessors(), self.order, self._write_bits)
 
     @functools.cached_property
     def _writes_after(self) -> dict[str, int]:

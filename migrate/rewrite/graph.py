@@ -54,6 +54,10 @@ class Graph:
     nodes: Mapping[str, NodeDef]
     consumers: Mapping[str, Sequence[tuple[str, int]]]
 
+    def predecessors(self) -> dict[str, set[str]]:
+        """For each node name the nodes behind its data and control inputs."""
+        return {name: set(input_nodes(node)) for name, node in self.nodes.items()}
+
     def successors(self) -> dict[str, set[str]]:
         """For each node name the nodes that take its outputs or wait for it."""
         result: dict[str, set[str]] = {name: set() for name in self.nodes}

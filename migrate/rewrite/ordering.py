@@ -13,7 +13,7 @@ from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, canonical, data_inputs, input_nodes, reach, split
+from migrate.rewrite.graph import Graph, canonical, data_inputs, reach, split
 from migrate.sources.dtypes import base_name
 
 _PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
@@ -55,8 +55,8 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     if not shared:
         return ()
     bits = {name: 1 << i for i, name in enumerate(sorted({w for root in shared for w in writes[root]}))}
-    before = reach({n: list(input_nodes(node)) for n, node in graph.nodes.items()}, order, bits)
-    after = reach({n: list(s) for n, s in graph.successors().items()}, order[::-1], bits)
+    before = reach(graph.predecessors(), order, bits)
+    after = reach(graph.successors(), order[::-1], bits)
     where = contexts(graph, order)
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
@@ -86,7 +86,7 @@ def assigns_first(graph: Graph, variable: str) -> bool:
     sets = [n for n in users if graph.nodes[n].op == "AssignVariableOp" and where[n].is_root]
     if len(sets) != 1:
         return not users  # Which of several comes first is more than this looks at.
-    before = reach({n: list(input_nodes(node)) for n, node in graph.nodes.items()}, order, {sets[0]: 1})
+    before = reach(graph.predecessors(), order, {sets[0]: 1})
     return all(name == sets[0] or before[name] for name in users)
 
 

@@ -34,7 +34,7 @@ def _without_runtime() -> Iterator[None]:
 
 
 with _without_runtime():
-    from tensorflow.core.example.example_pb2 import Example
+    from tensorflow.core.example.example_pb2 import Example, SequenceExample
     from tensorflow.core.framework.attr_value_pb2 import AttrValue
     from tensorflow.core.framework.function_pb2 import FunctionDef, FunctionDefLibrary
     from tensorflow.core.framework.graph_pb2 import GraphDef
@@ -73,6 +73,7 @@ __all__ = [
     "OpList",
     "SavedModel",
     "SaverDef",
+    "SequenceExample",
     "SignatureDef",
     "TensorInfo",
     "TensorProto",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from migrate.errors import first_line
 from migrate.records import Failed, Signature
 from migrate.verify.calls import Answer, Call, Fingerprint
 
@@ -69,21 +70,3 @@ class CandidateResult:
 def step_failed(error: BaseException, what: str) -> Failed:
     """A `Failed` for an exception: what could not be done, the error's class and its first line."""
     return Failed(f"{what}: {type(error).__name__}: {first_line(error)}")
-
-
-# Lines with which TensorFlow opens a message, and which say nothing about the cause.
-_PREAMBLE = (
-    "Graph execution error",
-    "Detected at node",
-    "Node: ",
-    "Restoring from checkpoint failed",
-    "Original stack",
-)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message that tells the cause, cut to 300 characters."""
-    text = str(getattr(error, "message", "") or error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = (line for line in lines if not line.startswith(_PREAMBLE))
-    return next(telling, lines[0] if lines else "")[:300]

@@ -6,12 +6,11 @@ import base64
 import dataclasses
 import random
 import struct
-import sys
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from migrate.sources.protos import Example
+from migrate.sources.protos import Example, SequenceExample
 
 # 16 x 16 RGB, quality 30, baseline: made once with tf.io.encode_jpeg from a diagonal ramp.
 JPEG = base64.b64decode(
@@ -109,8 +108,7 @@ def example(features: Sequence[Feature], number: int, sequence: bool = False, lo
         for feature in features:
             _fill(plain.features.feature[feature.key], feature, number, longest, rng)
         return plain.SerializeToString(deterministic=True)
-    # Same file as Example, whose module the protos' loader has left in place.
-    steps = sys.modules[Example.__module__].SequenceExample()
+    steps = SequenceExample()
     for feature in features:
         if not feature.in_list:
             _fill(steps.context.feature[feature.key], feature, number, longest, rng)

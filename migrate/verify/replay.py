@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from migrate.checks import contract
+from migrate.errors import first_line
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.verify import dtypes
@@ -32,7 +33,7 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.compare import contradictions, nondeterministic
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, first_line, step_failed
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, step_failed
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.

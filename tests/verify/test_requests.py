@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 import zlib
 
 import numpy as np
 import pytest
 
 from migrate.records import Signature, TensorSpec
-from migrate.sources.protos import Example, MetaGraphDef
+from migrate.sources.protos import Example, MetaGraphDef, SequenceExample
 from migrate.verify import payloads
 from migrate.verify.contents import Contents
 from migrate.verify.requests import synthesise
@@ -255,7 +254,7 @@ _SEQUENCE_NODES = {
 @pytest.mark.parametrize("op", _SEQUENCE_NODES)
 def test_sequence_examples_hold_context_and_steps(op):
     content = _contents(*_KEYS, ("parse", op, _SEQUENCE_NODES[op], _SEQUENCE_ATTRS))[0]
-    parsed = sys.modules[Example.__module__].SequenceExample.FromString(content(0))
+    parsed = SequenceExample.FromString(content(0))
     assert len(parsed.context.feature["a"].int64_list.value) == 1
     steps = parsed.feature_lists.feature_list["b"].feature
     assert [len(step.float_list.value) for step in steps] == [3, 3]

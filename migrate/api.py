@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
-from migrate.records import Options, Report
+from migrate.records import Event, Options, Report
 
 _DEFAULTS = Options()
 
@@ -50,7 +50,7 @@ def convert(
     destination: str,
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Event], None] | None = None,
 ) -> Report:
     """Converts a TF1 SavedModel, or every one in a tree, to a TF2 SavedModel.
 
@@ -58,34 +58,19 @@ def convert(
       source: a model, or a tree of models; only read.
       destination: directory of the new model, or of the tree in which `source` is mirrored.
       options: see `records.Options`.
-      progress: told what is being done.
+      progress: told what is being done; threads call it, one at a time for `Finished`.
 
     Returns:
       One `ModelReport` a model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
-      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`.
+      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`; with `options.dry_run` as `audit` gives it. What an
+      earlier run has done in the same tree, and what has not changed since, is not done again (`skipped`).
 
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
-    from migrate.children import Nursery
-    from migrate.export.publish import check_destination
-    from migrate.fleet.jobs import convert_model
-    from migrate.sources.discover import find_models
+    from migrate.fleet.run import convert_fleet
 
-    models = find_models(source)
-    root = source.rstrip(os.sep) or os.sep
-    if models == (root,):
-        check_destination(source, destination, options.overwrite)
-        with Nursery() as nursery:
-            return Report((convert_model(root, destination, options, nursery, progress or _silent),))
-    # Models that stand there already fail one by one; the tree itself may exist.
-    check_destination(source, os.path.join(destination, "model"), overwrite=True)
-    reports = []
-    with Nursery() as nursery:
-        for model in models:
-            target = os.path.join(destination, os.path.relpath(model, root))
-            reports.append(convert_model(model, target, options, nursery, progress or _silent))
-    return Report(tuple(reports))
+    return convert_fleet(source, destination, options, progress or _silent)
 
 
 def validate(
@@ -120,5 +105,5 @@ def validate(
         return Report((validate_model(candidate, against, options, nursery, progress or _silent),))
 
 
-def _silent(_: str) -> None:
+def _silent(_: object) -> None:
     """Takes progress lines where nobody asked for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -93,6 +94,7 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
     content = {
         "schema_version": 1,
         **job.provenance,
+        "saved_model_sha256": _sha256(os.path.join(job.staging, "saved_model.pb")),
         "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
         "variables": {v.name: keys[v.identity] for v in plan.variables},
@@ -107,3 +109,8 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
     with open(os.path.join(directory, "migration.json"), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1, sort_keys=True)
         file.write("\n")
+
+
+def _sha256(file: str) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()

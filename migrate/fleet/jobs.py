@@ -1,4 +1,8 @@
-"""One model's way through the house, from its directory to its `ModelReport`. Every ending is a value."""
+"""One model's way through the house, from its directory to its `ModelReport`. Every ending is a value.
+
+`run` is that way as a job for a child process: reading, planning and comparing take their time in Python, so each model
+has a process for itself, which forks again for what needs TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrate.children import Nursery
+from migrate.children import Forks, Runner, say
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
-from migrate.fleet.study import Studied, study, timed
+from migrate.fleet.study import Studied, audit_model, study, timed
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -26,10 +30,12 @@ from migrate.records import (
     Unchanged,
     Validated,
     Verification,
+    shaping,
 )
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.fingerprint import fingerprint
 from migrate.sources.saved_model import SavedModelSource
 from migrate.verify import Ending, record_golden, replay_candidate
 from migrate.verify.calls import Golden
@@ -41,7 +47,54 @@ _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
 
 
-def convert_model(path: str, destination: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
+@dataclasses.dataclass(frozen=True)
+class ConvertJob:
+    """What a child process needs to convert a model.
+
+    Attributes:
+      path: the source's directory.
+      destination: directory that the new model is to have.
+      options: see `records.Options`.
+      replace: whether what stands at the destination may be replaced.
+      identity: the source's `Fingerprint.identity`; a source that has another one at the end was changed meanwhile.
+    """
+
+    path: str
+    destination: str
+    options: Options
+    replace: bool
+    identity: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditJob:
+    """What a child process needs to say what would become of a model."""
+
+    path: str
+    options: Options
+
+
+def run(job: ConvertJob | AuditJob) -> ModelReport:
+    """Carries a job out, in a process of its own."""
+    say("reading")
+    if isinstance(job, AuditJob):
+        return audit_model(job.path, job.options)
+    nursery = Forks(job.options.memory_limit_bytes)
+    return convert_model(
+        job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
+    )
+
+
+def convert_model(
+    path: str,
+    destination: str,
+    options: Options,
+    nursery: Runner,
+    progress: Progress,
+    *,
+    replace: bool = False,
+    identity: str | None = None,
+) -> ModelReport:
     """Converts one model.
 
     Args:
@@ -50,6 +103,8 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
       options: see `records.Options`.
       nursery: makes the child processes.
       progress: told what is being done.
+      replace: see `ConvertJob`; so does `options.overwrite`.
+      identity: see `ConvertJob`.
 
     Returns:
       The report. Only with the outcomes `Converted` and `Unchanged` something stands at the destination.
@@ -57,23 +112,31 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
     studied = study(path, options)
     base = dataclasses.replace(studied.report if isinstance(studied, Studied) else studied, destination=destination)
     seconds = dict(base.seconds)
+    overwrite = replace or options.overwrite
+
+    def finish(staged: str) -> None:
+        if identity is not None and _identity(path) != identity:
+            raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
+        publish(staged, destination, overwrite)
+
     try:
-        check_destination(path, destination, options.overwrite)
+        check_destination(path, destination, overwrite)
         if isinstance(base.outcome, AlreadyTF2):
+            progress("copying")
             with timed(seconds, "copy"), staging(destination) as staged:
                 shutil.copytree(path, staged, symlinks=False)
-                publish(staged, destination, options.overwrite)
+                finish(staged)
             return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
         if not isinstance(studied, Studied) or not isinstance(base.outcome, Convertible):
             return base
-        return _convert(studied, base, destination, options, nursery, progress, seconds)
+        return _convert(studied, base, destination, options, nursery, progress, seconds, finish)
     except InputError as error:
         return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
     except (OSError, shutil.Error) as error:
         return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
-def validate_model(candidate: str, source: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
+def validate_model(candidate: str, source: str, options: Options, nursery: Runner, progress: Progress) -> ModelReport:
     """Replays the source's answers on a candidate that stands on the disk already."""
     studied = study(source, options)
     if not isinstance(studied, Studied):
@@ -104,11 +167,11 @@ def _convert(
     base: ModelReport,
     destination: str,
     options: Options,
-    nursery: Nursery,
+    nursery: Runner,
     progress: Progress,
     seconds: dict[str, float],
+    finish: Callable[[str], None],
 ) -> ModelReport:
-    path = studied.source.path
     verification: Verification | None = None
     golden: Golden | None = None
     if options.verify:
@@ -123,7 +186,7 @@ def _convert(
             )
             base = dataclasses.replace(base, findings=(note, *base.findings))
         else:
-            progress(f"{path}: taking golden answers")
+            progress("taking golden answers")
             with timed(seconds, "golden"):
                 answers = _golden(studied, options, nursery)
             if not isinstance(answers, Golden):
@@ -131,20 +194,20 @@ def _convert(
             golden = answers
             base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     with staging(destination) as staged:
-        progress(f"{path}: converting")
+        progress("converting")
         with timed(seconds, "export"):
             exported = _export(studied, staged, options, nursery)
         if not isinstance(exported, Exported):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
         if golden is not None:
-            progress(f"{path}: replaying the calls on the new model")
+            progress("replaying the calls on the new model")
             with timed(seconds, "candidate"):
                 result = _replay(studied, golden, staged, options, nursery)
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
         with timed(seconds, "publish"):
-            publish(staged, destination, options.overwrite)
+            finish(staged)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
 
 
@@ -161,7 +224,7 @@ def _forgiven(golden: Golden) -> tuple[Finding, ...]:
     )
 
 
-def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | Ending:
+def _golden(studied: Studied, options: Options, nursery: Runner) -> Golden | Ending:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
@@ -178,13 +241,13 @@ def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | En
 
 
 def _replay(
-    studied: Studied, golden: Golden, candidate: str, options: Options, nursery: Nursery
+    studied: Studied, golden: Golden, candidate: str, options: Options, nursery: Runner
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
     return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
 
 
-def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
+def _export(studied: Studied, staged: str, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
@@ -213,8 +276,7 @@ def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mappi
             "tags": list(plan.tags),
         },
         "options": {
-            key: sorted(value) if isinstance(value, frozenset) else value
-            for key, value in dataclasses.asdict(options).items()
+            key: sorted(value) if isinstance(value, frozenset) else value for key, value in shaping(options).items()
         },
     }
 
@@ -243,6 +305,11 @@ def _risk(report: ModelReport, options: Options) -> Finding | None:
     if options.allow_side_effects:
         return None
     return next((finding for finding in report.findings if finding.code in _RISKY), None)
+
+
+def _identity(path: str) -> str | None:
+    mark = fingerprint(path)
+    return None if mark is None else mark.identity
 
 
 def _os_reason(error: BaseException) -> str:

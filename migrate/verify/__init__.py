@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from migrate.children import Nursery
+from migrate.children import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
@@ -44,7 +44,7 @@ _PROBING_SHARE = 0.5
 
 
 def record_golden(
-    nursery: Nursery,
+    nursery: Runner,
     source_path: str,
     source_tags: Collection[str],
     meta_graph: MetaGraphDef,
@@ -94,7 +94,7 @@ def record_golden(
 
 
 def replay_candidate(
-    nursery: Nursery,
+    nursery: Runner,
     golden: Golden,
     candidate_path: str,
     max_ulps: int = 0,

@@ -11,10 +11,36 @@ Shape = tuple[int | None, ...] | None
 
 
 class Kind(enum.Enum):
-    """What lies in a directory, judged by its content."""
+    """What a model's files are, judged by their content.
+
+    Attributes:
+      TF1_SAVED_MODEL: a SavedModel without an object graph.
+      TF2_SAVED_MODEL: a SavedModel with one.
+      TF1_HUB_MODULE: a TF1 SavedModel with a tfhub_module.pb beside it.
+      CHECKPOINT_META: a MetaGraphDef as tf.train.Saver writes it (`.meta`), with its checkpoint.
+      SESSION_BUNDLE: the same of TensorFlow 0.x's exporter, with a collection `serving_signatures`.
+      FROZEN_GRAPH: a GraphDef.
+      CHECKPOINT: a checkpoint without a graph.
+      KERAS_H5_MODEL: an HDF5 file with a model's configuration and weights.
+      KERAS_H5_WEIGHTS: an HDF5 file with weights alone.
+      KERAS_V3: a `.keras` archive.
+      KERAS_SAVED_MODEL: a TF2 SavedModel with a keras_metadata.pb beside it.
+      KERAS_JSON: a model's configuration as JSON, with weights in a file beside it.
+      UNKNOWN: what could not be read.
+    """
 
     TF1_SAVED_MODEL = "tf1_saved_model"
     TF2_SAVED_MODEL = "tf2_saved_model"
+    TF1_HUB_MODULE = "tf1_hub_module"
+    CHECKPOINT_META = "checkpoint_meta"
+    SESSION_BUNDLE = "session_bundle"
+    FROZEN_GRAPH = "frozen_graph"
+    CHECKPOINT = "checkpoint"
+    KERAS_H5_MODEL = "keras_h5_model"
+    KERAS_H5_WEIGHTS = "keras_h5_weights"
+    KERAS_V3 = "keras_v3"
+    KERAS_SAVED_MODEL = "keras_saved_model"
+    KERAS_JSON = "keras_json"
     UNKNOWN = "unknown"
 
 

@@ -68,7 +68,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     """
     if not source.config:
         yield refusal(
-            "keras-architecture-missing",
+            "keras-weights-alone",
             f"{source.files.weights}: weights alone ({_layer_names(source)}), without the architecture that they "
             "belong to",
             hint="put the model's JSON (Model.to_json) into a directory with this file, or save the whole model",

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from migrate.checks.keras import may_compile, needs, optimizer_name
 from migrate.errors import InputError, first_line
-from migrate.records import Signature, TensorSpec
+from migrate.records import Kind, Signature, TensorSpec
 from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
 
 SIGNATURE = "serving_default"
@@ -136,7 +136,7 @@ def _runtime(runtime: Runtime) -> Any:
 
 def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool, compiled: bool) -> Any:
     files = source.files
-    if source.archive:
+    if source.kind is Kind.KERAS_V3:
         with _named(files.architecture, "model.keras", writable=source.runtime is Runtime.TF_KERAS) as path:
             return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)
     if files.architecture == files.weights:
@@ -237,7 +237,7 @@ def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
 def _stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
     """(name, value) of the optimizer's state in the order in which Keras stored it."""
     files = source.files
-    if source.archive:
+    if source.kind is Kind.KERAS_V3:
         import zipfile
 
         with zipfile.ZipFile(files.architecture) as archive, archive.open("model.weights.h5") as stream:

@@ -17,11 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from migrate.errors import InputError, first_line
-from migrate.records import Shape
+from migrate.records import Kind, Shape
 from migrate.sources.bundle import read_bundle
+from migrate.sources.discover import Place
+from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
@@ -90,7 +92,7 @@ class KerasSource:
 
     Attributes:
       files: where it lies.
-      archive: whether the architecture is in a `.keras` zip archive.
+      kind: what it is.
       runtime: which Keras wrote it.
       keras_version: as the file says, or empty (Keras 1.0 and before said nothing).
       backend: as the file says, or empty.
@@ -104,7 +106,7 @@ class KerasSource:
     """
 
     files: KerasFiles
-    archive: bool
+    kind: Kind
     runtime: Runtime
     keras_version: str
     backend: str
@@ -120,70 +122,47 @@ class KerasSource:
 # Finding
 
 
-def find_keras(path: str) -> KerasFiles | None:
-    """The Keras model that a file or a directory holds, judged by content, or None.
-
-    In a directory one file with an architecture must stand out: a whole HDF5 model or `.keras` archive before a JSON
-    file, which needs weights beside it; HDF5 weights alone are reported as such.
-
-    Args:
-      path: a file or a directory; sub-directories are not looked at.
+def files_of(place: Place) -> KerasFiles:
+    """Where the parts of the Keras model at a place lie: weights stand beside a JSON file, and inside any other.
 
     Raises:
-      InputError: several models lie in the directory, or a JSON architecture has several files of weights beside it.
+      InputError: an HDF5 file that is not Keras's, or several files of weights beside an architecture.
     """
-    if os.path.isfile(path):
-        return _of_file(path)
-    try:
-        names = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be listed ({error.strerror})") from error
-    files = [os.path.join(path, name) for name in names]
-    kinds = {file: _kind(file) for file in files}
-    whole = [file for file, kind in kinds.items() if kind in ("model", "archive")]
-    if len(whole) > 1:
-        listed = ", ".join(os.path.basename(file) for file in whole)
-        raise InputError(f"{path}: holds {len(whole)} Keras models ({listed}); pass one of the files instead")
-    if whole:
-        return KerasFiles(path, whole[0], whole[0])
-    architectures = [file for file, kind in kinds.items() if kind == "json"]
-    stored = [file for file, kind in kinds.items() if kind == "weights"]
-    if architectures:
-        prefixes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
-        return _of_json(path, architectures, [*stored, *prefixes])
-    if len(stored) == 1:
-        return KerasFiles(path, "", stored[0])
-    return None
+    if place.form is Form.KERAS_V3:
+        return KerasFiles(place.path, place.file, place.file)
+    if place.form is Form.KERAS_JSON:
+        return _beside(place)
+    kind = _kind_of_hdf5(place.file)
+    if not kind:
+        raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
+    return KerasFiles(place.path, place.file if kind is Kind.KERAS_H5_MODEL else "", place.file)
 
 
-def _of_file(path: str) -> KerasFiles | None:
-    kind = _kind(path)
-    if kind in ("model", "archive"):
-        return KerasFiles(path, path, path)
-    if kind == "weights":
-        return KerasFiles(path, "", path)
-    if kind == "json":
-        found = find_keras(os.path.dirname(path) or os.curdir)
-        if found is not None and os.path.basename(found.architecture) == os.path.basename(path):
-            return dataclasses.replace(found, path=path)
-        return KerasFiles(path, path, "")
-    return None
-
-
-def _of_json(path: str, architectures: Sequence[str], stored: Sequence[str]) -> KerasFiles:
-    if len(architectures) > 1:
-        listed = ", ".join(os.path.basename(file) for file in architectures)
-        raise InputError(f"{path}: holds {len(architectures)} Keras architectures ({listed}); keep one to a directory")
+def _beside(place: Place) -> KerasFiles:
+    folder = os.path.dirname(place.file) or os.curdir
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    files = [os.path.join(folder, name) for name in names]
+    indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
+    stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
+    others = [f for f in files if f != place.file and form_of(f) is Form.KERAS_JSON]
+    if others and stored:
+        raise InputError(
+            f"{folder}: has {len(others) + 1} Keras architectures ({os.path.basename(place.file)}, "
+            f"{os.path.basename(others[0])}, ...) and weights that belong to one of them; keep each pair in a directory"
+        )
     if len(stored) > 1:
-        latest = _latest_checkpoint(path)
+        latest = _latest_checkpoint(folder)
         if latest not in stored:
             listed = ", ".join(os.path.basename(file) for file in stored)
             raise InputError(
-                f"{path}: {os.path.basename(architectures[0])} has {len(stored)} files of weights beside it ({listed}); "
-                "keep one, or name one in the file `checkpoint`"
+                f"{place.file}: has {len(stored)} files of weights beside it ({listed}); keep one, or name one in the "
+                "file `checkpoint`"
             )
         stored = [latest]
-    return KerasFiles(path, architectures[0], stored[0] if stored else "")
+    weights = stored[0] if stored else ""
+    # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
+    whole = os.path.isfile(weights) and _kind_of_hdf5(weights) is Kind.KERAS_H5_MODEL
+    return KerasFiles(place.path, weights if whole else place.file, weights)
 
 
 def _latest_checkpoint(directory: str) -> str:
@@ -198,33 +177,13 @@ def _latest_checkpoint(directory: str) -> str:
     return os.path.join(directory, name) if name else ""
 
 
-def _kind(file: str) -> str:
-    """`model`, `weights` (HDF5), `archive` (.keras), `json` (an architecture) or an empty string."""
-    try:
-        with open(file, "rb") as stream:
-            start = stream.read(64)
-    except OSError:
-        return ""
-    if start.startswith(HDF5_MAGIC):
-        return _kind_of_hdf5(file)
-    if start.startswith(_ZIP_MAGIC):
-        with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-            names = set(archive.namelist())
-            return "archive" if {"config.json", "metadata.json"} <= names else ""
-        return ""
-    if start.lstrip().startswith(b"{") and os.path.getsize(file) <= _MAX_JSON_BYTES:
-        with contextlib.suppress(InputError):
-            return "json" if _is_config(_load_json(file)) else ""
-    return ""
-
-
-def _kind_of_hdf5(file: str) -> str:
-    with contextlib.suppress(InputError), _open_hdf5(file) as content:
+def _kind_of_hdf5(file: str) -> Kind | None:
+    with _open_hdf5(file) as content:
         if "model_config" in content.attrs:
-            return "model"
+            return Kind.KERAS_H5_MODEL
         if "layer_names" in content.attrs or "model_weights" in content or _has_v3_layout(content):
-            return "weights"
-    return ""
+            return Kind.KERAS_H5_WEIGHTS
+    return None
 
 
 def _has_v3_layout(content: Any) -> bool:
@@ -247,11 +206,11 @@ def read_keras(files: KerasFiles) -> KerasSource:
     if not files.architecture:
         with _open_hdf5(files.weights) as content:
             version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
-            source = _source(files, version, backend, {}, {})
+            source = _source(files, Kind.KERAS_H5_WEIGHTS, version, backend, {}, {})
             return _with_hdf5(source, content)
     with open(files.architecture, "rb") as stream:
-        start = stream.read(len(HDF5_MAGIC))
-    if start == HDF5_MAGIC:
+        start = stream.read(len(_HDF5_MAGIC))
+    if start == _HDF5_MAGIC:
         return _read_hdf5(files)
     if start.startswith(_ZIP_MAGIC):
         return _read_archive(files)
@@ -263,7 +222,8 @@ def _read_hdf5(files: KerasFiles) -> KerasSource:
         config = _json_attribute(files.architecture, content, "model_config")
         training = _json_attribute(files.architecture, content, "training_config")
         version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
-        return _with_hdf5(_source(files, version, backend, config, training), content)
+        source = _source(files, Kind.KERAS_H5_MODEL, version, backend, config, training)
+        return _with_hdf5(source, content)
 
 
 def _read_archive(files: KerasFiles) -> KerasSource:
@@ -275,9 +235,8 @@ def _read_archive(files: KerasFiles) -> KerasSource:
             metadata = _member(path, archive, "metadata.json")
             if not _is_config(config):
                 raise InputError(f"{path}: its config.json is no Keras config (no class_name, no config)")
-            training = config.get("compile_config") or {}
-            source = _source(files, str(metadata.get("keras_version", "")), "", config, training)
-            source = dataclasses.replace(source, archive=True)
+            version = str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""
+            source = _source(files, Kind.KERAS_V3, version, "", config, config.get("compile_config"))
             if "model.weights.h5" not in archive.namelist():
                 raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
             with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
@@ -295,8 +254,7 @@ def _read_json(files: KerasFiles) -> KerasSource:
     if not version and os.path.isfile(beside):
         with contextlib.suppress(InputError, AttributeError):
             version = str(_load_json(beside).get("keras_version", ""))
-    training = config.get("compile_config") or {}
-    source = _source(files, version, backend, config, training)
+    source = _source(files, Kind.KERAS_JSON, version, backend, config, config.get("compile_config"))
     if not files.weights:
         return source
     if os.path.exists(files.weights + _CHECKPOINT_INDEX) and not os.path.isfile(files.weights):
@@ -306,11 +264,11 @@ def _read_json(files: KerasFiles) -> KerasSource:
 
 
 def _source(
-    files: KerasFiles, version: str, backend: str, config: Mapping[str, Any], training: Mapping[str, Any]
+    files: KerasFiles, kind: Kind, version: str, backend: str, config: Mapping[str, Any], training: Any
 ) -> KerasSource:
     return KerasSource(
         files,
-        False,
+        kind,
         _runtime(version, config),
         version,
         backend,

@@ -2,8 +2,8 @@
 
     python tools/make_keras_classes.py
 
-A config names classes; one that is not in the table is the user's. The table holds what the public namespaces offer and,
-by its own name, every layer, operation and initializer of the package, since configs name those too (`Functional`,
+A config names classes; one that is not in the table is the user's. The table holds what the public namespaces offer
+and, by its own name, every layer, operation and initializer of the package, since configs name those too (`Functional`,
 `TFOpLambda`, `GetItem`). Layers that run foreign code or load another file are left out on purpose.
 """
 
@@ -66,9 +66,9 @@ def class_names(package: str) -> set[str]:
         except Exception:  # A backend that is not installed.
             continue
         for name, value in vars(module).items():
-            if inspect.isclass(value) and value.__module__.startswith(f"{package}."):
-                if {base.__name__ for base in value.__mro__} & set(BASES) and not name.startswith("_"):
-                    found.add(value.__name__)
+            own = inspect.isclass(value) and value.__module__.startswith(f"{package}.")
+            if own and not name.startswith("_") and {base.__name__ for base in value.__mro__} & set(BASES):
+                found.add(value.__name__)
     return found
 
 

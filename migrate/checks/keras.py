@@ -16,20 +16,24 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Runtime, Weights, layers
+from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "keras_classes.json")
 
 # Values that the serialisers write as a class of their own (keras/src/saving/serialization_lib.py).
+# fmt: off
 _PLAIN = frozenset(
-    ["__bytes__", "__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__", "__tuple__"]
-    + ["TensorShape", "TypeSpec", "CompositeTensor", "Tuple", "__ndarray__", "__numpy_array__", "__dict__"]
+    [
+        "__bytes__", "__dict__", "__ellipsis__", "__keras_tensor__", "__ndarray__", "__numpy__", "__slice__",
+        "__tensor__", "__tuple__", "TensorShape", "TypeSpec", "CompositeTensor", "Tuple",
+    ]
 )
+# fmt: on
 _FOREIGN = frozenset(["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "ModuleWrapper"])
 _OWN_MODULES = ("keras", "tf_keras", "builtins", "tensorflow")
 # A TFOpLambda calls the function of this public name of TensorFlow's.
 _TOUCHES_FILES = ("io.", "raw_ops.", "print", "py_function", "numpy_function")
-# From here to its flip of kernels (keras 2.0, utils/conv_utils.py, convert_kernel).
+# Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
 
 
@@ -74,8 +78,16 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             hint="put the model's JSON (Model.to_json) into a directory with this file, or save the whole model",
         )
         return
-    yield from _missing_weights(source)
+    if source.form is Weights.MISSING:
+        yield refusal(
+            "keras-weights-missing",
+            f"{source.files.architecture}: an architecture without weights",
+            hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it",
+        )
     yield from _old(source)
+    loose = tuple(x.name for x in layers(source.config) if x.config.get("sparse") is True or x.config.get("ragged"))
+    if loose:
+        yield refusal("keras-sparse-input", f"{', '.join(loose)}: sparse or ragged inputs are not exported", loose)
     if source.links:
         yield refusal(
             "keras-external-link", "data of this HDF5 file lie in other files, which are not opened", source.links
@@ -131,58 +143,50 @@ def optimizer_name(source: KerasSource) -> str:
     return described if isinstance(described, str) else ""
 
 
-def _missing_weights(source: KerasSource) -> Iterator[Finding]:
-    if source.form is Weights.MISSING:
-        yield refusal(
-            "keras-weights-missing",
-            f"{source.files.architecture}: an architecture without weights",
-            hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it",
-        )
-
-
 def _old(source: KerasSource) -> Iterator[Finding]:
-    major = source.keras_version.split(".")[0]
-    old_layers = sorted({layer.class_name for layer in layers(source.config) if layer.class_name in _KERAS_1})
-    written = any(key in layer.config for layer in layers(source.config) for key in ("nb_filter", "output_dim", "init"))
-    named = not source.keras_version and written and not any("units" in x.config for x in layers(source.config))
-    if major in ("0", "1") or old_layers or (named and "inbound" not in source.config):
+    every = layers(source.config)
+    gone = sorted({layer.class_name for layer in every if layer.class_name in _KERAS_1})
+    if source.keras_version.split(".")[0] in ("0", "1") or gone or any(_is_keras_1(layer) for layer in every):
         yield refusal(
             "keras-1",
             f"written by Keras {source.keras_version or '1'}, whose configs Keras 2 and later do not read"
-            + (f" ({', '.join(old_layers)})" if old_layers else ""),
-            hint="load it with Keras 2.2 (pip install keras==2.2.5, with TensorFlow 1), which translates it, and save it "
-            "again",
+            + (f" ({', '.join(gone)})" if gone else ""),
+            hint="load it with Keras 2.2 (keras==2.2.5 and TensorFlow 1), which translates it, and save it again",
         )
     if source.backend not in ("", "tensorflow") and source.runtime is Runtime.TF_KERAS:
-        convolutions = tuple(x.name for x in layers(source.config) if _has_kernel(x.class_name))
+        convolutions = tuple(layer.name for layer in every if layer.class_name.startswith(_KERNEL_LAYERS))
         if convolutions:
             yield refusal(
                 "keras-other-backend",
-                f"trained on the backend {source.backend}, which turns the kernels of convolutions around; tf_keras takes "
-                "them as they are",
+                f"trained on the backend {source.backend}, which turns the kernels of convolutions around; tf_keras "
+                "takes them as they are",
                 convolutions,
-                f"load it with Keras 2 on the backend {source.backend}, turn the kernels (keras.utils.conv_utils."
-                "convert_kernel) and save it on the backend tensorflow",
+                f"load it with Keras 2 on {source.backend}, turn the kernels (keras.utils.conv_utils.convert_kernel) "
+                "and save it on TensorFlow",
             )
 
 
+def _is_keras_1(layer: Layer) -> bool:
+    """Whether a layer is set up in the words of Keras 1 (keras 2.0, legacy/interfaces.py)."""
+    return layer.class_name != "Embedding" and bool({"output_dim", "nb_filter", "border_mode"} & set(layer.config))
+
+
+# fmt: off
 _KERAS_1 = frozenset(
-    ["Merge", "Convolution1D", "AtrousConvolution1D", "AtrousConvolution2D", "MaxoutDense", "Highway", "Graph"]
-    + ["TimeDistributedDense", "TimeDistributedMerge"]
+    [
+        "AtrousConvolution1D", "AtrousConvolution2D", "Graph", "Highway", "MaxoutDense", "Merge",
+        "TimeDistributedDense", "TimeDistributedMerge",
+    ]
 )
-
-
-def _has_kernel(class_name: str) -> bool:
-    return class_name.startswith(_KERNEL_LAYERS)
+"""Layers that Keras 2 does not have under any name."""
+# fmt: on
 
 
 def _side_effects(source: KerasSource) -> Iterator[Finding]:
     for layer in layers(source.config):
         function = str(layer.config.get("function", ""))
         if layer.class_name == "TFOpLambda" and function.startswith(_TOUCHES_FILES):
-            yield Finding(
-                "touches-files", Severity.WARNING, f"layer {layer.name!r} calls tf.{function}", (layer.name,)
-            )
+            yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} calls tf.{function}", (layer.name,))
         if layer.class_name == "TensorFlowOpLayer" and "File" in json.dumps(layer.config.get("node_def", "")):
             yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} is an op on files", (layer.name,))
 
@@ -214,43 +218,37 @@ def _walk(value: Any, known: frozenset[str], where: str) -> Iterator[tuple[str, 
         return
     if not isinstance(value, Mapping):
         return
-    class_name = value.get("class_name")
     inner = value.get("config")
     if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
         where = inner["name"]
-    if isinstance(class_name, str):
-        yield from _named(class_name, value, known, where)
+    if isinstance(value.get("class_name"), str):
+        yield from _named(value["class_name"], value, known, where)
     for key, setting in value.items():
-        if value.get(f"{key}_type") == "lambda" and setting is not None:
+        kind = value.get(f"{key}_type")
+        if kind == "lambda" and setting is not None:
             yield "code", where or key
-        elif value.get(f"{key}_type") == "function" and isinstance(setting, str):
-            yield "custom", setting
-        elif key.endswith("activation") and isinstance(setting, str) and setting not in known:
-            yield "custom", setting
+        elif isinstance(setting, str) and (kind == "function" or key.endswith("activation")):
+            if setting not in known:
+                yield "custom", setting
         else:
             yield from _walk(setting, known, where)
 
 
 def _named(class_name: str, value: Mapping[str, Any], known: frozenset[str], where: str) -> Iterator[tuple[str, str]]:
-    module, registered = value.get("module"), value.get("registered_name")
+    registered = value.get("registered_name")
+    own = _is_own(value.get("module"))
     if class_name == "__lambda__":
         yield "code", where or "a function"
     elif class_name in _FOREIGN:
         yield "foreign", where or class_name
     elif class_name == "function":
-        name = value.get("config")
-        own = isinstance(name, str) and name in known and _is_own(module)
-        if not own:
-            yield "custom", str(name)
-    elif class_name in ("Lambda", "__typespec__") or class_name in _PLAIN:
-        if not _is_own(module):
-            yield "custom", class_name
-    elif class_name not in known or not _is_own(module):
+        if not own or value.get("config") not in known:
+            yield "custom", str(value.get("config"))
+    elif not own or not (class_name in known or class_name in _PLAIN or class_name in ("Lambda", "__typespec__")):
         yield "custom", str(registered or class_name)
-    elif isinstance(registered, str) and registered not in (class_name, ""):
+    elif isinstance(registered, str) and registered.partition(">")[0] not in (class_name, "", "keras", "Keras"):
         # `Custom>Dense` is the user's own class of that name, and not Keras'.
-        if not registered.startswith(("keras>", "Keras>", "keras.", "tf_keras>")) and ">" in registered:
-            yield "custom", registered
+        yield "custom", registered
 
 
 def _is_own(module: object) -> bool:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ import tensorflow as tf
 
 from migrate.checks.keras import may_compile, needs, optimizer_name
 from migrate.errors import InputError, first_line
+from migrate.export.request import Request
 from migrate.records import Kind, Signature, TensorSpec
 from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
 
@@ -29,21 +31,6 @@ SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What is to be loaded, and what may be run for it.
-
-    Attributes:
-      source: as it lies on the disk.
-      custom_objects: `module:Name` entries.
-      trust: whether marshalled Python may be run.
-    """
-
-    source: KerasSource
-    custom_objects: tuple[str, ...]
-    trust: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +115,9 @@ def _runtime(runtime: Runtime) -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     keras = importlib.import_module("keras")
     if int(keras.__version__.split(".")[0]) < 3:
-        raise InputError(f"written by Keras 3, and Keras {keras.__version__} is installed; use TensorFlow 2.16 or later")
+        raise InputError(
+            f"written by Keras 3, and Keras {keras.__version__} is installed; use TensorFlow 2.16 or later"
+        )
     if keras.backend.backend() != "tensorflow":
         raise InputError(f"Keras runs on the backend {keras.backend.backend()}; unset KERAS_BACKEND")
     return keras
@@ -144,7 +133,9 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
             with _named(files.architecture, "model.h5") as path:
                 return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)
         with h5py.File(files.architecture, "r") as file:
-            model = keras.models.load_model(file, custom_objects=dict(given), compile=compiled and not _is_legacy(source))
+            model = keras.models.load_model(
+                file, custom_objects=dict(given), compile=compiled and not _is_legacy(source)
+            )
         if compiled and _is_legacy(source):
             _compile_legacy(keras, model, source)
         return model
@@ -197,7 +188,7 @@ def _restore_names(model: Any, prefix: str) -> None:
 
 
 def _without_cell(name: str) -> str:
-    parts = [part for part in name.split("/") if not part.rstrip("0123456789").rstrip("_") in _CELLS]
+    parts = [part for part in name.split("/") if part.rstrip("0123456789").rstrip("_") not in _CELLS]
     return "/".join(parts)
 
 
@@ -238,11 +229,10 @@ def _stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
     """(name, value) of the optimizer's state in the order in which Keras stored it."""
     files = source.files
     if source.kind is Kind.KERAS_V3:
-        import zipfile
-
-        with zipfile.ZipFile(files.architecture) as archive, archive.open("model.weights.h5") as stream:
-            with h5py.File(stream, "r") as file:
-                return _in_order(file, source.optimizer)
+        with contextlib.ExitStack() as stack:
+            archive = stack.enter_context(zipfile.ZipFile(files.architecture))
+            stream = stack.enter_context(archive.open("model.weights.h5"))
+            return _in_order(stack.enter_context(h5py.File(stream, "r")), source.optimizer)
     with h5py.File(files.weights, "r") as file:
         if "optimizer_weights" not in file:
             return _in_order(file, source.optimizer)
@@ -341,13 +331,11 @@ def _ends(model: Any, side: str) -> dict[str, TensorSpec]:
     flat = tf.nest.flatten(nested)
     specs: dict[str, TensorSpec] = {}
     for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
-        if getattr(tensor, "sparse", False) is True or "Keras" not in type(tensor).__name__:
-            raise InputError(f"its {side} {name!r} is sparse or ragged, which no signature of plain tensors takes")
-        if type(tensor).__name__ in ("SparseKerasTensor", "RaggedKerasTensor"):
-            raise InputError(f"its {side} {name!r} is sparse or ragged, which no signature of plain tensors takes")
-        shape = tuple(tensor.shape) if tensor.shape is not None and tf.TensorShape(tensor.shape).rank is not None else None
-        dtype = tf.dtypes.as_dtype(tensor.dtype).name
-        specs[name] = TensorSpec(f"{name}:0", dtype, shape)
+        if getattr(tensor, "sparse", False) is True or type(tensor).__name__ != "KerasTensor":
+            raise InputError(f"its {side} {name!r} is no dense tensor, and signatures take no others here")
+        shape = tf.TensorShape(tensor.shape)
+        dims = tuple(shape.as_list()) if shape.rank is not None else None
+        specs[name] = TensorSpec(f"{name}:0", tf.dtypes.as_dtype(tensor.dtype).name, dims)
     return specs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,47 +10,16 @@ from typing import Any
 import tensorflow as tf
 
 from migrate.errors import InputError, first_line
-from migrate.export.keras import SIGNATURE, Loaded, Request, ask, load, optimizer_variables, weights
+from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, weights
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
+from migrate.export.request import KerasExported, KerasExportJob
 from migrate.records import Failed, Signature
 from migrate.sources.keras import Runtime
 from migrate.sources.protos import SavedModel, TrackableObjectGraph
 
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
-
-
-@dataclasses.dataclass(frozen=True)
-class KerasExportJob:
-    """What the child needs.
-
-    Attributes:
-      request: what to load.
-      staging: directory to write; it must not exist.
-      provenance: what `assets.extra/migration.json` says of where the model came from.
-    """
-
-    request: Request
-    staging: str
-    provenance: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class KerasExported:
-    """The new model stands in the staging directory.
-
-    Attributes:
-      staging: where.
-      signature: its `serving_default`.
-      optimizer: class of the optimizer whose state it holds, or empty.
-      lost: why the stored state of the optimizer is not in it, or empty.
-    """
-
-    staging: str
-    signature: Signature
-    optimizer: str
-    lost: str
 
 
 class Root(tf.Module):  # type: ignore[misc]

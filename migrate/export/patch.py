@@ -105,6 +105,7 @@ def write_fingerprint(directory: str) -> None:
 
 
 def rename(definition: SignatureDef, source: Signature, names: Names) -> None:
+    """Gives a SignatureDef the source's names and shapes, where the exporter wrote the function's."""
     if not source.method_name:
         definition.method_name = ""
     for infos, specs, renamed in (

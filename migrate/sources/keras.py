@@ -1,4 +1,4 @@
-"""Keras files: HDF5 models, `.keras` archives, a JSON architecture with its weights. Starts neither Keras nor TensorFlow.
+"""Keras files: HDF5 models, `.keras` archives, a JSON architecture with its weights. Starts no Keras, no TensorFlow.
 
 Which Keras wrote a file decides which one loads it: Keras 1 and 2 (also as `tf.keras`) live on as the package tf_keras,
 Keras 3 is the package keras.
@@ -283,7 +283,7 @@ def _source(
 
 
 def _runtime(version: str, config: Mapping[str, Any]) -> Runtime:
-    """Keras 3 says so; its `Model.to_json` says nothing, but writes `batch_shape` where Keras 2 has `batch_input_shape`."""
+    """Keras 3 says so; its `Model.to_json` does not, but writes `batch_shape` where Keras 2 has `batch_input_shape`."""
     if version:
         major = version.split(".")[0]
         return Runtime.KERAS if major.isdigit() and int(major) >= 3 else Runtime.TF_KERAS
@@ -341,9 +341,7 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
     bundle = read_bundle(source.files.weights)
     objects = _OBJECT_GRAPH_KEY in bundle.entries
     tensors = [
-        StoredTensor(key, entry.dtype, entry.shape)
-        for key, entry in bundle.entries.items()
-        if key != _OBJECT_GRAPH_KEY
+        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != _OBJECT_GRAPH_KEY
     ]
     slots = tuple(t for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith("optimizer/"))
     counters = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)

@@ -16,29 +16,16 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.export.keras import Request, ask, load, weights
+from migrate.export.keras import ask, load, weights
+from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.sources.protos import MetaGraphDef
 from migrate.verify.calls import Answer, Array, Call, Golden, SparseValue
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.given import load_calls
+from migrate.verify.jobs import KerasGoldenJob
 from migrate.verify.replay import MORE_RUNS, Attempt, answer_to, as_array, configure_eager, fingerprint, probe, twice
 from migrate.verify.requests import synthesise
-
-
-@dataclasses.dataclass(frozen=True)
-class KerasGoldenJob:
-    """What the child needs to take golden answers from a Keras model.
-
-    Attributes:
-      request: what to load.
-      inputs: path of the user's calls, or None to synthesise them.
-      seconds: what the child may spend on finding calls that the model accepts.
-    """
-
-    request: Request
-    inputs: str | None
-    seconds: float
 
 
 def run(job: KerasGoldenJob) -> Golden | Failed:

@@ -202,6 +202,18 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "Tag set of the meta graph, comma-separated; --tags= is the empty set. By default the serving one.",
         flag_values=values,
     )
+    flags.DEFINE_multi_string(
+        "custom_objects",
+        None,
+        "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "trust",
+        False,
+        "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -337,7 +349,16 @@ def _options(values: flags.FlagValues) -> Options:
         only_latest_version=given.get("only_latest_version", default.only_latest_version),
         fail_fast=given.get("fail_fast", default.fail_fast),
         dry_run=given.get("dry_run", default.dry_run),
+        custom_objects=tuple(map(_custom_object, given["custom_objects"] or ())),
+        trust=given["trust"],
     )
+
+
+def _custom_object(entry: str) -> str:
+    module, separator, name = entry.partition(":")
+    if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
+    return entry
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

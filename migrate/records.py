@@ -11,10 +11,36 @@ Shape = tuple[int | None, ...] | None
 
 
 class Kind(enum.Enum):
-    """What lies in a directory, judged by its content."""
+    """What a model's files are, judged by their content.
+
+    Attributes:
+      TF1_SAVED_MODEL: a SavedModel without an object graph.
+      TF2_SAVED_MODEL: a SavedModel with one.
+      TF1_HUB_MODULE: a TF1 SavedModel with a tfhub_module.pb beside it.
+      CHECKPOINT_META: a MetaGraphDef as tf.train.Saver writes it (`.meta`), with its checkpoint.
+      SESSION_BUNDLE: the same of TensorFlow 0.x's exporter, with a collection `serving_signatures`.
+      FROZEN_GRAPH: a GraphDef.
+      CHECKPOINT: a checkpoint without a graph.
+      KERAS_H5_MODEL: an HDF5 file with a model's configuration and weights.
+      KERAS_H5_WEIGHTS: an HDF5 file with weights alone.
+      KERAS_V3: a `.keras` archive.
+      KERAS_SAVED_MODEL: a TF2 SavedModel with a keras_metadata.pb beside it.
+      KERAS_JSON: a model's configuration as JSON, with weights in a file beside it.
+      UNKNOWN: what could not be read.
+    """
 
     TF1_SAVED_MODEL = "tf1_saved_model"
     TF2_SAVED_MODEL = "tf2_saved_model"
+    TF1_HUB_MODULE = "tf1_hub_module"
+    CHECKPOINT_META = "checkpoint_meta"
+    SESSION_BUNDLE = "session_bundle"
+    FROZEN_GRAPH = "frozen_graph"
+    CHECKPOINT = "checkpoint"
+    KERAS_H5_MODEL = "keras_h5_model"
+    KERAS_H5_WEIGHTS = "keras_h5_weights"
+    KERAS_V3 = "keras_v3"
+    KERAS_SAVED_MODEL = "keras_saved_model"
+    KERAS_JSON = "keras_json"
     UNKNOWN = "unknown"
 
 
@@ -120,6 +146,36 @@ class MetaGraphFacts:
     init_ops: tuple[str, ...]
     control_flow_nodes: int
     functions: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasFacts:
+    """What audit knows of a Keras file.
+
+    Attributes:
+      keras_version: that wrote it, or empty.
+      runtime: the package that loads it, `tf_keras` or `keras`.
+      backend: that it was trained on, or empty.
+      layers: how many of each class, most frequent first.
+      signature: what the config says of inputs and outputs (an output's dtype is `?` until the model is loaded); None
+        where there is no config.
+      variables: the stored weights; which of them are trainable is not known.
+      optimizer: class of the optimizer that it was compiled with, or empty.
+      optimizer_variables: how many variables of the optimizer are stored.
+      custom: classes and functions that are not Keras' own.
+      code: layers that hold marshalled Python.
+    """
+
+    keras_version: str
+    runtime: str
+    backend: str
+    layers: Mapping[str, int]
+    signature: Signature | None
+    variables: tuple[VariableFacts, ...]
+    optimizer: str
+    optimizer_variables: int
+    custom: tuple[str, ...]
+    code: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,6 +335,7 @@ class ModelReport:
       bytes: size of the source's files, None where nobody looked.
       skipped: an earlier run has done it and nothing has changed since; the report is that run's.
       duplicate_of: the source with the same bytes whose new model was copied, or None.
+      keras: audit's facts of a Keras file; None for anything else.
     """
 
     source: str
@@ -289,6 +346,7 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    keras: KerasFacts | None = None
     bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
@@ -348,6 +406,8 @@ class Options:
       only_latest_version: of base_path/model/VERSION take the largest version only.
       fail_fast: start no more models once one is not good.
       dry_run: say what would be done and what space it needs, and write nothing.
+      custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      trust: run the Python bytecode in a Keras file (Lambda layers).
     """
 
     tags: frozenset[str] | None = None
@@ -359,6 +419,8 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    custom_objects: tuple[str, ...] = ()
+    trust: bool = False
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()

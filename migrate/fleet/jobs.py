@@ -16,7 +16,10 @@ from migrate.children import Forks, Runner, say
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
-from migrate.fleet.study import Studied, audit_model, study, timed
+from migrate.fleet.keras import keras_way
+from migrate.fleet.standing import sign
+from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
+from migrate.fleet.way import Way
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -36,7 +39,7 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.fingerprint import fingerprint
-from migrate.sources.saved_model import SavedModelSource
+from migrate.sources.source import Source
 from migrate.verify import Ending, record_golden, replay_candidate
 from migrate.verify.calls import Golden
 
@@ -109,65 +112,90 @@ def convert_model(
     Returns:
       The report. Only with the outcomes `Converted` and `Unchanged` something stands at the destination.
     """
-    studied = study(path, options)
-    base = dataclasses.replace(studied.report if isinstance(studied, Studied) else studied, destination=destination)
-    seconds = dict(base.seconds)
     overwrite = replace or options.overwrite
 
     def finish(staged: str) -> None:
         if identity is not None and _identity(path) != identity:
             raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
+        sign(staged)
         publish(staged, destination, overwrite)
 
-    try:
-        check_destination(path, destination, overwrite)
-        if isinstance(base.outcome, AlreadyTF2):
-            progress("copying")
-            with timed(seconds, "copy"), staging(destination) as staged:
-                shutil.copytree(path, staged, symlinks=False)
-                finish(staged)
-            return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
-        if not isinstance(studied, Studied) or not isinstance(base.outcome, Convertible):
-            return base
-        return _convert(studied, base, destination, options, nursery, progress, seconds, finish)
-    except InputError as error:
-        return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
-    except (OSError, shutil.Error) as error:
-        return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
+    with study(path, options) as studied:
+        base = dataclasses.replace(studied.report, destination=destination)
+        seconds = dict(base.seconds)
+        try:
+            check_destination(path, destination, overwrite)
+            if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
+                progress("copying")
+                with timed(seconds, "copy"), staging(destination) as staged:
+                    shutil.copytree(studied.place.file, staged, symlinks=False)
+                    finish(staged)
+                return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
+            if not isinstance(base.outcome, Convertible):
+                return base
+            way = _way(studied, path, options, nursery)
+            return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
+        except InputError as error:
+            return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
+        except (OSError, shutil.Error) as error:
+            return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
 def validate_model(candidate: str, source: str, options: Options, nursery: Runner, progress: Progress) -> ModelReport:
     """Replays the source's answers on a candidate that stands on the disk already."""
-    studied = study(source, options)
-    if not isinstance(studied, Studied):
-        reason = "" if not isinstance(studied.outcome, AlreadyTF2) else "the source is no TF1 SavedModel"
-        return dataclasses.replace(
-            studied, destination=candidate, outcome=Failed(reason) if reason else studied.outcome
-        )
-    base = dataclasses.replace(studied.report, destination=candidate)
+    with study(source, options) as studied:
+        base = dataclasses.replace(studied.report, destination=candidate)
+        way = _way(studied, source, options, nursery)
+        if way is None:
+            tf2 = isinstance(base.outcome, AlreadyTF2)
+            return dataclasses.replace(base, outcome=Failed("the source is no TF1 model")) if tf2 else base
+        return _validate(way, base, candidate, options, progress)
+
+
+def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way | None:
+    if studied.keras is not None:
+        # What a Keras file would import or run is never loaded against a refusal.
+        convertible = isinstance(studied.report.outcome, Convertible)
+        return keras_way(studied.keras, path, options, nursery) if convertible else None
+    if studied.graph is None:
+        return None
+    graph = studied.graph
+
+    def export(staged: str, report: ModelReport) -> ModelReport | Ending:
+        exported = _export(graph, staged, options, nursery)
+        return report if isinstance(exported, Exported) else exported
+
+    return Way(
+        path,
+        lambda: _golden(graph, options, nursery),
+        export,
+        lambda golden, candidate: _replay(graph, golden, candidate, options, nursery),
+    )
+
+
+def _validate(way: Way, base: ModelReport, candidate: str, options: Options, progress: Progress) -> ModelReport:
     seconds = dict(base.seconds)
     risk = _risk(base, options)
     if risk:
         return dataclasses.replace(base, outcome=Failed(f"not run: {risk.message}; allow it with --allow_side_effects"))
-    progress(f"{source}: taking golden answers")
+    progress(f"{way.path}: taking golden answers")
     with timed(seconds, "golden"):
-        golden = _golden(studied, options, nursery)
+        golden = way.golden()
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
     base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
-        result = _replay(studied, golden, candidate, options, nursery)
+        result = way.replay(golden, candidate)
     outcome, verification = _judge(result)
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
 
 def _convert(
-    studied: Studied,
+    way: Way,
     base: ModelReport,
     destination: str,
     options: Options,
-    nursery: Runner,
     progress: Progress,
     seconds: dict[str, float],
     finish: Callable[[str], None],
@@ -188,7 +216,7 @@ def _convert(
         else:
             progress("taking golden answers")
             with timed(seconds, "golden"):
-                answers = _golden(studied, options, nursery)
+                answers = way.golden()
             if not isinstance(answers, Golden):
                 return dataclasses.replace(base, outcome=answers, seconds=seconds)
             golden = answers
@@ -196,13 +224,14 @@ def _convert(
     with staging(destination) as staged:
         progress("converting")
         with timed(seconds, "export"):
-            exported = _export(studied, staged, options, nursery)
-        if not isinstance(exported, Exported):
+            exported = way.export(staged, base)
+        if not isinstance(exported, ModelReport):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
+        base = exported
         if golden is not None:
             progress("replaying the calls on the new model")
             with timed(seconds, "candidate"):
-                result = _replay(studied, golden, staged, options, nursery)
+                result = way.replay(golden, staged)
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
@@ -212,7 +241,7 @@ def _convert(
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
-    if golden.loader == "tensorflow":
+    if golden.loader != "lenient":
         return ()
     return (
         Finding(
@@ -224,14 +253,13 @@ def _forgiven(golden: Golden) -> tuple[Finding, ...]:
     )
 
 
-def _golden(studied: Studied, options: Options, nursery: Runner) -> Golden | Ending:
+def _golden(studied: StudiedGraph, options: Options, nursery: Runner) -> Golden | Ending:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
     return record_golden(
         nursery,
-        studied.source.path,
-        studied.plan.tags,
+        studied.source,
         studied.meta_graph,
         [s.signature for s in studied.plan.signatures],
         variables,
@@ -241,19 +269,19 @@ def _golden(studied: Studied, options: Options, nursery: Runner) -> Golden | End
 
 
 def _replay(
-    studied: Studied, golden: Golden, candidate: str, options: Options, nursery: Runner
+    studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Runner
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
     return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
 
 
-def _export(studied: Studied, staged: str, options: Options, nursery: Runner) -> Exported | Ending:
+def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
-        source.variables_prefix,
+        source.checkpoint,
         source.assets_dir,
-        os.path.join(source.path, "assets.extra"),
+        source.extra_dir,
         options.drop_signatures,
         staged,
         options.checkpoint,
@@ -264,14 +292,14 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Runner) ->
     return result
 
 
-def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mapping[str, Any]:
+def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, Any]:
     versions = tool()
     return {
         "tool": versions,
         "tensorflow": versions["tensorflow"],
         "source": {
             "path": os.path.abspath(source.path),
-            "file": source.file_name,
+            "file": os.path.basename(source.file),
             "sha256": source.sha256,
             "tags": list(plan.tags),
         },

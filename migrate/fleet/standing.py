@@ -16,7 +16,15 @@ from migrate.records import Unchanged
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
 _PROVENANCE = os.path.join("assets.extra", "migration.json")
+_DIGEST = "saved_model_sha256"
 _COPY_BYTES = 1 << 30
+
+
+def sign(staged: str) -> None:
+    """Notes in a new model's provenance the digest of its saved_model.pb, by which `is_ours` knows it again."""
+    content = _read(staged)
+    if content is not None:
+        _write(staged, {**content, _DIGEST: _sha256(staged)})
 
 
 def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprint | None) -> bool:
@@ -31,10 +39,10 @@ def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprin
       entry: what the journal knows of that source.
       source: the source's fingerprint.
     """
-    written = _provenance(destination)
-    if written is not None:
-        same_source = written.get("source", {}).get("path") == os.path.abspath(path)
-        return (entry is not None or same_source) and written.get("saved_model_sha256") == _sha256(destination)
+    written = _read(destination)
+    if written is not None and _DIGEST in written:
+        same_source = entry is not None or written.get("source", {}).get("path") == os.path.abspath(path)
+        return same_source and written[_DIGEST] == _sha256(destination)
     stands = fingerprint(destination)
     if stands is None:
         return False
@@ -57,7 +65,7 @@ def copy_model(converted: str, destination: str, path: str, mode: str, overwrite
     Raises:
       InputError, OSError: it cannot be done.
     """
-    written = _provenance(converted)
+    written = _read(converted)
     with staging(destination) as staged:
         for folder, _, files in os.walk(converted):
             target = os.path.join(staged, os.path.relpath(folder, converted))
@@ -66,10 +74,7 @@ def copy_model(converted: str, destination: str, path: str, mode: str, overwrite
                 _take(os.path.join(folder, name), os.path.join(target, name), link=mode == "link" and ".data-" in name)
         if written is not None:
             source = {**written["source"], "path": os.path.abspath(path)}
-            content = {**written, "source": source, "copied_from": os.path.abspath(converted)}
-            with open(os.path.join(staged, _PROVENANCE), "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1, sort_keys=True)
-                file.write("\n")
+            _write(staged, {**written, "source": source, "copied_from": os.path.abspath(converted)})
         publish(staged, destination, overwrite)
 
 
@@ -89,13 +94,20 @@ def _take(old: str, new: str, link: bool) -> None:
             shutil.copyfileobj(source, target)
 
 
-def _provenance(model: str) -> Mapping[str, Any] | None:
+def _read(model: str) -> Mapping[str, Any] | None:
+    """A model's provenance, None where it has none."""
     try:
         with open(os.path.join(model, _PROVENANCE), encoding="utf-8") as file:
             content = json.load(file)
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and "saved_model_sha256" in content else None
+    return content if isinstance(content, dict) and isinstance(content.get("source"), dict) else None
+
+
+def _write(model: str, content: Mapping[str, Any]) -> None:
+    with open(os.path.join(model, _PROVENANCE), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, sort_keys=True)
+        file.write("\n")
 
 
 def _sha256(model: str) -> str | None:

@@ -44,11 +44,21 @@ _MISMATCHES_SHOWN = 20
 _NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
 
 _KINDS = {
-    Kind.TF1_SAVED_MODEL: "TF1 SavedModel",
-    Kind.TF2_SAVED_MODEL: "TF2 SavedModel",
-    Kind.UNKNOWN: "unknown kind",
+    Kind.TF1_SAVED_MODEL: ("TF1 SavedModel", "TF1"),
+    Kind.TF2_SAVED_MODEL: ("TF2 SavedModel", "TF2"),
+    Kind.TF1_HUB_MODULE: ("TF1 Hub module", "TF1 Hub"),
+    Kind.CHECKPOINT_META: ("MetaGraphDef with a checkpoint (.meta)", "meta"),
+    Kind.SESSION_BUNDLE: ("SessionBundle of TensorFlow 0.x", "bundle"),
+    Kind.FROZEN_GRAPH: ("GraphDef (frozen graph)", "graph"),
+    Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
+    Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
+    Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
+    Kind.KERAS_V3: ("Keras 3 model (.keras)", "Keras"),
+    Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
+    Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
+    Kind.UNKNOWN: ("unknown kind", "?"),
 }
-_SHORT_KINDS = {Kind.TF1_SAVED_MODEL: "TF1", Kind.TF2_SAVED_MODEL: "TF2", Kind.UNKNOWN: "?"}
+"""What a kind is called, in full and in a table."""
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 _BYTES = {
@@ -101,7 +111,7 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
 def _model(model: ModelReport) -> Iterator[RenderableType]:
     yield from _headline(model)
     yield ""
-    facts = [("kind", _text(_KINDS[model.kind]))]
+    facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
         facts.append(("destination", _text(model.destination)))
     if model.duplicate_of is not None:
@@ -332,7 +342,7 @@ def _overview(report: Report, width: int) -> Table:
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
-        kind = () if narrow else (_SHORT_KINDS[model.kind], _text(facts.tf_version if facts else ""))
+        kind = () if narrow else (_KINDS[model.kind][1], _text(facts.tf_version if facts else ""))
         table.add_row(
             _text(name),
             *kind,

@@ -40,7 +40,7 @@ def fingerprint(path: str) -> Fingerprint | None:
     """Gives a model's fingerprint, or None where a file of it cannot be read.
 
     The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
-    `assets.extra`. Of a model that is a file, the files beside it that share its name up to the extension count, too.
+    `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too.
     """
     digest = hashlib.sha256()
     large: list[tuple[str, int, int]] = []
@@ -78,9 +78,10 @@ def _own_files(path: str) -> Iterator[tuple[str, str]]:
     """Relative and full path of each file, and of each thing that is neither a file nor a directory."""
     if not os.path.isdir(path):
         folder, name = os.path.split(path)
-        stem = os.path.splitext(name)[0] + "."
-        names = [entry for entry in os.listdir(folder or os.curdir) if entry.startswith(stem) or entry == name]
-        yield from ((entry, os.path.join(folder, entry)) for entry in names)
+        stem = os.path.splitext(name)[0] if os.path.isfile(path) else name
+        for entry in os.listdir(folder or os.curdir):
+            if entry == name or entry.startswith((stem + ".", stem + "-")):
+                yield entry, os.path.join(folder, entry)
         return
     with os.scandir(path) as entries:
         yield from [(entry.name, entry.path) for entry in entries if not entry.is_dir()]

@@ -21,6 +21,7 @@ import importlib
 import os
 import pickle
 import queue
+import re
 import resource
 import select
 import shutil
@@ -44,6 +45,7 @@ TENSORFLOW = ("tensorflow",)
 _PREFIX = "migrate-job-"
 _TAIL_LINES = 20
 _TAIL_BYTES = 1 << 16
+_FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 _END_SECONDS = 2.0
 _POLL_SECONDS = 0.5
 _MEMORY_POLL_SECONDS = 0.05
@@ -416,7 +418,9 @@ def _tail(stream: IO[bytes]) -> str:
     stream.seek(0, os.SEEK_END)
     stream.seek(max(0, stream.tell() - _TAIL_BYTES))
     lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
-    return "\n".join(lines[-_TAIL_LINES:])
+    # TensorFlow's last word (absl's log, severity F) may stand above a long list of stack frames.
+    fatal = [line for line in lines[:-_TAIL_LINES] if _FATAL.match(line)]
+    return "\n".join([*fatal[-1:], *lines[-_TAIL_LINES:]])
 
 
 def _silent(_: str) -> None:

@@ -42,7 +42,7 @@ def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprin
     written = _read(destination)
     if written is not None and _DIGEST in written:
         same_source = entry is not None or written.get("source", {}).get("path") == os.path.abspath(path)
-        return same_source and written[_DIGEST] == _sha256(destination)
+        return bool(same_source and written[_DIGEST] == _sha256(destination))
     stands = fingerprint(destination)
     if stands is None:
         return False

@@ -70,7 +70,7 @@ def convert(
     """
     from migrate.fleet.run import convert_fleet
 
-    return convert_fleet(source, destination, options, progress or _silent)
+    return convert_fleet(source, destination, options, _silent if progress is None else progress)
 
 
 def validate(
@@ -102,7 +102,7 @@ def validate(
         if find_models(path) != (path.rstrip(os.sep) or os.sep,):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
     with Nursery() as nursery:
-        return Report((validate_model(candidate, against, options, nursery, progress or _silent),))
+        return Report((validate_model(candidate, against, options, nursery, _silent if progress is None else progress),))
 
 
 def _silent(_: object) -> None:

@@ -102,7 +102,9 @@ def validate(
         if find_models(path) != (path.rstrip(os.sep) or os.sep,):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
     with Nursery() as nursery:
-        return Report((validate_model(candidate, against, options, nursery, _silent if progress is None else progress),))
+        return Report(
+            (validate_model(candidate, against, options, nursery, _silent if progress is None else progress),)
+        )
 
 
 def _silent(_: object) -> None:

@@ -248,6 +248,7 @@ class _Server:
         self._lock = threading.Lock()
         self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
         self._numbers = 0
+        self._ending = _Lost(0, "")
         self.alive = True
         self._reader = threading.Thread(target=self._read, name="migrate-answers", daemon=True)
         self._reader.start()
@@ -264,8 +265,9 @@ class _Server:
         self._process.kill()
         self._process.wait()
         self._reader.join(_END_SECONDS)  # Jobs hold the pipe, too, until they are dead.
-        self._process.stdout.close()
-        self._errors.close()
+        if not self._reader.is_alive():
+            self._process.stdout.close()
+            self._errors.close()
 
     def run(
         self,
@@ -331,9 +333,8 @@ class _Server:
             return self.alive
 
     def _lost(self) -> _Lost:
-        code = self._process.wait()
-        with self._lock:
-            return _Lost(code, _tail(self._errors))
+        self._reader.join(_END_SECONDS)
+        return self._ending
 
     def _read(self) -> None:
         """Hands each answer to the thread that waits for it; None when there will be no more."""
@@ -344,6 +345,7 @@ class _Server:
                 waiting = self._answers.get(int(number))
             if waiting is not None:
                 waiting.put(answer)
+        self._ending = _Lost(self._process.wait(), _tail(self._errors))
         with self._lock:
             self.alive = False
             for waiting in self._answers.values():
@@ -360,10 +362,8 @@ def _watch(
         if memory_limit is not None:
             held = _resident_bytes(pid)
             if held > memory_limit:
-                limit = f"{memory_limit >> 20:,} MB that --memory_limit allows"
-                return Crashed(
-                    step, -signal.SIGKILL, f"migrate killed it: it held {held >> 20:,} MB, more than {limit}"
-                )
+                limit = f"more than the {memory_limit >> 20:,} MB that --memory_limit allows"
+                return Crashed(step, -signal.SIGKILL, f"migrate killed it: it held {held >> 20:,} MB, {limit}")
         if time.monotonic() >= deadline:
             return TimedOut(step, timeout_seconds)
     return None

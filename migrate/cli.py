@@ -285,6 +285,16 @@ def _define_fleet(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "dry_run", False, "Say what would be done and what space it takes, and write nothing.", flag_values=values
     )
+    flags.DEFINE_string(
+        "runner",
+        None,
+        "Spread the work over machines with this runner of Apache Beam (DirectRunner, DataflowRunner, FlinkRunner, "
+        "...). SOURCE may then be a text file with a model's path a line, on any file system that Beam knows.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "beam_options", "", "More of Beam's options, as one string: '--region=x --num_workers=9'.", flag_values=values
+    )
 
 
 def _define_validate(values: flags.FlagValues) -> None:
@@ -349,6 +359,8 @@ def _options(values: flags.FlagValues) -> Options:
         only_latest_version=given.get("only_latest_version", default.only_latest_version),
         fail_fast=given.get("fail_fast", default.fail_fast),
         dry_run=given.get("dry_run", default.dry_run),
+        runner=given.get("runner"),
+        beam_options=_split(given.get("beam_options", "")),
         custom_objects=tuple(map(_custom_object, given["custom_objects"] or ())),
         trust=given["trust"],
     )
@@ -359,6 +371,15 @@ def _custom_object(entry: str) -> str:
     if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
     return entry
+
+
+def _split(options: str) -> tuple[str, ...]:
+    import shlex
+
+    try:
+        return tuple(shlex.split(options))
+    except ValueError as error:
+        raise UsageError(f"--beam_options={options}: {error}".replace("\n", " ")) from None
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

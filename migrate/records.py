@@ -406,6 +406,8 @@ class Options:
       only_latest_version: of base_path/model/VERSION take the largest version only.
       fail_fast: start no more models once one is not good.
       dry_run: say what would be done and what space it needs, and write nothing.
+      runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
+      beam_options: more of Beam's options, as its command line takes them.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
     """
@@ -428,10 +430,13 @@ class Options:
     only_latest_version: bool = False
     fail_fast: bool = False
     dry_run: bool = False
+    runner: str | None = None
+    beam_options: tuple[str, ...] = ()
 
 
 _NOT_SHAPING = frozenset(
     {
+        "beam_options",
         "dry_run",
         "exclude",
         "fail_fast",
@@ -440,6 +445,7 @@ _NOT_SHAPING = frozenset(
         "memory_limit_bytes",
         "only_latest_version",
         "overwrite",
+        "runner",
         "timeout_seconds",
     }
 )

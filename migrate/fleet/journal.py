@@ -95,14 +95,7 @@ class Journal:
         Raises:
           InputError: it cannot be written.
         """
-        record = {
-            "schema_version": _SCHEMA_VERSION,
-            "name": entry.name,
-            "source": entry.source,
-            "settings": entry.settings,
-            "report": encode(entry.report),
-        }
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = to_line(entry)
         with self._lock:
             self._entries[entry.name] = entry
             if self._handle is None:
@@ -164,24 +157,47 @@ def reports(tree: str) -> tuple[ModelReport, ...]:
     return tuple(journal._entries[name].report for name in sorted(journal._entries))
 
 
+def to_line(entry: Entry) -> bytes:
+    """An entry as a line of the journal."""
+    record = {
+        "schema_version": _SCHEMA_VERSION,
+        "name": entry.name,
+        "source": entry.source,
+        "settings": entry.settings,
+        "report": encode(entry.report),
+    }
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Entry | None:
+    """Reads a line; None where it is one of another schema.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        record = json.loads(line)
+        if record["schema_version"] != _SCHEMA_VERSION:
+            return None
+        report = decode(record["report"])
+        if not isinstance(report, ModelReport):
+            raise ValueError("no report")
+        return Entry(str(record["name"]), record["source"], str(record["settings"]), report)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no line of a journal: {error}") from error
+
+
 def _parse(data: bytes) -> tuple[dict[str, Entry], int]:
     entries: dict[str, Entry] = {}
     damaged = 0
     for line in data.split(b"\n"):
-        if not line.strip():
-            continue
         try:
-            record = json.loads(line)
-            if record["schema_version"] != _SCHEMA_VERSION:
-                continue
-            report = decode(record["report"])
-            if not isinstance(report, ModelReport):
-                raise ValueError("no report")
-            entry = Entry(str(record["name"]), record["source"], str(record["settings"]), report)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            entry = from_line(line) if line.strip() else None
+        except ValueError:
             damaged += 1
             continue
-        entries[entry.name] = entry
+        if entry is not None:
+            entries[entry.name] = entry
     return entries, damaged
 
 

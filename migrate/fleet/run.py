@@ -15,50 +15,30 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 
-from migrate.children import TENSORFLOW, Nursery
+from migrate.children import Nursery
 from migrate.errors import InputError
-from migrate.export.publish import check_destination, clear_staging
-from migrate.fleet.jobs import AuditJob, ConvertJob
+from migrate.export.publish import check_destination
 from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read_journal, settings
 from migrate.fleet.selection import Task, select
-from migrate.fleet.standing import copy_model, is_ours
+from migrate.fleet.standing import copy_model
+from migrate.fleet.worker import JOBS, PRELOAD, Look, look, work
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
     Began,
     Converted,
     Convertible,
-    Crashed,
     Event,
     Failed,
     Finished,
-    Kind,
     ModelReport,
     Options,
     Report,
     Space,
     Step,
-    TimedOut,
 )
 from migrate.sources.discover import find_models
-from migrate.sources.fingerprint import Fingerprint, fingerprint, same_files
-
-PRELOAD = (
-    *TENSORFLOW,
-    "migrate.fleet.jobs",
-    "migrate.export.job",
-    "migrate.export.checkpoint",
-    "migrate.export.module",
-    "migrate.export.patch",
-    "migrate.export.values",
-    "migrate.verify.replay",
-)
-"""What the server imports once for all models; importing these runs no op."""
-
-_JOBS = "migrate.fleet.jobs"
-_STEPS = 4
-"""A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""
-_DYING_SECONDS = 2.0
+from migrate.sources.fingerprint import same_files
 
 Listener = Callable[[Event], None]
 
@@ -69,6 +49,10 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     Raises:
       InputError: the source holds no model, the destination cannot be written, or another run writes to it.
     """
+    if options.runner is not None:
+        from migrate.fleet.beam import convert_with_beam
+
+        return convert_with_beam(source, destination, options)
     models = find_models(source)
     tasks = select(source, models, destination, options)
     alone = tasks[0].name == os.curdir
@@ -84,7 +68,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     else:
         journal = contextlib.nullcontext(no_journal()) if alone else open_journal(destination)
     # One model, or a look at many, does not wait for an import that it may not need.
-    preload = (_JOBS,) if len(tasks) == 1 or options.dry_run else PRELOAD
+    preload = (JOBS,) if len(tasks) == 1 or options.dry_run else PRELOAD
     with journal as opened, Nursery(preload, options.memory_limit_bytes) as nursery:
         fleet = _Fleet(options, opened, nursery, listen, len(tasks))
         found = fleet.run(tasks, jobs)
@@ -96,8 +80,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
 class _Place:
     """A model among those with the same bytes, and its report once it is there."""
 
-    task: Task
-    mark: Fingerprint | None
+    found: Look
     report: Future[ModelReport]
 
 
@@ -152,67 +135,55 @@ class _Fleet:
             workers.put(worker)
 
     def _report(self, task: Task, worker: int) -> ModelReport:
-        entry = self._journal.get(task.name)
         self._say(worker, task, "looking at its files")
-        mark = fingerprint(task.path)
-        stands = os.path.lexists(task.destination)
-        ours = stands and not self._options.dry_run and is_ours(task.destination, task.path, entry, mark)
-        own, first = self._first(task, mark)
+        found = look(task, self._journal.get(task.name))
+        own, first = self._first(found)
         try:
-            if entry is not None and self._is_done(entry, mark, stands, ours):
-                destination = entry.report.destination and task.destination
-                report = dataclasses.replace(entry.report, source=task.path, destination=destination, skipped=True)
-            else:
-                report = self._copied(own, first, ours, worker) or self._worked(task, mark, ours, worker)
-                report = dataclasses.replace(report, bytes=None if mark is None else mark.bytes)
+            report = found.done(self._settings)
+            if report is None:
+                report = self._copied(own, first, worker) or self._worked(found, worker)
                 if not self._options.dry_run:
-                    identity = None if mark is None else mark.identity
-                    self._journal.add(Entry(task.name, identity, self._settings, report))
+                    self._journal.add(Entry(task.name, found.identity, self._settings, report))
             own.report.set_result(report)
             return report
         finally:
             own.report.cancel()  # Those who wait for it must not wait for ever; one that is set stays.
 
-    def _is_done(self, entry: Entry, mark: Fingerprint | None, stands: bool, ours: bool) -> bool:
-        """Whether an earlier run has done what this one would do."""
-        same = mark is not None and entry.source == mark.identity and entry.settings == self._settings
-        if not same or not entry.is_final:
-            return False
-        written = isinstance(entry.report.outcome, GOOD_OUTCOMES)
-        return not written or (stands and (ours or self._options.dry_run))
+    def _worked(self, found: Look, worker: int) -> ModelReport:
+        return work(found, self._options, self._nursery, lambda text: self._say(worker, found.task, text))
 
-    def _first(self, task: Task, mark: Fingerprint | None) -> tuple[_Place, _Place | None]:
+    def _first(self, found: Look) -> tuple[_Place, _Place | None]:
         """A model's own place, and that of the model with the same bytes which came first, if there is one."""
-        own = _Place(task, mark, Future())
-        if mark is None:
+        own = _Place(found, Future())
+        if found.mark is None:
             return own, None
         with self._lock:
-            there = self._firsts.setdefault(mark.content, own)
+            there = self._firsts.setdefault(found.mark.content, own)
         return own, there if there is not own else None
 
-    def _copied(self, own: _Place, first: _Place | None, ours: bool, worker: int) -> ModelReport | None:
+    def _copied(self, own: _Place, first: _Place | None, worker: int) -> ModelReport | None:
         """Copies the new model of another source that has the same bytes; None where there is none to copy."""
-        if first is None or own.mark is None or first.mark is None:
+        if first is None or own.found.mark is None or first.found.mark is None:
             return None
-        task = own.task
-        self._say(worker, task, f"has the same files as {first.task.name}, which comes first")
+        task, other = own.found.task, first.found.task
+        self._say(worker, task, f"has the same files as {other.name}, which comes first")
         try:
             done = first.report.result()
         except CancelledError:
             return None
         if not isinstance(done.outcome, (Converted, Convertible)):
             return None
-        if not same_files(task.path, own.mark, first.task.path, first.mark):
+        if not same_files(task.path, own.found.mark, other.path, first.found.mark):
             return None
-        report = dataclasses.replace(done, source=task.path, seconds={}, skipped=False, duplicate_of=first.task.path)
+        report = dataclasses.replace(done, source=task.path, seconds={}, skipped=False, duplicate_of=other.path)
         if self._options.dry_run:
             return report
         report = dataclasses.replace(report, destination=task.destination)
-        overwrite = ours or self._options.overwrite
+        overwrite = own.found.ours or self._options.overwrite
         start = time.perf_counter()
         try:
             check_destination(task.path, task.destination, overwrite)
-            copy_model(first.task.destination, task.destination, task.path, self._options.checkpoint, overwrite)
+            copy_model(other.destination, task.destination, task.path, self._options.checkpoint, overwrite)
         except InputError as error:
             return dataclasses.replace(report, outcome=Failed(str(error)), verification=None)
         except OSError as error:
@@ -220,38 +191,8 @@ class _Fleet:
             return dataclasses.replace(report, outcome=Failed(reason), verification=None)
         return dataclasses.replace(report, seconds={"copy": time.perf_counter() - start})
 
-    def _worked(self, task: Task, mark: Fingerprint | None, ours: bool, worker: int) -> ModelReport:
-        """The report of a model after a child process has converted it, or looked at it."""
-        job: ConvertJob | AuditJob
-        if self._options.dry_run:
-            job = AuditJob(task.path, self._options)
-        else:
-            identity = None if mark is None else mark.identity
-            job = ConvertJob(task.path, task.destination, self._options, ours, identity)
-        limit = _STEPS * self._options.timeout_seconds
-        step = "audit" if self._options.dry_run else "convert"
-        result: object = None
-        try:
-            result = self._nursery.run(step, _JOBS, job, limit, lambda text: self._say(worker, task, text))
-        except OSError as error:
-            result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
-        finally:
-            if not isinstance(result, ModelReport) and not self._options.dry_run:
-                _clear(task.destination)
-        if isinstance(result, ModelReport):
-            return result
-        assert isinstance(result, (Crashed, TimedOut, Failed))
-        return ModelReport(task.path, None if self._options.dry_run else task.destination, Kind.UNKNOWN, result)
-
     def _say(self, worker: int, task: Task, text: str) -> None:
         self._listen(Step(worker, task.path, text))
-
-
-def _clear(destination: str) -> None:
-    """Removes what a child process that was killed has built. What it forked dies with it, but not at once."""
-    deadline = time.monotonic() + _DYING_SECONDS
-    while not clear_staging(destination) and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def _space(reports: list[ModelReport], destination: str) -> Space:

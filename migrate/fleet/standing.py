@@ -41,7 +41,7 @@ def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprin
     """
     written = _read(destination)
     if written is not None and _DIGEST in written:
-        same_source = entry is not None or written.get("source", {}).get("path") == os.path.abspath(path)
+        same_source = entry is not None or written["source"].get("path") == os.path.abspath(path)
         return bool(same_source and written[_DIGEST] == _sha256(destination))
     stands = fingerprint(destination)
     if stands is None:
@@ -50,6 +50,19 @@ def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprin
     if entry is not None and isinstance(entry.report.outcome, Unchanged) and stands.identity == entry.source:
         return True
     return source is not None and stands.identity == source.identity
+
+
+def source_of(model: str) -> str | None:
+    """The path of the source that a new model's provenance names, None where it has none."""
+    content = _read(model)
+    return None if content is None else content["source"].get("path")
+
+
+def rename_source(model: str, path: str) -> None:
+    """Has a new model's provenance name another path of its source: where it lies for all, not for one machine."""
+    content = _read(model)
+    if content is not None:
+        _write(model, {**content, "source": {**content["source"], "path": path}})
 
 
 def copy_model(converted: str, destination: str, path: str, mode: str, overwrite: bool) -> None:

@@ -143,7 +143,10 @@ def _disk(place, size):
 
 
 def test_a_full_disk_costs_the_models_that_do_not_fit_and_room_brings_them(tmp_path):
-    tree, disk = make(tmp_path / "tree", ["a=simple_save", "b=vocabulary", "c=estimator_dnn_classifier"]), tmp_path / "disk"
+    tree, disk = (
+        make(tmp_path / "tree", ["a=simple_save", "b=vocabulary", "c=estimator_dnn_classifier"]),
+        tmp_path / "disk",
+    )
     with _disk(disk, "300k"):
         (disk / "ballast").write_bytes(b"x" * 220_000)
         outcomes = convert(tree, disk / "new", dataclasses.replace(UNVERIFIED, jobs=1))

@@ -41,9 +41,11 @@ def content(tree: pathlib.Path) -> dict[str, str]:
     found = {}
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree)
+        if name.parts[0] == ".migrate":
+            continue
         if path.is_dir():
             found[f"{name}/"] = ""
-        elif name.parts[0] != ".migrate" and name.name != "fingerprint.pb":
+        elif name.name != "fingerprint.pb":
             data = b"\n".join(line for line in path.read_bytes().split(b"\n") if b'"copied_from"' not in line)
             found[str(name)] = hashlib.sha256(data).hexdigest()
     return found

@@ -54,6 +54,7 @@ CODES: Mapping[str, str] = {
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
-    "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+    "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
+    "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",
     "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
 }

@@ -15,8 +15,8 @@ from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
-from migrate.rewrite.ordering import Unordered, assigned_first, finding, unordered_outputs
-from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
+from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
+from migrate.rewrite.restore import Restore, TableFill, Uninitialized, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import (
@@ -102,6 +102,11 @@ class Plan:
     def refused(self) -> bool:
         """Whether some finding forbids the conversion."""
         return any(finding.severity is Severity.REFUSAL for finding in self.findings)
+
+    @property
+    def uninitialized(self) -> frozenset[str]:
+        """Identities of the variables that have no value until a call assigns one."""
+        return frozenset(v.identity for v in self.variables if isinstance(v.value, Uninitialized))
 
     @property
     def runs(self) -> tuple[Rewritten, ...]:
@@ -467,7 +472,25 @@ def _variables(
     empty = [v.identity for v in found.values() if isinstance(v.value, Unset) and v.identity not in set_by_init]
     first = [assigned_first(run.graph, empty) for run in runs] if empty else []
     unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
+    # Where a call sets it, that is how the model is used; where none does, its weights are lost.
+    by_calls = frozenset[str]().union(*(assigned(run.graph) for run in runs)) if unset else frozenset()
+    later = [root for root in empty if found[root].name in unset and root in by_calls]
+    for root in later:
+        found[root] = dataclasses.replace(found[root], value=Uninitialized())
+    unset = [name for name in unset if name not in {found[root].name for root in later}]
     findings = []
+    if later:
+        names = tuple(found[root].name for root in later)
+        findings.append(
+            Finding(
+                "variable-uninitialized",
+                Severity.WARNING,
+                f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
+                "a call that reads one before that fails",
+                names,
+                "tf.saved_model.save on the loaded model fails before such a call, too",
+            )
+        )
     if unset:
         findings.append(
             refusal(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions, locate
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_ref_ops
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
@@ -121,7 +121,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
       meta_graph: the source; it is not changed.
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
     """
-    ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+    ref_ops = load_ref_ops()
     meta_graph = inline_ref_functions(meta_graph, ref_ops)
     library = meta_graph.graph_def.library
     nodes = {node.name: node for node in meta_graph.graph_def.node}

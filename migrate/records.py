@@ -111,6 +111,23 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
+class GivenSignature:
+    """A signature that the user gives, or that audit proposes.
+
+    Attributes:
+      key: its name.
+      inputs: (name, tensor name) pairs.
+      outputs: (name, tensor name) pairs.
+      method_name: for clients of model servers.
+    """
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    method_name: str = "tensorflow/serving/predict"
+
+
+@dataclasses.dataclass(frozen=True)
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -301,6 +318,7 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
+      proposals: signatures that a model without any could be given, best first.
     """
 
     source: str
@@ -311,6 +329,7 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    proposals: tuple[GivenSignature, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -339,6 +358,7 @@ class Options:
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
@@ -350,3 +370,4 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    signatures: tuple[GivenSignature, ...] = ()

@@ -8,12 +8,15 @@ import os
 import time
 from collections.abc import Iterator
 
+from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
+from migrate.checks.given_signatures import add_signatures
 from migrate.checks.nodes import locate
+from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -102,10 +105,16 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
+    proposals = () if contract.signatures(chosen) or options.signatures else propose(chosen)
+    added = add_signatures(chosen, options.signatures)
+    if not isinstance(added, MetaGraphDef):
+        report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
+        return Studied(report, place)
+    original, chosen = chosen, added
     plan = make_plan(chosen, options.drop_signatures)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
-    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not chosen)
+    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     found = tuple(
         dict.fromkeys((*source.findings, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan)))
     )
@@ -115,6 +124,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         outcome=Refused() if refused else Convertible(),
         findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
+        proposals=proposals,
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan))
 

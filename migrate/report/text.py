@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from migrate.checks.given_signatures import as_flag
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -20,6 +21,7 @@ from migrate.records import (
     Crashed,
     Failed,
     Finding,
+    GivenSignature,
     Kind,
     MetaGraphFacts,
     Mismatched,
@@ -82,7 +84,7 @@ def render(report: Report, width: int, color: bool = False) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*_report(report, width)))
+    console.print(Group(*_report(report, width)), crop=False)
     # rich fills table cells with spaces up to the column's width.
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
@@ -122,8 +124,20 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
         yield ""
         yield Text("findings", style="bold")
         yield _indented(_findings(model.findings))
+    yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
+
+
+def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[RenderableType]:
+    """Flags to copy: each in one line, however long, since a line break would be copied with it."""
+    if not proposals:
+        return
+    yield ""
+    yield Text("proposed signatures", style="bold")
+    for proposal in proposals:
+        flag = _printable(as_flag(proposal)).replace("'", "'\\''")
+        yield Text(f"  --signature='{flag}'", no_wrap=True, overflow="ignore")
 
 
 def _headline(model: ModelReport) -> Iterator[RenderableType]:

@@ -8,7 +8,7 @@ CODES: Mapping[str, str] = {
     "aliased-buffer-undecided": "A tensor may or may not share a ref variable's buffer, which shapes or values decide "
     "while the graph runs, and a write comes between the sharing and the use.",
     "asset-escapes": "An asset's file name leads out of the model's assets/ directory.",
-    "asset-missing": "An asset that the init op needs is not in assets/.",
+    "asset-missing": "An asset that the init op names is not in assets/; a warning where no signature depends on it.",
     "checkpoint-chosen": "The directory holds several checkpoints; the message names the one that was taken.",
     "checkpoint-entry-differs": "A tensor of the checkpoint has another dtype or shape than its variable.",
     "checkpoint-key-missing": "The restore graph reads a key that the checkpoint does not have.",

@@ -105,7 +105,7 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                 if isinstance(info, TensorInfo):
                     infos[name].CopyFrom(info)
                 else:
-                    message = f"signature {signature.key!r}, as given: {name!r} names {info}"
+                    message = f"signature {signature.key!r}: {name!r} names {info}"
                     near = _near(tensor, nodes)
                     hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
                     findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
@@ -129,7 +129,10 @@ def _tensor_info(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, tensor:
 
 
 def _shape(node: NodeDef, output: int) -> TensorShapeProto:
-    """What a placeholder says of its shape; of other nodes nothing is known for certain."""
+    """What a placeholder or an iterator says of a shape; of other nodes nothing is known for certain."""
+    if node.op.startswith("IteratorGetNext") and output < len(node.attr["output_shapes"].list.shape):
+        given: TensorShapeProto = node.attr["output_shapes"].list.shape[output]
+        return given
     if node.op.startswith("Placeholder") and output == 0 and "shape" in node.attr:
         shape: TensorShapeProto = node.attr["shape"].shape
         # Before graph version 24, one without dimensions took any shape (array_ops.cc, "Placeholder").

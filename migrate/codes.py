@@ -35,7 +35,7 @@ CODES: Mapping[str, str] = {
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
-    "ref-in-function": "A function of the library has a ref op in its body.",
+    "ref-in-function": "A function of the library has a ref op in its body, and is not called as a plain function.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",
     "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's forbids it.",

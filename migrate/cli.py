@@ -301,7 +301,7 @@ def _options(values: flags.FlagValues) -> Options:
 def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     if not texts:
         return ()
-    from migrate.checks.given_signatures import parse_signature
+    from migrate.signature_flag import parse_signature
 
     found = tuple(parse_signature(text) for text in texts)
     keys = [signature.key for signature in found]

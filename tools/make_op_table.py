@@ -58,8 +58,8 @@ def facts(op: op_def_pb2.OpDef, devices: set[str]) -> str:
     )
 
 
-def outputs(op: op_def_pb2.OpDef) -> str:
-    """What an op gives, as `op_table.output_dtypes` reads it: `N*@T|int32 @T=float32`."""
+def dtypes(op: op_def_pb2.OpDef) -> str:
+    """What an op gives, as `checks.tensors.output_dtypes` reads it: `N*@T|int32 @T=float32`."""
     written = []
     used = set()
     for arg in op.output_arg:
@@ -80,17 +80,17 @@ def column() -> dict[str, object]:
     ops = registered_ops()
     devices = kernel_devices()
     by_facts: dict[str, list[str]] = collections.defaultdict(list)
-    by_outputs: dict[str, list[str]] = collections.defaultdict(list)
+    by_dtypes: dict[str, list[str]] = collections.defaultdict(list)
     for op in ops:
         by_facts[facts(op, devices[op.name])].append(op.name)
-        by_outputs[outputs(op)].append(op.name)
+        by_dtypes[dtypes(op)].append(op.name)
     return {
         "producer": tf.version.GRAPH_DEF_VERSION,
         "deprecated": {
             op.name: f"{op.deprecation.version} {op.deprecation.explanation}" for op in ops if op.deprecation.version
         },
         "ops": {letters: " ".join(sorted(names)) for letters, names in sorted(by_facts.items())},
-        "outputs": {written: " ".join(sorted(names)) for written, names in sorted(by_outputs.items())},
+        "dtypes": {written: " ".join(sorted(names)) for written, names in sorted(by_dtypes.items())},
     }
 
 

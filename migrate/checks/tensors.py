@@ -27,7 +27,7 @@ def output_dtypes(node: NodeDef, library: FunctionDefLibrary) -> tuple[int, ...]
     info = load_op_table().get(node.op)
     if info is None:
         return None
-    written, *given = info.outputs.split(" ")
+    written, *given = info.dtypes.split(" ")
     defaults = dict(default[1:].split("=") for default in given)
     found: list[int] = []
     for output in filter(None, written.split("|")):

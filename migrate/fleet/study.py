@@ -119,7 +119,6 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    read = (*source.findings, *left_out)
     found = tuple(
         dict.fromkeys(
             (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from migrate.checks.given_signatures import as_flag
 from migrate.records import (
     Finding,
     MetaGraphFacts,
@@ -24,6 +23,7 @@ from migrate.records import (
     VariableFacts,
     Verification,
 )
+from migrate.signature_flag import as_flag
 
 SCHEMA_VERSION = 1
 

@@ -12,7 +12,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from migrate.checks.given_signatures import as_flag
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -38,6 +37,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.signature_flag import as_flag
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20

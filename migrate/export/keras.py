@@ -284,29 +284,29 @@ def optimizer_variables(model: Any) -> list[tf.Variable]:
     if optimizer is None:
         return []
     variables = optimizer.variables
-    return [_plain(v) for v in (variables() if callable(variables) else variables)]
+    return [plain(v) for v in (variables() if callable(variables) else variables)]
 
 
 # The model's face
 
 
 def weights(model: Any) -> dict[str, tf.Variable]:
-    """The model's variables by a name of their own, in Keras' order; a name that comes twice gets a number.
+    """The model's weights by a name of their own, in Keras' order; a name that comes twice gets a number.
 
-    Lookup tables and optimizers are not among them.
+    Lookup tables, optimizers and the states of random generators are not among them.
     """
     found: dict[str, tf.Variable] = {}
-    for variable in model.variables:
+    for variable in model.weights:
         base = getattr(variable, "path", None) or variable.name.partition(":")[0]
         name, number = base, 0
         while name in found:
             number += 1
             name = f"{base}_{number}"
-        found[name] = _plain(variable)
+        found[name] = plain(variable)
     return found
 
 
-def _plain(variable: Any) -> tf.Variable:
+def plain(variable: Any) -> tf.Variable:
     """The tf.Variable of a Keras 3 variable, or the variable itself."""
     return variable if isinstance(variable, tf.Variable) else variable.value
 
@@ -320,14 +320,21 @@ def signature_of(model: Any) -> Signature:
       InputError: its inputs are not known (a subclassed model that was never built), or one is sparse or ragged.
     """
     try:
-        given, produced = _ends(model, "input"), _ends(model, "output")
-    except (AttributeError, ValueError) as error:
+        given, produced = _specs(model, "input"), _specs(model, "output")
+    except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
     return Signature(SIGNATURE, _PREDICT, given, produced)
 
 
-def _ends(model: Any, side: str) -> dict[str, TensorSpec]:
-    nested = getattr(model, side)
+def ends(model: Any, side: str) -> Any:
+    """The Keras tensors that go in or come out, nested as the model takes or gives them."""
+    # A Sequential of Keras 3 has no `input` until it is called; `inputs` is a list of one.
+    flat = getattr(model, f"{side}s")
+    return flat[0] if type(model).__name__ == "Sequential" and len(flat) == 1 else getattr(model, side)
+
+
+def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
+    nested = ends(model, side)
     flat = tf.nest.flatten(nested)
     specs: dict[str, TensorSpec] = {}
     for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
@@ -373,7 +380,7 @@ def ask(model: Any, signature: Signature, inputs: Mapping[str, tf.Tensor], train
     Returns:
       tensor by output name.
     """
-    packed = tf.nest.pack_sequence_as(_skeleton(model.input), [inputs[name] for name in signature.inputs])
+    packed = tf.nest.pack_sequence_as(_skeleton(ends(model, "input")), [inputs[name] for name in signature.inputs])
     produced = model(packed, training=training)
     if isinstance(produced, Mapping):
         return {str(key): value for key, value in produced.items()}

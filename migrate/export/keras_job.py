@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from migrate.errors import InputError, first_line
-from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, weights
+from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, plain, weights
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
 from migrate.export.request import KerasExported, KerasExportJob
@@ -70,8 +70,11 @@ def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:
     root.variables = list(weights(model).values())
     trainable = {id(v) for v in model.trainable_variables}
     root.trainable_variables = [
-        plain for plain, own in zip(root.variables, model.variables, strict=True) if id(own) in trainable
+        variable for variable, own in zip(root.variables, model.weights, strict=True) if id(own) in trainable
     ]
+    held = {id(v) for v in root.variables}
+    # The states of random generators are no weights, and the model itself does not track them.
+    root.random_states = [v for v in map(plain, model.variables) if id(v) not in held]
     root.optimizer_variables = optimizer_variables(model) if loaded.optimizer else []
     root.regularization_losses = _regularizers(model)
     specs = list(_specs(loaded.signature, names).values())

@@ -214,7 +214,7 @@ def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
     training = source.training
     model.compile(optimizer=optimizer, loss=training.get("loss"))
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
-    stored = _stored_optimizer(source)
+    stored = stored_optimizer(source)
     prefix = f"{config.get('name', described['class_name'])}/"
     own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
     if own != [name.removeprefix(prefix) for name, _ in stored]:
@@ -225,7 +225,7 @@ def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
     optimizer.set_weights([value for _, value in stored])
 
 
-def _stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
+def stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
     """(name, value) of the optimizer's state in the order in which Keras stored it."""
     files = source.files
     if source.kind is Kind.KERAS_V3:
@@ -268,7 +268,7 @@ def _checked_optimizer(model: Any, source: KerasSource) -> str:
     Raises:
       InputError: it does not hold what was stored: Keras only warns, and starts afresh.
     """
-    stored = [value for _, value in _stored_optimizer(source)]
+    stored = [value for _, value in stored_optimizer(source)]
     held = optimizer_variables(model)
     same = len(stored) == len(held) and all(
         np.array_equal(value, np.asarray(variable)) for value, variable in zip(stored, held, strict=True)

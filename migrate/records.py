@@ -111,6 +111,23 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
+class GivenSignature:
+    """A signature that the user gives, or that audit proposes.
+
+    Attributes:
+      key: its name.
+      inputs: (name, tensor name) pairs.
+      outputs: (name, tensor name) pairs.
+      method_name: for clients of model servers.
+    """
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    method_name: str = "tensorflow/serving/predict"
+
+
+@dataclasses.dataclass(frozen=True)
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -332,6 +349,7 @@ class ModelReport:
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
       keras: audit's facts of a Keras file; None for anything else.
+      proposals: signatures that a model without any could be given, best first.
     """
 
     source: str
@@ -343,6 +361,7 @@ class ModelReport:
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     keras: KerasFacts | None = None
+    proposals: tuple[GivenSignature, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -373,6 +392,7 @@ class Options:
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
+      signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
@@ -386,3 +406,4 @@ class Options:
     checkpoint: str = "auto"
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
+    signatures: tuple[GivenSignature, ...] = ()

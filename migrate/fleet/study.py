@@ -8,12 +8,16 @@ import os
 import time
 from collections.abc import Iterator
 
+from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
+from migrate.checks.given_signatures import add_signatures
+from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
+from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -32,7 +36,7 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
-from migrate.sources.bundle import check_shards, read_bundle
+from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.keras import KerasSource
@@ -40,6 +44,7 @@ from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, opened, read_source
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +111,22 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
+    given = (*source.signatures, *options.signatures)
+    proposals = () if contract.signatures(chosen) or given else propose(chosen)
+    added = add_signatures(chosen, given)
+    if not isinstance(added, MetaGraphDef):
+        report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
+        return Studied(report, place)
+    original = chosen
+    chosen, left_out = leave_out_needless(added, source.assets_dir)
     plan = make_plan(chosen, options.drop_signatures)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
-    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not chosen)
+    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     found = tuple(
-        dict.fromkeys((*source.findings, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan)))
+        dict.fromkeys(
+            (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
+        )
     )
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
@@ -119,6 +134,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         outcome=Refused() if refused else Convertible(),
         findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
+        proposals=proposals,
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan))
 
@@ -163,6 +179,16 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
     if source.checkpoint is None:
         return
     try:
+        if is_v1_checkpoint(source.checkpoint):
+            old = read_v1_checkpoint(source.checkpoint)
+            for file in old.missing:
+                message = (
+                    f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
+                )
+                yield refusal("checkpoint-shard-missing", message, (file,), "Copy all shards of the checkpoint.")
+            if not old.missing:
+                yield from check_entries(wanted, old.tensors, source.checkpoint)
+            return
         bundle = read_bundle(source.checkpoint)
     except InputError as error:
         yield refusal(
@@ -172,7 +198,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
         )
         return
     yield from check_shards(bundle)
-    yield from check_entries(wanted, bundle)
+    yield from check_entries(wanted, bundle.entries, index_file(bundle.prefix))
 
 
 @contextlib.contextmanager

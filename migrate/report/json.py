@@ -24,6 +24,7 @@ from migrate.records import (
     VariableFacts,
     Verification,
 )
+from migrate.signature_flag import as_flag
 
 SCHEMA_VERSION = 1
 
@@ -87,6 +88,7 @@ def _model(model: ModelReport) -> JSON:
         "signatures": _signatures(chosen.signatures if chosen else _keras_signatures(model.keras)),
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
         "keras": _keras(model.keras) if model.keras else None,
+        "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
     }

@@ -20,6 +20,7 @@ from migrate.records import (
     Crashed,
     Failed,
     Finding,
+    GivenSignature,
     KerasFacts,
     Kind,
     MetaGraphFacts,
@@ -37,6 +38,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.signature_flag import as_flag
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
@@ -83,7 +85,7 @@ def render(report: Report, width: int, color: bool = False) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*_report(report, width)))
+    console.print(Group(*_report(report, width)), crop=False)
     # rich fills table cells with spaces up to the column's width.
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
@@ -126,8 +128,20 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
         yield ""
         yield Text("findings", style="bold")
         yield _indented(_findings(model.findings))
+    yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
+
+
+def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[RenderableType]:
+    """Flags to copy: each in one line, however long, since a line break would be copied with it."""
+    if not proposals:
+        return
+    yield ""
+    yield Text("proposed signatures", style="bold")
+    for proposal in proposals:
+        flag = _printable(as_flag(proposal)).replace("'", "'\\''")
+        yield Text(f"  --signature='{flag}'", no_wrap=True, overflow="ignore")
 
 
 def _headline(model: ModelReport) -> Iterator[RenderableType]:

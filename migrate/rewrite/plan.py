@@ -14,7 +14,8 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
-from migrate.rewrite.ordering import Unordered, assigns_first, finding, unordered_outputs
+from migrate.rewrite.inline import inline_ref_functions
+from migrate.rewrite.ordering import Unordered, assigned_first, finding, unordered_outputs
 from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
@@ -115,8 +116,9 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
       meta_graph: the source; it is not changed.
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
     """
-    library = meta_graph.graph_def.library
     ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+    meta_graph = inline_ref_functions(meta_graph, ref_ops)
+    library = meta_graph.graph_def.library
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     findings: list[Finding] = []
     kept: list[SignaturePlan] = []
@@ -144,7 +146,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
                 "no-signature",
                 "the MetaGraphDef has no signature that could be exported",
                 (),
-                "a model without signatures has no calls to keep; check the tag set with --tags",
+                "say what to call with --signature (audit proposes some), or choose another tag set with --tags",
             )
         )
     restore = None
@@ -411,8 +413,10 @@ def _functions(
             findings.append(
                 refusal(
                     "ref-in-function",
-                    f"function {function.signature.name!r} has the ref op {refs[0].op} in its body",
+                    f"function {function.signature.name!r} has the ref op {refs[0].op} in its body, and what calls it "
+                    "(tf.data, a functional If or While, a gradient, itself) keeps that body out of the graph",
                     tuple(node.name for node in refs),
+                    "move the state out of the function",
                 )
             )
         handles = [node for node in function.node_def if node.op == "VarHandleOp"]
@@ -438,7 +442,6 @@ def _variables(
     dynamic = _dynamic(nodes, restore)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
-    unset = []
     for run in runs:
         for node in run.graph.nodes.values():
             if node.op != "VarHandleOp":
@@ -459,14 +462,11 @@ def _variables(
                     nodes[node.name].op == "VarHandleOp",
                     value,
                 )
-                if (
-                    isinstance(value, Unset)
-                    and root not in set_by_init
-                    and not all(assigns_first(r.graph, root) for r in runs)
-                ):
-                    unset.append(node.name)
             elif shape.unknown_rank and not known.shape.unknown_rank:
                 found[root] = dataclasses.replace(known, shape=shape)
+    empty = [v.identity for v in found.values() if isinstance(v.value, Unset) and v.identity not in set_by_init]
+    first = [assigned_first(run.graph, empty) for run in runs] if empty else []
+    unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
     findings = []
     if unset:
         findings.append(

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import Unset
-from migrate.sources.protos import MetaGraphDef
 
 pytestmark = pytest.mark.tensorflow
 
@@ -179,22 +177,6 @@ def test_a_read_before_an_assign_of_another_shape_is_refused(tmp_path: Any) -> N
             return {"s": ({"x": x}, {"y": r * 2.0})}
 
     assert [f.code for f in refusals(build, str(tmp_path))] == ["aliased-buffer-undecided"]
-
-
-def test_a_ref_op_in_a_library_function_is_refused() -> None:
-    meta_graph = MetaGraphDef()
-    function = meta_graph.graph_def.library.function.add()
-    function.signature.name = "body"
-    function.signature.output_arg.add(name="y", type=1)
-    variable = function.node_def.add(name="v", op="VariableV2")
-    variable.attr["dtype"].type = 1
-    function.ret["y"] = "v:ref:0"
-    call = meta_graph.graph_def.node.add(name="call", op="StatefulPartitionedCall")
-    call.attr["f"].func.name = "body"
-    call.attr["Tout"].list.type.append(1)
-    meta_graph.signature_def["s"].outputs["y"].name = "call:0"
-    found = [f for f in make_plan(meta_graph).findings if f.code == "ref-in-function"]
-    assert [f.nodes for f in found] == [("v",)]
 
 
 def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:

@@ -166,6 +166,36 @@ class MetaGraphFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class KerasFacts:
+    """What audit knows of a Keras file.
+
+    Attributes:
+      keras_version: that wrote it, or empty.
+      runtime: the package that loads it, `tf_keras` or `keras`.
+      backend: that it was trained on, or empty.
+      layers: how many of each class, most frequent first.
+      signature: what the config says of inputs and outputs (an output's dtype is `?` until the model is loaded); None
+        where there is no config.
+      variables: the stored weights; which of them are trainable is not known.
+      optimizer: class of the optimizer that it was compiled with, or empty.
+      optimizer_variables: how many variables of the optimizer are stored.
+      custom: classes and functions that are not Keras' own.
+      code: layers that hold marshalled Python.
+    """
+
+    keras_version: str
+    runtime: str
+    backend: str
+    layers: Mapping[str, int]
+    signature: Signature | None
+    variables: tuple[VariableFacts, ...]
+    optimizer: str
+    optimizer_variables: int
+    custom: tuple[str, ...]
+    code: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Mismatch:
     """One output in which the candidate differs from the golden answer."""
 
@@ -318,6 +348,7 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
+      keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
     """
 
@@ -329,6 +360,7 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
 
 
@@ -358,6 +390,8 @@ class Options:
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
     """
 
@@ -370,4 +404,6 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    custom_objects: tuple[str, ...] = ()
+    trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()

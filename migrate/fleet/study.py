@@ -39,6 +39,7 @@ from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
+from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, opened, read_source
 from migrate.sources.sniff import Form
@@ -54,11 +55,13 @@ class Studied:
       report: what audit says.
       place: where it lies; None where nothing could be found.
       graph: the source and its plan, or None: it is unreadable, TF2, a Keras file, has no such tag set or no graph.
+      keras: a Keras file's content, or None for anything else.
     """
 
     report: ModelReport
     place: Place | None = None
     graph: StudiedGraph | None = None
+    keras: KerasSource | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,8 @@ def study(path: str, options: Options) -> Iterator[Studied]:
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
     if place.form in KERAS_FORMS:
-        return Studied(study_keras(place, path, options), place)
+        report, keras = study_keras(place, path, options)
+        return Studied(report, place, keras=keras)
     if place.form is Form.TABLE:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)

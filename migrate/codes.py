@@ -46,6 +46,12 @@ CODES: Mapping[str, str] = {
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
     "tag-set": "No tag set fits, or several do; choose one with --tags.",
+    "tensor-name-effects": "With --keep_tensor_names: a signature has effects, and fetched by name beside another one "
+    "it is a call of its own.",
+    "tensor-name-needs-more": "With --keep_tensor_names: who fetches a tensor by name must feed all inputs of its "
+    "signature.",
+    "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
+    "clients or all.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",

@@ -161,6 +161,11 @@ CALLS = {
         (SERVE, "serving_default", _X3),
     ),
     "tf2": _PLAIN3,
+    "tensor_names": (
+        *((SERVE, name, {"x": _floats(3, 4)}) for name in ("serving_default", "low", "scores", "count")),
+        (SERVE, "columns", {"second": _floats(5), "fourth": _floats(5) + 1}),
+        (SERVE, "weights", {}),
+    ),
     "training": (
         (SERVE, "predict", _X2),
         (SERVE, "train", _XY),

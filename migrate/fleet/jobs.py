@@ -196,6 +196,7 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -
         options.checkpoint,
         options.verify or options.checkpoint != "link",
         _provenance(source, studied.plan, options),
+        options.keep_tensor_names,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result

@@ -31,6 +31,7 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, read_bundle
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import MetaGraphDef, NodeDef
@@ -81,6 +82,8 @@ def study(path: str, options: Options) -> Studied | ModelReport:
         names = {node.name for node in needed}
         others = tuple(facts(m, ()) for m in source.proto.meta_graphs if m is not chosen)
         found = tuple(dict.fromkeys((*plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))))
+        if options.keep_tensor_names and not plan.refused:
+            found = (*found, *keep_tensor_names(chosen, plan).findings)
         refused = any(finding.severity is Severity.REFUSAL for finding in found)
         report = dataclasses.replace(
             report,

@@ -227,6 +227,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "and fetch by name through a Session.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "variables",
+        default.variables,
+        "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
     flags.DEFINE_enum(
         "checkpoint",
@@ -289,6 +295,7 @@ def _options(values: flags.FlagValues) -> Options:
         verify=given.get("verify", default.verify),
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
         keep_tensor_names=given.get("keep_tensor_names", default.keep_tensor_names),
+        variables=given.get("variables", default.variables),
         overwrite=given.get("overwrite", default.overwrite),
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),

@@ -15,6 +15,8 @@ CODES: Mapping[str, str] = {
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
+    "trained.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
@@ -24,6 +26,7 @@ CODES: Mapping[str, str] = {
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
+    "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
@@ -63,4 +66,6 @@ CODES: Mapping[str, str] = {
     "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
     "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",
     "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
+    "weight-stays-constant": "With --variables: a weight inside v1 control flow or a function's body, or one that a "
+    "signature names, stays a constant.",
 }

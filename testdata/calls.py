@@ -84,6 +84,10 @@ CALLS = {
         ),
         (SERVE, "csv", {"lines": _strings(b"3.5,1.25,Ann", b",,")}),
     ),
+    "constant_weights": (
+        (SERVE, "serving_default", {"image": _floats(2, 6, 6, 3), "ids": np.array([[0, 4], [2, 2]])}),
+        (SERVE, "loop", {"features": _floats(2, 4)}),
+    ),
     "cond": tuple((SERVE, "serving_default", {"first": np.array(first)}) for first in (True, False)),
     "cond_counter": (
         (SERVE, "maybe_incr", {"really": np.array(True)}),

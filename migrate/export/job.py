@@ -32,6 +32,7 @@ class ExportJob:
       check: whether the checksums of weights that are taken over are compared.
       provenance: what `assets.extra/migration.json` says of where the model came from.
       keep_tensor_names: as in `records.Options`.
+      variables: as in `records.Options`.
     """
 
     meta_graph: bytes
@@ -44,6 +45,7 @@ class ExportJob:
     check: bool
     provenance: Mapping[str, Any]
     keep_tensor_names: bool = False
+    variables: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Exported:
 def run(job: ExportJob) -> Exported | Failed:
     """Carries a job out. TensorFlow starts here."""
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
-    plan = make_plan(meta_graph, job.drop_signatures)
+    plan = make_plan(meta_graph, job.drop_signatures, job.variables)
     if plan.refused:
         return Failed("the plan is refused in the child, although it was not in the parent")
     import tensorflow as tf

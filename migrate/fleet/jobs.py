@@ -197,6 +197,7 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -
         options.verify or options.checkpoint != "link",
         _provenance(source, studied.plan, options),
         options.keep_tensor_names,
+        options.variables,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result

@@ -77,7 +77,7 @@ def study(path: str, options: Options) -> Studied | ModelReport:
                 findings=(refusal("tag-set", str(error)),),
                 meta_graphs=every,
             )
-        plan = make_plan(chosen, options.drop_signatures)
+        plan = make_plan(chosen, options.drop_signatures, options.variables)
         needed = needed_nodes(plan)
         names = {node.name for node in needed}
         others = tuple(facts(m, ()) for m in source.proto.meta_graphs if m is not chosen)

@@ -384,6 +384,9 @@ class Options:
       tags: the tag set to take, or None for the one that has `serve`.
       verify: replay golden calls before the new model is published.
       drop_signatures: keys of unsound signatures that may be left out.
+      keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
+        by name.
+      variables: make trainable variables of constant weights, as frozen models have them.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
@@ -398,6 +401,8 @@ class Options:
     tags: frozenset[str] | None = None
     verify: bool = True
     drop_signatures: bool = False
+    keep_tensor_names: bool = False
+    variables: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False

@@ -222,6 +222,8 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nurse
         options.checkpoint,
         options.verify or options.checkpoint != "link",
         _provenance(source, studied.plan, options),
+        options.keep_tensor_names,
+        options.variables,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result

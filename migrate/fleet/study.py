@@ -36,6 +36,7 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
@@ -119,7 +120,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
-    plan = make_plan(chosen, options.drop_signatures)
+    plan = make_plan(chosen, options.drop_signatures, options.variables)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
@@ -128,6 +129,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
         )
     )
+    if options.keep_tensor_names and not plan.refused:
+        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,

@@ -497,7 +497,7 @@ def _variables(
                 f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
                 "a call that reads one before that fails",
                 names,
-                "tf.saved_model.save on the loaded model fails before such a call, too",
+                "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
             )
         )
     if unset:

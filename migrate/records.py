@@ -11,10 +11,36 @@ Shape = tuple[int | None, ...] | None
 
 
 class Kind(enum.Enum):
-    """What lies in a directory, judged by its content."""
+    """What a model's files are, judged by their content.
+
+    Attributes:
+      TF1_SAVED_MODEL: a SavedModel without an object graph.
+      TF2_SAVED_MODEL: a SavedModel with one.
+      TF1_HUB_MODULE: a TF1 SavedModel with a tfhub_module.pb beside it.
+      CHECKPOINT_META: a MetaGraphDef as tf.train.Saver writes it (`.meta`), with its checkpoint.
+      SESSION_BUNDLE: the same of TensorFlow 0.x's exporter, with a collection `serving_signatures`.
+      FROZEN_GRAPH: a GraphDef.
+      CHECKPOINT: a checkpoint without a graph.
+      KERAS_H5_MODEL: an HDF5 file with a model's configuration and weights.
+      KERAS_H5_WEIGHTS: an HDF5 file with weights alone.
+      KERAS_V3: a `.keras` archive.
+      KERAS_SAVED_MODEL: a TF2 SavedModel with a keras_metadata.pb beside it.
+      KERAS_JSON: a model's configuration as JSON, with weights in a file beside it.
+      UNKNOWN: what could not be read.
+    """
 
     TF1_SAVED_MODEL = "tf1_saved_model"
     TF2_SAVED_MODEL = "tf2_saved_model"
+    TF1_HUB_MODULE = "tf1_hub_module"
+    CHECKPOINT_META = "checkpoint_meta"
+    SESSION_BUNDLE = "session_bundle"
+    FROZEN_GRAPH = "frozen_graph"
+    CHECKPOINT = "checkpoint"
+    KERAS_H5_MODEL = "keras_h5_model"
+    KERAS_H5_WEIGHTS = "keras_h5_weights"
+    KERAS_V3 = "keras_v3"
+    KERAS_SAVED_MODEL = "keras_saved_model"
+    KERAS_JSON = "keras_json"
     UNKNOWN = "unknown"
 
 
@@ -82,6 +108,23 @@ class Signature:
     method_name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenSignature:
+    """A signature that the user gives, or that audit proposes.
+
+    Attributes:
+      key: its name.
+      inputs: (name, tensor name) pairs.
+      outputs: (name, tensor name) pairs.
+      method_name: for clients of model servers.
+    """
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    method_name: str = "tensorflow/serving/predict"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,6 +318,7 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
+      proposals: signatures that a model without any could be given, best first.
     """
 
     source: str
@@ -285,6 +329,7 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    proposals: tuple[GivenSignature, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -316,6 +361,7 @@ class Options:
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
@@ -329,3 +375,4 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    signatures: tuple[GivenSignature, ...] = ()

@@ -23,6 +23,7 @@ from migrate.records import (
     VariableFacts,
     Verification,
 )
+from migrate.signature_flag import as_flag
 
 SCHEMA_VERSION = 1
 
@@ -85,6 +86,7 @@ def _model(model: ModelReport) -> JSON:
         "findings": [_finding(finding) for finding in model.findings],
         "signatures": _signatures(chosen.signatures) if chosen else {},
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
+        "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
     }

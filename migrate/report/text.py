@@ -20,6 +20,7 @@ from migrate.records import (
     Crashed,
     Failed,
     Finding,
+    GivenSignature,
     Kind,
     MetaGraphFacts,
     Mismatched,
@@ -36,17 +37,28 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.signature_flag import as_flag
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
 _NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
 
 _KINDS = {
-    Kind.TF1_SAVED_MODEL: "TF1 SavedModel",
-    Kind.TF2_SAVED_MODEL: "TF2 SavedModel",
-    Kind.UNKNOWN: "unknown kind",
+    Kind.TF1_SAVED_MODEL: ("TF1 SavedModel", "TF1"),
+    Kind.TF2_SAVED_MODEL: ("TF2 SavedModel", "TF2"),
+    Kind.TF1_HUB_MODULE: ("TF1 Hub module", "TF1 Hub"),
+    Kind.CHECKPOINT_META: ("MetaGraphDef with a checkpoint (.meta)", "meta"),
+    Kind.SESSION_BUNDLE: ("SessionBundle of TensorFlow 0.x", "bundle"),
+    Kind.FROZEN_GRAPH: ("GraphDef (frozen graph)", "graph"),
+    Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
+    Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
+    Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
+    Kind.KERAS_V3: ("Keras 3 model (.keras)", "Keras"),
+    Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
+    Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
+    Kind.UNKNOWN: ("unknown kind", "?"),
 }
-_SHORT_KINDS = {Kind.TF1_SAVED_MODEL: "TF1", Kind.TF2_SAVED_MODEL: "TF2", Kind.UNKNOWN: "?"}
+"""What a kind is called, in full and in a table."""
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 _BYTES = {
@@ -72,7 +84,7 @@ def render(report: Report, width: int, color: bool = False) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*_report(report, width)))
+    console.print(Group(*_report(report, width)), crop=False)
     # rich fills table cells with spaces up to the column's width.
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
@@ -96,7 +108,7 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
 def _model(model: ModelReport) -> Iterator[RenderableType]:
     yield from _headline(model)
     yield ""
-    facts = [("kind", _text(_KINDS[model.kind]))]
+    facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
         facts.append(("destination", _text(model.destination)))
     if model.verification is not None or _could_be_verified(model):
@@ -112,8 +124,20 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
         yield ""
         yield Text("findings", style="bold")
         yield _indented(_findings(model.findings))
+    yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
+
+
+def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[RenderableType]:
+    """Flags to copy: each in one line, however long, since a line break would be copied with it."""
+    if not proposals:
+        return
+    yield ""
+    yield Text("proposed signatures", style="bold")
+    for proposal in proposals:
+        flag = _printable(as_flag(proposal)).replace("'", "'\\''")
+        yield Text(f"  --signature='{flag}'", no_wrap=True, overflow="ignore")
 
 
 def _headline(model: ModelReport) -> Iterator[RenderableType]:
@@ -310,7 +334,7 @@ def _overview(report: Report, width: int) -> Table:
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
-        kind = () if narrow else (_SHORT_KINDS[model.kind], _text(facts.tf_version if facts else ""))
+        kind = () if narrow else (_KINDS[model.kind][1], _text(facts.tf_version if facts else ""))
         table.add_row(
             _text(name),
             *kind,

@@ -6,12 +6,12 @@ Importing it starts no TensorFlow; the children do (`replay.py`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 
 from migrate.children import Nursery
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
+from migrate.sources.source import Source
 from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables
 from migrate.verify.given import load_calls
@@ -45,27 +45,23 @@ _PROBING_SHARE = 0.5
 
 def record_golden(
     nursery: Nursery,
-    source_path: str,
-    source_tags: Collection[str],
+    source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
     variables: Mapping[str, tuple[str, str]],
     inputs: str | None = None,
     timeout_seconds: float = 600.0,
-    checkpoint: str | None = None,
 ) -> Golden | Ending:
     """Takes the source's answers, before it is converted.
 
     Args:
       nursery: makes the child process.
-      source_path: directory of the source's SavedModel.
-      source_tags: tag set of the MetaGraphDef.
-      meta_graph: that MetaGraphDef.
+      source: where the model's files lie.
+      meta_graph: its MetaGraphDef to be called.
       signatures: those to call, in the order in which to call them.
       variables: (checkpoint key, RestoreV2 slice spec or "") by variable name.
       inputs: path of the user's calls (`load_calls`), or None to synthesise them.
       timeout_seconds: limit for the child process.
-      checkpoint: prefix of the checkpoint where it is not the SavedModel's `variables/variables`.
 
     Returns:
       the golden answers. A signature that the source does not answer stands in `Golden.skipped`; only a
@@ -80,11 +76,11 @@ def record_golden(
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer
         return Failed(f"the MetaGraphDef cannot be handed to a child process: {error}")
     job = GoldenJob(
-        source_path,
-        tuple(source_tags),
+        source.saved_model,
         serialized,
         tuple(signatures),
-        checkpoint if checkpoint is not None else os.path.join(source_path, "variables", "variables"),
+        source.checkpoint,
+        source.assets_dir,
         calls,
         dict(variables),
         timeout_seconds * _PROBING_SHARE,

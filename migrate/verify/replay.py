@@ -82,18 +82,33 @@ def _session(tf: Any) -> Iterator[Any]:
 
 
 def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
-    tf.compat.v1.saved_model.load(session, list(job.tags), job.source_path)
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    tf.compat.v1.saved_model.load(session, list(meta_graph.meta_info_def.tags), job.saved_model)
     if contract.init_key(meta_graph) == contract.TABLES_KEY:
         # A loader runs no init op then; the clients of such models run tf.tables_initializer().
         session.run(list(contract.init_ops(meta_graph)), _assets(meta_graph, job))
 
 
+def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
+    """Imports what is no SavedModel, restores its checkpoint and initialises its tables, as TF1's users did."""
+    meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    if job.checkpoint is None:
+        tf.import_graph_def(meta_graph.graph_def, name="")
+    else:
+        saver = tf.compat.v1.train.import_meta_graph(meta_graph)
+        if saver is not None:
+            saver.restore(session, job.checkpoint)
+    init_ops = contract.init_ops(meta_graph)
+    if init_ops:
+        session.run(list(init_ops), _assets(meta_graph, job))
+
+
 def _assets(meta_graph: MetaGraphDef, job: GoldenJob) -> dict[str, str]:
     files = contract.assets(meta_graph)
     existing = {node.name for node in meta_graph.graph_def.node}
-    directory = os.path.join(job.source_path, "assets")
-    return {tensor: os.path.join(directory, file) for tensor, file in files if tensor.partition(":")[0] in existing}
+    return {
+        tensor: os.path.join(job.assets_dir, file) for tensor, file in files if tensor.partition(":")[0] in existing
+    }
 
 
 def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
@@ -112,7 +127,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list
     tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)
-    if tf.io.gfile.glob(job.checkpoint + "*"):
+    if job.checkpoint is not None and tf.io.gfile.glob(job.checkpoint + "*"):
         saver = meta_graph.saver_def
         if saver.restore_op_name:
             session.run(saver.restore_op_name, {saver.filename_tensor_name: job.checkpoint})
@@ -183,10 +198,11 @@ def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob
     Raises:
       Exception: TensorFlow's own loader's, where both refuse.
     """
+    own = _load_with_tensorflow if job.saved_model is not None else _load_as_trained
     try:
         with _session(tf) as session:
-            _load_with_tensorflow(tf, session, job)
-        return "tensorflow", _load_with_tensorflow
+            own(tf, session, job)
+        return "tensorflow", own
     except Exception as refusal:
         try:
             with _session(tf) as session:
@@ -285,8 +301,7 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
     with _session(tf) as session:
         load(tf, session, job)
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
-        assets = os.path.join(job.source_path, "assets")
-        for candidates in synthesise(meta_graph, job.signatures, assets):
+        for candidates in synthesise(meta_graph, job.signatures, job.assets_dir):
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
                 continue
@@ -414,7 +429,7 @@ def golden(job: GoldenJob) -> Golden | Failed:
     if job.calls:
         skipped = {key: "no call was given" for key in signatures if key not in {c.signature for c in calls}}
     try:
-        variables = _fingerprints(tf, job.checkpoint, job.variables)
+        variables = _fingerprints(tf, job.checkpoint, job.variables) if job.checkpoint is not None else {}
     except Exception as error:
         return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
     return Golden(sequence, first, again, skipped, variables, loader, tf.__version__)

@@ -39,6 +39,13 @@ class GoldenJob:
 
 
 @dataclasses.dataclass(frozen=True)
+class OptimisedJob:
+    """What the child needs to ask a source once more with the graph optimiser on: `source.calls`, in order."""
+
+    source: GoldenJob
+
+
+@dataclasses.dataclass(frozen=True)
 class CandidateJob:
     """What the child needs to replay calls on a candidate.
 

@@ -61,8 +61,9 @@ def _config(tf: Any, optimised: bool = False) -> Any:
     if not optimised:
         config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
         config.graph_options.rewrite_options.disable_meta_optimizer = True
-    # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring.
-    config.graph_options.place_pruned_graph = True
+        # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring. The
+        # optimiser does not run with it.
+        config.graph_options.place_pruned_graph = True
     return config
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from migrate import api
 from migrate.errors import InputError, UsageError
-from migrate.records import Event, Options, Report
+from migrate.records import Event, GivenSignature, Options, Report
 
 if TYPE_CHECKING:
     from absl import flags
@@ -203,8 +203,15 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_multi_string(
+        "signature",
+        [],
+        "A signature to add, as NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0 (quote it; ;method=... is optional). May be "
+        "given several times. For a graph without signatures audit proposes some.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
         "custom_objects",
-        None,
+        [],
         "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
         flag_values=values,
     )
@@ -236,6 +243,19 @@ def _define_convert(values: flags.FlagValues) -> None:
         "drop_signatures",
         default.drop_signatures,
         "Leave out signatures that cannot be converted, where others can.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "keep_tensor_names",
+        default.keep_tensor_names,
+        "Give the inputs and outputs of the signatures their tensor names in the new main graph, for clients that feed "
+        "and fetch by name through a Session.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "variables",
+        default.variables,
+        "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
@@ -346,6 +366,8 @@ def _options(values: flags.FlagValues) -> Options:
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
+        keep_tensor_names=given.get("keep_tensor_names", default.keep_tensor_names),
+        variables=given.get("variables", default.variables),
         overwrite=given.get("overwrite", default.overwrite),
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),
@@ -361,9 +383,23 @@ def _options(values: flags.FlagValues) -> Options:
         dry_run=given.get("dry_run", default.dry_run),
         runner=given.get("runner"),
         beam_options=_split(given.get("beam_options", "")),
-        custom_objects=tuple(map(_custom_object, given["custom_objects"] or ())),
+        custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
+        signatures=_signatures(given["signature"]),
     )
+
+
+def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
+    if not texts:
+        return ()
+    from migrate.signature_flag import parse_signature
+
+    found = tuple(parse_signature(text) for text in texts)
+    keys = [signature.key for signature in found]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--signature names {twice!r} twice")
+    return found
 
 
 def _custom_object(entry: str) -> str:
@@ -448,7 +484,7 @@ def _verb_help(name: str, verb: Verb) -> str:
     for flag in (values[known] for known in _flag_names(values)):
         short = f"-{flag.short_name}, " if flag.short_name else ""
         no = "[no]" if flag.boolean else ""
-        value = "=..." if flag.default is None else f"={flag.default}"
+        value = "=..." if flag.default is None or flag.default == [] else f"={flag.default}"
         if flag.boolean:
             value = " (on by default)" if flag.default else ""
         lines.append(f"  {short}--{no}{flag.name}{value}")

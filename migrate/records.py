@@ -111,6 +111,23 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
+class GivenSignature:
+    """A signature that the user gives, or that audit proposes.
+
+    Attributes:
+      key: its name.
+      inputs: (name, tensor name) pairs.
+      outputs: (name, tensor name) pairs.
+      method_name: for clients of model servers.
+    """
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    method_name: str = "tensorflow/serving/predict"
+
+
+@dataclasses.dataclass(frozen=True)
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -176,6 +193,44 @@ class KerasFacts:
     optimizer_variables: int
     custom: tuple[str, ...]
     code: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensorFacts:
+    """One tensor of a checkpoint.
+
+    Attributes:
+      name: its key.
+      dtype: TensorFlow's name of the dtype.
+      shape: static shape.
+      bytes: as stored in a V2 checkpoint, else by dtype and shape; None for strings of a V1 checkpoint.
+      slices: number of parts that it is stored in; 0 for one that is stored whole.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int | None
+    slices: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointFacts:
+    """What audit knows of a checkpoint without a graph.
+
+    Attributes:
+      path: its prefix; of a sharded V1 checkpoint a pattern.
+      format: `V1` or `V2`.
+      object_based: written by tf.train.Checkpoint or Keras, and not by tf.train.Saver.
+      shards: number of data files.
+      tensors: in the order of their names.
+    """
+
+    path: str
+    format: str
+    object_based: bool
+    shards: int
+    tensors: tuple[StoredTensorFacts, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -336,6 +391,8 @@ class ModelReport:
       skipped: an earlier run has done it and nothing has changed since; the report is that run's.
       duplicate_of: the source with the same bytes whose new model was copied, or None.
       keras: audit's facts of a Keras file; None for anything else.
+      proposals: signatures that a model without any could be given, best first.
+      checkpoint: of a checkpoint without a graph; None for all else.
     """
 
     source: str
@@ -347,6 +404,8 @@ class ModelReport:
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     keras: KerasFacts | None = None
+    proposals: tuple[GivenSignature, ...] = ()
+    checkpoint: CheckpointFacts | None = None
     bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
@@ -393,6 +452,9 @@ class Options:
       tags: the tag set to take, or None for the one that has `serve`.
       verify: replay golden calls before the new model is published.
       drop_signatures: keys of unsound signatures that may be left out.
+      keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
+        by name.
+      variables: make trainable variables of constant weights, as frozen models have them.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
@@ -410,11 +472,14 @@ class Options:
       beam_options: more of Beam's options, as its command line takes them.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
+      signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
     verify: bool = True
     drop_signatures: bool = False
+    keep_tensor_names: bool = False
+    variables: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False
@@ -423,6 +488,7 @@ class Options:
     checkpoint: str = "auto"
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
+    signatures: tuple[GivenSignature, ...] = ()
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()
@@ -452,11 +518,11 @@ _NOT_SHAPING = frozenset(
 
 
 def shaping(options: Options) -> dict[str, object]:
-    """The options that decide what becomes of one model, by name; how many are done at once does not."""
+    """The options that decide what becomes of one model, as JSON can hold them; how many are done at once does not."""
     return {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(options)
-        if field.name not in _NOT_SHAPING
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in dataclasses.asdict(options).items()
+        if name not in _NOT_SHAPING
     }
 
 

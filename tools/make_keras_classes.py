@@ -73,11 +73,13 @@ def class_names(package: str) -> set[str]:
 
 
 def former_names() -> set[str]:
-    """Class names of earlier releases that tf_keras still takes."""
+    """Class names of earlier releases that tf_keras still takes, and `Custom>Adam`, as it calls its own optimizers."""
     from tf_keras.src.layers import serialization
+    from tf_keras.src.saving import object_registration
 
     serialization.populate_deserializable_objects()
-    return {name for name, value in serialization.LOCAL.ALL_OBJECTS.items() if inspect.isclass(value)}
+    own = {name for name, value in serialization.LOCAL.ALL_OBJECTS.items() if inspect.isclass(value)}
+    return own | set(object_registration._GLOBAL_CUSTOM_OBJECTS)
 
 
 def main() -> None:
@@ -86,7 +88,8 @@ def main() -> None:
     for package in ("tf_keras", "keras"):
         names = public_names(package) | class_names(f"{package}.src")
         names |= former_names() if package == "tf_keras" else set()
-        table[package] = sorted(name for name in names if name.isidentifier() and name not in FOREIGN)
+        kept = (name for name in names if name.removeprefix("Custom>").isidentifier() and name not in FOREIGN)
+        table[package] = sorted(kept)
     TABLE.write_text(json.dumps(table, indent=1) + "\n")
 
 

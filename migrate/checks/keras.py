@@ -139,7 +139,7 @@ def optimizer_name(source: KerasSource) -> str:
     """Class of the optimizer that the model was compiled with, or empty."""
     described = source.training.get("optimizer_config") or source.training.get("optimizer")
     if isinstance(described, Mapping):
-        return str(described.get("class_name", ""))
+        return str(described.get("class_name", "")).removeprefix("Custom>")
     return described if isinstance(described, str) else ""
 
 
@@ -246,7 +246,9 @@ def _named(class_name: str, value: Mapping[str, Any], known: frozenset[str], whe
             yield "custom", str(value.get("config"))
     elif not own or not (class_name in known or class_name in _PLAIN or class_name in ("Lambda", "__typespec__")):
         yield "custom", str(registered or class_name)
-    elif isinstance(registered, str) and registered.partition(">")[0] not in (class_name, "", "keras", "Keras"):
+    elif isinstance(registered, str) and not (
+        registered in ("", *known) or registered.startswith(("keras>", "Keras>"))
+    ):
         # `Custom>Dense` is the user's own class of that name, and not Keras'.
         yield "custom", registered
 

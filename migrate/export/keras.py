@@ -214,7 +214,7 @@ def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
     training = source.training
     model.compile(optimizer=optimizer, loss=training.get("loss"))
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
-    stored = _stored_optimizer(source)
+    stored = stored_optimizer(source)
     prefix = f"{config.get('name', described['class_name'])}/"
     own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
     if own != [name.removeprefix(prefix) for name, _ in stored]:
@@ -225,7 +225,7 @@ def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
     optimizer.set_weights([value for _, value in stored])
 
 
-def _stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
+def stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
     """(name, value) of the optimizer's state in the order in which Keras stored it."""
     files = source.files
     if source.kind is Kind.KERAS_V3:
@@ -268,7 +268,7 @@ def _checked_optimizer(model: Any, source: KerasSource) -> str:
     Raises:
       InputError: it does not hold what was stored: Keras only warns, and starts afresh.
     """
-    stored = [value for _, value in _stored_optimizer(source)]
+    stored = [value for _, value in stored_optimizer(source)]
     held = optimizer_variables(model)
     same = len(stored) == len(held) and all(
         np.array_equal(value, np.asarray(variable)) for value, variable in zip(stored, held, strict=True)
@@ -284,29 +284,29 @@ def optimizer_variables(model: Any) -> list[tf.Variable]:
     if optimizer is None:
         return []
     variables = optimizer.variables
-    return [_plain(v) for v in (variables() if callable(variables) else variables)]
+    return [plain(v) for v in (variables() if callable(variables) else variables)]
 
 
 # The model's face
 
 
 def weights(model: Any) -> dict[str, tf.Variable]:
-    """The model's variables by a name of their own, in Keras' order; a name that comes twice gets a number.
+    """The model's weights by a name of their own, in Keras' order; a name that comes twice gets a number.
 
-    Lookup tables and optimizers are not among them.
+    Lookup tables, optimizers and the states of random generators are not among them.
     """
     found: dict[str, tf.Variable] = {}
-    for variable in model.variables:
+    for variable in model.weights:
         base = getattr(variable, "path", None) or variable.name.partition(":")[0]
         name, number = base, 0
         while name in found:
             number += 1
             name = f"{base}_{number}"
-        found[name] = _plain(variable)
+        found[name] = plain(variable)
     return found
 
 
-def _plain(variable: Any) -> tf.Variable:
+def plain(variable: Any) -> tf.Variable:
     """The tf.Variable of a Keras 3 variable, or the variable itself."""
     return variable if isinstance(variable, tf.Variable) else variable.value
 
@@ -320,14 +320,21 @@ def signature_of(model: Any) -> Signature:
       InputError: its inputs are not known (a subclassed model that was never built), or one is sparse or ragged.
     """
     try:
-        given, produced = _ends(model, "input"), _ends(model, "output")
-    except (AttributeError, ValueError) as error:
+        given, produced = _specs(model, "input"), _specs(model, "output")
+    except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
     return Signature(SIGNATURE, _PREDICT, given, produced)
 
 
-def _ends(model: Any, side: str) -> dict[str, TensorSpec]:
-    nested = getattr(model, side)
+def ends(model: Any, side: str) -> Any:
+    """The Keras tensors that go in or come out, nested as the model takes or gives them."""
+    # A Sequential of Keras 3 has no `input` until it is called; `inputs` is a list of one.
+    flat = getattr(model, f"{side}s")
+    return flat[0] if type(model).__name__ == "Sequential" and len(flat) == 1 else getattr(model, side)
+
+
+def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
+    nested = ends(model, side)
     flat = tf.nest.flatten(nested)
     specs: dict[str, TensorSpec] = {}
     for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
@@ -373,7 +380,7 @@ def ask(model: Any, signature: Signature, inputs: Mapping[str, tf.Tensor], train
     Returns:
       tensor by output name.
     """
-    packed = tf.nest.pack_sequence_as(_skeleton(model.input), [inputs[name] for name in signature.inputs])
+    packed = tf.nest.pack_sequence_as(_skeleton(ends(model, "input")), [inputs[name] for name in signature.inputs])
     produced = model(packed, training=training)
     if isinstance(produced, Mapping):
         return {str(key): value for key, value in produced.items()}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import functools
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError, first_line
-from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, weights
+from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, plain, stored_optimizer, weights
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
 from migrate.export.request import KerasExported, KerasExportJob
@@ -41,6 +46,8 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
             _save_tf_keras(loaded, names, job.staging)
         else:
             _save_keras(loaded, names, job.staging)
+        if loaded.optimizer and not _holds(job.staging, [value for _, value in stored_optimizer(job.request.source)]):
+            loaded = dataclasses.replace(loaded, optimizer="", lost="TensorFlow's exporter leaves it out")
         _patch(job.staging, loaded.signature, names)
         keys = dict(zip(weights(loaded.model), checkpoint_keys(job.staging, "variables"), strict=True))
         _write_provenance(job, names, loaded, keys)
@@ -70,8 +77,11 @@ def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:
     root.variables = list(weights(model).values())
     trainable = {id(v) for v in model.trainable_variables}
     root.trainable_variables = [
-        plain for plain, own in zip(root.variables, model.variables, strict=True) if id(own) in trainable
+        variable for variable, own in zip(root.variables, model.weights, strict=True) if id(own) in trainable
     ]
+    held = {id(v) for v in root.variables}
+    # The states of random generators are no weights, and the model itself does not track them.
+    root.random_states = [v for v in map(plain, model.variables) if id(v) not in held]
     root.optimizer_variables = optimizer_variables(model) if loaded.optimizer else []
     root.regularization_losses = _regularizers(model)
     specs = list(_specs(loaded.signature, names).values())
@@ -92,15 +102,18 @@ def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:
 
 def _regularizers(model: Any) -> list[Any]:
     """A function for each of the model's weight penalties, which a caller may add to a loss."""
-    if not model.losses:
-        return []
+    # Not `model.losses`: what an earlier call has added there would become a constant.
+    functions = []
+    for variable in model.trainable_variables:
+        if variable.regularizer is not None:
+            function = tf.function(functools.partial(_penalty, variable), autograph=False)
+            function.get_concrete_function()
+            functions.append(function)
+    return functions
 
-    def total() -> tf.Tensor:
-        return tf.add_n([tf.convert_to_tensor(loss) for loss in model.losses])
 
-    function = tf.function(total, autograph=False)
-    function.get_concrete_function()
-    return [function]
+def _penalty(variable: Any) -> tf.Tensor:
+    return tf.convert_to_tensor(variable.regularizer(variable))
 
 
 def _specs(signature: Signature, names: Names) -> dict[str, tf.TensorSpec]:
@@ -147,6 +160,19 @@ def checkpoint_keys(directory: str, attribute: str) -> list[str]:
     while holder is not None and (node := child(holder, str(len(keys)))) is not None:
         keys += [a.checkpoint_key for a in graph.nodes[node].attributes if a.name == _VARIABLE_VALUE]
     return keys
+
+
+def _holds(directory: str, values: Sequence[Any]) -> bool:
+    """Whether each of some arrays is among the tensors of optimizers in a SavedModel's checkpoint."""
+    reader = tf.train.load_checkpoint(os.path.join(directory, "variables", "variables"))
+    keys = [key for key in reader.get_variable_to_shape_map() if "optimizer" in key.lower()]
+    found = collections.Counter(_bits(reader.get_tensor(key)) for key in keys)
+    return not collections.Counter(map(_bits, values)) - found
+
+
+def _bits(value: Any) -> tuple[str, tuple[int, ...], bytes]:
+    array = np.asarray(value)
+    return array.dtype.name, array.shape, hashlib.blake2b(array.tobytes()).digest()
 
 
 def _write_provenance(job: KerasExportJob, names: Names, loaded: Loaded, keys: Mapping[str, str]) -> None:

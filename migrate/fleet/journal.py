@@ -63,16 +63,12 @@ class Entry:
 
 def settings(options: Options) -> str:
     """A digest of all but the model that decides what becomes of it: options, the user's calls, versions."""
-    content: dict[str, object] = {key: _plain(value) for key, value in shaping(options).items()}
+    content = shaping(options)
     if options.inputs is not None:
         with contextlib.suppress(OSError), open(options.inputs, "rb") as file:
             content["inputs"] = hashlib.sha256(file.read()).hexdigest()
     content["tool"] = tool()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else value
 
 
 class Journal:

@@ -137,7 +137,5 @@ def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str
             "sha256": source.sha256,
             "keras_version": source.keras_version,
         },
-        "options": {
-            key: sorted(value) if isinstance(value, frozenset) else value for key, value in shaping(options).items()
-        },
+        "options": shaping(options),
     }

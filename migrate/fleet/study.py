@@ -8,12 +8,17 @@ import os
 import time
 from collections.abc import Iterator
 
+from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
+from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
+from migrate.checks.given_signatures import add_signatures
+from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
+from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -32,14 +37,16 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
-from migrate.sources.bundle import check_shards, read_bundle
+from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
-from migrate.sources.read import KERAS_FORMS, opened, read_source
+from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,31 +113,60 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
-    plan = make_plan(chosen, options.drop_signatures)
+    given = (*source.signatures, *options.signatures)
+    proposals = () if contract.signatures(chosen) or given else propose(chosen)
+    added = add_signatures(chosen, given)
+    if not isinstance(added, MetaGraphDef):
+        report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
+        return Studied(report, place)
+    original = chosen
+    chosen, left_out = leave_out_needless(added, source.assets_dir)
+    plan = make_plan(chosen, options.drop_signatures, options.variables)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
-    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not chosen)
+    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     found = tuple(
-        dict.fromkeys((*source.findings, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan)))
+        dict.fromkeys(
+            (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
+        )
     )
+    if options.keep_tensor_names and not plan.refused:
+        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,
         outcome=Refused() if refused else Convertible(),
         findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
+        proposals=proposals,
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan))
 
 
 def _checkpoint_alone(place: Place, path: str) -> ModelReport:
-    message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
+    """Describes a checkpoint without a graph.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    checkpoint = place.checkpoint or place.path
+    findings: tuple[Finding, ...] = ()
+    if is_v1_checkpoint(checkpoint):
+        known = of_v1(read_v1_checkpoint(checkpoint))
+    else:
+        bundle = read_bundle(checkpoint)
+        known, findings = of_bundle(bundle), check_shards(bundle)
+    if known.object_based:
+        message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
+        hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"
+    else:
+        message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
+        hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
     if os.path.basename(os.path.dirname(place.path)) == "variables":
         message += "; the saved_model.pb that belongs to it is missing"
-    hint = "bring its .meta file along, or rebuild the graph with the model's code and save it with tf.train.Saver"
-    return ModelReport(
-        path, None, Kind.CHECKPOINT, Refused(), (refusal("checkpoint-without-graph", message, (place.path,), hint),)
-    )
+    alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
+    findings = (*chosen_among(place), alone, *findings)
+    return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
 _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
@@ -163,6 +199,16 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
     if source.checkpoint is None:
         return
     try:
+        if is_v1_checkpoint(source.checkpoint):
+            old = read_v1_checkpoint(source.checkpoint)
+            for file in old.missing:
+                message = (
+                    f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
+                )
+                yield refusal("checkpoint-shard-missing", message, (file,), "Copy all shards of the checkpoint.")
+            if not old.missing:
+                yield from check_entries(wanted, old.tensors, source.checkpoint)
+            return
         bundle = read_bundle(source.checkpoint)
     except InputError as error:
         yield refusal(
@@ -172,7 +218,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
         )
         return
     yield from check_shards(bundle)
-    yield from check_entries(wanted, bundle)
+    yield from check_entries(wanted, bundle.entries, index_file(bundle.prefix))
 
 
 @contextlib.contextmanager

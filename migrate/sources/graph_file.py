@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrate.records import Kind
 from migrate.sources.protos import GraphDef, MetaGraphDef
+from migrate.sources.session_bundle import is_session_bundle, unbundle
 from migrate.sources.source import SERVING_TAG
 
 TABLES_KEY = "table_initializer"
@@ -17,9 +18,14 @@ _TABLE_INITIALIZERS = frozenset(
 
 
 def from_meta_graph(proto: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:
-    """What `tf.train.export_meta_graph` has written, tagged for serving."""
-    meta_graph = _tagged(proto)
-    return Kind.CHECKPOINT_META, meta_graph
+    """What `tf.train.export_meta_graph` or TensorFlow 0.x's exporter has written, tagged for serving.
+
+    Raises:
+      InputError: a SessionBundle's collections cannot be parsed.
+    """
+    if is_session_bundle(proto):
+        return Kind.SESSION_BUNDLE, _tagged(unbundle(proto))
+    return Kind.CHECKPOINT_META, _tagged(proto)
 
 
 def from_graph_def(proto: GraphDef) -> tuple[Kind, MetaGraphDef]:

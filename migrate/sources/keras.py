@@ -27,6 +27,8 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
+# Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
+_NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more in an archive is none.
 _MAX_JSON_BYTES = 1 << 28
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
@@ -302,7 +304,7 @@ def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
     tensors = list(_tensors(content, "", links))
     if _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
-        weights = tuple(t for t in tensors if "/vars/" in f"/{t.name}" and t not in optimizer)
+        weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
         form = Weights.HDF5_V3
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from migrate.errors import InputError
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
+from migrate.sources.wire import varint
 
 _PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
@@ -148,24 +149,10 @@ def _missing_bytes(data: bytes) -> int:
     while position < len(data):
         tag = data[position]
         if tag == 0x08:  # saved_model_schema_version, a varint
-            _, position = _varint(data, position + 1)
+            _, position = varint(data, position + 1)
         elif tag == 0x12:  # meta_graphs, of a length
-            length, position = _varint(data, position + 1)
+            length, position = varint(data, position + 1)
             position += length
         else:
             return 0
     return position - len(data)
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at a position and the position after it; past the end where the file ends within it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            return value, len(data) + 1
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
-    return value, position

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 
 from migrate.errors import InputError
-from migrate.records import Finding, Kind, Severity
+from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.archive import unpacked
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
+from migrate.sources.session_bundle import signatures
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source
 from migrate.sources.strays import describe_stray
@@ -63,9 +64,14 @@ def read_source(place: Place, path: str) -> Source:
     parsed = parse_file(place.file, place.form.value)
     folder = os.path.dirname(place.file)
     checkpoint: str | None = None
+    given: tuple[GivenSignature, ...] = ()
     if isinstance(parsed.proto, MetaGraphDef):
-        kind, meta_graph = from_meta_graph(parsed.proto)
         checkpoint = place.checkpoint
+        try:
+            kind, meta_graph = from_meta_graph(parsed.proto)
+            given = signatures(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
+        except InputError as error:
+            raise InputError(f"{place.file}: {error}") from error
     elif isinstance(parsed.proto, GraphDef):
         kind, meta_graph = from_graph_def(parsed.proto)
     else:
@@ -79,11 +85,13 @@ def read_source(place: Place, path: str) -> Source:
         checkpoint,
         os.path.join(folder, "assets"),
         os.path.join(folder, "assets.extra"),
-        findings=tuple(_chosen(place)) if kind is not Kind.FROZEN_GRAPH else (),
+        signatures=given,
+        findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
     )
 
 
-def _chosen(place: Place) -> Iterator[Finding]:
+def chosen_among(place: Place) -> Iterator[Finding]:
+    """Says that a directory holds several checkpoints, and which one was taken."""
     if place.others:
         names = [os.path.basename(other) for other in place.others]
         yield Finding(

@@ -11,6 +11,7 @@ from migrate.sources.leveldb import is_table
 from migrate.sources.parse import text_type
 from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.strays import describe_stray
+from migrate.sources.wire import varint
 
 _HEAD_BYTES = 4096
 
@@ -77,13 +78,13 @@ def _proto(stream: IO[bytes], head: bytes) -> Form | None:
         return Form.GRAPH_DEF
     position = 0
     if head[:1] == bytes((_FIELD_1,)):  # meta_info_def
-        length, position = _varint(head, 1)
+        length, position = varint(head, 1)
         position += length
     stream.seek(position)
     head = stream.read(_HEAD_BYTES)
     if head[:1] != bytes((_FIELD_2,)):  # graph_def
         return None
-    _, start = _varint(head, 1)
+    _, start = varint(head, 1)
     return Form.META_GRAPH if _starts_as_graph(head[start:]) else None
 
 
@@ -91,30 +92,16 @@ def _starts_as_graph(head: bytes) -> bool:
     """Whether the bytes start with a field 1, node, that starts with a name and an op."""
     if head[:1] != bytes((_FIELD_1,)):
         return False
-    size, start = _varint(head, 1)
+    size, start = varint(head, 1)
     if head[start : start + 1] != bytes((_FIELD_1,)):
         return False
-    length, position = _varint(head, start + 1)
+    length, position = varint(head, start + 1)
     end = position + length
     if not 0 < length <= _MAX_NAME_BYTES or head[end : end + 1] != bytes((_FIELD_2,)):
         return False
-    op_length, position = _varint(head, end + 1)
+    op_length, position = varint(head, end + 1)
     op = head[position : position + op_length]
     return 0 < op_length <= _MAX_NAME_BYTES and position + op_length <= start + size and bool(_OP.match(op))
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at a position and the position after it; past the end where the data ends within it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            break
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    return 0, len(data) + 1
 
 
 def _is_keras_v3(file: str) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from migrate.errors import InputError
-from migrate.records import Finding, Kind
+from migrate.records import Finding, GivenSignature, Kind
 from migrate.sources.protos import MetaGraphDef
 
 SERVING_TAG = "serve"
@@ -31,6 +31,7 @@ class Source:
       assets_dir: directory of the assets, whether it is there or not.
       extra_dir: directory that is copied into the new model as `assets.extra` where it is there.
       saved_model: directory that TensorFlow's own SavedModel loader takes, or None.
+      signatures: what the form says of signatures outside of its MetaGraphDef.
       findings: what the reader has to say about the choice and the state of the files.
     """
 
@@ -43,6 +44,7 @@ class Source:
     assets_dir: str
     extra_dir: str
     saved_model: str | None = None
+    signatures: tuple[GivenSignature, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 

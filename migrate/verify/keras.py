@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.export.keras import ask, load, weights
+from migrate.export.keras import ask, ends, load, weights
 from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.sources.protos import MetaGraphDef
@@ -96,7 +96,7 @@ def _placeholders(signature: Signature) -> MetaGraphDef:
 
 def _index_bounds(model: Any, signature: Signature) -> dict[str, int]:
     """How many rows the table has that an input is looked up in; an index beyond them is an error on the CPU."""
-    inputs = tf.nest.flatten(model.input)
+    inputs = tf.nest.flatten(ends(model, "input"))
     bounds: dict[str, int] = {}
     for layer in model.layers:
         rows = getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None)

@@ -64,7 +64,7 @@ def test_text(tmp_path):
     assert os.path.basename(source.file) == "saved_model.pbtxt"
     assert list(source.meta_graphs) == list(_model(("serve",)).meta_graphs)
     # The binary file comes first, as in TensorFlow's loaders.
-    assert read_saved_model(_write(tmp_path, SMALL)).file_name == "saved_model.pb"
+    assert read_saved_model(_write(tmp_path, SMALL)).file == str(tmp_path / "saved_model.pb")
 
 
 def test_fields_of_a_newer_tensorflow_are_fine(tmp_path):

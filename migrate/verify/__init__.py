@@ -112,7 +112,7 @@ def record_keras_golden(
 
 
 def ask_optimised(
-    nursery: Nursery,
+    nursery: Runner,
     source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],

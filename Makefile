@@ -40,13 +40,23 @@ fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversio
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/rewrite/test_fuzz.py
 	$(BIN)/python tools/make_ref_ops.py
 
+KILLS ?= 200
+
+.PHONY: kills
+kills: .venv/.stamp  ## kill a conversion of a tree KILLS times at random moments; nothing may be lost
+	KILLS=$(KILLS) $(BIN)/python -m pytest --quiet -s tests/fleet/test_faults.py -k random
+
+.PHONY: beam
+beam: .venv-beam/.stamp  ## test the Beam pipeline on DirectRunner and DaskRunner, in an environment of its own
+	.venv-beam/bin/python -m pytest --quiet tests/fleet/test_beam.py
+
 .PHONY: bench
 bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 .PHONY: clean
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-tf215 demo build dist *.egg-info
+	rm -rf .venv .venv-tf215 .venv-beam demo build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -61,4 +71,11 @@ clean:  ## remove all that the other targets made
 	@python=$(call first_python,python3.11 python3.10 python3,11); \
 	"$$python" -m venv .venv-tf215
 	.venv-tf215/bin/python $(PIP) -e '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
+	touch $@
+
+# Beam holds back protobuf, so it has an environment to itself.
+.venv-beam/.stamp: setup.cfg setup.py
+	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
+	"$$python" -m venv .venv-beam
+	.venv-beam/bin/python $(PIP) -e '.[beam,test]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@

@@ -77,5 +77,5 @@ clean:  ## remove all that the other targets made
 .venv-beam/.stamp: setup.cfg setup.py
 	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
 	"$$python" -m venv .venv-beam
-	.venv-beam/bin/python $(PIP) -e '.[beam,test]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
+	.venv-beam/bin/python $(PIP) -e '.[beam,test]' 'apache-beam[dask]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@

@@ -49,7 +49,7 @@ def _job():
     """Process id of the one job of the server that this process has started, and of its own child or None."""
     for server in _children(os.getpid()):
         with contextlib.suppress(OSError):
-            if b"migrate.children" in pathlib.Path(f"/proc/{server}/cmdline").read_bytes():
+            if b"migrate.server" in pathlib.Path(f"/proc/{server}/cmdline").read_bytes():
                 for job in _children(server):
                     step = _children(job)
                     return server, job, step[0] if step else None

@@ -227,6 +227,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "Leave out signatures that cannot be converted, where others can.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "all_tags",
+        default.all_tags,
+        "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
     flags.DEFINE_enum(
         "checkpoint",
@@ -284,6 +290,8 @@ def _options(values: flags.FlagValues) -> Options:
     """Turns flags into `Options`; a flag that the verb does not have leaves the default."""
     given: dict[str, Any] = values.flag_values_dict()
     default = Options()
+    if given.get("all_tags") and given["tags"] is not None:
+        raise UsageError("--all_tags takes every tag set and --tags one; give one of the two")
     return Options(
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
@@ -295,6 +303,7 @@ def _options(values: flags.FlagValues) -> Options:
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
         signatures=_signatures(given["signature"]),
+        all_tags=given.get("all_tags", default.all_tags),
     )
 
 

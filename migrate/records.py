@@ -399,6 +399,7 @@ class Options:
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       signatures: added to those that a model has.
+      all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
     """
 
     tags: frozenset[str] | None = None
@@ -411,3 +412,4 @@ class Options:
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
     signatures: tuple[GivenSignature, ...] = ()
+    all_tags: bool = False

@@ -5,11 +5,12 @@ Nothing slow is imported before a function is called.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
-from migrate.records import Options, Report
+from migrate.records import ModelReport, Options, Report
 
 _DEFAULTS = Options()
 
@@ -56,7 +57,8 @@ def convert(
 
     Args:
       source: a model, or a tree of models; only read.
-      destination: directory of the new model, or of the tree in which `source` is mirrored.
+      destination: directory of the new model, or of the tree in which `source` is mirrored. With `options.all_tags` a
+        model with several MetaGraphDefs becomes a directory with one model for each, named by its tags joined by `_`.
       options: see `records.Options`.
       progress: told what is being done.
 
@@ -67,6 +69,8 @@ def convert(
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
+    if options.all_tags:
+        return _convert_all_tags(source, destination, options, progress)
     from migrate.children import Nursery
     from migrate.export.publish import check_destination
     from migrate.fleet.jobs import convert_model
@@ -85,6 +89,28 @@ def convert(
         for model in models:
             target = os.path.join(destination, os.path.relpath(model, root))
             reports.append(convert_model(model, target, options, nursery, progress or _silent))
+    return Report(tuple(reports))
+
+
+def _convert_all_tags(
+    source: str, destination: str, options: Options, progress: Callable[[str], None] | None
+) -> Report:
+    """Converts model by model; one with several MetaGraphDefs becomes a directory of models, named by their tags."""
+    from migrate.fleet.study import tag_sets
+    from migrate.sources.discover import find_models
+
+    options = dataclasses.replace(options, all_tags=False)
+    root = source.rstrip(os.sep) or os.sep
+    reports: list[ModelReport] = []
+    for model in find_models(source):
+        target = destination if model == root else os.path.join(destination, os.path.relpath(model, root))
+        found = tag_sets(model)
+        for tags in found:
+            name = "_".join(sorted(tags)).replace(os.sep, "_") or "no_tags"
+            chosen = dataclasses.replace(options, tags=tags)
+            reports += convert(model, os.path.join(target, name), chosen, progress=progress).models
+        if not found:
+            reports += convert(model, target, options, progress=progress).models
     return Report(tuple(reports))
 
 

@@ -252,6 +252,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "all_tags",
+        default.all_tags,
+        "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
     flags.DEFINE_enum(
         "checkpoint",
@@ -309,6 +315,8 @@ def _options(values: flags.FlagValues) -> Options:
     """Turns flags into `Options`; a flag that the verb does not have leaves the default."""
     given: dict[str, Any] = values.flag_values_dict()
     default = Options()
+    if given.get("all_tags") and given["tags"] is not None:
+        raise UsageError("--all_tags takes every tag set and --tags one; give one of the two")
     return Options(
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
@@ -324,6 +332,7 @@ def _options(values: flags.FlagValues) -> Options:
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
         signatures=_signatures(given["signature"]),
+        all_tags=given.get("all_tags", default.all_tags),
     )
 
 

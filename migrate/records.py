@@ -436,6 +436,7 @@ class Options:
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
+      all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
     """
 
     tags: frozenset[str] | None = None
@@ -452,3 +453,4 @@ class Options:
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
+    all_tags: bool = False

@@ -376,6 +376,9 @@ def _mismatches(verification: Verification) -> Table:
 def _overview(report: Report, width: int) -> Table:
     narrow = width < _NARROW
     names = _short_names([model.source for model in report.models])
+    if len(set(names)) < len(names):  # One source, converted tag set by tag set.
+        tags = [", ".join(sorted(model.meta_graphs[0].tags)) if model.meta_graphs else "" for model in report.models]
+        names = [f"{name} {{{tag}}}" for name, tag in zip(names, tags, strict=True)]
     wide_heads = () if narrow else ("kind", "TF")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in ("model", *wide_heads, "outcome", "sigs", "vars", "findings"):

@@ -141,18 +141,18 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
+    kept = keep_tensor_names(chosen, plan).findings if options.keep_tensor_names and not plan.refused else ()
     found = dict.fromkeys(
         (
             *source.findings,
             *_others(source, original, options),
             *left_out,
             *plan.findings,
+            *kept,
             *_checks(chosen, needed),
             *_files(source, chosen, plan),
         )
     )
-    if options.keep_tensor_names and not plan.refused:
-        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,

@@ -45,6 +45,10 @@ def to_json(report: Report) -> str:
         "tool": tool(),
         "models": [_model(model) for model in report.models],
     }
+    if report.not_started:
+        document["not_started"] = report.not_started
+    if report.space is not None:
+        document["space"] = dataclasses.asdict(report.space)
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
@@ -94,6 +98,9 @@ def _model(model: ModelReport) -> JSON:
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
+        "bytes": model.bytes,
+        "skipped": model.skipped,
+        "duplicate_of": model.duplicate_of,
     }
 
 

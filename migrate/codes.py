@@ -14,6 +14,7 @@ CODES: Mapping[str, str] = {
     "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
+    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",

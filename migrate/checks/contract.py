@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import DecodeError
+
 from migrate.records import Shape, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import (
@@ -102,6 +104,9 @@ def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:
         else ()
     ):
         definition = VariableDef()
-        definition.ParseFromString(serialized)
+        try:
+            definition.ParseFromString(serialized)
+        except DecodeError:
+            continue  # `checks.forgiven` tells of it.
         names.add(definition.variable_name.partition(":")[0])
     return frozenset(names)

@@ -30,6 +30,7 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.files import copy_file
 from migrate.sources.saved_model import SavedModelSource
 from migrate.verify import Ending, record_golden, replay_candidate
 from migrate.verify.calls import Golden
@@ -61,7 +62,7 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
         check_destination(path, destination, options.overwrite)
         if isinstance(base.outcome, AlreadyTF2):
             with timed(seconds, "copy"), staging(destination) as staged:
-                shutil.copytree(path, staged, symlinks=False)
+                shutil.copytree(path, staged, symlinks=False, copy_function=copy_file)
                 publish(staged, destination, options.overwrite)
             return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
         if not isinstance(studied, Studied) or not isinstance(base.outcome, Convertible):

@@ -7,7 +7,7 @@ cannot be compared, and a user should know of it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
@@ -67,27 +67,39 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     return tuple(_outputs(graph, fetches, racing))
 
 
-def assigns_first(graph: Graph, variable: str) -> bool:
-    """Whether a rewritten run gives a variable its value before it looks at it, whatever branch is taken.
+def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
+    """The variables to which a rewritten run gives a value before it looks at them, whatever branch is taken.
 
     Args:
       graph: the run.
-      variable: identity of a variable that may have no value when the call begins.
+      variables: identities of variables that may have no value when the call begins.
     """
     order, _ = topological_order(graph)
     handles = _handles(graph, order)
-    users = [
-        name
-        for name in order
-        if graph.nodes[name].op not in _PASSES
-        and any(variable in handles.get(tensor, ()) for tensor in data_inputs(graph.nodes[name]))
-    ]
+    users: dict[str, dict[str, None]] = {variable: {} for variable in variables}
+    for name in order:
+        node = graph.nodes[name]
+        if node.op in _PASSES:
+            continue
+        for tensor in data_inputs(node):
+            for variable in handles.get(tensor, ()):
+                if variable in users:
+                    users[variable][name] = None
     where = contexts(graph, order)
-    sets = [n for n in users if graph.nodes[n].op == "AssignVariableOp" and where[n].is_root]
-    if len(sets) != 1:
-        return not users  # Which of several comes first is more than this looks at.
-    before = reach(graph.predecessors(), order, {sets[0]: 1})
-    return all(name == sets[0] or before[name] for name in users)
+    # Where several assign, which of them comes first is more than this looks at.
+    sets = {
+        variable: [n for n in names if graph.nodes[n].op == "AssignVariableOp" and where[n].is_root]
+        for variable, names in users.items()
+    }
+    first = {variable: names[0] for variable, names in sets.items() if len(names) == 1}
+    bits = {name: 1 << i for i, name in enumerate(sorted(set(first.values())))}
+    before = reach(graph.predecessors(), order, bits) if bits else {}
+    return frozenset(
+        variable
+        for variable, names in users.items()
+        if not names
+        or (variable in first and all(n == first[variable] or before[n] & bits[first[variable]] for n in names))
+    )
 
 
 def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding | None:

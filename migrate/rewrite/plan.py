@@ -14,7 +14,7 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
-from migrate.rewrite.ordering import Unordered, assigns_first, finding, unordered_outputs
+from migrate.rewrite.ordering import Unordered, assigned_first, finding, unordered_outputs
 from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
@@ -438,7 +438,7 @@ def _variables(
     dynamic = _dynamic(nodes, restore)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
-    unset = []
+    unset: dict[str, str] = {}
     for run in runs:
         for node in run.graph.nodes.values():
             if node.op != "VarHandleOp":
@@ -459,21 +459,22 @@ def _variables(
                     nodes[node.name].op == "VarHandleOp",
                     value,
                 )
-                if (
-                    isinstance(value, Unset)
-                    and root not in set_by_init
-                    and not all(assigns_first(r.graph, root) for r in runs)
-                ):
-                    unset.append(node.name)
+                if isinstance(value, Unset) and root not in set_by_init:
+                    unset[root] = node.name
             elif shape.unknown_rank and not known.shape.unknown_rank:
                 found[root] = dataclasses.replace(known, shape=shape)
+    for run in runs:
+        if unset:
+            first = assigned_first(run.graph, unset)
+            unset = {root: name for root, name in unset.items() if root not in first}
     findings = []
     if unset:
+        names = tuple(unset.values())
         findings.append(
             refusal(
                 "variable-without-value",
-                f"{len(unset)} variable(s) get no value from the restore op or the init op: {', '.join(unset[:3])}",
-                tuple(unset),
+                f"{len(unset)} variable(s) get no value from the restore op or the init op: {', '.join(names[:3])}",
+                names,
                 "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
             )
         )

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from migrate.errors import InputError
 from migrate.records import Kind
 from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES
+from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
 
@@ -65,9 +66,8 @@ def read_saved_model(path: str) -> SavedModelSource:
     file_name = _file_name(path)
     file = os.path.join(path, file_name)
     try:
-        with open(file, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
+        data = read_file(file, _PROTO_LIMIT_BYTES)
+    except FileNotFoundError as error:  # a link that leads nowhere
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)
     if stray is not None:
@@ -197,8 +197,6 @@ def _parse_binary(file: str, data: bytes) -> SavedModel:
             f"{file}: was mangled by a text conversion (a binary file opened and saved as text): "
             "bytes are lost, copy it anew from where it was whole"
         )
-    if len(data) > _PROTO_LIMIT_BYTES:
-        raise InputError(f"{file}: {len(data):,} bytes; protocol buffers end at 2 GB")
     missing = _missing_bytes(data)
     if missing:
         raise InputError(

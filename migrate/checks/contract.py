@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from google.protobuf.message import DecodeError
 
 from migrate.records import Shape, Signature, TensorSpec
@@ -89,8 +91,9 @@ def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
     if not files and "saved_model_assets" in meta_graph.collection_def:
         for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
             file = AssetFileDef()
-            if packed.Unpack(file):
-                files.append(file)
+            with contextlib.suppress(DecodeError):  # `checks.forgiven` refuses it.
+                if packed.Unpack(file):
+                    files.append(file)
     names = (file.tensor_info.name for file in files)
     return tuple((name if ":" in name else name + ":0", file.filename) for name, file in zip(names, files, strict=True))
 

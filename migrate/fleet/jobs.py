@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrate.checks.contract import signatures
 from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
@@ -23,6 +24,7 @@ from migrate.records import (
     ModelReport,
     Options,
     Severity,
+    Signature,
     Unchanged,
     Validated,
     Verification,
@@ -31,7 +33,7 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.files import copy_file
-from migrate.sources.saved_model import SavedModelSource
+from migrate.sources.saved_model import SavedModelSource, read_saved_model
 from migrate.verify import Ending, record_golden, replay_candidate
 from migrate.verify.calls import Golden
 
@@ -97,6 +99,8 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
     with timed(seconds, "candidate"):
         result = _replay(studied, golden, candidate, options, nursery)
     outcome, verification = _judge(result)
+    if options.details:
+        base = dataclasses.replace(base, converted_signatures=_signatures(candidate))
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
 
@@ -144,9 +148,19 @@ def _convert(
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
+        if options.details:
+            base = dataclasses.replace(base, converted_signatures=_signatures(staged))
         with timed(seconds, "publish"):
             publish(staged, destination, options.overwrite)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
+
+
+def _signatures(path: str) -> tuple[Signature, ...] | None:
+    """The signatures of a model on the disk, for the report alone."""
+    try:
+        return signatures(read_saved_model(path).proto.meta_graphs[0])
+    except InputError:
+        return None
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
@@ -216,6 +230,7 @@ def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mappi
         "options": {
             key: sorted(value) if isinstance(value, frozenset) else value
             for key, value in dataclasses.asdict(options).items()
+            if key != "details"  # It changes the report, not the model.
         },
     }
 

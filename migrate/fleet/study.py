@@ -31,10 +31,12 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.sketch import sketch
 from migrate.sources.bundle import check_shards, read_bundle
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.saved_model import SavedModelSource, choose_meta_graph, kind_of, read_saved_model
+from migrate.sources.size import stored_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +59,13 @@ def study(path: str, options: Options) -> Studied | ModelReport:
     """Reads a model and plans its conversion; the bare report where it is unreadable, TF2 or has no such tag set."""
     seconds: dict[str, float] = {}
     with timed(seconds, "audit"):
+        size = stored_bytes(path)
         try:
             source = read_saved_model(path)
         except InputError as error:
-            return ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error)), seconds=seconds)
+            return ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error)), seconds=seconds, size_bytes=size)
         kind = kind_of(source)
-        report = ModelReport(path, None, kind, AlreadyTF2(), seconds=seconds)
+        report = ModelReport(path, None, kind, AlreadyTF2(), seconds=seconds, size_bytes=size)
         if kind is Kind.TF2_SAVED_MODEL:
             every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.proto.meta_graphs)
             return dataclasses.replace(report, meta_graphs=every)
@@ -87,6 +90,7 @@ def study(path: str, options: Options) -> Studied | ModelReport:
             outcome=Refused() if refused else Convertible(),
             findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
             meta_graphs=(facts(chosen, names), *others),
+            sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
         )
     return Studied(source, chosen, plan, dataclasses.replace(report, seconds=seconds))
 

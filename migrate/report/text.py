@@ -36,6 +36,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.report.words import short_names
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
@@ -299,7 +300,7 @@ def _mismatches(verification: Verification) -> Table:
 
 def _overview(report: Report, width: int) -> Table:
     narrow = width < _NARROW
-    names = _short_names([model.source for model in report.models])
+    names = short_names([model.source for model in report.models])
     wide_heads = () if narrow else ("kind", "TF")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in ("model", *wide_heads, "outcome", "sigs", "vars", "findings"):
@@ -345,19 +346,6 @@ def _trouble(model: ModelReport) -> Iterator[RenderableType]:
 def _totals(report: Report) -> Text:
     outcomes = Counter(_outcome(model) for model in report.models)
     return Text(f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}", style="bold")
-
-
-def _short_names(sources: Sequence[str]) -> list[str]:
-    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
-    parts = [source.rstrip("/").split("/") for source in sources]
-    shared = 0
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        shared += 1
-    # A source that is the parent of another keeps its last name.
-    shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
-    return ["/".join(part[shared:]) for part in parts]
 
 
 # Building blocks.

@@ -89,6 +89,11 @@ class Aliases:
         return {name: 1 << position for position, name in enumerate(names)}
 
     @functools.cached_property
+    def _root_bits(self) -> dict[str, int]:
+        bits = self._write_bits
+        return {root: sum(bits[name] for name in set(writers)) for root, writers in self.writers.items()}
+
+    @functools.cached_property
     def _writes_before(self) -> dict[str, int]:
         """For each node the set of writes that lead to it, as bits."""
         return reach(self.run.graph.predecessors(), self.order, self._write_bits)
@@ -113,10 +118,11 @@ class Aliases:
         bits = self._writes_after[first] | ~self._writes_before[first]
         if second is not None:
             bits &= self._writes_before[second] | self._write_bits.get(second, 0)
+        if second in self._write_bits:
+            bits &= ~self._write_bits[second]
         for root in share.roots:
-            for writer in self.writers.get(root, ()):
-                if bits & self._write_bits[writer] and writer != second:
-                    return writer
+            if bits & self._root_bits.get(root, 0):
+                return next(writer for writer in self.writers[root] if bits & self._write_bits[writer])
         return None
 
     def last_writes(self, share: Share) -> tuple[str, ...]:

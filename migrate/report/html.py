@@ -152,7 +152,7 @@ def _tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     parameters = sum(_parameters(model) for model in models)
     return [
         ("models", f"{len(models):,}", ""),
-        ("well", f"{good:,}", "good" if good else ""),
+        ("ended well", f"{good:,}", "good" if good else ""),
         ("verified", f"{checked:,}", "good" if checked else ""),
         ("need attention", f"{trouble:,}", "bad" if trouble else ""),
         ("parameters", _short(parameters), ""),
@@ -304,12 +304,13 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
     if chosen:
         yield "TensorFlow", cut(chosen["tf_version"] or "not said", 80)
         yield "Tags", cut(", ".join(chosen["tags"]) or "none", _NAME_CHARACTERS)
-        functions = len(chosen["functions"])
-        also = f", {functions:,} function{'' if functions == 1 else 's'}" if functions else ""
-        yield "Graph", f"{chosen['nodes']:,} nodes of {len(chosen['ops']):,} ops{also}"
+        also = f", {_count(len(chosen['functions']), 'function')}" if chosen["functions"] else ""
+        yield "Graph", f"{_count(chosen['nodes'], 'node')}, {_count(len(chosen['ops']), 'op')}{also}"
         variables = chosen["variables"]
         refs = sum(not v["is_resource"] for v in variables)
-        told = f"{len(variables):,}, {refs:,} of them ref variables, {_short(_parameters(model))} parameters"
+        kinds = f"{refs:,} ref, {len(variables) - refs:,} resource"
+        parameters = _parameters(model)
+        told = f"{len(variables):,} ({kinds}), {_short(parameters)} parameter{'' if parameters == 1 else 's'}"
         yield "Variables", told if variables else "none"
         for label, key in (("Tables", "tables"), ("Assets", "assets"), ("Init ops", "init_ops")):
             if chosen[key]:
@@ -372,8 +373,9 @@ def _verification(verification: JSON) -> JSON:
     mismatches = verification["mismatches"]
     return {
         "passed": verification["passed"],
-        "told": f"{verification['calls']:,} calls, {verification['compared']:,} outputs and {verification['values']:,} "
-        f"values compared; {verification['variables_compared']:,} variables compared with the source's checkpoint.",
+        "told": f"Calls replayed: {verification['calls']:,}. Outputs compared: {verification['compared']:,}, with "
+        f"{verification['values']:,} values. Variables compared with the source's checkpoint: "
+        f"{verification['variables_compared']:,}.",
         "bitwise_equal": verification["bitwise_equal"],
         "outputs": [
             [
@@ -414,6 +416,10 @@ def _sketch(sketch: JSON) -> JSON:
             for side in ("before", "after")
         },
     }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(number: int) -> str:

@@ -72,7 +72,7 @@ def _result(model: JSON, rule: str, level: str, text: str, finding: JSON | None)
         location["logicalLocations"] = [{"fullyQualifiedName": _text(node), "kind": "element"} for node in nodes]
     identity = json.dumps([model["source"], rule, text, nodes])
     return {
-        "ruleId": rule,
+        "ruleId": visible(rule),
         "level": level,
         "message": {"text": _text(text)},
         "locations": [location],

@@ -55,6 +55,9 @@ def test_every_model_has_the_same_keys():
             "meta_graphs",
             "verification",
             "seconds",
+            "size_bytes",
+            "converted_signatures",
+            "sketches",
         )
     }
 

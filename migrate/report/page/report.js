@@ -194,7 +194,7 @@
     el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
       el("table", { class: "small" },
         el("caption", { class: "hidden-text" }, caption),
-        el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head)))),
+        el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head.startsWith("*") ? el("span", { class: "hidden-text" }, head.slice(1)) : head)))),
         el("tbody", null, rows)));
   const more = (n, what) => (n ? el("p", { class: "quiet" }, `${count(n)} more ${what} in report.json.`) : "");
 
@@ -214,7 +214,7 @@
     const tensor = (t) => (t ? [el("span", { class: "code" }, t[0]), el("br"), `${t[1]} ${t[2]}`] : "\u2014");
     return card("Signatures", model.signatures.map((signature) => {
       const [before, after] = signature.method;
-      const heads = ["", "name", ...(signature.converted ? ["before", "after", ""] : ["tensor"])];
+      const heads = ["*direction", "name", ...(signature.converted ? ["before", "after", "*compared"] : ["tensor"])];
       return el("div", { class: "signature" },
         el("h3", null, signature.key),
         el("p", { class: "quiet" }, before === after || !signature.converted ? `Method ${before || after || "(empty)"}`
@@ -222,7 +222,7 @@
         table(`Signature ${visible(signature.key)}`, heads, signature.tensors.map(([direction, name, old, fresh]) => {
           const same = old && fresh && old[1] === fresh[1] && old[2] === fresh[2];
           return el("tr", null, el("td", null, direction), el("th", { scope: "row" }, name), el("td", null, tensor(old)),
-            signature.converted ? [el("td", null, tensor(fresh)), el("td", same ? null : { class: "differs" }, same ? "same dtype and shape" : "differs")] : "");
+            signature.converted ? [el("td", null, tensor(fresh)), el("td", { class: same ? "same" : "differs" }, same ? "same dtype and shape" : "differs")] : "");
         })));
     }));
   }
@@ -231,7 +231,7 @@
     if (!model.variables.length) return "";
     const row = ([name, dtype, shape, roles]) => el("tr", null, el("th", { scope: "row", class: "code" }, name), el("td", null, dtype), el("td", null, shape), el("td", null, roles));
     const first = 25;
-    const shownTable = table("Variables", ["name", "dtype", "shape", ""], model.variables.slice(0, first).map(row));
+    const shownTable = table("Variables", ["name", "dtype", "shape", "*role"], model.variables.slice(0, first).map(row));
     const rest = model.variables.length - first;
     const button = rest > 0 ? el("button", { type: "button", class: "plain" }, `Show ${count(rest)} more`) : "";
     if (button) button.addEventListener("click", () => {
@@ -267,8 +267,8 @@
     const values = shownOutputs.map((o) => number(o[2])).filter((v) => v > 0 && Number.isFinite(v)).map(Math.log10);
     const low = Math.min(-9, ...values.map(Math.floor));
     const high = Math.max(0, ...values.map(Math.ceil));
-    const [left, right, row, top] = [300, 700, 24, 26];
-    const x = (value) => (value === 0 ? left : Number.isFinite(value) ? left + 24 + ((Math.log10(value) - low) / (high - low)) * (right - left - 48) : right);
+    const [left, right, row, top] = [280, 700, 24, 26];
+    const x = (value) => (value === 0 ? left : Number.isFinite(value) ? left + 48 + ((Math.log10(value) - low) / (high - low)) * (right - left - 72) : right);
     const height = top + row * shownOutputs.length + 4;
     const ticks = [["0", left], [`1e${low}`, x(10 ** low)], [`1e${Math.round((low + high) / 2)}`, x(10 ** Math.round((low + high) / 2))], [`1e${high}`, x(10 ** high)]];
     const short = (text, most) => (text.length > most ? text.slice(0, most / 2 - 1) + "\u2026" + text.slice(-most / 2) : text);
@@ -292,7 +292,7 @@
     const most = Math.max(...steps.map((s) => s[1]), 1e-9);
     return card("Timings", svg("svg", { class: "plot", viewBox: `0 0 860 ${steps.length * 26}`, role: "img", "aria-label": "Seconds by step: " + steps.map(([s, n]) => visible(`${s} ${n.toFixed(2)}`)).join(", ") },
       steps.map(([step, seconds], i) => svg("g", null,
-        svg("text", { x: 0, y: i * 26 + 17 }, step),
+        svg("text", { x: 0, y: i * 26 + 17 }, step.length > 18 ? step.slice(0, 17) + "\u2026" : step),
         svg("rect", { x: 130, y: i * 26 + 6, height: 14, rx: 2, width: Math.max(1, (seconds / most) * 600), class: "fill-accent" }),
         svg("text", { x: 130 + Math.max(1, (seconds / most) * 600) + 8, y: i * 26 + 17, class: "soft" }, `${seconds.toFixed(2)} s`)))));
   }
@@ -400,8 +400,8 @@
       graph.nodes.map(([name, op, changed], i) => svg("g", { class: changed ? (side === "before" ? "changed" : "fresh") : "plainnode" },
         svg("title", null, `${op} ${name}`),
         svg("rect", { x: items[i].x - 76, y: items[i].y - 19, width: 152, height: 38, rx: 5 }),
-        svg("text", { x: items[i].x, y: items[i].y - 3, "text-anchor": "middle", class: "op" }, short(visible(op), 22)),
-        svg("text", { x: items[i].x, y: items[i].y + 12, "text-anchor": "middle", class: "name" }, short(visible(name), 26)))));
+        svg("text", { x: items[i].x, y: items[i].y - 3, "text-anchor": "middle", class: "op" }, short(visible(op), 20)),
+        svg("text", { x: items[i].x, y: items[i].y + 12, "text-anchor": "middle", class: "name" }, short(visible(name), 24)))));
   }
 
   function rewrites(model) {
@@ -451,6 +451,7 @@
       timings(model),
     ].filter((part) => part));
     article.hidden = false;
+    article.dataset.shown = String(i);
     byId("overview").hidden = true;
     document.title = `${visible(row[0])}: migration report`;
     window.scrollTo(0, 0);

@@ -112,7 +112,10 @@ def _wait(pid: int) -> tuple[str, float, int]:
 def _audit(model: str, answer: str, reports: str) -> int:
     """In the fork."""
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    # What the parent has mapped already is none of the audit's doing.
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        limit = int(stream.read().split()[0]) * resource.getpagesize() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     written: list[str] = []
     sys.addaudithook(lambda event, arguments: _note(event, arguments, written))

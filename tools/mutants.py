@@ -355,7 +355,7 @@ def lattice(proto: SavedModel, rng: random.Random) -> None:
     meta_graph = _first(proto)
     nodes = meta_graph.graph_def.node
     variable = next((n.name for n in nodes if n.op in ("VariableV2", "Variable", "VarHandleOp")), "lattice_0_0")
-    width, depth = rng.choice(((2, 400), (20, 60), (3, 2000)))
+    width, depth = rng.choice(((2, 400), (12, 60), (3, 1000)))
     for layer in range(depth):
         for place in range(width):
             node = nodes.add(name=f"lattice_{layer}_{place}", op=rng.choice(("AddN", "Merge", "Identity", "AssignAdd")))
@@ -434,7 +434,7 @@ def wide(proto: SavedModel, rng: random.Random) -> None:
     nodes = meta_graph.graph_def.node
     if what == 0 and signatures:
         pattern = signatures[sorted(signatures)[0]]
-        for number in range(300):
+        for number in range(60):
             signatures[f"copy_{number}"].CopyFrom(pattern)
     elif what == 1 and nodes:
         for number in range(5000):

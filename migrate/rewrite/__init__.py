@@ -9,7 +9,7 @@ from migrate.errors import InternalError
 from migrate.records import Finding, refusal
 from migrate.rewrite import arrays, composed, control_flow, ops, tables, temporaries, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
-from migrate.rewrite.broken import find_broken
+from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
 from migrate.rewrite.rule import Edit, Rule, Scope, with_values
 from migrate.sources.protos import NodeDef
@@ -95,6 +95,9 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     if broken is not None:
         return (broken,)
     if not any(node.op in ref_ops or node.op in ops.ALWAYS for node in run.graph.nodes.values()):
+        cyclic = find_cycle(run)
+        if cyclic is not None:
+            return (cyclic,)
         return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
     # First, since what is left is dataflow, in which nothing shares a buffer.
     without = temporaries.as_dataflow(run)

@@ -32,7 +32,7 @@ CODES: Mapping[str, str] = {
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
-    "ref-in-function": "A function of the library has a ref op in its body.",
+    "ref-in-function": "A function of the library has a ref op in its body, and is not called as a plain function.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",
     "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's forbids it.",
@@ -55,6 +55,7 @@ CODES: Mapping[str, str] = {
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
-    "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+    "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
+    "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",
     "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
 }

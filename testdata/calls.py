@@ -54,6 +54,7 @@ def _strings(*values):
 
 
 _X2 = {"x": _floats(3, 2)}
+_X1 = {"x": _floats(2)}
 _X3 = {"x": _floats(2, 3)}
 _XY = {"x": _floats(4, 2), "y": _floats(4, 1)}
 _LABELLED = {"size": _floats(3, 2), "label": np.array([[0], [1], [2]])}
@@ -166,6 +167,11 @@ CALLS = {
         (SERVE, "train", _XY),
         (SERVE, "train", _XY),
         (SERVE, "predict", _X2),
+    ),
+    "uninitialized": (
+        (SERVE, "serving_default", _X1),
+        (SERVE, "remember", _X1),
+        (SERVE, "recall", _X1),
     ),
     "training_adam": (
         (SERVE, "predict", _X2),

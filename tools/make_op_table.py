@@ -1,4 +1,4 @@
-"""Writes migrate/checks/ops.json: what each release of TensorFlow can run, op by op.
+"""Writes migrate/checks/ops.json: what each release of TensorFlow can run, op by op; and op_outputs.json.
 
 Run it once under each release that the table is to know, in any order; a run replaces its own column and
 leaves the others as they are:
@@ -22,6 +22,7 @@ from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.framework import kernels
 
 TABLE = pathlib.Path(__file__).parents[1] / "migrate" / "checks" / "ops.json"
+OUTPUTS = TABLE.with_name("op_outputs.json")
 
 # Letters of an op's facts; migrate/checks/op_table.py reads them.
 REGISTERED, CPU, OTHER_DEVICE, STATEFUL, REF = "r", "c", "o", "s", "f"
@@ -73,8 +74,17 @@ def column() -> dict[str, object]:
     }
 
 
+def outputs(op: op_def_pb2.OpDef) -> str:
+    """Names of an op's outputs; one that is several tensors with the attribute that says how many (`y*N`)."""
+    lengths = (arg.number_attr or arg.type_list_attr for arg in op.output_arg)
+    return " ".join(f"{arg.name}*{n}" if n else arg.name for arg, n in zip(op.output_arg, lengths, strict=True))
+
+
 def main() -> None:
-    """Replaces this release's column in the table."""
+    """Replaces this release's column in the table, and adds its ops of several outputs to the other."""
+    known = json.loads(OUTPUTS.read_text()) if OUTPUTS.exists() else {}
+    known.update({op.name: outputs(op) for op in registered_ops() if len(op.output_arg) > 1})
+    OUTPUTS.write_text(json.dumps(known, indent=0, sort_keys=True) + "\n")
     table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
     table[".".join(tf.__version__.split(".")[:2])] = column()
     TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")

@@ -97,7 +97,7 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
         **job.provenance,
         "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
-        "variables": {v.name: keys[v.identity] for v in plan.variables},
+        "variables": {v.name: keys[v.identity] for v in plan.variables if v.identity in keys},
         "sources": {
             v.name: {"key": v.value.key, "slice": v.value.slice_spec}
             for v in plan.variables

@@ -56,6 +56,31 @@ class _Captures:
     resources: Mapping[str, tf.Tensor]
 
 
+class _Valueless(UninitializedVariable):  # type: ignore[misc]
+    """A variable of which checkpoints hold nothing: it is uninitialised until a call assigns it."""
+
+    def _serialize_to_tensors(self) -> dict[str, tf.Tensor]:
+        return {}
+
+    def _restore_from_tensors(self, restored_tensors: Mapping[str, tf.Tensor]) -> tf.Operation:
+        return tf.no_op()
+
+    def _export_to_saved_model_graph(
+        self, object_map: dict[Any, Any], tensor_map: dict[Any, Any], options: object = None
+    ) -> list[tf.Tensor]:
+        # As in the base class, whose copy, which the saver of the exported graph sees, is one that has a value.
+        copy = _Valueless(
+            trainable=self.trainable,
+            name=self._shared_name,
+            shape=self.shape,
+            dtype=self.dtype,
+            extra_handle_data=self.handle,
+        )
+        object_map[self] = copy
+        tensor_map[self.handle] = copy.handle
+        return [self.handle]
+
+
 class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
     """Does, when the new model is loaded, what TF1's loader did: it fills tables, then runs the init op."""
 
@@ -90,7 +115,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     """
     root = Root()
     variables = {
-        variable.identity: UninitializedVariable(
+        variable.identity: (_Valueless if variable.identity in plan.uninitialized else UninitializedVariable)(
             trainable=variable.trainable,
             name=variable.name,
             shape=tf.TensorShape(variable.shape),
@@ -111,7 +136,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     root.assets = [asset for _, asset in files]
     steps = [_fill(found[name].resource_handle, *content) for name, content in tables.items()]
     if plan.init is not None:
-        part = importable(plan.init, plan.functions, plan.producer)
+        part = importable(plan.init, plan.functions, plan.producer, plan.uninitialized)
         steps.append(_init_function(plan.init, part, captures, files))
     if steps:
         root.initializer = _Initializer(steps)
@@ -190,7 +215,7 @@ def _init_function(
 def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types.experimental.ConcreteFunction:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
-    part = importable(run, plan.functions, plan.producer)
+    part = importable(run, plan.functions, plan.producer, plan.uninitialized)
     tensors = [t for spec in signature.signature.inputs.values() for t in feed_order(spec)]
     outputs = [t for spec in signature.signature.outputs.values() for t in feed_order(spec)]
     specs = []

@@ -31,7 +31,7 @@ class Keys:
     """What a checkpoint for a saved model must hold.
 
     Attributes:
-      by_variable: checkpoint key of each variable, by identity.
+      by_variable: checkpoint key of each variable that has a value, by identity.
       object_graph: the serialized TrackableObjectGraph.
     """
 
@@ -49,7 +49,9 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
-    identities = {id(variable): identity for identity, variable in built.variables.items()}
+    identities = {
+        id(variable): identity for identity, variable in built.variables.items() if identity not in plan.uninitialized
+    }
     keys = {
         identities[id(node)]: trackable_utils.checkpoint_key(
             trackable_utils.object_path_to_string(paths[node]), _VARIABLE_VALUE

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import PLACEHOLDERS
+from migrate.rewrite.contexts import ENTERS, contexts, topological_order
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, unique_name
+from migrate.rewrite.uninitialized import guards
+from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
 
 _STALE = ("_class", "_output_shapes")
@@ -31,12 +34,20 @@ class Importable:
     resources: Mapping[str, str]
 
 
-def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) -> Importable:
+def importable(
+    run: Rewritten, functions: Iterable[FunctionDef], producer: int, uninitialized: Collection[str] = ()
+) -> Importable:
     """Prepares a run for `tf.graph_util.import_graph_def`.
 
     Handles and placeholders are left out because the importer's `input_map` puts captures and arguments in their
     place. Attributes go that TensorFlow takes for truth although nobody kept them true: `_output_shapes` (stale in
     real models, and the importer believes it) and `_class` (may name a node that is no longer there).
+
+    Args:
+      run: what to import.
+      functions: the library that it needs.
+      producer: GraphDef version of the source.
+      uninitialized: identities of variables that may have no value when they are used.
     """
     graph_def = GraphDef()
     graph_def.versions.producer = producer
@@ -48,17 +59,65 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
     variables = {name: identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
     resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in ops.NAMED_RESOURCES}
     left_out = {*variables, *resources, *fed}
+    inside = _inside(run.graph, {*variables, *resources})
+    guarded = guards(run.graph, uninitialized)
     for name, node in run.graph.nodes.items():
         if name in left_out:
             continue
         new = graph_def.node.add()
         new.CopyFrom(node)
-        if any(i.startswith("^") and i[1:] in left_out for i in node.input):
-            kept = [i for i in node.input if not (i.startswith("^") and i[1:] in left_out)]
+        if name in guarded:
+            new.input.append(f"^{guarded[name][-1].name}")
+    graph_def.node.extend(node for nodes in guarded.values() for node in nodes)
+    for new in graph_def.node:
+        if not inside.keys().isdisjoint(input_nodes(new)) or any(
+            i.startswith("^") and i[1:] in left_out for i in new.input
+        ):
+            kept = [i for i in new.input if not (i.startswith("^") and i[1:] in left_out)]
             del new.input[:]
-            new.input.extend(kept)
+            new.input.extend(inside[i][-1].name if i in inside else i for i in kept)
+    graph_def.node.extend(node for chain in inside.values() for node in chain)
+    for new in graph_def.node:
         _clean(new)
     return Importable(graph_def, variables, resources)
+
+
+def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:
+    """Nodes that lead a captured handle into the loop or branch in which its node stood.
+
+    Args:
+      graph: the run's nodes.
+      handles: names of handle nodes. One that waits for a node of a loop or branch runs there, and so must what
+        takes its handle alone: a read that runs outside is alive when its branch is dead.
+
+    Returns:
+      For each of those the chain: an Enter a frame, then an Identity under the handle node's control inputs.
+    """
+    held = [name for name in handles if graph.nodes[name].input]
+    if not held:
+        return {}
+    where = contexts(graph, topological_order(graph)[0])
+    frames = {where[name].frames: node for name, node in graph.nodes.items() if node.op in ENTERS and name in where}
+    result: dict[str, list[NodeDef]] = {}
+    for name in held:
+        if where[name].is_root:
+            continue
+        chain: list[NodeDef] = []
+        for depth in range(1, len(where[name].frames) + 1):
+            enter = NodeDef(name=unique_name(f"{name}/enter", graph.nodes), op="Enter")
+            enter.name += f"_{depth}" if depth > 1 else ""
+            enter.input.append(chain[-1].name if chain else name)
+            enter.attr["is_constant"].b = True
+            for key in ("frame_name", "parallel_iterations"):
+                enter.attr[key].CopyFrom(frames[where[name].frames[:depth]].attr[key])
+            chain.append(enter)
+        here = NodeDef(name=unique_name(f"{name}/here", graph.nodes), op="Identity")
+        here.input.extend([chain[-1].name if chain else name, *graph.nodes[name].input])
+        chain.append(here)
+        for node in chain:
+            node.attr["T"].type = dtype_value("resource")
+        result[name] = chain
+    return result
 
 
 def _clean(node: NodeDef) -> None:

@@ -12,13 +12,15 @@ from collections.abc import Collection, Iterable, Mapping
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import Context, contexts, topological_order
+from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts, topological_order
 from migrate.rewrite.graph import Graph, canonical, data_inputs, reach, split
 from migrate.sources.dtypes import base_name
 
-_PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
+PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
+"""Ops of a rewritten run that hand a handle on."""
 _WRITES = frozenset(twin.op for twin in ops.WRITES.values())
-_ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
+ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
+"""Ops of a rewritten run that take a handle and do not look at the value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +43,15 @@ class Unordered:
 def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
     """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
     order, _ = topological_order(graph)
-    handles = _handles(graph, order)
+    carried = handles(graph, order)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
     for name in order:
         node = graph.nodes[name]
-        if node.op in _PASSES or node.op in _ASKS:
+        if node.op in PASSES or node.op in ASKS:
             continue
         for tensor in data_inputs(node):
-            for root in handles.get(tensor, ()):
+            for root in carried.get(tensor, ()):
                 (writes if node.op in _WRITES else reads).setdefault(root, set()).add(name)
     shared = {root for root in reads if root in writes}
     if not shared:
@@ -67,39 +69,59 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     return tuple(_outputs(graph, fetches, racing))
 
 
+def assigned(graph: Graph) -> frozenset[str]:
+    """Identities of the variables that a rewritten run may give a value."""
+    carried = handles(graph, topological_order(graph)[0])
+    return frozenset[str]().union(
+        *(
+            carried.get(data_inputs(node)[0], frozenset())
+            for node in graph.nodes.values()
+            if node.op == "AssignVariableOp"
+        )
+    )
+
+
 def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
-    """The variables to which a rewritten run gives a value before it looks at them, whatever branch is taken.
+    """Which variables a rewritten run gives a value before it looks at them, whatever branch is taken.
 
     Args:
       graph: the run.
       variables: identities of variables that may have no value when the call begins.
     """
     order, _ = topological_order(graph)
-    handles = _handles(graph, order)
-    users: dict[str, dict[str, None]] = {variable: {} for variable in variables}
+    carried = handles(graph, order)
+    users: dict[str, list[str]] = {root: [] for root in variables}
     for name in order:
         node = graph.nodes[name]
-        if node.op in _PASSES:
-            continue
-        for tensor in data_inputs(node):
-            for variable in handles.get(tensor, ()):
-                if variable in users:
-                    users[variable][name] = None
+        if node.op not in PASSES:
+            for root in {root for tensor in data_inputs(node) for root in carried.get(tensor, ()) if root in users}:
+                users[root].append(name)
     where = contexts(graph, order)
-    # Where several assign, which of them comes first is more than this looks at.
-    sets = {
-        variable: [n for n in names if graph.nodes[n].op == "AssignVariableOp" and where[n].is_root]
-        for variable, names in users.items()
-    }
-    first = {variable: names[0] for variable, names in sets.items() if len(names) == 1}
-    bits = {name: 1 << i for i, name in enumerate(sorted(set(first.values())))}
-    before = reach(graph.predecessors(), order, bits) if bits else {}
+    sets = [n for names in users.values() for n in names if graph.nodes[n].op == "AssignVariableOp"]
+    bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
+    # What a back edge brings comes in a later iteration, when the variable has long been set or not.
+    before = reach(_forward(graph), order, bits) if bits else {}
+
+    def comes_first(first: str, names: Iterable[str]) -> bool:
+        return all(n == first or (before[n] & bits[first] and _implies(where[n], where[first])) for n in names)
+
     return frozenset(
-        variable
-        for variable, names in users.items()
-        if not names
-        or (variable in first and all(n == first[variable] or before[n] & bits[first[variable]] for n in names))
+        root for root, names in users.items() if not names or any(comes_first(n, names) for n in names if n in bits)
     )
+
+
+def _forward(graph: Graph) -> dict[str, set[str]]:
+    """For each node the nodes behind its inputs, less the back edges of loops."""
+    result = graph.predecessors()
+    for name, sources in result.items():
+        if graph.nodes[name].op in MERGES:
+            sources -= {s for s in sources if s in graph.nodes and graph.nodes[s].op in NEXT_ITERATIONS}
+    return result
+
+
+def _implies(one: Context, other: Context) -> bool:
+    """Whether a node runs only where, and in no iteration but those in which, another one runs."""
+    return one.frames[: len(other.frames)] == other.frames and one.conditions >= other.conditions
 
 
 def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding | None:
@@ -147,14 +169,14 @@ def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[st
             yield Unordered(tensor, root, read_by, write)
 
 
-def _handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
+def handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
     """For each tensor that carries variable handles the identities behind it."""
     found: dict[str, frozenset[str]] = {}
     for name in order:
         node = graph.nodes[name]
         if node.op == "VarHandleOp":
             found[f"{name}:0"] = frozenset({identity(node)})
-        elif node.op in _PASSES and base_name(node.attr["T"].type) == "resource":
+        elif node.op in PASSES and base_name(node.attr["T"].type) == "resource":
             roots = frozenset[str]().union(*(found.get(canonical(t), frozenset()) for t in data_inputs(node)))
             for output in range(2 if node.op == "Switch" else 1):
                 found[f"{name}:{output}"] = roots

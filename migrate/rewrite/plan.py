@@ -14,8 +14,9 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
-from migrate.rewrite.ordering import Unordered, assigned_first, finding, unordered_outputs
-from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
+from migrate.rewrite.inline import inline_ref_functions
+from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
+from migrate.rewrite.restore import Restore, TableFill, Uninitialized, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import (
@@ -103,6 +104,11 @@ class Plan:
         return any(finding.severity is Severity.REFUSAL for finding in self.findings)
 
     @property
+    def uninitialized(self) -> frozenset[str]:
+        """Identities of the variables that have no value until a call assigns one."""
+        return frozenset(v.identity for v in self.variables if isinstance(v.value, Uninitialized))
+
+    @property
     def runs(self) -> tuple[Rewritten, ...]:
         """Every run of the plan."""
         return (*(s.run for s in self.signatures), *((self.init,) if self.init else ()))
@@ -115,8 +121,9 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
       meta_graph: the source; it is not changed.
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
     """
-    library = meta_graph.graph_def.library
     ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+    meta_graph = inline_ref_functions(meta_graph, ref_ops)
+    library = meta_graph.graph_def.library
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     findings: list[Finding] = []
     kept: list[SignaturePlan] = []
@@ -419,8 +426,10 @@ def _functions(
             findings.append(
                 refusal(
                     "ref-in-function",
-                    f"function {function.signature.name!r} has the ref op {refs[0].op} in its body",
+                    f"function {function.signature.name!r} has the ref op {refs[0].op} in its body, and what calls it "
+                    "(tf.data, a functional If or While, a gradient, itself) keeps that body out of the graph",
                     tuple(node.name for node in refs),
+                    "move the state out of the function",
                 )
             )
         handles = [node for node in function.node_def if node.op == "VarHandleOp"]
@@ -446,7 +455,6 @@ def _variables(
     dynamic = _dynamic(nodes, restore)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
-    unset: dict[str, str] = {}
     for run in runs:
         for node in run.graph.nodes.values():
             if node.op != "VarHandleOp":
@@ -467,22 +475,36 @@ def _variables(
                     nodes[node.name].op == "VarHandleOp",
                     value,
                 )
-                if isinstance(value, Unset) and root not in set_by_init:
-                    unset[root] = node.name
             elif shape.unknown_rank and not known.shape.unknown_rank:
                 found[root] = dataclasses.replace(known, shape=shape)
-    for run in runs:
-        if unset:
-            first = assigned_first(run.graph, unset)
-            unset = {root: name for root, name in unset.items() if root not in first}
+    empty = [v.identity for v in found.values() if isinstance(v.value, Unset) and v.identity not in set_by_init]
+    first = [assigned_first(run.graph, empty) for run in runs] if empty else []
+    unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
+    # Where a call sets it, that is how the model is used; where none does, its weights are lost.
+    by_calls = frozenset[str]().union(*(assigned(run.graph) for run in runs)) if unset else frozenset()
+    later = [root for root in empty if found[root].name in unset and root in by_calls]
+    for root in later:
+        found[root] = dataclasses.replace(found[root], value=Uninitialized())
+    unset = [name for name in unset if name not in {found[root].name for root in later}]
     findings = []
+    if later:
+        names = tuple(found[root].name for root in later)
+        findings.append(
+            Finding(
+                "variable-uninitialized",
+                Severity.WARNING,
+                f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
+                "a call that reads one before that fails",
+                names,
+                "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
+            )
+        )
     if unset:
-        names = tuple(unset.values())
         findings.append(
             refusal(
                 "variable-without-value",
-                f"{len(unset)} variable(s) get no value from the restore op or the init op: {', '.join(names[:3])}",
-                names,
+                f"{len(unset)} variable(s) get no value from the restore op or the init op: {', '.join(unset[:3])}",
+                tuple(unset),
                 "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
             )
         )

@@ -69,7 +69,12 @@ class Unset:
     """The restore graph leaves the variable alone: an init op fills it, or nothing does."""
 
 
-Value = FromCheckpoint | Computed | Unset
+@dataclasses.dataclass(frozen=True)
+class Uninitialized:
+    """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1."""
+
+
+Value = FromCheckpoint | Computed | Unset | Uninitialized
 
 
 @dataclasses.dataclass(frozen=True)

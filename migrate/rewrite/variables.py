@@ -13,7 +13,7 @@ from migrate.sources.protos import NodeDef
 
 def _variable(node: NodeDef, scope: Scope) -> Edit:
     # VarHandleOp takes shared_name literally, where VariableV2 falls back on its own name.
-    result = NodeDef(name=node.name, op="VarHandleOp", device=node.device)
+    result = NodeDef(name=node.name, op="VarHandleOp", input=node.input, device=node.device)
     result.attr["dtype"].type = node.attr["dtype"].type
     result.attr["shape"].CopyFrom(node.attr["shape"])
     result.attr["container"].s = node.attr["container"].s

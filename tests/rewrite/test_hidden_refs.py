@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.restore import Unset
-from migrate.sources.protos import MetaGraphDef
+from migrate.rewrite.restore import Uninitialized, Unset
 
 pytestmark = pytest.mark.tensorflow
 
@@ -130,6 +128,34 @@ def refs_of_strings_and_bools() -> Any:
     return {"s": ({"x": x}, written), "get": ({}, {"text": tf.identity(text._ref()), "flag": flag._ref()})}
 
 
+@case
+def a_variable_node_in_a_branch() -> Any:
+    _variable(name="kept")
+    x = _input()
+
+    def inside() -> Any:
+        ref = raw.VariableV2(shape=[2], dtype=tf.float32, shared_name="kept", name="again")
+        return raw.Mul(x=ref, y=ref)
+
+    return {"s": ({"x": x}, {"y": v1.cond(tf.reduce_sum(x) > 3.2, inside, lambda: x * 0.5)})}
+
+
+@case
+def a_variable_node_in_a_loop_in_a_branch() -> Any:
+    _variable(name="kept")
+    x = _input()
+
+    def step(i: Any, total: Any) -> Any:
+        ref = raw.VariableV2(shape=[2], dtype=tf.float32, shared_name="kept", name="again")
+        with tf.control_dependencies([total]):  # Iterations run in parallel.
+            return i + 1, total + raw.AssignAdd(ref=ref, value=tf.constant([1.0, 0.5]))
+
+    def inside() -> Any:
+        return tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), x])[1]
+
+    return {"s": ({"x": x}, {"y": v1.cond(tf.reduce_sum(x) > 3.2, inside, lambda: x * 0.5)})}
+
+
 def _calls(signatures: Any) -> list[Any]:
     calls = []
     for value in ([1.0, 2.0], [3.0, 0.5], [0.25, 4.0]):
@@ -181,22 +207,6 @@ def test_a_read_before_an_assign_of_another_shape_is_refused(tmp_path: Any) -> N
     assert [f.code for f in refusals(build, str(tmp_path))] == ["aliased-buffer-undecided"]
 
 
-def test_a_ref_op_in_a_library_function_is_refused() -> None:
-    meta_graph = MetaGraphDef()
-    function = meta_graph.graph_def.library.function.add()
-    function.signature.name = "body"
-    function.signature.output_arg.add(name="y", type=1)
-    variable = function.node_def.add(name="v", op="VariableV2")
-    variable.attr["dtype"].type = 1
-    function.ret["y"] = "v:ref:0"
-    call = meta_graph.graph_def.node.add(name="call", op="StatefulPartitionedCall")
-    call.attr["f"].func.name = "body"
-    call.attr["Tout"].list.type.append(1)
-    meta_graph.signature_def["s"].outputs["y"].name = "call:0"
-    found = [f for f in make_plan(meta_graph).findings if f.code == "ref-in-function"]
-    assert [f.nodes for f in found] == [("v",)]
-
-
 def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:
     def build() -> Any:
         x = v1.placeholder(tf.float32, [2], name="x")
@@ -209,3 +219,38 @@ def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:
 
     plan = check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, -1.0]})], str(tmp_path))
     assert [v.name for v in plan.variables if isinstance(v.value, Unset)] == ["scratch"]
+
+
+def _without_a_value() -> Any:
+    """A variable that no checkpoint has, and signatures that set, grow, read and ask for it."""
+    x = _input()
+    v = raw.VariableV2(shape=[2], dtype=tf.float32, name="v")
+    kept = v1.Variable([1.0, 2.0], name="kept", use_resource=False)
+    known = v1.is_variable_initialized(v)
+    once = v1.cond(known, lambda: tf.identity(v), lambda: tf.identity(raw.Assign(ref=v, value=kept.read_value())))
+    return {
+        "ask": ({}, {"known": known}),
+        "get": ({}, {"v": tf.identity(v), "twice": raw.Mul(x=v, y=[2.0, 2.0])}),
+        "set": ({"x": x}, {"v": raw.Assign(ref=v, value=x) * 3.0}),
+        "grow": ({"x": x}, {"v": raw.AssignAdd(ref=v, value=x) * 3.0}),
+        "scatter": ({"x": x}, {"v": raw.ScatterAdd(ref=v, indices=[0, 1], updates=x) * 3.0}),
+        "lazy": ({}, {"v": once * 5.0}),
+    }
+
+
+@pytest.mark.parametrize("first", ["set", "lazy"])
+def test_a_variable_without_a_value_until_a_call_sets_it(first: str, tmp_path: Any) -> None:
+    x = {"x": [3.0, -1.0]}
+    before = [("ask", {}), ("get", {}), ("grow", x), ("scatter", x), ("ask", {})]
+    after = [("ask", {}), ("get", {}), ("grow", x), ("get", {}), ("scatter", x), ("lazy", {}), ("set", x), ("get", {})]
+    plan = check(_without_a_value, [*before, (first, x if first == "set" else {}), *after], str(tmp_path))
+    assert [v.name for v in plan.variables if isinstance(v.value, Uninitialized)] == ["v"]
+    assert [f.nodes for f in plan.findings if f.code == "variable-uninitialized"] == [("v",)]
+
+
+def test_a_variable_that_no_call_sets_is_refused(tmp_path: Any) -> None:
+    def build() -> Any:
+        v = raw.VariableV2(shape=[2], dtype=tf.float32, name="v")
+        return {"get": ({}, {"v": tf.identity(v)}), "ask": ({}, {"known": v1.is_variable_initialized(v)})}
+
+    assert [f.code for f in refusals(build, str(tmp_path))] == ["variable-without-value"]

@@ -1,0 +1,247 @@
+"""Calls of functions whose bodies hold ref ops: the bodies are put in the place of the calls.
+
+A body is rewritten as part of the run that calls it, by the same rules, and its state is what a Session makes of it
+(measured on 2.15.1 and 2.21.0). The op of a function's own name (`Defun`) is inlined, so each call has variables of its
+own, named after it (`call/scratch`; InlineFunctionBody, function.cc). A PartitionedCall (`tf.function`) runs its body
+under the names that it has there: all calls, and a variable of that name in the graph, are one. Refused are state
+without a shared_name other than variables, of which a Session has one for each set of fetches, and functions with ref
+ops that call others, where it depends on TensorFlow's inliner whose state is whose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Container, Iterable, Mapping
+
+from migrate.checks.nodes import called_functions
+from migrate.checks.op_outputs import load_op_outputs
+from migrate.checks.op_table import load_op_table
+from migrate.rewrite import ops
+from migrate.rewrite.contexts import contexts, topological_order
+from migrate.rewrite.graph import Graph, index
+from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef
+
+_PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_MAX_NODES = 10_000
+"""That bodies may add to a graph: functions that call functions can grow without end."""
+
+
+def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> MetaGraphDef:
+    """Puts the bodies of functions that hold ref ops, or make variables, in the place of their calls.
+
+    All calls that a graph makes of such functions, or none: what tf.data, a functional While or an If call is left.
+
+    Args:
+      meta_graph: the source; it is not changed.
+      ref_ops: every op of TensorFlow's registry that has a ref argument or result.
+
+    Returns:
+      `meta_graph` itself where there is nothing to do, else a copy with other nodes and the same names: a call's
+      outputs `call:0`, `call:1` and control edges from it stay valid.
+    """
+    library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
+    bodies = {name: function.node_def for name, function in library.items()}
+    wanted = {
+        name
+        for name in library
+        if any(
+            node.op in ref_ops or node.op == "VarHandleOp"
+            for body in (name, *called_functions(bodies[name], bodies))
+            for node in bodies[body]
+        )
+    }
+    if not wanted:
+        return meta_graph
+    taken = {node.name for node in meta_graph.graph_def.node}
+    bound = len(taken) + _MAX_NODES
+    nodes: list[NodeDef] = []
+    for node in meta_graph.graph_def.node:
+        name = _callee(node, library)
+        body = _body(node, library, taken) if name in wanted else (node,)
+        nodes.extend(body)
+        taken.update(new.name for new in body)
+        if not body or len(taken) > bound:
+            return meta_graph
+    result = MetaGraphDef()
+    result.CopyFrom(meta_graph)
+    del result.graph_def.node[:]
+    result.graph_def.node.extend(nodes)
+    return result
+
+
+def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[str]) -> tuple[NodeDef, ...]:
+    """A function's nodes under new names, and the node that takes the call's name; nothing where it is refused."""
+    function = library[_callee(call, library)]
+    attrs = call.attr["f"].func.attr if call.op in _PARTITIONED else call.attr
+    arguments = list(function.signature.input_arg)
+    given = [i for i in call.input if not i.startswith("^")]
+    names = {arg.name: f"{call.name}/{arg.name}" for arg in arguments}
+    names.update({node.name: f"{call.name}/{node.name}" for node in function.node_def})
+    start = f"{call.name}/inputs"
+    if (
+        called_functions(function.node_def, dict.fromkeys(library, ()))
+        or any(node.op in ops.HANDLES and not node.attr["shared_name"].s for node in function.node_def)
+        or len(given) != len(arguments)
+        or len(names) != len(arguments) + len(function.node_def)
+        or any(name in taken for name in [*names.values(), start])
+    ):
+        return ()
+    result = []
+    waits = [i for i in call.input if i.startswith("^")]
+    for arg, tensor in zip(arguments, given, strict=True):
+        dtype = _dtype(arg, attrs)
+        if arg.is_ref or arg.number_attr or arg.type_list_attr or not dtype:
+            return ()
+        result.append(_identity(names[arg.name], dtype, tensor, waits))
+    # A body's constant must stand in the frame and the branch of the call, and its ops run after the call's inputs.
+    start_waits = [f"^{names[arg.name]}" for arg in arguments] or waits
+    if start_waits:
+        result.append(NodeDef(name=start, op="NoOp", input=start_waits))
+    outputs = _Outputs(function, names)
+    for node in function.node_def:
+        new = NodeDef(name=names[node.name], op=node.op, device=node.device)
+        inputs = [outputs.tensor(i) for i in node.input]
+        if None in inputs or not _fill(new, node, attrs):
+            return ()
+        new.input.extend(i for i in inputs if i is not None)
+        if not new.input and start_waits:
+            new.input.append(f"^{start}")
+        if "frame_name" in new.attr:
+            new.attr["frame_name"].s = f"{call.name}/".encode() + new.attr["frame_name"].s
+        if node.op in ops.VARIABLES and not new.attr["shared_name"].s and call.op in _PARTITIONED:
+            new.attr["shared_name"].s = node.name.encode()
+        result.append(new)
+    end = _end(call, function, result, outputs)
+    return () if end is None else (*result, end)
+
+
+def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Outputs) -> NodeDef | None:
+    """The node that has the call's name: it gives what the call gives, when all is done that the body must do."""
+    graph = index(body)
+    order, cyclic = topological_order(graph)
+    if cyclic:
+        return None
+    table = load_op_table()
+    kept = {outputs.names.get(name, "") for name in function.control_ret.values()} - {""}
+    kept.update(
+        node.name
+        for node in body
+        if node.op in table and table[node.op].is_stateful and node.op not in ops.VARIABLES | ops.HANDLES.keys()
+    )
+    done = _alive_after(graph, order, sorted(kept))
+    returned = [outputs.tensor(function.ret[arg.name]) for arg in function.signature.output_arg]
+    if done is None or None in returned:
+        return None
+    attrs = call.attr["f"].func.attr if call.op in _PARTITIONED else call.attr
+    dtypes = [_dtype(arg, attrs) for arg in function.signature.output_arg]
+    waits = [f"^{name}" for name in done]
+    tensors = [tensor for tensor in returned if tensor is not None]
+    if len(tensors) == 1:
+        return _identity(call.name, dtypes[0], tensors[0], waits)
+    if not tensors:
+        return NodeDef(name=call.name, op="NoOp", input=waits or [i for i in call.input if i.startswith("^")])
+    end = NodeDef(name=call.name, op="IdentityN", input=[*tensors, *waits])
+    end.attr["T"].list.type.extend(dtypes)
+    return end
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    """How a body names tensors (`node:output:0`), and how a graph does.
+
+    Attributes:
+      function: whose body.
+      names: name in the graph by the name in the body, of arguments and nodes.
+    """
+
+    function: FunctionDef
+    names: Mapping[str, str]
+
+    @functools.cached_property
+    def _nodes(self) -> Mapping[str, NodeDef]:
+        return {node.name: node for node in self.function.node_def}
+
+    def tensor(self, written: str) -> str | None:
+        """An input as the graph names it, or None where the body names none (or an op that nobody knows)."""
+        if written.startswith("^"):
+            name = self.names.get(written[1:])
+            return f"^{name}" if name else None
+        name, _, rest = written.partition(":")
+        if name not in self.names:
+            return None
+        if name not in self._nodes:
+            return self.names[name]  # An argument.
+        output, _, position = rest.partition(":")
+        node = self._nodes[name]
+        number = int(position or 0)
+        for arg, length in load_op_outputs().get(node.op, ((output, ""),)):
+            if arg == output:
+                return f"{self.names[name]}:{number}"
+            count = _count(node, length)
+            if count is None:
+                return None
+            number += count
+        return None
+
+
+def _count(node: NodeDef, length: str) -> int | None:
+    """How many tensors an output is: one, as many as an int attribute says, or as a list of types is long."""
+    if not length:
+        return 1
+    if length not in node.attr:
+        return None
+    attr = node.attr[length]
+    return len(attr.list.type) if attr.HasField("list") else attr.i
+
+
+def _callee(node: NodeDef, library: Mapping[str, FunctionDef]) -> str:
+    if node.op in library:
+        return node.op
+    return node.attr["f"].func.name if node.op in _PARTITIONED and "f" in node.attr else ""
+
+
+def _dtype(arg: OpDef.ArgDef, attrs: Mapping[str, AttrValue]) -> int:
+    return int(attrs[arg.type_attr].type if arg.type_attr in attrs else arg.type)
+
+
+def _identity(name: str, dtype: int, tensor: str, waits: Iterable[str]) -> NodeDef:
+    node = NodeDef(name=name, op="Identity", input=[tensor, *waits])
+    node.attr["T"].type = dtype
+    return node
+
+
+def _fill(new: NodeDef, node: NodeDef, attrs: Mapping[str, AttrValue]) -> bool:
+    """Copies a node's attributes, with the call's in the place of the function's own; False where one is missing."""
+    for key, value in node.attr.items():
+        if key == "_class":
+            continue  # Names nodes of the body.
+        if value.placeholder:
+            if value.placeholder not in attrs:
+                return False
+            value = attrs[value.placeholder]
+        new.attr[key].CopyFrom(value)
+    return True
+
+
+def _alive_after(graph: Graph, order: list[str], names: Iterable[str]) -> list[str] | None:
+    """Nodes outside branches and loops that run after all of `names`; None where one of them leads to none."""
+    where = contexts(graph, order)
+    successors = graph.successors()
+    result: dict[str, None] = {}
+    for name in names:
+        seen = {name}
+        stack = [name]
+        found = False
+        while stack:
+            step = stack.pop()
+            if where[step].is_root:
+                result[step] = None
+                found = True
+                continue
+            fresh = successors[step] - seen
+            seen |= fresh
+            stack.extend(fresh)
+        if not found:
+            return None
+    return list(result)

@@ -13,7 +13,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf  # noqa: F401 (its import is not what is measured)
 
 from migrate.export import job, patch
-from migrate.sources.saved_model import choose_meta_graph, read_saved_model
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import choose_meta_graph
 
 if __name__ == "__main__":
     source, new = sys.argv[1:]
@@ -33,9 +34,8 @@ if __name__ == "__main__":
     start = time.perf_counter()
     model = read_saved_model(source)
     meta_graph = choose_meta_graph(model, None).SerializeToString()
-    extra = os.path.join(source, "assets.extra")
     result = job.run(
-        job.ExportJob(meta_graph, model.variables_prefix, model.assets_dir, extra, False, new, "auto", True, {})
+        job.ExportJob(meta_graph, model.checkpoint, model.assets_dir, model.extra_dir, False, new, "auto", True, {})
     )
     assert isinstance(result, job.Exported), result
     print(json.dumps({"whole": time.perf_counter() - start, "save": saved["seconds"]}))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate import api
 from migrate.errors import InputError, UsageError
-from migrate.records import Options, Report
+from migrate.records import GivenSignature, Options, Report
 
 if TYPE_CHECKING:
     from absl import flags
@@ -230,6 +230,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "programs.",
         flag_values=values,
     )
+    flags.DEFINE_multi_string(
+        "signature",
+        [],
+        "A signature to add, as NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0 (quote it; ;method=... is optional). May be "
+        "given several times. For a graph without signatures audit proposes some.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -322,7 +329,21 @@ def _options(values: flags.FlagValues) -> Options:
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
         details=given["report"] is not None,
+        signatures=_signatures(given["signature"]),
     )
+
+
+def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
+    if not texts:
+        return ()
+    from migrate.signature_flag import parse_signature
+
+    found = tuple(parse_signature(text) for text in texts)
+    keys = [signature.key for signature in found]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--signature names {twice!r} twice")
+    return found
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
@@ -392,7 +413,7 @@ def _verb_help(name: str, verb: Verb) -> str:
     for flag in (values[known] for known in _flag_names(values)):
         short = f"-{flag.short_name}, " if flag.short_name else ""
         no = "[no]" if flag.boolean else ""
-        value = "=..." if flag.default is None else f"={flag.default}"
+        value = "=..." if flag.default is None or flag.default == [] else f"={flag.default}"
         if flag.boolean:
             value = " (on by default)" if flag.default else ""
         lines.append(f"  {short}--{no}{flag.name}{value}")

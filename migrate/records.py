@@ -11,10 +11,36 @@ Shape = tuple[int | None, ...] | None
 
 
 class Kind(enum.Enum):
-    """What lies in a directory, judged by its content."""
+    """What a model's files are, judged by their content.
+
+    Attributes:
+      TF1_SAVED_MODEL: a SavedModel without an object graph.
+      TF2_SAVED_MODEL: a SavedModel with one.
+      TF1_HUB_MODULE: a TF1 SavedModel with a tfhub_module.pb beside it.
+      CHECKPOINT_META: a MetaGraphDef as tf.train.Saver writes it (`.meta`), with its checkpoint.
+      SESSION_BUNDLE: the same of TensorFlow 0.x's exporter, with a collection `serving_signatures`.
+      FROZEN_GRAPH: a GraphDef.
+      CHECKPOINT: a checkpoint without a graph.
+      KERAS_H5_MODEL: an HDF5 file with a model's configuration and weights.
+      KERAS_H5_WEIGHTS: an HDF5 file with weights alone.
+      KERAS_V3: a `.keras` archive.
+      KERAS_SAVED_MODEL: a TF2 SavedModel with a keras_metadata.pb beside it.
+      KERAS_JSON: a model's configuration as JSON, with weights in a file beside it.
+      UNKNOWN: what could not be read.
+    """
 
     TF1_SAVED_MODEL = "tf1_saved_model"
     TF2_SAVED_MODEL = "tf2_saved_model"
+    TF1_HUB_MODULE = "tf1_hub_module"
+    CHECKPOINT_META = "checkpoint_meta"
+    SESSION_BUNDLE = "session_bundle"
+    FROZEN_GRAPH = "frozen_graph"
+    CHECKPOINT = "checkpoint"
+    KERAS_H5_MODEL = "keras_h5_model"
+    KERAS_H5_WEIGHTS = "keras_h5_weights"
+    KERAS_V3 = "keras_v3"
+    KERAS_SAVED_MODEL = "keras_saved_model"
+    KERAS_JSON = "keras_json"
     UNKNOWN = "unknown"
 
 
@@ -85,6 +111,23 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
+class GivenSignature:
+    """A signature that the user gives, or that audit proposes.
+
+    Attributes:
+      key: its name.
+      inputs: (name, tensor name) pairs.
+      outputs: (name, tensor name) pairs.
+      method_name: for clients of model servers.
+    """
+
+    key: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    method_name: str = "tensorflow/serving/predict"
+
+
+@dataclasses.dataclass(frozen=True)
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -120,6 +163,44 @@ class MetaGraphFacts:
     init_ops: tuple[str, ...]
     control_flow_nodes: int
     functions: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensorFacts:
+    """One tensor of a checkpoint.
+
+    Attributes:
+      name: its key.
+      dtype: TensorFlow's name of the dtype.
+      shape: static shape.
+      bytes: as stored in a V2 checkpoint, else by dtype and shape; None for strings of a V1 checkpoint.
+      slices: number of parts that it is stored in; 0 for one that is stored whole.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int | None
+    slices: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointFacts:
+    """What audit knows of a checkpoint without a graph.
+
+    Attributes:
+      path: its prefix; of a sharded V1 checkpoint a pattern.
+      format: `V1` or `V2`.
+      object_based: written by tf.train.Checkpoint or Keras, and not by tf.train.Saver.
+      shards: number of data files.
+      tensors: in the order of their names.
+    """
+
+    path: str
+    format: str
+    object_based: bool
+    shards: int
+    tensors: tuple[StoredTensorFacts, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -341,6 +422,8 @@ class ModelReport:
       size_bytes: what the model's own files take on the disk, or None where nothing could be measured.
       converted_signatures: the new model's signatures, read from its files, or None where they were not read.
       sketches: what the rewrite changes, where `Options.details` asks for it.
+      proposals: signatures that a model without any could be given, best first.
+      checkpoint: of a checkpoint without a graph; None for all else.
     """
 
     source: str
@@ -354,6 +437,8 @@ class ModelReport:
     size_bytes: int | None = None
     converted_signatures: tuple[Signature, ...] | None = None
     sketches: tuple[Sketch, ...] = ()
+    proposals: tuple[GivenSignature, ...] = ()
+    checkpoint: CheckpointFacts | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -384,6 +469,7 @@ class Options:
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
         the new model has them. It changes nothing in the new model.
+      signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
@@ -396,3 +482,4 @@ class Options:
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
     details: bool = False
+    signatures: tuple[GivenSignature, ...] = ()

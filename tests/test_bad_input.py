@@ -82,7 +82,7 @@ def _missing(model):
 def _file_instead_of_directory(model):
     shutil.rmtree(model)
     model.write_bytes(b"weights")
-    return _WRONG_USE, [str(model), "a file", "directory"]
+    return _WRONG_USE, [str(model), "no model"]
 
 
 def _saved_model_file_itself(model):
@@ -96,7 +96,7 @@ def _saved_model_file_itself(model):
 def _empty_directory(model):
     shutil.rmtree(model)
     model.mkdir()
-    return _WRONG_USE, [str(model), "saved_model.pb"]
+    return _WRONG_USE, [str(model), "no model"]
 
 
 def _link_to_itself(model):

@@ -58,19 +58,39 @@ def facts(op: op_def_pb2.OpDef, devices: set[str]) -> str:
     )
 
 
+def dtypes(op: op_def_pb2.OpDef) -> str:
+    """What an op gives, as `checks.tensors.output_dtypes` reads it: `N*@T|int32 @T=float32`."""
+    written = []
+    used = set()
+    for arg in op.output_arg:
+        kind = f"@@{arg.type_list_attr}" if arg.type_list_attr else f"@{arg.type_attr}" if arg.type_attr else ""
+        used.update({arg.type_list_attr, arg.type_attr, arg.number_attr})
+        number = f"{arg.number_attr}*" if arg.number_attr else ""
+        written.append(number + (kind or tf.dtypes.as_dtype(arg.type).base_dtype.name))
+    defaults = [
+        f"@{attr.name}={tf.dtypes.as_dtype(attr.default_value.type).name}"
+        for attr in op.attr
+        if attr.name in used and attr.default_value.type
+    ]
+    return " ".join(["|".join(written), *defaults])
+
+
 def column() -> dict[str, object]:
     """The column of the TensorFlow that runs this."""
     ops = registered_ops()
     devices = kernel_devices()
     by_facts: dict[str, list[str]] = collections.defaultdict(list)
+    by_dtypes: dict[str, list[str]] = collections.defaultdict(list)
     for op in ops:
         by_facts[facts(op, devices[op.name])].append(op.name)
+        by_dtypes[dtypes(op)].append(op.name)
     return {
         "producer": tf.version.GRAPH_DEF_VERSION,
         "deprecated": {
             op.name: f"{op.deprecation.version} {op.deprecation.explanation}" for op in ops if op.deprecation.version
         },
         "ops": {letters: " ".join(sorted(names)) for letters, names in sorted(by_facts.items())},
+        "dtypes": {written: " ".join(sorted(names)) for written, names in sorted(by_dtypes.items())},
     }
 
 

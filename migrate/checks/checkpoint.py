@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from migrate.records import Finding, Shape, refusal
-from migrate.sources.bundle import Bundle, Entry, Slice
+from migrate.sources.bundle import Entry, Slice
+from migrate.sources.v1_checkpoint import StoredTensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +29,24 @@ class Wanted:
     shape: Shape
 
 
-def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ...]:
-    """Refusals for tensors that the checkpoint lacks or has with another dtype or shape."""
+def check_entries(
+    wanted: Iterable[Wanted], entries: Mapping[str, Entry] | Mapping[str, StoredTensor], checkpoint: str
+) -> tuple[Finding, ...]:
+    """Refusals for tensors that the checkpoint lacks or has with another dtype or shape.
+
+    Args:
+      wanted: what the restore graph reads.
+      entries: the checkpoint's tensors by name.
+      checkpoint: its path, for messages.
+    """
     found = []
     for want in wanted:
-        entry = bundle.entries.get(want.key)
+        entry = entries.get(want.key)
         if entry is None:
             found.append(
                 refusal(
                     "checkpoint-key-missing",
-                    f"variable {want.variable!r} is restored from {want.key!r}, which is not in {bundle.prefix}.index",
+                    f"variable {want.variable!r} is restored from {want.key!r}, which is not in {checkpoint}",
                     (want.variable,),
                 )
             )
@@ -55,7 +64,7 @@ def check_entries(wanted: Iterable[Wanted], bundle: Bundle) -> tuple[Finding, ..
     return tuple(found)
 
 
-def _problem(want: Wanted, entry: Entry) -> str | None:
+def _problem(want: Wanted, entry: Entry | StoredTensor) -> str | None:
     if entry.dtype != want.dtype:
         return f"is {entry.dtype}"
     shape = entry.shape

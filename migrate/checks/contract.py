@@ -94,8 +94,13 @@ def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
             with contextlib.suppress(DecodeError):  # `checks.forgiven` refuses it.
                 if packed.Unpack(file):
                     files.append(file)
-    names = (file.tensor_info.name for file in files)
-    return tuple((name if ":" in name else name + ":0", file.filename) for name, file in zip(names, files, strict=True))
+    return tuple((asset_tensor(file), file.filename) for file in files)
+
+
+def asset_tensor(file: AssetFileDef) -> str:
+    """Full name of the tensor that the loader feeds with an asset's path."""
+    name = file.tensor_info.name
+    return name if ":" in name else name + ":0"
 
 
 def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:

@@ -29,6 +29,7 @@ class OpInfo:
       deprecation: what TensorFlow says to use in its place, or empty.
       is_stateful: OpDef.is_stateful, in any release.
       has_ref: whether it takes or gives a ref, in any release.
+      dtypes: what it gives, as tools/make_op_table.py writes it (see `tensors.output_dtypes`).
     """
 
     name: str
@@ -39,6 +40,7 @@ class OpInfo:
     deprecation: str
     is_stateful: bool
     has_ref: bool
+    dtypes: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +63,20 @@ def load_op_table() -> Mapping[str, OpInfo]:
         columns: dict[str, dict[str, Any]] = json.load(stream)
     letters: dict[str, dict[str, str]] = {}
     deprecated: dict[str, str] = {}
+    dtypes: dict[str, str] = {}
     for release, column in columns.items():
         for facts, names in column["ops"].items():
             for name in names.split(" "):
                 letters.setdefault(name, {})[release] = facts
         deprecated.update(column["deprecated"])
-    return {name: _op(name, by_release, deprecated.get(name, "0 ")) for name, by_release in letters.items()}
+        for written, names in column["dtypes"].items():
+            dtypes.update(dict.fromkeys(names.split(" "), written))
+    return {
+        name: _op(name, by_release, deprecated.get(name, "0 "), dtypes[name]) for name, by_release in letters.items()
+    }
 
 
-def _op(name: str, by_release: Mapping[str, str], deprecation: str) -> OpInfo:
+def _op(name: str, by_release: Mapping[str, str], deprecation: str, dtypes: str) -> OpInfo:
     """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
     version, _, explanation = deprecation.partition(" ")
     all_letters = "".join(by_release.values())
@@ -82,6 +89,7 @@ def _op(name: str, by_release: Mapping[str, str], deprecation: str) -> OpInfo:
         explanation,
         "s" in all_letters,
         "f" in all_letters,
+        dtypes,
     )
 
 

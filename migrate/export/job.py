@@ -23,7 +23,7 @@ class ExportJob:
 
     Attributes:
       meta_graph: the source's MetaGraphDef, serialized.
-      checkpoint: prefix of its checkpoint.
+      checkpoint: what its restore op is fed with (see `Source.checkpoint`), or None.
       assets_dir: its directory of assets.
       extra_dir: its `assets.extra`, copied whole where it is there.
       drop_signatures: as in `records.Options`.
@@ -34,7 +34,7 @@ class ExportJob:
     """
 
     meta_graph: bytes
-    checkpoint: str
+    checkpoint: str | None
     assets_dir: str
     extra_dir: str
     drop_signatures: bool
@@ -62,8 +62,9 @@ def run(job: ExportJob) -> Exported | Failed:
     tf.config.set_visible_devices([], "GPU")
     from migrate.export import checkpoint, module, patch, values
 
+    prefix = job.checkpoint or ""  # Nothing is read from it where there is none.
     try:
-        tables = {name: values.table_content(fill, job.checkpoint) for name, fill in plan.tables.items()}
+        tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
         built = module.build(plan, job.assets_dir, tables)
         keys = patch.save(built, plan, job.staging)
         patch.patch(job.staging, plan, built.names)
@@ -71,11 +72,11 @@ def run(job: ExportJob) -> Exported | Failed:
             plan,
             keys.by_variable,
             keys.object_graph,
-            job.checkpoint,
+            prefix,
             os.path.join(job.staging, "variables", "variables"),
             job.mode,
             job.check,
-            lambda variable: values.value_of(plan, variable, job.checkpoint),
+            lambda variable: values.value_of(plan, variable, prefix),
         )
         patch.write_fingerprint(job.staging)
         extra = os.path.join(job.staging, "assets.extra")

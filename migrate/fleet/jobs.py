@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.contract import signatures
@@ -13,7 +13,8 @@ from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
-from migrate.fleet.study import Studied, study, timed
+from migrate.fleet.keras import convert_keras
+from migrate.fleet.study import StudiedGraph, study, timed
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -33,9 +34,10 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.files import copy_file
-from migrate.sources.saved_model import SavedModelSource, read_saved_model
-from migrate.verify import Ending, record_golden, replay_candidate
-from migrate.verify.calls import Golden
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import Source
+from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
+from migrate.verify.calls import Answer, Golden
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -57,34 +59,46 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
     Returns:
       The report. Only with the outcomes `Converted` and `Unchanged` something stands at the destination.
     """
-    studied = study(path, options)
-    base = dataclasses.replace(studied.report if isinstance(studied, Studied) else studied, destination=destination)
-    seconds = dict(base.seconds)
-    try:
-        check_destination(path, destination, options.overwrite)
-        if isinstance(base.outcome, AlreadyTF2):
-            with timed(seconds, "copy"), staging(destination) as staged:
-                shutil.copytree(path, staged, symlinks=False, copy_function=copy_file)
-                publish(staged, destination, options.overwrite)
-            return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
-        if not isinstance(studied, Studied) or not isinstance(base.outcome, Convertible):
-            return base
-        return _convert(studied, base, destination, options, nursery, progress, seconds)
-    except InputError as error:
-        return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
-    except (OSError, shutil.Error) as error:
-        return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
+    with study(path, options) as studied:
+        base = dataclasses.replace(studied.report, destination=destination)
+        seconds = dict(base.seconds)
+        try:
+            check_destination(path, destination, options.overwrite)
+            if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
+                with timed(seconds, "copy"), staging(destination) as staged:
+                    shutil.copytree(studied.place.file, staged, symlinks=False, copy_function=copy_file)
+                    publish(staged, destination, options.overwrite)
+                return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
+            if studied.place is None or not isinstance(base.outcome, Convertible):
+                return base
+            if studied.graph is None:
+                return convert_keras(studied.place, base, destination, options, nursery)
+            return _convert(studied.graph, base, destination, options, nursery, progress, seconds)
+        except InputError as error:
+            return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
+        except (OSError, shutil.Error) as error:
+            return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
 def validate_model(candidate: str, source: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
     """Replays the source's answers on a candidate that stands on the disk already."""
-    studied = study(source, options)
-    if not isinstance(studied, Studied):
-        reason = "" if not isinstance(studied.outcome, AlreadyTF2) else "the source is no TF1 SavedModel"
-        return dataclasses.replace(
-            studied, destination=candidate, outcome=Failed(reason) if reason else studied.outcome
-        )
-    base = dataclasses.replace(studied.report, destination=candidate)
+    with study(source, options) as studied:
+        base = dataclasses.replace(studied.report, destination=candidate)
+        if studied.graph is None:
+            tf2 = isinstance(base.outcome, AlreadyTF2)
+            return dataclasses.replace(base, outcome=Failed("the source is no TF1 model")) if tf2 else base
+        return _validate(studied.graph, base, candidate, options, nursery, progress)
+
+
+def _validate(
+    studied: StudiedGraph,
+    base: ModelReport,
+    candidate: str,
+    options: Options,
+    nursery: Nursery,
+    progress: Progress,
+) -> ModelReport:
+    source = studied.source.path
     seconds = dict(base.seconds)
     risk = _risk(base, options)
     if risk:
@@ -105,7 +119,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
 
 
 def _convert(
-    studied: Studied,
+    studied: StudiedGraph,
     base: ModelReport,
     destination: str,
     options: Options,
@@ -158,7 +172,7 @@ def _convert(
 def _signatures(path: str) -> tuple[Signature, ...] | None:
     """The signatures of a model on the disk, for the report alone."""
     try:
-        return signatures(read_saved_model(path).proto.meta_graphs[0])
+        return signatures(read_saved_model(path).meta_graphs[0])
     except InputError:
         return None
 
@@ -176,14 +190,13 @@ def _forgiven(golden: Golden) -> tuple[Finding, ...]:
     )
 
 
-def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | Ending:
+def _golden(studied: StudiedGraph, options: Options, nursery: Nursery) -> Golden | Ending:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
     return record_golden(
         nursery,
-        studied.source.path,
-        studied.plan.tags,
+        studied.source,
         studied.meta_graph,
         [s.signature for s in studied.plan.signatures],
         variables,
@@ -193,19 +206,24 @@ def _golden(studied: Studied, options: Options, nursery: Nursery) -> Golden | En
 
 
 def _replay(
-    studied: Studied, golden: Golden, candidate: str, options: Options, nursery: Nursery
+    studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Nursery
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
-    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
+    signatures = [s.signature for s in studied.plan.signatures]
+
+    def optimised() -> Sequence[Answer] | Ending:
+        return ask_optimised(nursery, studied.source, studied.meta_graph, signatures, golden, options.timeout_seconds)
+
+    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
 
 
-def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
+def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
-        source.variables_prefix,
+        source.checkpoint,
         source.assets_dir,
-        os.path.join(source.path, "assets.extra"),
+        source.extra_dir,
         options.drop_signatures,
         staged,
         options.checkpoint,
@@ -216,14 +234,14 @@ def _export(studied: Studied, staged: str, options: Options, nursery: Nursery) -
     return result
 
 
-def _provenance(source: SavedModelSource, plan: Plan, options: Options) -> Mapping[str, Any]:
+def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, Any]:
     versions = tool()
     return {
         "tool": versions,
         "tensorflow": versions["tensorflow"],
         "source": {
             "path": os.path.abspath(source.path),
-            "file": source.file_name,
+            "file": os.path.basename(source.file),
             "sha256": source.sha256,
             "tags": list(plan.tags),
         },

@@ -8,15 +8,21 @@ import os
 import time
 from collections.abc import Iterator
 
+from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
+from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
+from migrate.checks.given_signatures import add_signatures
+from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
+from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
+from migrate.fleet.keras import study_keras
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -32,67 +38,134 @@ from migrate.records import (
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.sketch import sketch
-from migrate.sources.bundle import check_shards, read_bundle
+from migrate.sources.bundle import check_shards, index_file, read_bundle
+from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import MetaGraphDef, NodeDef
-from migrate.sources.saved_model import SavedModelSource, choose_meta_graph, kind_of, read_saved_model
+from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
+from migrate.sources.sniff import Form
+from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Studied:
-    """A TF1 SavedModel that was read and judged."""
+    """A model that was found and judged.
 
-    source: SavedModelSource
+    Attributes:
+      report: what audit says.
+      place: where it lies; None where nothing could be found.
+      graph: the source and its plan, or None: it is unreadable, TF2, a Keras file, has no such tag set or no graph.
+    """
+
+    report: ModelReport
+    place: Place | None = None
+    graph: StudiedGraph | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudiedGraph:
+    """A TF1 graph and what is to become of it."""
+
+    source: Source
     meta_graph: MetaGraphDef
     plan: Plan
-    report: ModelReport
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
     """Says what one model is and whether `convert_model` would convert it."""
-    studied = study(path, options)
-    return studied.report if isinstance(studied, Studied) else studied
+    with study(path, options) as studied:
+        return studied.report
 
 
-def study(path: str, options: Options) -> Studied | ModelReport:
-    """Reads a model and plans its conversion; the bare report where it is unreadable, TF2 or has no such tag set."""
+@contextlib.contextmanager
+def study(path: str, options: Options) -> Iterator[Studied]:
+    """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends."""
     seconds: dict[str, float] = {}
-    with timed(seconds, "audit"):
-        size = stored_bytes(path)
-        try:
-            source = read_saved_model(path)
-        except InputError as error:
-            return ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error)), seconds=seconds, size_bytes=size)
-        kind = kind_of(source)
-        report = ModelReport(path, None, kind, AlreadyTF2(), seconds=seconds, size_bytes=size)
-        if kind is Kind.TF2_SAVED_MODEL:
-            every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.proto.meta_graphs)
-            return dataclasses.replace(report, meta_graphs=every)
-        try:
-            chosen = choose_meta_graph(source, options.tags)
-        except InputError as error:
-            every = tuple(facts(m, ()) for m in source.proto.meta_graphs)
-            return dataclasses.replace(
-                report,
-                outcome=Refused(),
-                findings=(refusal("tag-set", str(error)),),
-                meta_graphs=every,
-            )
-        plan = make_plan(chosen, options.drop_signatures)
-        needed = needed_nodes(plan)
-        names = {node.name for node in needed}
-        others = tuple(facts(m, ()) for m in source.proto.meta_graphs if m is not chosen)
-        found = tuple(dict.fromkeys((*plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))))
-        refused = any(finding.severity is Severity.REFUSAL for finding in found)
-        report = dataclasses.replace(
-            report,
-            outcome=Refused() if refused else Convertible(),
-            findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
-            meta_graphs=(facts(chosen, names), *others),
-            sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
+    unread = ModelReport(path, None, Kind.UNKNOWN, AlreadyTF2(), seconds=seconds)
+    with contextlib.ExitStack() as stack:
+        with timed(seconds, "audit"):
+            size = None
+            try:
+                place = stack.enter_context(opened(path))
+                size = stored_bytes(path, place)
+                studied = _studied(place, path, options)
+            except InputError as error:
+                studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
+        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+        yield dataclasses.replace(studied, report=report)
+
+
+def _studied(place: Place, path: str, options: Options) -> Studied:
+    if place.form in KERAS_FORMS:
+        return Studied(study_keras(place, path, options), place)
+    if place.form is Form.TABLE:
+        return Studied(_checkpoint_alone(place, path), place)
+    source = dataclasses.replace(read_source(place, path), path=path)
+    report = ModelReport(path, None, source.kind, AlreadyTF2())
+    if source.kind in (Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL):
+        every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
+        return Studied(dataclasses.replace(report, meta_graphs=every), place)
+    try:
+        chosen = choose_meta_graph(source, options.tags)
+    except InputError as error:
+        every = tuple(facts(m, ()) for m in source.meta_graphs)
+        findings = (refusal("tag-set", str(error)),)
+        return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
+    given = (*source.signatures, *options.signatures)
+    proposals = () if contract.signatures(chosen) or given else propose(chosen)
+    added = add_signatures(chosen, given)
+    if not isinstance(added, MetaGraphDef):
+        report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
+        return Studied(report, place)
+    original = chosen
+    chosen, left_out = leave_out_needless(added, source.assets_dir)
+    plan = make_plan(chosen, options.drop_signatures)
+    needed = needed_nodes(plan)
+    names = {node.name for node in needed}
+    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
+    found = tuple(
+        dict.fromkeys(
+            (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
         )
-    return Studied(source, chosen, plan, dataclasses.replace(report, seconds=seconds))
+    )
+    refused = any(finding.severity is Severity.REFUSAL for finding in found)
+    report = dataclasses.replace(
+        report,
+        outcome=Refused() if refused else Convertible(),
+        findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
+        meta_graphs=(facts(chosen, names), *others),
+        proposals=proposals,
+        sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
+    )
+    return Studied(report, place, StudiedGraph(source, chosen, plan))
+
+
+def _checkpoint_alone(place: Place, path: str) -> ModelReport:
+    """Describes a checkpoint without a graph.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    checkpoint = place.checkpoint or place.path
+    findings: tuple[Finding, ...] = ()
+    if is_v1_checkpoint(checkpoint):
+        known = of_v1(read_v1_checkpoint(checkpoint))
+    else:
+        bundle = read_bundle(checkpoint)
+        known, findings = of_bundle(bundle), check_shards(bundle)
+    if known.object_based:
+        message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
+        hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"
+    else:
+        message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
+        hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
+    if os.path.basename(os.path.dirname(place.path)) == "variables":
+        message += "; the saved_model.pb that belongs to it is missing"
+    alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
+    findings = (*chosen_among(place), alone, *findings)
+    return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
 _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
@@ -106,7 +179,7 @@ def _checks(meta_graph: MetaGraphDef, needed: list[NodeDef]) -> Iterator[Finding
     yield from find_device_pins(located)
 
 
-def _files(source: SavedModelSource, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Finding]:
+def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Finding]:
     """Findings about the files beside the proto: checkpoint and assets."""
     for _, file in assets(meta_graph):
         path = os.path.normpath(os.path.join(source.assets_dir, file))
@@ -122,17 +195,29 @@ def _files(source: SavedModelSource, meta_graph: MetaGraphDef, plan: Plan) -> It
     reads = bool(wanted) or any(isinstance(v.value, Computed) for v in plan.variables)
     if not reads:
         return
+    if source.checkpoint is None:
+        return
     try:
-        bundle = read_bundle(source.variables_prefix)
+        if is_v1_checkpoint(source.checkpoint):
+            old = read_v1_checkpoint(source.checkpoint)
+            for file in old.missing:
+                message = (
+                    f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
+                )
+                yield refusal("checkpoint-shard-missing", message, (file,), "Copy all shards of the checkpoint.")
+            if not old.missing:
+                yield from check_entries(wanted, old.tensors, source.checkpoint)
+            return
+        bundle = read_bundle(source.checkpoint)
     except InputError as error:
         yield refusal(
             "checkpoint-unreadable",
             str(error),
-            hint=f"{len(plan.variables)} variable(s) get their values from it; bring the variables/ directory along",
+            hint=f"{len(plan.variables)} variable(s) get their values from it; bring the checkpoint along",
         )
         return
     yield from check_shards(bundle)
-    yield from check_entries(wanted, bundle)
+    yield from check_entries(wanted, bundle.entries, index_file(bundle.prefix))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.records import (
+    CheckpointFacts,
     Finding,
     MetaGraphFacts,
     ModelReport,
@@ -25,6 +26,7 @@ from migrate.records import (
     VariableFacts,
     Verification,
 )
+from migrate.signature_flag import as_flag
 
 SCHEMA_VERSION = 1
 
@@ -97,6 +99,8 @@ def model_document(model: ModelReport) -> JSON:
         "findings": [_finding(finding) for finding in model.findings],
         "signatures": _signatures(chosen.signatures) if chosen else {},
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
+        "checkpoint": _checkpoint(model.checkpoint) if model.checkpoint else None,
+        "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
         "size_bytes": model.size_bytes,
@@ -119,6 +123,19 @@ def _sketch_graph(graph: SketchGraph) -> JSON:
     return {
         "nodes": [dataclasses.asdict(node) for node in graph.nodes],
         "edges": [{"from": source, "to": target, "control": control} for source, target, control in graph.edges],
+    }
+
+
+def _checkpoint(facts: CheckpointFacts) -> JSON:
+    return {
+        "path": facts.path,
+        "format": facts.format,
+        "object_based": facts.object_based,
+        "shards": facts.shards,
+        "tensors": [
+            {"name": t.name, "dtype": t.dtype, "shape": list(t.shape), "bytes": t.bytes, "slices": t.slices}
+            for t in facts.tensors
+        ],
     }
 
 

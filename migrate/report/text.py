@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,11 +16,13 @@ from rich.text import Text
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
+    CheckpointFacts,
     Converted,
     Convertible,
     Crashed,
     Failed,
     Finding,
+    GivenSignature,
     Kind,
     MetaGraphFacts,
     Mismatched,
@@ -37,27 +40,30 @@ from migrate.records import (
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
 from migrate.report.words import short_names
+from migrate.signature_flag import as_flag
+from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
 _NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
 
 _KINDS = {
-    Kind.TF1_SAVED_MODEL: "TF1 SavedModel",
-    Kind.TF2_SAVED_MODEL: "TF2 SavedModel",
-    Kind.UNKNOWN: "unknown kind",
+    Kind.TF1_SAVED_MODEL: ("TF1 SavedModel", "TF1"),
+    Kind.TF2_SAVED_MODEL: ("TF2 SavedModel", "TF2"),
+    Kind.TF1_HUB_MODULE: ("TF1 Hub module", "TF1 Hub"),
+    Kind.CHECKPOINT_META: ("MetaGraphDef with a checkpoint (.meta)", "meta"),
+    Kind.SESSION_BUNDLE: ("SessionBundle of TensorFlow 0.x", "bundle"),
+    Kind.FROZEN_GRAPH: ("GraphDef (frozen graph)", "graph"),
+    Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
+    Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
+    Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
+    Kind.KERAS_V3: ("Keras 3 model (.keras)", "Keras"),
+    Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
+    Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
+    Kind.UNKNOWN: ("unknown kind", "?"),
 }
-_SHORT_KINDS = {Kind.TF1_SAVED_MODEL: "TF1", Kind.TF2_SAVED_MODEL: "TF2", Kind.UNKNOWN: "?"}
+"""What a kind is called, in full and in a table."""
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
-
-_BYTES = {
-    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
-    **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
-    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16", "qint16", "quint16"), 2),
-    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "int4", "uint4"), 1),
-    **dict.fromkeys(("float8_e5m2", "float8_e4m3fn"), 1),
-    "complex128": 16,
-}
 
 
 def render(report: Report, width: int, color: bool = False) -> str:
@@ -73,7 +79,7 @@ def render(report: Report, width: int, color: bool = False) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*_report(report, width)))
+    console.print(Group(*_report(report, width)), crop=False)
     # rich fills table cells with spaces up to the column's width.
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
@@ -97,7 +103,7 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
 def _model(model: ModelReport) -> Iterator[RenderableType]:
     yield from _headline(model)
     yield ""
-    facts = [("kind", _text(_KINDS[model.kind]))]
+    facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
         facts.append(("destination", _text(model.destination)))
     if model.verification is not None or _could_be_verified(model):
@@ -109,12 +115,27 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     for meta_graph in model.meta_graphs:
         yield ""
         yield from _meta_graph(meta_graph)
+    if model.checkpoint is not None:
+        yield ""
+        yield from _checkpoint(model.checkpoint)
     if model.findings:
         yield ""
         yield Text("findings", style="bold")
         yield _indented(_findings(model.findings))
+    yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
+
+
+def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[RenderableType]:
+    """Flags to copy: each in one line, however long, since a line break would be copied with it."""
+    if not proposals:
+        return
+    yield ""
+    yield Text("proposed signatures", style="bold")
+    for proposal in proposals:
+        flag = _printable(as_flag(proposal)).replace("'", "'\\''")
+        yield Text(f"  --signature='{flag}'", no_wrap=True, overflow="ignore")
 
 
 def _headline(model: ModelReport) -> Iterator[RenderableType]:
@@ -216,9 +237,9 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
     at_least = "at least " if None in sizes else ""
     parts.append(f"{at_least}{_count(known, 'parameter')}")
     stored = [
-        size * _BYTES[variable.dtype]
+        size * each
         for size, variable in zip(sizes, variables, strict=True)
-        if size is not None and variable.dtype in _BYTES
+        if size is not None and (each := size_of(variable.dtype)) is not None
     ]
     at_least = "at least " if len(stored) < len(variables) else ""
     parts.append(f"{at_least}{_size(sum(stored))}")
@@ -227,6 +248,28 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
     if idle:
         parts.append(f"{idle:,} that no signature and no init op reaches")
     return ", ".join(parts)
+
+
+def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
+    based = "object-based" if facts.object_based else "name-based"
+    size = sum(tensor.bytes or 0 for tensor in facts.tensors)
+    yield Text.assemble(("checkpoint ", "bold"), (_printable(os.path.basename(facts.path)), "bold"), overflow="fold")
+    told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
+    tensors = f"{_count(len(facts.tensors), 'tensor')}, {_size(size)}"
+    yield _indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
+    if not facts.tensors:
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    for tensor in facts.tensors:
+        stored = "" if tensor.bytes is None else _size(tensor.bytes)
+        slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
+        row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
+        table.add_row(*(Text(cell) for cell in row))
+    yield ""
+    yield _indented(table)
 
 
 def _signature(signature: Signature) -> RenderableType:
@@ -311,7 +354,7 @@ def _overview(report: Report, width: int) -> Table:
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
-        kind = () if narrow else (_SHORT_KINDS[model.kind], _text(facts.tf_version if facts else ""))
+        kind = () if narrow else (_KINDS[model.kind][1], _text(facts.tf_version if facts else ""))
         table.add_row(
             _text(name),
             *kind,

@@ -11,7 +11,21 @@ GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
 """Outcomes that need nobody's attention, in the order in which charts show them."""
 BAD = ("refused", "mismatched", "unreadable", "failed", "crashed", "timed_out")
 
-KINDS = {"tf1_saved_model": "TF1 SavedModel", "tf2_saved_model": "TF2 SavedModel", "unknown": "unknown"}
+KINDS = {
+    "tf1_saved_model": "TF1 SavedModel",
+    "tf2_saved_model": "TF2 SavedModel",
+    "tf1_hub_module": "TF1 Hub module",
+    "checkpoint_meta": "MetaGraphDef (.meta)",
+    "session_bundle": "SessionBundle",
+    "frozen_graph": "frozen graph",
+    "checkpoint": "checkpoint alone",
+    "keras_h5_model": "Keras model (HDF5)",
+    "keras_h5_weights": "Keras weights (HDF5)",
+    "keras_v3": "Keras 3 model",
+    "keras_saved_model": "Keras SavedModel",
+    "keras_json": "Keras configuration",
+    "unknown": "unknown",
+}
 
 
 def is_good(model: Mapping[str, Any]) -> bool:

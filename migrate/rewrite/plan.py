@@ -151,7 +151,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
                 "no-signature",
                 "the MetaGraphDef has no signature that could be exported",
                 (),
-                "a model without signatures has no calls to keep; check the tag set with --tags",
+                "say what to call with --signature (audit proposes some), or choose another tag set with --tags",
             )
         )
     restore = None

@@ -19,7 +19,6 @@ from migrate.records import Finding, refusal
 from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.files import check_regular, read_file
 from migrate.sources.leveldb import (
-    is_table,
     read_ordered_signed,
     read_ordered_string,
     read_ordered_unsigned,
@@ -141,11 +140,6 @@ def data_file(prefix: str, shard: int, num_shards: int) -> str:
     return f"{prefix}.data-{shard:05d}-of-{num_shards:05d}"
 
 
-def is_v1_checkpoint(path: str) -> bool:
-    """Whether a file is a checkpoint of the V1 format, or a shard of one: a table under the prefix itself."""
-    return not path.endswith(".index") and is_table(path)
-
-
 def read_bundle(prefix: str) -> Bundle:
     """Reads a bundle's index; the data files are not looked at (see `check_shards`).
 
@@ -159,11 +153,6 @@ def read_bundle(prefix: str) -> Bundle:
     try:
         data = read_file(file, _LARGEST_INDEX_BYTES)
     except FileNotFoundError as error:
-        if is_v1_checkpoint(prefix):
-            raise InputError(
-                f"{prefix}: a checkpoint of TensorFlow's old V1 format, which this tool does not read; "
-                "load it with tf.compat.v1.train.Saver and save it again"
-            ) from error
         raise InputError(f"{file}: no such file; the weights of this model are missing") from error
     stray = describe_stray(data)
     if stray is not None:

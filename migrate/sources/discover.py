@@ -1,10 +1,22 @@
-"""Finds SavedModels on the disk."""
+"""Finds models on the disk, by what lies there.
+
+A SavedModel is told by the file names that TensorFlow itself goes by, and its directory is not looked into any
+further. In every other directory the first bytes of each file say what it is.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 
 from migrate.errors import InputError
+from migrate.sources.archive import holds_model
+from migrate.sources.files import read_file
+from migrate.sources.leveldb import is_table
+from migrate.sources.parse import PROTO_LIMIT_BYTES
+from migrate.sources.sniff import Form, form_of
+from migrate.sources.strays import describe_stray
 
 # tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
@@ -12,6 +24,34 @@ CHUNKED_SAVED_MODEL_FILE = "saved_model.cpb"
 """A SavedModel over 2 GB, split by tensorflow/tools/proto_splitter; it is not read here."""
 
 _MODEL_OWN_FOLDERS = frozenset({"variables", "assets", "assets.extra"})
+_STATE_FILE = "checkpoint"
+"""Where tf.train.Saver notes which checkpoint is the latest (checkpoint_management.py)."""
+_STATE_PATH = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
+_STEP = re.compile(r"-(\d+)$")
+_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
+_META, _INDEX = ".meta", ".index"
+_NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
+"""Files of these names that are no models are told: whoever put them there took them for models."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where one model lies.
+
+    Attributes:
+      form: what `file` is; for a checkpoint without a graph `Form.TABLE`.
+      path: what it is called in a report when other models lie beside it.
+      file: the file that says what the model is.
+      checkpoint: what a restore op is fed with, or None.
+      others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
+    """
+
+    form: Form
+    path: str
+    file: str
+    checkpoint: str | None = None
+    others: tuple[str, ...] = ()
 
 
 def find_models(path: str) -> tuple[str, ...]:
@@ -21,26 +61,30 @@ def find_models(path: str) -> tuple[str, ...]:
     under its own name rather than a link's where both lie in the tree.
 
     Args:
-      path: a model, or a tree of models.
+      path: a model's directory, file or checkpoint prefix, or a tree of models.
 
     Returns:
-      `path` itself when it holds a SavedModel, else every directory below it that holds one, sorted.
+      `path` itself when it is one model, else every model below it, sorted: by directory where it lies there alone,
+      by file or prefix where others lie beside or below it.
 
     Raises:
-      InputError: nothing is there, it is a file, a directory cannot be listed, or no model is in it.
+      InputError: nothing is there, a file is no model, a directory cannot be listed, or no model is in it.
     """
-    if not os.path.lexists(path):
-        raise InputError(f"{path}: no such file or directory; pass a SavedModel directory or a tree of them")
-    if not os.path.exists(path):
+    if not os.path.lexists(path) and _prefix_place(path) is None:
+        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models")
+    if os.path.islink(path) and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
         raise InputError(f"{path}: a link that leads nowhere ({os.path.realpath(path)})")
     if not os.path.isdir(path):
-        raise InputError(_advice_for_a_file(path))
+        place_of(path)
+        return (path,)
     root = path.rstrip(os.sep) or os.sep
     names, folders, links = _list(root)
-    if _is_model(names):
+    if _is_saved_model(names):
         return (root,)
-    models = []
+    models: list[str] = []
+    alone: dict[str, str] = {}
     seen = {os.path.realpath(root)}
+    _add_loose(root, names, models, alone)
     # Links come last: what they lead to keeps its own name when it lies in the tree as well.
     pending, later = folders, links
     while pending or later:
@@ -50,22 +94,205 @@ def find_models(path: str) -> tuple[str, ...]:
             continue
         seen.add(real)
         names, folders, links = _list(folder)
-        if _is_model(names):
+        if _is_saved_model(names):
             models.append(folder)
             folders = [f for f in folders if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
             links = [f for f in links if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
+        else:
+            _add_loose(folder, names, models, alone)
         pending += folders
         later += links
         later.sort(reverse=True)
-    if not models:
-        raise InputError(
-            f"{path}: no SavedModel in this tree (no saved_model.pb or saved_model.pbtxt; "
-            f"directories searched: {len(seen)})"
-        )
+    if not models and not alone:
+        raise InputError(f"{path}: no model in this tree (directories searched: {len(seen)})")
+    # A directory that is one model and holds others would, converted, be a model around models.
+    parents: set[str] = set()
+    for model in (*models, *alone):
+        parent = os.path.dirname(model)
+        while parent not in parents and len(parent) >= len(root):
+            parents.add(parent)
+            parent = os.path.dirname(parent)
+    models += [file if folder in parents else folder for folder, file in alone.items()]
     return tuple(sorted(models))
 
 
-def _is_model(names: frozenset[str]) -> bool:
+def _add_loose(folder: str, names: frozenset[str], models: list[str], alone: dict[str, str]) -> None:
+    places = _places(folder, names)
+    if len(places) == 1:
+        alone[folder] = places[0].path
+    else:
+        models.extend(place.path for place in places)
+
+
+def place_of(path: str) -> Place:
+    """Says where the one model lies that a path stands for.
+
+    Args:
+      path: a directory with one model, a file, or a checkpoint's prefix.
+
+    Raises:
+      InputError: it is none, or the directory holds several.
+    """
+    if os.path.isdir(path):
+        names, _, _ = _list(path)
+        if _is_saved_model(names):
+            return Place(Form.SAVED_MODEL, path, path)
+        places = _places(path.rstrip(os.sep) or os.sep, names)
+        if not places:
+            raise InputError(f"{path}: no model in this directory")
+        if len(places) > 1:
+            listed = ", ".join(os.path.basename(place.path) for place in places[:5])
+            raise InputError(f"{path}: holds {len(places)} models ({listed}); pass one of them")
+        return places[0]
+    name = os.path.basename(path)
+    if name in (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE):
+        raise InputError(f"{path}: a file; pass the directory that holds it: {os.path.dirname(path) or os.curdir}")
+    # A prefix may be a file itself: a V1 checkpoint.
+    place = _prefix_place(path)
+    if place is not None:
+        return place
+    form = form_of(path)
+    if form is None and name.endswith(_NAMED_LIKE_MODELS):
+        form = Form.STRAY
+    if form is None:
+        raise InputError(f"{path}: no model (no GraphDef, MetaGraphDef, checkpoint, Keras file or archive)")
+    if form is Form.META_GRAPH:
+        prefix = path.removesuffix(_META)
+        return Place(form, path, path, _checkpoint(prefix) or prefix)
+    if form is Form.SAVED_MODEL:
+        raise InputError(f"{path}: a SavedModel's file alone; pass its directory, with it as saved_model.pb")
+    if form is Form.TABLE:
+        prefix = _DATA_FILE.sub("", path).removesuffix(_INDEX)
+        return Place(form, path, path, _checkpoint(prefix) or path)
+    return Place(form, path, path)
+
+
+def _prefix_place(path: str) -> Place | None:
+    """The model of a checkpoint's prefix, or of its index or a data file of it."""
+    prefix = _DATA_FILE.sub("", path)
+    prefix = prefix.removesuffix(_INDEX) if is_table(path) or prefix != path else prefix
+    checkpoint = _checkpoint(prefix)
+    if os.path.isfile(prefix + _META) and form_of(prefix + _META) is Form.META_GRAPH:
+        return Place(Form.META_GRAPH, prefix, prefix + _META, checkpoint or prefix)
+    if checkpoint is None:
+        return None
+    return Place(Form.TABLE, prefix, prefix + _INDEX if os.path.exists(prefix + _INDEX) else prefix, checkpoint)
+
+
+def _checkpoint(prefix: str) -> str | None:
+    """What a restore op is fed with to read a checkpoint that is there in any part, or None."""
+    if os.path.lexists(prefix + _INDEX):
+        return prefix
+    if os.path.isfile(prefix) and is_table(prefix):
+        return prefix
+    folder, stem = os.path.split(prefix)
+    try:
+        names = os.listdir(folder or os.curdir)
+    except OSError:
+        return None
+    for name in names:
+        rest = name.removeprefix(stem)
+        if rest != name or not stem:
+            if _DATA_FILE.fullmatch(rest):
+                return prefix
+            shard = _V1_SHARD.fullmatch(rest)
+            if shard:
+                return f"{prefix}-?????-of-{shard[1]}"
+    return None
+
+
+def _places(folder: str, names: frozenset[str]) -> list[Place]:
+    """The models among the files of a directory that is no SavedModel."""
+    forms: dict[str, Form] = {}
+    for name in sorted(names):
+        if name == _STATE_FILE or _DATA_FILE.search(name):
+            continue
+        form = form_of(os.path.join(folder, name))
+        if form is None and name.endswith(_NAMED_LIKE_MODELS):
+            form = Form.STRAY
+        if form is not None:
+            forms[name] = form
+    by_form: dict[Form, list[str]] = {}
+    for name, form in forms.items():
+        by_form.setdefault(form, []).append(name)
+    places = list(_checkpoints(folder, by_form.get(Form.META_GRAPH, []), by_form.get(Form.TABLE, [])))
+    has_keras_json = Form.KERAS_JSON in by_form
+    if has_keras_json:
+        # The weights beside a configuration are its own.
+        places = [place for place in places if place.form is Form.META_GRAPH]
+    for name, form in forms.items():
+        file = os.path.join(folder, name)
+        if form in (Form.META_GRAPH, Form.TABLE):
+            continue
+        if form is Form.STRAY and not name.endswith(_NAMED_LIKE_MODELS):
+            continue
+        if form is Form.HDF5 and has_keras_json:
+            continue
+        if form is Form.ARCHIVE and not holds_model(file):
+            continue
+        if form is Form.GRAPH_DEF and places and _has_variables(file):
+            continue  # The checkpoint's own graph, as tf.train.write_graph leaves it there.
+        places.append(Place(form, file, file))
+    return places
+
+
+def _has_variables(file: str) -> bool:
+    """Whether a GraphDef holds variables, and so is no model without its checkpoint."""
+    try:
+        data = read_file(file, PROTO_LIMIT_BYTES)
+    except (OSError, InputError):
+        return False
+    return (
+        b"VariableV2" in data or b"VarHandleOp" in data or re.search(rb'Variable["\x12\x1a\x22\x2a]', data) is not None
+    )
+
+
+def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place]:
+    """The models of the checkpoints in a directory: several steps of one are one model."""
+    prefixes: dict[str, str] = {}
+    for name in tables:
+        stem = name.removesuffix(_INDEX) if name.endswith(_INDEX) else _V1_SHARD.sub("", name)
+        prefixes.setdefault(stem, _checkpoint(os.path.join(folder, stem)) or os.path.join(folder, name))
+    graphs = {name.removesuffix(_META): name for name in metas}
+    latest = _state(folder)
+    groups: dict[str, list[str]] = {}
+    for stem in sorted({*prefixes, *graphs}):
+        groups.setdefault(_STEP.sub("", stem), []).append(stem)
+    if latest in prefixes or latest in graphs:
+        groups = {latest: sorted({*prefixes, *graphs})}
+    places = []
+    for stems in groups.values():
+        whole = [stem for stem in stems if stem in prefixes] or stems
+        chosen = latest if latest in stems else max(whole, key=_step)
+        # Savers write the graph once where they are told to (write_meta_graph=False).
+        graph = graphs.get(chosen) or next((graphs[stem] for stem in sorted(stems, key=_step) if stem in graphs), None)
+        prefix = os.path.join(folder, chosen)
+        others = tuple(os.path.join(folder, stem) for stem in stems if stem != chosen)
+        checkpoint = prefixes.get(chosen) or _checkpoint(prefix) or prefix
+        if graph is not None:
+            places.append(Place(Form.META_GRAPH, prefix, os.path.join(folder, graph), checkpoint, others))
+        else:
+            places.append(Place(Form.TABLE, prefix, prefix, checkpoint, others))
+    return places
+
+
+def _step(stem: str) -> tuple[int, str]:
+    match = _STEP.search(stem)
+    return (int(match[1]) if match else -1, stem)
+
+
+def _state(folder: str) -> str:
+    """Name of the latest checkpoint, as the state file has it, without the directory it was trained in."""
+    try:
+        match = _STATE_PATH.search(read_file(os.path.join(folder, _STATE_FILE), 1 << 20))
+    except (OSError, InputError):
+        return ""
+    if match is None:
+        return ""
+    return match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _is_saved_model(names: frozenset[str]) -> bool:
     # A chunked model is found as well, so that reading it can say what is wrong with it.
     return any(name in names for name in (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE))
 
@@ -95,12 +322,3 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _advice_for_a_file(path: str) -> str:
-    name = os.path.basename(path)
-    if name in SAVED_MODEL_FILES:
-        return f"{path}: a file; pass the directory that holds it: {os.path.dirname(path) or os.curdir}"
-    if name.endswith((".pb", ".pbtxt")):
-        return f"{path}: a file (a frozen graph?); pass a SavedModel directory, one that holds a saved_model.pb"
-    return f"{path}: a file; pass a SavedModel directory, one that holds a saved_model.pb, or a tree of them"

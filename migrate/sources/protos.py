@@ -55,6 +55,7 @@ with _without_runtime():
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+    from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 
 __all__ = [
     "AssetFileDef",
@@ -72,6 +73,7 @@ __all__ = [
     "OpDef",
     "OpList",
     "SavedModel",
+    "SavedTensorSlices",
     "SaverDef",
     "SequenceExample",
     "SignatureDef",

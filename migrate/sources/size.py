@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterator
 
-from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES
+from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES, Place
+from migrate.sources.sniff import Form
 
-_OWN_FILES = (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE, "fingerprint.pb")
+_OWN_FILES = (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE, "fingerprint.pb", "keras_metadata.pb", "tfhub_module.pb")
 _OWN_FOLDERS = ("variables", "assets", "assets.extra")
 
 
-def stored_bytes(path: str) -> int | None:
+def stored_bytes(path: str, place: Place) -> int | None:
     """Adds up the files of a model; another model's that lies in the same directory do not count.
 
     Args:
-      path: a model's directory, or a file that is a model.
+      path: what the user calls the model; an archive counts as it lies there.
+      place: where it lies.
 
     Returns:
       None where nothing could be looked at.
     """
-    if os.path.isfile(path):
-        return os.stat(path).st_size
-    sizes = [size for file in _files(path) if (size := _size(file)) is not None]
+    if os.path.isfile(path) and place.file != path:
+        return _size(path)
+    sizes = [size for file in set(_files(place)) if (size := _size(file)) is not None]
     return sum(sizes) if sizes else None
 
 
-def _files(path: str) -> Iterator[str]:
+def _files(place: Place) -> Iterator[str]:
+    if place.form is not Form.SAVED_MODEL:
+        yield place.file
+        if place.checkpoint is not None:
+            yield from glob.iglob(place.checkpoint)
+            yield from (f for f in glob.iglob(f"{glob.escape(place.checkpoint)}.*") if not f.endswith(".meta"))
+        return
     for name in _OWN_FILES:
-        yield os.path.join(path, name)
+        yield os.path.join(place.file, name)
     for folder in _OWN_FOLDERS:
-        for below, _, names in os.walk(os.path.join(path, folder)):
+        for below, _, names in os.walk(os.path.join(place.file, folder)):
             yield from (os.path.join(below, name) for name in names)
 
 

@@ -6,17 +6,17 @@ Importing it starts no TensorFlow; the children do (`replay.py`).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from migrate.children import Nursery
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
-from migrate.verify.calls import Call, CandidateCalls, Golden, SparseValue
+from migrate.sources.source import Source
+from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob
 from migrate.verify.requests import synthesise
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Comparison",
     "Golden",
     "SparseValue",
+    "ask_optimised",
     "compare_calls",
     "load_calls",
     "load_golden",
@@ -45,27 +46,23 @@ _PROBING_SHARE = 0.5
 
 def record_golden(
     nursery: Nursery,
-    source_path: str,
-    source_tags: Collection[str],
+    source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
     variables: Mapping[str, tuple[str, str]],
     inputs: str | None = None,
     timeout_seconds: float = 600.0,
-    checkpoint: str | None = None,
 ) -> Golden | Ending:
     """Takes the source's answers, before it is converted.
 
     Args:
       nursery: makes the child process.
-      source_path: directory of the source's SavedModel.
-      source_tags: tag set of the MetaGraphDef.
-      meta_graph: that MetaGraphDef.
+      source: where the model's files lie.
+      meta_graph: its MetaGraphDef to be called.
       signatures: those to call, in the order in which to call them.
       variables: (checkpoint key, RestoreV2 slice spec or "") by variable name.
       inputs: path of the user's calls (`load_calls`), or None to synthesise them.
       timeout_seconds: limit for the child process.
-      checkpoint: prefix of the checkpoint where it is not the SavedModel's `variables/variables`.
 
     Returns:
       the golden answers. A signature that the source does not answer stands in `Golden.skipped`; only a
@@ -80,16 +77,39 @@ def record_golden(
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer
         return Failed(f"the MetaGraphDef cannot be handed to a child process: {error}")
     job = GoldenJob(
-        source_path,
-        tuple(source_tags),
+        source.saved_model,
         serialized,
         tuple(signatures),
-        checkpoint if checkpoint is not None else os.path.join(source_path, "variables", "variables"),
+        source.checkpoint,
+        source.assets_dir,
         calls,
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
     )
     result: Golden | Ending = nursery.run("golden", _MODULE, job, timeout_seconds)
+    return result
+
+
+def ask_optimised(
+    nursery: Nursery,
+    source: Source,
+    meta_graph: MetaGraphDef,
+    signatures: Sequence[Signature],
+    golden: Golden,
+    timeout_seconds: float,
+) -> tuple[Answer, ...] | Ending:
+    """Makes the golden calls to the source once more, with the graph optimiser on; arguments as in `record_golden`."""
+    job = GoldenJob(
+        source.saved_model,
+        meta_graph.SerializeToString(),
+        tuple(signatures),
+        source.checkpoint,
+        source.assets_dir,
+        golden.calls,
+        {},
+        timeout_seconds,
+    )
+    result: tuple[Answer, ...] | Ending = nursery.run("golden", _MODULE, OptimisedJob(job), timeout_seconds)
     return result
 
 
@@ -100,6 +120,7 @@ def replay_candidate(
     max_ulps: int = 0,
     timeout_seconds: float = 600.0,
     undefined: Collection[tuple[str, str]] = (),
+    optimised: Callable[[], Sequence[Answer] | Ending] | None = None,
 ) -> Verification | Ending:
     """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
 
@@ -112,6 +133,8 @@ def replay_candidate(
       max_ulps: how far apart floats may be; 0 is bit for bit.
       timeout_seconds: limit for the child process.
       undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone.
+      optimised: gives the source's answers with the graph optimiser on (`ask_optimised`). It is called where the
+        optimised candidate is far from what the source answers without: the optimiser may have done that to both.
 
     Returns:
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
@@ -126,9 +149,15 @@ def replay_candidate(
         if path != OPTIMISED
     ]
     mismatches = tuple(m for comparison in by_path for m in comparison.mismatches)
-    mismatches += compare_optimised(
-        golden.calls, golden.answers, golden.again, result.answers[OPTIMISED], OPTIMISED, undefined
-    )
+    far = compare_optimised(golden.calls, golden.answers, golden.again, result.answers[OPTIMISED], OPTIMISED, undefined)
+    if far and optimised is not None:
+        answers = optimised()
+        if not isinstance(answers, Crashed | TimedOut | Failed):
+            both = compare_optimised(
+                golden.calls, answers, golden.again, result.answers[OPTIMISED], OPTIMISED, undefined
+            )
+            far = tuple(m for m in far if (m.call, m.output) in {(b.call, b.output) for b in both})
+    mismatches += far
     if result.variables is not None:
         mismatches += compare_variables(golden.variables, result.variables, "checkpoint")
     return Verification(

@@ -18,24 +18,31 @@ class GoldenJob:
     """What the child needs to take golden answers from a source.
 
     Attributes:
-      source_path: the SavedModel's directory.
-      tags: the MetaGraphDef's tag set.
+      saved_model: directory that TensorFlow's own SavedModel loader takes, or None.
       meta_graph: the MetaGraphDef, serialized.
       signatures: what the calls call.
-      checkpoint: prefix of the checkpoint.
+      checkpoint: what its restore op is fed with, or None.
+      assets_dir: directory of its assets.
       calls: the user's calls; empty means that the child synthesises them.
       variables: (checkpoint key, slice spec or "") by variable name.
       seconds: what the child may spend on finding calls that the source accepts.
     """
 
-    source_path: str
-    tags: tuple[str, ...]
+    saved_model: str | None
     meta_graph: bytes
     signatures: tuple[Signature, ...]
-    checkpoint: str
+    checkpoint: str | None
+    assets_dir: str
     calls: tuple[Call, ...]
     variables: Mapping[str, tuple[str, str]]
     seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimisedJob:
+    """What the child needs to ask a source once more with the graph optimiser on: `source.calls`, in order."""
+
+    source: GoldenJob
 
 
 @dataclasses.dataclass(frozen=True)

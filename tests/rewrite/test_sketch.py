@@ -9,7 +9,8 @@ from migrate.rewrite.graph import Run, index
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.sketch import sketch
 from migrate.sources.protos import NodeDef
-from migrate.sources.saved_model import choose_meta_graph, read_saved_model
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import choose_meta_graph
 from tests.conversions import MODELS
 
 

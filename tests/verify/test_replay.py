@@ -13,6 +13,7 @@ import pytest
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import SavedModel
+from migrate.sources.read import opened, read_source
 from migrate.verify import Golden, record_golden, replay_candidate
 from migrate.verify.jobs import GoldenJob
 
@@ -100,6 +101,11 @@ def _candidate(path, delta: float = 0.0, keys=None) -> str:
     return str(path)
 
 
+def _source(path):
+    with opened(path) as place:
+        return read_source(place, path)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("source") / "model"
@@ -112,7 +118,7 @@ def source(tmp_path_factory):
 def golden(nursery, source):
     path, meta_graph = source
     result = record_golden(
-        nursery, path, ["serve"], meta_graph, _signatures(meta_graph), {"w": ("w", "")}, timeout_seconds=200
+        nursery, _source(path), meta_graph, _signatures(meta_graph), {"w": ("w", "")}, timeout_seconds=200
     )
     assert isinstance(result, Golden), result
     return result
@@ -169,7 +175,7 @@ def test_slices_of_variables_and_the_users_own_calls(nursery, source, tmp_path):
         json.dumps([{"inputs": {"x": [[1, 2, 3]]}}, {"signature": "broken", "inputs": {"x": [[1, 2, 3]]}}])
     )
     found = record_golden(
-        nursery, path, ["serve"], meta_graph, _signatures(meta_graph), _VARIABLES, str(calls), timeout_seconds=200
+        nursery, _source(path), meta_graph, _signatures(meta_graph), _VARIABLES, str(calls), timeout_seconds=200
     )
     assert isinstance(found, Golden)
     assert found.variables["row"].shape == (1, 2)
@@ -196,8 +202,7 @@ def test_what_tf1_forgave_is_loaded_leniently(nursery, source, tmp_path):
     os.symlink(os.path.join(path, "variables"), tmp_path / "model" / "variables")
     found = record_golden(
         nursery,
-        str(tmp_path / "model"),
-        ["serve"],
+        _source(str(tmp_path / "model")),
         damaged,
         _signatures(damaged, "serving_default"),
         {},
@@ -209,7 +214,7 @@ def test_what_tf1_forgave_is_loaded_leniently(nursery, source, tmp_path):
 
 @pytest.mark.tensorflow
 def test_a_source_that_cannot_be_read_is_failed(nursery, tmp_path):
-    job = GoldenJob(str(tmp_path), ("serve",), b"no proto", (), str(tmp_path / "none"), (), {}, 10)
+    job = GoldenJob(str(tmp_path), b"no proto", (), str(tmp_path / "none"), str(tmp_path), (), {}, 10)
     result = nursery.run("golden", "migrate.verify.replay", job, 100)
     assert isinstance(result, Failed)
     assert result.reason.startswith("TensorFlow cannot load the source: ")
@@ -236,7 +241,7 @@ def test_an_unknown_op_behind_a_tensor_that_every_call_feeds_does_not_matter(nur
         infos[name].dtype = 1
         infos[name].tensor_shape.dim.add(size=2)
     (tmp_path / "saved_model.pb").write_bytes(proto.SerializeToString())
-    found = record_golden(nursery, str(tmp_path), ["serve"], meta_graph, _signatures(meta_graph, "s"), {})
+    found = record_golden(nursery, _source(str(tmp_path)), meta_graph, _signatures(meta_graph, "s"), {})
     assert isinstance(found, Golden), found
     assert found.loader == "lenient" and not found.skipped
     for call, answer in zip(found.calls, found.answers, strict=True):

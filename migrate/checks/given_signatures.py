@@ -1,0 +1,94 @@
+"""Signatures that are not in the model: as the flag `--signature` gives them, and as audit proposes them.
+
+NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0;method=tensorflow/serving/predict
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+from migrate.checks.contract import RESERVED_KEYS
+from migrate.checks.tensors import output_dtypes
+from migrate.records import Finding, GivenSignature, refusal
+from migrate.sources.protos import MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
+
+_NEAR = 3
+_MANY_NODES = 20_000
+"""Beyond these, near matches are looked for among the names that share a last part only."""
+
+
+def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
+    """Adds signatures to a MetaGraphDef.
+
+    Returns:
+      A new MetaGraphDef (the source itself where nothing is given), or refusals: a tensor is not there, is nothing that
+      can be fed or fetched, or the model has a signature of this name.
+    """
+    if not given:
+        return meta_graph
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    result = MetaGraphDef()
+    result.CopyFrom(meta_graph)
+    findings: list[Finding] = []
+    for signature in given:
+        if signature.key in meta_graph.signature_def or signature.key in RESERVED_KEYS:
+            findings.append(
+                refusal(
+                    "signature-exists",
+                    f"the model has a signature {signature.key!r} already",
+                    (),
+                    "give the new one another name",
+                )
+            )
+            continue
+        definition = result.signature_def[signature.key]
+        definition.method_name = signature.method_name
+        for infos, pairs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):
+            for name, tensor in pairs:
+                info = _tensor_info(nodes, meta_graph, tensor)
+                if isinstance(info, TensorInfo):
+                    infos[name].CopyFrom(info)
+                else:
+                    message = f"signature {signature.key!r}: {name!r} names {info}"
+                    near = _near(tensor, nodes)
+                    hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
+                    findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
+    return tuple(findings) or result
+
+
+def _tensor_info(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, tensor: str) -> TensorInfo | str:
+    name, _, output = tensor.partition(":")
+    node = nodes.get(name)
+    if node is None:
+        return f"the tensor {tensor!r}, which the graph does not have"
+    dtypes = output_dtypes(node, meta_graph.graph_def.library)
+    if dtypes is None:
+        return f"{tensor!r}, of the op {node.op}, which TensorFlow 2 does not have"
+    if int(output) >= len(dtypes):
+        gives = f"outputs 0 to {len(dtypes) - 1}" if dtypes else "no output"
+        return f"the tensor {tensor!r}, but {node.op} {name!r} gives {gives}"
+    info = TensorInfo(name=tensor, dtype=dtypes[int(output)])
+    info.tensor_shape.CopyFrom(_shape(node, int(output)))
+    return info
+
+
+def _shape(node: NodeDef, output: int) -> TensorShapeProto:
+    """What a placeholder or an iterator says of a shape; of other nodes nothing is known for certain."""
+    if node.op.startswith("IteratorGetNext") and output < len(node.attr["output_shapes"].list.shape):
+        given: TensorShapeProto = node.attr["output_shapes"].list.shape[output]
+        return given
+    if node.op.startswith("Placeholder") and output == 0 and "shape" in node.attr:
+        shape: TensorShapeProto = node.attr["shape"].shape
+        # Before graph version 24, one without dimensions took any shape (array_ops.cc, "Placeholder").
+        if shape.dim or node.op != "Placeholder":
+            return shape
+    return TensorShapeProto(unknown_rank=True)
+
+
+def _near(tensor: str, nodes: Mapping[str, NodeDef]) -> list[str]:
+    name = tensor.partition(":")[0]
+    last = name.rsplit("/", 1)[-1]
+    same_end = [node for node in nodes if node.rsplit("/", 1)[-1] == last]
+    close: Iterable[str] = () if len(nodes) > _MANY_NODES else difflib.get_close_matches(name, nodes, n=_NEAR)
+    return [f"{node}:0" for node in dict.fromkeys((*same_end[:_NEAR], *close)) if node != name]

@@ -1,0 +1,156 @@
+"""Parses the proto in a file (SavedModel, MetaGraphDef, GraphDef), or says in one line why it cannot be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError, Message
+
+from migrate.errors import InputError
+from migrate.sources.files import read_file
+from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.strays import describe_stray, is_mangled_text
+from migrate.sources.wire import varint
+
+PROTO_LIMIT_BYTES = 2**31 - 1
+"""Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
+
+_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
+_FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
+    **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), SavedModel),
+    **dict.fromkeys(
+        (b"meta_info_def", b"graph_def", b"saver_def", b"collection_def", b"signature_def", b"asset_file_def"),
+        MetaGraphDef,
+    ),
+    **dict.fromkeys((b"node", b"versions", b"version", b"library"), GraphDef),
+}
+"""The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parsed:
+    """A file that could be parsed.
+
+    Attributes:
+      proto: what is in it, judged by its content.
+      sha256: hexadecimal digest of the file's bytes.
+    """
+
+    proto: SavedModel | MetaGraphDef | GraphDef
+    sha256: str
+
+
+def parse_file(file: str, wanted: str) -> Parsed:
+    """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
+
+    Args:
+      file: its path; text and binary protos are told apart by their first bytes.
+      wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
+
+    Raises:
+      InputError: it cannot be read, or it is none of the three; the message says why.
+    """
+    try:
+        data = read_file(file, PROTO_LIMIT_BYTES)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    stray = describe_stray(data)
+    if stray is not None:
+        raise InputError(f"{file}: {stray}")
+    is_text = file.endswith(".pbtxt") or text_type(data) is not None
+    proto = _parse_text(file, data, wanted) if is_text else _parse_binary(file, data, wanted)
+    return Parsed(proto, hashlib.sha256(data).hexdigest())
+
+
+def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[GraphDef] | None:
+    """Which of the protos a text starts as, or None.
+
+    Args:
+      head: the file, or its beginning.
+    """
+    match = _FIRST_FIELD.match(head)
+    return _FIELDS.get(match[1]) if match else None
+
+
+def _parse_text(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{file}: line {line} is not UTF-8; a .pbtxt is a text proto") from error
+    proto = (text_type(data) or SavedModel)()
+    try:
+        text_format.Parse(text, proto, allow_unknown_field=True)
+    except text_format.ParseError as error:
+        # Its text starts with "line:column : ".
+        line_number = error.GetLine()
+        where = f"line {line_number}: " if line_number else ""
+        reason = str(error).split(" : ", 1)[-1].partition("\n")[0]
+        raise InputError(f"{file}: {where}not a {wanted} as text: {reason}") from error
+    except (ValueError, UnicodeError, RecursionError) as error:
+        # A value out of range or a bytes literal that is not UTF-8 passes the parser's own errors by.
+        raise InputError(f"{file}: not a {wanted} as text: {str(error).partition(chr(10))[0]}") from error
+    if isinstance(proto, SavedModel) and not proto.meta_graphs:
+        raise InputError(f"{file}: a SavedModel without a meta graph; export the model again")
+    if isinstance(proto, MetaGraphDef | GraphDef) and not _nodes(proto):
+        raise InputError(f"{file}: a {type(proto).__name__} without nodes; export the model again")
+    return proto
+
+
+def _nodes(proto: MetaGraphDef | GraphDef) -> int:
+    return len(proto.graph_def.node if isinstance(proto, MetaGraphDef) else proto.node)
+
+
+def _parse_binary(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+    proto = SavedModel()
+    parsed = _parses(proto, data)
+    # A GraphDef or MetaGraphDef may pass for a SavedModel full of unknown fields, but has no schema version.
+    if parsed and proto.meta_graphs and proto.saved_model_schema_version:
+        return proto
+    graph = GraphDef()
+    if _parses(graph, data) and graph.node and all(node.name and node.op for node in graph.node):
+        return graph
+    meta_graph = MetaGraphDef()
+    if _parses(meta_graph, data) and meta_graph.graph_def.node and meta_graph.HasField("meta_info_def"):
+        return meta_graph
+    if parsed and proto.meta_graphs:
+        return proto
+    if parsed and proto.saved_model_schema_version:
+        raise InputError(f"{file}: a SavedModel without a meta graph; export the model again")
+    if is_mangled_text(data):
+        raise InputError(
+            f"{file}: was mangled by a text conversion (a binary file opened and saved as text): "
+            "bytes are lost, copy it anew from where it was whole"
+        )
+    missing = _missing_bytes(data)
+    if missing:
+        raise InputError(
+            f"{file}: cut off after {len(data):,} bytes, at least {missing:,} more belong to it; copy it again"
+        )
+    raise InputError(f"{file}: not a {wanted} ({len(data):,} bytes that cannot be parsed as one)")
+
+
+def _parses(message: Message, data: bytes) -> bool:
+    try:
+        message.ParseFromString(data)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _missing_bytes(data: bytes) -> int:
+    """How many bytes the last meta graph is short of, or 0 where the file does not look cut off."""
+    position = 0
+    while position < len(data):
+        tag = data[position]
+        if tag == 0x08:  # saved_model_schema_version, a varint
+            _, position = varint(data, position + 1)
+        elif tag == 0x12:  # meta_graphs, of a length
+            length, position = varint(data, position + 1)
+            position += length
+        else:
+            return 0
+    return position - len(data)

@@ -1,0 +1,126 @@
+"""Reads a model of any form that is a graph."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from migrate.errors import InputError
+from migrate.records import Finding, GivenSignature, Kind, Severity
+from migrate.sources.archive import unpacked
+from migrate.sources.discover import Place, find_models, place_of
+from migrate.sources.files import check_regular
+from migrate.sources.graph_file import from_graph_def, from_meta_graph
+from migrate.sources.parse import parse_file
+from migrate.sources.protos import GraphDef, MetaGraphDef
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.session_bundle import signatures
+from migrate.sources.sniff import Form
+from migrate.sources.source import Source
+from migrate.sources.strays import describe_stray
+
+KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Place]:
+    """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
+
+    Raises:
+      InputError: there is no model, there are several, or the archive is refused.
+    """
+    place = place_of(path)
+    if place.form is not Form.ARCHIVE:
+        yield place
+        return
+    with unpacked(place.file) as directory:
+        try:
+            models = find_models(directory)
+        except InputError as error:
+            raise InputError(f"{path}: no model in this archive") from error
+        if len(models) > 1:
+            listed = ", ".join(os.path.relpath(model, directory) for model in models[:5])
+            raise InputError(f"{path}: holds {len(models)} models ({listed}); unpack it and pass the directory")
+        inner = place_of(models[0])
+        if inner.form is Form.ARCHIVE:
+            raise InputError(f"{path}: an archive in an archive; unpack it and pass what is in it")
+        yield inner
+
+
+def read_source(place: Place, path: str) -> Source:
+    """Reads a model that is a graph: a SavedModel, a MetaGraphDef with its checkpoint, or a GraphDef.
+
+    Args:
+      place: where it lies; none of `KERAS_FORMS`, `Form.TABLE` or `Form.ARCHIVE`.
+      path: what the user calls it.
+
+    Raises:
+      InputError: it cannot be read; the message says why.
+    """
+    if place.form is Form.SAVED_MODEL:
+        return read_saved_model(place.file)
+    if place.form is Form.STRAY:
+        raise InputError(f"{place.file}: {_stray(place.file)}")
+    parsed = parse_file(place.file, place.form.value)
+    folder = os.path.dirname(place.file)
+    checkpoint: str | None = None
+    given: tuple[GivenSignature, ...] = ()
+    if isinstance(parsed.proto, MetaGraphDef):
+        checkpoint = place.checkpoint
+        try:
+            kind, meta_graph = from_meta_graph(parsed.proto)
+            given = signatures(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
+        except InputError as error:
+            raise InputError(f"{place.file}: {error}") from error
+    elif isinstance(parsed.proto, GraphDef):
+        kind, meta_graph = from_graph_def(parsed.proto)
+    else:
+        raise InputError(f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ beside it")
+    return Source(
+        path,
+        kind,
+        place.file,
+        parsed.sha256,
+        (meta_graph,),
+        checkpoint,
+        os.path.join(folder, "assets"),
+        os.path.join(folder, "assets.extra"),
+        signatures=given,
+        findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
+    )
+
+
+def chosen_among(place: Place) -> Iterator[Finding]:
+    """Says that a directory holds several checkpoints, and which one was taken."""
+    if place.others:
+        names = [os.path.basename(other) for other in place.others]
+        yield Finding(
+            "checkpoint-chosen",
+            Severity.NOTE,
+            f"of {len(names) + 1} checkpoints in the directory {os.path.basename(place.checkpoint or '')!r} is taken; "
+            f"left aside: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
+            (),
+            "take another one by its prefix: pass DIRECTORY/PREFIX",
+        )
+
+
+def _stray(file: str) -> str:
+    """What a file is that stands in a model's place."""
+    if os.path.islink(file) and not os.path.exists(file):
+        return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
+    try:
+        check_regular(file)
+        with open(file, "rb") as stream:
+            found = describe_stray(stream.read(4096))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    if found:
+        return found
+    try:
+        parse_file(file, "GraphDef")
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    return "no model"

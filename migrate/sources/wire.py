@@ -1,0 +1,40 @@
+"""The wire format of protocol buffers, as far as it is needed without a message's class.
+
+Source: protobuf.dev, Encoding.
+"""
+
+from __future__ import annotations
+
+_LENGTH_DELIMITED = 2
+
+
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """The number at a position and the position after it; past the end where the data ends within it."""
+    value = 0
+    for shift in range(0, 64, 7):
+        if position >= len(data):
+            return value, len(data) + 1
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+    return value, position
+
+
+def messages(data: bytes) -> list[tuple[int, bytes]]:
+    """(field number, content) of a message of which every field is a message or a string, in order.
+
+    Raises:
+      ValueError: it has a field of another type, or is cut off.
+    """
+    found = []
+    position = 0
+    while position < len(data):
+        tag, position = varint(data, position)
+        length, position = varint(data, position)
+        if tag & 7 != _LENGTH_DELIMITED or position + length > len(data):
+            raise ValueError("not a message of messages and strings")
+        found.append((tag >> 3, data[position : position + length]))
+        position += length
+    return found

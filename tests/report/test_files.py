@@ -207,3 +207,27 @@ def test_audit_writes_a_report(tmp_path, capsys):
 def test_wrong_use_of_report(line, capsys):
     assert cli.main(["migrate", *line.split()]) == 2
     assert capsys.readouterr().err.startswith("migrate: report takes DIRECTORY, not ")
+
+
+@pytest.mark.tensorflow
+def test_convert_and_validate_write_what_was_compared(tmp_path, capsys):
+    source, new = str(BUNDLED / "vocabulary"), str(tmp_path / "new")
+    assert cli.main(["migrate", "convert", source, new, f"--report={tmp_path / 'a'}"]) == 0
+    assert cli.main(["migrate", "validate", new, f"--against={source}", f"--report={tmp_path / 'b'}"]) == 0
+    for directory in ("a", "b"):
+        (entry,) = read_document(str(tmp_path / directory))["models"]
+        before, after = entry["signatures"], entry["converted_signatures"]
+        assert list(before) == list(after) == ["labels", "serving_default"]
+        for key in before:
+            for side in ("inputs", "outputs"):
+                assert {n: (t["dtype"], t["shape"]) for n, t in before[key][side].items()} == {
+                    n: (t["dtype"], t["shape"]) for n, t in after[key][side].items()
+                }
+        outputs = entry["verification"]["outputs"]
+        assert {(o["signature"], o["output"], o["path"]) for o in outputs} == {
+            (key, name, path) for key in before for name in before[key]["outputs"] for path in ("tf2", "session")
+        }
+        assert sum(o["values"] for o in outputs) == entry["verification"]["values"]
+        assert all(o["bitwise_equal"] and o["max_abs_difference"] == 0 for o in outputs)
+    options = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())["options"]
+    assert "details" not in options

@@ -487,7 +487,7 @@
     document.documentElement.dataset.ready = "true";
   }
   start().catch((error) => {
-    byId("status").textContent = "This browser cannot unfold the report (it needs DecompressionStream: Chrome 80, Firefox 113, Safari 16.4 or later).";
+    byId("status").textContent = "This browser cannot unfold the report (it needs DecompressionStream: Chrome 93, Firefox 113, Safari 16.4 or later).";
     console.error(error);
   });
 })();

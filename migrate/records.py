@@ -166,6 +166,36 @@ class MetaGraphFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class KerasFacts:
+    """What audit knows of a Keras file.
+
+    Attributes:
+      keras_version: that wrote it, or empty.
+      runtime: the package that loads it, `tf_keras` or `keras`.
+      backend: that it was trained on, or empty.
+      layers: how many of each class, most frequent first.
+      signature: what the config says of inputs and outputs (an output's dtype is `?` until the model is loaded); None
+        where there is no config.
+      variables: the stored weights; which of them are trainable is not known.
+      optimizer: class of the optimizer that it was compiled with, or empty.
+      optimizer_variables: how many variables of the optimizer are stored.
+      custom: classes and functions that are not Keras' own.
+      code: layers that hold marshalled Python.
+    """
+
+    keras_version: str
+    runtime: str
+    backend: str
+    layers: Mapping[str, int]
+    signature: Signature | None
+    variables: tuple[VariableFacts, ...]
+    optimizer: str
+    optimizer_variables: int
+    custom: tuple[str, ...]
+    code: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class StoredTensorFacts:
     """One tensor of a checkpoint.
 
@@ -422,6 +452,7 @@ class ModelReport:
       size_bytes: what the model's own files take on the disk, or None where nothing could be measured.
       converted_signatures: the new model's signatures, read from its files, or None where they were not read.
       sketches: what the rewrite changes, where `Options.details` asks for it.
+      keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
     """
@@ -437,6 +468,7 @@ class ModelReport:
     size_bytes: int | None = None
     converted_signatures: tuple[Signature, ...] | None = None
     sketches: tuple[Sketch, ...] = ()
+    keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
     checkpoint: CheckpointFacts | None = None
 
@@ -461,6 +493,9 @@ class Options:
       tags: the tag set to take, or None for the one that has `serve`.
       verify: replay golden calls before the new model is published.
       drop_signatures: keys of unsound signatures that may be left out.
+      keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
+        by name.
+      variables: make trainable variables of constant weights, as frozen models have them.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
@@ -469,12 +504,16 @@ class Options:
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
         the new model has them. It changes nothing in the new model.
+      custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
     """
 
     tags: frozenset[str] | None = None
     verify: bool = True
     drop_signatures: bool = False
+    keep_tensor_names: bool = False
+    variables: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False
@@ -482,4 +521,6 @@ class Options:
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
     details: bool = False
+    custom_objects: tuple[str, ...] = ()
+    trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()

@@ -84,6 +84,10 @@ CALLS = {
         ),
         (SERVE, "csv", {"lines": _strings(b"3.5,1.25,Ann", b",,")}),
     ),
+    "constant_weights": (
+        (SERVE, "serving_default", {"image": _floats(2, 6, 6, 3), "ids": np.array([[0, 4], [2, 2]])}),
+        (SERVE, "loop", {"features": _floats(2, 4)}),
+    ),
     "cond": tuple((SERVE, "serving_default", {"first": np.array(first)}) for first in (True, False)),
     "cond_counter": (
         (SERVE, "maybe_incr", {"really": np.array(True)}),
@@ -162,6 +166,11 @@ CALLS = {
         (SERVE, "serving_default", _X3),
     ),
     "tf2": _PLAIN3,
+    "tensor_names": (
+        *((SERVE, name, {"x": _floats(3, 4)}) for name in ("serving_default", "low", "scores", "count")),
+        (SERVE, "columns", {"second": _floats(5), "fourth": _floats(5) + 1}),
+        (SERVE, "weights", {}),
+    ),
     "training": (
         (SERVE, "predict", _X2),
         (SERVE, "train", _XY),

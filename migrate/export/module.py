@@ -24,8 +24,13 @@ class Root(tf.Module):  # type: ignore[misc]
     """The object that is saved, with the attributes of a Reusable SavedModel (tensorflow.org/hub).
 
     A tf.Module finds its variables by itself; here they are lists, which the loaded object then has.
+
+    `vars` has them by name. It is set first: a checkpoint's key is the first of the shortest paths to a variable
+    (trackable_view.py), so that the keys of the SavedModel, and of every tf.train.Checkpoint of the loaded object, are
+    `vars/NAME/.ATTRIBUTES/VARIABLE_VALUE` and not positions in a list.
     """
 
+    vars: Mapping[str, tf.Variable]
     variables: Sequence[tf.Variable] = ()
     trainable_variables: Sequence[tf.Variable] = ()
     regularization_losses: Sequence[Any] = ()
@@ -123,6 +128,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
         )
         for variable in plan.variables
     }
+    root.vars = {variable.name: variables[variable.identity] for variable in plan.variables}
     root.variables = list(variables.values())
     root.trainable_variables = [v for v in variables.values() if v.trainable]
     root.regularization_losses = []

@@ -38,9 +38,11 @@ from migrate.records import (
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.sketch import sketch
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
+from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
@@ -57,11 +59,13 @@ class Studied:
       report: what audit says.
       place: where it lies; None where nothing could be found.
       graph: the source and its plan, or None: it is unreadable, TF2, a Keras file, has no such tag set or no graph.
+      keras: a Keras file's content, or None for anything else.
     """
 
     report: ModelReport
     place: Place | None = None
     graph: StudiedGraph | None = None
+    keras: KerasSource | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +103,8 @@ def study(path: str, options: Options) -> Iterator[Studied]:
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
     if place.form in KERAS_FORMS:
-        return Studied(study_keras(place, path, options), place)
+        report, keras = study_keras(place, path, options)
+        return Studied(report, place, keras=keras)
     if place.form is Form.TABLE:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
@@ -121,7 +126,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
-    plan = make_plan(chosen, options.drop_signatures)
+    plan = make_plan(chosen, options.drop_signatures, options.variables)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
@@ -130,6 +135,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
         )
     )
+    if options.keep_tensor_names and not plan.refused:
+        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,

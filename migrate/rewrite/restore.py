@@ -74,7 +74,14 @@ class Uninitialized:
     """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1."""
 
 
-Value = FromCheckpoint | Computed | Unset | Uninitialized
+@dataclasses.dataclass(frozen=True)
+class FromConstant:
+    """The value is that of a Const of the source (`constants.unfreeze`)."""
+
+    tensor: TensorProto
+
+
+Value = FromCheckpoint | FromConstant | Computed | Unset | Uninitialized
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,5 +108,49 @@ def validate(
         )
 
 
+def write_report(report: Report, directory: str) -> tuple[str, ...]:
+    """Writes a report as files: report.json, junit.xml, report.sarif and report.html.
+
+    Args:
+      report: what `audit`, `convert` or `validate` has given; with `Options.details` it shows more.
+      directory: made where it is not there; files of an earlier report are replaced.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: they cannot be written.
+    """
+    from migrate.report.files import write_files
+    from migrate.report.json import to_document
+
+    return write_files(to_document(report), directory)
+
+
+def render_report(directory: str) -> tuple[str, ...]:
+    """Makes the files of a report again from the report.json among them; reads no model.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: there is no report.json, or it is none of this version's.
+    """
+    from migrate.report.files import read_document, write_files
+
+    return write_files(read_document(directory), directory)
+
+
+def check_report_directory(directory: str) -> None:
+    """Makes a directory for a report before the work that is to be reported.
+
+    Raises:
+      InputError: it cannot be made or written to.
+    """
+    from migrate.report.files import prepare
+
+    prepare(directory)
+
+
 def _silent(_: object) -> None:
     """Takes progress lines where nobody asked for them."""

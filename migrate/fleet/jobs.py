@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from migrate.checks.contract import signatures
 from migrate.children import Forks, Runner, say
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
@@ -30,6 +31,7 @@ from migrate.records import (
     ModelReport,
     Options,
     Severity,
+    Signature,
     Unchanged,
     Validated,
     Verification,
@@ -38,7 +40,9 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.files import copy_file
 from migrate.sources.fingerprint import fingerprint
+from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Answer, Golden
@@ -128,7 +132,7 @@ def convert_model(
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
                 progress("copying")
                 with timed(seconds, "copy"), staging(destination) as staged:
-                    shutil.copytree(studied.place.file, staged, symlinks=False)
+                    shutil.copytree(studied.place.file, staged, symlinks=False, copy_function=copy_file)
                     finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
@@ -188,6 +192,8 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
     with timed(seconds, "candidate"):
         result = way.replay(golden, candidate)
     outcome, verification = _judge(result)
+    if options.details:
+        base = dataclasses.replace(base, converted_signatures=_signatures(candidate))
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
 
@@ -235,9 +241,19 @@ def _convert(
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
+        if options.details:
+            base = dataclasses.replace(base, converted_signatures=_signatures(staged))
         with timed(seconds, "publish"):
             finish(staged)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
+
+
+def _signatures(path: str) -> tuple[Signature, ...] | None:
+    """The signatures of a model on the disk, for the report alone."""
+    try:
+        return signatures(read_saved_model(path).meta_graphs[0])
+    except InputError:
+        return None
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:

@@ -42,6 +42,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.report.words import short_names
 from migrate.signature_flag import as_flag
 from migrate.sources.sizes import size_of
 
@@ -397,7 +398,7 @@ def _mismatches(verification: Verification) -> Table:
 
 def _overview(report: Report, width: int) -> Table:
     narrow = width < _NARROW
-    names = _short_names([model.source for model in report.models])
+    names = short_names([model.source for model in report.models])
     if len(set(names)) < len(names):  # One source, converted tag set by tag set.
         tags = [", ".join(sorted(model.meta_graphs[0].tags)) if model.meta_graphs else "" for model in report.models]
         names = [f"{name} {{{tag}}}" for name, tag in zip(names, tags, strict=True)]
@@ -461,19 +462,6 @@ def _totals(report: Report) -> Text:
 def _space(space: Space) -> Text:
     style = "red" if space.needed_bytes > space.free_bytes else "bold"
     return Text(f"needs at most {_size(space.needed_bytes)}; {_size(space.free_bytes)} are free", style=style)
-
-
-def _short_names(sources: Sequence[str]) -> list[str]:
-    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
-    parts = [source.rstrip("/").split("/") for source in sources]
-    shared = 0
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        shared += 1
-    # A source that is the parent of another keeps its last name.
-    shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
-    return ["/".join(part[shared:]) for part in parts]
 
 
 # Building blocks.

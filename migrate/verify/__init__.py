@@ -192,4 +192,5 @@ def replay_candidate(
         nondeterministic=tuple(sorted({name for c in by_path for name in c.nondeterministic})),
         mismatches=mismatches,
         skipped=dict(golden.skipped),
+        outputs=tuple(output for c in by_path for output in c.outputs),
     )

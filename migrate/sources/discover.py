@@ -28,6 +28,7 @@ _STATE_PATH = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', r
 _STEP = re.compile(r"-(\d+)$")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
+_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 _META, _INDEX = ".meta", ".index"
 _NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
 """Files of these names that are no models are told: whoever put them there took them for models."""
@@ -286,7 +287,8 @@ def _state(folder: str) -> str:
         return ""
     if match is None:
         return ""
-    return match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/").rsplit("/", 1)[-1]
+    path = match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/")
+    return _V1_PATTERN.sub("", path.rsplit("/", 1)[-1])
 
 
 def _is_saved_model(names: frozenset[str]) -> bool:

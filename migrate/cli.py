@@ -203,6 +203,18 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "given several times. For a graph without signatures audit proposes some.",
         flag_values=values,
     )
+    flags.DEFINE_multi_string(
+        "custom_objects",
+        [],
+        "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "trust",
+        False,
+        "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -231,6 +243,19 @@ def _define_convert(values: flags.FlagValues) -> None:
         "all_tags",
         default.all_tags,
         "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "keep_tensor_names",
+        default.keep_tensor_names,
+        "Give the inputs and outputs of the signatures their tensor names in the new main graph, for clients that feed "
+        "and fetch by name through a Session.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "variables",
+        default.variables,
+        "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
@@ -296,12 +321,16 @@ def _options(values: flags.FlagValues) -> Options:
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
+        keep_tensor_names=given.get("keep_tensor_names", default.keep_tensor_names),
+        variables=given.get("variables", default.variables),
         overwrite=given.get("overwrite", default.overwrite),
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),
         allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
+        custom_objects=tuple(map(_custom_object, given["custom_objects"])),
+        trust=given["trust"],
         signatures=_signatures(given["signature"]),
         all_tags=given.get("all_tags", default.all_tags),
     )
@@ -318,6 +347,13 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
     return found
+
+
+def _custom_object(entry: str) -> str:
+    module, separator, name = entry.partition(":")
+    if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
+    return entry
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

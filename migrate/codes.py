@@ -17,6 +17,8 @@ CODES: Mapping[str, str] = {
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
+    "trained.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
@@ -24,10 +26,23 @@ CODES: Mapping[str, str] = {
     "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
     "initialized-undecided": "The init op asks whether a variable is initialised after an assignment that may not run.",
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
-    "keras-file": "A Keras file that is not converted yet.",
-    "keras-weights-alone": "Keras weights without the configuration of the model that they belong to.",
+    "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
+    "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
+    "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
+    "--custom_objects.",
+    "keras-external-link": "An HDF5 file refers to data in other files, which are not opened.",
+    "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
+    "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
+    "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
+    "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
+    "keras-optimizer-kept": "The new model holds the optimizer's state, value by value.",
+    "keras-other-backend": "The model was trained on Theano or CNTK, whose convolutions turn their kernels around.",
+    "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
+    "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
+    "keras-weights-missing": "A Keras architecture without weights.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
+    "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
@@ -52,6 +67,12 @@ CODES: Mapping[str, str] = {
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
     "tag-set": "No tag set fits, or several do; choose one with --tags.",
+    "tensor-name-effects": "With --keep_tensor_names: a signature has effects, and fetched by name beside another one "
+    "it is a call of its own.",
+    "tensor-name-needs-more": "With --keep_tensor_names: who fetches a tensor by name must feed all inputs of its "
+    "signature.",
+    "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
+    "clients or all.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
@@ -60,6 +81,9 @@ CODES: Mapping[str, str] = {
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
-    "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+    "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
+    "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",
     "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
+    "weight-stays-constant": "With --variables: a weight inside v1 control flow or a function's body, or one that a "
+    "signature names, stays a constant.",
 }

@@ -166,6 +166,36 @@ class MetaGraphFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class KerasFacts:
+    """What audit knows of a Keras file.
+
+    Attributes:
+      keras_version: that wrote it, or empty.
+      runtime: the package that loads it, `tf_keras` or `keras`.
+      backend: that it was trained on, or empty.
+      layers: how many of each class, most frequent first.
+      signature: what the config says of inputs and outputs (an output's dtype is `?` until the model is loaded); None
+        where there is no config.
+      variables: the stored weights; which of them are trainable is not known.
+      optimizer: class of the optimizer that it was compiled with, or empty.
+      optimizer_variables: how many variables of the optimizer are stored.
+      custom: classes and functions that are not Keras' own.
+      code: layers that hold marshalled Python.
+    """
+
+    keras_version: str
+    runtime: str
+    backend: str
+    layers: Mapping[str, int]
+    signature: Signature | None
+    variables: tuple[VariableFacts, ...]
+    optimizer: str
+    optimizer_variables: int
+    custom: tuple[str, ...]
+    code: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class StoredTensorFacts:
     """One tensor of a checkpoint.
 
@@ -356,6 +386,7 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
+      keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
     """
@@ -368,6 +399,7 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
     checkpoint: CheckpointFacts | None = None
 
@@ -392,12 +424,17 @@ class Options:
       tags: the tag set to take, or None for the one that has `serve`.
       verify: replay golden calls before the new model is published.
       drop_signatures: keys of unsound signatures that may be left out.
+      keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
+        by name.
+      variables: make trainable variables of constant weights, as frozen models have them.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
     """
@@ -405,11 +442,15 @@ class Options:
     tags: frozenset[str] | None = None
     verify: bool = True
     drop_signatures: bool = False
+    keep_tensor_names: bool = False
+    variables: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    custom_objects: tuple[str, ...] = ()
+    trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
     all_tags: bool = False

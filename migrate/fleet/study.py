@@ -37,9 +37,11 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
+from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.sniff import Form
@@ -57,11 +59,13 @@ class Studied:
       report: what audit says.
       place: where it lies; None where nothing could be found.
       graph: the source and its plan, or None: it is unreadable, TF2, a Keras file, has no such tag set or no graph.
+      keras: a Keras file's content, or None for anything else.
     """
 
     report: ModelReport
     place: Place | None = None
     graph: StudiedGraph | None = None
+    keras: KerasSource | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,8 @@ def study(path: str, options: Options) -> Iterator[Studied]:
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
     if place.form in KERAS_FORMS:
-        return Studied(study_keras(place, path, options), place)
+        report, keras = study_keras(place, path, options)
+        return Studied(report, place, keras=keras)
     if place.form is Form.TABLE:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
@@ -132,25 +137,25 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
-    plan = make_plan(chosen, options.drop_signatures)
+    plan = make_plan(chosen, options.drop_signatures, options.variables)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    found = dict.fromkeys(
-        (
-            *source.findings,
-            *_others(source, original, options),
-            *left_out,
-            *plan.findings,
-            *_checks(chosen, needed),
-            *_files(source, chosen, plan),
-        )
+    found = (
+        *source.findings,
+        *_others(source, original, options),
+        *left_out,
+        *plan.findings,
+        *_checks(chosen, needed),
+        *_files(source, chosen, plan),
     )
+    if options.keep_tensor_names and not plan.refused:
+        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,
         outcome=Refused() if refused else Convertible(),
-        findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
+        findings=tuple(sorted(dict.fromkeys(found), key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
     )
@@ -163,7 +168,7 @@ def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[
         if meta_graph is chosen:
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        plan = make_plan(meta_graph, options.drop_signatures)
+        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"

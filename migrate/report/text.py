@@ -23,6 +23,7 @@ from migrate.records import (
     Failed,
     Finding,
     GivenSignature,
+    KerasFacts,
     Kind,
     MetaGraphFacts,
     Mismatched,
@@ -114,6 +115,9 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     for meta_graph in model.meta_graphs:
         yield ""
         yield from _meta_graph(meta_graph)
+    if model.keras is not None:
+        yield ""
+        yield from _keras(model.keras)
     if model.checkpoint is not None:
         yield ""
         yield from _checkpoint(model.checkpoint)
@@ -225,16 +229,49 @@ def _meta_graph(facts: MetaGraphFacts) -> Iterator[RenderableType]:
         yield _indented(_signature(signature))
 
 
+def _keras(facts: KerasFacts) -> Iterator[RenderableType]:
+    version = facts.keras_version or ("3" if facts.runtime == "keras" else "1 or 2, which the file does not say")
+    backend = f", on {facts.backend}" if facts.backend not in ("", "tensorflow") else ""
+    pairs = [("written by", _text(f"Keras {version}{backend}")), ("loaded by", _text(facts.runtime))]
+    if facts.layers:
+        counts = ", ".join(f"{count:,} {name}" for name, count in list(facts.layers.items())[:_NAMES_SHOWN])
+        more = ", ..." if len(facts.layers) > _NAMES_SHOWN else ""
+        pairs.append(("layers", _text(f"{sum(facts.layers.values()):,}: {counts}{more}")))
+    pairs.append(("weights", _text(_sizes(facts.variables))))
+    if facts.optimizer:
+        pairs.append(("optimizer", _text(f"{facts.optimizer}, {_count(facts.optimizer_variables, 'variable')} stored")))
+    for label, names in (("custom", facts.custom), ("bytecode", facts.code)):
+        if names:
+            pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
+    yield _indented(_pairs(pairs))
+    if facts.signature is not None:
+        yield ""
+        yield _indented(_signature(facts.signature))
+
+
 def _variables(variables: Sequence[VariableFacts]) -> str:
     if not variables:
         return "none"
     resource = sum(variable.is_resource for variable in variables)
     kinds = {"ref": len(variables) - resource, "resource": resource}
-    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})"]
+    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})", _bulk(variables)]
+    parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
+    idle = sum(not variable.needed for variable in variables)
+    if idle:
+        parts.append(f"{idle:,} that no signature and no init op reaches")
+    return ", ".join(parts)
+
+
+def _sizes(variables: Sequence[VariableFacts]) -> str:
+    return f"{_count(len(variables), 'tensor')}, {_bulk(variables)}" if variables else "none"
+
+
+def _bulk(variables: Sequence[VariableFacts]) -> str:
+    """How many numbers there are, and how many bytes."""
     sizes = [_elements(variable.shape) for variable in variables]
     known = sum(size for size in sizes if size is not None)
     at_least = "at least " if None in sizes else ""
-    parts.append(f"{at_least}{_count(known, 'parameter')}")
+    parts = [f"{at_least}{_count(known, 'parameter')}"]
     stored = [
         size * each
         for size, variable in zip(sizes, variables, strict=True)
@@ -242,10 +279,6 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
     ]
     at_least = "at least " if len(stored) < len(variables) else ""
     parts.append(f"{at_least}{_size(sum(stored))}")
-    parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
-    idle = sum(not variable.needed for variable in variables)
-    if idle:
-        parts.append(f"{idle:,} that no signature and no init op reaches")
     return ", ".join(parts)
 
 
@@ -356,13 +389,14 @@ def _overview(report: Report, width: int) -> Table:
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
-        kind = () if narrow else (_KINDS[model.kind][1], _text(facts.tf_version if facts else ""))
+        version = facts.tf_version if facts else model.keras.keras_version if model.keras else ""
+        kind = () if narrow else (_KINDS[model.kind][1], _text(version))
         table.add_row(
             _text(name),
             *kind,
             Text(_outcome(model), style="green" if good else "red"),
-            f"{len(facts.signatures):,}" if facts else "",
-            f"{len(facts.variables):,}" if facts else "",
+            f"{len(facts.signatures):,}" if facts else "1" if model.keras and model.keras.signature else "",
+            f"{len(facts.variables):,}" if facts else f"{len(model.keras.variables):,}" if model.keras else "",
             f"{len(model.findings):,}",
         )
     return table

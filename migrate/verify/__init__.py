@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from migrate.children import Nursery
+from migrate.export.request import Request
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import Source
@@ -16,7 +17,7 @@ from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseVal
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
 from migrate.verify.requests import synthesise
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_calls",
     "load_golden",
     "record_golden",
+    "record_keras_golden",
     "replay_candidate",
     "save_golden",
     "synthesise",
@@ -87,6 +89,25 @@ def record_golden(
         timeout_seconds * _PROBING_SHARE,
     )
     result: Golden | Ending = nursery.run("golden", _MODULE, job, timeout_seconds)
+    return result
+
+
+def record_keras_golden(
+    nursery: Nursery, request: Request, inputs: str | None = None, timeout_seconds: float = 600.0
+) -> Golden | Ending:
+    """Takes the predictions of a Keras model, before it is exported.
+
+    Args:
+      nursery: makes the child process.
+      request: what to load, and what may be run for it.
+      inputs: path of the user's calls (`load_calls`), or None to synthesise them.
+      timeout_seconds: limit for the child process.
+
+    Returns:
+      the golden answers; their variables are the loaded model's.
+    """
+    job = KerasGoldenJob(request, inputs, timeout_seconds * _PROBING_SHARE)
+    result: Golden | Ending = nursery.run("golden", "migrate.verify.keras", job, timeout_seconds)
     return result
 
 

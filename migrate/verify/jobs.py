@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from migrate.errors import first_line
+from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.verify.calls import Answer, Call, Fingerprint
 
@@ -35,6 +36,21 @@ class GoldenJob:
     assets_dir: str
     calls: tuple[Call, ...]
     variables: Mapping[str, tuple[str, str]]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasGoldenJob:
+    """What the child needs to take golden answers from a Keras model.
+
+    Attributes:
+      request: what to load.
+      inputs: path of the user's calls, or None to synthesise them.
+      seconds: what the child may spend on finding calls that the model accepts.
+    """
+
+    request: Request
+    inputs: str | None
     seconds: float
 
 

@@ -377,3 +377,10 @@ def test_a_saved_model_needs_its_object_graph_to_be_tf2(tmp_path):
     model.meta_graphs[0].ClearField("object_graph_def")
     (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
     assert _source(tmp_path).kind is Kind.TF1_SAVED_MODEL
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("start", [b"{", b" ", b"#", b"\n# \n", b'{"a": 1,\n'])
+def test_white_space_takes_no_time(start, tmp_path):
+    (tmp_path / "file").write_bytes(start + b" \n\t" * 5000 + b'"class_nam')
+    assert form_of(str(tmp_path / "file")) is None

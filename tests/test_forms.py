@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 import shutil
 from typing import Any
@@ -15,7 +16,8 @@ from migrate.children import Nursery
 from migrate.fleet.jobs import convert_model, validate_model
 from migrate.records import Converted, Kind, Options, Validated
 from migrate.signature_flag import parse_signature
-from tests.conversions import ROOT, run_child, same
+from migrate.sources.protos import SavedModel
+from tests.conversions import ROOT, migrate_command, run_child, same
 
 FORMS = ROOT / "testdata" / "forms"
 _X = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]], np.float32)
@@ -229,3 +231,40 @@ def test_a_signature_is_added_to_a_saved_model(nursery, tmp_path):
     assert isinstance(report.outcome, Converted), report.findings
     assert {s.key for s in report.meta_graphs[0].signatures} == {signature.key, "features"}
     assert not report.verification.skipped and report.verification.passed
+
+
+@pytest.mark.tensorflow
+def test_every_tag_set_to_a_directory_of_its_own(tmp_path):
+    source = ROOT / "testdata" / "models" / "estimator_all_modes"
+    report = migrate.convert(str(source), str(tmp_path / "new"), Options(all_tags=True, verify=False))
+    assert {m.destination for m in report.models} == {str(tmp_path / "new" / tag) for tag in ("serve", "train", "eval")}
+    assert all(isinstance(m.outcome, Converted) for m in report.models)
+    methods = {m.meta_graphs[0].tags: {s.method_name for s in m.meta_graphs[0].signatures} for m in report.models}
+    assert "tensorflow/supervised/training" in methods["train",]
+    assert "tensorflow/supervised/eval" in methods["eval",]
+    for tag in ("serve", "train", "eval"):
+        model = SavedModel.FromString((tmp_path / "new" / tag / "saved_model.pb").read_bytes())
+        assert list(model.meta_graphs[0].meta_info_def.tags) == [tag]
+
+
+def test_one_tag_set_or_every_one():
+    done = migrate_command("convert", "a", "b", "--all_tags", "--tags=serve")
+    assert done.returncode == 2 and "give one of the two" in done.stderr
+
+
+def test_the_report_shows_flags_to_copy_in_one_line():
+    done = migrate_command("audit", FORMS / "saver_tables", COLUMNS="40")
+    assert done.returncode == 1
+    assert (
+        "  --signature='serving_default:inputs=tokens=tokens:0;outputs=Reshape_1=vectors/Reshape_1:0'\n" in done.stdout
+    )
+    flag = json.loads(migrate_command("audit", FORMS / "saver_tables", "--format=json").stdout)["models"][0]
+    assert flag["proposed_signatures"] == [
+        "serving_default:inputs=tokens=tokens:0;outputs=Reshape_1=vectors/Reshape_1:0"
+    ]
+
+
+def test_a_signature_of_a_tensor_that_is_not_there_lists_near_matches():
+    done = migrate_command("audit", FORMS / "frozen", "--signature=s:inputs=x;outputs=yy")
+    assert done.returncode == 1
+    assert "signature-tensor-missing" in done.stdout and "near matches: y:0" in done.stdout

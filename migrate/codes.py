@@ -15,6 +15,7 @@ CODES: Mapping[str, str] = {
     "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
+    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "

@@ -37,6 +37,7 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
@@ -44,6 +45,7 @@ from migrate.sources.dtypes import base_name
 from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
+from migrate.sources.size import stored_bytes
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
@@ -104,12 +106,15 @@ def study(path: str, options: Options) -> Iterator[Studied]:
     unread = ModelReport(path, None, Kind.UNKNOWN, AlreadyTF2(), seconds=seconds)
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
+            size = None
             try:
                 place = stack.enter_context(opened(path))
+                size = stored_bytes(path, place)
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
-        yield dataclasses.replace(studied, report=dataclasses.replace(studied.report, seconds=seconds))
+        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+        yield dataclasses.replace(studied, report=report)
 
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
@@ -141,23 +146,26 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    found = (
-        *source.findings,
-        *_others(source, original, options),
-        *left_out,
-        *plan.findings,
-        *_checks(chosen, needed),
-        *_files(source, chosen, plan),
+    kept = keep_tensor_names(chosen, plan).findings if options.keep_tensor_names and not plan.refused else ()
+    found = dict.fromkeys(
+        (
+            *source.findings,
+            *_others(source, original, options),
+            *left_out,
+            *plan.findings,
+            *kept,
+            *_checks(chosen, needed),
+            *_files(source, chosen, plan),
+        )
     )
-    if options.keep_tensor_names and not plan.refused:
-        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,
         outcome=Refused() if refused else Convertible(),
-        findings=tuple(sorted(dict.fromkeys(found), key=lambda f: -_WEIGHT[f.severity])),
+        findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
+        sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan))
 

@@ -7,6 +7,7 @@ further. In every other directory the first bytes of each file say what it is.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 
@@ -72,7 +73,9 @@ def find_models(path: str) -> tuple[str, ...]:
       InputError: nothing is there, a file is no model, a directory cannot be listed, or no model is in it.
     """
     if not os.path.lexists(path) and _prefix_place(path) is None:
-        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models")
+        near = _near(path)
+        there = f"; there is {', '.join(near)}" if near else ""
+        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models{there}")
     if os.path.islink(path) and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
         raise InputError(f"{path}: a link that leads nowhere ({os.path.realpath(path)})")
     if not os.path.isdir(path):
@@ -115,6 +118,17 @@ def find_models(path: str) -> tuple[str, ...]:
             parent = os.path.dirname(parent)
     models += [file if folder in parents else folder for folder, file in alone.items()]
     return tuple(sorted(models))
+
+
+def _near(path: str) -> list[str]:
+    """Names like a path's last one in its directory, checkpoints by their prefixes."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    try:
+        names = os.listdir(folder or os.curdir)
+    except OSError:
+        return []
+    stems = {_DATA_FILE.sub("", other).removesuffix(_META).removesuffix(_INDEX) for other in names}
+    return difflib.get_close_matches(name, sorted(stems - {""}), n=3)
 
 
 def _add_loose(folder: str, names: frozenset[str], models: list[str], alone: dict[str, str]) -> None:

@@ -339,7 +339,10 @@ def _judge(
     if result.mismatches:
         return Mismatched(f"{len(result.mismatches)} output(s) or variable(s) differ from the source's"), result
     if not result.passed:
-        why = "; ".join(f"{key}: {reason}" for key, reason in sorted(result.skipped.items()))
+        reasons = [f"{key}: {reason}" for key, reason in sorted(result.skipped.items())]
+        if result.nondeterministic:
+            reasons.append(f"the source itself answers otherwise each time: {', '.join(result.nondeterministic)}")
+        why = "; ".join(reasons)
         return (
             Mismatched(
                 f"nothing could be compared ({why or 'no outputs'}); give calls of your own with --inputs, "

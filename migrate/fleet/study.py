@@ -176,7 +176,7 @@ def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[
         if meta_graph is chosen:
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        plan = make_plan(meta_graph, options.drop_signatures)
+        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"

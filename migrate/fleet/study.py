@@ -37,13 +37,14 @@ from migrate.records import (
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.rewrite.training import add_training
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, opened, read_source
 from migrate.sources.sniff import Form
-from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 
@@ -69,6 +70,7 @@ class StudiedGraph:
     source: Source
     meta_graph: MetaGraphDef
     plan: Plan
+    train: MetaGraphDef | None = None
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
@@ -117,6 +119,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
+    train = training_meta_graph(source, original)
+    if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
+        plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
@@ -135,7 +140,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
     )
-    return Studied(report, place, StudiedGraph(source, chosen, plan))
+    return Studied(report, place, StudiedGraph(source, chosen, plan, train))
 
 
 def _checkpoint_alone(place: Place, path: str) -> ModelReport:

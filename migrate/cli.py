@@ -203,6 +203,18 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "given several times. For a graph without signatures audit proposes some.",
         flag_values=values,
     )
+    flags.DEFINE_multi_string(
+        "custom_objects",
+        [],
+        "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "trust",
+        False,
+        "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -309,6 +321,8 @@ def _options(values: flags.FlagValues) -> Options:
         allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
+        custom_objects=tuple(map(_custom_object, given["custom_objects"])),
+        trust=given["trust"],
         signatures=_signatures(given["signature"]),
     )
 
@@ -324,6 +338,13 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
     return found
+
+
+def _custom_object(entry: str) -> str:
+    module, separator, name = entry.partition(":")
+    if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
+    return entry
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

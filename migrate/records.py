@@ -166,6 +166,74 @@ class MetaGraphFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class KerasFacts:
+    """What audit knows of a Keras file.
+
+    Attributes:
+      keras_version: that wrote it, or empty.
+      runtime: the package that loads it, `tf_keras` or `keras`.
+      backend: that it was trained on, or empty.
+      layers: how many of each class, most frequent first.
+      signature: what the config says of inputs and outputs (an output's dtype is `?` until the model is loaded); None
+        where there is no config.
+      variables: the stored weights; which of them are trainable is not known.
+      optimizer: class of the optimizer that it was compiled with, or empty.
+      optimizer_variables: how many variables of the optimizer are stored.
+      custom: classes and functions that are not Keras' own.
+      code: layers that hold marshalled Python.
+    """
+
+    keras_version: str
+    runtime: str
+    backend: str
+    layers: Mapping[str, int]
+    signature: Signature | None
+    variables: tuple[VariableFacts, ...]
+    optimizer: str
+    optimizer_variables: int
+    custom: tuple[str, ...]
+    code: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensorFacts:
+    """One tensor of a checkpoint.
+
+    Attributes:
+      name: its key.
+      dtype: TensorFlow's name of the dtype.
+      shape: static shape.
+      bytes: as stored in a V2 checkpoint, else by dtype and shape; None for strings of a V1 checkpoint.
+      slices: number of parts that it is stored in; 0 for one that is stored whole.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int | None
+    slices: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointFacts:
+    """What audit knows of a checkpoint without a graph.
+
+    Attributes:
+      path: its prefix; of a sharded V1 checkpoint a pattern.
+      format: `V1` or `V2`.
+      object_based: written by tf.train.Checkpoint or Keras, and not by tf.train.Saver.
+      shards: number of data files.
+      tensors: in the order of their names.
+    """
+
+    path: str
+    format: str
+    object_based: bool
+    shards: int
+    tensors: tuple[StoredTensorFacts, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Mismatch:
     """One output in which the candidate differs from the golden answer."""
 
@@ -318,7 +386,9 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
+      keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
+      checkpoint: of a checkpoint without a graph; None for all else.
     """
 
     source: str
@@ -329,7 +399,9 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
+    checkpoint: CheckpointFacts | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -361,6 +433,8 @@ class Options:
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
     """
 
@@ -375,4 +449,6 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    custom_objects: tuple[str, ...] = ()
+    trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()

@@ -71,7 +71,7 @@ def test_the_variables_hold_what_the_constants_held(tuned):
 
     tf = pytest.importorskip("tensorflow")
     before = tuned["before"]
-    nodes = read_saved_model(str(MODELS / "constant_weights")).proto.meta_graphs[0].graph_def.node
+    nodes = read_saved_model(str(MODELS / "constant_weights")).meta_graphs[0].graph_def.node
     constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.name in before}
     assert set(constants) == set(before) and len(before) == 14
     for name, value in before.items():

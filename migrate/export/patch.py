@@ -102,7 +102,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mappi
     meta_graph = model.meta_graphs[0]
     for signature in plan.signatures:
         key = signature.signature.key
-        _rename(meta_graph.signature_def[key], signature.signature, names[key])
+        rename(meta_graph.signature_def[key], signature.signature, names[key])
         _give_defaults(meta_graph, signature)
     _leave_loops_alone(meta_graph)
     give_names(meta_graph, tensors)
@@ -117,7 +117,8 @@ def write_fingerprint(directory: str) -> None:
     fingerprinting_utils.write_fingerprint(directory)
 
 
-def _rename(definition: SignatureDef, source: Signature, names: Names) -> None:
+def rename(definition: SignatureDef, source: Signature, names: Names) -> None:
+    """Gives a SignatureDef the source's names and shapes, where the exporter wrote the function's."""
     if not source.method_name:
         definition.method_name = ""
     for infos, specs, renamed in (

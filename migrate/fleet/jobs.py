@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
-from migrate.fleet.keras import convert_keras
-from migrate.fleet.study import StudiedGraph, study, timed
+from migrate.fleet.keras import keras_way
+from migrate.fleet.study import Studied, StudiedGraph, study, timed
+from migrate.fleet.way import Way
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -33,8 +34,8 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.source import Source
-from migrate.verify import Ending, record_golden, replay_candidate
-from migrate.verify.calls import Golden
+from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
+from migrate.verify.calls import Answer, Golden
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -66,11 +67,10 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
                     shutil.copytree(studied.place.file, staged, symlinks=False)
                     publish(staged, destination, options.overwrite)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
-            if studied.place is None or not isinstance(base.outcome, Convertible):
+            if not isinstance(base.outcome, Convertible):
                 return base
-            if studied.graph is None:
-                return convert_keras(studied.place, base, destination, options, nursery)
-            return _convert(studied.graph, base, destination, options, nursery, progress, seconds)
+            way = _way(studied, path, options, nursery)
+            return base if way is None else _convert(way, base, destination, options, progress, seconds)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
         except (OSError, shutil.Error) as error:
@@ -81,48 +81,61 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
     """Replays the source's answers on a candidate that stands on the disk already."""
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
-        if studied.graph is None:
+        way = _way(studied, source, options, nursery)
+        if way is None:
             tf2 = isinstance(base.outcome, AlreadyTF2)
             return dataclasses.replace(base, outcome=Failed("the source is no TF1 model")) if tf2 else base
-        return _validate(studied.graph, base, candidate, options, nursery, progress)
+        return _validate(way, base, candidate, options, progress)
 
 
-def _validate(
-    studied: StudiedGraph,
-    base: ModelReport,
-    candidate: str,
-    options: Options,
-    nursery: Nursery,
-    progress: Progress,
-) -> ModelReport:
-    source = studied.source.path
+def _way(studied: Studied, path: str, options: Options, nursery: Nursery) -> Way | None:
+    if studied.keras is not None:
+        # What a Keras file would import or run is never loaded against a refusal.
+        convertible = isinstance(studied.report.outcome, Convertible)
+        return keras_way(studied.keras, path, options, nursery) if convertible else None
+    if studied.graph is None:
+        return None
+    graph = studied.graph
+
+    def export(staged: str, report: ModelReport) -> ModelReport | Ending:
+        exported = _export(graph, staged, options, nursery)
+        return report if isinstance(exported, Exported) else exported
+
+    return Way(
+        path,
+        lambda: _golden(graph, options, nursery),
+        export,
+        lambda golden, candidate: _replay(graph, golden, candidate, options, nursery),
+    )
+
+
+def _validate(way: Way, base: ModelReport, candidate: str, options: Options, progress: Progress) -> ModelReport:
     seconds = dict(base.seconds)
     risk = _risk(base, options)
     if risk:
         return dataclasses.replace(base, outcome=Failed(f"not run: {risk.message}; allow it with --allow_side_effects"))
-    progress(f"{source}: taking golden answers")
+    progress(f"{way.path}: taking golden answers")
     with timed(seconds, "golden"):
-        golden = _golden(studied, options, nursery)
+        golden = way.golden()
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
     base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
-        result = _replay(studied, golden, candidate, options, nursery)
+        result = way.replay(golden, candidate)
     outcome, verification = _judge(result)
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
 
 def _convert(
-    studied: StudiedGraph,
+    way: Way,
     base: ModelReport,
     destination: str,
     options: Options,
-    nursery: Nursery,
     progress: Progress,
     seconds: dict[str, float],
 ) -> ModelReport:
-    path = studied.source.path
+    path = way.path
     verification: Verification | None = None
     golden: Golden | None = None
     if options.verify:
@@ -139,7 +152,7 @@ def _convert(
         else:
             progress(f"{path}: taking golden answers")
             with timed(seconds, "golden"):
-                answers = _golden(studied, options, nursery)
+                answers = way.golden()
             if not isinstance(answers, Golden):
                 return dataclasses.replace(base, outcome=answers, seconds=seconds)
             golden = answers
@@ -147,13 +160,14 @@ def _convert(
     with staging(destination) as staged:
         progress(f"{path}: converting")
         with timed(seconds, "export"):
-            exported = _export(studied, staged, options, nursery)
-        if not isinstance(exported, Exported):
+            exported = way.export(staged, base)
+        if not isinstance(exported, ModelReport):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
+        base = exported
         if golden is not None:
             progress(f"{path}: replaying the calls on the new model")
             with timed(seconds, "candidate"):
-                result = _replay(studied, golden, staged, options, nursery)
+                result = way.replay(golden, staged)
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
@@ -163,7 +177,7 @@ def _convert(
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
-    if golden.loader == "tensorflow":
+    if golden.loader != "lenient":
         return ()
     return (
         Finding(
@@ -194,7 +208,12 @@ def _replay(
     studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Nursery
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
-    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
+    signatures = [s.signature for s in studied.plan.signatures]
+
+    def optimised() -> Sequence[Answer] | Ending:
+        return ask_optimised(nursery, studied.source, studied.meta_graph, signatures, golden, options.timeout_seconds)
+
+    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
 
 
 def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.checks.keras import find_keras, needs, optimizer_name
 from migrate.children import Nursery
-from migrate.records import Kind, ModelReport, Options, Refused, refusal
+from migrate.export.request import KerasExported, KerasExportJob, Request
+from migrate.fleet.way import Way
+from migrate.records import (
+    Convertible,
+    Finding,
+    KerasFacts,
+    ModelReport,
+    Options,
+    Refused,
+    Severity,
+    Signature,
+    TensorSpec,
+    VariableFacts,
+    Verification,
+)
+from migrate.report.json import tool
 from migrate.sources.discover import Place
-from migrate.sources.keras import kind_of
+from migrate.sources.keras import KerasSource, files_of, inputs, layers, outputs, read_keras
+from migrate.verify import Ending, record_keras_golden, replay_candidate
+from migrate.verify.calls import Golden
+
+_WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
+_UNKNOWN = "?"
 
 
-def study_keras(place: Place, path: str, options: Options) -> ModelReport:
-    """Says what a Keras file is and whether `convert_keras` would convert it.
+def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport, KerasSource]:
+    """Says what a Keras file is and whether it would be converted.
 
     Args:
       place: where it lies; one of `sources.read.KERAS_FORMS`.
@@ -17,30 +44,100 @@ def study_keras(place: Place, path: str, options: Options) -> ModelReport:
       options: see `records.Options`.
 
     Returns:
-      The report, with the outcome `Convertible` or `Refused`.
+      The report, with the outcome `Convertible` or `Refused`, and the source.
 
     Raises:
       InputError: it cannot be read.
     """
-    del options
-    kind = kind_of(place)
-    if kind is Kind.KERAS_H5_WEIGHTS:
-        message = "weights without the model that they belong to; the configuration (JSON) is missing"
-        return ModelReport(path, None, kind, Refused(), (refusal("keras-weights-alone", message),))
-    return ModelReport(path, None, kind, Refused(), (refusal("keras-file", "Keras files are not converted yet"),))
+    source = read_keras(files_of(place))
+    found = tuple(find_keras(source, options.custom_objects, options.trust))
+    refused = any(finding.severity is Severity.REFUSAL for finding in found)
+    report = ModelReport(
+        path,
+        None,
+        source.kind,
+        Refused() if refused else Convertible(),
+        tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
+        keras=_facts(source),
+    )
+    return report, source
 
 
-def convert_keras(
-    place: Place, report: ModelReport, destination: str, options: Options, nursery: Nursery
-) -> ModelReport:
-    """Converts a Keras file that `study_keras` has found convertible.
+def keras_way(source: KerasSource, path: str, options: Options, nursery: Nursery) -> Way:
+    """How a Keras source answers and is exported.
 
     Args:
-      place: where it lies.
-      report: what `study_keras` has said of it.
-      destination: directory that the new model is to have.
+      source: that `study_keras` has found convertible.
+      path: what the user calls it.
       options: see `records.Options`.
       nursery: makes the child processes.
     """
-    del place, destination, options, nursery
-    return report
+    request = Request(source, options.custom_objects, options.trust)
+
+    def golden() -> Golden | Ending:
+        return record_keras_golden(nursery, request, options.inputs, options.timeout_seconds)
+
+    def export(staged: str, report: ModelReport) -> ModelReport | Ending:
+        job = KerasExportJob(request, staged, _provenance(source, path, options))
+        done: KerasExported | Ending = nursery.run("export", "migrate.export.keras_job", job, options.timeout_seconds)
+        if not isinstance(done, KerasExported):
+            return done
+        facts = dataclasses.replace(_facts(source), signature=done.signature)
+        return dataclasses.replace(report, keras=facts, findings=(*report.findings, *_optimizer(source, done.lost)))
+
+    def replay(answers: Golden, candidate: str) -> Verification | Ending:
+        return replay_candidate(nursery, answers, candidate, options.max_ulps, options.timeout_seconds)
+
+    return Way(path, golden, export, replay)
+
+
+def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:
+    if not source.optimizer:
+        return ()
+    name = optimizer_name(source) or "the optimizer"
+    if lost:
+        message = f"the state of {name} ({len(source.optimizer)} variables) is not in the new model: {lost}"
+        return (Finding("keras-optimizer-dropped", Severity.WARNING, message),)
+    message = f"the state of {name} ({len(source.optimizer)} variables) is in the new model"
+    return (Finding("keras-optimizer-kept", Severity.NOTE, message),)
+
+
+def _facts(source: KerasSource) -> KerasFacts:
+    signature = None
+    if source.config:
+        given = {name: TensorSpec("", dtype, shape) for name, (dtype, shape) in inputs(source.config).items()}
+        produced = {name: TensorSpec("", _UNKNOWN, None) for name in outputs(source.config)}
+        signature = Signature("serving_default", "tensorflow/serving/predict", given, produced)
+    found = needs(source.config, source.runtime)
+    return KerasFacts(
+        source.keras_version,
+        source.runtime.value,
+        source.backend,
+        dict(collections.Counter(layer.class_name for layer in layers(source.config)).most_common()),
+        signature,
+        tuple(VariableFacts(t.name, t.dtype, t.shape, True, True, True) for t in source.weights),
+        optimizer_name(source),
+        len(source.optimizer),
+        found.custom,
+        found.code,
+    )
+
+
+def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:
+    versions = tool()
+    file = source.files.architecture
+    return {
+        "tool": versions,
+        "tensorflow": versions["tensorflow"],
+        "source": {
+            "path": os.path.abspath(path),
+            "file": os.path.basename(file),
+            "weights": os.path.basename(source.files.weights),
+            "sha256": source.sha256,
+            "keras_version": source.keras_version,
+        },
+        "options": {
+            key: sorted(value) if isinstance(value, frozenset) else value
+            for key, value in dataclasses.asdict(options).items()
+        },
+    }

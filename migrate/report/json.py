@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import platform
@@ -12,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.records import (
+    CheckpointFacts,
     Finding,
+    KerasFacts,
     MetaGraphFacts,
     ModelReport,
     Outcome,
@@ -69,6 +70,8 @@ def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
 
 
 def _version(distribution: str) -> str | None:
+    import importlib.metadata  # A fifth of the time that `audit` takes; the text report does not need it.
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -84,11 +87,26 @@ def _model(model: ModelReport) -> JSON:
         "outcome": outcome_name(model.outcome),
         "detail": {name: _number(value) for name, value in dataclasses.asdict(model.outcome).items()},
         "findings": [_finding(finding) for finding in model.findings],
-        "signatures": _signatures(chosen.signatures) if chosen else {},
+        "signatures": _signatures(chosen.signatures if chosen else _keras_signatures(model.keras)),
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
+        "keras": _keras(model.keras) if model.keras else None,
+        "checkpoint": _checkpoint(model.checkpoint) if model.checkpoint else None,
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
+    }
+
+
+def _checkpoint(facts: CheckpointFacts) -> JSON:
+    return {
+        "path": facts.path,
+        "format": facts.format,
+        "object_based": facts.object_based,
+        "shards": facts.shards,
+        "tensors": [
+            {"name": t.name, "dtype": t.dtype, "shape": list(t.shape), "bytes": t.bytes, "slices": t.slices}
+            for t in facts.tensors
+        ],
     }
 
 
@@ -116,6 +134,24 @@ def _meta_graph(facts: MetaGraphFacts) -> JSON:
         "control_flow_nodes": facts.control_flow_nodes,
         "functions": list(facts.functions),
     }
+
+
+def _keras(facts: KerasFacts) -> JSON:
+    return {
+        "keras_version": facts.keras_version,
+        "runtime": facts.runtime,
+        "backend": facts.backend,
+        "layers": _sorted(facts.layers),
+        "signatures": _signatures(_keras_signatures(facts)),
+        "weights": [{"name": v.name, "dtype": v.dtype, "shape": _shape(v.shape)} for v in facts.variables],
+        "optimizer": {"class_name": facts.optimizer, "variables": facts.optimizer_variables},
+        "custom": list(facts.custom),
+        "code": list(facts.code),
+    }
+
+
+def _keras_signatures(facts: KerasFacts | None) -> tuple[Signature, ...]:
+    return (facts.signature,) if facts is not None and facts.signature is not None else ()
 
 
 def _signatures(signatures: tuple[Signature, ...]) -> JSON:

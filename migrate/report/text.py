@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,12 +16,14 @@ from rich.text import Text
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
+    CheckpointFacts,
     Converted,
     Convertible,
     Crashed,
     Failed,
     Finding,
     GivenSignature,
+    KerasFacts,
     Kind,
     MetaGraphFacts,
     Mismatched,
@@ -38,6 +41,7 @@ from migrate.records import (
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
 from migrate.signature_flag import as_flag
+from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
@@ -60,15 +64,6 @@ _KINDS = {
 }
 """What a kind is called, in full and in a table."""
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
-
-_BYTES = {
-    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
-    **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
-    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16", "qint16", "quint16"), 2),
-    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "int4", "uint4"), 1),
-    **dict.fromkeys(("float8_e5m2", "float8_e4m3fn"), 1),
-    "complex128": 16,
-}
 
 
 def render(report: Report, width: int, color: bool = False) -> str:
@@ -120,6 +115,12 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     for meta_graph in model.meta_graphs:
         yield ""
         yield from _meta_graph(meta_graph)
+    if model.keras is not None:
+        yield ""
+        yield from _keras(model.keras)
+    if model.checkpoint is not None:
+        yield ""
+        yield from _checkpoint(model.checkpoint)
     if model.findings:
         yield ""
         yield Text("findings", style="bold")
@@ -228,28 +229,79 @@ def _meta_graph(facts: MetaGraphFacts) -> Iterator[RenderableType]:
         yield _indented(_signature(signature))
 
 
+def _keras(facts: KerasFacts) -> Iterator[RenderableType]:
+    version = facts.keras_version or ("3" if facts.runtime == "keras" else "1 or 2, which the file does not say")
+    backend = f", on {facts.backend}" if facts.backend not in ("", "tensorflow") else ""
+    pairs = [("written by", _text(f"Keras {version}{backend}")), ("loaded by", _text(facts.runtime))]
+    if facts.layers:
+        counts = ", ".join(f"{count:,} {name}" for name, count in list(facts.layers.items())[:_NAMES_SHOWN])
+        more = ", ..." if len(facts.layers) > _NAMES_SHOWN else ""
+        pairs.append(("layers", _text(f"{sum(facts.layers.values()):,}: {counts}{more}")))
+    pairs.append(("weights", _text(_sizes(facts.variables))))
+    if facts.optimizer:
+        pairs.append(("optimizer", _text(f"{facts.optimizer}, {_count(facts.optimizer_variables, 'variable')} stored")))
+    for label, names in (("custom", facts.custom), ("bytecode", facts.code)):
+        if names:
+            pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
+    yield _indented(_pairs(pairs))
+    if facts.signature is not None:
+        yield ""
+        yield _indented(_signature(facts.signature))
+
+
 def _variables(variables: Sequence[VariableFacts]) -> str:
     if not variables:
         return "none"
     resource = sum(variable.is_resource for variable in variables)
     kinds = {"ref": len(variables) - resource, "resource": resource}
-    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})"]
-    sizes = [_elements(variable.shape) for variable in variables]
-    known = sum(size for size in sizes if size is not None)
-    at_least = "at least " if None in sizes else ""
-    parts.append(f"{at_least}{_count(known, 'parameter')}")
-    stored = [
-        size * _BYTES[variable.dtype]
-        for size, variable in zip(sizes, variables, strict=True)
-        if size is not None and variable.dtype in _BYTES
-    ]
-    at_least = "at least " if len(stored) < len(variables) else ""
-    parts.append(f"{at_least}{_size(sum(stored))}")
+    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})", _bulk(variables)]
     parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
     idle = sum(not variable.needed for variable in variables)
     if idle:
         parts.append(f"{idle:,} that no signature and no init op reaches")
     return ", ".join(parts)
+
+
+def _sizes(variables: Sequence[VariableFacts]) -> str:
+    return f"{_count(len(variables), 'tensor')}, {_bulk(variables)}" if variables else "none"
+
+
+def _bulk(variables: Sequence[VariableFacts]) -> str:
+    """How many numbers there are, and how many bytes."""
+    sizes = [_elements(variable.shape) for variable in variables]
+    known = sum(size for size in sizes if size is not None)
+    at_least = "at least " if None in sizes else ""
+    parts = [f"{at_least}{_count(known, 'parameter')}"]
+    stored = [
+        size * each
+        for size, variable in zip(sizes, variables, strict=True)
+        if size is not None and (each := size_of(variable.dtype)) is not None
+    ]
+    at_least = "at least " if len(stored) < len(variables) else ""
+    parts.append(f"{at_least}{_size(sum(stored))}")
+    return ", ".join(parts)
+
+
+def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
+    based = "object-based" if facts.object_based else "name-based"
+    size = sum(tensor.bytes or 0 for tensor in facts.tensors)
+    yield Text.assemble(("checkpoint ", "bold"), (_printable(os.path.basename(facts.path)), "bold"), overflow="fold")
+    told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
+    tensors = f"{_count(len(facts.tensors), 'tensor')}, {_size(size)}"
+    yield _indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
+    if not facts.tensors:
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    for tensor in facts.tensors:
+        stored = "" if tensor.bytes is None else _size(tensor.bytes)
+        slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
+        row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
+        table.add_row(*(Text(cell) for cell in row))
+    yield ""
+    yield _indented(table)
 
 
 def _signature(signature: Signature) -> RenderableType:
@@ -334,13 +386,14 @@ def _overview(report: Report, width: int) -> Table:
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
-        kind = () if narrow else (_KINDS[model.kind][1], _text(facts.tf_version if facts else ""))
+        version = facts.tf_version if facts else model.keras.keras_version if model.keras else ""
+        kind = () if narrow else (_KINDS[model.kind][1], _text(version))
         table.add_row(
             _text(name),
             *kind,
             Text(_outcome(model), style="green" if good else "red"),
-            f"{len(facts.signatures):,}" if facts else "",
-            f"{len(facts.variables):,}" if facts else "",
+            f"{len(facts.signatures):,}" if facts else "1" if model.keras and model.keras.signature else "",
+            f"{len(facts.variables):,}" if facts else f"{len(model.keras.variables):,}" if model.keras else "",
             f"{len(model.findings):,}",
         )
     return table

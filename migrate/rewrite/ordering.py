@@ -42,6 +42,8 @@ class Unordered:
 
 def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
     """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
+    if not any(node.op in _WRITES for node in graph.nodes.values()):
+        return ()
     order, _ = topological_order(graph)
     carried = handles(graph, order)
     reads: dict[str, set[str]] = {}

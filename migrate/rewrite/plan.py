@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions, locate
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_ref_ops
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
@@ -152,7 +152,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
       variables: make variables of constant weights.
     """
-    ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+    ref_ops = load_ref_ops()
     meta_graph = inline_ref_functions(meta_graph, ref_ops)
     unfrozen = unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
@@ -555,7 +555,7 @@ def plan_variables(
                 f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
                 "a call that reads one before that fails",
                 names,
-                "tf.saved_model.save on the loaded model fails before such a call, too",
+                "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
             )
         )
     if unset:

@@ -1,31 +1,525 @@
-"""What a Keras file is, without Keras."""
+"""Keras files: HDF5 models, `.keras` archives, a JSON architecture with its weights. Starts no Keras, no TensorFlow.
+
+Which Keras wrote a file decides which one loads it: Keras 1 and 2 (also as `tf.keras`) live on as the package tf_keras,
+Keras 3 is the package keras.
+"""
 
 from __future__ import annotations
 
-from migrate.errors import InputError
-from migrate.records import Kind
+import contextlib
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+from migrate.errors import InputError, first_line
+from migrate.records import Kind, Shape
+from migrate.sources.bundle import read_bundle
 from migrate.sources.discover import Place
-from migrate.sources.sniff import Form
+from migrate.sources.sniff import Form, form_of
+from migrate.sources.strays import describe_stray
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ZIP_MAGIC = b"PK\x03\x04"
+_CHECKPOINT_INDEX = ".index"
+_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
+# Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
+_NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
+# An architecture is text of a few megabytes at most; what claims more in an archive is none.
+_MAX_JSON_BYTES = 1 << 28
+# Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
+_BOMB_BYTES = 1 << 28
+_BOMB_RATIO = 100
 
 
-def kind_of(place: Place) -> Kind:
-    """The kind of a Keras file.
+class Weights(enum.Enum):
+    """In what form a model's weights lie."""
+
+    HDF5 = "hdf5"
+    """Layer groups with an attribute `weight_names` (hdf5_format.py); also inside a whole HDF5 model."""
+    HDF5_V3 = "hdf5_v3"
+    """`vars/0`, `vars/1` below the path of each object (saving_lib.py)."""
+    OBJECTS = "objects"
+    """A TensorFlow checkpoint with an object graph, from `Model.save_weights` or tf.train.Checkpoint."""
+    NAMES = "names"
+    """A TensorFlow checkpoint by variable name, from tf.train.Saver."""
+    MISSING = "missing"
+
+
+class Runtime(enum.Enum):
+    """The package that loads a file."""
+
+    TF_KERAS = "tf_keras"
+    KERAS = "keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasFiles:
+    """Where the parts of one Keras model lie.
+
+    Attributes:
+      path: the file or directory that stands for the model.
+      architecture: the HDF5 file, `.keras` archive or JSON file that holds the model's config; empty for a file of
+        weights alone.
+      weights: path of the file with the weights, prefix of the checkpoint, or empty.
+    """
+
+    path: str
+    architecture: str
+    weights: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """A weight as it is stored.
+
+    Attributes:
+      name: its path in the file.
+      dtype: TensorFlow's name.
+      shape: static and known.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasSource:
+    """A Keras model as it lies on the disk.
+
+    Attributes:
+      files: where it lies.
+      kind: what it is.
+      runtime: which Keras wrote it.
+      keras_version: as the file says, or empty (Keras 1.0 and before said nothing).
+      backend: as the file says, or empty.
+      config: the model's config, `{"class_name": ..., "config": ...}`; empty for weights alone.
+      training: the optimizer, loss and metrics (`training_config` or `compile_config`); empty where there are none.
+      form: of the weights.
+      weights: what is stored for the model.
+      optimizer: what is stored for its optimizer.
+      links: HDF5 names that lead to another file.
+      sha256: of the file with the architecture, or of the weights where there is none.
+    """
+
+    files: KerasFiles
+    kind: Kind
+    runtime: Runtime
+    keras_version: str
+    backend: str
+    config: Mapping[str, Any]
+    training: Mapping[str, Any]
+    form: Weights
+    weights: tuple[StoredTensor, ...]
+    optimizer: tuple[StoredTensor, ...]
+    links: tuple[str, ...]
+    sha256: str
+
+
+# Finding
+
+
+def files_of(place: Place) -> KerasFiles:
+    """Where the parts of the Keras model at a place lie: weights stand beside a JSON file, and inside any other.
 
     Raises:
-      InputError: an HDF5 file that is not Keras's, or that cannot be read.
+      InputError: an HDF5 file that is not Keras's, or several files of weights beside an architecture.
     """
     if place.form is Form.KERAS_V3:
-        return Kind.KERAS_V3
+        return KerasFiles(place.path, place.file, place.file)
     if place.form is Form.KERAS_JSON:
-        return Kind.KERAS_JSON
+        return _beside(place)
+    kind = _kind_of_hdf5(place.file)
+    if not kind:
+        raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
+    return KerasFiles(place.path, place.file if kind is Kind.KERAS_H5_MODEL else "", place.file)
+
+
+def _beside(place: Place) -> KerasFiles:
+    folder = os.path.dirname(place.file) or os.curdir
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    files = [os.path.join(folder, name) for name in names]
+    indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
+    stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
+    others = [f for f in files if f != place.file and form_of(f) is Form.KERAS_JSON]
+    if others and stored:
+        raise InputError(
+            f"{folder}: has {len(others) + 1} Keras architectures ({os.path.basename(place.file)}, "
+            f"{os.path.basename(others[0])}, ...) and weights that belong to one of them; keep each pair in a directory"
+        )
+    if len(stored) > 1:
+        latest = _latest_checkpoint(folder)
+        if latest not in stored:
+            listed = ", ".join(os.path.basename(file) for file in stored)
+            raise InputError(
+                f"{place.file}: has {len(stored)} files of weights beside it ({listed}); keep one, or name one in the "
+                "file `checkpoint`"
+            )
+        stored = [latest]
+    weights = stored[0] if stored else ""
+    # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
+    whole = os.path.isfile(weights) and _kind_of_hdf5(weights) is Kind.KERAS_H5_MODEL
+    return KerasFiles(place.path, weights if whole else place.file, weights)
+
+
+def _latest_checkpoint(directory: str) -> str:
+    """The prefix that the text proto CheckpointState in the file `checkpoint` names, or an empty string."""
     try:
-        with open(place.file, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        raise InputError(f"{place.file}: cannot be read ({error.strerror})") from error
-    # Names of attributes of the file's root (keras/src/legacy/saving/legacy_h5_format.py).
-    if b"model_config" in data:
-        return Kind.KERAS_H5_MODEL
-    if b"layer_names" in data:
-        return Kind.KERAS_H5_WEIGHTS
-    raise InputError(f"{place.file}: an HDF5 file that is not Keras's")
+        with open(os.path.join(directory, "checkpoint"), encoding="utf-8", errors="replace") as file:
+            first = file.readline()
+    except OSError:
+        return ""
+    _, _, quoted = first.partition("model_checkpoint_path:")
+    name = os.path.basename(quoted.strip().strip('"'))
+    return os.path.join(directory, name) if name else ""
+
+
+def _kind_of_hdf5(file: str) -> Kind | None:
+    with _open_hdf5(file) as content:
+        if "model_config" in content.attrs:
+            return Kind.KERAS_H5_MODEL
+        if "layer_names" in content.attrs or "model_weights" in content or _has_v3_layout(content):
+            return Kind.KERAS_H5_WEIGHTS
+    return None
+
+
+def _has_v3_layout(content: Any) -> bool:
+    return "layers" in content or "_layer_checkpoint_dependencies" in content
+
+
+def _is_config(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("class_name"), str) and "config" in content
+
+
+# Reading
+
+
+def read_keras(files: KerasFiles) -> KerasSource:
+    """Reads all that can be known of a model without loading it.
+
+    Raises:
+      InputError: a file is damaged, or is something else than its neighbours say.
+    """
+    if not files.architecture:
+        with _open_hdf5(files.weights) as content:
+            version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
+            source = _source(files, Kind.KERAS_H5_WEIGHTS, version, backend, {}, {})
+            return _with_hdf5(source, content)
+    with open(files.architecture, "rb") as stream:
+        start = stream.read(len(_HDF5_MAGIC))
+    if start == _HDF5_MAGIC:
+        return _read_hdf5(files)
+    if start.startswith(_ZIP_MAGIC):
+        return _read_archive(files)
+    return _read_json(files)
+
+
+def _read_hdf5(files: KerasFiles) -> KerasSource:
+    with _open_hdf5(files.architecture) as content:
+        config = _json_attribute(files.architecture, content, "model_config")
+        training = _json_attribute(files.architecture, content, "training_config")
+        version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
+        source = _source(files, Kind.KERAS_H5_MODEL, version, backend, config, training)
+        return _with_hdf5(source, content)
+
+
+def _read_archive(files: KerasFiles) -> KerasSource:
+    path = files.architecture
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
+            config = _member(path, archive, "config.json")
+            metadata = _member(path, archive, "metadata.json")
+            if not _is_config(config):
+                raise InputError(f"{path}: its config.json is no Keras config (no class_name, no config)")
+            version = str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""
+            source = _source(files, Kind.KERAS_V3, version, "", config, config.get("compile_config"))
+            if "model.weights.h5" not in archive.namelist():
+                raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
+            with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
+                return _with_hdf5(source, content)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
+
+
+def _read_json(files: KerasFiles) -> KerasSource:
+    config = _load_json(files.architecture)
+    if not _is_config(config):
+        raise InputError(f"{files.architecture}: is no Keras architecture (no class_name, no config)")
+    version, backend = str(config.get("keras_version") or ""), str(config.get("backend") or "")
+    beside = os.path.join(os.path.dirname(files.architecture), "metadata.json")
+    if not version and os.path.isfile(beside):
+        with contextlib.suppress(InputError, AttributeError):
+            version = str(_load_json(beside).get("keras_version", ""))
+    source = _source(files, Kind.KERAS_JSON, version, backend, config, config.get("compile_config"))
+    if not files.weights:
+        return source
+    if os.path.exists(files.weights + _CHECKPOINT_INDEX) and not os.path.isfile(files.weights):
+        return _with_checkpoint(source)
+    with _open_hdf5(files.weights) as content:
+        return _with_hdf5(source, content)
+
+
+def _source(
+    files: KerasFiles, kind: Kind, version: str, backend: str, config: Mapping[str, Any], training: Any
+) -> KerasSource:
+    return KerasSource(
+        files,
+        kind,
+        _runtime(version, config),
+        version,
+        backend,
+        config,
+        training if isinstance(training, Mapping) else {},
+        Weights.MISSING,
+        (),
+        (),
+        (),
+        _sha256(files.architecture or files.weights),
+    )
+
+
+def _runtime(version: str, config: Mapping[str, Any]) -> Runtime:
+    """Keras 3 says so; its `Model.to_json` does not, but writes `batch_shape` where Keras 2 has `batch_input_shape`."""
+    if version:
+        major = version.split(".")[0]
+        return Runtime.KERAS if major.isdigit() and int(major) >= 3 else Runtime.TF_KERAS
+    return Runtime.KERAS if "module" in config and _mentions(config, "batch_shape") else Runtime.TF_KERAS
+
+
+def _mentions(value: Any, key: str) -> bool:
+    if isinstance(value, Mapping):
+        return key in value or any(_mentions(inner, key) for inner in value.values())
+    return isinstance(value, list) and any(_mentions(inner, key) for inner in value)
+
+
+def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
+    """Adds the facts of an open HDF5 file."""
+    links: list[str] = []
+    tensors = list(_tensors(content, "", links))
+    if _has_v3_layout(content):
+        optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
+        weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
+        form = Weights.HDF5_V3
+    else:
+        optimizer = tuple(_below(tensors, "optimizer_weights/"))
+        weights = tuple(_below(tensors, "model_weights/")) if "model_weights" in content else tuple(tensors)
+        form = Weights.HDF5
+    return dataclasses.replace(source, form=form, weights=weights, optimizer=optimizer, links=tuple(links))
+
+
+def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTensor]:
+    for tensor in tensors:
+        if tensor.name.startswith(prefix):
+            yield dataclasses.replace(tensor, name=tensor.name[len(prefix) :])
+
+
+def _tensors(group: Any, prefix: str, links: list[str]) -> Iterator[StoredTensor]:
+    """Datasets of a group and below; what would lead to another file goes to `links` and is not followed."""
+    import h5py
+
+    for name in group:
+        path = f"{prefix}{name}"
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            links.append(path)
+            continue
+        item = group.get(name)
+        if isinstance(item, h5py.Group):
+            yield from _tensors(item, f"{path}/", links)
+        elif isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external:
+                links.append(path)
+            else:
+                dtype = "string" if item.dtype.kind in "OS" else item.dtype.name
+                yield StoredTensor(path, dtype, tuple(item.shape or ()))
+
+
+def _with_checkpoint(source: KerasSource) -> KerasSource:
+    bundle = read_bundle(source.files.weights)
+    objects = _OBJECT_GRAPH_KEY in bundle.entries
+    tensors = [
+        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != _OBJECT_GRAPH_KEY
+    ]
+    slots = tuple(t for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith("optimizer/"))
+    counters = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
+    weights = tuple(t for t in tensors if t not in slots and t.name not in counters)
+    form = Weights.OBJECTS if objects else Weights.NAMES
+    return dataclasses.replace(source, form=form, weights=weights, optimizer=slots)
+
+
+# The files
+
+
+@contextlib.contextmanager
+def _open_hdf5(path: str, stream: IO[bytes] | None = None) -> Iterator[Any]:
+    """An open h5py.File.
+
+    Raises:
+      InputError: it cannot be opened, or turns out to be damaged while it is read.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError(f"{path}: an HDF5 file, which needs h5py; run: pip install h5py ({error})") from None
+    try:
+        with h5py.File(stream if stream is not None else path, "r") as content:
+            yield content
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        stray = None
+        if stream is None and os.path.isfile(path):
+            with open(path, "rb") as file:
+                stray = describe_stray(file.read(1024))
+        raise InputError(f"{path}: {stray or f'cannot be read as HDF5: {first_line(error)}'}") from None
+
+
+def _attribute(content: Any, name: str) -> str:
+    """A string attribute; Keras wrote some on the file, some on the group of the weights."""
+    holder = content if name in content.attrs or "model_weights" not in content else content["model_weights"]
+    value = holder.attrs.get(name, "")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _json_attribute(path: str, content: Any, name: str) -> Mapping[str, Any]:
+    text = _attribute(content, name)
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its attribute {name} is no JSON: {error}") from None
+    if not isinstance(value, dict) or (name == "model_config" and not _is_config(value)):
+        raise InputError(f"{path}: its attribute {name} is no Keras config (no class_name, no config)")
+    return value
+
+
+def _load_json(file: str) -> Any:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file}: cannot be read as JSON: {error}") from None
+
+
+def _check_members(path: str, archive: zipfile.ZipFile) -> None:
+    """Refuses an archive whose members climb out of the place that they are unpacked to, or swell beyond reason."""
+    for info in archive.infolist():
+        parts = info.filename.replace("\\", "/").split("/")
+        if info.filename.startswith("/") or ".." in parts or ":" in parts[0]:
+            raise InputError(f"{path}: its member {info.filename!r} leads out of the archive; it is not opened")
+        if info.file_size > _BOMB_BYTES and info.file_size > _BOMB_RATIO * max(info.compress_size, 1):
+            raise InputError(f"{path}: its member {info.filename!r} unpacks to {info.file_size:,} bytes; not opened")
+
+
+def _member(path: str, archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(name).file_size > _MAX_JSON_BYTES:
+        raise InputError(f"{path}: its {name} has {archive.getinfo(name).file_size:,} bytes, which no config has")
+    try:
+        return json.loads(archive.read(name))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its {name} is no JSON: {error}") from None
+
+
+def _sha256(file: str) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# What a config says of itself
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of a config, or a model inside it.
+
+    Attributes:
+      name: as the config has it, or empty.
+      class_name: likewise.
+      config: its own settings.
+    """
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any]
+
+
+def layers(config: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """The layers of a Sequential or Functional config, and those of models inside it, in order."""
+    inner = config.get("config")
+    entries = inner if isinstance(inner, list) else inner.get("layers", []) if isinstance(inner, Mapping) else []
+    found: list[Layer] = []
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("class_name"), str):
+            continue
+        own = entry.get("config")
+        settings = own if isinstance(own, Mapping) else {}
+        name = str(settings.get("name") or entry.get("name") or "")
+        nested = layers(entry)
+        if nested:
+            found += nested
+        else:
+            found.append(Layer(name, entry["class_name"], settings))
+    return tuple(found)
+
+
+def inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
+    """Dtype and shape of each input by name, as far as the config says."""
+    every = layers({"config": {"layers": _own_entries(config)}})
+    named = _ends(config, "input_layers")
+    if named:
+        by_name = {layer.name: layer for layer in every}
+        return {name: _input(by_name[name].config) for name in named if name in by_name}
+    first = next(iter(every), None)
+    if first is None:
+        return {}
+    name = first.name if first.class_name == "InputLayer" else f"{first.name}_input"
+    return {name: _input(first.config)}
+
+
+def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the outputs, which are those of the layers that give them."""
+    named = _ends(config, "output_layers")
+    if named:
+        return named
+    entries = [e for e in _own_entries(config) if isinstance(e, Mapping)]
+    last = entries[-1].get("config") if entries else None
+    return (str(last["name"]),) if isinstance(last, Mapping) and last.get("name") else ()
+
+
+def _own_entries(config: Mapping[str, Any]) -> list[Any]:
+    inner = config.get("config")
+    entries = inner if isinstance(inner, list) else inner.get("layers") if isinstance(inner, Mapping) else None
+    return entries if isinstance(entries, list) else []
+
+
+def _ends(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    inner = config.get("config")
+    return tuple(_names(inner.get(key))) if isinstance(inner, Mapping) else ()
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Layer names in `[["a", 0, 0], ["b", 0, 0]]`, `["a", 0, 0]` (one alone) or a dict of these."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _names(inner)
+    elif isinstance(value, list) and value and isinstance(value[0], str):
+        yield value[0]
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner)
+
+
+def _input(settings: Mapping[str, Any]) -> tuple[str, Shape]:
+    shape = settings.get("batch_input_shape", settings.get("batch_shape"))
+    dtype = settings.get("dtype")
+    if not isinstance(dtype, str):
+        dtype = settings.get("input_dtype") or "float32"
+    dims = tuple(d if isinstance(d, int) else None for d in shape) if isinstance(shape, list) else None
+    return str(dtype), dims

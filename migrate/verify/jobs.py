@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from migrate.errors import first_line
+from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.verify.calls import Answer, Call, Fingerprint
 
@@ -36,6 +37,28 @@ class GoldenJob:
     calls: tuple[Call, ...]
     variables: Mapping[str, tuple[str, str]]
     seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasGoldenJob:
+    """What the child needs to take golden answers from a Keras model.
+
+    Attributes:
+      request: what to load.
+      inputs: path of the user's calls, or None to synthesise them.
+      seconds: what the child may spend on finding calls that the model accepts.
+    """
+
+    request: Request
+    inputs: str | None
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimisedJob:
+    """What the child needs to ask a source once more with the graph optimiser on: `source.calls`, in order."""
+
+    source: GoldenJob
 
 
 @dataclasses.dataclass(frozen=True)

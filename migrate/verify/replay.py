@@ -7,6 +7,7 @@ the answer. TensorFlow starts here, and every import of it stands inside a funct
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import numpy as np
 from migrate.checks import contract
 from migrate.errors import first_line
 from migrate.records import Failed, Signature, TensorSpec
+from migrate.rewrite.graph import canonical
 from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.verify import dtypes
 from migrate.verify.calls import (
@@ -33,7 +35,7 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.compare import contradictions, nondeterministic
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, step_failed
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
@@ -46,24 +48,28 @@ _TRIED_PER_FAMILY = 3
 # How many more families are tried once one is accepted in part.
 _PATIENCE = 6
 _INTER_OP_THREADS = 4
-_MORE_RUNS = 3
+MORE_RUNS = 3
+"""How many more runs a model gets that has state or contradicts itself."""
 
 Asker = Callable[[Call], Mapping[str, Array]]
+Attempt = tuple[Call | None, str]
 
 
-def _config(tf: Any) -> Any:
+def _config(tf: Any, optimised: bool = False) -> Any:
     """A session that rewrites nothing and adds in one order: no optimiser, one thread inside an op (see `_run`)."""
     config = tf.compat.v1.ConfigProto(
         allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=_INTER_OP_THREADS
     )
-    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring.
-    config.graph_options.place_pruned_graph = True
+    if not optimised:
+        config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring. The
+        # optimiser does not run with it.
+        config.graph_options.place_pruned_graph = True
     return config
 
 
-def _configure_eager(tf: Any) -> None:
+def configure_eager(tf: Any) -> None:
     """The same as `_config`, for what runs outside a v1 Session; before TensorFlow makes its first op."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -72,9 +78,9 @@ def _configure_eager(tf: Any) -> None:
 
 
 @contextlib.contextmanager
-def _session(tf: Any) -> Iterator[Any]:
+def _session(tf: Any, optimised: bool = False) -> Iterator[Any]:
     """A v1 Session on a graph of its own; its variables and tables are nobody else's."""
-    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf)) as session:
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf, optimised)) as session:
         yield session
 
 
@@ -259,10 +265,10 @@ def _run(
     """
     options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000), inter_op_thread_pool=-1 if inline else 0)
     found = session.run(dict(fetches), dict(feeds), options=options)
-    return {name: _array(value) for name, value in found.items()}
+    return {name: as_array(value) for name, value in found.items()}
 
 
-def _array(value: Any) -> Array:
+def as_array(value: Any) -> Array:
     """A tensor's value as an array; a scalar string comes as bytes, whose trailing zeros numpy would cut."""
     if isinstance(value, (bytes, str)):
         scalar = np.empty((), dtype=object)
@@ -271,7 +277,7 @@ def _array(value: Any) -> Array:
     return np.asarray(value)
 
 
-def _answer(ask: Asker, call: Call) -> Answer:
+def answer_to(ask: Asker, call: Call) -> Answer:
     """An answer, or the class of the error that came instead."""
     try:
         # A copy: what a session gives back may be the buffer of a variable that the next call writes.
@@ -301,23 +307,47 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
     with _session(tf) as session:
         load(tf, session, job)
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
-        for candidates in synthesise(meta_graph, job.signatures, job.assets_dir):
+        shaped = [_shaped(session.graph, signature) for signature in job.signatures]
+        for candidates in synthesise(meta_graph, shaped, job.assets_dir):
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
                 continue
-            calls, reason = _probe(tf, session, signatures[candidates.signature], candidates, deadline)
+            signature, derived = signatures[candidates.signature], candidates.derived
+
+            def attempt(call: Call, left: float, signature: Signature = signature, derived: Any = derived) -> Attempt:
+                return _try(tf, session, signature, derived, call, left)
+
+            calls, reason = probe(candidates, deadline, attempt)
             accepted += calls
             if not calls:
                 skipped[candidates.signature] = reason
     return tuple(accepted), skipped
 
 
-def _probe(
-    tf: Any, session: Any, signature: Signature, candidates: CandidateCalls, deadline: float
+def _shaped(graph: Any, signature: Signature) -> Signature:
+    """The signature with the shapes that TensorFlow has inferred for inputs of which the signature says none."""
+
+    def known(spec: TensorSpec) -> TensorSpec:
+        if spec.encoding != "dense" or spec.shape is not None:
+            return spec
+        shape = graph.get_tensor_by_name(canonical(spec.name)).shape
+        return dataclasses.replace(spec, shape=None if shape.rank is None else tuple(shape.as_list()))
+
+    return dataclasses.replace(signature, inputs={name: known(spec) for name, spec in signature.inputs.items()})
+
+
+def probe(
+    candidates: CandidateCalls, deadline: float, attempt: Callable[[Call, float], Attempt]
 ) -> tuple[tuple[Call, ...], str]:
     """The accepted calls of the family that is accepted best, or none and why.
 
     A family of which some calls are accepted may be beaten by one of the next few.
+
+    Args:
+      candidates: the families of one signature's calls.
+      deadline: on the monotonic clock.
+      attempt: makes a call within some seconds; gives the call in the form in which it is accepted, or None and why
+        not.
     """
     reason, patience = "", _PATIENCE
     best: tuple[Call, ...] = ()
@@ -329,7 +359,7 @@ def _probe(
             left = deadline - time.monotonic()
             if left <= 0:
                 return best, reason or "no time was left to find a call that the source accepts"
-            call, error = _try(tf, session, signature, candidates.derived, synthesised, left)
+            call, error = attempt(synthesised, left)
             reason = reason or error
             if call is not None:
                 accepted.append(call)
@@ -345,7 +375,7 @@ def _probe(
 
 def _try(
     tf: Any, session: Any, signature: Signature, derived: Sequence[str], synthesised: Call, seconds: float
-) -> tuple[Call | None, str]:
+) -> Attempt:
     """The call in the form in which the source accepts it, or None and why not."""
 
     def ask(call: Call) -> Mapping[str, Array]:
@@ -354,7 +384,7 @@ def _try(
 
     error = ""
     for call in _natural(tf, session, signature, derived, synthesised, seconds):
-        answer = _answer(ask, call)
+        answer = answer_to(ask, call)
         if not answer.error:
             return call, ""
         error = error or f"no synthesised call is accepted: {answer.error}: {answer.message}"
@@ -388,7 +418,8 @@ def _assemble(name: str, spec: TensorSpec, found: Mapping[str, Array]) -> Value:
     return np.roll(value, 1, axis=0) if value.ndim else value
 
 
-def _twice(calls: Iterable[Call]) -> tuple[Call, ...]:
+def twice(calls: Iterable[Call]) -> tuple[Call, ...]:
+    """Every call two times in a row: a stateful model answers the second one otherwise."""
     return tuple(call for call in calls for _ in range(2))
 
 
@@ -396,7 +427,7 @@ def golden(job: GoldenJob) -> Golden | Failed:
     """Takes the golden answers: finds calls, then replays them in two (or more) fresh sessions."""
     import tensorflow as tf
 
-    _configure_eager(tf)
+    configure_eager(tf)
     try:
         loader, load = _loader(tf, job)
     except Exception as error:
@@ -405,26 +436,18 @@ def golden(job: GoldenJob) -> Golden | Failed:
     calls = job.calls
     if not calls:
         calls, skipped = _accepted(tf, job, load)
-    sequence = _twice(calls)
+    sequence = twice(calls)
     signatures = {s.key: s for s in job.signatures}
 
     def replay(inline: bool) -> tuple[Answer, ...]:
-        with _session(tf) as session:
-            load(tf, session, job)
-
-            def ask(call: Call) -> Mapping[str, Array]:
-                signature = signatures[call.signature]
-                fetches, feeds = _fetches(signature.outputs), _feeds(call.inputs, signature.inputs)
-                return _run(tf, session, fetches, feeds, inline=inline)
-
-            return tuple(_answer(ask, call) for call in sequence)
+        return _replay_source(tf, job, load, sequence, inline)
 
     # In two orders of execution: an output that depends on which of two unordered ops comes first shows itself. One
     # pair of runs may miss it by chance; so a model that does so, or that merely has state, is run more often.
     first, runs = replay(inline=True), [replay(inline=False)]
     stateful = nondeterministic(sequence[::2], first[::2], first[1::2])
     if stateful or nondeterministic(sequence, first, runs[0]):
-        runs += [replay(inline=False) for _ in range(_MORE_RUNS)]
+        runs += [replay(inline=False) for _ in range(MORE_RUNS)]
     again = contradictions(first, runs)
     if job.calls:
         skipped = {key: "no call was given" for key in signatures if key not in {c.signature for c in calls}}
@@ -433,6 +456,46 @@ def golden(job: GoldenJob) -> Golden | Failed:
     except Exception as error:
         return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
     return Golden(sequence, first, again, skipped, variables, loader, tf.__version__)
+
+
+def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
+    """What the source answers with the graph optimiser on."""
+    import tensorflow as tf
+
+    configure_eager(tf)
+    try:
+        _, load = _loader(tf, job.source)
+    except Exception as error:
+        return step_failed(error, "TensorFlow cannot load the source")
+    return _replay_source(tf, job.source, load, job.source.calls, inline=True, optimised=True)
+
+
+def _behind_identities(tf: Any, graph: Any, fetches: Mapping[str, str]) -> dict[str, str]:
+    return {name: tf.identity(graph.get_tensor_by_name(canonical(tensor))).name for name, tensor in fetches.items()}
+
+
+def _replay_source(
+    tf: Any,
+    job: GoldenJob,
+    load: Callable[[Any, Any, GoldenJob], None],
+    calls: Sequence[Call],
+    inline: bool,
+    optimised: bool = False,
+) -> tuple[Answer, ...]:
+    """Answers to calls, in order, from a fresh session on the source."""
+    signatures = {s.key: s for s in job.signatures}
+    with _session(tf, optimised) as session:
+        load(tf, session, job)
+        fetches = {key: _fetches(signature.outputs) for key, signature in signatures.items()}
+        if optimised:
+            # The optimiser leaves what is fetched as it is; in the new model an output is a function's inner node.
+            fetches = {key: _behind_identities(tf, session.graph, names) for key, names in fetches.items()}
+
+        def ask(call: Call) -> Mapping[str, Array]:
+            feeds = _feeds(call.inputs, signatures[call.signature].inputs)
+            return _run(tf, session, fetches[call.signature], feeds, inline=inline)
+
+        return tuple(answer_to(ask, call) for call in calls)
 
 
 # The checkpoints
@@ -460,7 +523,7 @@ def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]
             value = tf.raw_ops.RestoreV2(
                 prefix=prefix, tensor_names=[key], shape_and_slices=[slice_spec], dtypes=[types[key]]
             )[0]
-            found[name] = fingerprint(_array(value.numpy()))
+            found[name] = fingerprint(as_array(value.numpy()))
     return found
 
 
@@ -522,7 +585,7 @@ def _ask_tf2(tf: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
             name: tf.constant(value, dtype=specs[name].dtype if name in specs else None)
             for name, value in arguments.items()
         }
-        found = {name: _array(value.numpy()) for name, value in function(**tensors).items()}
+        found = {name: as_array(value.numpy()) for name, value in function(**tensors).items()}
         return _renamed(found, conversion.get("results", {}).get(call.signature, {}))
 
     return ask
@@ -601,7 +664,7 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     """Replays the calls on the candidate, in both ways in which users load it, each from a fresh load."""
     import tensorflow as tf
 
-    _configure_eager(tf)
+    configure_eager(tf)
     path = job.candidate_path
     try:
         conversion = _conversion(tf, path)
@@ -612,18 +675,18 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
         ask = _ask_tf2(tf, path, conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate")
-    answers["tf2"] = tuple(_answer(ask, call) for call in job.calls)
+    answers["tf2"] = tuple(answer_to(ask, call) for call in job.calls)
     # Once more as users run it: the optimiser may round otherwise, and it drops what the model forgot to ask for.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     try:
         ask = _ask_tf2(tf, path, conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate a second time")
-    answers[OPTIMISED] = tuple(_answer(ask, call) for call in job.calls)
+    answers[OPTIMISED] = tuple(answer_to(ask, call) for call in job.calls)
     try:
         with _session(tf) as session:
             ask = _ask_session(tf, session, path, conversion)
-            answers["session"] = tuple(_answer(ask, call) for call in job.calls)
+            answers["session"] = tuple(answer_to(ask, call) for call in job.calls)
     except Exception as error:
         return step_failed(error, "a v1 Session cannot load the candidate")
     keys = conversion.get("variables")
@@ -637,6 +700,10 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     return CandidateResult(answers, variables)
 
 
-def run(job: GoldenJob | CandidateJob) -> Golden | CandidateResult | Failed:
+def run(
+    job: GoldenJob | OptimisedJob | CandidateJob,
+) -> Golden | tuple[Answer, ...] | CandidateResult | Failed:
     """Does a job, in the process that was made for it."""
+    if isinstance(job, OptimisedJob):
+        return optimised(job)
     return golden(job) if isinstance(job, GoldenJob) else candidate(job)

@@ -53,6 +53,8 @@ def test_every_model_has_the_same_keys():
             "findings",
             "signatures",
             "meta_graphs",
+            "keras",
+            "checkpoint",
             "proposed_signatures",
             "verification",
             "seconds",

@@ -181,4 +181,4 @@ def test_a_model_without_constant_weights_is_told_so() -> None:
 def _read(name: str) -> MetaGraphDef:
     from migrate.sources.saved_model import read_saved_model
 
-    return read_saved_model(str(MODELS / name)).proto.meta_graphs[0]
+    return read_saved_model(str(MODELS / name)).meta_graphs[0]

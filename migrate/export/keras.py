@@ -1,0 +1,391 @@
+"""Loads a Keras file with the Keras that wrote it, and says what its inputs and outputs are called.
+
+TensorFlow, tf_keras and keras start here, in a child process. Code comes from two places only: from Keras itself, and
+from the modules that the user has named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from migrate.checks.keras import may_compile, needs, optimizer_name
+from migrate.errors import InputError, first_line
+from migrate.export.request import Request
+from migrate.records import Kind, Signature, TensorSpec
+from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
+
+SIGNATURE = "serving_default"
+_PREDICT = "tensorflow/serving/predict"
+# What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
+_CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+      model: a `Model` of tf_keras or of keras.
+      signature: its inputs and outputs, as the model's `serving_default`.
+      optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
+      lost: why the stored state of the optimizer was not loaded, or empty.
+    """
+
+    model: Any
+    signature: Signature
+    optimizer: str
+    lost: str
+
+
+def load(request: Request, with_optimizer: bool) -> Loaded:
+    """Loads a model.
+
+    Args:
+      request: what to load.
+      with_optimizer: whether the optimizer's state is wanted as well; where it cannot be had, the model comes without.
+
+    Raises:
+      InputError: the model cannot be loaded; the message says why.
+    """
+    source = request.source
+    found = needs(source.config, source.runtime)
+    given = custom_objects(request.custom_objects)
+    missing = [name for name in found.custom if name.rpartition(">")[2] not in given]
+    if missing or found.foreign or (found.code and not request.trust):
+        raise InputError(f"{source.files.path}: asks for code that was not allowed, although audit has looked")
+    keras = _runtime(source.runtime)
+    lost = ""
+    if with_optimizer and source.optimizer:
+        try:
+            if not may_compile(source, request.custom_objects, request.trust):
+                raise InputError("its loss, metrics or optimizer are not Keras' own")
+            model = _load(keras, source, given, request.trust, compiled=True)
+            return Loaded(model, signature_of(model), _checked_optimizer(model, source), "")
+        except Exception as error:
+            lost = first_line(error)
+    try:
+        model = _load(keras, source, given, request.trust, compiled=False)
+        return Loaded(model, signature_of(model), "", lost)
+    except InputError:
+        raise
+    except Exception as error:
+        name = f"{source.runtime.value} {keras.__version__}"
+        raise InputError(f"{name} cannot load the model: {type(error).__name__}: {first_line(error)}") from error
+
+
+def custom_objects(entries: Sequence[str]) -> dict[str, Any]:
+    """Imports the user's classes and functions.
+
+    Args:
+      entries: `module:Name` each.
+
+    Raises:
+      InputError: an entry is not of this form, or cannot be imported.
+    """
+    found = {}
+    for entry in entries:
+        module, separator, name = entry.partition(":")
+        if not (separator and module and name):
+            raise InputError(f"--custom_objects={entry}: expected MODULE:NAME")
+        try:
+            found[name] = getattr(importlib.import_module(module), name)
+        except Exception as error:
+            raise InputError(
+                f"--custom_objects={entry}: cannot be imported: {type(error).__name__}: {first_line(error)}"
+            ) from error
+    return found
+
+
+def _runtime(runtime: Runtime) -> Any:
+    if runtime is Runtime.TF_KERAS:
+        return importlib.import_module("tf_keras")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    keras = importlib.import_module("keras")
+    if int(keras.__version__.split(".")[0]) < 3:
+        raise InputError(
+            f"written by Keras 3, and Keras {keras.__version__} is installed; use TensorFlow 2.16 or later"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(f"Keras runs on the backend {keras.backend.backend()}; unset KERAS_BACKEND")
+    return keras
+
+
+def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool, compiled: bool) -> Any:
+    files = source.files
+    if source.kind is Kind.KERAS_V3:
+        with _named(files.architecture, "model.keras", writable=source.runtime is Runtime.TF_KERAS) as path:
+            return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)
+    if files.architecture == files.weights:
+        if source.runtime is Runtime.KERAS:
+            with _named(files.architecture, "model.h5") as path:
+                return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)
+        with h5py.File(files.architecture, "r") as file:
+            model = keras.models.load_model(
+                file, custom_objects=dict(given), compile=compiled and not _is_legacy(source)
+            )
+        if compiled and _is_legacy(source):
+            _compile_legacy(keras, model, source)
+        return model
+    model = keras.models.model_from_json(json.dumps(source.config), custom_objects=dict(given))
+    if source.form is Weights.HDF5:
+        with _named(files.weights, "weights.h5") as path:
+            model.load_weights(path)
+    elif source.form is Weights.HDF5_V3:
+        with _named(files.weights, "model.weights.h5") as path:
+            model.load_weights(path)
+    elif source.runtime is Runtime.KERAS:
+        raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
+    elif source.form is Weights.OBJECTS:
+        model.load_weights(files.weights).assert_existing_objects_matched()
+    else:
+        _restore_names(model, files.weights)
+    return model
+
+
+@contextlib.contextmanager
+def _named(path: str, name: str, writable: bool = False) -> Iterator[str]:
+    """The file under a name from which Keras tells the format; a copy where it wants to open it for writing."""
+    with tempfile.TemporaryDirectory() as directory:
+        alias = os.path.join(directory, name)
+        if writable:  # tf_keras opens an archive with mode r+b, and the source is never to be at risk.
+            shutil.copyfile(path, alias)
+        else:
+            os.symlink(os.path.realpath(path), alias)
+        yield alias
+
+
+def _restore_names(model: Any, prefix: str) -> None:
+    """Gives each weight the checkpoint's tensor of its name.
+
+    Raises:
+      InputError: a weight has no tensor, or one of another shape.
+    """
+    reader = tf.train.load_checkpoint(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    values = []
+    for name, variable in weights(model).items():
+        key = next((k for k in (name, _without_cell(name)) if k in shapes), None)
+        if key is None:
+            raise InputError(f"{prefix}: has no tensor {name!r}; it has {', '.join(sorted(shapes)[:8])}")
+        if tuple(shapes[key]) != tuple(variable.shape):
+            raise InputError(f"{prefix}: {key!r} has the shape {shapes[key]}, expected {variable.shape.as_list()}")
+        values.append((variable, reader.get_tensor(key)))
+    for variable, value in values:
+        variable.assign(value)
+
+
+def _without_cell(name: str) -> str:
+    parts = [part for part in name.split("/") if part.rstrip("0123456789").rstrip("_") not in _CELLS]
+    return "/".join(parts)
+
+
+# The optimizer
+
+
+def _is_legacy(source: KerasSource) -> bool:
+    """Whether an HDF5 file has the optimizer's state as TensorFlow 2.10 and before wrote it."""
+    described = source.training.get("optimizer_config", {})
+    config = described.get("config", {}) if isinstance(described, Mapping) else {}
+    return isinstance(config, Mapping) and config.get("is_legacy_optimizer", True) is not False
+
+
+def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
+    """Compiles with the optimizer of TensorFlow 2.10 and before, and gives it its stored state.
+
+    Raises:
+      InputError: what is stored is not what this optimizer has, slot by slot.
+    """
+    described = source.training["optimizer_config"]
+    config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
+    optimizer = getattr(keras.optimizers.legacy, described["class_name"]).from_config(config)
+    training = source.training
+    model.compile(optimizer=optimizer, loss=training.get("loss"))
+    optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
+    stored = stored_optimizer(source)
+    prefix = f"{config.get('name', described['class_name'])}/"
+    own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
+    if own != [name.removeprefix(prefix) for name, _ in stored]:
+        raise InputError(
+            f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), which tf_keras' "
+            f"{described['class_name']} calls otherwise ({len(own)}: {own[0]}, ...)"
+        )
+    optimizer.set_weights([value for _, value in stored])
+
+
+def stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
+    """(name, value) of the optimizer's state in the order in which Keras stored it."""
+    files = source.files
+    if source.kind is Kind.KERAS_V3:
+        with contextlib.ExitStack() as stack:
+            archive = stack.enter_context(zipfile.ZipFile(files.architecture))
+            stream = stack.enter_context(archive.open("model.weights.h5"))
+            return _in_order(stack.enter_context(h5py.File(stream, "r")), source.optimizer)
+    with h5py.File(files.weights, "r") as file:
+        if "optimizer_weights" not in file:
+            return _in_order(file, source.optimizer)
+        group = file["optimizer_weights"]
+        names = _name_list(group, "weight_names")
+        return [(name, np.asarray(group[name])) for name in names]
+
+
+def _in_order(file: Any, tensors: Sequence[StoredTensor]) -> list[tuple[str, Any]]:
+    order = sorted(tensors, key=lambda tensor: (tensor.name.rpartition("/")[0], _number(tensor.name)))
+    return [(tensor.name, np.asarray(file[tensor.name])) for tensor in order]
+
+
+def _number(name: str) -> int:
+    last = name.rpartition("/")[2]
+    return int(last) if last.isdigit() else 0
+
+
+def _name_list(group: Any, attribute: str) -> list[str]:
+    """A list of names, which Keras cuts into `weight_names0`, `weight_names1` where it is long (hdf5_format.py)."""
+    if attribute in group.attrs:
+        chunks = [group.attrs[attribute]]
+    else:
+        chunks = []
+        while f"{attribute}{len(chunks)}" in group.attrs:
+            chunks.append(group.attrs[f"{attribute}{len(chunks)}"])
+    return [n.decode() if isinstance(n, bytes) else str(n) for chunk in chunks for n in chunk]
+
+
+def _checked_optimizer(model: Any, source: KerasSource) -> str:
+    """The optimizer's class.
+
+    Raises:
+      InputError: it does not hold what was stored: Keras only warns, and starts afresh.
+    """
+    stored = [value for _, value in stored_optimizer(source)]
+    held = optimizer_variables(model)
+    same = len(stored) == len(held) and all(
+        np.array_equal(value, np.asarray(variable)) for value, variable in zip(stored, held, strict=True)
+    )
+    if not same:
+        raise InputError(f"Keras does not restore the {len(stored)} variables that are stored of it")
+    return optimizer_name(source)
+
+
+def optimizer_variables(model: Any) -> list[tf.Variable]:
+    """Variables of the model's optimizer, in Keras' order; none where it has none."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return []
+    variables = optimizer.variables
+    return [plain(v) for v in (variables() if callable(variables) else variables)]
+
+
+# The model's face
+
+
+def weights(model: Any) -> dict[str, tf.Variable]:
+    """The model's weights by a name of their own, in Keras' order; a name that comes twice gets a number.
+
+    Lookup tables, optimizers and the states of random generators are not among them.
+    """
+    found: dict[str, tf.Variable] = {}
+    for variable in model.weights:
+        base = getattr(variable, "path", None) or variable.name.partition(":")[0]
+        name, number = base, 0
+        while name in found:
+            number += 1
+            name = f"{base}_{number}"
+        found[name] = plain(variable)
+    return found
+
+
+def plain(variable: Any) -> tf.Variable:
+    """The tf.Variable of a Keras 3 variable, or the variable itself."""
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def signature_of(model: Any) -> Signature:
+    """The signature that the model gets, with input and output names as Keras shows them.
+
+    Tensor names are what they will be in nothing: only the SavedModel has tensors of that kind.
+
+    Raises:
+      InputError: its inputs are not known (a subclassed model that was never built), or one is sparse or ragged.
+    """
+    try:
+        given, produced = _specs(model, "input"), _specs(model, "output")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
+    return Signature(SIGNATURE, _PREDICT, given, produced)
+
+
+def ends(model: Any, side: str) -> Any:
+    """The Keras tensors that go in or come out, nested as the model takes or gives them."""
+    # A Sequential of Keras 3 has no `input` until it is called; `inputs` is a list of one.
+    flat = getattr(model, f"{side}s")
+    return flat[0] if type(model).__name__ == "Sequential" and len(flat) == 1 else getattr(model, side)
+
+
+def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
+    nested = ends(model, side)
+    flat = tf.nest.flatten(nested)
+    specs: dict[str, TensorSpec] = {}
+    for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
+        if getattr(tensor, "sparse", False) is True or type(tensor).__name__ != "KerasTensor":
+            raise InputError(f"its {side} {name!r} is no dense tensor, and signatures take no others here")
+        shape = tf.TensorShape(tensor.shape)
+        dims = tuple(shape.as_list()) if shape.rank is not None else None
+        specs[name] = TensorSpec(f"{name}:0", tf.dtypes.as_dtype(tensor.dtype).name, dims)
+    return specs
+
+
+def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]:
+    """Keys where a dict goes in or comes out, else the names of the layers, each once."""
+    if isinstance(nested, Mapping) and len(nested) == len(flat):
+        return sorted(map(str, nested))  # The order of tf.nest.
+    names = getattr(model, f"{side}_names", None)
+    if names is None or len(names) != len(flat):
+        inner = getattr(model, "_functional", None)  # Private: a Sequential of Keras 3 has no names of its own.
+        names = getattr(inner, f"{side}_names", None)
+    if side == "input" and (names is None or len(names) != len(flat)):
+        names = [tensor.name.partition(":")[0] for tensor in flat]
+    if names is None or len(names) != len(flat):
+        names = [f"{side}_{number + 1}" for number in range(len(flat))]
+    found: list[str] = []
+    for name in names:
+        unique, number = name, 0
+        while unique in found:
+            number += 1
+            unique = f"{name}_{number}"
+        found.append(unique)
+    return found
+
+
+def ask(model: Any, signature: Signature, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+    """Calls the model.
+
+    Args:
+      model: of `load`.
+      signature: of `signature_of`.
+      inputs: tensor by input name.
+      training: the argument of Keras' name.
+
+    Returns:
+      tensor by output name.
+    """
+    packed = tf.nest.pack_sequence_as(_skeleton(ends(model, "input")), [inputs[name] for name in signature.inputs])
+    produced = model(packed, training=training)
+    if isinstance(produced, Mapping):
+        return {str(key): value for key, value in produced.items()}
+    return dict(zip(signature.outputs, tf.nest.flatten(produced), strict=True))
+
+
+def _skeleton(nested: Any) -> Any:
+    return tf.nest.map_structure(lambda _: 0, nested)

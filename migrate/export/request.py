@@ -1,0 +1,57 @@
+"""What the children that load Keras files are asked, and what they answer. Nothing here starts TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.records import Signature
+from migrate.sources.keras import KerasSource
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is to be loaded, and what may be run for it.
+
+    Attributes:
+      source: as it lies on the disk.
+      custom_objects: `module:Name` entries.
+      trust: whether marshalled Python may be run.
+    """
+
+    source: KerasSource
+    custom_objects: tuple[str, ...]
+    trust: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasExportJob:
+    """What the child needs.
+
+    Attributes:
+      request: what to load.
+      staging: directory to write; it must not exist.
+      provenance: what `assets.extra/migration.json` says of where the model came from.
+    """
+
+    request: Request
+    staging: str
+    provenance: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasExported:
+    """The new model stands in the staging directory.
+
+    Attributes:
+      staging: where.
+      signature: its `serving_default`.
+      optimizer: class of the optimizer whose state it holds, or empty.
+      lost: why the stored state of the optimizer is not in it, or empty.
+    """
+
+    staging: str
+    signature: Signature
+    optimizer: str
+    lost: str

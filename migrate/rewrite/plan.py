@@ -220,10 +220,10 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
 
 
 def needed_nodes(plan: Plan) -> list[NodeDef]:
-    """The source's nodes that the plan's runs execute, each once."""
-    seen: dict[str, NodeDef] = {}
+    """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name."""
+    seen: dict[tuple[str, str], NodeDef] = {}
     for run in plan.runs:
-        seen.update(run.run.graph.nodes)
+        seen.update({(node.name, node.op): node for node in run.run.graph.nodes.values()})
     return list(seen.values())
 
 

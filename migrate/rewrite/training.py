@@ -72,9 +72,7 @@ def add_training(plan: Plan, meta_graph: MetaGraphDef, train: MetaGraphDef | Non
     losses, findings = _losses(source)
     joined = _joined(plan, source, TrainingPlan(key, None, losses)) if losses else plan
     if isinstance(joined, str):
-        return dataclasses.replace(
-            plan, findings=(*plan.findings, *findings, _declined("training-loss-left-out", joined))
-        )
+        return dataclasses.replace(plan, findings=(*plan.findings, *findings, _loss_left_out(joined)))
     return dataclasses.replace(joined, findings=(*joined.findings, *findings))
 
 
@@ -105,15 +103,15 @@ def _with_call(plan: Plan, key: str, train: MetaGraphDef) -> Plan | list[Finding
     ours = next(s.signature for s in plan.signatures if s.signature.key == key)
     theirs = {signature.key: signature for signature in contract.signatures(source.meta_graph)}.get(key)
     if theirs is None or _form(theirs) != _form(ours):
-        return [_declined("training-branch-left-out", f"its signature {key!r} is not that of the inference graph")]
+        return [_branch_left_out(f"its signature {key!r} is not that of the inference graph")]
     updates = _updates(source, theirs)
     call = plan_signature(source.nodes, theirs, source.ref_ops, source.meta_graph.graph_def.library, updates)
     if not isinstance(call, SignaturePlan):
-        return [_declined("training-branch-left-out", call[0].message, call[0].nodes)]
+        return [_branch_left_out(call[0].message, call[0].nodes)]
     losses, findings = _losses(source)
     result = _joined(plan, source, TrainingPlan(key, call, losses))
     if isinstance(result, str):
-        return [_declined("training-branch-left-out", result)]
+        return [_branch_left_out(result)]
     unordered = finding(f"signature {key!r} of the training graph", call.unordered)
     blocked = _control_flow(call.run, result.variables)
     if blocked:
@@ -172,7 +170,7 @@ def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
     for name in source.collection(REGULARIZATION_LOSSES):
         tensor = canonical(name)
         if split(tensor)[0] not in source.nodes:
-            findings.append(_declined("training-loss-left-out", f"{name!r} is not in the graph", (name,)))
+            findings.append(_loss_left_out(f"{name!r} is not in the graph", (name,)))
             continue
         where = f"the regularization loss {name!r}"
         run = prune(source.nodes, where, {}, (tensor,), ())
@@ -184,7 +182,7 @@ def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
             losses.append(result)
         else:
             first = problems[0] if problems else result[0]  # type: ignore[index]
-            findings.append(_declined("training-loss-left-out", first.message, (name, *first.nodes)))
+            findings.append(_loss_left_out(first.message, (name, *first.nodes)))
     return tuple(losses), findings
 
 
@@ -278,10 +276,10 @@ def _reached(neighbours: Mapping[str, set[str]], starts: set[str]) -> set[str]:
     return seen
 
 
-def _declined(code: str, why: str, nodes: tuple[str, ...] = ()) -> Finding:
-    what = (
-        "the training graph is left out, and the module converted for inference only"
-        if code == "training-branch-left-out"
-        else "a regularization loss is left out"
-    )
-    return Finding(code, Severity.WARNING, f"{what}: {why}", nodes)
+def _branch_left_out(why: str, nodes: tuple[str, ...] = ()) -> Finding:
+    message = f"the training graph is left out, and the module converted for inference only: {why}"
+    return Finding("training-branch-left-out", Severity.WARNING, message, nodes)
+
+
+def _loss_left_out(why: str, nodes: tuple[str, ...] = ()) -> Finding:
+    return Finding("training-loss-left-out", Severity.WARNING, f"a regularization loss is left out: {why}", nodes)

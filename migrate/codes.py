@@ -15,6 +15,7 @@ CODES: Mapping[str, str] = {
     "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
+    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
@@ -47,6 +48,7 @@ CODES: Mapping[str, str] = {
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
+    "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",

@@ -24,6 +24,7 @@ SCRIPTS = (
     "make_signatures.py",
     "make_strings.py",
     "make_frozen.py",
+    "make_hub.py",
     "make_estimators.py",
     "make_tf2.py",
     "make_forms.py",

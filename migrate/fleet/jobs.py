@@ -27,6 +27,7 @@ from migrate.records import (
     Convertible,
     Failed,
     Finding,
+    Kind,
     Mismatched,
     ModelReport,
     Options,
@@ -310,6 +311,8 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
         _provenance(source, studied.plan, options),
         options.keep_tensor_names,
         options.variables,
+        source.kind is Kind.TF1_HUB_MODULE,
+        studied.train.SerializeToString() if studied.train is not None else None,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result

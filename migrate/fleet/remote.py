@@ -1,4 +1,4 @@
-"""Models on other file systems: copied here, worked on, and copied back. Apache Beam does so model by model (`beam`)."""
+"""Models on other file systems: copied here, worked on, and copied back. `beam` does so model by model."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ def test_every_model_has_the_same_keys():
             "findings",
             "signatures",
             "meta_graphs",
+            "keras",
             "proposed_signatures",
             "verification",
             "seconds",

@@ -239,6 +239,19 @@ def _define_convert(values: flags.FlagValues) -> None:
         "Leave out signatures that cannot be converted, where others can.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "keep_tensor_names",
+        default.keep_tensor_names,
+        "Give the inputs and outputs of the signatures their tensor names in the new main graph, for clients that feed "
+        "and fetch by name through a Session.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "variables",
+        default.variables,
+        "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
     flags.DEFINE_enum(
         "checkpoint",
@@ -300,6 +313,8 @@ def _options(values: flags.FlagValues) -> Options:
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
+        keep_tensor_names=given.get("keep_tensor_names", default.keep_tensor_names),
+        variables=given.get("variables", default.variables),
         overwrite=given.get("overwrite", default.overwrite),
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),

@@ -17,6 +17,8 @@ CODES: Mapping[str, str] = {
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
+    "trained.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
@@ -40,6 +42,7 @@ CODES: Mapping[str, str] = {
     "keras-weights-missing": "A Keras architecture without weights.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
+    "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
@@ -63,6 +66,12 @@ CODES: Mapping[str, str] = {
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
     "tag-set": "No tag set fits, or several do; choose one with --tags.",
+    "tensor-name-effects": "With --keep_tensor_names: a signature has effects, and fetched by name beside another one "
+    "it is a call of its own.",
+    "tensor-name-needs-more": "With --keep_tensor_names: who fetches a tensor by name must feed all inputs of its "
+    "signature.",
+    "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
+    "clients or all.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
@@ -71,6 +80,9 @@ CODES: Mapping[str, str] = {
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
     "variable-in-function": "A function of the library makes a variable in its body.",
-    "variable-without-value": "A variable that is needed gets no value from the restore op or the init op.",
+    "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
+    "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",
     "version-unreadable": "The version that wrote the model is none that TensorFlow's own loader can parse.",
+    "weight-stays-constant": "With --variables: a weight inside v1 control flow or a function's body, or one that a "
+    "signature names, stays a constant.",
 }

@@ -196,6 +196,44 @@ class KerasFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class StoredTensorFacts:
+    """One tensor of a checkpoint.
+
+    Attributes:
+      name: its key.
+      dtype: TensorFlow's name of the dtype.
+      shape: static shape.
+      bytes: as stored in a V2 checkpoint, else by dtype and shape; None for strings of a V1 checkpoint.
+      slices: number of parts that it is stored in; 0 for one that is stored whole.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int | None
+    slices: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointFacts:
+    """What audit knows of a checkpoint without a graph.
+
+    Attributes:
+      path: its prefix; of a sharded V1 checkpoint a pattern.
+      format: `V1` or `V2`.
+      object_based: written by tf.train.Checkpoint or Keras, and not by tf.train.Saver.
+      shards: number of data files.
+      tensors: in the order of their names.
+    """
+
+    path: str
+    format: str
+    object_based: bool
+    shards: int
+    tensors: tuple[StoredTensorFacts, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Mismatch:
     """One output in which the candidate differs from the golden answer."""
 
@@ -350,6 +388,7 @@ class ModelReport:
       seconds: wall time by step.
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
+      checkpoint: of a checkpoint without a graph; None for all else.
     """
 
     source: str
@@ -362,6 +401,7 @@ class ModelReport:
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
+    checkpoint: CheckpointFacts | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -384,6 +424,9 @@ class Options:
       tags: the tag set to take, or None for the one that has `serve`.
       verify: replay golden calls before the new model is published.
       drop_signatures: keys of unsound signatures that may be left out.
+      keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
+        by name.
+      variables: make trainable variables of constant weights, as frozen models have them.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
@@ -398,6 +441,8 @@ class Options:
     tags: frozenset[str] | None = None
     verify: bool = True
     drop_signatures: bool = False
+    keep_tensor_names: bool = False
+    variables: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False

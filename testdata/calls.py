@@ -54,6 +54,7 @@ def _strings(*values):
 
 
 _X2 = {"x": _floats(3, 2)}
+_X1 = {"x": _floats(2)}
 _X3 = {"x": _floats(2, 3)}
 _XY = {"x": _floats(4, 2), "y": _floats(4, 1)}
 _LABELLED = {"size": _floats(3, 2), "label": np.array([[0], [1], [2]])}
@@ -82,6 +83,10 @@ CALLS = {
             {"encoded": _strings(*(base64.urlsafe_b64encode(s) for s in (b"abc", b"\xff\xfe\0!?")))},
         ),
         (SERVE, "csv", {"lines": _strings(b"3.5,1.25,Ann", b",,")}),
+    ),
+    "constant_weights": (
+        (SERVE, "serving_default", {"image": _floats(2, 6, 6, 3), "ids": np.array([[0, 4], [2, 2]])}),
+        (SERVE, "loop", {"features": _floats(2, 4)}),
     ),
     "cond": tuple((SERVE, "serving_default", {"first": np.array(first)}) for first in (True, False)),
     "cond_counter": (
@@ -161,11 +166,21 @@ CALLS = {
         (SERVE, "serving_default", _X3),
     ),
     "tf2": _PLAIN3,
+    "tensor_names": (
+        *((SERVE, name, {"x": _floats(3, 4)}) for name in ("serving_default", "low", "scores", "count")),
+        (SERVE, "columns", {"second": _floats(5), "fourth": _floats(5) + 1}),
+        (SERVE, "weights", {}),
+    ),
     "training": (
         (SERVE, "predict", _X2),
         (SERVE, "train", _XY),
         (SERVE, "train", _XY),
         (SERVE, "predict", _X2),
+    ),
+    "uninitialized": (
+        (SERVE, "serving_default", _X1),
+        (SERVE, "remember", _X1),
+        (SERVE, "recall", _X1),
     ),
     "training_adam": (
         (SERVE, "predict", _X2),

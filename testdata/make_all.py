@@ -23,6 +23,7 @@ SCRIPTS = (
     "make_savers.py",
     "make_signatures.py",
     "make_strings.py",
+    "make_frozen.py",
     "make_estimators.py",
     "make_tf2.py",
 )

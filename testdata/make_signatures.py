@@ -39,6 +39,31 @@ def odd_names(directory):
         save(sess, directory, signatures)
 
 
+def tensor_names(directory):
+    """Second outputs fetched and fed, one tensor of two signatures, nodes named as the exporter's own."""
+    x = v1.placeholder(tf.float32, [None, 4], name="StatefulPartitionedCall")
+    w = variable("w", [4, 4])
+    low, high = tf.split(tf.matmul(x, w, name="NoOp"), 2, axis=1, name="halves")
+    columns = tf.unstack(x, axis=1, name="columns")
+    scores = tf.tanh(low, name="saver_filename")
+    total = tf.add(columns[1] * 3.0, columns[3], name="total")
+    steps = variable("steps", [], trainable=False)
+    counted = v1.assign_add(steps, 1.0, name="counted")
+    with tf.control_dependencies([counted]):
+        seen = tf.reduce_sum(x, name="seen")
+    signatures = {
+        "serving_default": signature({"x": x}, {"scores": scores, "high": high}),
+        "low": signature({"x": x}, {"low": low, "high": high}),
+        "scores": signature({"x": x}, {"scores": scores}),
+        "columns": signature({"second": columns[1], "fourth": columns[3]}, {"total": total}),
+        "weights": signature({}, {"w": w.op.outputs[0]}),
+        "count": signature({"x": x}, {"seen": seen, "plain": tf.reduce_sum(x, name="plain")}),
+    }
+    with session() as sess:
+        fill(sess)
+        save(sess, directory, signatures)
+
+
 def sparse_signature(directory):
     """A coo_sparse input, and a coo_sparse output."""
     sparse = v1.sparse_placeholder(tf.float32, [None, 4], name="sparse")
@@ -145,6 +170,7 @@ def wrong_tensor_info(directory):
 if __name__ == "__main__":
     main(
         odd_names,
+        tensor_names,
         sparse_signature,
         unfed_placeholder,
         refused_pyfunc,

@@ -172,6 +172,24 @@ def training_adam(directory):
     _training(directory, v1.train.AdamOptimizer(0.1))
 
 
+def uninitialized(directory):
+    """A variable that no checkpoint holds: `remember` assigns it, `recall` fails until then."""
+    x = v1.placeholder(tf.float32, [2], name="x")
+    w = variable("w", [2])
+    memory = tf.raw_ops.VariableV2(shape=[2], dtype=tf.float32, name="memory")
+    with session() as sess:
+        fill(sess)
+        save(
+            sess,
+            directory,
+            {
+                "serving_default": signature({"x": x}, {"y": x * w.read_value()}),
+                "remember": signature({"x": x}, {"y": tf.raw_ops.Assign(ref=memory, value=x) + 0.0}),
+                "recall": signature({"x": x}, {"y": tf.identity(memory) * x}),
+            },
+        )
+
+
 if __name__ == "__main__":
     main(
         partitioned,
@@ -183,4 +201,5 @@ if __name__ == "__main__":
         alias,
         training,
         training_adam,
+        uninitialized,
     )

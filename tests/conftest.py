@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,3 +33,33 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """What a v1 Session on each source answers, and what the source says of itself."""
     paths = {case.name: conversions.MODELS / case.model for case in conversions.CASES}
     return conversions.ask("source", paths, tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The compiled client of the C API."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    library = pathlib.Path(importlib.util.find_spec("tensorflow").submodule_search_locations[0])
+    program = tmp_path_factory.mktemp("client") / "capi_client"
+    done = subprocess.run(
+        [
+            "gcc",
+            "-std=c99",
+            "-Wall",
+            "-Werror",
+            f"-I{library / 'include'}",
+            str(conversions.ROOT / "tests" / "capi_client.c"),
+            f"-L{library}",
+            f"-Wl,-rpath,{library}",
+            "-l:libtensorflow_cc.so.2",
+            "-l:libtensorflow_framework.so.2",
+            "-o",
+            str(program),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return program

@@ -94,6 +94,10 @@ def test_in_a_v1_session_it_answers_as_the_source(name, golden, session):
 @every_case
 def test_saved_again_it_answers_as_the_source(name, golden, tf2, round_trip):
     assert of(tf2, name)["save_error"] is None, tf2[name]["save_error"]
+    if name == "uninitialized":
+        # TensorFlow saves no value of a variable that has none, and then looks for it when it loads the copy.
+        assert "not found in checkpoint" in round_trip[name]["error"]
+        return
     compare(name, golden, round_trip)
 
 

@@ -230,6 +230,20 @@ def test_the_checkpoint_of_a_list_of_variables_has_the_keys_that_its_object_grap
     assert reader.get_tensor(keys[1]).tolist() == [2.0, 3.0]
 
 
+def test_of_two_ways_to_a_variable_the_first_that_was_set_gives_its_key_also_when_loaded(tmp_path):
+    root = tf.Module()
+    variable = tf.Variable(1.0)
+    root.vars = {"scope/name": variable}
+    root.variables_ = [variable]
+    path = str(tmp_path / "model")
+    tf.saved_model.save(root, path)
+    keys = [name for name, _ in tf.train.list_variables(f"{path}/variables/variables")]
+    assert "vars/scope.Sname/.ATTRIBUTES/VARIABLE_VALUE" in keys
+    saved = tf.train.Checkpoint(model=tf.saved_model.load(path)).save(str(tmp_path / "checkpoint"))
+    keys = [name for name, _ in tf.train.list_variables(saved)]
+    assert "model/vars/scope.Sname/.ATTRIBUTES/VARIABLE_VALUE" in keys
+
+
 # The registry of ops.
 
 

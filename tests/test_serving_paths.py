@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pathlib
 import pickle
-import shutil
 import subprocess
 import sys
 
@@ -44,36 +42,6 @@ for path in sys.argv[2:]:
     found[path] = {side: {k: i.name for k, i in getattr(signature, side).items()} for side in ("inputs", "outputs")}
 print(json.dumps(found))
 """
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    """The compiled C client."""
-    if shutil.which("gcc") is None:
-        pytest.skip("needs gcc")
-    library = pathlib.Path(importlib.util.find_spec("tensorflow").submodule_search_locations[0])
-    program = tmp_path_factory.mktemp("client") / "capi_client"
-    done = subprocess.run(
-        [
-            "gcc",
-            "-std=c99",
-            "-Wall",
-            "-Werror",
-            f"-I{library / 'include'}",
-            str(ROOT / "tests" / "capi_client.c"),
-            f"-L{library}",
-            f"-Wl,-rpath,{library}",
-            "-l:libtensorflow_cc.so.2",
-            "-l:libtensorflow_framework.so.2",
-            "-o",
-            str(program),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return program
 
 
 @pytest.fixture(scope="module")

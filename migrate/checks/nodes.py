@@ -53,7 +53,7 @@ def called_functions(nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[Nod
       bodies: the nodes of each function by its name.
     """
     found: dict[str, None] = {}
-    pending = [*nodes]
+    pending = [*nodes] if bodies else []
     for node in pending:  # grows while it is read
         for name in _called(node):
             if name in bodies and name not in found:

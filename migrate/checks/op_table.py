@@ -76,6 +76,12 @@ def load_op_table() -> Mapping[str, OpInfo]:
     }
 
 
+@functools.cache
+def load_ref_ops() -> frozenset[str]:
+    """Every op that takes or gives a ref."""
+    return frozenset(name for name, info in load_op_table().items() if info.has_ref)
+
+
 def _op(name: str, by_release: Mapping[str, str], deprecation: str, dtypes: str) -> OpInfo:
     """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
     version, _, explanation = deprecation.partition(" ")

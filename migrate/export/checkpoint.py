@@ -21,7 +21,7 @@ import tensorflow as tf
 from migrate.checks.checkpoint import parse_slice
 from migrate.errors import InputError
 from migrate.rewrite.plan import Plan, VariablePlan
-from migrate.rewrite.restore import FromCheckpoint
+from migrate.rewrite.restore import FromCheckpoint, Uninitialized
 from migrate.sources.bundle import Bundle, Entry, Slice, data_file, index_file, read_bundle, write_index
 from migrate.sources.dtypes import base_name
 from migrate.sources.leveldb import mask
@@ -50,7 +50,7 @@ def write_checkpoint(
 
     Args:
       plan: says what fills which variable.
-      keys: checkpoint key of each variable in the new model, by identity.
+      keys: checkpoint key of each variable that has a value in the new model, by identity.
       object_graph: the new model's serialized TrackableObjectGraph.
       source: prefix of the source's checkpoint.
       destination: prefix of the new one.
@@ -70,7 +70,7 @@ def write_checkpoint(
             taken[variable.identity] = entry
     # Data files are taken over under numbers of their own; those that nobody needs stay behind.
     shards = sorted({entry.shard for entry in taken.values()})
-    rest = [variable for variable in plan.variables if variable.identity not in taken]
+    rest = [v for v in plan.variables if v.identity not in taken and not isinstance(v.value, Uninitialized)]
     groups = list(_written(rest, keys, object_graph, value, destination))
     count = len(shards) + len(groups)
     entries = []

@@ -13,6 +13,7 @@ from migrate.errors import InputError, first_line
 from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.protos import MetaGraphDef
 
 
@@ -30,6 +31,8 @@ class ExportJob:
       mode: how the weights are taken over, see `checkpoint.write_checkpoint`.
       check: whether the checksums of weights that are taken over are compared.
       provenance: what `assets.extra/migration.json` says of where the model came from.
+      keep_tensor_names: as in `records.Options`.
+      variables: as in `records.Options`.
     """
 
     meta_graph: bytes
@@ -41,6 +44,8 @@ class ExportJob:
     mode: str
     check: bool
     provenance: Mapping[str, Any]
+    keep_tensor_names: bool = False
+    variables: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Exported:
 
 def run(job: ExportJob) -> Exported | Failed:
     """Carries a job out. TensorFlow starts here."""
-    plan = make_plan(MetaGraphDef.FromString(job.meta_graph), job.drop_signatures)
+    meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    plan = make_plan(meta_graph, job.drop_signatures, job.variables)
     if plan.refused:
         return Failed("the plan is refused in the child, although it was not in the parent")
     import tensorflow as tf
@@ -66,7 +72,8 @@ def run(job: ExportJob) -> Exported | Failed:
         tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
         built = module.build(plan, job.assets_dir, tables)
         keys = patch.save(built, plan, job.staging)
-        patch.patch(job.staging, plan, built.names)
+        kept = keep_tensor_names(meta_graph, plan).tensors if job.keep_tensor_names else {}
+        patch.patch(job.staging, plan, built.names, kept)
         checkpoint.write_checkpoint(
             plan,
             keys.by_variable,
@@ -96,7 +103,7 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
         **job.provenance,
         "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
-        "variables": {v.name: keys[v.identity] for v in plan.variables},
+        "variables": {v.name: keys[v.identity] for v in plan.variables if v.identity in keys},
         "sources": {
             v.name: {"key": v.value.key, "slice": v.value.slice_spec}
             for v in plan.variables

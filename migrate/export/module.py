@@ -24,8 +24,13 @@ class Root(tf.Module):  # type: ignore[misc]
     """The object that is saved, with the attributes of a Reusable SavedModel (tensorflow.org/hub).
 
     A tf.Module finds its variables by itself; here they are lists, which the loaded object then has.
+
+    `vars` has them by name. It is set first: a checkpoint's key is the first of the shortest paths to a variable
+    (trackable_view.py), so that the keys of the SavedModel, and of every tf.train.Checkpoint of the loaded object, are
+    `vars/NAME/.ATTRIBUTES/VARIABLE_VALUE` and not positions in a list.
     """
 
+    vars: Mapping[str, tf.Variable]
     variables: Sequence[tf.Variable] = ()
     trainable_variables: Sequence[tf.Variable] = ()
     regularization_losses: Sequence[Any] = ()
@@ -54,6 +59,31 @@ class _Captures:
 
     variables: Mapping[str, tf.Tensor]
     resources: Mapping[str, tf.Tensor]
+
+
+class _Valueless(UninitializedVariable):  # type: ignore[misc]
+    """A variable of which checkpoints hold nothing: it is uninitialised until a call assigns it."""
+
+    def _serialize_to_tensors(self) -> dict[str, tf.Tensor]:
+        return {}
+
+    def _restore_from_tensors(self, restored_tensors: Mapping[str, tf.Tensor]) -> tf.Operation:
+        return tf.no_op()
+
+    def _export_to_saved_model_graph(
+        self, object_map: dict[Any, Any], tensor_map: dict[Any, Any], options: object = None
+    ) -> list[tf.Tensor]:
+        # As in the base class, whose copy, which the saver of the exported graph sees, is one that has a value.
+        copy = _Valueless(
+            trainable=self.trainable,
+            name=self._shared_name,
+            shape=self.shape,
+            dtype=self.dtype,
+            extra_handle_data=self.handle,
+        )
+        object_map[self] = copy
+        tensor_map[self.handle] = copy.handle
+        return [self.handle]
 
 
 class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
@@ -90,7 +120,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     """
     root = Root()
     variables = {
-        variable.identity: UninitializedVariable(
+        variable.identity: (_Valueless if variable.identity in plan.uninitialized else UninitializedVariable)(
             trainable=variable.trainable,
             name=variable.name,
             shape=tf.TensorShape(variable.shape),
@@ -98,6 +128,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
         )
         for variable in plan.variables
     }
+    root.vars = {variable.name: variables[variable.identity] for variable in plan.variables}
     root.variables = list(variables.values())
     root.trainable_variables = [v for v in variables.values() if v.trainable]
     root.regularization_losses = []
@@ -111,7 +142,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     root.assets = [asset for _, asset in files]
     steps = [_fill(found[name].resource_handle, *content) for name, content in tables.items()]
     if plan.init is not None:
-        part = importable(plan.init, plan.functions, plan.producer)
+        part = importable(plan.init, plan.functions, plan.producer, plan.uninitialized)
         steps.append(_init_function(plan.init, part, captures, files))
     if steps:
         root.initializer = _Initializer(steps)
@@ -190,7 +221,7 @@ def _init_function(
 def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types.experimental.ConcreteFunction:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
-    part = importable(run, plan.functions, plan.producer)
+    part = importable(run, plan.functions, plan.producer, plan.uninitialized)
     tensors = [t for spec in signature.signature.inputs.values() for t in feed_order(spec)]
     outputs = [t for spec in signature.signature.outputs.values() for t in feed_order(spec)]
     specs = []

@@ -1,7 +1,8 @@
 """Saves the new model, and puts right in the files what `tf.saved_model.save` cannot say.
 
 It hard-codes one method name, takes input names from Python arguments, knows dense tensors only and tags all it
-writes with `serve`. Everything here touches the SignatureDefs and the tag set; the graph stays as TensorFlow wrote it.
+writes with `serve`. Everything here touches the SignatureDefs and the tag set; the graph stays as TensorFlow wrote it,
+unless tensor names are to be kept.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from tensorflow.python.saved_model import fingerprinting_utils
 from tensorflow.python.saved_model import save as save_lib
 from tensorflow.python.trackable import trackable_utils
 
+from migrate.export.main_graph import give_names
 from migrate.export.module import Module
 from migrate.export.names import Names, flat
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan, SignaturePlan
+from migrate.rewrite.tensor_names import KeptTensor
 from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 
 
@@ -31,7 +34,7 @@ class Keys:
     """What a checkpoint for a saved model must hold.
 
     Attributes:
-      by_variable: checkpoint key of each variable, by identity.
+      by_variable: checkpoint key of each variable that has a value, by identity.
       object_graph: the serialized TrackableObjectGraph.
     """
 
@@ -49,7 +52,9 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
-    identities = {id(variable): identity for identity, variable in built.variables.items()}
+    identities = {
+        id(variable): identity for identity, variable in built.variables.items() if identity not in plan.uninitialized
+    }
     keys = {
         identities[id(node)]: trackable_utils.checkpoint_key(
             trackable_utils.object_path_to_string(paths[node]), _VARIABLE_VALUE
@@ -74,8 +79,15 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
-def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
-    """Gives the SavedModel in `directory` the source's signature names, method names and tags."""
+def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mapping[str, KeptTensor]) -> None:
+    """Gives the SavedModel in `directory` the source's signature names, method names and tags.
+
+    Args:
+      directory: what `save` wrote.
+      plan: says what the source has.
+      names: what the functions call their arguments and results, by signature key.
+      tensors: which of the source's tensors get their names in the main graph.
+    """
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     for signature in plan.signatures:
         if signature.signature.method_name:  # TF 0.x wrote empty ones; the updater takes none.
@@ -93,6 +105,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names]) -> None:
         rename(meta_graph.signature_def[key], signature.signature, names[key])
         _give_defaults(meta_graph, signature)
     _leave_loops_alone(meta_graph)
+    give_names(meta_graph, tensors)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with open(path, "wb") as file:

@@ -9,7 +9,7 @@ from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import importable
 from migrate.rewrite.plan import Plan, VariablePlan
-from migrate.rewrite.restore import Computed, FromCheckpoint, TableFill
+from migrate.rewrite.restore import Computed, FromCheckpoint, FromConstant, TableFill
 
 
 def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
@@ -30,6 +30,8 @@ def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
             return tf.raw_ops.RestoreV2(
                 prefix=prefix, tensor_names=[value.key], shape_and_slices=[value.slice_spec], dtypes=[dtype]
             )[0]
+        if isinstance(value, FromConstant):
+            return tf.constant(tf.make_ndarray(value.tensor))
         if isinstance(value, Computed):
             return _compute(plan, value, prefix)
     except tf.errors.OpError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.children import Nursery
@@ -33,8 +33,8 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.source import Source
-from migrate.verify import Ending, record_golden, replay_candidate
-from migrate.verify.calls import Golden
+from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
+from migrate.verify.calls import Answer, Golden
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -207,7 +207,12 @@ def _replay(
     studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Nursery
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
-    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined)
+    signatures = [s.signature for s in studied.plan.signatures]
+
+    def optimised() -> Sequence[Answer] | Ending:
+        return ask_optimised(nursery, studied.source, studied.meta_graph, signatures, golden, options.timeout_seconds)
+
+    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
 
 
 def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
@@ -222,6 +227,8 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nurse
         options.checkpoint,
         options.verify or options.checkpoint != "link",
         _provenance(source, studied.plan, options),
+        options.keep_tensor_names,
+        options.variables,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
+from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
@@ -36,12 +37,13 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
-from migrate.sources.read import KERAS_FORMS, opened, read_source
+from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
@@ -119,7 +121,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
-    plan = make_plan(chosen, options.drop_signatures)
+    plan = make_plan(chosen, options.drop_signatures, options.variables)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
@@ -128,6 +130,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
         )
     )
+    if options.keep_tensor_names and not plan.refused:
+        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,
@@ -140,13 +144,29 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 
 
 def _checkpoint_alone(place: Place, path: str) -> ModelReport:
-    message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
+    """Describes a checkpoint without a graph.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    checkpoint = place.checkpoint or place.path
+    findings: tuple[Finding, ...] = ()
+    if is_v1_checkpoint(checkpoint):
+        known = of_v1(read_v1_checkpoint(checkpoint))
+    else:
+        bundle = read_bundle(checkpoint)
+        known, findings = of_bundle(bundle), check_shards(bundle)
+    if known.object_based:
+        message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
+        hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"
+    else:
+        message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
+        hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
     if os.path.basename(os.path.dirname(place.path)) == "variables":
         message += "; the saved_model.pb that belongs to it is missing"
-    hint = "bring its .meta file along, or rebuild the graph with the model's code and save it with tf.train.Saver"
-    return ModelReport(
-        path, None, Kind.CHECKPOINT, Refused(), (refusal("checkpoint-without-graph", message, (place.path,), hint),)
-    )
+    alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
+    findings = (*chosen_among(place), alone, *findings)
+    return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
 _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
+    CheckpointFacts,
     Converted,
     Convertible,
     Crashed,
@@ -39,6 +41,7 @@ from migrate.records import (
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
 from migrate.signature_flag import as_flag
+from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
@@ -61,15 +64,6 @@ _KINDS = {
 }
 """What a kind is called, in full and in a table."""
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
-
-_BYTES = {
-    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
-    **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
-    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16", "qint16", "quint16"), 2),
-    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "int4", "uint4"), 1),
-    **dict.fromkeys(("float8_e5m2", "float8_e4m3fn"), 1),
-    "complex128": 16,
-}
 
 
 def render(report: Report, width: int, color: bool = False) -> str:
@@ -124,6 +118,9 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     if model.keras is not None:
         yield ""
         yield from _keras(model.keras)
+    if model.checkpoint is not None:
+        yield ""
+        yield from _checkpoint(model.checkpoint)
     if model.findings:
         yield ""
         yield Text("findings", style="bold")
@@ -276,13 +273,35 @@ def _bulk(variables: Sequence[VariableFacts]) -> str:
     at_least = "at least " if None in sizes else ""
     parts = [f"{at_least}{_count(known, 'parameter')}"]
     stored = [
-        size * _BYTES[variable.dtype]
+        size * each
         for size, variable in zip(sizes, variables, strict=True)
-        if size is not None and variable.dtype in _BYTES
+        if size is not None and (each := size_of(variable.dtype)) is not None
     ]
     at_least = "at least " if len(stored) < len(variables) else ""
     parts.append(f"{at_least}{_size(sum(stored))}")
     return ", ".join(parts)
+
+
+def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
+    based = "object-based" if facts.object_based else "name-based"
+    size = sum(tensor.bytes or 0 for tensor in facts.tensors)
+    yield Text.assemble(("checkpoint ", "bold"), (_printable(os.path.basename(facts.path)), "bold"), overflow="fold")
+    told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
+    tensors = f"{_count(len(facts.tensors), 'tensor')}, {_size(size)}"
+    yield _indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
+    if not facts.tensors:
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    for tensor in facts.tensors:
+        stored = "" if tensor.bytes is None else _size(tensor.bytes)
+        slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
+        row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
+        table.add_row(*(Text(cell) for cell in row))
+    yield ""
+    yield _indented(table)
 
 
 def _signature(signature: Signature) -> RenderableType:

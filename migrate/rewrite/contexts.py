@@ -71,6 +71,8 @@ def topological_order(graph: Graph) -> tuple[list[str], list[str]]:
 
 def contexts(graph: Graph, order: list[str]) -> Mapping[str, Context]:
     """The context of every node, from one walk in topological order."""
+    if not any(graph.nodes[name].op in ENTERS or graph.nodes[name].op in SWITCHES for name in order):
+        return dict.fromkeys(order, Context())
     result: dict[str, Context] = {}
     for name in order:
         node = graph.nodes[name]

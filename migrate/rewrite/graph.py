@@ -28,7 +28,8 @@ def as_input(tensor: str) -> str:
 
 def data_inputs(node: NodeDef) -> list[str]:
     """Full names of the tensors that a node takes, in order."""
-    return [canonical(name) for name in node.input if not name.startswith("^")]
+    # Spelt out: it is asked some times for every node of a model.
+    return [name if ":" in name else name + ":0" for name in node.input if name[:1] != "^"]
 
 
 def control_inputs(node: NodeDef) -> list[str]:
@@ -39,7 +40,7 @@ def control_inputs(node: NodeDef) -> list[str]:
 def input_nodes(node: NodeDef) -> Iterator[str]:
     """Names of all nodes behind a node's data and control inputs, with repetitions."""
     for name in node.input:
-        yield name[1:] if name.startswith("^") else name.partition(":")[0]
+        yield name[1:] if name[:1] == "^" else name.partition(":")[0]
 
 
 @dataclasses.dataclass(frozen=True)

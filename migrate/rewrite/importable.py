@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import ENTERS, contexts, topological_order
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, unique_name
+from migrate.rewrite.uninitialized import guards
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
 
@@ -33,12 +34,20 @@ class Importable:
     resources: Mapping[str, str]
 
 
-def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) -> Importable:
+def importable(
+    run: Rewritten, functions: Iterable[FunctionDef], producer: int, uninitialized: Collection[str] = ()
+) -> Importable:
     """Prepares a run for `tf.graph_util.import_graph_def`.
 
     Handles and placeholders are left out because the importer's `input_map` puts captures and arguments in their
     place. Attributes go that TensorFlow takes for truth although nobody kept them true: `_output_shapes` (stale in
     real models, and the importer believes it) and `_class` (may name a node that is no longer there).
+
+    Args:
+      run: what to import.
+      functions: the library that it needs.
+      producer: GraphDef version of the source.
+      uninitialized: identities of variables that may have no value when they are used.
     """
     graph_def = GraphDef()
     graph_def.versions.producer = producer
@@ -51,22 +60,33 @@ def importable(run: Rewritten, functions: Iterable[FunctionDef], producer: int) 
     resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in ops.NAMED_RESOURCES}
     left_out = {*variables, *resources, *fed}
     inside = _inside(run.graph, {*variables, *resources})
+    guarded = guards(run.graph, uninitialized)
     for name, node in run.graph.nodes.items():
         if name in left_out:
             continue
         new = graph_def.node.add()
         new.CopyFrom(node)
-        if not inside.keys().isdisjoint(input_nodes(node)) or any(
-            i.startswith("^") and i[1:] in left_out for i in node.input
-        ):
-            kept = [i for i in node.input if not (i.startswith("^") and i[1:] in left_out)]
+        if name in guarded:
+            new.input.append(f"^{guarded[name][-1].name}")
+    graph_def.node.extend(node for nodes in guarded.values() for node in nodes)
+    for new in graph_def.node:
+        if not left_out.isdisjoint(input_nodes(new)):
+            renamed = [_renamed(i, inside, left_out) for i in new.input]
             del new.input[:]
-            new.input.extend(inside[i][-1].name if i in inside else i for i in kept)
+            new.input.extend(i for i in renamed if i)
+    graph_def.node.extend(node for chain in inside.values() for node in chain)
+    for new in graph_def.node:
         _clean(new)
-    for node in (node for chain in inside.values() for node in chain):
-        graph_def.node.append(node)
-        _clean(graph_def.node[-1])
     return Importable(graph_def, variables, resources)
+
+
+def _renamed(written: str, inside: Mapping[str, Sequence[NodeDef]], left_out: Container[str]) -> str:
+    """A node's input in the graph to be imported; empty for a control edge from a node that is left out."""
+    control = "^" if written.startswith("^") else ""
+    name = written[len(control) :]
+    if name in inside:
+        return control + inside[name][-1].name
+    return "" if control and name in left_out else written
 
 
 def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:

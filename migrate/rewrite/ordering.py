@@ -16,9 +16,11 @@ from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts,
 from migrate.rewrite.graph import Graph, canonical, data_inputs, reach, split
 from migrate.sources.dtypes import base_name
 
-_PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
+PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
+"""Ops of a rewritten run that hand a handle on."""
 _WRITES = frozenset(twin.op for twin in ops.WRITES.values())
-_ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
+ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
+"""Ops of a rewritten run that take a handle and do not look at the value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +42,18 @@ class Unordered:
 
 def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
     """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
+    if not any(node.op in _WRITES for node in graph.nodes.values()):
+        return ()
     order, _ = topological_order(graph)
-    handles = _handles(graph, order)
+    carried = handles(graph, order)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
     for name in order:
         node = graph.nodes[name]
-        if node.op in _PASSES or node.op in _ASKS:
+        if node.op in PASSES or node.op in ASKS:
             continue
         for tensor in data_inputs(node):
-            for root in handles.get(tensor, ()):
+            for root in carried.get(tensor, ()):
                 (writes if node.op in _WRITES else reads).setdefault(root, set()).add(name)
     shared = {root for root in reads if root in writes}
     if not shared:
@@ -67,6 +71,18 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
     return tuple(_outputs(graph, fetches, racing))
 
 
+def assigned(graph: Graph) -> frozenset[str]:
+    """Identities of the variables that a rewritten run may give a value."""
+    carried = handles(graph, topological_order(graph)[0])
+    return frozenset[str]().union(
+        *(
+            carried.get(data_inputs(node)[0], frozenset())
+            for node in graph.nodes.values()
+            if node.op == "AssignVariableOp"
+        )
+    )
+
+
 def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
     """Which variables a rewritten run gives a value before it looks at them, whatever branch is taken.
 
@@ -75,12 +91,12 @@ def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
       variables: identities of variables that may have no value when the call begins.
     """
     order, _ = topological_order(graph)
-    handles = _handles(graph, order)
+    carried = handles(graph, order)
     users: dict[str, list[str]] = {root: [] for root in variables}
     for name in order:
         node = graph.nodes[name]
-        if node.op not in _PASSES:
-            for root in {root for tensor in data_inputs(node) for root in handles.get(tensor, ()) if root in users}:
+        if node.op not in PASSES:
+            for root in {root for tensor in data_inputs(node) for root in carried.get(tensor, ()) if root in users}:
                 users[root].append(name)
     where = contexts(graph, order)
     sets = [n for names in users.values() for n in names if graph.nodes[n].op == "AssignVariableOp"]
@@ -155,14 +171,14 @@ def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[st
             yield Unordered(tensor, root, read_by, write)
 
 
-def _handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
+def handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
     """For each tensor that carries variable handles the identities behind it."""
     found: dict[str, frozenset[str]] = {}
     for name in order:
         node = graph.nodes[name]
         if node.op == "VarHandleOp":
             found[f"{name}:0"] = frozenset({identity(node)})
-        elif node.op in _PASSES and base_name(node.attr["T"].type) == "resource":
+        elif node.op in PASSES and base_name(node.attr["T"].type) == "resource":
             roots = frozenset[str]().union(*(found.get(canonical(t), frozenset()) for t in data_inputs(node)))
             for output in range(2 if node.op == "Switch" else 1):
                 found[f"{name}:{output}"] = roots

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions, locate
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_ref_ops
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.constants import unfreeze
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
-from migrate.rewrite.ordering import Unordered, assigned_first, finding, unordered_outputs
-from migrate.rewrite.restore import Restore, TableFill, Unset, Value, read_restore
+from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
+from migrate.rewrite.restore import FromConstant, Restore, TableFill, Uninitialized, Unset, Value, read_restore
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import (
@@ -104,23 +105,31 @@ class Plan:
         return any(finding.severity is Severity.REFUSAL for finding in self.findings)
 
     @property
+    def uninitialized(self) -> frozenset[str]:
+        """Identities of the variables that have no value until a call assigns one."""
+        return frozenset(v.identity for v in self.variables if isinstance(v.value, Uninitialized))
+
+    @property
     def runs(self) -> tuple[Rewritten, ...]:
         """Every run of the plan."""
         return (*(s.run for s in self.signatures), *((self.init,) if self.init else ()))
 
 
-def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
+def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables: bool = False) -> Plan:
     """Plans the conversion of one MetaGraphDef.
 
     Args:
       meta_graph: the source; it is not changed.
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
+      variables: make variables of constant weights.
     """
-    ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+    ref_ops = load_ref_ops()
     meta_graph = inline_ref_functions(meta_graph, ref_ops)
+    unfrozen = unfreeze(meta_graph) if variables else None
+    meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    findings: list[Finding] = []
+    findings: list[Finding] = list(unfrozen.findings) if unfrozen else []
     kept: list[SignaturePlan] = []
     dropped = 0
     for signature in contract.signatures(meta_graph):
@@ -161,14 +170,16 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False) -> Plan:
     runs = [*(s.run for s in kept), *([init] if init else [])]
     functions, problems = _functions(meta_graph.graph_def, runs, ref_ops)
     findings.extend(problems)
-    variables, problems = _variables(meta_graph, runs, init, restore, nodes)
+    constants = unfrozen.values if unfrozen else {}
+    planned, problems = _variables(meta_graph, runs, init, restore, nodes, constants)
     findings.extend(problems)
+    findings.extend([_unfrozen(planned)] if unfrozen else [])
     return Plan(
         tuple(sorted(meta_graph.meta_info_def.tags)),
         tuple(kept),
         init,
         assets,
-        variables,
+        planned,
         {name: restore.tables[name] for name in _resources(runs) if name in restore.tables} if restore else {},
         restore,
         functions,
@@ -437,6 +448,7 @@ def _variables(
     init: Rewritten | None,
     restore: Restore | None,
     nodes: Mapping[str, NodeDef],
+    constants: Mapping[str, TensorProto],
 ) -> tuple[tuple[VariablePlan, ...], tuple[Finding, ...]]:
     trainable = contract.trainable(meta_graph)
     dynamic = _dynamic(nodes, restore)
@@ -451,6 +463,8 @@ def _variables(
             shape = node.attr["shape"].shape
             if known is None:
                 value: Value = restore.values.get(root, Unset()) if restore else Unset()
+                if root in constants:
+                    value = FromConstant(constants[root])
                 if root in dynamic or node.name in dynamic:
                     shape = TensorShapeProto(unknown_rank=True)
                 found[root] = VariablePlan(
@@ -467,7 +481,25 @@ def _variables(
     empty = [v.identity for v in found.values() if isinstance(v.value, Unset) and v.identity not in set_by_init]
     first = [assigned_first(run.graph, empty) for run in runs] if empty else []
     unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
+    # Where a call sets it, that is how the model is used; where none does, its weights are lost.
+    by_calls = frozenset[str]().union(*(assigned(run.graph) for run in runs)) if unset else frozenset()
+    later = [root for root in empty if found[root].name in unset and root in by_calls]
+    for root in later:
+        found[root] = dataclasses.replace(found[root], value=Uninitialized())
+    unset = [name for name in unset if name not in {found[root].name for root in later}]
     findings = []
+    if later:
+        names = tuple(found[root].name for root in later)
+        findings.append(
+            Finding(
+                "variable-uninitialized",
+                Severity.WARNING,
+                f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
+                "a call that reads one before that fails",
+                names,
+                "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
+            )
+        )
     if unset:
         findings.append(
             refusal(
@@ -480,6 +512,19 @@ def _variables(
     if restore:
         findings.extend(restore.findings)
     return tuple(found.values()), tuple(findings)
+
+
+def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:
+    """Says which variables were constants."""
+    made = [variable for variable in variables if isinstance(variable.value, FromConstant)]
+    if not made:
+        message = "--variables found no constant weight that could become a variable"
+        return Finding("no-constant-weights", Severity.WARNING, message)
+    trained = sum(variable.trainable for variable in made)
+    message = f"{trained} constant weight(s) become trainable variables"
+    if trained < len(made):
+        message += f", {len(made) - trained} moving mean(s) and variance(s) variables that are not trained"
+    return Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in made))
 
 
 def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset[str]:

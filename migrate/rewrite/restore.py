@@ -68,7 +68,19 @@ class Unset:
     """The restore graph leaves the variable alone: an init op fills it, or nothing does."""
 
 
-Value = FromCheckpoint | Computed | Unset
+@dataclasses.dataclass(frozen=True)
+class Uninitialized:
+    """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FromConstant:
+    """The value is that of a Const of the source (`constants.unfreeze`)."""
+
+    tensor: TensorProto
+
+
+Value = FromCheckpoint | FromConstant | Computed | Unset | Uninitialized
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,11 +86,12 @@ def read_source(place: Place, path: str) -> Source:
         os.path.join(folder, "assets"),
         os.path.join(folder, "assets.extra"),
         signatures=given,
-        findings=tuple(_chosen(place)) if kind is not Kind.FROZEN_GRAPH else (),
+        findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
     )
 
 
-def _chosen(place: Place) -> Iterator[Finding]:
+def chosen_among(place: Place) -> Iterator[Finding]:
+    """Says that a directory holds several checkpoints, and which one was taken."""
     if place.others:
         names = [os.path.basename(other) for other in place.others]
         yield Finding(

@@ -55,6 +55,13 @@ class KerasGoldenJob:
 
 
 @dataclasses.dataclass(frozen=True)
+class OptimisedJob:
+    """What the child needs to ask a source once more with the graph optimiser on: `source.calls`, in order."""
+
+    source: GoldenJob
+
+
+@dataclasses.dataclass(frozen=True)
 class CandidateJob:
     """What the child needs to replay calls on a candidate.
 

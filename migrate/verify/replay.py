@@ -7,6 +7,7 @@ the answer. TensorFlow starts here, and every import of it stands inside a funct
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import numpy as np
 from migrate.checks import contract
 from migrate.errors import first_line
 from migrate.records import Failed, Signature, TensorSpec
+from migrate.rewrite.graph import canonical
 from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.verify import dtypes
 from migrate.verify.calls import (
@@ -33,7 +35,7 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.compare import contradictions, nondeterministic
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, step_failed
+from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
@@ -53,15 +55,17 @@ Asker = Callable[[Call], Mapping[str, Array]]
 Attempt = tuple[Call | None, str]
 
 
-def _config(tf: Any) -> Any:
+def _config(tf: Any, optimised: bool = False) -> Any:
     """A session that rewrites nothing and adds in one order: no optimiser, one thread inside an op (see `_run`)."""
     config = tf.compat.v1.ConfigProto(
         allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=_INTER_OP_THREADS
     )
-    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring.
-    config.graph_options.place_pruned_graph = True
+    if not optimised:
+        config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring. The
+        # optimiser does not run with it.
+        config.graph_options.place_pruned_graph = True
     return config
 
 
@@ -74,9 +78,9 @@ def configure_eager(tf: Any) -> None:
 
 
 @contextlib.contextmanager
-def _session(tf: Any) -> Iterator[Any]:
+def _session(tf: Any, optimised: bool = False) -> Iterator[Any]:
     """A v1 Session on a graph of its own; its variables and tables are nobody else's."""
-    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf)) as session:
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf, optimised)) as session:
         yield session
 
 
@@ -303,7 +307,8 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
     with _session(tf) as session:
         load(tf, session, job)
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
-        for candidates in synthesise(meta_graph, job.signatures, job.assets_dir):
+        shaped = [_shaped(session.graph, signature) for signature in job.signatures]
+        for candidates in synthesise(meta_graph, shaped, job.assets_dir):
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
                 continue
@@ -317,6 +322,18 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
             if not calls:
                 skipped[candidates.signature] = reason
     return tuple(accepted), skipped
+
+
+def _shaped(graph: Any, signature: Signature) -> Signature:
+    """The signature with the shapes that TensorFlow has inferred for inputs of which the signature says none."""
+
+    def known(spec: TensorSpec) -> TensorSpec:
+        if spec.encoding != "dense" or spec.shape is not None:
+            return spec
+        shape = graph.get_tensor_by_name(canonical(spec.name)).shape
+        return dataclasses.replace(spec, shape=None if shape.rank is None else tuple(shape.as_list()))
+
+    return dataclasses.replace(signature, inputs={name: known(spec) for name, spec in signature.inputs.items()})
 
 
 def probe(
@@ -423,15 +440,7 @@ def golden(job: GoldenJob) -> Golden | Failed:
     signatures = {s.key: s for s in job.signatures}
 
     def replay(inline: bool) -> tuple[Answer, ...]:
-        with _session(tf) as session:
-            load(tf, session, job)
-
-            def ask(call: Call) -> Mapping[str, Array]:
-                signature = signatures[call.signature]
-                fetches, feeds = _fetches(signature.outputs), _feeds(call.inputs, signature.inputs)
-                return _run(tf, session, fetches, feeds, inline=inline)
-
-            return tuple(answer_to(ask, call) for call in sequence)
+        return _replay_source(tf, job, load, sequence, inline)
 
     # In two orders of execution: an output that depends on which of two unordered ops comes first shows itself. One
     # pair of runs may miss it by chance; so a model that does so, or that merely has state, is run more often.
@@ -447,6 +456,46 @@ def golden(job: GoldenJob) -> Golden | Failed:
     except Exception as error:
         return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
     return Golden(sequence, first, again, skipped, variables, loader, tf.__version__)
+
+
+def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
+    """What the source answers with the graph optimiser on."""
+    import tensorflow as tf
+
+    configure_eager(tf)
+    try:
+        _, load = _loader(tf, job.source)
+    except Exception as error:
+        return step_failed(error, "TensorFlow cannot load the source")
+    return _replay_source(tf, job.source, load, job.source.calls, inline=True, optimised=True)
+
+
+def _behind_identities(tf: Any, graph: Any, fetches: Mapping[str, str]) -> dict[str, str]:
+    return {name: tf.identity(graph.get_tensor_by_name(canonical(tensor))).name for name, tensor in fetches.items()}
+
+
+def _replay_source(
+    tf: Any,
+    job: GoldenJob,
+    load: Callable[[Any, Any, GoldenJob], None],
+    calls: Sequence[Call],
+    inline: bool,
+    optimised: bool = False,
+) -> tuple[Answer, ...]:
+    """Answers to calls, in order, from a fresh session on the source."""
+    signatures = {s.key: s for s in job.signatures}
+    with _session(tf, optimised) as session:
+        load(tf, session, job)
+        fetches = {key: _fetches(signature.outputs) for key, signature in signatures.items()}
+        if optimised:
+            # The optimiser leaves what is fetched as it is; in the new model an output is a function's inner node.
+            fetches = {key: _behind_identities(tf, session.graph, names) for key, names in fetches.items()}
+
+        def ask(call: Call) -> Mapping[str, Array]:
+            feeds = _feeds(call.inputs, signatures[call.signature].inputs)
+            return _run(tf, session, fetches[call.signature], feeds, inline=inline)
+
+        return tuple(answer_to(ask, call) for call in calls)
 
 
 # The checkpoints
@@ -651,6 +700,10 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     return CandidateResult(answers, variables)
 
 
-def run(job: GoldenJob | CandidateJob) -> Golden | CandidateResult | Failed:
+def run(
+    job: GoldenJob | OptimisedJob | CandidateJob,
+) -> Golden | tuple[Answer, ...] | CandidateResult | Failed:
     """Does a job, in the process that was made for it."""
+    if isinstance(job, OptimisedJob):
+        return optimised(job)
     return golden(job) if isinstance(job, GoldenJob) else candidate(job)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
 from migrate.verify.contents import Content, Contents
 
 _PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderV2", "PlaceholderWithDefault"])
+_WAITS = re.compile(r".*Dequeue|Reader|Iterator|Unstage|MapUnstage|OrderedMapUnstage|Barrier|Recv|StackPop")
 # What a call is filled with, and its batch size. The first ones decide whether a family is taken: ordinary
 # values.
 _FILLS = (("random", 3), ("random", 1), ("zeros", 1), ("small", 3), ("extremes", 3))
@@ -105,7 +107,7 @@ def _calls(
     derived = tuple(
         name
         for name, spec in signature.inputs.items()
-        if any(_op(tensor, nodes) not in _PLACEHOLDERS for tensor in spec.tensors)
+        if any(_op(tensor, nodes) not in _PLACEHOLDERS and not _may_wait(tensor, nodes) for tensor in spec.tensors)
     )
     sizes = tuple(dict.fromkeys([*_SIZES, *_weights_sizes(meta_graph)]))
     return CandidateCalls(signature.key, _Families(signature.key, inputs, sizes), derived)
@@ -138,6 +140,21 @@ class _Families:
             text = spec.contents[min(content, len(spec.contents) - 1)] if spec.contents else None
             values[name] = _value(spec, fill, dims, number, seed, text)
         return Call(self.signature, values)
+
+
+def _may_wait(tensor: str, nodes: Mapping[str, NodeDef]) -> bool:
+    """Whether computing a tensor asks an input pipeline, which nobody fills, for its next element."""
+    seen: set[str] = set()
+    stack = [tensor.split(":")[0]]
+    while stack:
+        name = stack.pop()
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        if _WAITS.match(nodes[name].op):
+            return True
+        stack.extend(i.lstrip("^").split(":")[0] for i in nodes[name].input)
+    return False
 
 
 def _op(tensor: str, nodes: Mapping[str, NodeDef]) -> str:
@@ -200,8 +217,12 @@ def _weights_sizes(meta_graph: MetaGraphDef) -> Iterable[int]:
     for node in meta_graph.graph_def.node:
         if node.op in ("VariableV2", "Variable", "VarHandleOp"):
             dims = node.attr["shape"].shape.dim
-            if len(dims) == 2 and 0 < dims[0].size <= 4096:
-                yield dims[0].size
+        elif node.op == "Const" and base_name(node.attr["dtype"].type).startswith("float"):
+            dims = node.attr["value"].tensor.tensor_shape.dim  # a frozen graph's
+        else:
+            continue
+        if len(dims) == 2 and 0 < dims[0].size <= 4096:
+            yield dims[0].size
 
 
 def _alternatives(inputs: Iterable[_Input], sizes: Sequence[int]) -> Iterable[tuple[int, tuple[int, int], int]]:

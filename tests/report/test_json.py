@@ -54,6 +54,7 @@ def test_every_model_has_the_same_keys():
             "signatures",
             "meta_graphs",
             "keras",
+            "checkpoint",
             "proposed_signatures",
             "verification",
             "seconds",

@@ -18,6 +18,7 @@ import tensorflow as tf
 from migrate.export import module, values
 from migrate.records import Finding
 from migrate.rewrite.plan import Plan, make_plan
+from migrate.rewrite.restore import Uninitialized
 from migrate.sources.protos import MetaGraphDef
 
 v1 = tf.compat.v1
@@ -107,14 +108,16 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
 
 def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
     """Builds the new model from the checkpoint and takes its answers to the same calls."""
-    return answers(plan, {v.identity: values.value_of(plan, v, prefix) for v in plan.variables}, calls)
+    filled = [v for v in plan.variables if not isinstance(v.value, Uninitialized)]
+    return answers(plan, {v.identity: values.value_of(plan, v, prefix) for v in filled}, calls)
 
 
 def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
     """The same with the variables' values by identity."""
     built = module.build(plan, "", {})
     for identity, variable in built.variables.items():
-        variable.assign(starts[identity])
+        if identity in starts:
+            variable.assign(starts[identity])
     if plan.init is not None:
         built.root.initializer._initialize()
     found: list[Any] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.restore import Unset
+from migrate.rewrite.restore import Uninitialized, Unset
 
 pytestmark = pytest.mark.tensorflow
 
@@ -128,6 +128,34 @@ def refs_of_strings_and_bools() -> Any:
     return {"s": ({"x": x}, written), "get": ({}, {"text": tf.identity(text._ref()), "flag": flag._ref()})}
 
 
+@case
+def a_variable_node_in_a_branch() -> Any:
+    _variable(name="kept")
+    x = _input()
+
+    def inside() -> Any:
+        ref = raw.VariableV2(shape=[2], dtype=tf.float32, shared_name="kept", name="again")
+        return raw.Mul(x=ref, y=ref)
+
+    return {"s": ({"x": x}, {"y": v1.cond(tf.reduce_sum(x) > 3.2, inside, lambda: x * 0.5)})}
+
+
+@case
+def a_variable_node_in_a_loop_in_a_branch() -> Any:
+    _variable(name="kept")
+    x = _input()
+
+    def step(i: Any, total: Any) -> Any:
+        ref = raw.VariableV2(shape=[2], dtype=tf.float32, shared_name="kept", name="again")
+        with tf.control_dependencies([total]):  # Iterations run in parallel.
+            return i + 1, total + raw.AssignAdd(ref=ref, value=tf.constant([1.0, 0.5]))
+
+    def inside() -> Any:
+        return tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), x])[1]
+
+    return {"s": ({"x": x}, {"y": v1.cond(tf.reduce_sum(x) > 3.2, inside, lambda: x * 0.5)})}
+
+
 def _calls(signatures: Any) -> list[Any]:
     calls = []
     for value in ([1.0, 2.0], [3.0, 0.5], [0.25, 4.0]):
@@ -191,3 +219,38 @@ def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:
 
     plan = check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, -1.0]})], str(tmp_path))
     assert [v.name for v in plan.variables if isinstance(v.value, Unset)] == ["scratch"]
+
+
+def _without_a_value() -> Any:
+    """A variable that no checkpoint has, and signatures that set, grow, read and ask for it."""
+    x = _input()
+    v = raw.VariableV2(shape=[2], dtype=tf.float32, name="v")
+    kept = v1.Variable([1.0, 2.0], name="kept", use_resource=False)
+    known = v1.is_variable_initialized(v)
+    once = v1.cond(known, lambda: tf.identity(v), lambda: tf.identity(raw.Assign(ref=v, value=kept.read_value())))
+    return {
+        "ask": ({}, {"known": known}),
+        "get": ({}, {"v": tf.identity(v), "twice": raw.Mul(x=v, y=[2.0, 2.0])}),
+        "set": ({"x": x}, {"v": raw.Assign(ref=v, value=x) * 3.0}),
+        "grow": ({"x": x}, {"v": raw.AssignAdd(ref=v, value=x) * 3.0}),
+        "scatter": ({"x": x}, {"v": raw.ScatterAdd(ref=v, indices=[0, 1], updates=x) * 3.0}),
+        "lazy": ({}, {"v": once * 5.0}),
+    }
+
+
+@pytest.mark.parametrize("first", ["set", "lazy"])
+def test_a_variable_without_a_value_until_a_call_sets_it(first: str, tmp_path: Any) -> None:
+    x = {"x": [3.0, -1.0]}
+    before = [("ask", {}), ("get", {}), ("grow", x), ("scatter", x), ("ask", {})]
+    after = [("ask", {}), ("get", {}), ("grow", x), ("get", {}), ("scatter", x), ("lazy", {}), ("set", x), ("get", {})]
+    plan = check(_without_a_value, [*before, (first, x if first == "set" else {}), *after], str(tmp_path))
+    assert [v.name for v in plan.variables if isinstance(v.value, Uninitialized)] == ["v"]
+    assert [f.nodes for f in plan.findings if f.code == "variable-uninitialized"] == [("v",)]
+
+
+def test_a_variable_that_no_call_sets_is_refused(tmp_path: Any) -> None:
+    def build() -> Any:
+        v = raw.VariableV2(shape=[2], dtype=tf.float32, name="v")
+        return {"get": ({}, {"v": tf.identity(v)}), "ask": ({}, {"known": v1.is_variable_initialized(v)})}
+
+    assert [f.code for f in refusals(build, str(tmp_path))] == ["variable-without-value"]

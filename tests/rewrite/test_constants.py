@@ -1,0 +1,184 @@
+"""Constant weights become variables: which do, which do not, and what the graph is like then."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.checks import contract
+from migrate.records import Severity
+from migrate.rewrite.constants import unfreeze
+from migrate.rewrite.plan import make_plan
+from migrate.rewrite.restore import FromConstant
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
+from tests.conversions import MODELS
+
+_FLOAT, _INT32 = 1, 3
+
+
+def _constant(name: str, *shape: int, dtype: int = _FLOAT, waits: tuple[str, ...] = ()) -> NodeDef:
+    node = NodeDef(name=name, op="Const", input=[f"^{wait}" for wait in waits])
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype = dtype
+    node.attr["value"].tensor.tensor_shape.SetInParent()
+    for size in shape:
+        node.attr["value"].tensor.tensor_shape.dim.add(size=size)
+    return node
+
+
+def _node(name: str, op: str, *inputs: str) -> NodeDef:
+    return NodeDef(name=name, op=op, input=inputs)
+
+
+def _graph(*nodes: NodeDef) -> MetaGraphDef:
+    meta_graph = MetaGraphDef()
+    meta_graph.graph_def.node.extend([_node("x", "Placeholder"), *nodes])
+    return meta_graph
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (_constant("c", 2, 2), _node("y", "Mul", "x", "c")),  # It might be anything.
+        (_constant("c"), _node("y", "Gather", "c", "x")),  # A scalar is no layer's weight.
+        (_constant("c", 2, 0), _node("y", "MatMul", "x", "c")),  # Nothing is in it.
+        (_constant("c", 2, 2, dtype=_INT32), _node("y", "MatMul", "x", "c")),  # Nothing trains integers.
+        (_constant("c", 3), _node("y", "Add", "x", "c")),  # No bias: nothing was multiplied.
+        (_constant("c", 2, 2), _constant("i", 1), _node("y", "GatherV2", "x", "i", "c")),  # An axis.
+        (_constant("c", 2, 2, waits=("x",)), _node("y", "MatMul", "x", "c")),  # In a branch, say.
+        (_constant("c", 2, 2), _node("e", "Enter", "c"), _node("y", "MatMul", "x", "e")),
+        (_constant("c", 2, 2), _node("s", "Switch", "c", "x"), _node("y", "MatMul", "x", "s:1")),
+        # A statistic here, a weight there.
+        (_constant("c", 2), _node("b", "FusedBatchNorm", "x", "c", "x", "c", "x"), _node("y", "Neg", "b")),
+    ],
+)
+def test_what_stays_a_constant(nodes) -> None:
+    meta_graph = _graph(*nodes)
+    found = unfreeze(meta_graph)
+    assert not found.values
+    assert list(found.meta_graph.graph_def.node) == list(meta_graph.graph_def.node)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights", "statistics"),
+    [
+        ((_constant("c", 2, 2), _node("r", "Identity", "c"), _node("y", "MatMul", "x", "r")), {"c"}, set()),
+        ((_constant("c", 2, 2), _node("y", "GatherV2", "c", "x", "x")), {"c"}, set()),
+        (
+            (
+                _constant("k", 1, 1, 2, 2),
+                _constant("b", 2),
+                _node("p", "Conv2D", "x", "k"),
+                _node("f", "Reshape", "p", "x"),
+                _node("y", "AddV2", "b", "f"),
+            ),
+            {"k", "b"},
+            set(),
+        ),
+        (
+            (
+                _constant("g", 2),
+                _constant("o", 2),
+                _constant("m", 2),
+                _constant("v", 2),
+                _node("y", "FusedBatchNormV3", "x", "g", "o", "m", "v"),
+            ),
+            {"g", "o"},
+            {"m", "v"},
+        ),
+        (
+            # tf.nn.batch_normalization without a scale.
+            (
+                _constant("o", 2),
+                _constant("m", 2),
+                _constant("v", 2),
+                _constant("epsilon"),
+                _node("a", "AddV2", "v", "epsilon"),
+                _node("r", "Rsqrt", "a"),
+                _node("mr", "Mul", "m", "r"),
+                _node("s", "Sub", "o", "mr"),
+                _node("xr", "Mul", "x", "r"),
+                _node("y", "Add", "xr", "s"),
+            ),
+            {"o"},
+            {"m", "v"},
+        ),
+        (
+            (
+                _constant("c", 2, 2),
+                _node("q", "FakeQuantWithMinMaxVars", "c", "x", "x"),
+                _node("y", "MatMul", "x", "q"),
+            ),
+            {"c"},
+            set(),
+        ),
+    ],
+)
+def test_what_becomes_a_variable(nodes, weights, statistics) -> None:
+    meta_graph = _graph(*nodes)
+    before = meta_graph.SerializeToString(deterministic=True)
+    found = unfreeze(meta_graph)
+    assert set(found.values) == weights | statistics
+    assert contract.trainable(found.meta_graph) == weights
+    assert meta_graph.SerializeToString(deterministic=True) == before
+    new = {node.name: node for node in found.meta_graph.graph_def.node}
+    for name in found.values:
+        assert new[name].op == "VarHandleOp"
+        assert new[f"{name}/ReadVariableOp"].input == [name]
+        takers = {n.name for n in new.values() if name in n.input}
+        assert takers == {f"{name}/ReadVariableOp"}
+
+
+def test_a_name_that_is_taken_is_not_taken_again() -> None:
+    other = _node("other", "VarHandleOp")
+    other.attr["shared_name"].s = b"c"
+    found = unfreeze(
+        _graph(other, _node("c/ReadVariableOp", "NoOp"), _constant("c", 2, 2), _node("y", "MatMul", "x", "c"))
+    )
+    (key,) = found.values
+    assert key == "c_1"
+    (matmul,) = [node for node in found.meta_graph.graph_def.node if node.name == "y"]
+    assert matmul.input == ["x", "c/ReadVariableOp_1"]
+
+
+def test_what_a_signature_names_keeps_its_tensor() -> None:
+    meta_graph = _graph(_constant("c", 2, 2), _node("y", "MatMul", "x", "c"))
+    meta_graph.signature_def["weights"].outputs["c"].name = "c:0"
+    found = unfreeze(meta_graph)
+    assert not found.values
+    (warning,) = found.findings
+    assert (warning.code, warning.nodes) == ("weight-stays-constant", ("c",))
+
+
+def test_weights_in_functions_are_told() -> None:
+    meta_graph = _graph()
+    function = FunctionDef()
+    function.signature.name = "layer"
+    function.node_def.extend([_constant("c", 2, 2), _node("r", "Identity", "c:output:0")])
+    function.node_def.append(_node("y", "MatMul", "x", "r:output:0"))
+    meta_graph.graph_def.library.function.append(function)
+    (warning,) = unfreeze(meta_graph).findings
+    assert (warning.code, warning.nodes) == ("weight-stays-constant", ("layer/c",))
+
+
+def test_the_plan_says_what_was_made() -> None:
+    meta_graph = _read("constant_weights")
+    plan = make_plan(meta_graph, variables=True)
+    assert not plan.refused
+    assert {v.name for v in plan.variables if not v.trainable} == {
+        f"{scope}/moving_{what}" for scope in ("fused", "plain") for what in ("mean", "variance")
+    }
+    assert all(isinstance(variable.value, FromConstant) for variable in plan.variables)
+    codes = {finding.code: finding for finding in plan.findings}
+    assert codes["weight-stays-constant"].nodes == ("inside",)
+    assert "10 constant weight(s)" in codes["constants-to-variables"].message
+    assert not make_plan(meta_graph).variables
+
+
+def test_a_model_without_constant_weights_is_told_so() -> None:
+    plan = make_plan(_read("simple_save"), variables=True)
+    assert [f.severity for f in plan.findings if f.code == "no-constant-weights"] == [Severity.WARNING]
+
+
+def _read(name: str) -> MetaGraphDef:
+    from migrate.sources.saved_model import read_saved_model
+
+    return read_saved_model(str(MODELS / name)).meta_graphs[0]

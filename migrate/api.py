@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
-from migrate.records import Options, Report
+from migrate.records import Event, Options, Report
 
 _DEFAULTS = Options()
 
@@ -50,42 +50,28 @@ def convert(
     destination: str,
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Event], None] | None = None,
 ) -> Report:
     """Converts a TF1 SavedModel, or every one in a tree, to a TF2 SavedModel.
 
     Args:
       source: a model, or a tree of models; only read.
-      destination: directory of the new model, or of the tree in which `source` is mirrored.
+      destination: directory of the new model, or of the tree in which `source` is mirrored. With `options.all_tags` a
+        model with several MetaGraphDefs becomes a directory with one model for each, named by its tags joined by `_`.
       options: see `records.Options`.
-      progress: told what is being done.
+      progress: told what is being done; threads call it, one at a time for `Finished`.
 
     Returns:
       One `ModelReport` a model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
-      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`.
+      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`; with `options.dry_run` as `audit` gives it. What an
+      earlier run has done in the same tree, and what has not changed since, is not done again (`skipped`).
 
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
-    from migrate.children import Nursery
-    from migrate.export.publish import check_destination
-    from migrate.fleet.jobs import convert_model
-    from migrate.sources.discover import find_models
+    from migrate.fleet.run import convert_fleet
 
-    models = find_models(source)
-    root = source.rstrip(os.sep) or os.sep
-    if models == (root,):
-        check_destination(source, destination, options.overwrite)
-        with Nursery() as nursery:
-            return Report((convert_model(root, destination, options, nursery, progress or _silent),))
-    # Models that stand there already fail one by one; the tree itself may exist.
-    check_destination(source, os.path.join(destination, "model"), overwrite=True)
-    reports = []
-    with Nursery() as nursery:
-        for model in models:
-            target = os.path.join(destination, os.path.relpath(model, root))
-            reports.append(convert_model(model, target, options, nursery, progress or _silent))
-    return Report(tuple(reports))
+    return convert_fleet(source, destination, options, _silent if progress is None else progress)
 
 
 def validate(
@@ -117,8 +103,54 @@ def validate(
         if find_models(path) != (path.rstrip(os.sep) or os.sep,):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
     with Nursery() as nursery:
-        return Report((validate_model(candidate, against, options, nursery, progress or _silent),))
+        return Report(
+            (validate_model(candidate, against, options, nursery, _silent if progress is None else progress),)
+        )
 
 
-def _silent(_: str) -> None:
+def write_report(report: Report, directory: str) -> tuple[str, ...]:
+    """Writes a report as files: report.json, junit.xml, report.sarif and report.html.
+
+    Args:
+      report: what `audit`, `convert` or `validate` has given; with `Options.details` it shows more.
+      directory: made where it is not there; files of an earlier report are replaced.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: they cannot be written.
+    """
+    from migrate.report.files import write_files
+    from migrate.report.json import to_document
+
+    return write_files(to_document(report), directory)
+
+
+def render_report(directory: str) -> tuple[str, ...]:
+    """Makes the files of a report again from the report.json among them; reads no model.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: there is no report.json, or it is none of this version's.
+    """
+    from migrate.report.files import read_document, write_files
+
+    return write_files(read_document(directory), directory)
+
+
+def check_report_directory(directory: str) -> None:
+    """Makes a directory for a report before the work that is to be reported.
+
+    Raises:
+      InputError: it cannot be made or written to.
+    """
+    from migrate.report.files import prepare
+
+    prepare(directory)
+
+
+def _silent(_: object) -> None:
     """Takes progress lines where nobody asked for them."""

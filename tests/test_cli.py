@@ -71,8 +71,8 @@ def _main(line):
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
             "audit a --overwrite",
-            "audit has no flag --overwrite; it has --custom_objects, --format, --help, --signature, --tags, --trust, "
-            "--verbosity",
+            "audit has no flag --overwrite; it has --custom_objects, --format, --help, --report, --signature, --tags, "
+            "--trust, --verbosity",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),
@@ -170,7 +170,7 @@ def test_flags_become_options(line, call, calls):
     assert _main(line) == 0
     ((verb, operands, settings),) = calls
     assert (verb, operands, settings["options"]) == call
-    assert settings["progress"] is None
+    assert (settings["progress"] is None) == (verb != "convert")
     assert settings.get("against") == ("a" if verb == "validate" else None)
 
 

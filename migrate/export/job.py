@@ -14,6 +14,7 @@ from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.sources.files import copy_file
 from migrate.sources.protos import MetaGraphDef
 
 
@@ -85,8 +86,9 @@ def run(job: ExportJob) -> Exported | Failed:
             lambda variable: values.value_of(plan, variable, prefix),
         )
         patch.write_fingerprint(job.staging)
+        extra = os.path.join(job.staging, "assets.extra")
         if os.path.isdir(job.extra_dir):
-            shutil.copytree(job.extra_dir, os.path.join(job.staging, "assets.extra"), dirs_exist_ok=True)
+            shutil.copytree(job.extra_dir, extra, dirs_exist_ok=True, copy_function=copy_file)
         _write_provenance(job, plan, built.names, keys.by_variable)
     except InputError as error:
         return Failed(str(error))

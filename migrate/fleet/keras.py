@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.checks.keras import find_keras, needs, optimizer_name
-from migrate.children import Nursery
+from migrate.children import Runner
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet.way import Way
 from migrate.records import (
@@ -24,6 +24,7 @@ from migrate.records import (
     TensorSpec,
     VariableFacts,
     Verification,
+    shaping,
 )
 from migrate.report.json import tool
 from migrate.sources.discover import Place
@@ -51,6 +52,12 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     """
     source = read_keras(files_of(place))
     found = tuple(find_keras(source, options.custom_objects, options.trust))
+    if options.signatures:
+        keys = tuple(signature.key for signature in options.signatures)
+        message = "a Keras file has no graph that --signature could name tensors of"
+        found += (
+            refusal("keras-signature", message, keys, "add the signatures to the new model, by its tensor names"),
+        )
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = ModelReport(
         path,
@@ -63,7 +70,7 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     return report, source
 
 
-def keras_way(source: KerasSource, path: str, options: Options, nursery: Nursery) -> Way:
+def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner) -> Way:
     """How a Keras source answers and is exported.
 
     Args:
@@ -136,8 +143,5 @@ def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str
             "sha256": source.sha256,
             "keras_version": source.keras_version,
         },
-        "options": {
-            key: sorted(value) if isinstance(value, frozenset) else value
-            for key, value in dataclasses.asdict(options).items()
-        },
+        "options": shaping(options),
     }

@@ -259,12 +259,20 @@ def _defaults(nodes: Mapping[str, NodeDef], signature: Signature) -> dict[str, T
         node = nodes[split(canonical(spec.tensors[0]))[0]]
         if spec.encoding != "dense" or node.op != "PlaceholderWithDefault":
             continue
-        source = nodes.get(split(data_inputs(node)[0])[0])
-        while source is not None and source.op == "Identity":
-            source = nodes.get(split(data_inputs(source)[0])[0])
+        source = _behind(nodes, node)
+        seen = set()  # What stands behind a fed tensor is in no run, so nobody has looked at it.
+        while source is not None and source.op == "Identity" and source.name not in seen:
+            seen.add(source.name)
+            source = _behind(nodes, source)
         if source is not None and source.op == "Const":
             found[name] = source.attr["value"].tensor
     return found
+
+
+def _behind(nodes: Mapping[str, NodeDef], node: NodeDef) -> NodeDef | None:
+    """The node that gives the first input of another."""
+    taken = data_inputs(node)
+    return nodes.get(split(taken[0])[0]) if taken else None
 
 
 def _unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Run, canonical, control_inputs, data_inputs, prune, split
 from migrate.sources.protos import NodeDef, SaverDef, TensorProto
 
@@ -128,7 +129,7 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
       saver: its `saver_def`.
 
     Returns:
-      What it does, or a refusal when the SaverDef names nodes that are not there.
+      What it does, or a refusal when the SaverDef names nodes that are not there or the graph is broken.
     """
     target = split(canonical(saver.restore_op_name))[0]
     filename = canonical(saver.filename_tensor_name)
@@ -140,6 +141,9 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
                 (name,),
             )
     run = prune(nodes, "the restore op", {}, (), (target,))
+    broken = find_broken(run) or find_cycle(run)
+    if broken is not None:
+        return broken
     graph = run.graph.nodes
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
@@ -272,6 +276,10 @@ def _read(graph: Mapping[str, NodeDef], node: NodeDef, output: int) -> FromCheck
     return FromCheckpoint(names[output], slices[output])
 
 
+_MOST_KEYS = 1 << 20
+"""A shape can promise any number of repetitions in no space."""
+
+
 def strings(node: NodeDef) -> list[str] | None:
     """The elements of a string constant, or None for any other node."""
     if node.op != "Const" or control_inputs(node):
@@ -281,5 +289,7 @@ def strings(node: NodeDef) -> list[str] | None:
     count = 1
     for dim in proto.tensor_shape.dim:
         count *= dim.size
+    if not 0 <= count <= _MOST_KEYS:
+        return None
     # A TensorProto may leave out the repetitions of its last element (tensor.proto).
     return values + values[-1:] * (count - len(values)) if values else [""] * count

@@ -12,7 +12,9 @@ import re
 
 from migrate.errors import InputError
 from migrate.sources.archive import holds_model
+from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
+from migrate.sources.parse import PROTO_LIMIT_BYTES
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 
@@ -236,8 +238,10 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
 
 def _has_variables(file: str) -> bool:
     """Whether a GraphDef holds variables, and so is no model without its checkpoint."""
-    with open(file, "rb") as stream:
-        data = stream.read()
+    try:
+        data = read_file(file, PROTO_LIMIT_BYTES)
+    except (OSError, InputError):
+        return False
     return (
         b"VariableV2" in data or b"VarHandleOp" in data or re.search(rb'Variable["\x12\x1a\x22\x2a]', data) is not None
     )
@@ -280,9 +284,8 @@ def _step(stem: str) -> tuple[int, str]:
 def _state(folder: str) -> str:
     """Name of the latest checkpoint, as the state file has it, without the directory it was trained in."""
     try:
-        with open(os.path.join(folder, _STATE_FILE), "rb") as stream:
-            match = _STATE_PATH.search(stream.read(1 << 20))
-    except OSError:
+        match = _STATE_PATH.search(read_file(os.path.join(folder, _STATE_FILE), 1 << 20))
+    except (OSError, InputError):
         return ""
     if match is None:
         return ""

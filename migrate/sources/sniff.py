@@ -7,6 +7,8 @@ import os
 import re
 from typing import IO
 
+from migrate.errors import InputError
+from migrate.sources.files import check_regular
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import text_type
 from migrate.sources.protos import GraphDef, MetaGraphDef
@@ -48,6 +50,10 @@ def form_of(file: str) -> Form | None:
     A text that cannot be a model is None, too. `Form.STRAY` is what stands in a file's place (an LFS pointer, a web
     page, nothing at all, a link to nowhere); whether that was a model's file, only its name tells.
     """
+    try:
+        check_regular(file)
+    except (OSError, InputError):
+        return Form.STRAY if os.path.lexists(file) and (os.path.islink(file) or not os.path.isdir(file)) else None
     try:
         with open(file, "rb") as stream:
             head = stream.read(_HEAD_BYTES)

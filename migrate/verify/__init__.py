@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from migrate.children import Nursery
+from migrate.children import Runner
 from migrate.export.request import Request
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
@@ -47,7 +47,7 @@ _PROBING_SHARE = 0.5
 
 
 def record_golden(
-    nursery: Nursery,
+    nursery: Runner,
     source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
@@ -93,7 +93,7 @@ def record_golden(
 
 
 def record_keras_golden(
-    nursery: Nursery, request: Request, inputs: str | None = None, timeout_seconds: float = 600.0
+    nursery: Runner, request: Request, inputs: str | None = None, timeout_seconds: float = 600.0
 ) -> Golden | Ending:
     """Takes the predictions of a Keras model, before it is exported.
 
@@ -112,7 +112,7 @@ def record_keras_golden(
 
 
 def ask_optimised(
-    nursery: Nursery,
+    nursery: Runner,
     source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
@@ -135,7 +135,7 @@ def ask_optimised(
 
 
 def replay_candidate(
-    nursery: Nursery,
+    nursery: Runner,
     golden: Golden,
     candidate_path: str,
     max_ulps: int = 0,
@@ -192,4 +192,5 @@ def replay_candidate(
         nondeterministic=tuple(sorted({name for c in by_path for name in c.nondeterministic})),
         mismatches=mismatches,
         skipped=dict(golden.skipped),
+        outputs=tuple(output for c in by_path for output in c.outputs),
     )

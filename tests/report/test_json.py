@@ -37,7 +37,7 @@ def test_outcomes_are_snake_case_and_carry_their_fields():
         "mismatched": ["reason"],
         "failed": ["reason"],
         "crashed": ["step", "exit_code", "stderr_tail"],
-        "timed_out": ["step", "seconds"],
+        "timed_out": ["step", "seconds", "stderr_tail"],
     }
 
 
@@ -58,6 +58,11 @@ def test_every_model_has_the_same_keys():
             "proposed_signatures",
             "verification",
             "seconds",
+            "skipped",
+            "duplicate_of",
+            "size_bytes",
+            "converted_signatures",
+            "sketches",
         )
     }
 

@@ -14,7 +14,7 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.records import Convertible, Kind, Options, Refused, Unchanged, Unreadable
+from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras
 from migrate.sources.discover import place_of
 from migrate.sources.keras import Runtime, Weights, files_of, read_keras
@@ -90,6 +90,7 @@ def test_a_keras_saved_model_is_a_tf2_saved_model(tmp_path):
         ("custom", Options(), "keras-custom-object"),
         ("custom", Options(custom_objects=("keras_layers:Other",)), "keras-custom-object"),
         ("marshalled", Options(), "keras-lambda"),
+        ("functional", Options(signatures=(GivenSignature("s", (), (("y", "y:0"),)),)), "keras-signature"),
     ],
 )
 def test_refused(name, options, code, tmp_path):

@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = {
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
     "keras-optimizer-kept": "The new model holds the optimizer's state, value by value.",
     "keras-other-backend": "The model was trained on Theano or CNTK, whose convolutions turn their kernels around.",
+    "keras-signature": "A signature by tensor names was asked of a Keras file, which has no graph.",
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
     "keras-weights-missing": "A Keras architecture without weights.",

@@ -60,7 +60,7 @@ _KINDS = {
     Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
     Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
     Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
-    Kind.KERAS_V3: ("Keras 3 model (.keras)", "Keras"),
+    Kind.KERAS_V3: ("Keras archive (.keras)", "Keras"),
     Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
     Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
     Kind.UNKNOWN: ("unknown kind", "?"),

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.contract import signatures
-from migrate.children import Forks, Runner, say
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
@@ -21,6 +20,7 @@ from migrate.fleet.keras import keras_way
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
 from migrate.fleet.way import Way
+from migrate.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Converted,

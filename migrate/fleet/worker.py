@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable
 
-from migrate.children import TENSORFLOW, Nursery
+from migrate.children import Nursery
 from migrate.export.publish import clear_staging
 from migrate.fleet.jobs import AuditJob, ConvertJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
+from migrate.forks import TENSORFLOW
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 

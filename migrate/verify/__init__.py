@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from migrate.children import Runner
 from migrate.export.request import Request
+from migrate.forks import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import Source

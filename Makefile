@@ -40,6 +40,13 @@ fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversio
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/rewrite/test_fuzz.py
 	$(BIN)/python tools/make_ref_ops.py
 
+MUTANTS ?= 10000
+CONVERTS ?= 300
+
+.PHONY: hostile
+hostile: .venv/.stamp  ## audit MUTANTS broken and hostile models and convert CONVERTS of them; writes docs/hostile.md
+	$(BIN)/python -m tools.hostile --mutants=$(MUTANTS) --converts=$(CONVERTS) docs/hostile.md
+
 KILLS ?= 200
 
 .PHONY: kills

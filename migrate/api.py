@@ -22,6 +22,8 @@ def audit(
 ) -> Report:
     """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
 
+    A remote path (`gs://...`) is copied to this machine first, by TensorFlow in a child process.
+
     Args:
       path_or_paths: directories, each a model or a tree of models.
       options: `tags` and `drop_signatures` count.
@@ -33,11 +35,20 @@ def audit(
     Raises:
       InputError: a path does not exist, is a file, or holds no model.
     """
+    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
+    say = _silent if progress is None else progress
+    if not any("://" in path for path in paths):
+        return _audit(paths, options, say)
+    from migrate.fleet.remote import brought, named
+
+    with brought(tuple(paths)) as here:
+        return named(_audit(list(here.values()), options, say), {local: path for path, local in here.items()})
+
+
+def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -> Report:
     from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
-    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
-    say = progress or _silent
     reports = []
     for model in dict.fromkeys(model for path in paths for model in find_models(path)):
         say(model)
@@ -56,7 +67,8 @@ def convert(
 
     Args:
       source: a model, or a tree of models; only read.
-      destination: directory of the new model, or of the tree in which `source` is mirrored.
+      destination: directory of the new model, or of the tree in which `source` is mirrored. With `options.all_tags` a
+        model with several MetaGraphDefs becomes a directory with one model for each, named by its tags joined by `_`.
       options: see `records.Options`.
       progress: told what is being done; threads call it, one at a time for `Finished`.
 
@@ -68,9 +80,14 @@ def convert(
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
+    listen = _silent if progress is None else progress
+    if options.runner is None and ("://" in source or "://" in destination):
+        from migrate.fleet.remote import convert_remote
+
+        return convert_remote(source, destination, options, listen)
     from migrate.fleet.run import convert_fleet
 
-    return convert_fleet(source, destination, options, _silent if progress is None else progress)
+    return convert_fleet(source, destination, options, listen)
 
 
 def validate(
@@ -96,15 +113,61 @@ def validate(
     """
     from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
+    from migrate.fleet.remote import brought, named
     from migrate.sources.discover import find_models
 
-    for path in (candidate, against):
-        if find_models(path) != (path.rstrip(os.sep) or os.sep,):
-            raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
-    with Nursery() as nursery:
-        return Report(
-            (validate_model(candidate, against, options, nursery, _silent if progress is None else progress),)
-        )
+    say = _silent if progress is None else progress
+    with brought((candidate, against)) as here:
+        for path, local in here.items():
+            if find_models(local) != (local.rstrip(os.sep) or os.sep,):
+                raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
+        with Nursery() as nursery:
+            found = validate_model(here[candidate], here[against], options, nursery, say)
+        return named(Report((found,)), {local: path for path, local in here.items()})
+
+
+def write_report(report: Report, directory: str) -> tuple[str, ...]:
+    """Writes a report as files: report.json, junit.xml, report.sarif and report.html.
+
+    Args:
+      report: what `audit`, `convert` or `validate` has given; with `Options.details` it shows more.
+      directory: made where it is not there; files of an earlier report are replaced.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: they cannot be written.
+    """
+    from migrate.report.files import write_files
+    from migrate.report.json import to_document
+
+    return write_files(to_document(report), directory)
+
+
+def render_report(directory: str) -> tuple[str, ...]:
+    """Makes the files of a report again from the report.json among them; reads no model.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: there is no report.json, or it is none of this version's.
+    """
+    from migrate.report.files import read_document, write_files
+
+    return write_files(read_document(directory), directory)
+
+
+def check_report_directory(directory: str) -> None:
+    """Makes a directory for a report before the work that is to be reported.
+
+    Raises:
+      InputError: it cannot be made or written to.
+    """
+    from migrate.report.files import prepare
+
+    prepare(directory)
 
 
 def _silent(_: object) -> None:

@@ -89,10 +89,14 @@ def _dispatch(arguments: Sequence[str]) -> int:
         every = ", ".join(f"migrate {name} {verb.usage}" for name, verb in verbs.items())
         raise UsageError(f"say what to do: {every}, or migrate --help")
     first, rest = arguments[0], arguments[1:]
+    if first == "report":
+        return _render(rest)
     if first in ("--help", "-h", "-help"):
         return _print(_help(verbs))
     if first in ("--version", "-version"):
         return _print(_version())
+    if first == "help" and rest[:1] == ["report"]:
+        return _print(_REPORT_HELP)
     if first == "help":
         return _print(_verb_help(rest[0], _verb(rest[0], verbs)) if rest else _help(verbs))
     if first.startswith("-"):
@@ -107,11 +111,34 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
         return _print(_verb_help(name, verb))
     _check_operands(name, verb, operands)
     _start_logging(values.verbosity)
+    if values.report is not None:
+        api.check_report_directory(values.report)
     with verb.progress() as progress:
         report = verb.call(operands, values, progress)
     if not report.models:
         raise InputError(f"no model was found in {', '.join(operands)}")
+    if values.report is not None:
+        _say(f"the report is in {', '.join(api.write_report(report, values.report))}")
     return _print(_shown(report, values.format), GOOD if report.ok else NOT_GOOD)
+
+
+def _render(arguments: Sequence[str]) -> int:
+    """`migrate report DIR`: makes every form of a report again. It has no flags and prints no report of its own."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        return _print(_REPORT_HELP)
+    if len(arguments) != 1 or not arguments[0] or arguments[0].startswith("-"):
+        given = ", ".join(map(repr, arguments)) or "nothing"
+        raise UsageError(f"report takes DIRECTORY, not {given}: migrate report DIRECTORY")
+    _say(f"the report is in {', '.join(api.render_report(arguments[0]))}")
+    return GOOD
+
+
+_REPORT_HELP = """\
+usage: migrate report DIRECTORY
+
+Makes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier
+command with --report=DIRECTORY has written. Reads no model.
+"""
 
 
 # The verbs.
@@ -202,6 +229,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "Tag set of the meta graph, comma-separated; --tags= is the empty set. By default the serving one.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "report",
+        None,
+        "Directory for the report as files: report.html for people; report.json, junit.xml and report.sarif for "
+        "programs.",
+        flag_values=values,
+    )
     flags.DEFINE_multi_string(
         "signature",
         [],
@@ -256,6 +290,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "variables",
         default.variables,
         "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "all_tags",
+        default.all_tags,
+        "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
@@ -362,6 +402,8 @@ def _options(values: flags.FlagValues) -> Options:
     """Turns flags into `Options`; a flag that the verb does not have leaves the default."""
     given: dict[str, Any] = values.flag_values_dict()
     default = Options()
+    if given.get("all_tags") and given["tags"] is not None:
+        raise UsageError("--all_tags takes every tag set and --tags one; give one of the two")
     return Options(
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),
@@ -383,9 +425,11 @@ def _options(values: flags.FlagValues) -> Options:
         dry_run=given.get("dry_run", default.dry_run),
         runner=given.get("runner"),
         beam_options=_split(given.get("beam_options", "")),
+        details=given["report"] is not None,
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
         signatures=_signatures(given["signature"]),
+        all_tags=given.get("all_tags", default.all_tags),
     )
 
 
@@ -467,6 +511,7 @@ def _help(verbs: dict[str, Verb]) -> str:
         "",
         "commands:",
         *(f"  {name:<10}{verb.summary}" for name, verb in verbs.items()),
+        "  report    make the files of a report again from its report.json: migrate report DIRECTORY",
         "",
         "migrate COMMAND --help lists the flags of a command; migrate --version says what is installed.",
         "The report goes to standard output, logs and progress go to standard error.",

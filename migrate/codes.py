@@ -15,6 +15,7 @@ CODES: Mapping[str, str] = {
     "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
+    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
@@ -37,6 +38,7 @@ CODES: Mapping[str, str] = {
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
     "keras-optimizer-kept": "The new model holds the optimizer's state, value by value.",
     "keras-other-backend": "The model was trained on Theano or CNTK, whose convolutions turn their kernels around.",
+    "keras-signature": "A signature by tensor names was asked of a Keras file, which has no graph.",
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
     "keras-weights-missing": "A Keras architecture without weights.",
@@ -47,6 +49,7 @@ CODES: Mapping[str, str] = {
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
+    "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
@@ -75,6 +78,12 @@ CODES: Mapping[str, str] = {
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
+    "training-branch": "The training graph of a TF1 Hub module became __call__(inputs, training=True).",
+    "training-branch-left-out": "The training graph of a TF1 Hub module does not fit its inference graph; the module "
+    "is converted for inference only.",
+    "training-control-flow": "In the training graph of a TF1 Hub module v1 control flow stands between variables and "
+    "outputs, through which TensorFlow has no gradient.",
+    "training-loss-left-out": "A regularization loss of a TF1 Hub module that cannot be a callable without arguments.",
     "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed.",
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "

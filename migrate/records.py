@@ -245,6 +245,31 @@ class Mismatch:
 
 
 @dataclasses.dataclass(frozen=True)
+class OutputDifference:
+    """How far one output of the candidate is from the golden answers, over all calls.
+
+    Attributes:
+      signature: key of the signature.
+      output: name of the output.
+      path: how the candidate was loaded (`tf2`, `session`).
+      calls: calls whose answers were compared value by value.
+      values: single values compared.
+      bitwise_equal: all of them equal bit for bit.
+      max_abs_difference: largest absolute difference.
+      max_ulps: largest distance in units in the last place.
+    """
+
+    signature: str
+    output: str
+    path: str
+    calls: int
+    values: int
+    bitwise_equal: bool
+    max_abs_difference: float
+    max_ulps: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Verification:
     """What a replay of golden calls has shown.
 
@@ -260,6 +285,7 @@ class Verification:
         runs, compared on names, dtypes and shapes alone.
       mismatches: what differs; empty means that the candidate is as good as the source.
       skipped: why a signature was not called, by signature key.
+      outputs: the differences output by output.
     """
 
     calls: int
@@ -272,11 +298,48 @@ class Verification:
     nondeterministic: tuple[str, ...]
     mismatches: tuple[Mismatch, ...]
     skipped: Mapping[str, str]
+    outputs: tuple[OutputDifference, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether something was compared and nothing differs (zero values compared is not a pass)."""
         return not self.mismatches and self.values > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SketchNode:
+    """One node of a sketch: its name (cut to 200 characters), its op, and whether the rewrite touched it."""
+
+    name: str
+    op: str
+    changed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SketchGraph:
+    """A few nodes of a graph and the edges between them: (from, to, is a control edge), by position in `nodes`."""
+
+    nodes: tuple[SketchNode, ...]
+    edges: tuple[tuple[int, int, bool], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sketch:
+    """What the rewrite of one run has changed, small enough to draw.
+
+    Attributes:
+      run: which run it is, as messages name it (`signature 'predict'`, `the init op`).
+      changed: nodes that were changed, added or taken out.
+      ops: (op, such nodes before, such nodes after) of those, sorted by op.
+      before: some of them with their neighbours in the source.
+      after: the same part of the rewritten graph.
+    """
+
+    run: str
+    changed: int
+    ops: tuple[tuple[str, int, int], ...]
+    before: SketchGraph
+    after: SketchGraph
 
 
 # Every way in which a job can end is a type of its own (law 8).
@@ -387,9 +450,11 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
-      bytes: size of the source's files, None where nobody looked.
       skipped: an earlier run has done it and nothing has changed since; the report is that run's.
       duplicate_of: the source with the same bytes whose new model was copied, or None.
+      size_bytes: what the model's own files take on the disk, or None where nothing could be measured.
+      converted_signatures: the new model's signatures, read from its files, or None where they were not read.
+      sketches: what the rewrite changes, where `Options.details` asks for it.
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
@@ -403,10 +468,12 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    size_bytes: int | None = None
+    converted_signatures: tuple[Signature, ...] | None = None
+    sketches: tuple[Sketch, ...] = ()
     keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
     checkpoint: CheckpointFacts | None = None
-    bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
 
@@ -470,9 +537,12 @@ class Options:
       dry_run: say what would be done and what space it needs, and write nothing.
       runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
       beam_options: more of Beam's options, as its command line takes them.
+      details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
+        the new model has them. It changes nothing in the new model.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
+      all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
     """
 
     tags: frozenset[str] | None = None
@@ -486,9 +556,11 @@ class Options:
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
+    details: bool = False
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
+    all_tags: bool = False
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()
@@ -503,6 +575,7 @@ class Options:
 _NOT_SHAPING = frozenset(
     {
         "beam_options",
+        "details",
         "dry_run",
         "exclude",
         "fail_fast",

@@ -1,6 +1,6 @@
-"""Keras files of every form, in keras/: made by tf_keras and by Keras 3 (TensorFlow 2.16 or later).
+"""Keras files of every form, in keras/: with TensorFlow 2.15 those of tf_keras, with a later one those of Keras 3.
 
-    python testdata/make_keras.py              # all
+    python testdata/make_keras.py              # all that the installed TensorFlow is to make
     python testdata/make_keras.py functional   # one
 
 Weights are trained a step or drawn from a seed, so that no initializer gives them by accident. `keras_layers.py` has
@@ -214,15 +214,16 @@ def saved_model(directory):
     _fill(_sequential(tf_keras)).save(directory, save_format="tf")
 
 
-MAKERS = (
-    *(functional, old_adam, recurrent, custom, marshalled, weights_alone, theano, keras_1, archive_2, archive_3),
-    *(recurrent_3, dict_3, hdf5_3, json_hdf5, json_3, json_objects, json_names, saved_model),
+BY_TF_KERAS = (
+    *(functional, old_adam, recurrent, custom, marshalled, weights_alone, theano, keras_1, archive_2, json_hdf5),
+    *(json_objects, json_names, saved_model),
 )
+BY_KERAS_3 = (archive_3, recurrent_3, dict_3, hdf5_3, json_3)
 
 
 def main():
     chosen = sys.argv[1:]
-    for maker in MAKERS:
+    for maker in BY_KERAS_3 if keras.__version__.startswith("3.") else BY_TF_KERAS:
         if chosen and maker.__name__ not in chosen:
             continue
         directory = MODELS / maker.__name__

@@ -60,6 +60,7 @@ FOUND = (
     ("reshapes_of_one_name_in_two_scopes", "two reshapes of one name made two nodes of one name"),
     ("is_variable_initialized_in_the_init_op", "an init op that asks found its variables initialised, with zeros"),
     ("a_variable_node_in_a_branch", "a variable's node in a branch or loop: reads of its handle ran outside, always"),
+    ("a_tf_function_in_a_loop", "a NoOp that waited for a variable's node in a loop was left outside of the loop"),
     ("FixedLengthRecordReader", "no v1 Session runs it: its kernel asks for an attribute that the op does not have"),
 )
 """What the differential tests have found: part of a test's name, and what it was."""

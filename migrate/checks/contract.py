@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from google.protobuf.message import DecodeError
+
 from migrate.records import Shape, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import (
@@ -87,8 +91,9 @@ def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
     if not files and "saved_model_assets" in meta_graph.collection_def:
         for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
             file = AssetFileDef()
-            if packed.Unpack(file):
-                files.append(file)
+            with contextlib.suppress(DecodeError):  # `checks.forgiven` refuses it.
+                if packed.Unpack(file):
+                    files.append(file)
     return tuple((asset_tensor(file), file.filename) for file in files)
 
 
@@ -107,6 +112,9 @@ def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:
         else ()
     ):
         definition = VariableDef()
-        definition.ParseFromString(serialized)
+        try:
+            definition.ParseFromString(serialized)
+        except DecodeError:
+            continue  # `checks.forgiven` tells of it.
         names.add(definition.variable_name.partition(":")[0])
     return frozenset(names)

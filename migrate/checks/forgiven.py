@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from google.protobuf.message import DecodeError
+
 from migrate.checks.contract import shape_of
-from migrate.records import Finding, Severity, Shape
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.records import Finding, Severity, Shape, refusal
+from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef, VariableDef
 
 _PARSED = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|dev|post)[-.]?\d*)*(\+[a-z0-9.]+)?", re.IGNORECASE)
 """What TensorFlow's loader takes for a version (PEP 440, through `packaging.version`)."""
@@ -42,7 +44,49 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
                 stale,
             )
         )
+    if _damaged_assets(meta_graph):
+        found.append(
+            refusal(
+                "collection-damaged",
+                "the collection saved_model_assets has an entry that is no AssetFileDef, so which file belongs to "
+                "which tensor is unknown",
+            )
+        )
+    damaged = _damaged(meta_graph)
+    if damaged:
+        found.append(
+            Finding(
+                "collection-damaged",
+                Severity.WARNING,
+                f"the collection trainable_variables has {damaged} entries that are no VariableDef; what they named "
+                "is not trainable in the new model",
+            )
+        )
     return tuple(found)
+
+
+def _damaged(meta_graph: MetaGraphDef) -> int:
+    if "trainable_variables" not in meta_graph.collection_def:
+        return 0
+    count = 0
+    for serialized in meta_graph.collection_def["trainable_variables"].bytes_list.value:
+        try:
+            VariableDef.FromString(serialized)
+        except DecodeError:
+            count += 1
+    return count
+
+
+def _damaged_assets(meta_graph: MetaGraphDef) -> bool:
+    if "saved_model_assets" not in meta_graph.collection_def or meta_graph.asset_file_def:
+        return False
+    for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
+        try:
+            if not packed.Unpack(AssetFileDef()):
+                return True
+        except DecodeError:
+            return True
+    return False
 
 
 def _is_stale(node: NodeDef) -> bool:

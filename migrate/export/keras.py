@@ -352,8 +352,8 @@ def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]
         return sorted(map(str, nested))  # The order of tf.nest.
     names = getattr(model, f"{side}_names", None)
     if names is None or len(names) != len(flat):
-        inner = getattr(model, "_functional", None)  # Private: a Sequential of Keras 3 has no names of its own.
-        names = getattr(inner, f"{side}_names", None)
+        # A Sequential of Keras 3 has no names of its own.
+        names = [model.layers[-1].name] if side == "output" and type(model).__name__ == "Sequential" else None
     if side == "input" and (names is None or len(names) != len(flat)):
         names = [tensor.name.partition(":")[0] for tensor in flat]
     if names is None or len(names) != len(flat):

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from migrate.checks.contract import signatures
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
@@ -26,10 +27,12 @@ from migrate.records import (
     Convertible,
     Failed,
     Finding,
+    Kind,
     Mismatched,
     ModelReport,
     Options,
     Severity,
+    Signature,
     Unchanged,
     Validated,
     Verification,
@@ -38,7 +41,9 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.files import copy_file
 from migrate.sources.fingerprint import fingerprint
+from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Answer, Golden
@@ -128,7 +133,7 @@ def convert_model(
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
                 progress("copying")
                 with timed(seconds, "copy"), staging(destination) as staged:
-                    shutil.copytree(studied.place.file, staged, symlinks=False)
+                    shutil.copytree(studied.place.file, staged, symlinks=False, copy_function=copy_file)
                     finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
@@ -188,6 +193,8 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
     with timed(seconds, "candidate"):
         result = way.replay(golden, candidate)
     outcome, verification = _judge(result)
+    if options.details:
+        base = dataclasses.replace(base, converted_signatures=_signatures(candidate))
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
 
 
@@ -235,9 +242,19 @@ def _convert(
             trouble, verification = _judge(result)
             if trouble is not None:
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
+        if options.details:
+            base = dataclasses.replace(base, converted_signatures=_signatures(staged))
         with timed(seconds, "publish"):
             finish(staged)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
+
+
+def _signatures(path: str) -> tuple[Signature, ...] | None:
+    """The signatures of a model on the disk, for the report alone."""
+    try:
+        return signatures(read_saved_model(path).meta_graphs[0])
+    except InputError:
+        return None
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
@@ -294,6 +311,8 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
         _provenance(source, studied.plan, options),
         options.keep_tensor_names,
         options.variables,
+        source.kind is Kind.TF1_HUB_MODULE,
+        studied.train.SerializeToString() if studied.train is not None else None,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result
@@ -323,7 +342,10 @@ def _judge(
     if result.mismatches:
         return Mismatched(f"{len(result.mismatches)} output(s) or variable(s) differ from the source's"), result
     if not result.passed:
-        why = "; ".join(f"{key}: {reason}" for key, reason in sorted(result.skipped.items()))
+        reasons = [f"{key}: {reason}" for key, reason in sorted(result.skipped.items())]
+        if result.nondeterministic:
+            reasons.append(f"the source itself answers otherwise each time: {', '.join(result.nondeterministic)}")
+        why = "; ".join(reasons)
         return (
             Mismatched(
                 f"nothing could be compared ({why or 'no outputs'}); give calls of your own with --inputs, "

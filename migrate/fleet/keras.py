@@ -24,6 +24,7 @@ from migrate.records import (
     TensorSpec,
     VariableFacts,
     Verification,
+    refusal,
     shaping,
 )
 from migrate.report.json import tool
@@ -52,6 +53,12 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     """
     source = read_keras(files_of(place))
     found = tuple(find_keras(source, options.custom_objects, options.trust))
+    if options.signatures:
+        keys = tuple(signature.key for signature in options.signatures)
+        message = "a Keras file has no graph that --signature could name tensors of"
+        found += (
+            refusal("keras-signature", message, keys, "add the signatures to the new model, by its tensor names"),
+        )
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = ModelReport(
         path,

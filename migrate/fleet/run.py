@@ -96,7 +96,7 @@ class _Fleet:
         self._models = models
         self._done = 0
         self._lock = threading.Lock()
-        self._firsts: dict[str, _Place] = {}
+        self._firsts: dict[tuple[str, frozenset[str] | None], _Place] = {}
 
     def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
         """Takes every model its way; gives their reports in the order of the tasks.
@@ -158,7 +158,7 @@ class _Fleet:
         if found.mark is None:
             return own, None
         with self._lock:
-            there = self._firsts.setdefault(found.mark.content, own)
+            there = self._firsts.setdefault((found.mark.content, found.task.tags), own)
         return own, there if there is not own else None
 
     def _copied(self, own: _Place, first: _Place | None, worker: int) -> ModelReport | None:
@@ -198,7 +198,7 @@ class _Fleet:
 def _space(reports: list[ModelReport], destination: str) -> Space:
     """What a dry run's models take at most: what is not there yet, each as large as its source."""
     needed = sum(
-        report.bytes or 0
+        report.size_bytes or 0
         for report in reports
         if isinstance(report.outcome, (Convertible, AlreadyTF2)) and not report.skipped
     )

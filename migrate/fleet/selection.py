@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 
 from migrate.errors import InputError
+from migrate.fleet.study import tag_sets
 from migrate.records import Options
 
 
@@ -19,11 +20,13 @@ class Task:
       name: its path in the tree, which is also its path in the new tree; `.` for a model that is given alone.
       path: where it lies.
       destination: where the new model goes.
+      tags: the tag set to take, where a model has a task for each of several; else the options say.
     """
 
     name: str
     path: str
     destination: str
+    tags: frozenset[str] | None = None
 
 
 def select(source: str, models: Sequence[str], destination: str, options: Options) -> tuple[Task, ...]:
@@ -33,14 +36,16 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
       source: the tree, or the one model.
       models: paths of all models in it.
       destination: directory of the new tree, or of the one new model.
-      options: `include`, `exclude` and `only_latest_version` count, of a tree.
+      options: `include`, `exclude` and `only_latest_version` count, of a tree. With `all_tags` a model with several
+        MetaGraphDefs is a task for each, in a directory named by its tags joined by `_`.
 
     Raises:
       InputError: there are models, and the options leave out all of them.
     """
     root = source.rstrip(os.sep) or os.sep
     if tuple(models) == (root,):
-        return (Task(os.curdir, root, destination),)
+        alone = (Task(os.curdir, root, destination),)
+        return _by_tag_set(alone) if options.all_tags else alone
     tasks = [Task(name, path, os.path.join(destination, name)) for path in models for name in (_relative(path, root),)]
     chosen = [t for t in tasks if _is_chosen(t.name, options)]
     if options.only_latest_version:
@@ -50,7 +55,20 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
             f"{source}: --include and --exclude leave out all {len(tasks)} models, such as {tasks[0].name}; "
             "a pattern is matched against a model's path in the tree and the directories that lead to it"
         )
-    return tuple(chosen)
+    return _by_tag_set(chosen) if options.all_tags else tuple(chosen)
+
+
+def _by_tag_set(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    result = []
+    for task in tasks:
+        found = tag_sets(task.path)
+        for tags in found:
+            folder = "_".join(sorted(tags)).replace(os.sep, "_") or "no_tags"
+            name = os.path.normpath(os.path.join(task.name, folder))
+            result.append(Task(name, task.path, os.path.join(task.destination, folder), tags))
+        if not found:
+            result.append(task)
+    return tuple(result)
 
 
 def _relative(path: str, root: str) -> str:

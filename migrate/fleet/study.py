@@ -37,16 +37,21 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
+from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.rewrite.training import add_training
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
+from migrate.sources.size import stored_bytes
 from migrate.sources.sniff import Form
-from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
+
+_TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +78,27 @@ class StudiedGraph:
     source: Source
     meta_graph: MetaGraphDef
     plan: Plan
+    train: MetaGraphDef | None = None
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
     """Says what one model is and whether `convert_model` would convert it."""
     with study(path, options) as studied:
         return studied.report
+
+
+def tag_sets(path: str) -> tuple[frozenset[str], ...]:
+    """The tag sets of a TF1 model with several MetaGraphDefs, each once; none for any other model or what is none."""
+    try:
+        with opened(path) as place:
+            if place.form is not Form.SAVED_MODEL:
+                return ()
+            source = read_source(place, path)
+    except InputError:
+        return ()
+    if source.kind in _TF2 or len(source.meta_graphs) < 2:
+        return ()
+    return tuple(dict.fromkeys(frozenset(m.meta_info_def.tags) for m in source.meta_graphs))
 
 
 @contextlib.contextmanager
@@ -88,12 +108,15 @@ def study(path: str, options: Options) -> Iterator[Studied]:
     unread = ModelReport(path, None, Kind.UNKNOWN, AlreadyTF2(), seconds=seconds)
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
+            size = None
             try:
                 place = stack.enter_context(opened(path))
+                size = stored_bytes(path, place)
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
-        yield dataclasses.replace(studied, report=dataclasses.replace(studied.report, seconds=seconds))
+        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+        yield dataclasses.replace(studied, report=report)
 
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
@@ -104,7 +127,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
-    if source.kind in (Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL):
+    if source.kind in _TF2:
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
         return Studied(dataclasses.replace(report, meta_graphs=every), place)
     try:
@@ -122,16 +145,24 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
+    train = training_meta_graph(source, original)
+    if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
+        plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    found = tuple(
-        dict.fromkeys(
-            (*source.findings, *left_out, *plan.findings, *_checks(chosen, needed), *_files(source, chosen, plan))
+    kept = keep_tensor_names(chosen, plan).findings if options.keep_tensor_names and not plan.refused else ()
+    found = dict.fromkeys(
+        (
+            *source.findings,
+            *_others(source, original, options),
+            *left_out,
+            *plan.findings,
+            *kept,
+            *_checks(chosen, needed),
+            *_files(source, chosen, plan),
         )
     )
-    if options.keep_tensor_names and not plan.refused:
-        found = (*found, *keep_tensor_names(chosen, plan).findings)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = dataclasses.replace(
         report,
@@ -139,8 +170,23 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
+        sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
     )
-    return Studied(report, place, StudiedGraph(source, chosen, plan))
+    return Studied(report, place, StudiedGraph(source, chosen, plan, train))
+
+
+def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[Finding]:
+    """Says of each MetaGraphDef that was not chosen whether it could be converted."""
+    for meta_graph in source.meta_graphs:
+        if meta_graph is chosen:
+            continue
+        tags = ",".join(sorted(meta_graph.meta_info_def.tags))
+        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
+        codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
+        told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
+        message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"
+        hint = f"take it with --tags={tags}, or every one with --all_tags"
+        yield Finding("other-meta-graph", Severity.NOTE, message, (), hint)
 
 
 def _checkpoint_alone(place: Place, path: str) -> ModelReport:

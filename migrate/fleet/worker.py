@@ -83,6 +83,8 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
       ClosedError: the nursery was closed meanwhile.
     """
     task = found.task
+    if task.tags is not None:
+        options = dataclasses.replace(options, tags=task.tags, all_tags=False)
     job: ConvertJob | AuditJob
     if options.dry_run:
         step, job = "audit", AuditJob(task.path, options)
@@ -100,7 +102,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         assert isinstance(result, (Crashed, TimedOut, Failed))
         destination = None if options.dry_run else task.destination
         result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
-    return dataclasses.replace(result, bytes=None if found.mark is None else found.mark.bytes)
+    return dataclasses.replace(result, size_bytes=None if found.mark is None else found.mark.bytes)
 
 
 def _clear(destination: str) -> None:

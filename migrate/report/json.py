@@ -20,6 +20,8 @@ from migrate.records import (
     Report,
     Shape,
     Signature,
+    Sketch,
+    SketchGraph,
     TensorSpec,
     VariableFacts,
     Verification,
@@ -34,21 +36,31 @@ _TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-m
 JSON = dict[str, Any]
 
 
+def to_document(report: Report) -> JSON:
+    """Gives the report as the value that its JSON text stands for; the other forms of a report are made of it."""
+    document: JSON = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "models": [model_document(model) for model in report.models],
+    }
+    if report.not_started:
+        document["not_started"] = report.not_started
+    if report.space is not None:
+        document["space"] = dataclasses.asdict(report.space)
+    return document
+
+
 def to_json(report: Report) -> str:
     """Gives the report as indented ASCII JSON that ends with a newline.
 
     The order of keys is fixed, mappings that have no order of their own are sorted, and numbers that JSON
     cannot hold are strings (`"NaN"`, `"Infinity"`, `"-Infinity"`, as in protobuf's JSON mapping).
     """
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "tool": tool(),
-        "models": [_model(model) for model in report.models],
-    }
-    if report.not_started:
-        document["not_started"] = report.not_started
-    if report.space is not None:
-        document["space"] = dataclasses.asdict(report.space)
+    return dumps(to_document(report))
+
+
+def dumps(document: JSON) -> str:
+    """A document as indented ASCII JSON that ends with a newline."""
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
@@ -82,7 +94,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _model(model: ModelReport) -> JSON:
+def model_document(model: ModelReport) -> JSON:
+    """One entry of a document's `models`."""
     chosen = chosen_meta_graph(model)
     return {
         "source": model.source,
@@ -98,9 +111,28 @@ def _model(model: ModelReport) -> JSON:
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
-        "bytes": model.bytes,
         "skipped": model.skipped,
         "duplicate_of": model.duplicate_of,
+        "size_bytes": model.size_bytes,
+        "converted_signatures": None if model.converted_signatures is None else _signatures(model.converted_signatures),
+        "sketches": [_sketch(sketch) for sketch in model.sketches],
+    }
+
+
+def _sketch(sketch: Sketch) -> JSON:
+    return {
+        "run": sketch.run,
+        "changed": sketch.changed,
+        "ops": [{"op": op, "before": before, "after": after} for op, before, after in sketch.ops],
+        "before": _sketch_graph(sketch.before),
+        "after": _sketch_graph(sketch.after),
+    }
+
+
+def _sketch_graph(graph: SketchGraph) -> JSON:
+    return {
+        "nodes": [dataclasses.asdict(node) for node in graph.nodes],
+        "edges": [{"from": source, "to": target, "control": control} for source, target, control in graph.edges],
     }
 
 
@@ -206,6 +238,10 @@ def _verification(verification: Verification) -> JSON:
         "nondeterministic": list(verification.nondeterministic),
         "mismatches": [dataclasses.asdict(mismatch) for mismatch in verification.mismatches],
         "skipped": _sorted(verification.skipped),
+        "outputs": [
+            {key: _number(value) for key, value in dataclasses.asdict(output).items()}
+            for output in verification.outputs
+        ],
     }
 
 

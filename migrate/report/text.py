@@ -42,6 +42,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.report.words import short_names
 from migrate.signature_flag import as_flag
 from migrate.sources.sizes import size_of
 
@@ -59,7 +60,7 @@ _KINDS = {
     Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
     Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
     Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
-    Kind.KERAS_V3: ("Keras 3 model (.keras)", "Keras"),
+    Kind.KERAS_V3: ("Keras archive (.keras)", "Keras"),
     Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
     Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
     Kind.UNKNOWN: ("unknown kind", "?"),
@@ -397,7 +398,10 @@ def _mismatches(verification: Verification) -> Table:
 
 def _overview(report: Report, width: int) -> Table:
     narrow = width < _NARROW
-    names = _short_names([model.source for model in report.models])
+    names = short_names([model.source for model in report.models])
+    if len(set(names)) < len(names):  # One source, converted tag set by tag set.
+        tags = [", ".join(sorted(model.meta_graphs[0].tags)) if model.meta_graphs else "" for model in report.models]
+        names = [f"{name} {{{tag}}}" for name, tag in zip(names, tags, strict=True)]
     wide_heads = () if narrow else ("kind", "TF")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in ("model", *wide_heads, "outcome", "sigs", "vars", "findings"):
@@ -437,6 +441,7 @@ def _trouble(model: ModelReport) -> Iterator[RenderableType]:
     shown = refusals or model.findings
     if shown:
         yield _indented(_findings(shown))
+    yield from _proposals(model.proposals)
     if model.verification is not None and model.verification.mismatches:
         yield _indented(_mismatches(model.verification))
 
@@ -458,19 +463,6 @@ def _totals(report: Report) -> Text:
 def _space(space: Space) -> Text:
     style = "red" if space.needed_bytes > space.free_bytes else "bold"
     return Text(f"needs at most {_size(space.needed_bytes)}; {_size(space.free_bytes)} are free", style=style)
-
-
-def _short_names(sources: Sequence[str]) -> list[str]:
-    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
-    parts = [source.rstrip("/").split("/") for source in sources]
-    shared = 0
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        shared += 1
-    # A source that is the parent of another keeps its last name.
-    shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
-    return ["/".join(part[shared:]) for part in parts]
 
 
 # Building blocks.

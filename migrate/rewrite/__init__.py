@@ -9,7 +9,8 @@ from migrate.errors import InternalError
 from migrate.records import Finding, refusal
 from migrate.rewrite import arrays, composed, control_flow, ops, tables, temporaries, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
-from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index, input_nodes
+from migrate.rewrite.broken import find_broken, find_cycle
+from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
 from migrate.rewrite.rule import Edit, Rule, Scope, with_values
 from migrate.sources.protos import NodeDef
 
@@ -90,10 +91,13 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     Raises:
       InternalError: an edit has left the graph inconsistent.
     """
-    broken = _broken(run)
+    broken = find_broken(run)
     if broken is not None:
         return (broken,)
     if not any(node.op in ref_ops or node.op in ops.ALWAYS for node in run.graph.nodes.values()):
+        cyclic = find_cycle(run)
+        if cyclic is not None:
+            return (cyclic,)
         return Rewritten(run, run.graph, {tensor: _fed(run, tensor) for tensor in run.fetches})
     # First, since what is left is dataflow, in which nothing shares a buffer.
     without = temporaries.as_dataflow(run)
@@ -128,23 +132,6 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     graph = index(nodes.values())
     _check(run, graph, ref_ops)
     return Rewritten(run, graph, fetches)
-
-
-def _broken(run: Run) -> Finding | None:
-    """A refusal for a graph that no TensorFlow takes: an edge from nowhere, or a node without its inputs."""
-    lost = dangling(run.graph)
-    if lost:
-        gone = [n for n in input_nodes(run.graph.nodes[lost[0]]) if n not in run.graph.nodes]
-        return refusal(
-            "graph-broken",
-            f"{run.key}: {lost[0]!r} takes an input from the node {gone[0]!r}, which the graph does not have",
-            tuple(lost[:8]),
-        )
-    for name, node in run.graph.nodes.items():
-        if len(data_inputs(node)) < ops.fewest_inputs(node.op):
-            message = f"{run.key}: {node.op} {name!r} has {len(data_inputs(node))} inputs; it needs more"
-            return refusal("graph-broken", message, (name,))
-    return None
 
 
 def _fed(run: Run, tensor: str) -> str:

@@ -84,9 +84,17 @@ class Aliases:
         return not share.dtype or not share.roots.isdisjoint(self.written)
 
     @functools.cached_property
+    def _write_names(self) -> list[str]:
+        return sorted({name for writers in self.writers.values() for name in writers})
+
+    @functools.cached_property
     def _write_bits(self) -> dict[str, int]:
-        names = sorted({name for writers in self.writers.values() for name in writers})
-        return {name: 1 << position for position, name in enumerate(names)}
+        return {name: 1 << position for position, name in enumerate(self._write_names)}
+
+    @functools.cached_property
+    def _root_bits(self) -> dict[str, int]:
+        bits = self._write_bits
+        return {root: sum(bits[name] for name in set(writers)) for root, writers in self.writers.items()}
 
     @functools.cached_property
     def _writes_before(self) -> dict[str, int]:
@@ -113,10 +121,12 @@ class Aliases:
         bits = self._writes_after[first] | ~self._writes_before[first]
         if second is not None:
             bits &= self._writes_before[second] | self._write_bits.get(second, 0)
+        if second in self._write_bits:
+            bits &= ~self._write_bits[second]
         for root in share.roots:
-            for writer in self.writers.get(root, ()):
-                if bits & self._write_bits[writer] and writer != second:
-                    return writer
+            found = bits & self._root_bits.get(root, 0)
+            if found:
+                return self._write_names[(found & -found).bit_length() - 1]
         return None
 
     def last_writes(self, share: Share) -> tuple[str, ...]:

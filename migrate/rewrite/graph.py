@@ -11,9 +11,12 @@ PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
 def split(tensor: str) -> tuple[str, int]:
-    """Splits a data input or tensor name (`a`, `a:1`) into node name and output index."""
-    node, _, index = tensor.partition(":")
-    return node, int(index) if index else 0
+    """Splits a data input or tensor name (`a`, `a:1`) into node name and output index; -1 where that is no index."""
+    node, colon, index = tensor.partition(":")
+    if not colon:
+        return node, 0
+    # More digits than these are no int32, and `int` takes the digits of every script.
+    return node, int(index) if index.isascii() and index.isdecimal() and len(index) < 10 else -1
 
 
 def canonical(tensor: str) -> str:
@@ -80,9 +83,12 @@ def index(nodes: Iterable[NodeDef]) -> Graph:
 
 
 def dangling(graph: Graph) -> list[str]:
-    """Names of nodes that take an input which no node gives."""
+    """Names of nodes that take an input which no node gives, or one whose output index is none."""
     return [
-        name for name, node in graph.nodes.items() if any(source not in graph.nodes for source in input_nodes(node))
+        name
+        for name, node in graph.nodes.items()
+        if any(source not in graph.nodes for source in input_nodes(node))
+        or any(split(tensor)[1] < 0 for tensor in data_inputs(node))
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
@@ -70,16 +70,23 @@ def importable(
             new.input.append(f"^{guarded[name][-1].name}")
     graph_def.node.extend(node for nodes in guarded.values() for node in nodes)
     for new in graph_def.node:
-        if not inside.keys().isdisjoint(input_nodes(new)) or any(
-            i.startswith("^") and i[1:] in left_out for i in new.input
-        ):
-            kept = [i for i in new.input if not (i.startswith("^") and i[1:] in left_out)]
+        if not left_out.isdisjoint(input_nodes(new)):
+            renamed = [_renamed(i, inside, left_out) for i in new.input]
             del new.input[:]
-            new.input.extend(inside[i][-1].name if i in inside else i for i in kept)
+            new.input.extend(i for i in renamed if i)
     graph_def.node.extend(node for chain in inside.values() for node in chain)
     for new in graph_def.node:
         _clean(new)
     return Importable(graph_def, variables, resources)
+
+
+def _renamed(written: str, inside: Mapping[str, Sequence[NodeDef]], left_out: Container[str]) -> str:
+    """A node's input in the graph to be imported; empty for a control edge from a node that is left out."""
+    control = "^" if written.startswith("^") else ""
+    name = written[len(control) :]
+    if name in inside:
+        return control + inside[name][-1].name
+    return "" if control and name in left_out else written
 
 
 def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:

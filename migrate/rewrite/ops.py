@@ -310,11 +310,17 @@ def fewest_inputs(op: str) -> int:
 
 
 _FEWEST = {
+    "AssignVariableOp": 2,
     "ExpandDims": 2,
     "FakeQueue": 1,
     "RefSelect": 2,
     "RefSwitch": 2,
+    "LookupTableImport": 3,
+    "LookupTableImportV2": 3,
     "Reshape": 2,
+    "Restore": 2,
+    "RestoreSlice": 3,
+    "RestoreV2": 3,
     "Switch": 2,
     "TensorArrayGrad": 2,
     "TensorArrayGradV2": 2,

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Run, canonical, control_inputs, data_inputs, prune, split
-from migrate.sources.protos import NodeDef, SaverDef, TensorProto
+from migrate.sources.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 
@@ -128,7 +129,7 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
       saver: its `saver_def`.
 
     Returns:
-      What it does, or a refusal when the SaverDef names nodes that are not there.
+      What it does, or a refusal when the SaverDef names nodes that are not there or the graph is broken.
     """
     target = split(canonical(saver.restore_op_name))[0]
     filename = canonical(saver.filename_tensor_name)
@@ -140,6 +141,9 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
                 (name,),
             )
     run = prune(nodes, "the restore op", {}, (), (target,))
+    broken = find_broken(run) or find_cycle(run)
+    if broken is not None:
+        return broken
     graph = run.graph.nodes
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
@@ -179,6 +183,44 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
         else:
             values[identity(variable)] = value
     return Restore(values, tables, run, filename, tuple(findings))
+
+
+def restore_by_name(
+    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, set_by_init: frozenset[str]
+) -> Restore | None:
+    """What a MetaGraphDef without a SaverDef is restored by: a Saver of its variables, under their names.
+
+    TF1 Hub modules are such, and TensorFlow's loader does the same for any SavedModel (loader_impl.py,
+    restore_variables; saver.py, import_meta_graph).
+
+    Args:
+      nodes: every node of the MetaGraphDef by name.
+      meta_graph: the MetaGraphDef.
+      set_by_init: identities of variables that the init op assigns anyway.
+
+    Returns:
+      The values of the variables that the collection `variables` lists, or None where it lists none.
+    """
+    values: dict[str, FromCheckpoint | Computed] = {}
+    if "variables" in meta_graph.collection_def:
+        for serialized in meta_graph.collection_def["variables"].bytes_list.value:
+            definition = VariableDef.FromString(serialized)
+            node = nodes.get(split(definition.variable_name)[0])
+            if node is None or (node.op not in ops.VARIABLES and node.op != "VarHandleOp"):
+                continue
+            if identity(node) in set_by_init:
+                continue
+            part = definition.save_slice_info_def
+            if not part.full_name:
+                values[identity(node)] = FromCheckpoint(node.name)
+                continue
+            # The text of variables.py, Variable.SaveSliceInfo.spec.
+            full = " ".join(map(str, part.full_shape))
+            bounds = zip(part.var_offset, part.var_shape, strict=True)
+            values[identity(node)] = FromCheckpoint(
+                part.full_name, f"{full} {':'.join(f'{start},{length}' for start, length in bounds)}"
+            )
+    return Restore(values, {}, prune(nodes, "the restore op", {}, (), ()), "", ()) if values else None
 
 
 def _table(graph: Mapping[str, NodeDef], node: NodeDef) -> tuple[str, TableFill] | Finding:
@@ -272,6 +314,10 @@ def _read(graph: Mapping[str, NodeDef], node: NodeDef, output: int) -> FromCheck
     return FromCheckpoint(names[output], slices[output])
 
 
+_MOST_KEYS = 1 << 20
+"""A shape can promise any number of repetitions in no space."""
+
+
 def strings(node: NodeDef) -> list[str] | None:
     """The elements of a string constant, or None for any other node."""
     if node.op != "Const" or control_inputs(node):
@@ -281,5 +327,7 @@ def strings(node: NodeDef) -> list[str] | None:
     count = 1
     for dim in proto.tensor_shape.dim:
         count *= dim.size
+    if not 0 <= count <= _MOST_KEYS:
+        return None
     # A TensorProto may leave out the repetitions of its last element (tensor.proto).
     return values + values[-1:] * (count - len(values)) if values else [""] * count

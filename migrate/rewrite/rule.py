@@ -212,13 +212,15 @@ def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0))
     """
     inputs: list[str] = []
     extra: list[NodeDef] = []
+    names: dict[str, str] = {}
     for position, tensor in enumerate(data_inputs(node)):
         if position in handles:
             inputs.append(as_input(scope.handle(tensor)))
             continue
-        name, nodes = scope.value(node, position)
-        inputs.append(name)
-        extra.extend(nodes)
+        if tensor not in names:  # A node may take one tensor very many times.
+            names[tensor], nodes = scope.value(node, position)
+            extra.extend(nodes)
+        inputs.append(names[tensor])
     result = replaced(node, op, inputs)
     if not extra and result == node:
         return None

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from migrate.errors import InputError
 from migrate.records import Finding, refusal
 from migrate.sources.dtypes import dtype_name, dtype_value
+from migrate.sources.files import check_regular, read_file
 from migrate.sources.leveldb import (
     read_ordered_signed,
     read_ordered_string,
@@ -32,6 +33,9 @@ FULL_EXTENT = -1
 
 _READER_VERSION = 1
 """tensor_bundle.cc, kTensorBundleVersion: a bundle that asks for a newer reader cannot be read."""
+
+_LARGEST_INDEX_BYTES = 1 << 28
+"""Some hundred bytes a tensor: room for a million of them."""
 
 _STRAY_BYTES = 1024
 """Larger data files are judged by their size alone."""
@@ -147,12 +151,9 @@ def read_bundle(prefix: str) -> Bundle:
     """
     file = index_file(prefix)
     try:
-        with open(file, "rb") as stream:
-            data = stream.read()
+        data = read_file(file, _LARGEST_INDEX_BYTES)
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file; the weights of this model are missing") from error
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)
     if stray is not None:
         raise InputError(f"{file}: {stray}")
@@ -307,11 +308,13 @@ def check_shards(bundle: Bundle) -> tuple[Finding, ...]:
 
 def _check_shard(file: str, tensors: int, end: int) -> Finding | None:
     try:
+        check_regular(file)
         size = os.stat(file).st_size
-    except OSError as error:
+    except (OSError, InputError) as error:
+        reason = f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)
         return refusal(
             "checkpoint-shard-missing",
-            f"{file}: {error.strerror}; {tensors} of the checkpoint's tensors lie in it.",
+            f"{reason}; {tensors} of the checkpoint's tensors lie in it.",
             (file,),
             "Copy the whole checkpoint: the index and all of its data files.",
         )

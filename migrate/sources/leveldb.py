@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import google_crc32c
 
 from migrate.errors import InputError
+from migrate.sources.files import check_regular
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 """format.h, kTableMagicNumber."""
@@ -22,6 +23,8 @@ _TRAILER_BYTES = 5
 _CRC_MASK_DELTA = 0xA282EAD8
 """crc32c.h, kMaskDelta."""
 _NOT_COMPRESSED, _SNAPPY = 0, 1
+_LARGEST_BLOCK_BYTES = 1 << 26
+"""Blocks are closed at some kilobytes (table_options.h, block_size); one of more than 64 MB is no index's."""
 
 
 class _OutOfBytesError(Exception):
@@ -31,13 +34,14 @@ class _OutOfBytesError(Exception):
 def is_table(path: str) -> bool:
     """Whether a file ends like a table. A missing or unreadable file does not."""
     try:
+        check_regular(path)
         with open(path, "rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             if size < _FOOTER_BYTES:
                 return False
             stream.seek(size - len(_MAGIC))
             return stream.read() == _MAGIC
-    except OSError:
+    except (OSError, InputError):
         return False
 
 
@@ -87,6 +91,9 @@ def _block(data: bytes, handle: bytes, position: int, file: str) -> bytes:
     if compression == _SNAPPY:
         import cramjam  # Only here, since most indexes are not compressed and start-up should be short.
 
+        unfolded, _ = _varint(data, offset)  # A Snappy block starts with its length (format_description.txt).
+        if unfolded > _LARGEST_BLOCK_BYTES:
+            raise InputError(f"{file}: damaged: the block at byte {offset:,} would unfold to {unfolded:,} bytes")
         try:
             return bytes(cramjam.snappy.decompress_raw(data[offset:end]))
         except cramjam.DecompressionError as error:

@@ -10,14 +10,15 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
+from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
 from migrate.sources.wire import varint
 
-_PROTO_LIMIT_BYTES = 2**31 - 1
+PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
 
-_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
+_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
 _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
     **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), SavedModel),
     **dict.fromkeys(
@@ -53,9 +54,8 @@ def parse_file(file: str, wanted: str) -> Parsed:
       InputError: it cannot be read, or it is none of the three; the message says why.
     """
     try:
-        with open(file, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
+        data = read_file(file, PROTO_LIMIT_BYTES)
+    except FileNotFoundError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)
     if stray is not None:
@@ -125,8 +125,6 @@ def _parse_binary(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraph
             f"{file}: was mangled by a text conversion (a binary file opened and saved as text): "
             "bytes are lost, copy it anew from where it was whole"
         )
-    if len(data) > _PROTO_LIMIT_BYTES:
-        raise InputError(f"{file}: {len(data):,} bytes; protocol buffers end at 2 GB")
     missing = _missing_bytes(data)
     if missing:
         raise InputError(

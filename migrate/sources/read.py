@@ -10,6 +10,7 @@ from migrate.errors import InputError
 from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.archive import unpacked
 from migrate.sources.discover import Place, find_models, place_of
+from migrate.sources.files import check_regular
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef
@@ -109,10 +110,13 @@ def _stray(file: str) -> str:
     if os.path.islink(file) and not os.path.exists(file):
         return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
     try:
+        check_regular(file)
         with open(file, "rb") as stream:
             found = describe_stray(stream.read(4096))
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
     if found:
         return found
     try:

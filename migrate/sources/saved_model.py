@@ -67,7 +67,7 @@ def _file_name(path: str) -> str:
             return file_name
     if os.path.lexists(os.path.join(path, CHUNKED_SAVED_MODEL_FILE)):
         raise InputError(
-            f"{path}: a chunked SavedModel ({CHUNKED_SAVED_MODEL_FILE}), which this tool does not read; "
-            "save it as one saved_model.pb (weights in variables, not in constants, keep it under 2 GB)"
+            f"{path}: a chunked SavedModel ({CHUNKED_SAVED_MODEL_FILE}), which TensorFlow's Python packages neither "
+            "read nor write; save it as one saved_model.pb (weights in variables, not in constants, keep it under 2 GB)"
         )
     raise InputError(f"{path}: no saved_model.pb or saved_model.pbtxt in it; pass a SavedModel directory")

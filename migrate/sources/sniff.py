@@ -7,6 +7,8 @@ import os
 import re
 from typing import IO
 
+from migrate.errors import InputError
+from migrate.sources.files import check_regular
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import text_type
 from migrate.sources.protos import GraphDef, MetaGraphDef
@@ -35,7 +37,7 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, with the one compression method there is
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
-_KERAS_CONFIG = re.compile(rb'\s*\{(?:.|\s){0,400}?"class_name"\s*:\s*"')
+_KERAS_CONFIG = re.compile(rb'(?s:\s*\{.{0,400}?"class_name"\s*:\s*")')
 _OP = re.compile(rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z")
 _MAX_NAME_BYTES = 2000
 # Fields of a NodeDef, a GraphDef, a MetaGraphDef and a SavedModel, as their tags in the wire format.
@@ -48,6 +50,10 @@ def form_of(file: str) -> Form | None:
     A text that cannot be a model is None, too. `Form.STRAY` is what stands in a file's place (an LFS pointer, a web
     page, nothing at all, a link to nowhere); whether that was a model's file, only its name tells.
     """
+    try:
+        check_regular(file)
+    except (OSError, InputError):
+        return Form.STRAY if os.path.lexists(file) and (os.path.islink(file) or not os.path.isdir(file)) else None
     try:
         with open(file, "rb") as stream:
             head = stream.read(_HEAD_BYTES)

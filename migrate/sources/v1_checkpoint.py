@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from migrate.errors import InputError
 from migrate.sources.bundle import FULL_EXTENT, Slice
 from migrate.sources.dtypes import base_name
+from migrate.sources.files import check_regular
 from migrate.sources.leveldb import is_table, read_table
 from migrate.sources.protos import SavedTensorSlices
 from migrate.sources.strays import describe_stray
@@ -130,6 +131,7 @@ def _tensors(file: str) -> Iterator[StoredTensor]:
 def _bytes(file: str) -> Iterator[bytes]:
     """A file's bytes, of which only those are read that are looked at: the values lie in it as well."""
     try:
+        check_regular(file)
         with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             stray = describe_stray(data[:1024])
             if stray is not None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from migrate.records import Mismatch
+from migrate.records import Mismatch, OutputDifference
 from migrate.verify import dtypes
 from migrate.verify.calls import Answer, Array, Call, Fingerprint
 
@@ -50,6 +50,7 @@ class Comparison:
     max_ulps: int
     nondeterministic: tuple[str, ...]
     mismatches: tuple[Mismatch, ...]
+    outputs: tuple[OutputDifference, ...] = ()
 
 
 def _ordered(bits: npt.NDArray[np.uint64], width: int) -> npt.NDArray[np.uint64]:
@@ -235,6 +236,7 @@ def compare_calls(
     shaky = nondeterministic(calls, golden, golden_again) | frozenset(undefined)
     mismatches: list[Mismatch] = []
     results: list[Difference] = []
+    by_output: dict[tuple[str, str], list[Difference]] = {}
     compared = 0
     for number, (call, expected, again, found) in enumerate(zip(calls, golden, golden_again, candidate, strict=True)):
 
@@ -263,6 +265,7 @@ def compare_calls(
                 else:
                     result = difference(a, b, max_ulps)
                     results.append(result)
+                    by_output.setdefault((call.signature, name), []).append(result)
                     if result.count:
                         report(name, _describe(a, b, result))
     return Comparison(
@@ -273,6 +276,19 @@ def compare_calls(
         max_ulps=max((r.max_ulps for r in results), default=0),
         nondeterministic=tuple(sorted(f"{signature}/{output}" for signature, output in shaky)),
         mismatches=tuple(mismatches),
+        outputs=tuple(
+            OutputDifference(
+                signature,
+                output,
+                path,
+                len(differences),
+                sum(d.values for d in differences),
+                all(d.bitwise_equal for d in differences),
+                max(d.max_abs_difference for d in differences),
+                max(d.max_ulps for d in differences),
+            )
+            for (signature, output), differences in by_output.items()
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 from hypothesis import strategies as st
+from tensorflow.python.framework import function
 
 v1 = tf.compat.v1
 raw = tf.raw_ops
@@ -64,6 +65,14 @@ class Write:
     variable: int
     value: int
     through: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A call of a function with a ref variable of its own, by the op of its name or by a PartitionedCall."""
+
+    value: int
+    partitioned: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +128,7 @@ def programs() -> st.SearchStrategy[Program]:
             simple,
             simple,
             simple,
+            st.builds(Call, number, often),
             st.builds(
                 Cond,
                 number,
@@ -308,6 +318,14 @@ class Builder:
         self.refs[number] = tensor
         self.put(Value(tensor, dtype, shape, frozenset({number})), touched)
 
+    def _call(self, statement: Call) -> None:
+        value = self.take(statement.value)
+        function = _partitioned if statement.partitioned else _named()
+        with tf.control_dependencies(self.after(self.everything)):
+            tensor = function(raw.Identity(input=self.fit(value, "float32", (2,)).tensor))
+        tensor.set_shape((2,))  # The op of a function's name infers none.
+        self.put(Value(tensor, "float32", (2,), frozenset()), self.everything)
+
     def _inside(self, statements: Sequence[Any], result: int, as_it_is: bool, like: Value) -> Value:
         """Runs statements in the context that stands open; gives a tensor that comes after all of them."""
         env, last, refs = list(self.env), dict(self.last), dict(self.refs)
@@ -372,6 +390,25 @@ class Builder:
         with tf.control_dependencies([i.op]):
             tensor = raw.Identity(input=tensor)
         self.put(Value(tensor, start.dtype, start.shape, roots.union(*found)), self.everything)
+
+
+def _body(argument: Any) -> Any:
+    ref = raw.VariableV2(shape=[2], dtype=tf.float32, name="scratch")
+    with tf.control_dependencies([raw.Assign(ref=ref, value=argument)]):
+        alias = tf.identity(ref)
+    with tf.control_dependencies([alias]):
+        added = raw.AssignAdd(ref=ref, value=argument)
+    with tf.control_dependencies([added]):
+        return raw.AddV2(x=alias, y=argument)
+
+
+def _named() -> Callable[[Any], Any]:
+    """Anew for each call: a definition belongs to the graph in which it was first called."""
+    made: Callable[[Any], Any] = function.Defun(tf.float32, func_name="scratched")(_body)
+    return made
+
+
+_partitioned = tf.function(_body)
 
 
 def build(program: Program) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -136,6 +136,19 @@ def a_loop_in_a_body_and_a_call_in_a_loop() -> Any:
 
 
 @case
+def a_tf_function_in_a_loop() -> Any:
+    @tf.function
+    def body(a: Any) -> Any:
+        ref, first = _scratch(a)
+        with tf.control_dependencies([first]):
+            return raw.AssignAdd(ref=ref, value=a) + 0.0
+
+    x = _input()
+    y = tf.while_loop(lambda i, _: i < 3, lambda i, a: (i + 1, body(a)), [tf.constant(0), x])[1]
+    return {"s": ({"x": x}, {"y": y})}
+
+
+@case
 def a_queue_with_a_shared_name_filled_where_no_output_needs_it() -> Any:
     @function.Defun(tf.float32)
     def enqueue(a: Any) -> Any:

@@ -1,0 +1,107 @@
+"""Writes a report as files, and reads the one among them from which the others are made."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.errors import InputError
+from migrate.report.json import SCHEMA_VERSION, dumps
+from migrate.report.words import JSON
+
+JSON_FILE = "report.json"
+FILES = (JSON_FILE, "junit.xml", "report.sarif", "report.html")
+
+
+def prepare(directory: str) -> None:
+    """Makes the directory, so that hours of work do not end with a report that nobody can write.
+
+    Raises:
+      InputError: it cannot be made or written to.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{directory}: no report can be written there ({reason}); choose another --report") from error
+
+
+def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
+    """Writes every form of a report; each file appears whole.
+
+    Args:
+      document: the JSON document of a report (`report.json.to_document`).
+      directory: made where it is not there.
+
+    Returns:
+      The paths of the files.
+
+    Raises:
+      InputError: they cannot be written.
+    """
+    from migrate.report.html import to_html
+    from migrate.report.junit import to_junit
+    from migrate.report.sarif import to_sarif
+
+    prepare(directory)
+    texts = (dumps(dict(document)), to_junit(document), to_sarif(document), to_html(document))
+    paths = tuple(os.path.join(directory, name) for name in FILES)
+    for path, text in zip(paths, texts, strict=True):
+        try:
+            _replace(path, text.encode("utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    return paths
+
+
+def _replace(path: str, data: bytes) -> None:
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        with open(partial, "wb") as stream:
+            stream.write(data)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+
+
+def read_document(directory: str) -> JSON:
+    """Reads the JSON document that `write_files` wrote.
+
+    Raises:
+      InputError: there is none, or it is none of this version's.
+    """
+    path = os.path.join(directory, JSON_FILE)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            document: JSON = json.load(stream)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); pass a directory that --report={directory} has written"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no JSON ({str(error)[:200]}); write the report again") from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{path}: no report of schema_version {SCHEMA_VERSION} (found {version!r})")
+    _check(document, path)
+    return document
+
+
+_WANTED = {"source": str, "outcome": str, "kind": str, "findings": list, "seconds": dict, "meta_graphs": list}
+
+
+def _check(document: JSON, path: str) -> None:
+    models = document.get("models")
+    if not isinstance(document.get("tool"), dict) or not isinstance(models, list):
+        raise InputError(f"{path}: a report without its tool or models; write it again")
+    for number, model in enumerate(models):
+        wrong = [
+            key for key, kind in _WANTED.items() if not isinstance(model, dict) or not isinstance(model.get(key), kind)
+        ]
+        if wrong:
+            raise InputError(f"{path}: models[{number}] has no sound {wrong[0]!r}; write the report again")

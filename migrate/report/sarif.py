@@ -1,0 +1,105 @@
+"""A report's findings as SARIF 2.1.0, which code scanning tools read.
+
+Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from migrate.codes import CODES
+from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, visible
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"refusal": "error", "warning": "warning", "note": "note"}
+_MOST_NODES = 20
+_TEXT_CHARACTERS = 4000
+
+_OUTCOMES = {
+    "mismatched": "The new model does not answer as the source does, or nothing could be compared.",
+    "unreadable": "The model's files are broken or are no model.",
+    "failed": "A step of the conversion could not be done.",
+    "crashed": "A process died while it worked on the model.",
+    "timed_out": "A step passed its time limit.",
+}
+"""Endings that no finding explains, told as results of rules of their own (`outcome-failed`)."""
+
+
+def to_sarif(document: Mapping[str, Any]) -> str:
+    """Gives a report's JSON document as a SARIF log, in ASCII."""
+    tool = document["tool"]
+    results = [result for model in document["models"] for result in _results(model)]
+    meanings = {**CODES, **{_outcome_rule(outcome): meaning for outcome, meaning in _OUTCOMES.items()}}
+    rules = sorted({result["ruleId"] for result in results})
+    for result in results:
+        result["ruleIndex"] = rules.index(result["ruleId"])
+    driver = {
+        "name": "migrate",
+        "version": visible(str(tool.get("version") or "unknown")),
+        "rules": [
+            {"id": rule, "shortDescription": {"text": meanings.get(rule, rule)}, "name": _pascal(rule)}
+            for rule in rules
+        ],
+    }
+    log = {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+    return json.dumps(log, indent=2, allow_nan=False) + "\n"
+
+
+def _results(model: JSON) -> Iterator[JSON]:
+    for finding in model["findings"]:
+        hint = f"\nHint: {finding['hint']}" if finding["hint"] else ""
+        yield _result(
+            model, finding["code"], _LEVELS.get(finding["severity"], "none"), finding["message"] + hint, finding
+        )
+    if not is_good(model) and not refusals(model):
+        text = explanation(model) or outcome_words(model["outcome"])
+        yield _result(model, _outcome_rule(model["outcome"]), "error", text, None)
+
+
+def _result(model: JSON, rule: str, level: str, text: str, finding: JSON | None) -> JSON:
+    location: JSON = {"physicalLocation": {"artifactLocation": {"uri": _uri(model["source"])}}}
+    nodes = finding["nodes"][:_MOST_NODES] if finding else []
+    if nodes:
+        location["logicalLocations"] = [{"fullyQualifiedName": _text(node), "kind": "element"} for node in nodes]
+    identity = json.dumps([model["source"], rule, text, nodes])
+    return {
+        "ruleId": visible(rule),
+        "level": level,
+        "message": {"text": _text(text)},
+        "locations": [location],
+        "partialFingerprints": {"finding/v1": hashlib.sha256(identity.encode()).hexdigest()},
+    }
+
+
+def _outcome_rule(outcome: str) -> str:
+    return "outcome-" + outcome.replace("_", "-")
+
+
+def _pascal(code: str) -> str:
+    return "".join(word.capitalize() for word in code.split("-"))
+
+
+def _text(text: str) -> str:
+    return visible(cut(text, _TEXT_CHARACTERS)) or "(empty)"
+
+
+def _uri(path: str) -> str:
+    """A path as a URI: absolute ones are `file:`, those of other file systems (`gs://...`) are URIs already."""
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        return f"{scheme}://{_quoted(rest)}"
+    return ("file://" if os.path.isabs(path) else "") + _quoted(path)
+
+
+def _quoted(path: str) -> str:
+    # A colon in the first part of a relative path would read as a scheme.
+    return urllib.parse.quote(os.fsencode(path), safe="/")

@@ -1,0 +1,107 @@
+"""The words that the files of a report share. Everything here takes the JSON document, not the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+JSON = dict[str, Any]
+
+GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
+"""Outcomes that need nobody's attention, in the order in which charts show them."""
+BAD = ("refused", "mismatched", "unreadable", "failed", "crashed", "timed_out")
+
+KINDS = {
+    "tf1_saved_model": "TF1 SavedModel",
+    "tf2_saved_model": "TF2 SavedModel",
+    "tf1_hub_module": "TF1 Hub module",
+    "checkpoint_meta": "MetaGraphDef (.meta)",
+    "session_bundle": "SessionBundle",
+    "frozen_graph": "frozen graph",
+    "checkpoint": "checkpoint alone",
+    "keras_h5_model": "Keras model (HDF5)",
+    "keras_h5_weights": "Keras weights (HDF5)",
+    "keras_v3": "Keras 3 model",
+    "keras_saved_model": "Keras SavedModel",
+    "keras_json": "Keras configuration",
+    "unknown": "unknown",
+}
+
+
+def is_good(model: Mapping[str, Any]) -> bool:
+    """Whether a model ended well."""
+    return model.get("outcome") in GOOD
+
+
+def outcome_words(outcome: str) -> str:
+    """`already_tf2` as `already TF2`."""
+    return outcome.replace("_", " ").replace("tf2", "TF2")
+
+
+def kind_words(kind: str) -> str:
+    """A kind as a reader knows it; one that this version does not know, with spaces."""
+    return KINDS.get(kind, kind.replace("_", " "))
+
+
+def verified(model: Mapping[str, Any]) -> bool:
+    """Whether the new model's answers were compared and found good."""
+    verification = model.get("verification")
+    return bool(is_good(model) and verification and verification.get("passed"))
+
+
+def refusals(model: Mapping[str, Any]) -> list[JSON]:
+    """The findings that stop the conversion."""
+    return [finding for finding in model.get("findings", ()) if finding.get("severity") == "refusal"]
+
+
+def explanation(model: Mapping[str, Any]) -> str:
+    """One or a few lines on how a model ended."""
+    detail = model.get("detail") or {}
+    match model.get("outcome"):
+        case "convertible":
+            return "It can be converted."
+        case "already_tf2":
+            return "It is a TF2 SavedModel already; convert copies it as it is."
+        case "converted":
+            return "The new model answers as the source does." if verified(model) else "Converted, and not verified."
+        case "unchanged":
+            return "It is a TF2 SavedModel already and was copied as it is."
+        case "validated":
+            return "The candidate answers as the source does."
+        case "refused":
+            count = len(refusals(model))
+            return f"{count} finding{'' if count == 1 else 's'} in the way; nothing was written."
+        case "crashed":
+            code = detail.get("exit_code", 0)
+            ended = f"killed by signal {-code}" if isinstance(code, int) and code < 0 else f"exit code {code}"
+            return f"The step {detail.get('step')} died: {ended}."
+        case "timed_out":
+            return f"The step {detail.get('step')} passed its limit of {detail.get('seconds')} seconds."
+        case _:
+            return str(detail.get("reason") or "")
+
+
+def visible(text: str) -> str:
+    """Spells out control characters, lone surrogates and what turns the direction of writing: names are the model's."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
+def cut(text: str, characters: int) -> str:
+    """A text's beginning where it is longer than `characters`."""
+    return text if len(text) <= characters else text[: characters - 1] + "\u2026"
+
+
+def short_names(sources: Sequence[str]) -> list[str]:
+    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
+    parts = [source.rstrip("/").split("/") for source in sources]
+    shared = 0
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    # A source that is the parent of another keeps its last name.
+    shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
+    return ["/".join(part[shared:]) for part in parts]

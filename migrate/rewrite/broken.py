@@ -1,0 +1,46 @@
+"""Graphs that no TensorFlow takes: the rules and the walks over a run rely on none of this being there."""
+
+from __future__ import annotations
+
+from migrate.records import Finding, refusal
+from migrate.rewrite import ops
+from migrate.rewrite.contexts import topological_order
+from migrate.rewrite.graph import Run, canonical, dangling, data_inputs, input_nodes, split
+
+
+def find_broken(run: Run) -> Finding | None:
+    """A refusal for an edge from nowhere, or a node without its inputs."""
+    lost = dangling(run.graph)
+    if lost:
+        gone = [n for n in input_nodes(run.graph.nodes[lost[0]]) if n not in run.graph.nodes]
+        if gone:
+            message = f"takes an input from the node {_short(gone[0])}, which the graph does not have"
+        else:
+            tensors = [t for t in data_inputs(run.graph.nodes[lost[0]]) if split(t)[1] < 0]
+            message = f"takes the input {_short(tensors[0])}, which is no tensor name"
+        return refusal("graph-broken", f"{run.key}: {_short(lost[0])} {message}", tuple(lost[:8]))
+    for tensor in run.fetches:
+        if split(canonical(tensor))[1] < 0:
+            return refusal("graph-broken", f"{run.key}: {_short(tensor)} is no tensor name", (tensor,))
+    for name, node in run.graph.nodes.items():
+        if len(data_inputs(node)) < ops.fewest_inputs(node.op):
+            message = f"{run.key}: {node.op} {_short(name)} has {len(data_inputs(node))} inputs; it needs more"
+            return refusal("graph-broken", message, (name,))
+    return None
+
+
+def find_cycle(run: Run) -> Finding | None:
+    """A refusal for a cycle that is no while loop."""
+    _, cyclic = topological_order(run.graph)
+    if not cyclic:
+        return None
+    return refusal(
+        "cyclic-graph",
+        f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
+        tuple(sorted(cyclic)[:8]),
+    )
+
+
+def _short(name: str) -> str:
+    text = repr(name)
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-60:]}"

@@ -1,0 +1,78 @@
+"""What a config would import or run, told without loading it."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.checks.keras import needs
+from migrate.sources.keras import Runtime
+
+_BOTH = pytest.mark.parametrize("runtime", list(Runtime))
+
+
+def _layer(**entries):
+    layer = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "activation": "relu"}, **entries}
+    return {"class_name": "Sequential", "config": {"name": "sequential", "layers": [layer]}}
+
+
+@_BOTH
+@pytest.mark.parametrize(
+    "config",
+    [
+        _layer(),
+        _layer(module="keras.layers", registered_name=None),
+        _layer(config={"kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}}),
+        _layer(config={"function": {"class_name": "function", "config": "relu", "module": "builtins"}}),
+        _layer(config={"batch_input_shape": {"class_name": "__tuple__", "items": [None, 3]}}),
+    ],
+)
+def test_what_is_keras_own_needs_nothing(config, runtime):
+    found = needs(config, runtime)
+    assert (found.custom, found.code, found.foreign) == ((), (), ())
+
+
+@_BOTH
+@pytest.mark.parametrize(
+    ("entries", "name"),
+    [
+        ({"class_name": "Scale"}, "Scale"),
+        ({"class_name": "Custom>Scale"}, "Custom>Scale"),
+        ({"class_name": "Dense", "module": "os", "registered_name": None}, "Dense"),
+        ({"class_name": "Dense", "registered_name": "Custom>Dense"}, "Custom>Dense"),
+        ({"class_name": "system", "module": "keras.utils"}, "system"),
+        ({"config": {"activation": "my_swish"}}, "my_swish"),
+        ({"config": {"recurrent_activation": "my_swish"}}, "my_swish"),
+        ({"config": {"function": "system", "function_type": "function", "module": "os"}}, "system"),
+        ({"config": {"f": {"class_name": "function", "config": "get_file", "module": "keras.utils"}}}, "get_file"),
+        ({"config": {"f": {"class_name": "function", "config": "load_model", "module": "keras.models"}}}, "load_model"),
+        ({"config": {"f": {"class_name": "function", "config": "relu", "module": "subprocess"}}}, "relu"),
+        ({"config": {"f": {"class_name": "__typespec__", "module": "os", "spec_name": "x"}}}, "__typespec__"),
+        ({"build_config": {"class_name": "Popen", "module": "subprocess", "config": {}}}, "Popen"),
+    ],
+)
+def test_what_is_not_keras_own_is_named(entries, name, runtime):
+    assert needs(_layer(**entries), runtime).custom == (name,)
+
+
+@_BOTH
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {
+            "class_name": "Lambda",
+            "config": {"name": "dense", "function": ["4wE", None, None], "function_type": "lambda"},
+        },
+        {"config": {"name": "dense", "output_shape": ["4wE", None, None], "output_shape_type": "lambda"}},
+        {"config": {"name": "dense", "f": {"class_name": "__lambda__", "config": {"value": "4wE"}}}},
+        {"config": {"name": "dense", "layers": [[{"x": {"class_name": "__lambda__", "module": "builtins"}}]]}},
+    ],
+)
+def test_bytecode_is_found_wherever_it_lies(entries, runtime):
+    assert needs(_layer(**entries), runtime).code == ("dense",)
+
+
+@_BOTH
+@pytest.mark.parametrize("name", ["TFSMLayer", "TorchModuleWrapper", "JaxLayer"])
+def test_foreign_layers_are_none_of_the_users(name, runtime):
+    found = needs(_layer(class_name=name), runtime)
+    assert (found.foreign, found.custom) == (("dense",), ())

@@ -1,0 +1,209 @@
+"""Models that are broken at random or made to hurt: audit tells, in bounded time and memory, and writes nothing.
+
+`make hostile` runs thousands; docs/hostile.md has its counts. What it has found stands here, case by case.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import shutil
+
+import pytest
+
+from migrate.fleet.jobs import convert_model
+from migrate.fleet.study import audit_model
+from migrate.records import Converted, Convertible, Options, Refused, Severity, Unchanged, Unreadable
+from migrate.report.json import outcome_name
+from migrate.sources.protos import AssetFileDef, SavedModel
+from tests.conversions import MODELS
+from tools import mutants
+from tools.hostile import BAD, LARGEST_BYTES, audit_mutant
+from tools.mutants import HOSTILE, nest, sources
+
+_MUTANTS = 120
+_CONVERTED = 12
+
+
+@pytest.fixture(scope="module")
+def models():
+    return list(sources(str(MODELS), largest_bytes=LARGEST_BYTES))
+
+
+def test_mutants_of_every_model(models, tmp_path):
+    assert len(models) > 30
+    for seed in range(_MUTANTS):
+        ended = audit_mutant(models[seed % len(models)], seed, str(tmp_path))
+        assert ended.outcome not in BAD, ended
+
+
+def test_a_mutant_is_made_again_from_its_seed(models, tmp_path):
+    for seed in range(40):
+        groups = {mutants.make_mutant(models[seed % len(models)], str(tmp_path / f"{seed}{n}"), seed) for n in "ab"}
+        assert len(groups) == 1
+        one, other = ((tmp_path / f"{seed}{n}" / "saved_model.pb").read_bytes() for n in "ab")
+        assert SavedModel.FromString(one) == SavedModel.FromString(other) if _parses(one) else one == other
+
+
+def _parses(data):
+    try:
+        SavedModel.FromString(data)
+    except Exception:
+        return False
+    return True
+
+
+def _edited(tmp_path, model, edit):
+    copy = tmp_path / "model"
+    shutil.copytree(MODELS / model, copy)
+    file = copy / "saved_model.pb"
+    proto = SavedModel.FromString(file.read_bytes())
+    edit(proto)
+    file.write_bytes(proto.SerializeToString())
+    return str(copy)
+
+
+def _refusals(report):
+    return {finding.code for finding in report.findings if finding.severity is Severity.REFUSAL}
+
+
+def _hurt(way, seed, proto):
+    way(proto, random.Random(seed))
+
+
+@pytest.mark.parametrize("way", HOSTILE)
+@pytest.mark.parametrize("model", ["training", "vocabulary_v1_ops", "estimator_all_modes"])
+def test_graphs_made_to_hurt(way, model, tmp_path):
+    for seed in range(3):
+        path = tmp_path / str(seed)
+        path.mkdir()
+        report = audit_model(_edited(path, model, functools.partial(_hurt, way, seed)), Options())
+        # A parser stops at 100 messages within one another.
+        assert isinstance(report.outcome, (Convertible, Refused, Unreadable) if way is nest else (Convertible, Refused))
+
+
+def _node(proto, op):
+    return next(n for n in proto.meta_graphs[0].graph_def.node if n.op == op)
+
+
+def _restoring(proto):
+    """The first Assign of the restore op; the others are initialisers."""
+    nodes = proto.meta_graphs[0].graph_def.node
+    return next(n for n in nodes if n.op == "Assign" and n.name.startswith("save/"))
+
+
+def _restore_without_inputs(proto):
+    del _node(proto, "RestoreV2").input[:]
+
+
+def _restore_of_a_lost_node(proto):
+    _node(proto, "RestoreV2").input[1] = "gone"
+
+
+def _restore_of_output_minus_one(proto):
+    node = _restoring(proto)
+    node.input[1] = node.input[1].partition(":")[0] + ":-1"
+
+
+def _assign_without_a_value(proto):
+    for node in proto.meta_graphs[0].graph_def.node:
+        if node.op == "Assign":
+            del node.input[1:]
+
+
+def _restored_through_a_circle(proto):
+    assign = _restoring(proto)
+    node = proto.meta_graphs[0].graph_def.node.add(name="round", op="Identity", input=["round"])
+    node.attr["T"].type = 1
+    assign.input[1] = "round"
+
+
+def _keys_without_end(proto):
+    node = next(n for n in proto.meta_graphs[0].graph_def.node if n.name.endswith("RestoreV2/tensor_names"))
+    node.attr["value"].tensor.tensor_shape.dim[0].size = 1 << 60
+
+
+_RESTORES = {
+    _restore_without_inputs: "graph-broken",
+    _restore_of_a_lost_node: "graph-broken",
+    _restore_of_output_minus_one: "graph-broken",
+    _assign_without_a_value: "graph-broken",
+    _restored_through_a_circle: "cyclic-graph",
+    _keys_without_end: "restore-key-computed",
+}
+
+
+@pytest.mark.parametrize("edit", _RESTORES)
+def test_broken_restore_graphs(edit, tmp_path):
+    report = audit_model(_edited(tmp_path, "training", edit), Options())
+    assert _RESTORES[edit] in _refusals(report)
+
+
+@pytest.mark.parametrize("name", ["x:-1", "x:abc", "x:99999999999999999999", "x:\u0661", "x:0:0", "x:"])
+def test_names_that_are_no_tensors(name, tmp_path):
+    def edit(proto):
+        graph = proto.meta_graphs[0].graph_def
+        node = next(n for n in graph.node if n.op == "MatMul")
+        node.input[1] = name.replace("x", node.input[1].partition(":")[0])
+
+    assert "graph-broken" in _refusals(audit_model(_edited(tmp_path, "training", edit), Options()))
+
+    def output(proto):
+        for signature in proto.meta_graphs[0].signature_def.values():
+            for info in signature.outputs.values():
+                info.name = name.replace("x", info.name.partition(":")[0])
+
+    (tmp_path / "other").mkdir()
+    assert _refusals(audit_model(_edited(tmp_path / "other", "training", output), Options()))
+
+
+def test_a_damaged_collection_of_trainable_variables_is_told(tmp_path):
+    def edit(proto):
+        proto.meta_graphs[0].collection_def["trainable_variables"].bytes_list.value.append(b"\xff\xff\xff")
+
+    report = audit_model(_edited(tmp_path, "training", edit), Options())
+    assert isinstance(report.outcome, Convertible)
+    assert [f.severity for f in report.findings if f.code == "collection-damaged"] == [Severity.WARNING]
+
+
+def test_a_damaged_collection_of_assets_is_refused(tmp_path):
+    def edit(proto):
+        value = proto.meta_graphs[0].collection_def["saved_model_assets"].any_list.value[0]
+        assert value.Is(AssetFileDef.DESCRIPTOR)
+        value.value = b"\xff\xff\xff"
+
+    assert "collection-damaged" in _refusals(audit_model(_edited(tmp_path, "vocabulary", edit), Options()))
+
+
+@pytest.mark.tensorflow
+def test_mutants_are_converted_or_end_in_a_type(models, nursery, tmp_path):
+    done = 0
+    for seed in range(1000, 1400):
+        path = str(tmp_path / f"mutant{seed}")
+        mutants.make_mutant(models[seed % len(models)], path, seed)
+        if isinstance(audit_model(path, Options()).outcome, Convertible):
+            new = tmp_path / f"new{seed}"
+            options = Options(timeout_seconds=30, verify=bool(done % 2))
+            outcome = convert_model(path, str(new), options, nursery, lambda _: None).outcome
+            assert new.exists() == isinstance(outcome, (Converted, Unchanged)), outcome_name(outcome)
+            done += 1
+        shutil.rmtree(path)
+        if done == _CONVERTED:
+            return
+    pytest.fail("too few mutants can be converted")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("model", ["counter", "tf2"])
+def test_a_pipe_among_the_extra_files_is_no_trap(model, nursery, tmp_path):
+    import os
+
+    copy = tmp_path / "model"
+    shutil.copytree(MODELS / model, copy)
+    (copy / "assets.extra").mkdir(exist_ok=True)
+    os.mkfifo(copy / "assets.extra" / "pipe")
+    options = Options(timeout_seconds=60, verify=False)
+    outcome = convert_model(str(copy), str(tmp_path / "new"), options, nursery, lambda _: None).outcome
+    assert outcome_name(outcome) == "failed"
+    assert "no regular file" in outcome.reason
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]

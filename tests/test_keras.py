@@ -1,0 +1,206 @@
+"""Keras files of every form, converted and judged by Keras' own predictions."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+import migrate
+from migrate.records import Converted, Failed, Mismatched, Options, Refused, Validated
+from tests.conversions import ROOT, migrate_command, run_child, same
+
+pytestmark = pytest.mark.tensorflow
+
+MODELS = ROOT / "testdata" / "keras"
+LAYERS = str(ROOT / "testdata")
+# Verified by the tool as well; the others are judged by Keras alone, which takes less time.
+VERIFIED = ("functional", "recurrent_3", "json_names")
+PLAIN = ("archive_2", "archive_3", "dict_3", "hdf5_3", "json_3", "json_hdf5", "json_objects", "old_adam", "recurrent")
+NAMES = (*VERIFIED, *PLAIN, "custom")
+OPTIMIZERS = {"functional": 19, "old_adam": 19, "archive_2": 19, "archive_3": 20}
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """The new models' directory, and the reports by name."""
+    work = tmp_path_factory.mktemp("keras")
+    reports = {}
+    for names, verify in ((VERIFIED, True), (PLAIN, False)):
+        source = work / f"source{verify}"
+        for name in names:
+            shutil.copytree(MODELS / name, source / name)
+        report = migrate.convert(str(source), str(work / "new"), Options(verify=verify))
+        reports.update({model.source.rpartition("/")[2]: model for model in report.models})
+        shutil.rmtree(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", LAYERS, prepend=":")
+        options = Options(verify=False, custom_objects=("keras_layers:Scale",))
+        (reports["custom"],) = migrate.convert(str(MODELS / "custom"), str(work / "new" / "custom"), options).models
+    return work / "new", reports
+
+
+def _answers(way, directory, work):
+    file = work / f"{way}.pickle"
+    run_child([str(ROOT / "tests" / "keras_answers.py"), way, str(directory), str(file)])
+    return pickle.loads(file.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory):
+    return _answers("source", MODELS, tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="module")
+def found(converted, tmp_path_factory):
+    return _answers("new", converted[0], tmp_path_factory.mktemp("found"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outcome(name, converted):
+    report = converted[1][name]
+    assert isinstance(report.outcome, Converted), report
+    assert (report.verification is not None) is (name in VERIFIED)
+    if report.verification is not None:
+        assert report.verification.bitwise_equal
+        assert report.verification.variables_compared
+
+
+@pytest.mark.parametrize("way", ["tf2", "session"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_new_model_answers_as_keras_predicts(name, way, golden, found):
+    expected, answers = golden[name], found[name][way]
+    assert set(answers) == set(expected)
+    for output, value in expected.items():
+        assert value.size
+        assert same(value, answers[output]), output
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_is_reusable(name, converted):
+    content = json.loads((converted[0] / name / "assets.extra" / "migration.json").read_text())
+    assert content["source"]["sha256"]
+    signature = converted[1][name].keras.signature
+    assert set(content["arguments"]["serving_default"]) == set(signature.inputs)
+    assert all(spec.dtype == "float32" for spec in signature.outputs.values())
+
+
+_REUSED = """
+import sys, tensorflow as tf
+for name in sys.argv[2:]:
+    model = tf.saved_model.load(f"{sys.argv[1]}/{name}")
+    x, ids = tf.ones([4, 2]), tf.ones([4, 3], tf.int32)
+    given = {"ids": ids, "x": x} if name.endswith("_3") else [ids, x]
+    def answer(training):
+        found = model(given, training=training)
+        return found["scores"] if isinstance(found, dict) else found[0]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(answer(True)[:, 0]) + tf.add_n([f() for f in model.regularization_losses])
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert len(model.variables) == 11 and len(gradients) == 9
+    assert sum(g is not None for g in gradients) == 9, name
+    # In training the statistics of the batch take part, and the moving ones are updated.
+    assert not bool(tf.reduce_all(answer(True) == answer(False))), name
+"""
+
+
+def test_the_model_can_be_trained(converted):
+    run_child(["-c", _REUSED, str(converted[0]), "functional", "archive_3"])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_optimizer_is_kept(name, converted):
+    codes = [finding.code for finding in converted[1][name].findings]
+    assert "keras-optimizer-kept" in codes
+    content = json.loads((converted[0] / name / "assets.extra" / "migration.json").read_text())
+    assert content["optimizer"] == {"kept": "Adam", "lost": ""}
+
+
+_RESTORED = """
+import sys, h5py, numpy as np, tensorflow as tf, tf_keras
+new, sources = sys.argv[1:]
+for name, build in (("functional", "build"), ("old_adam", "_create_all_weights")):
+    model = tf_keras.models.load_model(f"{new}/{name}")
+    getattr(model.optimizer, build)(model.trainable_variables)
+    tf.train.Checkpoint(model).restore(f"{new}/{name}/variables/variables").expect_partial()
+    held = model.optimizer.variables
+    held = held() if callable(held) else held
+    with h5py.File(f"{sources}/{name}/model.h5") as file:
+        group = file["optimizer_weights"]
+        stored = [np.asarray(group[key]) for key in group.attrs["weight_names"]]
+    assert len(stored) == len(held) == 19
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(stored, held)), name
+    assert any(np.any(a) for a in stored[2:])
+"""
+
+
+def test_keras_gets_its_optimizer_back(converted):
+    run_child(["-c", _RESTORED, str(converted[0]), str(MODELS)])
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """`json_hdf5` with one weight changed by one part in ten million."""
+    source = tmp_path / "changed"
+    shutil.copytree(MODELS / "json_hdf5", source)
+    with h5py.File(source / "model.h5", "r+") as file:
+        kernel = file["hidden/hidden/kernel:0"]
+        kernel[0, 0] = np.nextafter(kernel[0, 0], np.float32(9))
+    return source
+
+
+def test_validate_tells_a_weight_that_differs(converted, changed):
+    candidate = str(converted[0] / "json_hdf5")
+    (good,) = migrate.validate(candidate, against=str(MODELS / "json_hdf5")).models
+    assert isinstance(good.outcome, Validated)
+    (bad,) = migrate.validate(candidate, against=str(changed)).models
+    assert isinstance(bad.outcome, Mismatched)
+    assert "hidden/kernel" in [m.output for m in bad.verification.mismatches]
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_told(tmp_path):
+    for name in ("json_names", "json_objects"):
+        source = tmp_path / name
+        shutil.copytree(MODELS / name, source)
+        text = (source / "model.json").read_text().replace('"hidden"', '"other"').replace('"units": 3', '"units": 5')
+        (source / "model.json").write_text(text)
+        (report,) = migrate.convert(str(source), str(tmp_path / "new"), Options(verify=False)).models
+        assert isinstance(report.outcome, Failed), report.outcome
+        assert not (tmp_path / "new").exists()
+
+
+_MAKE_LAMBDA = """
+import sys, tf_keras
+model = tf_keras.Sequential([tf_keras.Input([3], name="x"), tf_keras.layers.Lambda(lambda x: x * 2, name="twice")])
+model.save(sys.argv[1])
+"""
+
+
+def test_a_lambda_layer_runs_only_with_trust(tmp_path):
+    # Bytecode is Python's own from release to release, so a committed file would serve one of them.
+    file = str(tmp_path / "model.h5")
+    run_child(["-c", _MAKE_LAMBDA, file])
+    (report,) = migrate.convert(file, str(tmp_path / "new")).models
+    assert isinstance(report.outcome, Refused)
+    done = migrate_command("convert", file, tmp_path / "new", "--trust")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bit for bit" in done.stdout
+    assert "keras-lambda" in done.stdout
+
+
+def test_a_custom_object_that_cannot_be_imported_is_told(tmp_path):
+    done = migrate_command("convert", MODELS / "custom", tmp_path / "new", "--custom_objects=nowhere:Scale")
+    assert done.returncode == 1
+    assert "nowhere:Scale: cannot be imported: ModuleNotFoundError" in " ".join(done.stdout.split())
+
+
+@pytest.mark.private_api
+def test_keras_2_files_load_on_this_release(tmp_path):
+    """tf_keras' legacy optimizers, and what its SavedModels call their variables."""
+    (report,) = migrate.convert(str(MODELS / "old_adam"), str(tmp_path / "new"), Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report.outcome
+    assert "keras-optimizer-kept" in [finding.code for finding in report.findings]

@@ -218,7 +218,7 @@ def fleet(scratch: str) -> Iterator[str]:
     first = next(iter(rates.values()))
     yield f"## A tree of {_FLEET} small models"
     yield ""
-    yield "`python -m benchmarks fleet`. Wide-and-deep models of 1.2 MB, no two with the same weights. A loop is"
+    yield "`python -m benchmarks fleet`. Wide-and-deep models of 0.8 MB, no two with the same weights. A loop is"
     yield f"measured on {_SAMPLE} of them, in turn with the others."
     yield ""
     yield "| command | models a minute | of the first |"

@@ -11,12 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from benchmarks.__main__ import ROOT, build, migrate, run
+from benchmarks.__main__ import ROOT, build, migrate
 
 PAGE = os.path.join(ROOT, "docs", "scale.md")
-_FEW, _MANY = 20, 80
+_FEW, _MANY = 10, 50
 _JOBS = 2
 _SCALES = (10**3, 10**5, 10**7)
 _CORES = 64
@@ -24,7 +24,7 @@ _GIGABYTES = 0.1
 _HEAD = """# Scale
 
 What 1e3, 1e5 and 1e7 models need, computed from what one costs. Made by `python -m benchmarks.scale`, which measured on
-the machine at hand; run it on yours.
+the machine at hand; run it on yours. A core-second is a second of one core, as the kernel counts it.
 
 | what one model costs | measured | by |
 |---|---|---|"""
@@ -59,15 +59,31 @@ print((resident() - before) / 20 / len(kept[0]))
 """
 
 
+def _cost(command: Sequence[str]) -> tuple[float, float]:
+    """Core-seconds of a command and of all that it started, and megabytes of the largest process among them.
+
+    Core-seconds, and not seconds by the wall: a busy machine changes them least.
+    """
+    code = (
+        "import json,resource,subprocess,sys;"
+        "c=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.PIPE);"
+        "u=resource.getrusage(resource.RUSAGE_CHILDREN);"
+        "sys.exit(c.stderr.decode()) if c.returncode else print(json.dumps([u.ru_utime+u.ru_stime,u.ru_maxrss/1024]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    seconds, megabytes = json.loads(done.stdout)
+    return seconds, megabytes
+
+
 def _slope(tree: str, new: str, *flags: str, again: bool = False) -> tuple[float, float]:
-    """Seconds of start, and seconds a model, from a small and a large tree; `again` times the second run."""
+    """Core-seconds of start, and of a model, from a small and a large tree; `again` counts the second run."""
     seconds = {}
     for count in (_FEW, _MANY):
         shutil.rmtree(new, ignore_errors=True)
         command = migrate("convert", f"{tree}_{count}", new, f"--jobs={_JOBS}", *flags)
-        seconds[count] = run(command)[0]
+        seconds[count] = _cost(command)[0]
         if again:
-            seconds[count] = min(run(command)[0] for _ in range(3))
+            seconds[count] = min(_cost(command)[0] for _ in range(3))
     each = (seconds[_MANY] - seconds[_FEW]) / (_MANY - _FEW)
     return max(0.0, seconds[_FEW] - _FEW * each), each
 
@@ -77,8 +93,8 @@ def _lines(scratch: str) -> Iterator[str]:
     for count in (_FEW, _MANY):
         command = [sys.executable, "-m", "benchmarks.models", "--many", "wide", f"{tree}_{count}", str(count)]
         subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
-    start, plain = _slope(tree, new, "--noverify")
-    _, verified = _slope(tree, new, "--verify")
+    start, core = _slope(tree, new, "--noverify")
+    _, core_verified = _slope(tree, new, "--verify")
     _, skipped = _slope(tree, new, "--verify", again=True)
     line = os.path.getsize(os.path.join(new, ".migrate", "journal.jsonl")) / _MANY
     kept = float(
@@ -86,19 +102,18 @@ def _lines(scratch: str) -> Iterator[str]:
     )
     large = build("embedding", scratch, 1000)
     shutil.rmtree(new)
-    with_weights, megabytes = run(migrate("convert", large, new, "--noverify", "--checkpoint=copy"))
+    with_weights, megabytes = _cost(migrate("convert", large, new, "--noverify", "--checkpoint=copy"))
     shutil.rmtree(new)
-    one, _ = run(migrate("convert", os.path.join(f"{tree}_{_FEW}", "0"), new, "--noverify"))
-    weights = max(0.0, with_weights - one)
+    one, _ = _cost(migrate("convert", os.path.join(f"{tree}_{_FEW}", "0"), new, "--noverify"))
+    weights = with_weights - one
     size = sum(os.path.getsize(os.path.join(f, n)) for f, _, names in os.walk(f"{tree}_{_FEW}/0") for n in names) / 1e6
-    core, core_verified = plain * _JOBS, verified * _JOBS
 
     yield _HEAD
     for what, value, how in (
-        (f"core-seconds of a small model ({size:.1f} MB), not verified", f"{core:.2f}", "slope of [1], times jobs"),
-        ("core-seconds of it, verified", f"{core_verified:.2f}", "slope of [1] with `--verify`, times jobs"),
-        ("seconds to start", f"{start:.1f}", "intercept of [1]"),
-        ("seconds to see that a model is done already", f"{skipped:.4f}", "slope of [1], run again"),
+        (f"core-seconds of a small model ({size:.1f} MB), not verified", f"{core:.2f}", "slope of [1]"),
+        ("core-seconds of it, verified", f"{core_verified:.2f}", "slope of [1] with `--verify`"),
+        ("core-seconds to start", f"{start:.1f}", "intercept of [1]"),
+        ("core-seconds to see that a model is done already", f"{skipped:.4f}", "slope of [1], run again"),
         ("core-seconds of a GB of weights, copied and checked", f"{weights:.1f}", "[2], less a small model's"),
         ("MB of memory of the largest process", f"{megabytes:.0f}", "peak in [2]"),
         ("kB of journal", f"{line / 1e3:.1f}", "size of `NEW/.migrate/journal.jsonl` after [1]"),

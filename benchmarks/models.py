@@ -113,6 +113,19 @@ def save(name: str, directory: str, size: int = 0) -> None:
         v1.saved_model.simple_save(session, directory, inputs, outputs)
 
 
+def save_many(name: str, directory: str, count: int) -> None:
+    """Saves a model so many times, with other weights each time: no two have the same bytes."""
+    v1.disable_control_flow_v2()
+    with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        inputs, outputs, fills = BUILDERS[name](0)
+        session.run(v1.global_variables_initializer())
+        session.run([fill.op for fill in fills])
+        step = v1.assign_add(v1.global_variables()[0], tf.ones_like(v1.global_variables()[0]) * 1e-3)
+        for number in range(count):
+            session.run(step.op)
+            v1.saved_model.simple_save(session, os.path.join(directory, str(number)), inputs, outputs)
+
+
 def feeds(name: str, batch: int) -> dict[str, np.ndarray[Any, Any]]:
     """Inputs of a call."""
     rng = np.random.default_rng(7)
@@ -125,4 +138,6 @@ def feeds(name: str, batch: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 if __name__ == "__main__":
-    save(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    make = save_many if sys.argv[1:2] == ["--many"] else save
+    rest = [argument for argument in sys.argv[1:] if argument != "--many"]
+    make(rest[0], rest[1], int(rest[2]) if len(rest) > 2 else 0)

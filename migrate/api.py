@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
-from migrate.records import Options, Report
+from migrate.records import Event, Options, Report
 
 _DEFAULTS = Options()
 
@@ -50,7 +50,7 @@ def convert(
     destination: str,
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Event], None] | None = None,
 ) -> Report:
     """Converts a TF1 SavedModel, or every one in a tree, to a TF2 SavedModel.
 
@@ -58,34 +58,19 @@ def convert(
       source: a model, or a tree of models; only read.
       destination: directory of the new model, or of the tree in which `source` is mirrored.
       options: see `records.Options`.
-      progress: told what is being done.
+      progress: told what is being done; threads call it, one at a time for `Finished`.
 
     Returns:
       One `ModelReport` a model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
-      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`.
+      `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`; with `options.dry_run` as `audit` gives it. What an
+      earlier run has done in the same tree, and what has not changed since, is not done again (`skipped`).
 
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
-    from migrate.children import Nursery
-    from migrate.export.publish import check_destination
-    from migrate.fleet.jobs import convert_model
-    from migrate.sources.discover import find_models
+    from migrate.fleet.run import convert_fleet
 
-    models = find_models(source)
-    root = source.rstrip(os.sep) or os.sep
-    if models == (root,):
-        check_destination(source, destination, options.overwrite)
-        with Nursery() as nursery:
-            return Report((convert_model(root, destination, options, nursery, progress or _silent),))
-    # Models that stand there already fail one by one; the tree itself may exist.
-    check_destination(source, os.path.join(destination, "model"), overwrite=True)
-    reports = []
-    with Nursery() as nursery:
-        for model in models:
-            target = os.path.join(destination, os.path.relpath(model, root))
-            reports.append(convert_model(model, target, options, nursery, progress or _silent))
-    return Report(tuple(reports))
+    return convert_fleet(source, destination, options, _silent if progress is None else progress)
 
 
 def validate(
@@ -117,7 +102,9 @@ def validate(
         if find_models(path) != (path.rstrip(os.sep) or os.sep,):
             raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
     with Nursery() as nursery:
-        return Report((validate_model(candidate, against, options, nursery, progress or _silent),))
+        return Report(
+            (validate_model(candidate, against, options, nursery, _silent if progress is None else progress),)
+        )
 
 
 def write_report(report: Report, directory: str) -> tuple[str, ...]:
@@ -140,16 +127,25 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
 
 
 def render_report(directory: str) -> tuple[str, ...]:
-    """Makes the files of a report again from the report.json among them; reads no model.
+    """Makes the files of a report again; reads no model.
+
+    Args:
+      directory: of a report, made again from its report.json; or a tree that `convert` has written, whose journal is
+        shown in `.migrate/report` below it.
 
     Returns:
       The paths of the files.
 
     Raises:
-      InputError: there is no report.json, or it is none of this version's.
+      InputError: there is no report.json and no journal, or it is none of this version's.
     """
-    from migrate.report.files import read_document, write_files
+    from migrate.fleet import journal
+    from migrate.report.files import JSON_FILE, read_document, write_files
 
+    if not os.path.lexists(os.path.join(directory, JSON_FILE)):
+        done = journal.reports(directory)
+        if done:
+            return write_report(Report(done), os.path.join(directory, journal.DIRECTORY, "report"))
     return write_files(read_document(directory), directory)
 
 
@@ -164,5 +160,5 @@ def check_report_directory(directory: str) -> None:
     prepare(directory)
 
 
-def _silent(_: str) -> None:
+def _silent(_: object) -> None:
     """Takes progress lines where nobody asked for them."""

@@ -14,11 +14,11 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from migrate import api
 from migrate.errors import InputError, UsageError
-from migrate.records import GivenSignature, Options, Report
+from migrate.records import Event, GivenSignature, Options, Report
 
 if TYPE_CHECKING:
     from absl import flags
@@ -32,7 +32,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _WIDTH_WHEN_PIPED = 100
 _A_WEEK = 7 * 24 * 3600
 
-Progress = Callable[[str], None] | None
+Progress = Callable[[str | Event], None] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Verb:
       operands: names of the positional arguments; a last one that ends with `...` takes one or more.
       define: adds the verb's own flags.
       call: runs it.
+      progress: shows what it is doing.
     """
 
     usage: str
@@ -54,6 +55,7 @@ class Verb:
     operands: tuple[str, ...]
     define: Callable[[flags.FlagValues], None]
     call: Callable[[Sequence[str], flags.FlagValues, Progress], Report]
+    progress: Callable[[], contextlib.AbstractContextManager[Progress]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -111,7 +113,7 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
     _start_logging(values.verbosity)
     if values.report is not None:
         api.check_report_directory(values.report)
-    with _progress() as progress:
+    with verb.progress() as progress:
         report = verb.call(operands, values, progress)
     if not report.models:
         raise InputError(f"no model was found in {', '.join(operands)}")
@@ -135,7 +137,8 @@ _REPORT_HELP = """\
 usage: migrate report DIRECTORY
 
 Makes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier
-command with --report=DIRECTORY has written. Reads no model.
+command with --report=DIRECTORY has written. DIRECTORY may also be a tree that convert has written: what its
+journal knows is shown in DIRECTORY/.migrate/report. Reads no model.
 """
 
 
@@ -152,15 +155,18 @@ def _verbs() -> dict[str, Verb]:
             operands=("PATH...",),
             define=_define_audit,
             call=_audit,
+            progress=_progress,
         ),
         "convert": Verb(
             usage="SOURCE DESTINATION",
             summary="write a TF2 SavedModel and verify that it answers as the source does",
             description="Converts SOURCE, a model or a tree of models, to TF2 SavedModels at DESTINATION. "
-            "The source is never written to; a destination is whole or absent.",
+            "The source is never written to; a destination is whole or absent. The same command again does only "
+            "what is missing or has changed.",
             operands=("SOURCE", "DESTINATION"),
             define=_define_convert,
             call=_convert,
+            progress=_fleet_progress,
         ),
         "validate": Verb(
             usage="CANDIDATE --against=SOURCE",
@@ -170,6 +176,7 @@ def _verbs() -> dict[str, Verb]:
             operands=("CANDIDATE",),
             define=_define_validate,
             call=_validate,
+            progress=_progress,
         ),
     }
 
@@ -296,6 +303,53 @@ def _define_convert(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     _define_replay(values)
+    _define_fleet(values)
+
+
+def _define_fleet(values: flags.FlagValues) -> None:
+    """Defines the flags for trees of models."""
+    from absl import flags
+
+    flags.DEFINE_integer(
+        "jobs", None, "How many models are converted at once; by default one a core.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "memory_limit",
+        None,
+        "Resident megabytes at which a process that works on a model is killed; TensorFlow alone takes about 400.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    for name, what in (("include", "take only those"), ("exclude", "leave out those")):
+        flags.DEFINE_multi_string(
+            name,
+            None,
+            f"Of a tree, {what} whose path in it, or a directory on the way, matches this pattern (* and ?); "
+            "may be repeated.",
+            flag_values=values,
+        )
+    flags.DEFINE_boolean(
+        "only_latest_version",
+        False,
+        "Of a tree of model/VERSION take the largest version of each model only.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "fail_fast", False, "Start no more models once one is not good; by default all are tried.", flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "dry_run", False, "Say what would be done and what space it takes, and write nothing.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "runner",
+        None,
+        "Spread the work over machines with this runner of Apache Beam (DirectRunner, DataflowRunner, FlinkRunner, "
+        "...). SOURCE may then be a text file with a model's path a line, on any file system that Beam knows.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "beam_options", "", "More of Beam's options, as one string: '--region=x --num_workers=9'.", flag_values=values
+    )
 
 
 def _define_validate(values: flags.FlagValues) -> None:
@@ -356,6 +410,15 @@ def _options(values: flags.FlagValues) -> Options:
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
         details=given["report"] is not None,
+        jobs=given.get("jobs"),
+        memory_limit_bytes=None if given.get("memory_limit") is None else given["memory_limit"] << 20,
+        include=tuple(given.get("include") or ()),
+        exclude=tuple(given.get("exclude") or ()),
+        only_latest_version=given.get("only_latest_version", default.only_latest_version),
+        fail_fast=given.get("fail_fast", default.fail_fast),
+        dry_run=given.get("dry_run", default.dry_run),
+        runner=given.get("runner"),
+        beam_options=_split(given.get("beam_options", "")),
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
         signatures=_signatures(given["signature"]),
@@ -380,6 +443,15 @@ def _custom_object(entry: str) -> str:
     if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
     return entry
+
+
+def _split(options: str) -> tuple[str, ...]:
+    import shlex
+
+    try:
+        return tuple(shlex.split(options))
+    except ValueError as error:
+        raise UsageError(f"--beam_options={options}: {error}".replace("\n", " ")) from None
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
@@ -496,7 +568,27 @@ def _progress() -> Iterator[Progress]:
     from rich.text import Text
 
     with Console(stderr=True).status("starting") as status:
-        yield lambda line: status.update(Text(line, overflow="ellipsis", no_wrap=True))
+        yield lambda line: status.update(Text(str(line), overflow="ellipsis", no_wrap=True))
+
+
+@contextlib.contextmanager
+def _fleet_progress() -> Iterator[Progress]:
+    """Shows on a terminal what each worker does; elsewhere a line a model, of many."""
+    from migrate.report import progress
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with progress.live(Console(stderr=True)) as listen:
+            yield cast(Progress, listen)
+        return
+
+    def log(event: str | Event) -> None:
+        line = None if isinstance(event, str) else progress.line(event)
+        if line is not None:
+            _say(line)
+
+    yield log
 
 
 def _start_logging(verbosity: int) -> None:

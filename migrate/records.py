@@ -413,10 +413,11 @@ class Crashed:
 
 @dataclasses.dataclass(frozen=True)
 class TimedOut:
-    """A child process passed its time limit."""
+    """A child process passed its time limit; `stderr_tail` has the last lines that it wrote."""
 
     step: str
     seconds: float
+    stderr_tail: str = ""
 
 
 Outcome = (
@@ -449,9 +450,11 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
-      size_bytes: what the model's own files take on the disk, or None where nothing could be measured.
       converted_signatures: the new model's signatures, read from its files, or None where they were not read.
       sketches: what the rewrite changes, where `Options.details` asks for it.
+      bytes: size of the source's own files, or None where nothing could be measured.
+      skipped: an earlier run has done it and nothing has changed since; the report is that run's.
+      duplicate_of: the source with the same bytes whose new model was copied, or None.
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
@@ -465,19 +468,42 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    size_bytes: int | None = None
     converted_signatures: tuple[Signature, ...] | None = None
     sketches: tuple[Sketch, ...] = ()
     keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
     checkpoint: CheckpointFacts | None = None
+    bytes: int | None = None
+    skipped: bool = False
+    duplicate_of: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """What a dry run says of the disk.
+
+    Attributes:
+      needed_bytes: what the new models take at most; where blocks are shared or linked it is less.
+      free_bytes: what the destination's file system has left.
+    """
+
+    needed_bytes: int
+    free_bytes: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a command gives back: one `ModelReport` a model."""
+    """What a command gives back.
+
+    Attributes:
+      models: one `ModelReport` a model.
+      not_started: how many models are left because one was not good and `fail_fast` was set.
+      space: of a dry run.
+    """
 
     models: tuple[ModelReport, ...]
+    not_started: int = 0
+    space: Space | None = None
 
     @property
     def ok(self) -> bool:
@@ -504,6 +530,15 @@ class Options:
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
         the new model has them. It changes nothing in the new model.
+      jobs: how many models are converted at once, or None for one a core.
+      memory_limit_bytes: resident memory at which a child process is killed, or None.
+      include: patterns (`fnmatch`) of the models of a tree to take, by their path in it; empty takes all.
+      exclude: patterns of those to leave out.
+      only_latest_version: of base_path/model/VERSION take the largest version only.
+      fail_fast: start no more models once one is not good.
+      dry_run: say what would be done and what space it needs, and write nothing.
+      runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
+      beam_options: more of Beam's options, as its command line takes them.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
@@ -524,3 +559,99 @@ class Options:
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
+    jobs: int | None = None
+    memory_limit_bytes: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    only_latest_version: bool = False
+    fail_fast: bool = False
+    dry_run: bool = False
+    runner: str | None = None
+    beam_options: tuple[str, ...] = ()
+
+
+_NOT_SHAPING = frozenset(
+    {
+        "beam_options",
+        "details",
+        "dry_run",
+        "exclude",
+        "fail_fast",
+        "include",
+        "jobs",
+        "memory_limit_bytes",
+        "only_latest_version",
+        "overwrite",
+        "runner",
+        "timeout_seconds",
+    }
+)
+
+
+def shaping(options: Options) -> dict[str, object]:
+    """The options that decide what becomes of one model, as JSON can hold them; how many are done at once does not."""
+    return {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in dataclasses.asdict(options).items()
+        if name not in _NOT_SHAPING
+    }
+
+
+# What a command tells while it runs.
+
+
+@dataclasses.dataclass(frozen=True)
+class Began:
+    """A command has found its models.
+
+    Attributes:
+      models: how many.
+      workers: how many of them are worked on at once.
+    """
+
+    models: int
+    workers: int
+
+    def __str__(self) -> str:
+        return f"{self.models:,} models, {self.workers} at a time"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What a worker does now.
+
+    Attributes:
+      worker: its number, from 0.
+      source: the model.
+      text: what is done with it.
+    """
+
+    worker: int
+    source: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A model is done, and what became of it is on the disk.
+
+    Attributes:
+      worker: which one did it.
+      report: what became of it.
+      done: how many are done.
+      models: of how many.
+    """
+
+    worker: int
+    report: ModelReport
+    done: int
+    models: int
+
+    def __str__(self) -> str:
+        return f"[{self.done}/{self.models}] {self.report.source}: {type(self.report.outcome).__name__}"
+
+
+Event = Began | Step | Finished

@@ -18,10 +18,10 @@ MODELS = pathlib.Path(__file__).resolve().parent / "models"
 SEED = 20
 
 
-def main(*makers, tf1=True):
+def main(*makers, tf1=True, folder=MODELS):
     """Runs the makers, each in a fresh graph; arguments on the command line choose some by name.
 
-    Each maker is called with the directory to write; its name is the model's name, the first line of its
+    Each maker is called with the directory to write, in `folder`; its name is the model's name, the first line of its
     docstring is the model's row in README.md.
     """
     v1.logging.set_verbosity(v1.logging.ERROR)
@@ -32,7 +32,7 @@ def main(*makers, tf1=True):
     for maker in makers:
         if chosen and maker.__name__ not in chosen:
             continue
-        directory = MODELS / maker.__name__
+        directory = folder / maker.__name__
         shutil.rmtree(directory, ignore_errors=True)
         # Makers give relative paths (vocabularies, checkpoints): TF1 writes an asset's path into the
         # graph, and a path of the machine that ran this must not end up in a model.

@@ -88,15 +88,15 @@ def test_what_a_child_has_started_does_not_outlive_it(nursery):
 def test_a_dead_server_is_replaced():
     with Nursery() as nursery:
         assert nursery.run("golden", _MODULE, 1, 60) == 1
-        nursery._server.kill()
-        nursery._server.wait()
+        nursery._server._process.kill()
+        nursery._server._process.wait()
         assert nursery.run("golden", _MODULE, 2, 60) == 2
 
 
 def test_a_killed_parent_leaves_nobody_behind(tmp_path):
     code = (
         "import sys; from migrate.children import Nursery; n = Nursery(); n.run('a', 'tests.test_children', 1, 60);"
-        "print(n._server.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', 60)"
+        "print(n._server._process.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', 60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     server = int(parent.stdout.readline())

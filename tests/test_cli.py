@@ -170,7 +170,7 @@ def test_flags_become_options(line, call, calls):
     assert _main(line) == 0
     ((verb, operands, settings),) = calls
     assert (verb, operands, settings["options"]) == call
-    assert settings["progress"] is None
+    assert (settings["progress"] is None) == (verb != "convert")
     assert settings.get("against") == ("a" if verb == "validate" else None)
 
 

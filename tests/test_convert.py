@@ -69,7 +69,7 @@ def test_outcome(name, converted):
 
 def test_nothing_else_was_written(converted, present):
     folders = {os.path.relpath(folder, converted.new) for folder, _, _ in os.walk(converted.new)}
-    assert {folder.split(os.sep)[0] for folder in folders} <= {*NAMES, "."}
+    assert {folder.split(os.sep)[0] for folder in folders} <= {*NAMES, ".", ".migrate"}
     for path in present.values():
         parts = {p.name for p in path.iterdir()}
         assert parts <= {"assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"}

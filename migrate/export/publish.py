@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 
-from migrate.children import clear_leftovers
 from migrate.errors import InputError
+from migrate.forks import claim, clear_leftovers
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2): swap two paths in one step.
@@ -47,8 +45,8 @@ def staging(destination: str) -> Iterator[str]:
     """A directory beside the destination in which to build, gone when the block ends.
 
     Its name is no integer, so no model server takes it for a version (tensorflow_serving,
-    file_system_storage_path_source.cc), and holds our process id: what a killed process left is cleared away
-    by the next one that builds for the same destination.
+    file_system_storage_path_source.cc). What a killed process left is cleared away by the next one that builds for
+    the same destination.
 
     Yields:
       path of a model directory that does not exist yet.
@@ -56,13 +54,22 @@ def staging(destination: str) -> Iterator[str]:
     destination = os.path.abspath(destination)
     parent, name = os.path.split(destination)
     os.makedirs(parent, exist_ok=True)
-    prefix = f".{name}.migrate-"
-    clear_leftovers(parent, prefix)
-    directory = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent)
-    try:
+    clear_staging(destination)
+    with claim(_prefix(name), parent) as directory:
         yield os.path.join(directory, name)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+
+
+def clear_staging(destination: str) -> bool:
+    """Removes what dead processes have left of building for a destination; whether nothing is left."""
+    parent, name = os.path.split(os.path.abspath(destination))
+    if not os.path.isdir(parent):
+        return True
+    clear_leftovers(parent, _prefix(name))
+    return not any(entry.startswith(_prefix(name)) for entry in os.listdir(parent))
+
+
+def _prefix(name: str) -> str:
+    return f".{name}.migrate-"
 
 
 def publish(staged: str, destination: str, overwrite: bool) -> None:

@@ -1,4 +1,8 @@
-"""One model's way through the house, from its directory to its `ModelReport`. Every ending is a value."""
+"""One model's way through the house, from its directory to its `ModelReport`. Every ending is a value.
+
+`run` is that way as a job for a child process: reading, planning and comparing take their time in Python, so each model
+has a process for itself, which forks again for what needs TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.contract import signatures
-from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
 from migrate.fleet.keras import keras_way
-from migrate.fleet.study import Studied, StudiedGraph, study, timed
+from migrate.fleet.standing import sign
+from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
 from migrate.fleet.way import Way
+from migrate.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -30,11 +35,13 @@ from migrate.records import (
     Unchanged,
     Validated,
     Verification,
+    shaping,
 )
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.files import copy_file
+from migrate.sources.fingerprint import fingerprint
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
@@ -47,7 +54,54 @@ _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
 
 
-def convert_model(path: str, destination: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
+@dataclasses.dataclass(frozen=True)
+class ConvertJob:
+    """What a child process needs to convert a model.
+
+    Attributes:
+      path: the source's directory.
+      destination: directory that the new model is to have.
+      options: see `records.Options`.
+      replace: whether what stands at the destination may be replaced.
+      identity: the source's `Fingerprint.identity`; a source that has another one at the end was changed meanwhile.
+    """
+
+    path: str
+    destination: str
+    options: Options
+    replace: bool
+    identity: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditJob:
+    """What a child process needs to say what would become of a model."""
+
+    path: str
+    options: Options
+
+
+def run(job: ConvertJob | AuditJob) -> ModelReport:
+    """Carries a job out, in a process of its own."""
+    say("reading")
+    if isinstance(job, AuditJob):
+        return audit_model(job.path, job.options)
+    nursery = Forks(job.options.memory_limit_bytes)
+    return convert_model(
+        job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
+    )
+
+
+def convert_model(
+    path: str,
+    destination: str,
+    options: Options,
+    nursery: Runner,
+    progress: Progress,
+    *,
+    replace: bool = False,
+    identity: str | None = None,
+) -> ModelReport:
     """Converts one model.
 
     Args:
@@ -56,31 +110,42 @@ def convert_model(path: str, destination: str, options: Options, nursery: Nurser
       options: see `records.Options`.
       nursery: makes the child processes.
       progress: told what is being done.
+      replace: see `ConvertJob`; so does `options.overwrite`.
+      identity: see `ConvertJob`.
 
     Returns:
       The report. Only with the outcomes `Converted` and `Unchanged` something stands at the destination.
     """
+    overwrite = replace or options.overwrite
+
+    def finish(staged: str) -> None:
+        if identity is not None and _identity(path) != identity:
+            raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
+        sign(staged)
+        publish(staged, destination, overwrite)
+
     with study(path, options) as studied:
         base = dataclasses.replace(studied.report, destination=destination)
         seconds = dict(base.seconds)
         try:
-            check_destination(path, destination, options.overwrite)
+            check_destination(path, destination, overwrite)
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
+                progress("copying")
                 with timed(seconds, "copy"), staging(destination) as staged:
                     shutil.copytree(studied.place.file, staged, symlinks=False, copy_function=copy_file)
-                    publish(staged, destination, options.overwrite)
+                    finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
                 return base
             way = _way(studied, path, options, nursery)
-            return base if way is None else _convert(way, base, destination, options, progress, seconds)
+            return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
         except (OSError, shutil.Error) as error:
             return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
-def validate_model(candidate: str, source: str, options: Options, nursery: Nursery, progress: Progress) -> ModelReport:
+def validate_model(candidate: str, source: str, options: Options, nursery: Runner, progress: Progress) -> ModelReport:
     """Replays the source's answers on a candidate that stands on the disk already."""
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
@@ -91,7 +156,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Nurse
         return _validate(way, base, candidate, options, progress)
 
 
-def _way(studied: Studied, path: str, options: Options, nursery: Nursery) -> Way | None:
+def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way | None:
     if studied.keras is not None:
         # What a Keras file would import or run is never loaded against a refusal.
         convertible = isinstance(studied.report.outcome, Convertible)
@@ -139,8 +204,8 @@ def _convert(
     options: Options,
     progress: Progress,
     seconds: dict[str, float],
+    finish: Callable[[str], None],
 ) -> ModelReport:
-    path = way.path
     verification: Verification | None = None
     golden: Golden | None = None
     if options.verify:
@@ -155,7 +220,7 @@ def _convert(
             )
             base = dataclasses.replace(base, findings=(note, *base.findings))
         else:
-            progress(f"{path}: taking golden answers")
+            progress("taking golden answers")
             with timed(seconds, "golden"):
                 answers = way.golden()
             if not isinstance(answers, Golden):
@@ -163,14 +228,14 @@ def _convert(
             golden = answers
             base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     with staging(destination) as staged:
-        progress(f"{path}: converting")
+        progress("converting")
         with timed(seconds, "export"):
             exported = way.export(staged, base)
         if not isinstance(exported, ModelReport):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
         base = exported
         if golden is not None:
-            progress(f"{path}: replaying the calls on the new model")
+            progress("replaying the calls on the new model")
             with timed(seconds, "candidate"):
                 result = way.replay(golden, staged)
             trouble, verification = _judge(result)
@@ -179,7 +244,7 @@ def _convert(
         if options.details:
             base = dataclasses.replace(base, converted_signatures=_signatures(staged))
         with timed(seconds, "publish"):
-            publish(staged, destination, options.overwrite)
+            finish(staged)
     return dataclasses.replace(base, outcome=Converted(), verification=verification, seconds=seconds)
 
 
@@ -204,7 +269,7 @@ def _forgiven(golden: Golden) -> tuple[Finding, ...]:
     )
 
 
-def _golden(studied: StudiedGraph, options: Options, nursery: Nursery) -> Golden | Ending:
+def _golden(studied: StudiedGraph, options: Options, nursery: Runner) -> Golden | Ending:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
@@ -220,7 +285,7 @@ def _golden(studied: StudiedGraph, options: Options, nursery: Nursery) -> Golden
 
 
 def _replay(
-    studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Nursery
+    studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Runner
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
     signatures = [s.signature for s in studied.plan.signatures]
@@ -231,7 +296,7 @@ def _replay(
     return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
 
 
-def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Nursery) -> Exported | Ending:
+def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
@@ -261,11 +326,7 @@ def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, An
             "sha256": source.sha256,
             "tags": list(plan.tags),
         },
-        "options": {
-            key: sorted(value) if isinstance(value, frozenset) else value
-            for key, value in dataclasses.asdict(options).items()
-            if key != "details"  # It changes the report, not the model.
-        },
+        "options": shaping(options),
     }
 
 
@@ -293,6 +354,11 @@ def _risk(report: ModelReport, options: Options) -> Finding | None:
     if options.allow_side_effects:
         return None
     return next((finding for finding in report.findings if finding.code in _RISKY), None)
+
+
+def _identity(path: str) -> str | None:
+    mark = fingerprint(path)
+    return None if mark is None else mark.identity
 
 
 def _os_reason(error: BaseException) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.checks.keras import find_keras, needs, optimizer_name
-from migrate.children import Nursery
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet.way import Way
+from migrate.forks import Runner
 from migrate.records import (
     Convertible,
     Finding,
@@ -24,6 +24,7 @@ from migrate.records import (
     TensorSpec,
     VariableFacts,
     Verification,
+    shaping,
 )
 from migrate.report.json import tool
 from migrate.sources.discover import Place
@@ -63,7 +64,7 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     return report, source
 
 
-def keras_way(source: KerasSource, path: str, options: Options, nursery: Nursery) -> Way:
+def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner) -> Way:
     """How a Keras source answers and is exported.
 
     Args:
@@ -136,8 +137,5 @@ def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str
             "sha256": source.sha256,
             "keras_version": source.keras_version,
         },
-        "options": {
-            key: sorted(value) if isinstance(value, frozenset) else value
-            for key, value in dataclasses.asdict(options).items()
-        },
+        "options": shaping(options),
     }

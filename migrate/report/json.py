@@ -38,11 +38,16 @@ JSON = dict[str, Any]
 
 def to_document(report: Report) -> JSON:
     """Gives the report as the value that its JSON text stands for; the other forms of a report are made of it."""
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),
         "models": [model_document(model) for model in report.models],
     }
+    if report.not_started:
+        document["not_started"] = report.not_started
+    if report.space is not None:
+        document["space"] = dataclasses.asdict(report.space)
+    return document
 
 
 def to_json(report: Report) -> str:
@@ -106,7 +111,9 @@ def model_document(model: ModelReport) -> JSON:
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
-        "size_bytes": model.size_bytes,
+        "bytes": model.bytes,
+        "skipped": model.skipped,
+        "duplicate_of": model.duplicate_of,
         "converted_signatures": None if model.converted_signatures is None else _signatures(model.converted_signatures),
         "sketches": [_sketch(sketch) for sketch in model.sketches],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -33,6 +34,7 @@ from migrate.records import (
     Severity,
     Shape,
     Signature,
+    Space,
     TimedOut,
     Unchanged,
     Unreadable,
@@ -88,6 +90,7 @@ def render(report: Report, width: int, color: bool = False) -> str:
 def _report(report: Report, width: int) -> Iterator[RenderableType]:
     if len(report.models) == 1:
         yield from _model(report.models[0])
+        yield from ((_space(report.space),) if report.space else ())
         return
     yield _overview(report, width)
     for model in report.models:
@@ -96,6 +99,8 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
             yield from _trouble(model)
     yield ""
     yield _totals(report)
+    if report.space:
+        yield _space(report.space)
 
 
 # One model in full.
@@ -107,6 +112,10 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
         facts.append(("destination", _text(model.destination)))
+    if model.duplicate_of is not None:
+        facts.append(("duplicate of", _text(model.duplicate_of)))
+    if model.skipped:
+        facts.append(("skipped", _text("done before, and nothing has changed since")))
     if model.verification is not None or _could_be_verified(model):
         facts.append(("verification", _verified(model.verification)))
     if model.seconds:
@@ -179,10 +188,23 @@ def _detail(model: ModelReport) -> str:
         case Unreadable(reason=reason) | Mismatched(reason=reason) | Failed(reason=reason):
             return reason
         case Crashed(exit_code=code, stderr_tail=tail):
-            ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-            return f"{ended}\n{tail}".rstrip()
+            return f"{_ended(code)}\n{tail}".rstrip()
+        case TimedOut(stderr_tail=tail):
+            return tail
         case _:
             return ""
+
+
+def _ended(code: int) -> str:
+    """How a process ended, as `subprocess` counts exit codes."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:
+        name = ""
+    hint = "; the kernel sends it when memory runs out" if -code == signal.SIGKILL else ""
+    return f"killed by signal {-code}{name}{hint}"
 
 
 def _could_be_verified(model: ModelReport) -> bool:
@@ -403,10 +425,10 @@ def _overview(report: Report, width: int) -> Table:
 def _outcome(model: ModelReport) -> str:
     """The outcome in a word, and for a new model whether it was verified: silence would read as yes."""
     word = outcome_name(model.outcome).replace("_", " ").replace("tf2", "TF2")
-    if not isinstance(model.outcome, Converted):
-        return word
-    verified = model.verification is not None and model.verification.passed
-    return f"{word}, {'verified' if verified else 'not verified'}"
+    if isinstance(model.outcome, Converted):
+        verified = model.verification is not None and model.verification.passed
+        word += ", verified" if verified else ", not verified"
+    return f"{word}, before" if model.skipped else word
 
 
 def _trouble(model: ModelReport) -> Iterator[RenderableType]:
@@ -422,7 +444,21 @@ def _trouble(model: ModelReport) -> Iterator[RenderableType]:
 
 def _totals(report: Report) -> Text:
     outcomes = Counter(_outcome(model) for model in report.models)
-    return Text(f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}", style="bold")
+    lines = [f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}"]
+    skipped = sum(model.skipped for model in report.models)
+    if skipped:
+        lines.append(f"{skipped:,} skipped: done before, and neither source, options nor versions have changed since")
+    copies = sum(model.duplicate_of is not None for model in report.models)
+    if copies:
+        lines.append(f"{_count(copies, 'duplicate')} of another model's files, which were converted once")
+    if report.not_started:
+        lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
+    return Text("\n".join(lines), style="bold")
+
+
+def _space(space: Space) -> Text:
+    style = "red" if space.needed_bytes > space.free_bytes else "bold"
+    return Text(f"needs at most {_size(space.needed_bytes)}; {_size(space.free_bytes)} are free", style=style)
 
 
 # Building blocks.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from migrate.children import Nursery
 from migrate.export.request import Request
+from migrate.forks import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import Source
@@ -47,7 +47,7 @@ _PROBING_SHARE = 0.5
 
 
 def record_golden(
-    nursery: Nursery,
+    nursery: Runner,
     source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
@@ -93,7 +93,7 @@ def record_golden(
 
 
 def record_keras_golden(
-    nursery: Nursery, request: Request, inputs: str | None = None, timeout_seconds: float = 600.0
+    nursery: Runner, request: Request, inputs: str | None = None, timeout_seconds: float = 600.0
 ) -> Golden | Ending:
     """Takes the predictions of a Keras model, before it is exported.
 
@@ -112,7 +112,7 @@ def record_keras_golden(
 
 
 def ask_optimised(
-    nursery: Nursery,
+    nursery: Runner,
     source: Source,
     meta_graph: MetaGraphDef,
     signatures: Sequence[Signature],
@@ -135,7 +135,7 @@ def ask_optimised(
 
 
 def replay_candidate(
-    nursery: Nursery,
+    nursery: Runner,
     golden: Golden,
     candidate_path: str,
     max_ulps: int = 0,

@@ -68,15 +68,27 @@ def test_an_error_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+_BUILD = """
+import sys, time
+from migrate.export.publish import staging
+with staging(sys.argv[1]) as staged:
+    print(staged, flush=True)
+    time.sleep(60)
+"""
+
+
 def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_builds_is_not(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    os.makedirs(tmp_path / f".m.migrate-{dead.pid}-x" / "m")
-    os.makedirs(tmp_path / f".m.migrate-{os.getppid()}-y" / "m")
-    os.makedirs(tmp_path / ".other.migrate-1-z")
-    with publish.staging(str(tmp_path / "m")):
-        pass
-    assert sorted(os.listdir(tmp_path)) == [f".m.migrate-{os.getppid()}-y", ".other.migrate-1-z"]
+    destination = str(tmp_path / "m")
+    with subprocess.Popen([sys.executable, "-c", _BUILD, destination], stdout=subprocess.PIPE, text=True) as builder:
+        built = os.path.basename(os.path.dirname(builder.stdout.readline()))
+        os.makedirs(tmp_path / ".other.migrate-z")
+        with publish.staging(destination):
+            pass
+        assert sorted(os.listdir(tmp_path)) == sorted([built, ".other.migrate-z"])
+        assert not publish.clear_staging(destination)
+        builder.kill()
+    assert publish.clear_staging(destination)
+    assert os.listdir(tmp_path) == [".other.migrate-z"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_outcomes_are_snake_case_and_carry_their_fields():
         "mismatched": ["reason"],
         "failed": ["reason"],
         "crashed": ["step", "exit_code", "stderr_tail"],
-        "timed_out": ["step", "seconds"],
+        "timed_out": ["step", "seconds", "stderr_tail"],
     }
 
 
@@ -58,7 +58,9 @@ def test_every_model_has_the_same_keys():
             "proposed_signatures",
             "verification",
             "seconds",
-            "size_bytes",
+            "bytes",
+            "skipped",
+            "duplicate_of",
             "converted_signatures",
             "sketches",
         )

@@ -137,7 +137,7 @@ def test_audit_says_nothing_of_a_verification_that_it_does_not_make():
         ("mismatched", "mismatched; the new model is not as good as the source 22 outputs differ"),
         ("nothing", "mismatched; the new model is not as good as the source nothing could be compared"),
         ("failed", "failed No space left on device"),
-        ("crashed", "crashed in the step golden killed by signal 11 Fatal Python error: Segmentation fault"),
+        ("crashed", "crashed in the step golden killed by signal 11 (SIGSEGV) Fatal Python error: Segmentation fault"),
         ("timed_out", "timed out after 600 seconds in the step candidate"),
     ],
 )

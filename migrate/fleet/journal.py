@@ -1,0 +1,233 @@
+"""What has become of each model of a tree, on the disk before anybody is told.
+
+The journal lies in the new tree, in a directory that no model server takes for a model's version. It is a line of JSON
+a finished model, appended and flushed; of several lines about one model the last counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+
+from migrate.errors import InputError
+from migrate.fleet.codec import decode, encode
+from migrate.records import (
+    Converted,
+    Mismatched,
+    ModelReport,
+    Options,
+    Refused,
+    Unchanged,
+    Unreadable,
+    shaping,
+)
+from migrate.report.json import tool
+
+DIRECTORY = ".migrate"
+_JOURNAL = "journal.jsonl"
+_LOCK = "lock"
+_SCHEMA_VERSION = 1
+
+_FINAL = (Converted, Unchanged, Unreadable, Refused, Mismatched)
+"""Outcomes that the same model, options and versions have again. What failed, crashed or timed out may fare better."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line: what became of a model, and of which source and by which settings.
+
+    Attributes:
+      name: the model's path in the tree.
+      source: identity of its files (`Fingerprint.identity`), None where they could not be read.
+      settings: see `settings`.
+      report: as it was told.
+    """
+
+    name: str
+    source: str | None
+    settings: str
+    report: ModelReport
+
+    @property
+    def is_final(self) -> bool:
+        """Whether doing it again would end in the same way."""
+        return self.source is not None and isinstance(self.report.outcome, _FINAL)
+
+
+def settings(options: Options) -> str:
+    """A digest of all but the model that decides what becomes of it: options, the user's calls, versions."""
+    content = shaping(options)
+    if options.inputs is not None:
+        with contextlib.suppress(OSError), open(options.inputs, "rb") as file:
+            content["inputs"] = hashlib.sha256(file.read()).hexdigest()
+    content["tool"] = tool()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Journal:
+    """The journal of one tree, held by one run at a time. Threads may write to it."""
+
+    def __init__(self, entries: Mapping[str, Entry], damaged: int, handle: int | None) -> None:
+        self._entries = dict(entries)
+        self._handle = handle
+        self._lock = threading.Lock()
+        self.damaged = damaged
+        """How many lines could not be read; their models are looked at again."""
+
+    def get(self, name: str) -> Entry | None:
+        """What is known of a model."""
+        return self._entries.get(name)
+
+    def add(self, entry: Entry) -> None:
+        """Puts a line on the disk; it is there when this returns.
+
+        Raises:
+          InputError: it cannot be written.
+        """
+        line = to_line(entry)
+        with self._lock:
+            self._entries[entry.name] = entry
+            if self._handle is None:
+                return
+            try:
+                _write(self._handle, line)
+            except OSError as error:
+                raise InputError(
+                    f"the journal cannot be written ({error.strerror}); the models that are finished stay, and the "
+                    "same command goes on from here"
+                ) from error
+
+
+@contextlib.contextmanager
+def open_journal(tree: str) -> Iterator[Journal]:
+    """Opens the journal of a new tree for this run alone.
+
+    Raises:
+      InputError: another run holds it, or it cannot be written.
+    """
+    directory = os.path.join(tree, DIRECTORY)
+    with contextlib.ExitStack() as stack:
+        try:
+            os.makedirs(directory, exist_ok=True)
+            lock = os.open(os.path.join(directory, _LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+            stack.callback(os.close, lock)
+            _take(lock, tree)
+            handle = os.open(os.path.join(directory, _JOURNAL), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            stack.callback(os.close, handle)
+            with open(handle, "rb", closefd=False) as stream:
+                data = stream.read()
+            data = data[: data.rfind(b"\n") + 1]  # A line that a killed run has left half written was told to nobody.
+            os.ftruncate(handle, len(data))
+            for made in (directory, tree, os.path.dirname(os.path.abspath(tree))):
+                _flush(made)
+        except OSError as error:
+            raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
+        yield Journal(*_parse(data), handle)
+
+
+def read_journal(tree: str) -> Journal:
+    """The journal of a tree as it is, for reading; empty where there is none. Nothing is written to the disk."""
+    try:
+        with open(os.path.join(tree, DIRECTORY, _JOURNAL), "rb") as file:
+            data = file.read()
+    except OSError:
+        data = b""
+    return Journal(*_parse(data), None)
+
+
+def no_journal() -> Journal:
+    """For a model that is converted alone: nothing is remembered."""
+    return Journal({}, 0, None)
+
+
+def reports(tree: str) -> tuple[ModelReport, ...]:
+    """All that a tree's journal knows, a report a model, by name."""
+    journal = read_journal(tree)
+    return tuple(journal._entries[name].report for name in sorted(journal._entries))
+
+
+def to_line(entry: Entry) -> bytes:
+    """An entry as a line of the journal."""
+    record = {
+        "schema_version": _SCHEMA_VERSION,
+        "name": entry.name,
+        "source": entry.source,
+        "settings": entry.settings,
+        "report": encode(entry.report),
+    }
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Entry | None:
+    """Reads a line; None where it is one of another schema.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        record = json.loads(line)
+        if record["schema_version"] != _SCHEMA_VERSION:
+            return None
+        report = decode(record["report"])
+        if not isinstance(report, ModelReport):
+            raise ValueError("no report")
+        return Entry(str(record["name"]), record["source"], str(record["settings"]), report)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no line of a journal: {error}") from error
+
+
+def _parse(data: bytes) -> tuple[dict[str, Entry], int]:
+    entries: dict[str, Entry] = {}
+    damaged = 0
+    for line in data.split(b"\n"):
+        try:
+            entry = from_line(line) if line.strip() else None
+        except ValueError:
+            damaged += 1
+            continue
+        if entry is not None:
+            entries[entry.name] = entry
+    return entries, damaged
+
+
+def _take(lock: int, tree: str) -> None:
+    """Locks the tree for this process; the kernel unlocks it when the process ends, however it ends."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "unknown"
+        raise InputError(
+            f"{tree}: another run is writing to it ({holder}); wait until it has ended, or choose another destination"
+        ) from None
+    except OSError:
+        pass  # A file system without locks.
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+
+def _write(handle: int, line: bytes) -> None:
+    start = os.fstat(handle).st_size
+    try:
+        while line:
+            line = line[os.write(handle, line) :]
+        os.fsync(handle)
+    except OSError:
+        # Half a line would swallow the next one.
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, start)
+        raise
+
+
+def _flush(directory: str) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

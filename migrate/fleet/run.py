@@ -1,0 +1,212 @@
+"""Many models side by side, each in a process of its own, and each one's ending on the disk before it is told.
+
+One model is a fleet of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+
+from migrate.children import Nursery
+from migrate.errors import InputError
+from migrate.export.publish import check_destination
+from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read_journal, settings
+from migrate.fleet.selection import Task, select
+from migrate.fleet.standing import copy_model
+from migrate.fleet.worker import JOBS, PRELOAD, Look, look, work
+from migrate.records import (
+    GOOD_OUTCOMES,
+    AlreadyTF2,
+    Began,
+    Converted,
+    Convertible,
+    Event,
+    Failed,
+    Finished,
+    ModelReport,
+    Options,
+    Report,
+    Space,
+    Step,
+)
+from migrate.sources.discover import find_models
+from migrate.sources.fingerprint import same_files
+
+Listener = Callable[[Event], None]
+
+
+def convert_fleet(source: str, destination: str, options: Options, listen: Listener) -> Report:
+    """Converts a model, or those of a tree that the options choose; see `migrate.convert`.
+
+    Raises:
+      InputError: the source holds no model, the destination cannot be written, or another run writes to it.
+    """
+    if options.runner is not None:
+        from migrate.fleet.beam import convert_with_beam
+
+        return convert_with_beam(source, destination, options)
+    models = find_models(source)
+    tasks = select(source, models, destination, options)
+    alone = tasks[0].name == os.curdir
+    if alone:
+        check_destination(source, destination, options.overwrite)
+    else:
+        # Models that stand there already fail one by one; the tree itself may exist.
+        check_destination(source, os.path.join(destination, "model"), overwrite=True)
+    jobs = min(len(tasks), options.jobs or _cores())
+    listen(Began(len(tasks), jobs))
+    if options.dry_run:
+        journal: contextlib.AbstractContextManager[Journal] = contextlib.nullcontext(read_journal(destination))
+    else:
+        journal = contextlib.nullcontext(no_journal()) if alone else open_journal(destination)
+    # One model, or a look at many, does not wait for an import that it may not need.
+    preload = (JOBS,) if len(tasks) == 1 or options.dry_run else PRELOAD
+    with journal as opened, Nursery(preload, options.memory_limit_bytes) as nursery:
+        fleet = _Fleet(options, opened, nursery, listen, len(tasks))
+        found = fleet.run(tasks, jobs)
+    space = _space(found, destination) if options.dry_run else None
+    return Report(tuple(found), not_started=len(tasks) - len(found), space=space)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A model among those with the same bytes, and its report once it is there."""
+
+    found: Look
+    report: Future[ModelReport]
+
+
+class _Fleet:
+    """The threads of one command. Each drives one model at a time; the work is done in child processes."""
+
+    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
+        self._options = options
+        self._settings = settings(options)
+        self._journal = journal
+        self._nursery = nursery
+        self._listen = listen
+        self._models = models
+        self._done = 0
+        self._lock = threading.Lock()
+        self._firsts: dict[str, _Place] = {}
+
+    def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
+        """Takes every model its way; gives their reports in the order of the tasks.
+
+        An exception, which is an interruption or a journal that cannot be written, ends all of it at once.
+        """
+        workers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for worker in range(jobs):
+            workers.put(worker)
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="migrate-worker")
+        futures = [pool.submit(self._take, task, workers) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                good = isinstance(future.result().outcome, GOOD_OUTCOMES)
+                if self._options.fail_fast and not good:
+                    break  # What has begun is finished.
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            self._nursery.close()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return [future.result() for future in futures if not future.cancelled()]
+
+    def _take(self, task: Task, workers: queue.SimpleQueue[int]) -> ModelReport:
+        """One model's way, in a thread."""
+        worker = workers.get()
+        try:
+            report = self._report(task, worker)
+            with self._lock:
+                self._done += 1
+                self._listen(Finished(worker, report, self._done, self._models))
+            return report
+        finally:
+            workers.put(worker)
+
+    def _report(self, task: Task, worker: int) -> ModelReport:
+        self._say(worker, task, "looking at its files")
+        found = look(task, self._journal.get(task.name))
+        own, first = self._first(found)
+        try:
+            report = found.done(self._settings)
+            if report is None:
+                report = self._copied(own, first, worker) or self._worked(found, worker)
+                if not self._options.dry_run:
+                    self._journal.add(Entry(task.name, found.identity, self._settings, report))
+            own.report.set_result(report)
+            return report
+        finally:
+            own.report.cancel()  # Those who wait for it must not wait for ever; one that is set stays.
+
+    def _worked(self, found: Look, worker: int) -> ModelReport:
+        return work(found, self._options, self._nursery, lambda text: self._say(worker, found.task, text))
+
+    def _first(self, found: Look) -> tuple[_Place, _Place | None]:
+        """A model's own place, and that of the model with the same bytes which came first, if there is one."""
+        own = _Place(found, Future())
+        if found.mark is None:
+            return own, None
+        with self._lock:
+            there = self._firsts.setdefault(found.mark.content, own)
+        return own, there if there is not own else None
+
+    def _copied(self, own: _Place, first: _Place | None, worker: int) -> ModelReport | None:
+        """Copies the new model of another source that has the same bytes; None where there is none to copy."""
+        if first is None or own.found.mark is None or first.found.mark is None:
+            return None
+        task, other = own.found.task, first.found.task
+        self._say(worker, task, f"has the same files as {other.name}, which comes first")
+        try:
+            done = first.report.result()
+        except CancelledError:
+            return None
+        if not isinstance(done.outcome, (Converted, Convertible)):
+            return None
+        if not same_files(task.path, own.found.mark, other.path, first.found.mark):
+            return None
+        report = dataclasses.replace(done, source=task.path, seconds={}, skipped=False, duplicate_of=other.path)
+        if self._options.dry_run:
+            return report
+        report = dataclasses.replace(report, destination=task.destination)
+        overwrite = own.found.ours or self._options.overwrite
+        start = time.perf_counter()
+        try:
+            check_destination(task.path, task.destination, overwrite)
+            copy_model(other.destination, task.destination, task.path, self._options.checkpoint, overwrite)
+        except InputError as error:
+            return dataclasses.replace(report, outcome=Failed(str(error)), verification=None)
+        except OSError as error:
+            reason = f"{task.destination}: {error.strerror or error}"
+            return dataclasses.replace(report, outcome=Failed(reason), verification=None)
+        return dataclasses.replace(report, seconds={"copy": time.perf_counter() - start})
+
+    def _say(self, worker: int, task: Task, text: str) -> None:
+        self._listen(Step(worker, task.path, text))
+
+
+def _space(reports: list[ModelReport], destination: str) -> Space:
+    """What a dry run's models take at most: what is not there yet, each as large as its source."""
+    needed = sum(
+        report.bytes or 0
+        for report in reports
+        if isinstance(report.outcome, (Convertible, AlreadyTF2)) and not report.skipped
+    )
+    parent = os.path.abspath(destination)
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    return Space(needed, shutil.disk_usage(parent).free)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,87 @@
+"""Which models of a tree are converted, and where to."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+from collections.abc import Sequence
+
+from migrate.errors import InputError
+from migrate.records import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One model to convert.
+
+    Attributes:
+      name: its path in the tree, which is also its path in the new tree; `.` for a model that is given alone.
+      path: where it lies.
+      destination: where the new model goes.
+    """
+
+    name: str
+    path: str
+    destination: str
+
+
+def select(source: str, models: Sequence[str], destination: str, options: Options) -> tuple[Task, ...]:
+    """Gives the models of a tree that the options ask for, in order.
+
+    Args:
+      source: the tree, or the one model.
+      models: paths of all models in it.
+      destination: directory of the new tree, or of the one new model.
+      options: `include`, `exclude` and `only_latest_version` count, of a tree.
+
+    Raises:
+      InputError: there are models, and the options leave out all of them.
+    """
+    root = source.rstrip(os.sep) or os.sep
+    if tuple(models) == (root,):
+        return (Task(os.curdir, root, destination),)
+    tasks = [Task(name, path, os.path.join(destination, name)) for path in models for name in (_relative(path, root),)]
+    chosen = [t for t in tasks if _is_chosen(t.name, options)]
+    if options.only_latest_version:
+        chosen = _latest(chosen)
+    if not chosen:
+        raise InputError(
+            f"{source}: --include and --exclude leave out all {len(tasks)} models, such as {tasks[0].name}; "
+            "a pattern is matched against a model's path in the tree and the directories that lead to it"
+        )
+    return tuple(chosen)
+
+
+def _relative(path: str, root: str) -> str:
+    return os.path.relpath(path, root)
+
+
+def _is_chosen(name: str, options: Options) -> bool:
+    parts = name.split(os.sep)
+    ways = [os.sep.join(parts[: end + 1]) for end in range(len(parts))]
+
+    def matches(patterns: Sequence[str]) -> bool:
+        return any(fnmatch.fnmatchcase(way, pattern.rstrip(os.sep)) for way in ways for pattern in patterns)
+
+    return (not options.include or matches(options.include)) and not matches(options.exclude)
+
+
+def _latest(tasks: Sequence[Task]) -> list[Task]:
+    """Leaves out every version but the largest: base_path/model/VERSION, as model servers read it."""
+    newest: dict[str, int] = {}
+    for task in tasks:
+        parent, version = os.path.split(task.name)
+        if _is_version(version):
+            newest[parent] = max(newest.get(parent, -1), int(version))
+    kept = []
+    for task in tasks:
+        parent, version = os.path.split(task.name)
+        if not _is_version(version) or int(version) == newest[parent]:
+            kept.append(task)
+    return kept
+
+
+def _is_version(name: str) -> bool:
+    # tensorflow_serving, file_system_storage_path_source.cc: the whole name is a non-negative integer.
+    return name.isascii() and name.isdigit()

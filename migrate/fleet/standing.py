@@ -1,0 +1,131 @@
+"""What stands at a destination already, and whether it may be replaced without being asked."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.export.publish import publish, staging
+from migrate.fleet.journal import Entry
+from migrate.records import Unchanged
+from migrate.sources.fingerprint import Fingerprint, fingerprint
+
+_PROVENANCE = os.path.join("assets.extra", "migration.json")
+_DIGEST = "saved_model_sha256"
+_COPY_BYTES = 1 << 30
+
+
+def sign(staged: str) -> None:
+    """Notes in a new model's provenance the digest of its saved_model.pb, by which `is_ours` knows it again."""
+    content = _read(staged)
+    if content is not None:
+        _write(staged, {**content, _DIGEST: _sha256(staged)})
+
+
+def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprint | None) -> bool:
+    """Whether this program has put there what stands at a destination, and nobody has touched it since.
+
+    It tells by what lies there, not by the journal alone: a run that was killed between the renaming of a model and
+    its line in the journal has left a model that the journal does not know.
+
+    Args:
+      destination: the directory of a new model.
+      path: the source that is to be converted to it.
+      entry: what the journal knows of that source.
+      source: the source's fingerprint.
+    """
+    written = _read(destination)
+    if written is not None and _DIGEST in written:
+        same_source = entry is not None or written["source"].get("path") == os.path.abspath(path)
+        return bool(same_source and written[_DIGEST] == _sha256(destination))
+    stands = fingerprint(destination)
+    if stands is None:
+        return False
+    # A TF2 SavedModel was copied as it is.
+    if entry is not None and isinstance(entry.report.outcome, Unchanged) and stands.identity == entry.source:
+        return True
+    return source is not None and stands.identity == source.identity
+
+
+def source_of(model: str) -> str | None:
+    """The path of the source that a new model's provenance names, None where it has none."""
+    content = _read(model)
+    return None if content is None else content["source"].get("path")
+
+
+def rename_source(model: str, path: str) -> None:
+    """Has a new model's provenance name another path of its source: where it lies for all, not for one machine."""
+    content = _read(model)
+    if content is not None:
+        _write(model, {**content, "source": {**content["source"], "path": path}})
+
+
+def copy_model(converted: str, destination: str, path: str, mode: str, overwrite: bool) -> None:
+    """Publishes a copy of a new model as the conversion of another source that has the same bytes.
+
+    Args:
+      converted: directory of the new model.
+      destination: directory of the copy.
+      path: the other source, which the copy's provenance names.
+      mode: `link` makes hard links of the weights, anything else copies (or shares blocks, where the kernel can).
+      overwrite: replace what stands at the destination.
+
+    Raises:
+      InputError, OSError: it cannot be done.
+    """
+    written = _read(converted)
+    with staging(destination) as staged:
+        for folder, _, files in os.walk(converted):
+            target = os.path.join(staged, os.path.relpath(folder, converted))
+            os.makedirs(target, exist_ok=True)
+            for name in files:
+                _take(os.path.join(folder, name), os.path.join(target, name), link=mode == "link" and ".data-" in name)
+        if written is not None:
+            source = {**written["source"], "path": os.path.abspath(path)}
+            _write(staged, {**written, "source": source, "copied_from": os.path.abspath(converted)})
+        publish(staged, destination, overwrite)
+
+
+def _take(old: str, new: str, link: bool) -> None:
+    if link:
+        with contextlib.suppress(OSError):
+            os.link(old, new)
+            return
+    with open(old, "rb") as source, open(new, "xb") as target:
+        try:
+            while os.copy_file_range(source.fileno(), target.fileno(), _COPY_BYTES):
+                pass
+        except OSError:
+            source.seek(0)
+            target.seek(0)
+            target.truncate()
+            shutil.copyfileobj(source, target)
+
+
+def _read(model: str) -> Mapping[str, Any] | None:
+    """A model's provenance, None where it has none."""
+    try:
+        with open(os.path.join(model, _PROVENANCE), encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("source"), dict) else None
+
+
+def _write(model: str, content: Mapping[str, Any]) -> None:
+    with open(os.path.join(model, _PROVENANCE), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
+def _sha256(model: str) -> str | None:
+    try:
+        with open(os.path.join(model, "saved_model.pb"), "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,110 @@
+"""One model of a tree, wherever it is worked on: what is known of it before, and the child process that does it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+
+from migrate.children import Nursery
+from migrate.export.publish import clear_staging
+from migrate.fleet.jobs import AuditJob, ConvertJob
+from migrate.fleet.journal import Entry
+from migrate.fleet.selection import Task
+from migrate.fleet.standing import is_ours
+from migrate.forks import TENSORFLOW
+from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
+from migrate.sources.fingerprint import Fingerprint, fingerprint
+
+JOBS = "migrate.fleet.jobs"
+"""The module of the jobs, which starts no TensorFlow by itself."""
+
+PRELOAD = (
+    *TENSORFLOW,
+    JOBS,
+    "migrate.export.job",
+    "migrate.export.checkpoint",
+    "migrate.export.module",
+    "migrate.export.patch",
+    "migrate.export.values",
+    "migrate.verify.replay",
+)
+"""What the server imports once for all models; importing these runs no op."""
+
+_STEPS = 4
+"""A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""
+_DYING_SECONDS = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What there is before anything is done.
+
+    Attributes:
+      task: the model.
+      entry: what became of it the last time, or None.
+      mark: its files, or None where they cannot be read.
+      ours: whether a new model stands at the destination which nobody has touched since it was written.
+    """
+
+    task: Task
+    entry: Entry | None
+    mark: Fingerprint | None
+    ours: bool
+
+    @property
+    def identity(self) -> str | None:
+        """Of the source's files."""
+        return None if self.mark is None else self.mark.identity
+
+    def done(self, settings: str) -> ModelReport | None:
+        """The last report, where doing it again with these settings (`journal.settings`) would end in the same way."""
+        entry = self.entry
+        if entry is None or not entry.is_final or (entry.source, entry.settings) != (self.identity, settings):
+            return None
+        if isinstance(entry.report.outcome, GOOD_OUTCOMES) and not self.ours:
+            return None
+        destination = entry.report.destination and self.task.destination
+        return dataclasses.replace(entry.report, source=self.task.path, destination=destination, skipped=True)
+
+
+def look(task: Task, entry: Entry | None) -> Look:
+    """Reads the files of a model, and what stands at its destination."""
+    mark = fingerprint(task.path)
+    ours = os.path.lexists(task.destination) and is_ours(task.destination, task.path, entry, mark)
+    return Look(task, entry, mark, ours)
+
+
+def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], None]) -> ModelReport:
+    """Has a child process convert a model or, in a dry run, audit it.
+
+    Raises:
+      ClosedError: the nursery was closed meanwhile.
+    """
+    task = found.task
+    job: ConvertJob | AuditJob
+    if options.dry_run:
+        step, job = "audit", AuditJob(task.path, options)
+    else:
+        step, job = "convert", ConvertJob(task.path, task.destination, options, found.ours, found.identity)
+    result: object = None
+    try:
+        result = nursery.run(step, JOBS, job, _STEPS * options.timeout_seconds, say)
+    except OSError as error:
+        result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
+    finally:
+        if not isinstance(result, ModelReport) and not options.dry_run:
+            _clear(task.destination)
+    if not isinstance(result, ModelReport):
+        assert isinstance(result, (Crashed, TimedOut, Failed))
+        destination = None if options.dry_run else task.destination
+        result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
+    return dataclasses.replace(result, bytes=result.bytes if found.mark is None else found.mark.bytes)
+
+
+def _clear(destination: str) -> None:
+    """Removes what a child process that was killed has built. What it forked dies with it, but not at once."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while not clear_staging(destination) and time.monotonic() < deadline:
+        time.sleep(0.05)

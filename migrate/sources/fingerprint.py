@@ -1,0 +1,101 @@
+"""Tells whether a model's files are the same as before, and whether two models are the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import filecmp
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+
+_WHOLE_BYTES = 1 << 26
+"""Files up to this size count with their bytes: protos, indexes (which hold a checksum of every tensor), assets. Of
+larger ones size and time of change are taken, so that looking again at terabytes of models costs seconds."""
+_CHUNK_BYTES = 1 << 20
+_OWN_FOLDERS = ("assets", "assets.extra", "variables")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What is known of a model's files without looking into the large ones.
+
+    Attributes:
+      content: digest of the names and sizes of all files and of the bytes of small ones.
+      large: name, size and time of change (ns) of each large file.
+      bytes: size of all files.
+    """
+
+    content: str
+    large: tuple[tuple[str, int, int], ...]
+    bytes: int
+
+    @property
+    def identity(self) -> str:
+        """One string for all of it: another one means that the files have changed."""
+        return hashlib.sha256(repr((self.content, self.large)).encode()).hexdigest()
+
+
+def fingerprint(path: str) -> Fingerprint | None:
+    """Gives a model's fingerprint, or None where a file of it cannot be read.
+
+    The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
+    `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too.
+    """
+    digest = hashlib.sha256()
+    large: list[tuple[str, int, int]] = []
+    total = 0
+    try:
+        for name, file in sorted(_own_files(path)):
+            status = os.stat(file)
+            digest.update(f"{name}\0{stat.S_IFMT(status.st_mode)}\0".encode(errors="surrogateescape"))
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            digest.update(f"{status.st_size}\0".encode())
+            total += status.st_size
+            if status.st_size > _WHOLE_BYTES:
+                large.append((name, status.st_size, status.st_mtime_ns))
+                continue
+            with open(file, "rb") as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+    except OSError:
+        return None
+    return Fingerprint(digest.hexdigest(), tuple(large), total)
+
+
+def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint) -> bool:
+    """Whether two models consist of the same bytes. Large files are read where all else is equal."""
+    if mark.content != other_mark.content:
+        return False
+    try:
+        return all(filecmp.cmp(os.path.join(path, n), os.path.join(other, n), shallow=False) for n, _, _ in mark.large)
+    except OSError:
+        return False
+
+
+def _own_files(path: str) -> Iterator[tuple[str, str]]:
+    """Relative and full path of each file, and of each thing that is neither a file nor a directory."""
+    if not os.path.isdir(path):
+        folder, name = os.path.split(path)
+        stem = os.path.splitext(name)[0] if os.path.isfile(path) else name
+        for entry in os.listdir(folder or os.curdir):
+            if entry == name or entry.startswith((stem + ".", stem + "-")):
+                yield entry, os.path.join(folder, entry)
+        return
+    with os.scandir(path) as entries:
+        yield from [(entry.name, entry.path) for entry in entries if not entry.is_dir()]
+    for own in _OWN_FOLDERS:
+        seen = set()
+        for folder, folders, files in os.walk(os.path.join(path, own), followlinks=True, onerror=_raise):
+            if os.path.realpath(folder) in seen:
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(folder))
+            yield from ((os.path.relpath(os.path.join(folder, f), path), os.path.join(folder, f)) for f in files)
+
+
+def _raise(error: OSError) -> None:
+    # A folder that is not there is one without files.
+    if not isinstance(error, FileNotFoundError):
+        raise error

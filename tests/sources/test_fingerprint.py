@@ -1,0 +1,99 @@
+"""fingerprint.py: what counts as a change of a model, and what does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from migrate.sources import fingerprint as module
+from migrate.sources.fingerprint import fingerprint, same_files
+from tests.conversions import MODELS
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model"
+    shutil.copytree(MODELS / "vocabulary", path)
+    return path
+
+
+def _identity(path):
+    return fingerprint(str(path)).identity
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.index", "assets/vocab.txt"])
+def test_other_bytes_of_the_same_size_and_time_are_a_change(file, model):
+    before, status = _identity(model), os.stat(model / file)
+    data = bytearray((model / file).read_bytes())
+    data[-1] ^= 1
+    (model / file).write_bytes(data)
+    os.utime(model / file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert _identity(model) != before
+
+
+def test_a_new_file_a_renamed_and_a_missing_one_are_changes(model):
+    seen = {_identity(model)}
+    (model / "assets" / "more").write_text("more")
+    seen.add(_identity(model))
+    (model / "assets" / "more").rename(model / "assets" / "most")
+    seen.add(_identity(model))
+    (model / "variables" / "variables.index").unlink()
+    seen.add(_identity(model))
+    assert len(seen) == 4
+
+
+def test_time_place_and_other_models_below_are_no_change(model, tmp_path):
+    before = _identity(model)
+    for file in model.rglob("*"):
+        os.utime(file, (0, 0))
+    shutil.copytree(MODELS / "simple_save", model / "another")
+    assert _identity(model) == before
+    model.rename(tmp_path / "elsewhere")
+    assert _identity(tmp_path / "elsewhere") == before
+
+
+def test_of_a_large_file_size_and_time_count(model, monkeypatch):
+    monkeypatch.setattr(module, "_WHOLE_BYTES", 10)
+    before = fingerprint(str(model))
+    assert {name for name, _, _ in before.large} >= {"saved_model.pb"}
+    os.utime(model / "saved_model.pb", ns=(1, 1))
+    after = fingerprint(str(model))
+    assert (after.content, after.identity == before.identity) == (before.content, False)
+
+
+def test_large_files_of_one_size_are_compared_byte_by_byte(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WHOLE_BYTES", 10)
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    marks = fingerprint(str(model)), fingerprint(str(other))
+    assert same_files(str(model), marks[0], str(other), marks[1])
+    data = bytearray((other / "saved_model.pb").read_bytes())
+    data[-1] ^= 1
+    (other / "saved_model.pb").write_bytes(data)
+    assert fingerprint(str(other)).content == marks[0].content
+    assert not same_files(str(model), marks[0], str(other), fingerprint(str(other)))
+
+
+def test_links_that_lead_round_in_a_circle_and_pipes_are_not_waited_for(model):
+    (model / "assets" / "round").symlink_to(model / "assets")
+    os.mkfifo(model / "pipe")
+    assert fingerprint(str(model)) is not None
+
+
+def test_a_file_counts_with_those_that_share_its_name(tmp_path):
+    for name in ("a.ckpt-1.meta", "a.ckpt-1.index", "a.ckpt-1.data-00000-of-00001", "a.ckpt-10.meta"):
+        (tmp_path / name).write_text(name)
+    before, prefix = _identity(tmp_path / "a.ckpt-1.meta"), _identity(tmp_path / "a.ckpt-1")
+    (tmp_path / "a.ckpt-10.meta").write_text("changed")
+    assert (_identity(tmp_path / "a.ckpt-1.meta"), _identity(tmp_path / "a.ckpt-1")) == (before, prefix)
+    (tmp_path / "a.ckpt-1.index").write_text("changed")
+    assert before != _identity(tmp_path / "a.ckpt-1.meta")
+    assert prefix != _identity(tmp_path / "a.ckpt-1")
+
+
+def test_a_model_that_is_gone_has_none(tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "saved_model.pb").symlink_to(tmp_path / "nowhere")
+    assert fingerprint(str(tmp_path / "broken")) is None

@@ -115,7 +115,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
-        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+        report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
         yield dataclasses.replace(studied, report=report)
 
 

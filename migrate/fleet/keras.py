@@ -24,6 +24,7 @@ from migrate.records import (
     TensorSpec,
     VariableFacts,
     Verification,
+    refusal,
     shaping,
 )
 from migrate.report.json import tool

@@ -269,6 +269,8 @@ def _read_json(files: KerasFiles) -> KerasSource:
 def _source(
     files: KerasFiles, kind: Kind, version: str, backend: str, config: Mapping[str, Any], training: Any
 ) -> KerasSource:
+    # Loss and optimizer stand apart: a model whose loss nobody has any more still predicts.
+    config = {key: value for key, value in config.items() if key != "compile_config"}
     return KerasSource(
         files,
         kind,

@@ -47,13 +47,23 @@ CONVERTS ?= 300
 hostile: .venv/.stamp  ## audit MUTANTS broken and hostile models and convert CONVERTS of them; writes docs/hostile.md
 	$(BIN)/python -m tools.hostile --mutants=$(MUTANTS) --converts=$(CONVERTS) docs/hostile.md
 
+KILLS ?= 200
+
+.PHONY: kills
+kills: .venv/.stamp  ## kill a conversion of a tree KILLS times at random moments; nothing may be lost
+	KILLS=$(KILLS) $(BIN)/python -m pytest --quiet -s tests/fleet/test_faults.py -k random
+
+.PHONY: beam
+beam: .venv-beam/.stamp  ## test the Beam pipeline on DirectRunner and DaskRunner, in an environment of its own
+	.venv-beam/bin/python -m pytest --quiet tests/fleet/test_beam.py
+
 .PHONY: bench
 bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 .PHONY: clean
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-tf215 demo build dist *.egg-info
+	rm -rf .venv .venv-tf215 .venv-beam demo build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -68,4 +78,11 @@ clean:  ## remove all that the other targets made
 	@python=$(call first_python,python3.11 python3.10 python3,11); \
 	"$$python" -m venv .venv-tf215
 	.venv-tf215/bin/python $(PIP) -e '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
+	touch $@
+
+# Beam holds back protobuf, so it has an environment to itself.
+.venv-beam/.stamp: setup.cfg setup.py
+	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
+	"$$python" -m venv .venv-beam
+	.venv-beam/bin/python $(PIP) -e '.[beam,test]' 'apache-beam[dask]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@

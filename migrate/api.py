@@ -22,6 +22,8 @@ def audit(
 ) -> Report:
     """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
 
+    A remote path (`gs://...`) is copied to this machine first, by TensorFlow in a child process.
+
     Args:
       path_or_paths: directories, each a model or a tree of models.
       options: `tags` and `drop_signatures` count.
@@ -33,11 +35,20 @@ def audit(
     Raises:
       InputError: a path does not exist, is a file, or holds no model.
     """
+    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
+    say = _silent if progress is None else progress
+    if not any("://" in path for path in paths):
+        return _audit(paths, options, say)
+    from migrate.fleet.remote import brought, named
+
+    with brought(tuple(paths)) as here:
+        return named(_audit(list(here.values()), options, say), {local: path for path, local in here.items()})
+
+
+def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -> Report:
     from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
-    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
-    say = progress or _silent
     reports = []
     for model in dict.fromkeys(model for path in paths for model in find_models(path)):
         say(model)
@@ -69,9 +80,14 @@ def convert(
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
     """
+    listen = _silent if progress is None else progress
+    if options.runner is None and ("://" in source or "://" in destination):
+        from migrate.fleet.remote import convert_remote
+
+        return convert_remote(source, destination, options, listen)
     from migrate.fleet.run import convert_fleet
 
-    return convert_fleet(source, destination, options, _silent if progress is None else progress)
+    return convert_fleet(source, destination, options, listen)
 
 
 def validate(
@@ -97,15 +113,17 @@ def validate(
     """
     from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
+    from migrate.fleet.remote import brought, named
     from migrate.sources.discover import find_models
 
-    for path in (candidate, against):
-        if find_models(path) != (path.rstrip(os.sep) or os.sep,):
-            raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
-    with Nursery() as nursery:
-        return Report(
-            (validate_model(candidate, against, options, nursery, _silent if progress is None else progress),)
-        )
+    say = _silent if progress is None else progress
+    with brought((candidate, against)) as here:
+        for path, local in here.items():
+            if find_models(local) != (local.rstrip(os.sep) or os.sep,):
+                raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
+        with Nursery() as nursery:
+            found = validate_model(here[candidate], here[against], options, nursery, say)
+        return named(Report((found,)), {local: path for path, local in here.items()})
 
 
 def write_report(report: Report, directory: str) -> tuple[str, ...]:
@@ -128,16 +146,25 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
 
 
 def render_report(directory: str) -> tuple[str, ...]:
-    """Makes the files of a report again from the report.json among them; reads no model.
+    """Makes the files of a report again; reads no model.
+
+    Args:
+      directory: of a report, made again from its report.json; or a tree that `convert` has written, whose journal is
+        shown in `.migrate/report` below it.
 
     Returns:
       The paths of the files.
 
     Raises:
-      InputError: there is no report.json, or it is none of this version's.
+      InputError: there is no report.json and no journal, or it is none of this version's.
     """
-    from migrate.report.files import read_document, write_files
+    from migrate.fleet import journal
+    from migrate.report.files import JSON_FILE, read_document, write_files
 
+    if not os.path.lexists(os.path.join(directory, JSON_FILE)):
+        done = journal.reports(directory)
+        if done:
+            return write_report(Report(done), os.path.join(directory, journal.DIRECTORY, "report"))
     return write_files(read_document(directory), directory)
 
 

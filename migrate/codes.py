@@ -78,6 +78,12 @@ CODES: Mapping[str, str] = {
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
+    "training-branch": "The training graph of a TF1 Hub module became __call__(inputs, training=True).",
+    "training-branch-left-out": "The training graph of a TF1 Hub module does not fit its inference graph; the module "
+    "is converted for inference only.",
+    "training-control-flow": "In the training graph of a TF1 Hub module v1 control flow stands between variables and "
+    "outputs, through which TensorFlow has no gradient.",
+    "training-loss-left-out": "A regularization loss of a TF1 Hub module that cannot be a callable without arguments.",
     "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed.",
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "

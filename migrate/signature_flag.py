@@ -47,7 +47,7 @@ def _pairs(text: str, section: str) -> tuple[tuple[str, str], ...]:
         if not name or not node or (colon and not output.isdigit()):
             raise UsageError(f"--signature={text!r}: {part!r} names no tensor; write {_FORM}")
         if name in found:
-            raise UsageError(f"--signature={text!r}: the name {name!r} stands there twice")
+            raise UsageError(f"--signature={text!r}: the name {name!r} stands there twice; write {_FORM}")
         found[name] = f"{node}:{output or 0}"
     return tuple(found.items())
 

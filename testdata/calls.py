@@ -126,6 +126,11 @@ CALLS = {
         (SERVE, "regression", {"inputs": _COLORS}),
         (SERVE, "predict", {"examples": _COLORS}),
     ),
+    "hub_module": (
+        ((), "default", {"default": _floats(5, 3)}),
+        ((), "features", _X3),
+        ((), "norm", {"other": _floats(2, 4)}),
+    ),
     "image_decode": (
         (SERVE, "serving_default", {"image": np.array(png(5, 7, 0), dtype=object)}),
         (SERVE, "batch", {"images": _strings(png(5, 7, 1), png(8, 3, 2))}),

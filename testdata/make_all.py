@@ -24,8 +24,10 @@ SCRIPTS = (
     "make_signatures.py",
     "make_strings.py",
     "make_frozen.py",
+    "make_hub.py",
     "make_estimators.py",
     "make_tf2.py",
+    "make_forms.py",
 )
 BEGIN, END = "<!-- table: written by make_all.py -->\n", "<!-- end of table -->\n"
 
@@ -43,13 +45,16 @@ def rows():
     """Yields a table row for each model on disk, from its maker's docstring; reads no TensorFlow."""
     for script in SCRIPTS:
         for function in ast.parse((HERE / script).read_text(encoding="utf-8")).body:
-            if not isinstance(function, ast.FunctionDef) or not (HERE / "models" / function.name).is_dir():
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            folder = HERE / ("forms" if script == "make_forms.py" else "models") / function.name
+            if not folder.is_dir():
                 continue
             what = ast.get_docstring(function).splitlines()[0].replace("|", "\\|")
-            files = [path for path in (HERE / "models" / function.name).rglob("*") if path.is_file()]
+            files = [path for path in folder.rglob("*") if path.is_file()]
             size = sum(path.stat().st_size for path in files) / 1000
-            (saved_model,) = [path for path in files if path.name.startswith("saved_model.pb")]
-            made_by = version(saved_model.read_bytes())
+            graphs = [path for path in files if path.name.startswith("saved_model.pb") or path.name.endswith(".meta")]
+            made_by = version(graphs[0].read_bytes()) if graphs else ""
             yield f"| `{function.name}` | {what} | {script} | {made_by} | {size:.1f} |\n"
 
 

@@ -166,7 +166,7 @@ def tf2(model, save=None):
         "save_error": again,
         "variables": [(v.name, bool(v.trainable), v.dtype.name) for v in loaded.variables],
         "trainable_variables": [v.name for v in loaded.trainable_variables],
-        "regularization_losses": list(loaded.regularization_losses),
+        "regularization_losses": [float(loss()) for loss in loaded.regularization_losses],
         "callable": callable(loaded),
         "loaded_signatures": sorted(loaded.signatures),
         "results": {key: sorted(f.structured_outputs) for key, f in loaded.signatures.items()},

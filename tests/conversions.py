@@ -58,12 +58,13 @@ def _options(**given: Any) -> Options:
     return Options(verify=False, **given)
 
 
-_NOT_PLAIN = ("multi_tags", "refused_pyfunc", "unfed_placeholder", "unknown_op", "tf2")
+_NOT_PLAIN = ("hub_module", "multi_tags", "refused_pyfunc", "unfed_placeholder", "unknown_op", "tf2")
 PLAIN = tuple(Case(model, model) for model in sorted(calls.CALLS) if model not in _NOT_PLAIN)
 CASES = (
     *PLAIN,
     Case("estimator_all_modes@eval", "estimator_all_modes", _options(tags=frozenset({"eval"})), ("eval",)),
     Case("estimator_all_modes@train", "estimator_all_modes", _options(tags=frozenset({"train"})), ("train",)),
+    Case("hub_module@", "hub_module", _options(), ()),
     Case("multi_tags@serve", "multi_tags", _options(tags=frozenset({"serve"}))),
     Case("multi_tags@serve,gpu", "multi_tags", _options(tags=frozenset({"serve", "gpu"})), ("serve", "gpu")),
     Case("multi_tags@train", "multi_tags", _options(tags=frozenset({"train"})), ("train",)),

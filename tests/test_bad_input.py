@@ -327,9 +327,10 @@ def test_a_broken_source(breaks, tmp_path):
     text = migrate_command("convert", model, tmp_path / "new")
     assert text.returncode in codes
     assert "Traceback" not in text.stdout + text.stderr
-    # What is no model may hold some (a checkpoint, say): then it is a tree, of which there is a journal.
-    after = {name: what for name, what in _tree(tmp_path).items() if not name.startswith("new/.migrate")}
-    assert {**after, "new": None} == {**before, "new": None}
+    if (tmp_path / "new" / ".migrate").exists():  # It was taken for a tree of models, and has a journal.
+        shutil.rmtree(tmp_path / "new" / ".migrate")
+        (tmp_path / "new").rmdir()
+    assert _tree(tmp_path) == before
 
 
 def test_no_such_tag_set_lists_those_that_are_there(tmp_path):

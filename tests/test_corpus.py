@@ -1,4 +1,4 @@
-"""Every TF1 SavedModel of the corpus ends as docs/corpus.md says, and none of them wrongly."""
+"""Every TF1 model of the corpus ends as docs/corpus.md says, and none of them wrongly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pathlib
 import pytest
 
 import migrate
-from migrate.records import Converted, Failed, Mismatched, Refused, Severity
+from migrate.fleet.jobs import convert_model
+from migrate.records import Converted, Failed, Mismatched, Options, Refused, Severity, Unreadable
 from migrate.report.json import outcome_name
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.corpus, pytest.mark.timeout(1500)]
@@ -18,14 +19,39 @@ _CORPUS = os.environ.get("MIGRATE_CORPUS", "")
 _PAGE = pathlib.Path(__file__).parent.parent / "docs" / "corpus.md"
 
 
+_GRAPHS = ("checkpoint_meta", "frozen_graph", "checkpoint_only", "graphdef_corrupt")
+
+
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """The report of one `convert` of all of them, by model name."""
+def models(saved_models, graphs):
+    """The report of each, by model name."""
+    return {**saved_models, **graphs}
+
+
+@pytest.fixture(scope="module")
+def graphs(nursery, tmp_path_factory):
+    """The reports of what is no SavedModel: each is given the first signature that audit proposes."""
+    new = tmp_path_factory.mktemp("graphs")
+    found = {}
+    for name in _names(*_GRAPHS):
+        source = os.path.join(_CORPUS, name)
+        options = Options(signatures=migrate.audit(source).models[0].proposals[:1])
+        found[name] = convert_model(source, str(new / name), options, nursery, lambda _: None)
+    return found
+
+
+def _names(*kinds):
     if not _CORPUS:
         pytest.skip("MIGRATE_CORPUS is not set")
-    tree = tmp_path_factory.mktemp("corpus")
     with open(os.path.join(_CORPUS, "INDEX.jsonl"), encoding="utf-8") as file:
-        names = [e["name"] for e in map(json.loads, file) if e["kind"] == "saved_model_tf1"]
+        return [entry["name"] for entry in map(json.loads, file) if entry["kind"] in kinds]
+
+
+@pytest.fixture(scope="module")
+def saved_models(tmp_path_factory):
+    """The reports of one `convert` of all SavedModels."""
+    names = _names("saved_model_tf1")
+    tree = tmp_path_factory.mktemp("corpus")
     for name in names:
         os.symlink(os.path.join(_CORPUS, name), tree / name)
     report = migrate.convert(str(tree), str(tmp_path_factory.mktemp("converted") / "tree"))
@@ -42,7 +68,7 @@ def test_they_end_as_the_page_says(models):
 
 def test_what_is_converted_is_verified_bit_for_bit(models):
     converted = [m for m in models.values() if isinstance(m.outcome, Converted)]
-    assert len(converted) > 40
+    assert len(converted) > 70
     for model in converted:
         assert model.verification is not None and model.verification.passed, model.source
         assert model.verification.bitwise_equal, model.source
@@ -56,5 +82,7 @@ def test_what_is_not_converted_has_a_reason(models):
             assert not model.verification.mismatches, (model.source, model.verification.mismatches[:3])
         elif isinstance(model.outcome, Failed):
             assert model.outcome.reason.startswith("TensorFlow cannot load the source"), model.source
+        elif isinstance(model.outcome, Unreadable):
+            assert "not a GraphDef" in model.outcome.reason, model.source
         else:
             assert isinstance(model.outcome, Converted), (model.source, model.outcome)

@@ -1,9 +1,10 @@
-"""Converts every TF1 SavedModel of a corpus and writes docs/corpus.md.
+"""Converts every model of a corpus and writes docs/corpus.md.
 
     python -m tools.corpus MIGRATE_CORPUS docs/corpus.md
 
 The corpus is a directory of models with an INDEX.jsonl (name, kind, repo, path, licence). Each model goes through
-`migrate.convert` with verification, and, for comparison, through `tf.saved_model.load` + `tf.saved_model.save`.
+`migrate.convert` with verification; a graph without signatures with the first one that audit proposes. For comparison
+TF1 SavedModels go through `tf.saved_model.load` + `tf.saved_model.save` as well.
 """
 
 from __future__ import annotations
@@ -18,11 +19,25 @@ from typing import Any
 
 import migrate
 from migrate.children import Nursery
+from migrate.fleet.jobs import convert_model
 from migrate.records import Converted, ModelReport, Severity
 from migrate.report.json import outcome_name
-from migrate.sources.bundle import read_bundle
+from migrate.signature_flag import as_flag
 
-FORMS = ("saved_model_tf1", "hub_module_tf1", "saved_model_tf1_no_weights", "saved_model_corrupt", "saved_model_tf2")
+FORMS = (
+    "saved_model_tf1",
+    "hub_module_tf1",
+    "saved_model_tf1_no_weights",
+    "saved_model_corrupt",
+    "saved_model_tf2",
+    "checkpoint_meta",
+    "checkpoint_only",
+    "frozen_graph",
+    "graphdef_corrupt",
+    "keras_h5_model",
+    "keras_h5_weights",
+)
+_TF1_SAVED_MODELS = ("saved_model_tf1", "hub_module_tf1")
 
 
 def run(job: tuple[str, str, list[str]]) -> int | str:
@@ -60,12 +75,14 @@ def main(argv: list[str]) -> int:
 
 def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) -> dict[str, Any]:
     try:
-        model = migrate.convert(source, os.path.join(scratch, "new")).models[0]
+        proposals = migrate.audit(source).models[0].proposals[:1]
+        options = migrate.Options(signatures=proposals)
+        model = convert_model(source, os.path.join(scratch, "new"), options, nursery, lambda _: None)
     except migrate.InputError as error:
         return {"entry": entry, "outcome": "unreadable", "reason": str(error), "model": None, "baseline": "", "refs": 0}
     refs = sum(not v.is_resource and v.needed for v in model.meta_graphs[0].variables) if model.meta_graphs else 0
     baseline: int | str = ""
-    if entry["kind"] in ("saved_model_tf1", "hub_module_tf1"):
+    if entry["kind"] in _TF1_SAVED_MODELS:
         tags = list(model.meta_graphs[0].tags) if model.meta_graphs else []
         answer = nursery.run("baseline", "tools.corpus", (source, os.path.join(scratch, "saved"), tags), 300)
         baseline = answer if isinstance(answer, (int, str)) else outcome_name(answer)
@@ -76,15 +93,8 @@ def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) 
         "model": model,
         "baseline": baseline,
         "refs": refs,
-        "expected": _tensors(source),
+        "proposed": as_flag(proposals[0]) if proposals else "",
     }
-
-
-def _tensors(source: str) -> int:
-    try:
-        return len(read_bundle(os.path.join(source, "variables", "variables")).entries)
-    except migrate.InputError:
-        return 0
 
 
 def _reason(model: ModelReport) -> str:
@@ -117,17 +127,19 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
         f"{sum(v.variables_compared for v in verified)} variables equal to the source's checkpoint."
     )
     yield ""
-    with_refs = [r for r in converted if r["refs"]]
+    with_refs = [r for r in converted if r["refs"] and r["entry"]["kind"] in _TF1_SAVED_MODELS]
     silent = [r for r in with_refs if r["baseline"] == 0]
     yield (
         f"The same sources through `tf.saved_model.load` + `tf.saved_model.save`: of the {len(with_refs)} converted "
         f"models that need ref variables, {len(silent)} are saved without an error and without a variable's value."
     )
     yield ""
+    yield "A graph without signatures (`.meta`, frozen) was given the first signature that `audit` proposes for it."
+    yield ""
     yield "| model | project | ref variables | migrate | calls | compared | load + save: tensors written |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
-        if row["entry"]["kind"] not in ("saved_model_tf1", "hub_module_tf1"):
+        if row["entry"]["kind"] in ("saved_model_tf1_no_weights", "saved_model_corrupt", "saved_model_tf2"):
             continue
         v = row["model"].verification if row["model"] else None
         done = row["outcome"].replace("_", " ")
@@ -143,6 +155,12 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
     for row in rows:
         if row["reason"] and row["outcome"] != "unchanged":
             yield f"- {row['entry']['name']}: {row['outcome'].replace('_', ' ')}. {_one_line(row['reason'])}"
+    yield ""
+    yield "## Signatures that were given"
+    yield ""
+    for row in rows:
+        if row.get("proposed"):
+            yield f"- {row['entry']['name']}: `{_one_line(row['proposed'])}`"
 
 
 def _one_line(text: str) -> str:

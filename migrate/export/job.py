@@ -14,6 +14,7 @@ from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.rewrite.training import add_training
 from migrate.sources.files import copy_file
 from migrate.sources.protos import MetaGraphDef
 
@@ -34,6 +35,8 @@ class ExportJob:
       provenance: what `assets.extra/migration.json` says of where the model came from.
       keep_tensor_names: as in `records.Options`.
       variables: as in `records.Options`.
+      is_hub_module: whether it is one of TF Hub's, which may have a training branch.
+      train: the MetaGraphDef for training, serialized.
     """
 
     meta_graph: bytes
@@ -47,6 +50,8 @@ class ExportJob:
     provenance: Mapping[str, Any]
     keep_tensor_names: bool = False
     variables: bool = False
+    is_hub_module: bool = False
+    train: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +65,8 @@ def run(job: ExportJob) -> Exported | Failed:
     """Carries a job out. TensorFlow starts here."""
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     plan = make_plan(meta_graph, job.drop_signatures, job.variables)
+    if job.is_hub_module and not plan.refused:
+        plan = add_training(plan, meta_graph, MetaGraphDef.FromString(job.train) if job.train is not None else None)
     if plan.refused:
         return Failed("the plan is refused in the child, although it was not in the parent")
     import tensorflow as tf

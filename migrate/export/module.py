@@ -18,6 +18,7 @@ from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import Importable, importable
 from migrate.rewrite.plan import Plan, SignaturePlan
+from migrate.rewrite.training import call_key
 
 
 class Root(tf.Module):  # type: ignore[misc]
@@ -154,18 +155,20 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
         names[key] = name_all(signature.signature)
         wrapped[key] = _wrap(plan, signature, captures)
         functions[key] = _signature_function(wrapped[key], names[key])
-    default = _default_key(functions)
-    if default is not None:
-        root.__call__ = _call(wrapped[default], names[default])
     # The signatures' functions hold their captures weakly.
-    root.functions = list(wrapped.values())
+    kept = list(wrapped.values())
+    default = call_key(list(functions))
+    training = plan.training
+    if default is not None:
+        train = _wrap(plan, training.call, captures) if training is not None and training.call is not None else None
+        root.__call__ = _call(wrapped[default], names[default], train)
+        kept += [train] if train is not None else []
+    if training is not None:
+        losses = [_loss(plan, loss, captures) for loss in training.losses]
+        kept += losses
+        root.regularization_losses = [_callable(loss) for loss in losses]
+    root.functions = kept
     return Module(root, variables, functions, names)
-
-
-def _default_key(functions: Mapping[str, object]) -> str | None:
-    if "serving_default" in functions:
-        return "serving_default"
-    return next(iter(functions)) if len(functions) == 1 else None
 
 
 def _import(
@@ -202,7 +205,7 @@ def _init_function(
     captures: _Captures,
     files: Sequence[tuple[str, tf.saved_model.Asset]],
 ) -> Callable[[], tf.Tensor]:
-    targets = [name for name in run.run.targets if name not in part.variables and name not in part.resources]
+    targets = _targets(run, part)
 
     def body(*paths: tf.Tensor) -> tf.Tensor:
         feeds = {node: path for (node, _), path in zip(files, paths, strict=True)}
@@ -242,9 +245,34 @@ def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types
     def body(*arguments: tf.Tensor) -> list[tf.Tensor]:
         # Two names on one tensor: the last one is fed, as in a feed_dict.
         feeds = {run.run.feeds[tensor]: given for tensor, given in zip(tensors, arguments, strict=True)}
-        return _import(part, feeds, captures, [run.fetches[tensor] for tensor in outputs])
+        fetches = [run.fetches[tensor] for tensor in outputs]
+        targets = _targets(run, part)
+        found = _import(part, feeds, captures, [*fetches, *targets])
+        tf.compat.v1.get_default_graph().control_outputs.extend(found[len(fetches) :])
+        return found[: len(fetches)]
 
     return tf.compat.v1.wrap_function(body, specs)
+
+
+def _targets(run: Rewritten, part: Importable) -> list[str]:
+    """Names of the nodes that a run executes for their effect."""
+    return [name for name in run.run.targets if name not in part.variables and name not in part.resources]
+
+
+def _loss(plan: Plan, run: Rewritten, captures: _Captures) -> tf.types.experimental.ConcreteFunction:
+    """A function without arguments that gives one tensor."""
+    part = importable(run, plan.functions, plan.producer)
+    (tensor,) = run.fetches.values()
+    return tf.compat.v1.wrap_function(lambda: _import(part, {}, captures, [tensor])[0], [])
+
+
+def _callable(wrapped: tf.types.experimental.ConcreteFunction) -> tf.types.experimental.GenericFunction:
+    def trace() -> tf.types.experimental.GenericFunction:
+        traced = tf.function(lambda: wrapped(), input_signature=[], autograph=False)
+        traced.get_concrete_function()
+        return traced
+
+    return _patiently(trace)
 
 
 def feed_order(spec: TensorSpec) -> list[str]:
@@ -271,10 +299,15 @@ def _signature_function(
     return _patiently(lambda: tf.function(function, autograph=False).get_concrete_function(**specs))
 
 
-def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.types.experimental.GenericFunction:
+def _call(
+    wrapped: tf.types.experimental.ConcreteFunction,
+    names: Names,
+    train: tf.types.experimental.ConcreteFunction | None,
+) -> tf.types.experimental.GenericFunction:
     """The Reusable SavedModel interface's `__call__` (tensorflow.org/hub/reusable_saved_models).
 
-    One input is given as it is, several as a dict by input name; the same for the result.
+    One input is given as it is, several as a dict by input name; the same for the result. With a function for training
+    it has the argument `training`, a Python bool.
     """
     arguments = flat(names.arguments)
     results = flat(names.results)
@@ -286,15 +319,25 @@ def _call(wrapped: tf.types.experimental.ConcreteFunction, names: Names) -> tf.t
         for label, argument, tensor in zip(labels, arguments, wrapped.inputs, strict=False)
     }
 
-    def function(*inputs: Any) -> Any:
-        given = inputs[0] if inputs else {}
+    def answer(wrapped: tf.types.experimental.ConcreteFunction, given: Any) -> Any:
         taken = [given] if len(labels) == 1 and not isinstance(given, dict) else [given[label] for label in labels]
         outputs = wrapped(*taken)
         return outputs[0] if len(results) == 1 else dict(zip(results, outputs, strict=True))
 
+    def function(*inputs: Any) -> Any:
+        return answer(wrapped, inputs[0] if inputs else {})
+
+    def function_of_mode(inputs: Any, training: bool = False) -> Any:
+        return answer(train if training else wrapped, inputs)
+
     signature = [] if not labels else [next(iter(specs.values())) if len(labels) == 1 else specs]
 
     def trace() -> tf.types.experimental.GenericFunction:
+        if train is not None and signature:
+            traced = tf.function(function_of_mode, autograph=False)
+            for mode in (False, True):
+                traced.get_concrete_function(*signature, training=mode)
+            return traced
         traced = tf.function(function, input_signature=signature, autograph=False)
         traced.get_concrete_function()
         return traced

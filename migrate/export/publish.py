@@ -7,8 +7,8 @@ import ctypes
 import os
 from collections.abc import Iterator
 
-from migrate.children import claim, clear_leftovers
 from migrate.errors import InputError
+from migrate.forks import claim, clear_leftovers
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2): swap two paths in one step.

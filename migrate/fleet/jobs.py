@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.contract import signatures
-from migrate.children import Forks, Runner, say
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
@@ -21,12 +20,14 @@ from migrate.fleet.keras import keras_way
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
 from migrate.fleet.way import Way
+from migrate.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Converted,
     Convertible,
     Failed,
     Finding,
+    Kind,
     Mismatched,
     ModelReport,
     Options,
@@ -310,6 +311,8 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
         _provenance(source, studied.plan, options),
         options.keep_tensor_names,
         options.variables,
+        source.kind is Kind.TF1_HUB_MODULE,
+        studied.train.SerializeToString() if studied.train is not None else None,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
     return result
@@ -339,7 +342,10 @@ def _judge(
     if result.mismatches:
         return Mismatched(f"{len(result.mismatches)} output(s) or variable(s) differ from the source's"), result
     if not result.passed:
-        why = "; ".join(f"{key}: {reason}" for key, reason in sorted(result.skipped.items()))
+        reasons = [f"{key}: {reason}" for key, reason in sorted(result.skipped.items())]
+        if result.nondeterministic:
+            reasons.append(f"the source itself answers otherwise each time: {', '.join(result.nondeterministic)}")
+        why = "; ".join(reasons)
         return (
             Mismatched(
                 f"nothing could be compared ({why or 'no outputs'}); give calls of your own with --inputs, "

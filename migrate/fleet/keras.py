@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.checks.keras import find_keras, needs, optimizer_name
-from migrate.children import Runner
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet.way import Way
+from migrate.forks import Runner
 from migrate.records import (
     Convertible,
     Finding,

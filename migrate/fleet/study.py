@@ -39,6 +39,7 @@ from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.rewrite.training import add_training
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
@@ -47,7 +48,7 @@ from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
 from migrate.sources.sniff import Form
-from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
@@ -77,6 +78,7 @@ class StudiedGraph:
     source: Source
     meta_graph: MetaGraphDef
     plan: Plan
+    train: MetaGraphDef | None = None
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
@@ -113,7 +115,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
-        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+        report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
         yield dataclasses.replace(studied, report=report)
 
 
@@ -143,6 +145,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
+    train = training_meta_graph(source, original)
+    if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
+        plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
@@ -167,7 +172,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         proposals=proposals,
         sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
     )
-    return Studied(report, place, StudiedGraph(source, chosen, plan))
+    return Studied(report, place, StudiedGraph(source, chosen, plan, train))
 
 
 def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[Finding]:
@@ -176,7 +181,7 @@ def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[
         if meta_graph is chosen:
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        plan = make_plan(meta_graph, options.drop_signatures)
+        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"

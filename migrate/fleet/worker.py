@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable
 
-from migrate.children import TENSORFLOW, Nursery
+from migrate.children import Nursery
 from migrate.export.publish import clear_staging
 from migrate.fleet.jobs import AuditJob, ConvertJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
+from migrate.forks import TENSORFLOW
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
@@ -101,7 +102,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         assert isinstance(result, (Crashed, TimedOut, Failed))
         destination = None if options.dry_run else task.destination
         result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
-    return dataclasses.replace(result, size_bytes=None if found.mark is None else found.mark.bytes)
+    return dataclasses.replace(result, bytes=result.bytes if found.mark is None else found.mark.bytes)
 
 
 def _clear(destination: str) -> None:

@@ -441,6 +441,7 @@ def _trouble(model: ModelReport) -> Iterator[RenderableType]:
     shown = refusals or model.findings
     if shown:
         yield _indented(_findings(shown))
+    yield from _proposals(model.proposals)
     if model.verification is not None and model.verification.mismatches:
         yield _indented(_mismatches(model.verification))
 

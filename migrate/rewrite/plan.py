@@ -17,7 +17,16 @@ from migrate.rewrite.constants import unfreeze
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
-from migrate.rewrite.restore import FromConstant, Restore, TableFill, Uninitialized, Unset, Value, read_restore
+from migrate.rewrite.restore import (
+    FromConstant,
+    Restore,
+    TableFill,
+    Uninitialized,
+    Unset,
+    Value,
+    read_restore,
+    restore_by_name,
+)
 from migrate.rewrite.variables import changes_shape
 from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import (
@@ -72,6 +81,21 @@ class SignaturePlan:
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """What a Reusable SavedModel has for training (tensorflow.org/hub/reusable_saved_models).
+
+    Attributes:
+      key: the signature that `__call__` answers.
+      call: the same of the training graph, with the update ops as targets of its run, or None: inference only.
+      losses: a run for each regularisation loss, which feeds nothing and fetches one tensor.
+    """
+
+    key: str
+    call: SignaturePlan | None
+    losses: tuple[Rewritten, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """What convert will do.
 
@@ -86,6 +110,7 @@ class Plan:
       functions: the function library that the runs need.
       producer: GraphDef version of the source.
       findings: everything a user should know; with a refusal among them the plan must not be carried out.
+      training: what a TF1 Hub module has beside its signatures.
     """
 
     tags: tuple[str, ...]
@@ -98,6 +123,7 @@ class Plan:
     functions: tuple[FunctionDef, ...]
     producer: int
     findings: tuple[Finding, ...]
+    training: TrainingPlan | None = None
 
     @property
     def refused(self) -> bool:
@@ -112,7 +138,10 @@ class Plan:
     @property
     def runs(self) -> tuple[Rewritten, ...]:
         """Every run of the plan."""
-        return (*(s.run for s in self.signatures), *((self.init,) if self.init else ()))
+        more = (
+            (*self.training.losses, *((self.training.call.run,) if self.training.call else ())) if self.training else ()
+        )
+        return (*(s.run for s in self.signatures), *more, *((self.init,) if self.init else ()))
 
 
 def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables: bool = False) -> Plan:
@@ -133,7 +162,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     kept: list[SignaturePlan] = []
     dropped = 0
     for signature in contract.signatures(meta_graph):
-        result = _signature(nodes, signature, ref_ops, library)
+        result = plan_signature(nodes, signature, ref_ops, library)
         if isinstance(result, SignaturePlan):
             kept.append(result)
             findings.extend(_forgiven(nodes, signature))
@@ -167,11 +196,13 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
             restore = read
     init, assets, problems = _init(nodes, meta_graph, ref_ops, restore)
     findings.extend(problems)
+    if not meta_graph.saver_def.restore_op_name:
+        restore = restore_by_name(nodes, meta_graph, _set_by(init))
     runs = [*(s.run for s in kept), *([init] if init else [])]
     functions, problems = _functions(meta_graph.graph_def, runs, ref_ops)
     findings.extend(problems)
     constants = unfrozen.values if unfrozen else {}
-    planned, problems = _variables(meta_graph, runs, init, restore, nodes, constants)
+    planned, problems = plan_variables(meta_graph, runs, init, restore, nodes, constants)
     findings.extend(problems)
     findings.extend([_unfrozen(planned)] if unfrozen else [])
     return Plan(
@@ -180,7 +211,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
         init,
         assets,
         planned,
-        {name: restore.tables[name] for name in _resources(runs) if name in restore.tables} if restore else {},
+        {name: restore.tables[name] for name in resources_of(runs) if name in restore.tables} if restore else {},
         restore,
         functions,
         meta_graph.graph_def.versions.producer,
@@ -189,16 +220,29 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
 
 
 def needed_nodes(plan: Plan) -> list[NodeDef]:
-    """The source's nodes that the plan's runs execute, each once."""
-    seen: dict[str, NodeDef] = {}
+    """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name."""
+    seen: dict[tuple[str, str], NodeDef] = {}
     for run in plan.runs:
-        seen.update(run.run.graph.nodes)
+        seen.update({(node.name, node.op): node for node in run.run.graph.nodes.values()})
     return list(seen.values())
 
 
-def _signature(
-    nodes: Mapping[str, NodeDef], signature: Signature, ref_ops: frozenset[str], library: FunctionDefLibrary
+def plan_signature(
+    nodes: Mapping[str, NodeDef],
+    signature: Signature,
+    ref_ops: frozenset[str],
+    library: FunctionDefLibrary,
+    targets: tuple[str, ...] = (),
 ) -> SignaturePlan | tuple[Finding, ...]:
+    """Plans one signature, or gives all refusals.
+
+    Args:
+      nodes: every node of the MetaGraphDef by name.
+      signature: what is fed and fetched.
+      ref_ops: every op of TensorFlow's registry that has a ref argument or result.
+      library: the MetaGraphDef's functions.
+      targets: names of nodes that the same call runs for their effect.
+    """
     where = f"signature {signature.key!r}"
     missing = [
         (name, tensor)
@@ -233,14 +277,14 @@ def _signature(
         for tensor, dtype, shape in fed_tensors(nodes, spec):
             feeds[tensor] = (dtype, shape)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
-    run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), ())
-    problems = _unfed(run.graph.nodes.values(), set(run.feeds.values()), where)
+    run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
+    problems = unfed_placeholders(run.graph.nodes.values(), set(run.feeds.values()), where)
     if problems:
         return problems
     result = rewrite(run, ref_ops)
     if not isinstance(result, Rewritten):
-        return (*result, *_unrunnable(run.graph.nodes.values(), library))
-    problems = _unrunnable(result.graph.nodes.values(), library)
+        return (*result, *unrunnable(run.graph.nodes.values(), library))
+    problems = unrunnable(result.graph.nodes.values(), library)
     if problems:
         return problems
     found = {u.tensor: u for u in unordered_outputs(result.graph, result.fetches.values())}
@@ -275,7 +319,7 @@ def _behind(nodes: Mapping[str, NodeDef], node: NodeDef) -> NodeDef | None:
     return nodes.get(split(taken[0])[0]) if taken else None
 
 
-def _unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:
+def unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:
     """Refusals for ops that no TF2 model can run; the rewrite's own refusals speak of ref ops."""
     located = locate(nodes, library)
     functions = {function.signature.name for function in library.function}
@@ -363,7 +407,8 @@ def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Findin
     return found
 
 
-def _unfed(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding, ...]:
+def unfed_placeholders(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding, ...]:
+    """A refusal of a run that needs placeholders which nobody feeds."""
     names = [node.name for node in nodes if node.op in PLACEHOLDERS and node.name not in fed]
     if not names:
         return ()
@@ -401,7 +446,7 @@ def _init(
     files = {tensor: file for tensor, file in contract.assets(meta_graph) if split(tensor)[0] in nodes}
     feeds: dict[str, tuple[int, object]] = {tensor: (_DT_STRING, TensorShapeProto()) for tensor in files}
     run = prune(nodes, "the init op", feeds, (), targets)
-    unfed = _unfed(run.graph.nodes.values(), set(run.feeds.values()), "the init op")
+    unfed = unfed_placeholders(run.graph.nodes.values(), set(run.feeds.values()), "the init op")
     if unfed:
         return None, (), (*findings, *unfed)
     decided = initialized.decide(run, restore.values if restore else ())
@@ -410,7 +455,7 @@ def _init(
     result = rewrite(decided, ref_ops)
     if not isinstance(result, Rewritten):
         return None, (), (*findings, *result)
-    findings.extend(_unrunnable(result.graph.nodes.values(), meta_graph.graph_def.library))
+    findings.extend(unrunnable(result.graph.nodes.values(), meta_graph.graph_def.library))
     return result, tuple((run.feeds[tensor], file) for tensor, file in files.items()), tuple(findings)
 
 
@@ -450,7 +495,7 @@ def _functions(
     return tuple(called), tuple(findings)
 
 
-def _variables(
+def plan_variables(
     meta_graph: MetaGraphDef,
     runs: Sequence[Rewritten],
     init: Rewritten | None,
@@ -458,6 +503,19 @@ def _variables(
     nodes: Mapping[str, NodeDef],
     constants: Mapping[str, TensorProto],
 ) -> tuple[tuple[VariablePlan, ...], tuple[Finding, ...]]:
+    """Plans the variables of some runs.
+
+    Args:
+      meta_graph: lists which are trainable.
+      runs: all runs, the init op's among them.
+      init: the init op's.
+      restore: what the restore op fills them with.
+      nodes: every node of the MetaGraphDef by name.
+      constants: values of variables that were constants, by identity.
+
+    Returns:
+      The variables in graph order, and what a user should know of them, refusals included.
+    """
     trainable = contract.trainable(meta_graph)
     dynamic = _dynamic(nodes, restore)
     set_by_init = _set_by(init)
@@ -542,7 +600,7 @@ def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset
     )
 
 
-def _resources(runs: Sequence[Rewritten]) -> list[str]:
+def resources_of(runs: Sequence[Rewritten]) -> list[str]:
     """Identities of the tables and other named resources that some runs use."""
     nodes = (node for run in runs for node in run.graph.nodes.values())
     return list(dict.fromkeys(identity(node) for node in nodes if node.op in ops.NAMED_RESOURCES))

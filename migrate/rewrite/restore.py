@@ -14,7 +14,7 @@ from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Run, canonical, control_inputs, data_inputs, prune, split
-from migrate.sources.protos import NodeDef, SaverDef, TensorProto
+from migrate.sources.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 
@@ -183,6 +183,44 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
         else:
             values[identity(variable)] = value
     return Restore(values, tables, run, filename, tuple(findings))
+
+
+def restore_by_name(
+    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, set_by_init: frozenset[str]
+) -> Restore | None:
+    """What a MetaGraphDef without a SaverDef is restored by: a Saver of its variables, under their names.
+
+    TF1 Hub modules are such, and TensorFlow's loader does the same for any SavedModel (loader_impl.py,
+    restore_variables; saver.py, import_meta_graph).
+
+    Args:
+      nodes: every node of the MetaGraphDef by name.
+      meta_graph: the MetaGraphDef.
+      set_by_init: identities of variables that the init op assigns anyway.
+
+    Returns:
+      The values of the variables that the collection `variables` lists, or None where it lists none.
+    """
+    values: dict[str, FromCheckpoint | Computed] = {}
+    if "variables" in meta_graph.collection_def:
+        for serialized in meta_graph.collection_def["variables"].bytes_list.value:
+            definition = VariableDef.FromString(serialized)
+            node = nodes.get(split(definition.variable_name)[0])
+            if node is None or (node.op not in ops.VARIABLES and node.op != "VarHandleOp"):
+                continue
+            if identity(node) in set_by_init:
+                continue
+            part = definition.save_slice_info_def
+            if not part.full_name:
+                values[identity(node)] = FromCheckpoint(node.name)
+                continue
+            # The text of variables.py, Variable.SaveSliceInfo.spec.
+            full = " ".join(map(str, part.full_shape))
+            bounds = zip(part.var_offset, part.var_shape, strict=True)
+            values[identity(node)] = FromCheckpoint(
+                part.full_name, f"{full} {':'.join(f'{start},{length}' for start, length in bounds)}"
+            )
+    return Restore(values, {}, prune(nodes, "the restore op", {}, (), ()), "", ()) if values else None
 
 
 def _table(graph: Mapping[str, NodeDef], node: NodeDef) -> tuple[str, TableFill] | Finding:

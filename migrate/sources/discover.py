@@ -7,6 +7,7 @@ further. In every other directory the first bytes of each file say what it is.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 
@@ -30,6 +31,7 @@ _STATE_PATH = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', r
 _STEP = re.compile(r"-(\d+)$")
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
+_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 _META, _INDEX = ".meta", ".index"
 _NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
 """Files of these names that are no models are told: whoever put them there took them for models."""
@@ -71,7 +73,9 @@ def find_models(path: str) -> tuple[str, ...]:
       InputError: nothing is there, a file is no model, a directory cannot be listed, or no model is in it.
     """
     if not os.path.lexists(path) and _prefix_place(path) is None:
-        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models")
+        near = _near(path)
+        there = f"; there is {', '.join(near)}" if near else ""
+        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models{there}")
     if os.path.islink(path) and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
         raise InputError(f"{path}: a link that leads nowhere ({os.path.realpath(path)})")
     if not os.path.isdir(path):
@@ -114,6 +118,17 @@ def find_models(path: str) -> tuple[str, ...]:
             parent = os.path.dirname(parent)
     models += [file if folder in parents else folder for folder, file in alone.items()]
     return tuple(sorted(models))
+
+
+def _near(path: str) -> list[str]:
+    """Names like a path's last one in its directory, checkpoints by their prefixes."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    try:
+        names = os.listdir(folder or os.curdir)
+    except OSError:
+        return []
+    stems = {_DATA_FILE.sub("", other).removesuffix(_META).removesuffix(_INDEX) for other in names}
+    return difflib.get_close_matches(name, sorted(stems - {""}), n=3)
 
 
 def _add_loose(folder: str, names: frozenset[str], models: list[str], alone: dict[str, str]) -> None:
@@ -289,7 +304,8 @@ def _state(folder: str) -> str:
         return ""
     if match is None:
         return ""
-    return match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/").rsplit("/", 1)[-1]
+    path = match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/")
+    return _V1_PATTERN.sub("", path.rsplit("/", 1)[-1])
 
 
 def _is_saved_model(names: frozenset[str]) -> bool:

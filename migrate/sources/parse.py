@@ -18,7 +18,7 @@ from migrate.sources.wire import varint
 PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
 
-_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
+_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
 _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
     **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), SavedModel),
     **dict.fromkeys(

@@ -37,7 +37,7 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, with the one compression method there is
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
-_KERAS_CONFIG = re.compile(rb'\s*\{(?:.|\s){0,400}?"class_name"\s*:\s*"')
+_KERAS_CONFIG = re.compile(rb'(?s:\s*\{.{0,400}?"class_name"\s*:\s*")')
 _OP = re.compile(rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z")
 _MAX_NAME_BYTES = 2000
 # Fields of a NodeDef, a GraphDef, a MetaGraphDef and a SavedModel, as their tags in the wire format.

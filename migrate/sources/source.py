@@ -13,6 +13,10 @@ SERVING_TAG = "serve"
 """tensorflow/cc/saved_model/tag_constants.h, kSavedModelTagServe."""
 
 
+TRAINING_TAG = "train"
+"""tensorflow/cc/saved_model/tag_constants.h, kSavedModelTagTrain."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A model as it lies on the disk, whatever its form; nothing in its files has been changed.
@@ -53,7 +57,8 @@ def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphD
 
     Args:
       source: a model.
-      tags: the exact tag set, or None for the only meta graph or, among several, the only one with `serve`.
+      tags: the exact tag set, or None for the only meta graph or, among several, the only one with `serve`; of a TF1
+        Hub module the one without tags, which TF Hub takes for inference.
 
     Returns:
       The source's own MetaGraphDef, which must not be changed. Of several with the same tag set it is the
@@ -73,6 +78,9 @@ def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphD
         )
     if len(meta_graphs) == 1:
         return meta_graphs[0]
+    plain = [meta_graph for meta_graph in meta_graphs if not meta_graph.meta_info_def.tags]
+    if source.kind is Kind.TF1_HUB_MODULE and len(plain) == 1:
+        return plain[0]
     serving = [i for i, tag_set in enumerate(tag_sets) if SERVING_TAG in tag_set]
     if len(serving) == 1:
         return meta_graphs[serving[0]]
@@ -84,6 +92,17 @@ def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphD
     raise InputError(
         f"{source.path}: no meta graph has the tag {SERVING_TAG!r}; there are {_list(tag_sets)}; choose one with --tags"
     )
+
+
+def training_meta_graph(source: Source, chosen: MetaGraphDef) -> MetaGraphDef | None:
+    """The meta graph of a TF1 Hub module that is `chosen` for training: its tag set is one tag `train` larger."""
+    tags = frozenset(chosen.meta_info_def.tags)
+    if source.kind is not Kind.TF1_HUB_MODULE or TRAINING_TAG in tags:
+        return None
+    for meta_graph in source.meta_graphs:
+        if frozenset(meta_graph.meta_info_def.tags) == tags | {TRAINING_TAG}:
+            return meta_graph
+    return None
 
 
 def _show(tags: frozenset[str]) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from migrate.children import Runner
 from migrate.export.request import Request
+from migrate.forks import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
 from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
-from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables
+from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables, nondeterministic
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
 from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
@@ -174,9 +174,8 @@ def replay_candidate(
     if far and optimised is not None:
         answers = optimised()
         if not isinstance(answers, Crashed | TimedOut | Failed):
-            both = compare_optimised(
-                golden.calls, answers, golden.again, result.answers[OPTIMISED], OPTIMISED, undefined
-            )
+            shaky = nondeterministic(golden.calls, golden.answers, golden.again) | frozenset(undefined)
+            both = compare_optimised(golden.calls, answers, answers, result.answers[OPTIMISED], OPTIMISED, shaky)
             far = tuple(m for m in far if (m.call, m.output) in {(b.call, b.output) for b in both})
     mismatches += far
     if result.variables is not None:

@@ -186,7 +186,7 @@ def _needed(meta_graph: MetaGraphDef) -> list[str]:
 def _restore_by_name(tf: Any, session: Any, job: GoldenJob) -> None:
     """Restores the variables that the caller knows the keys of, where there is no saver to do it."""
     graph = session.graph
-    types = tf.train.load_checkpoint(job.checkpoint).get_variable_to_dtype_map()
+    types = tf.compat.v1.train.NewCheckpointReader(job.checkpoint).get_variable_to_dtype_map()
     for name, (key, slice_spec) in job.variables.items():
         variable = graph.get_operation_by_name(name).outputs[0]
         value = tf.raw_ops.RestoreV2(
@@ -516,7 +516,7 @@ def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]
     """Values by variable name, from a checkpoint of either format (RestoreV2 reads both), without absent keys."""
     if not variables:
         return {}
-    types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    types = tf.compat.v1.train.NewCheckpointReader(prefix).get_variable_to_dtype_map()
     found: dict[str, Fingerprint] = {}
     for name, (key, slice_spec) in variables.items():
         if key in types:

@@ -124,7 +124,7 @@ def test_filters(opened):
     page.run("document.getElementById('clear').click()")
     page.wait(f"{_STATUS} === 'Showing 1 to 100 of 300 models.'")
     _choose(page, "size", "4")
-    assert len(page.run(_NAMES)) == sum((m.size_bytes or 0) >= 1e9 for m in models)
+    assert len(page.run(_NAMES)) == sum((m.bytes or 0) >= 1e9 for m in models)
     _choose(page, "size", "")
     _choose(page, "name", "MODEL_00042")
     assert [name.split("/")[1] for name in page.run(_NAMES)] == ["model_00042"]
@@ -145,7 +145,7 @@ def test_the_chart_filters_too(opened):
 @browser_only
 @pytest.mark.parametrize(
     ("column", "key"),
-    [(0, lambda m: m.source), (4, lambda m: -1 if m.size_bytes is None else m.size_bytes)],
+    [(0, lambda m: m.source), (4, lambda m: -1 if m.bytes is None else m.bytes)],
 )
 def test_sorts(column, key, opened):
     models = make_fleet(80)

@@ -1,0 +1,269 @@
+"""Jobs in forks of a process that has imported TensorFlow and run nothing of it.
+
+Such a fork takes milliseconds where importing takes seconds, and is as fresh as a new process: no session, no eager
+context, no resource has been made yet. A job that crashes, hangs or eats memory costs that fork alone. A job is a
+value; the module that runs it has a function `run(job)` whose picklable result comes back through a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import importlib
+import os
+import pickle
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Protocol
+
+from migrate.records import Crashed, TimedOut
+
+TENSORFLOW = ("tensorflow",)
+"""What is imported before the first fork, where nothing else is said."""
+JOB_PREFIX = "migrate-job-"
+"""Names of the directories of jobs, among the system's temporary files, begin with it."""
+SAY = "MIGRATE_SAYS"
+"""Environment variable of a job that says where its lines go: DESCRIPTOR:NUMBER."""
+POLL_SECONDS = 0.5
+"""How often a process is looked at whose end would not be told otherwise."""
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 1 << 16
+_FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
+_MEMORY_POLL_SECONDS = 0.05
+_SAID_BYTES = 2000  # Shorter than PIPE_BUF, so that lines of several jobs never mix.
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel takes a job, not the parent.
+
+
+class Runner(Protocol):
+    """Runs jobs in processes of their own: a `Nursery`, or in a job `Forks`."""
+
+    def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
+        """Runs a job in a process of its own.
+
+        Args:
+          step: name of the step, for the report (`golden`, `export`, `candidate`).
+          module: full name of the module whose `run` takes the job.
+          job: what it takes.
+          timeout_seconds: after which the child, and what it has started, is killed.
+
+        Returns:
+          What `run` has returned, or a `Crashed` or `TimedOut`. A child that ends without a result has crashed.
+        """
+
+
+class Forks:
+    """Runs jobs in forks of this process, one at a time; for a job that needs processes of its own.
+
+    TensorFlow is imported in this process first, unless it is there, and nothing of it is run here.
+    """
+
+    def __init__(self, memory_limit_bytes: int | None = None) -> None:
+        self._memory_limit = memory_limit_bytes
+
+    def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
+        """See `Runner.run`."""
+        for name in TENSORFLOW:
+            importlib.import_module(name)
+        with job_directory() as directory:
+            file = os.path.join(directory, "job")
+            pid, lifeline = fork(lambda: work(importlib.import_module(module).run, job, file), file)
+            code: int | None = None
+
+            def wait(seconds: float) -> bool:
+                nonlocal code
+                select.select([lifeline], [], [], seconds)
+                code = reap(pid)
+                return code is not None
+
+            ending = None
+            try:
+                ending = watch(step, pid, wait, timeout_seconds, self._memory_limit)
+            finally:
+                if code is None:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                kill_group(pid)  # What the job has started must not outlive it.
+                os.close(lifeline)
+            return result_of(step, file, ending if ending is not None else code or 0)
+
+
+def say(text: str) -> None:
+    """In a job: tells the parent in a line what is being done. Elsewhere: does nothing."""
+    descriptor, _, number = os.environ.get(SAY, "").partition(":")
+    if descriptor:
+        line = f"{number} says {' '.join(text.split())}".encode(errors="replace")[:_SAID_BYTES]
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), line + b"\n")
+
+
+def clear_leftovers(parent: str, prefix: str) -> None:
+    """Removes directories named `prefix` and anything that no living process has `claim`ed: its owner was killed."""
+    for entry in os.listdir(parent):
+        if not entry.startswith(prefix):
+            continue
+        path = os.path.join(parent, entry)
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def claim(prefix: str, parent: str) -> Iterator[str]:
+    """A new directory that is ours until the block ends or this process dies, and is then free to be cleared away.
+
+    The kernel keeps the lock, so neither a process id that was given out again nor a clock can make a living
+    process's directory look dead, or a dead one's alive.
+    """
+    directory = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # A file system without locks; then nothing is ever cleared away.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os.close(handle)
+
+
+def job_directory() -> contextlib.AbstractContextManager[str]:
+    """A directory for one job, gone when the block ends; the next server clears away what a killed parent left."""
+    return claim(JOB_PREFIX, tempfile.gettempdir())
+
+
+def watch(
+    step: str, pid: int, wait: Callable[[float], bool], timeout_seconds: float, memory_limit: int | None
+) -> Crashed | TimedOut | None:
+    """Waits until `wait` says that a process has ended; the reason for which it must be killed, or None."""
+    deadline = time.monotonic() + timeout_seconds
+    poll = POLL_SECONDS if memory_limit is None else _MEMORY_POLL_SECONDS
+    while not wait(min(poll, max(0.0, deadline - time.monotonic()))):
+        if memory_limit is not None:
+            held = _resident_bytes(pid)
+            if held > memory_limit:
+                limit = f"more than the {memory_limit >> 20:,} MB that --memory_limit allows"
+                return Crashed(step, -signal.SIGKILL, f"migrate killed it: it held {held >> 20:,} MB, {limit}")
+        if time.monotonic() >= deadline:
+            return TimedOut(step, timeout_seconds)
+    return None
+
+
+def result_of(step: str, file: str, ending: int | Crashed | TimedOut) -> Any:
+    """A job's result, or how it ended without one, with the last lines that it wrote to standard error."""
+    output = file + ".output"
+    words = ""
+    if os.path.exists(output):
+        with open(output, "rb") as stream:
+            words = tail(stream)
+    if isinstance(ending, TimedOut):
+        return TimedOut(ending.step, ending.seconds, words)
+    if isinstance(ending, Crashed):
+        return Crashed(ending.step, ending.exit_code, "\n".join(filter(None, [words, ending.stderr_tail])))
+    if ending == 0 and os.path.exists(file + ".result"):
+        with open(file + ".result", "rb") as stream:
+            return pickle.load(stream)
+    return Crashed(step, ending, words)
+
+
+def _resident_bytes(pid: int) -> int:
+    """Resident memory of a process (proc(5), statm), TensorFlow's own pages included; 0 where it cannot be read."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def kill_group(pid: int) -> None:
+    """Kills a job and what it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def tail(stream: IO[bytes]) -> str:
+    """The last lines of a file."""
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+    lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    # TensorFlow's last word (absl's log, severity F) may stand above a long list of stack frames.
+    fatal = [line for line in lines[:-_TAIL_LINES] if _FATAL.match(line)]
+    return "\n".join([*fatal[-1:], *lines[-_TAIL_LINES:]])
+
+
+def fork(work: Callable[[], int], file: str) -> tuple[int, int]:
+    """Forks; the child does its work and ends.
+
+    Returns:
+      The child's process id, and the end of a pipe that becomes readable when the child is gone.
+    """
+    lifeline, end = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.close(end)
+        return pid, lifeline
+    code = 1
+    try:
+        os.close(lifeline)
+        os.setsid()
+        _die_with(parent)
+        _prepare(file)
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Has the kernel kill this process when its parent dies, so that a killed parent leaves nobody behind."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux; elsewhere a job ends by itself.
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _prepare(file: str) -> None:
+    """Gives a job its own output, standard input and place for temporary files."""
+    # TensorFlow's temporary files would outlive the fork, which ends without its exit handlers.
+    tempfile.tempdir = os.path.dirname(file)
+    output = os.open(file + ".output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # TensorFlow's would be gigabytes.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+        score.write(_OOM_SCORE)
+
+
+def work(run: Callable[[Any], Any], job: object, file: str) -> int:
+    """In a fork: runs a job and puts its result beside the job's file. Gives the exit code."""
+    result = run(job)
+    with open(file + ".partial", "wb") as stream:
+        pickle.dump(result, stream)
+    os.replace(file + ".partial", file + ".result")
+    return 0
+
+
+def reap(pid: int) -> int | None:
+    """The exit code of a child that has ended, else None."""
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from google.protobuf import text_format
+
+from migrate.checks.given_signatures import add_signatures
+from migrate.checks.proposals import propose
+from migrate.checks.tensors import output_dtypes
+from migrate.errors import UsageError
+from migrate.records import GivenSignature
+from migrate.signature_flag import as_flag, parse_signature
+from migrate.sources.dtypes import dtype_name
+from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+
+_F = 'attr { key: "T" value { type: DT_FLOAT } }'
+_D = 'attr { key: "dtype" value { type: DT_FLOAT } }'
+
+
+def _meta_graph(*nodes: str) -> MetaGraphDef:
+    text = "\n".join(f"node {{ {node} }}" for node in nodes)
+    return text_format.Parse(f"graph_def {{ {text} }}", MetaGraphDef())
+
+
+_TRAINING = _meta_graph(
+    f'name: "x" op: "Placeholder" {_D}',
+    f'name: "labels" op: "Placeholder" {_D}',
+    f'name: "w" op: "VariableV2" {_D}',
+    f'name: "scope/logits" op: "MatMul" input: "x" input: "w" {_F}',
+    f'name: "scope/loss" op: "Sub" input: "scope/logits" input: "labels" {_F}',
+    f'name: "summary" op: "ScalarSummary" input: "scope/loss" {_F}',
+    f'name: "gradients/loss_grad/Neg" op: "Neg" input: "scope/loss" {_F}',
+    f'name: "train" op: "ApplyGradientDescent" input: "w" input: "x" input: "gradients/loss_grad/Neg" {_F}',
+)
+
+
+def test_a_flag_there_and_back():
+    text = "s:inputs=a=x:0,b=scope/y:1;outputs=c=z:0"
+    given = parse_signature(text)
+    assert given == GivenSignature("s", (("a", "x:0"), ("b", "scope/y:1")), (("c", "z:0"),))
+    assert as_flag(given) == text
+    assert parse_signature("s:outputs=scope/z") == GivenSignature("s", (), (("z", "scope/z:0"),))
+    text += ";method=tensorflow/serving/classify"
+    assert as_flag(parse_signature(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "s", "s:", ":outputs=y", "s:inputs=x", "s:outputs=y:one", "s:outputs=a=y,a=z", "s:out=y", "s:outputs==y"],
+)
+def test_what_is_no_signature_says_how_one_is_written(text):
+    with pytest.raises(UsageError, match="NAME:inputs=a=x:0"):
+        parse_signature(text)
+
+
+def test_training_parts_are_not_proposed():
+    assert [as_flag(proposal) for proposal in propose(_TRAINING)] == [
+        "serving_default:inputs=x=x:0;outputs=logits=scope/logits:0",
+        "signature_2:inputs=labels=labels:0,x=x:0;outputs=loss=scope/loss:0",
+    ]
+
+
+def test_the_parts_of_an_input_pipeline_are_inputs_of_their_own():
+    both = 'attr { key: "output_types" value { list { type: [DT_FLOAT, DT_FLOAT] } } }'
+    meta_graph = _meta_graph(
+        f'name: "it" op: "IteratorGetNext" input: "handle" {both}',
+        'name: "handle" op: "IteratorV2"',
+        f'name: "w" op: "VariableV2" {_D}',
+        f'name: "y" op: "MatMul" input: "it" input: "w" {_F}',
+        f'name: "loss" op: "Sub" input: "y" input: "it:1" {_F}',
+    )
+    first, second = propose(meta_graph)
+    assert as_flag(first) == "serving_default:inputs=it=it:0;outputs=y=y:0"
+    assert second.outputs == (("loss", "loss:0"),)
+
+
+def test_a_graph_with_nothing_to_call_gets_no_proposal():
+    assert propose(_meta_graph('name: "init" op: "NoOp"')) == ()
+
+
+def test_added_signatures():
+    given = parse_signature("s:inputs=x;outputs=logits=scope/logits")
+    result = add_signatures(_TRAINING, (given,))
+    assert isinstance(result, MetaGraphDef)
+    assert not _TRAINING.signature_def
+    info = result.signature_def["s"].outputs["logits"]
+    assert (info.name, dtype_name(info.dtype), info.tensor_shape.unknown_rank) == ("scope/logits:0", "float32", True)
+    assert add_signatures(_TRAINING, ()) is _TRAINING
+    (finding,) = add_signatures(result, (given,))
+    assert finding.code == "signature-exists"
+
+
+@pytest.mark.parametrize(
+    ("output", "says", "hint"),
+    [
+        ("logits:0", "which the graph does not have", "scope/logits:0"),
+        ("scope/logit:0", "which the graph does not have", "scope/logits:0"),
+        ("scope/logits:1", "gives outputs 0 to 0", ""),
+        ("train_op", "which the graph does not have", "train:0"),
+    ],
+)
+def test_a_tensor_that_is_not_there(output, says, hint):
+    (finding,) = add_signatures(_TRAINING, (parse_signature(f"s:inputs=x;outputs={output}"),))
+    assert finding.code == "signature-tensor-missing"
+    assert says in finding.message and hint in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("node", "dtypes"),
+    [
+        (f'op: "MatMul" {_F}', ["float32"]),
+        (f'op: "VariableV2" {_D}', ["float32"]),
+        ('op: "ArgMax"', ["int64"]),
+        (f'op: "Split" {_F} attr {{ key: "num_split" value {{ i: 2 }} }}', ["float32", "float32"]),
+        (f'op: "TopKV2" {_F}', ["float32", "int32"]),
+        ('op: "IdentityN" attr { key: "T" value { list { type: [DT_STRING, DT_BOOL] } } }', ["string", "bool"]),
+        ('op: "NoOp"', []),
+        ('op: "Gone"', None),
+    ],
+)
+def test_output_dtypes(node, dtypes):
+    found = output_dtypes(text_format.Parse(node, NodeDef()), FunctionDefLibrary())
+    assert (None if found is None else [dtype_name(d) for d in found]) == dtypes

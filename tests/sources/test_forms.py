@@ -1,0 +1,386 @@
+"""What lies in a directory is found by its content, and read as what it is."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import zipfile
+
+import pytest
+
+import migrate
+from migrate.errors import InputError
+from migrate.records import Kind, Refused, Unreadable
+from migrate.sources import archive
+from migrate.sources.discover import find_models, place_of
+from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.read import opened, read_source
+from migrate.sources.sniff import Form, form_of
+from migrate.sources.v1_checkpoint import read_v1_checkpoint
+from tests.conversions import MODELS, ROOT
+
+FORMS = ROOT / "testdata" / "forms"
+
+
+def _report(path, **options):
+    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
+    return report
+
+
+def _source(path):
+    with opened(str(path)) as place:
+        return read_source(place, str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("saver_steps", Kind.CHECKPOINT_META),
+        ("saver_empty_prefix", Kind.CHECKPOINT_META),
+        ("saver_signatures", Kind.CHECKPOINT_META),
+        ("saver_v1", Kind.CHECKPOINT_META),
+        ("saver_v1_sharded", Kind.CHECKPOINT_META),
+        ("session_bundle", Kind.SESSION_BUNDLE),
+        ("frozen", Kind.FROZEN_GRAPH),
+        ("frozen_text", Kind.FROZEN_GRAPH),
+        ("checkpoint_alone", Kind.CHECKPOINT),
+        ("checkpoint_alone_v1", Kind.CHECKPOINT),
+    ],
+)
+def test_names_of_files_do_not_matter(name, kind, tmp_path):
+    assert _report(FORMS / name).kind is kind
+    if kind is not Kind.FROZEN_GRAPH:
+        return
+    (file,) = (FORMS / name).iterdir()
+    shutil.copy(file, tmp_path / "weights.bin")
+    assert _report(tmp_path).kind is kind
+    assert _report(tmp_path / "weights.bin").kind is kind
+
+
+def test_a_tree_of_forms():
+    found = [os.path.relpath(path, FORMS) for path in find_models(str(FORMS))]
+    # One model is called by its directory, several by their files; the graph that a trainer wrote down is no model.
+    assert "saver_steps" in found
+    assert [path for path in found if path.startswith("several")] == [
+        "several_graphs/model",
+        "several_graphs/one.pb",
+        "several_graphs/two.pb",
+    ]
+    with pytest.raises(InputError, match=r"holds 3 models \(model, one.pb, two.pb\)"):
+        place_of(str(FORMS / "several_graphs"))
+
+
+def test_a_model_with_models_below_it_is_called_by_its_file(tmp_path):
+    shutil.copytree(FORMS / "frozen", tmp_path / "a")
+    assert find_models(str(tmp_path)) == (str(tmp_path / "a"),)
+    shutil.copytree(FORMS / "frozen", tmp_path / "a" / "b")
+    assert find_models(str(tmp_path)) == (str(tmp_path / "a" / "b"), str(tmp_path / "a" / "frozen.pb"))
+
+
+def test_files_that_are_no_models_are_passed_by(tmp_path):
+    for name, content in {
+        "labels.txt": b"cat\ndog\n",
+        "notes.json": b'{"a": 1}',
+        "image.png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+        "page.html": b"<html></html>",
+        "empty": b"",
+        "labels": b"item { id: 1 }\n",
+        "data.zip": b"PK\x05\x06" + bytes(18),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="no model in this tree"):
+        find_models(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("model.pb", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        ("model.h5", b"/annex/objects/SHA256E-s9--0.h5\n", "git annex get"),
+        ("model.pb", b"<!DOCTYPE html><html></html>", "web page"),
+        ("model.pb", b"", "is empty"),
+        ("model.pb", bytes(range(255, 0, -1)), "not a GraphDef"),
+        ("model.meta", b"\n\x04\n\x01x", "not a GraphDef"),
+    ],
+)
+def test_what_lies_in_a_models_place_is_named(name, content, says, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    for path in (tmp_path, tmp_path / name):
+        report = _report(path)
+        assert isinstance(report.outcome, Unreadable)
+        assert says in report.outcome.reason and str(tmp_path / name) in report.outcome.reason
+
+
+def test_a_link_into_an_annex_that_was_not_fetched(tmp_path):
+    (tmp_path / "model.pb").symlink_to("../.git/annex/objects/a/b/SHA256E-s9--0.pb/SHA256E-s9--0.pb")
+    report = _report(tmp_path / "model.pb")
+    assert isinstance(report.outcome, Unreadable) and "git annex get" in report.outcome.reason
+
+
+def test_forms_of_files(tmp_path):
+    graph = GraphDef()
+    graph.node.add(name="x" * 3000, op="NoOp")
+    cases = {
+        "odd name": (graph.SerializeToString(), None),
+        "graph": ((FORMS / "frozen" / "frozen.pb").read_bytes(), Form.GRAPH_DEF),
+        "meta": ((FORMS / "saver_v1" / "model.ckpt.meta").read_bytes(), Form.META_GRAPH),
+        "no info": (MetaGraphDef(graph_def=_small_graph()).SerializeToString(), Form.META_GRAPH),
+        "saved model": ((MODELS / "simple_save" / "saved_model.pb").read_bytes(), Form.SAVED_MODEL),
+        "comment": (b"# made by hand\n\nnode { name: 'x' op: 'NoOp' }", Form.GRAPH_DEF),
+        "index": ((FORMS / "saver_steps" / "model.ckpt-5.index").read_bytes(), Form.TABLE),
+        "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(10), Form.HDF5),
+        "keras": (b'{"class_name": "Sequential", "config": {}}', Form.KERAS_JSON),
+        "example": (b"\n\x05\n\x03\n\x01x", None),
+    }
+    for name, (content, form) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        assert form_of(str(tmp_path / name)) is form, name
+
+
+def _small_graph():
+    graph = GraphDef()
+    graph.node.add(name="x", op="NoOp")
+    return graph
+
+
+def test_a_saved_models_file_alone(tmp_path):
+    shutil.copy(MODELS / "simple_save" / "saved_model.pb", tmp_path / "renamed.pb")
+    with pytest.raises(InputError, match=r"pass its directory, with it as saved_model\.pb"):
+        find_models(str(tmp_path / "renamed.pb"))
+
+
+# Checkpoints
+
+
+def test_the_latest_checkpoint(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "saver_steps", model)
+    assert place_of(str(model)).checkpoint == str(model / "model.ckpt-5")
+    # The path of the machine that trained it counts for nothing.
+    (model / "checkpoint").write_text('model_checkpoint_path: "/home/x/train/model.ckpt-10"\n')
+    assert place_of(str(model)).checkpoint == str(model / "model.ckpt-10")
+    (model / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-99"\n')
+    assert place_of(str(model)).checkpoint == str(model / "model.ckpt-10")
+    (model / "checkpoint").unlink()
+    found = _source(model)
+    assert found.checkpoint == str(model / "model.ckpt-10")
+    assert [f.code for f in found.findings] == ["checkpoint-chosen"]
+    assert _source(model / "model.ckpt-5").checkpoint == str(model / "model.ckpt-5")
+
+
+def test_one_graph_for_several_checkpoints(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "saver_steps", model)
+    (model / "model.ckpt-5.meta").unlink()
+    place = place_of(str(model))
+    assert (place.file, place.checkpoint) == (str(model / "model.ckpt-10.meta"), str(model / "model.ckpt-5"))
+
+
+def test_checkpoints_that_lack_a_part(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "saver_no_state", model)
+    for step in (9, 10):
+        (model / f"model-{step}.index").unlink()
+    given = migrate.Options(signatures=(_report(FORMS / "frozen").proposals[0],))
+    (report,) = migrate.audit(str(model), given).models
+    assert isinstance(report.outcome, Refused)
+    (finding,) = [f for f in report.findings if f.code == "checkpoint-unreadable"]
+    assert "model-10.index: no such file" in finding.message
+    for file in model.glob("*.data*"):
+        file.unlink()
+    (report,) = migrate.audit(str(model), given).models
+    assert "checkpoint-unreadable" in {f.code for f in report.findings}
+    shutil.copytree(FORMS / "saver_no_state", tmp_path / "again")
+    (tmp_path / "again" / "model-10.data-00000-of-00001").unlink()
+    (report,) = migrate.audit(str(tmp_path / "again"), given).models
+    assert "checkpoint-shard-missing" in {f.code for f in report.findings}
+
+
+def test_a_shard_of_a_v1_checkpoint_is_missing(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "saver_v1_sharded", model)
+    (model / "model.ckpt-00001-of-00002").unlink()
+    given = migrate.Options(signatures=(_report(FORMS / "saver_v1_sharded").proposals[0],))
+    (report,) = migrate.audit(str(model), given).models
+    (finding,) = [f for f in report.findings if f.code == "checkpoint-shard-missing"]
+    assert "model.ckpt-00001-of-00002" in finding.message
+
+
+def test_a_wrong_prefix(tmp_path):
+    with pytest.raises(InputError, match=r"no such file.*there is model\.ckpt-5, model\.ckpt-10"):
+        find_models(str(FORMS / "saver_steps" / "model.ckpt-7"))
+
+
+def test_v1_checkpoints(tmp_path):
+    checkpoint = read_v1_checkpoint(str(FORMS / "saver_v1_sharded" / "model.ckpt-?????-of-00002"))
+    assert {key: (t.dtype, t.shape, len(t.slices)) for key, t in checkpoint.tensors.items()} == {
+        "b": ("float32", (2,), 1),
+        "w": ("float32", (4, 2), 2),
+    }
+    file = tmp_path / "model.ckpt"
+    whole = (FORMS / "saver_v1" / "model.ckpt").read_bytes()
+    for broken in (whole[:-60], bytes([whole[0] ^ 1]) + whole[1:], b""):
+        file.write_bytes(broken)
+        with pytest.raises(InputError):
+            read_v1_checkpoint(str(file))
+
+
+def test_checkpoints_without_a_graph_are_described():
+    new, old = _report(FORMS / "checkpoint_alone"), _report(FORMS / "checkpoint_alone_v1")
+    assert [f.code for f in new.findings] == ["checkpoint-without-graph"]
+    assert (new.checkpoint.format, new.checkpoint.object_based, new.checkpoint.shards) == ("V2", False, 1)
+    assert [(t.name, t.dtype, t.shape, t.bytes, t.slices) for t in new.checkpoint.tensors] == [
+        ("rows", "float32", (5, 2), 40, 2),
+        ("step", "int64", (), 8, 0),
+        ("word", "string", (), 9, 0),
+    ]
+    assert (old.checkpoint.format, [(t.name, t.bytes) for t in old.checkpoint.tensors]) == ("V1", [("b", 8), ("w", 24)])
+    tf2 = migrate.audit(str(MODELS / "tf2" / "variables")).models[0]
+    assert tf2.checkpoint.object_based and "saved_model.pb" in tf2.findings[0].message
+
+
+def test_a_session_bundle_that_cannot_be_parsed(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "session_bundle", model)
+    meta_graph = MetaGraphDef.FromString((model / "export.meta").read_bytes())
+    packed = meta_graph.collection_def["serving_signatures"].any_list.value[0]
+    packed.value = packed.value[:-3]
+    (model / "export.meta").write_bytes(meta_graph.SerializeToString())
+    report = _report(model)
+    assert isinstance(report.outcome, Unreadable) and "serving_signatures" in report.outcome.reason
+
+
+# Archives
+
+
+def _zip(path, source):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in source.rglob("*"):
+            out.write(file, file.relative_to(source.parent))
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
+def test_an_archive_of_a_model_is_the_model(ending, tmp_path):
+    path = tmp_path / f"model.{ending}"
+    if ending == "zip":
+        _zip(path, MODELS / "simple_save")
+    else:
+        with tarfile.open(path, "w:gz" if ending == "tar.gz" else "w") as out:
+            out.add(MODELS / "simple_save", "simple_save")
+    expected, found = _report(MODELS / "simple_save"), _report(path)
+    assert (found.kind, found.outcome, found.meta_graphs) == (expected.kind, expected.outcome, expected.meta_graphs)
+    assert found.source == str(path)
+    assert find_models(str(tmp_path)) == (str(tmp_path),)
+    assert _report(tmp_path).outcome == expected.outcome
+
+
+def test_an_archive_is_cleared_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive.tempfile, "tempdir", str(tmp_path))
+    _zip(tmp_path / "model.zip", FORMS / "frozen")
+    _report(tmp_path / "model.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+
+
+def _member(name, kind=tarfile.REGTYPE, size=0, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.linkname = kind, size, link
+    return info
+
+
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        (_member("../outside"), "leads out"),
+        (_member("/absolute"), "leads out"),
+        (_member("a/../../outside"), "leads out"),
+        (_member("link", tarfile.SYMTYPE, link="/etc/passwd"), "link or special"),
+        (_member("hard", tarfile.LNKTYPE, link="saved_model.pb"), "link or special"),
+        (_member("device", tarfile.CHRTYPE), "link or special"),
+        (_member("pipe", tarfile.FIFOTYPE), "link or special"),
+    ],
+)
+def test_an_archive_that_reaches_out_is_refused(member, says, tmp_path):
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, "w") as out:
+        out.addfile(_member("saved_model.pb"), io.BytesIO())
+        out.addfile(member, io.BytesIO())
+    report = _report(path)
+    assert isinstance(report.outcome, Unreadable) and says in report.outcome.reason
+    assert not (tmp_path.parent / "outside").exists() and not os.path.exists("/absolute")
+
+
+def test_a_zip_that_reaches_out_is_refused(tmp_path):
+    for name in ("../outside", "/absolute", "C:\\windows", "a\\..\\..\\b"):
+        path = tmp_path / "model.zip"
+        with zipfile.ZipFile(path, "w") as out:
+            out.writestr("saved_model.pb", b"x")
+            out.writestr(name, b"x")
+        report = _report(path)
+        assert isinstance(report.outcome, Unreadable) and "leads out" in report.outcome.reason, name
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr(link, "/etc/passwd")
+    assert "link or special" in _report(path).outcome.reason
+
+
+def test_bombs_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        out.writestr("saved_model.pb", bytes(1 << 22))
+    monkeypatch.setattr(archive, "_MAX_RATIO", 100)
+    assert "as no model does" in _report(path).outcome.reason
+    tar = tmp_path / "model.tar.gz"
+    with tarfile.open(tar, "w:gz") as out:
+        for number in range(4):
+            out.addfile(_member(f"{number}.pb", size=1 << 20), io.BytesIO(bytes(1 << 20)))
+    assert "as no model does" in _report(tar).outcome.reason
+    monkeypatch.setattr(archive, "_MAX_RATIO", 1 << 20)
+    monkeypatch.setattr(archive, "_MAX_MEMBERS", 3)
+    assert "more than 3 members" in _report(tar).outcome.reason
+
+
+def test_damaged_and_odd_archives(tmp_path):
+    path = tmp_path / "model.zip"
+    _zip(path, FORMS / "frozen")
+    data = path.read_bytes()
+    path.write_bytes(data[:60] + bytes(20) + data[80:])
+    assert isinstance(_report(path).outcome, Unreadable)
+    tar = tmp_path / "model.tgz"
+    with tarfile.open(tar, "w:gz") as out:
+        out.add(FORMS / "frozen", "frozen")
+    tar.write_bytes(tar.read_bytes()[:200])
+    assert isinstance(_report(tar).outcome, Unreadable)
+    _zip(path, FORMS / "several_graphs")
+    assert "holds 3 models" in _report(path).outcome.reason
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("readme.txt", "nothing")
+    assert "no model in this archive" in _report(path).outcome.reason
+
+
+def test_a_chunked_saved_model_is_named(tmp_path):
+    (tmp_path / "saved_model.cpb").write_bytes(b"x")
+    assert "chunked" in _report(tmp_path).outcome.reason
+
+
+def test_other_meta_graphs_are_named():
+    report = _report(MODELS / "multi_tags", tags=frozenset({"serve"}))
+    told = [f.message for f in report.findings if f.code == "other-meta-graph"]
+    assert len(told) == 2
+    assert any("{gpu, serve}" in message and "can be converted as well" in message for message in told)
+
+
+def test_a_saved_model_needs_its_object_graph_to_be_tf2(tmp_path):
+    model = SavedModel.FromString((MODELS / "tf2" / "saved_model.pb").read_bytes())
+    model.meta_graphs[0].ClearField("object_graph_def")
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    assert _source(tmp_path).kind is Kind.TF1_SAVED_MODEL
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("start", [b"{", b" ", b"#", b"\n# \n", b'{"a": 1,\n'])
+def test_white_space_takes_no_time(start, tmp_path):
+    (tmp_path / "file").write_bytes(start + b" \n\t" * 5000 + b'"class_nam')
+    assert form_of(str(tmp_path / "file")) is None

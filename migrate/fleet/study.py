@@ -107,14 +107,33 @@ def study(path: str, options: Options) -> Iterator[Studied]:
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
             size = None
+            place = None
             try:
                 place = stack.enter_context(opened(path))
                 size = stored_bytes(path, place)
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
+            if place is not None and place.unpacked is not None:
+                studied = dataclasses.replace(studied, report=_in_archive(studied.report, place.unpacked))
         report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
         yield dataclasses.replace(studied, report=report)
+
+
+def _in_archive(report: ModelReport, directory: str) -> ModelReport:
+    """Calls files by the archive's name: the directory that it was unpacked into is gone when the report is read."""
+
+    def spell(text: str) -> str:
+        return text.replace(directory, report.source)
+
+    outcome = report.outcome
+    if isinstance(outcome, Unreadable):
+        outcome = Unreadable(spell(outcome.reason))
+    findings = tuple(
+        dataclasses.replace(f, message=spell(f.message), nodes=tuple(map(spell, f.nodes)), hint=spell(f.hint))
+        for f in report.findings
+    )
+    return dataclasses.replace(report, outcome=outcome, findings=findings)
 
 
 def _studied(place: Place, path: str, options: Options) -> Studied:

@@ -50,6 +50,7 @@ class Place:
       file: the file that says what the model is.
       checkpoint: what a restore op is fed with, or None.
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
+      unpacked: the temporary directory that an archive was unpacked into, or None.
     """
 
     form: Form
@@ -57,6 +58,7 @@ class Place:
     file: str
     checkpoint: str | None = None
     others: tuple[str, ...] = ()
+    unpacked: str | None = None
 
 
 def find_models(path: str) -> tuple[str, ...]:

@@ -287,6 +287,20 @@ def test_an_archive_is_cleared_away(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
 
 
+def test_what_lacks_in_an_archive_goes_by_the_archives_name(tmp_path):
+    model = tmp_path / "vocabulary"
+    shutil.copytree(MODELS / "vocabulary", model)
+    next((model / "assets").iterdir()).unlink()
+    (model / "variables" / "variables.index").write_bytes(b"")
+    _zip(tmp_path / "model.zip", model)
+    told = [f.message for f in _report(tmp_path / "model.zip").findings]
+    assert any(f"{tmp_path}/model.zip/vocabulary/assets/" in message for message in told)
+    assert not [message for message in told if archive.tempfile.gettempdir() + "/migrate-" in message]
+    (model / "saved_model.pb").write_bytes(b"")
+    _zip(tmp_path / "model.zip", model)
+    assert f"{tmp_path}/model.zip/vocabulary/saved_model.pb" in _report(tmp_path / "model.zip").outcome.reason
+
+
 def _member(name, kind=tarfile.REGTYPE, size=0, link=""):
     info = tarfile.TarInfo(name)
     info.type, info.size, info.linkname = kind, size, link

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
@@ -27,6 +27,7 @@ from migrate.records import (
     AlreadyTF2,
     Convertible,
     Finding,
+    GivenSignature,
     Kind,
     ModelReport,
     Options,
@@ -39,6 +40,7 @@ from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
+from migrate.signature_flag import as_flag
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
@@ -171,7 +173,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *source.findings,
             *_others(source, original, options),
             *left_out,
-            *plan.findings,
+            *_with_proposal(plan.findings, proposals),
             *kept,
             *_checks(chosen, needed),
             *_files(source, chosen, plan),
@@ -187,6 +189,15 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan))
+
+
+def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:
+    for finding in findings:
+        if finding.code == "no-signature" and proposals:
+            hint = f"say what to call, for example --signature='{as_flag(proposals[0])}'"
+            yield dataclasses.replace(finding, hint=hint)
+        else:
+            yield finding
 
 
 def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[Finding]:

@@ -176,7 +176,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     found = dict.fromkeys(
         (
             *source.findings,
-            *_others(source, original, options),
+            *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
             *_with_proposal(plan.findings, proposals),
             *kept,
@@ -205,10 +205,10 @@ def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignatu
             yield finding
 
 
-def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[Finding]:
-    """Says of each MetaGraphDef that was not chosen whether it could be converted."""
+def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Options) -> Iterator[Finding]:
+    """Says of each MetaGraphDef that was not taken whether it could be converted."""
     for meta_graph in source.meta_graphs:
-        if meta_graph is chosen:
+        if any(meta_graph is other for other in taken):
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
         plan = make_plan(meta_graph, options.drop_signatures, options.variables)

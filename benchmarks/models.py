@@ -37,25 +37,25 @@ def embedding(megabytes: int) -> tuple[Any, Any, list[Any]]:
 
 
 def image(_: int) -> tuple[Any, Any, list[Any]]:
-    """A small convolutional network on 64 x 64 images."""
-    x = v1.placeholder(tf.float32, [None, 64, 64, 3], name="image")
+    """A small convolutional network on images of 224 x 224 pixels."""
+    x = v1.placeholder(tf.float32, [None, 224, 224, 3], name="image")
     fills, layer, depth = [], x, 3
     for number, filters in enumerate((32, 32, 64, 64)):
         kernel, fill = _variable(f"conv_{number}", [3, 3, depth, filters])
         fills.append(fill)
         layer = tf.nn.relu(tf.nn.conv2d(layer, kernel, 2 if number % 2 else 1, "SAME"))
         depth = filters
-    dense, fill = _variable("dense", [16 * 16 * 64, 10])
-    return {"image": x}, {"y": tf.nn.softmax(tf.reshape(layer, [-1, 16 * 16 * 64]) @ dense)}, [*fills, fill]
+    dense, fill = _variable("dense", [56 * 56 * 64, 10])
+    return {"image": x}, {"y": tf.nn.softmax(tf.reshape(layer, [-1, 56 * 56 * 64]) @ dense)}, [*fills, fill]
 
 
 def lstm(_: int) -> tuple[Any, Any, list[Any]]:
-    """An LSTM over 20 steps in a v1 while loop."""
-    x = v1.placeholder(tf.float32, [None, 20, 32], name="x")
-    kernel, fill = _variable("kernel", [32 + 64, 4 * 64])
-    bias, more = _variable("bias", [4 * 64])
+    """An LSTM of 256 units over 50 steps in a v1 while loop."""
+    x = v1.placeholder(tf.float32, [None, 50, 128], name="x")
+    kernel, fill = _variable("kernel", [128 + 256, 4 * 256])
+    bias, more = _variable("bias", [4 * 256])
     batch = tf.shape(x)[0]
-    steps = tf.TensorArray(tf.float32, 20).unstack(tf.transpose(x, [1, 0, 2]))
+    steps = tf.TensorArray(tf.float32, 50).unstack(tf.transpose(x, [1, 0, 2]))
 
     def body(i: Any, c: Any, h: Any) -> Any:
         gates = tf.nn.bias_add(tf.concat([steps.read(i), h], 1) @ kernel, bias)
@@ -63,8 +63,8 @@ def lstm(_: int) -> tuple[Any, Any, list[Any]]:
         c = c * tf.sigmoid(f + 1.0) + tf.sigmoid(a) * tf.tanh(b)
         return i + 1, c, tf.tanh(c) * tf.sigmoid(o)
 
-    zero = tf.zeros([batch, 64])
-    _, _, h = v1.while_loop(lambda i, *_: i < 20, body, [0, zero, zero])
+    zero = tf.zeros([batch, 256])
+    _, _, h = v1.while_loop(lambda i, *_: i < 50, body, [0, zero, zero])
     return {"x": x}, {"y": h}, [fill, more]
 
 
@@ -130,7 +130,7 @@ def feeds(name: str, batch: int) -> dict[str, np.ndarray[Any, Any]]:
     """Inputs of a call."""
     rng = np.random.default_rng(7)
     ids = rng.integers(0, 9000, [batch, 20 if name == "embedding" else 10]).astype(np.int32)
-    floats = {"image": [batch, 64, 64, 3], "lstm": [batch, 20, 32], "wide": [batch, 16]}
+    floats = {"image": [batch, 224, 224, 3], "lstm": [batch, 50, 128], "wide": [batch, 16]}
     if name == "embedding":
         return {"ids": ids}
     x = rng.random(floats[name]).astype(np.float32)

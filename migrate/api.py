@@ -146,16 +146,25 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
 
 
 def render_report(directory: str) -> tuple[str, ...]:
-    """Makes the files of a report again from the report.json among them; reads no model.
+    """Makes the files of a report again; reads no model.
+
+    Args:
+      directory: of a report, made again from its report.json; or a tree that `convert` has written, whose journal is
+        shown in `.migrate/report` below it.
 
     Returns:
       The paths of the files.
 
     Raises:
-      InputError: there is no report.json, or it is none of this version's.
+      InputError: there is no report.json and no journal, or it is none of this version's.
     """
-    from migrate.report.files import read_document, write_files
+    from migrate.fleet import journal
+    from migrate.report.files import JSON_FILE, read_document, write_files
 
+    if not os.path.lexists(os.path.join(directory, JSON_FILE)):
+        done = journal.reports(directory)
+        if done:
+            return write_report(Report(done), os.path.join(directory, journal.DIRECTORY, "report"))
     return write_files(read_document(directory), directory)
 
 

@@ -137,7 +137,8 @@ _REPORT_HELP = """\
 usage: migrate report DIRECTORY
 
 Makes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier
-command with --report=DIRECTORY has written. Reads no model.
+command with --report=DIRECTORY has written. DIRECTORY may also be a tree that convert has written: what its
+journal knows is shown in DIRECTORY/.migrate/report. Reads no model.
 """
 
 
@@ -416,6 +417,7 @@ def _options(values: flags.FlagValues) -> Options:
         allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
+        details=given["report"] is not None,
         jobs=given.get("jobs"),
         memory_limit_bytes=None if given.get("memory_limit") is None else given["memory_limit"] << 20,
         include=tuple(given.get("include") or ()),
@@ -425,7 +427,6 @@ def _options(values: flags.FlagValues) -> Options:
         dry_run=given.get("dry_run", default.dry_run),
         runner=given.get("runner"),
         beam_options=_split(given.get("beam_options", "")),
-        details=given["report"] is not None,
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
         signatures=_signatures(given["signature"]),

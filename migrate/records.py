@@ -450,11 +450,11 @@ class ModelReport:
       meta_graphs: audit's facts, one entry a MetaGraphDef.
       verification: None when it was not run, which is never a pass.
       seconds: wall time by step.
-      skipped: an earlier run has done it and nothing has changed since; the report is that run's.
-      duplicate_of: the source with the same bytes whose new model was copied, or None.
-      size_bytes: what the model's own files take on the disk, or None where nothing could be measured.
       converted_signatures: the new model's signatures, read from its files, or None where they were not read.
       sketches: what the rewrite changes, where `Options.details` asks for it.
+      bytes: size of the source's own files, or None where nothing could be measured.
+      skipped: an earlier run has done it and nothing has changed since; the report is that run's.
+      duplicate_of: the source with the same bytes whose new model was copied, or None.
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
@@ -468,12 +468,12 @@ class ModelReport:
     meta_graphs: tuple[MetaGraphFacts, ...] = ()
     verification: Verification | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    size_bytes: int | None = None
     converted_signatures: tuple[Signature, ...] | None = None
     sketches: tuple[Sketch, ...] = ()
     keras: KerasFacts | None = None
     proposals: tuple[GivenSignature, ...] = ()
     checkpoint: CheckpointFacts | None = None
+    bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
 
@@ -528,6 +528,8 @@ class Options:
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
+      details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
+        the new model has them. It changes nothing in the new model.
       jobs: how many models are converted at once, or None for one a core.
       memory_limit_bytes: resident memory at which a child process is killed, or None.
       include: patterns (`fnmatch`) of the models of a tree to take, by their path in it; empty takes all.
@@ -537,8 +539,6 @@ class Options:
       dry_run: say what would be done and what space it needs, and write nothing.
       runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
       beam_options: more of Beam's options, as its command line takes them.
-      details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
-        the new model has them. It changes nothing in the new model.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.

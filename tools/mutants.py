@@ -254,7 +254,13 @@ def _name(rng: random.Random, proto: SavedModel) -> str:
 
 
 def _nodes(proto: SavedModel, rng: random.Random) -> Any:
-    return rng.choice(proto.meta_graphs).graph_def.node if proto.meta_graphs else ()
+    """The nodes of a graph or, now and then, of a function's body."""
+    if not proto.meta_graphs:
+        return ()
+    graph = rng.choice(proto.meta_graphs).graph_def
+    if graph.library.function and rng.random() < 0.3:
+        return rng.choice(graph.library.function).node_def
+    return graph.node
 
 
 def _edges(proto: SavedModel, rng: random.Random) -> None:
@@ -382,6 +388,34 @@ def laugh(proto: SavedModel, rng: random.Random) -> None:
     _behind_an_output(meta_graph, "laughter")
 
 
+def bodies(proto: SavedModel, rng: random.Random) -> None:
+    """The graph's own nodes, refs and all, as the body of a function that everything calls; its edges are damaged."""
+    meta_graph = _first(proto)
+    nodes = list(meta_graph.graph_def.node)[:200]
+    if not nodes:
+        return
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "body"
+    names = [node.name for node in nodes]
+    function.signature.output_arg.add(name="out", type=1)
+    function.ret["out"] = rng.choice(names) + rng.choice((":output:0", ":ref:0", ":z:abc", ":", "", ":y:-1"))
+    if rng.random() < 0.3:
+        function.ret.clear()
+    for node in nodes:
+        copy = function.node_def.add()
+        copy.CopyFrom(node)
+        for place, name in enumerate(copy.input):
+            if not name.startswith("^") and rng.random() < 0.95:
+                copy.input[place] = name.partition(":")[0] + rng.choice((":output:0", ":ref:0", ":output_ref:0"))
+            elif rng.random() < 0.2:
+                copy.input[place] = rng.choice((*names, *NAMES))
+    for number in range(rng.choice((1, 40))):
+        call = meta_graph.graph_def.node.add(name=f"call_{number}", op=rng.choice(("body", "PartitionedCall", "If")))
+        for key in ("f", "then_branch", "else_branch"):
+            call.attr[key].func.name = "body"
+        _behind_an_output(meta_graph, call.name)
+
+
 def nest(proto: SavedModel, rng: random.Random) -> None:
     """Attributes within attributes, as deep as the parser takes them."""
     meta_graph = _first(proto)
@@ -457,7 +491,7 @@ def wide(proto: SavedModel, rng: random.Random) -> None:
         node.input.extend([node.input[0] if node.input else node.name] * 50000)
 
 
-HOSTILE = (cycle, chain, lattice, laugh, nest, huge_shapes, broken_collections, wide)
+HOSTILE = (cycle, chain, lattice, laugh, bodies, nest, huge_shapes, broken_collections, wide)
 
 
 # Checkpoints.

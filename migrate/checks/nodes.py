@@ -62,6 +62,28 @@ def called_functions(nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[Nod
     return tuple(found)
 
 
+def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]) -> frozenset[str]:
+    """Names of the functions that call one of `functions`, directly or not, and of these themselves.
+
+    Args:
+      functions: names of functions.
+      bodies: the nodes of each function by its name.
+    """
+    callers: dict[str, set[str]] = {}
+    for caller, body in bodies.items():
+        for node in body:
+            for name in _called(node):
+                if name in bodies:
+                    callers.setdefault(name, set()).add(caller)
+    found = set(functions)
+    pending = [*found]
+    while pending:
+        fresh = callers.get(pending.pop(), set()) - found
+        found |= fresh
+        pending.extend(fresh)
+    return frozenset(found)
+
+
 def _called(node: NodeDef) -> Iterator[str]:
     yield node.op
     for attr in node.attr.values():

@@ -198,7 +198,7 @@ class _Fleet:
 def _space(reports: list[ModelReport], destination: str) -> Space:
     """What a dry run's models take at most: what is not there yet, each as large as its source."""
     needed = sum(
-        report.size_bytes or 0
+        report.bytes or 0
         for report in reports
         if isinstance(report.outcome, (Convertible, AlreadyTF2)) and not report.skipped
     )

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
@@ -27,6 +27,7 @@ from migrate.records import (
     AlreadyTF2,
     Convertible,
     Finding,
+    GivenSignature,
     Kind,
     ModelReport,
     Options,
@@ -40,6 +41,7 @@ from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.rewrite.training import add_training
+from migrate.signature_flag import as_flag
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
@@ -109,14 +111,33 @@ def study(path: str, options: Options) -> Iterator[Studied]:
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
             size = None
+            place = None
             try:
                 place = stack.enter_context(opened(path))
                 size = stored_bytes(path, place)
                 studied = _studied(place, path, options)
             except InputError as error:
                 studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
-        report = dataclasses.replace(studied.report, seconds=seconds, size_bytes=size)
+            if place is not None and place.unpacked is not None:
+                studied = dataclasses.replace(studied, report=_in_archive(studied.report, place.unpacked))
+        report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
         yield dataclasses.replace(studied, report=report)
+
+
+def _in_archive(report: ModelReport, directory: str) -> ModelReport:
+    """Calls files by the archive's name: the directory that it was unpacked into is gone when the report is read."""
+
+    def spell(text: str) -> str:
+        return text.replace(directory, report.source)
+
+    outcome = report.outcome
+    if isinstance(outcome, Unreadable):
+        outcome = Unreadable(spell(outcome.reason))
+    findings = tuple(
+        dataclasses.replace(f, message=spell(f.message), nodes=tuple(map(spell, f.nodes)), hint=spell(f.hint))
+        for f in report.findings
+    )
+    return dataclasses.replace(report, outcome=outcome, findings=findings)
 
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
@@ -155,9 +176,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     found = dict.fromkeys(
         (
             *source.findings,
-            *_others(source, original, options),
+            *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
-            *plan.findings,
+            *_with_proposal(plan.findings, proposals),
             *kept,
             *_checks(chosen, needed),
             *_files(source, chosen, plan),
@@ -175,10 +196,19 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     return Studied(report, place, StudiedGraph(source, chosen, plan, train))
 
 
-def _others(source: Source, chosen: MetaGraphDef, options: Options) -> Iterator[Finding]:
-    """Says of each MetaGraphDef that was not chosen whether it could be converted."""
+def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:
+    for finding in findings:
+        if finding.code == "no-signature" and proposals:
+            hint = f"say what to call, for example --signature='{as_flag(proposals[0])}'"
+            yield dataclasses.replace(finding, hint=hint)
+        else:
+            yield finding
+
+
+def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Options) -> Iterator[Finding]:
+    """Says of each MetaGraphDef that was not taken whether it could be converted."""
     for meta_graph in source.meta_graphs:
-        if meta_graph is chosen:
+        if any(meta_graph is other for other in taken):
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
         plan = make_plan(meta_graph, options.drop_signatures, options.variables)

@@ -102,7 +102,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         assert isinstance(result, (Crashed, TimedOut, Failed))
         destination = None if options.dry_run else task.destination
         result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
-    return dataclasses.replace(result, size_bytes=None if found.mark is None else found.mark.bytes)
+    return dataclasses.replace(result, bytes=result.bytes if found.mark is None else found.mark.bytes)
 
 
 def _clear(destination: str) -> None:

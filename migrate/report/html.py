@@ -148,7 +148,7 @@ def _tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     """(label, value, tone) of the figures at the top."""
     good, trouble = sum(map(is_good, models)), sum(not is_good(model) for model in models)
     checked = sum(map(verified, models))
-    sizes = [model["size_bytes"] for model in models if isinstance(model.get("size_bytes"), int)]
+    sizes = [model["bytes"] for model in models if isinstance(model.get("bytes"), int)]
     parameters = sum(_parameters(model) for model in models)
     return [
         ("models", f"{len(models):,}", ""),
@@ -246,7 +246,7 @@ def _row(model: JSON, name: str, codes: Sequence[str]) -> list[Any]:
         model["outcome"],
         kind_words(model["kind"]),
         visible(cut(chosen.get("tf_version") or "", 40)),
-        model.get("size_bytes"),
+        model.get("bytes"),
         list(dict.fromkeys(places[f["code"]] for f in sorted(model["findings"], key=_weight))),
         max(severities, default=-1),
         round(seconds, 3),
@@ -317,8 +317,8 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
                 names = ", ".join(cut(name, 80) for name in chosen[key][:5])
                 rest = len(chosen[key]) - 5
                 yield label, f"{names} and {rest:,} more" if rest > 0 else names
-    if isinstance(model.get("size_bytes"), int):
-        yield "Stored", _bytes(model["size_bytes"])
+    if isinstance(model.get("bytes"), int):
+        yield "Stored", _bytes(model["bytes"])
     if len(model["meta_graphs"]) > 1:
         yield "Meta graphs", f"{len(model['meta_graphs'])}; this page shows the one that is served"
 

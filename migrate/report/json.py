@@ -111,9 +111,9 @@ def model_document(model: ModelReport) -> JSON:
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
+        "bytes": model.bytes,
         "skipped": model.skipped,
         "duplicate_of": model.duplicate_of,
-        "size_bytes": model.size_bytes,
         "converted_signatures": None if model.converted_signatures is None else _signatures(model.converted_signatures),
         "sketches": [_sketch(sketch) for sketch in model.sketches],
     }

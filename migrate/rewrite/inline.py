@@ -14,7 +14,7 @@ import dataclasses
 import functools
 from collections.abc import Container, Iterable, Mapping
 
-from migrate.checks.nodes import called_functions
+from migrate.checks.nodes import called_functions, callers_of
 from migrate.checks.op_outputs import load_op_outputs
 from migrate.checks.op_table import load_op_table
 from migrate.rewrite import ops
@@ -42,15 +42,10 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
     """
     library = {function.signature.name: function for function in meta_graph.graph_def.library.function}
     bodies = {name: function.node_def for name, function in library.items()}
-    wanted = {
-        name
-        for name in library
-        if any(
-            node.op in ref_ops or node.op == "VarHandleOp"
-            for body in (name, *called_functions(bodies[name], bodies))
-            for node in bodies[body]
-        )
-    }
+    stateful = (
+        name for name, body in bodies.items() if any(node.op in ref_ops or node.op == "VarHandleOp" for node in body)
+    )
+    wanted = callers_of(stateful, bodies)
     if not wanted:
         return meta_graph
     taken = {node.name for node in meta_graph.graph_def.node}
@@ -174,6 +169,8 @@ class _Outputs:
             return self.names[name]  # An argument.
         output, _, position = rest.partition(":")
         node = self._nodes[name]
+        if position and not (position.isascii() and position.isdecimal() and len(position) < 10):
+            return None
         number = int(position or 0)
         for arg, length in load_op_outputs().get(node.op, ((output, ""),)):
             if arg == output:

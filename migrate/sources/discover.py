@@ -18,6 +18,7 @@ from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
+from migrate.sources.v1_checkpoint import is_foreign_table
 
 # tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
@@ -34,7 +35,9 @@ _V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
 _V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 _META, _INDEX = ".meta", ".index"
 _NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
-"""Files of these names that are no models are told: whoever put them there took them for models."""
+"""What lies in the place of a file of such a name is told: whoever put it there took it for a model's."""
+_MODELS_ALONE = (".pb", ".h5", ".hdf5", ".keras")
+"""Names that others hardly use: a file of such a name that cannot be read is told as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Place:
       file: the file that says what the model is.
       checkpoint: what a restore op is fed with, or None.
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
+      unpacked: the temporary directory that an archive was unpacked into, or None.
     """
 
     form: Form
@@ -54,6 +58,7 @@ class Place:
     file: str
     checkpoint: str | None = None
     others: tuple[str, ...] = ()
+    unpacked: str | None = None
 
 
 def find_models(path: str) -> tuple[str, ...]:
@@ -223,8 +228,10 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
         if name == _STATE_FILE or _DATA_FILE.search(name):
             continue
         form = form_of(os.path.join(folder, name))
-        if form is None and name.endswith(_NAMED_LIKE_MODELS):
+        if form is None and name.endswith(_MODELS_ALONE):
             form = Form.STRAY
+        if form is Form.TABLE and not name.endswith(_INDEX) and is_foreign_table(os.path.join(folder, name)):
+            continue  # LevelDB's own files
         if form is not None:
             forms[name] = form
     by_form: dict[Form, list[str]] = {}

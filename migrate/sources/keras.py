@@ -20,6 +20,7 @@ from migrate.errors import InputError, first_line
 from migrate.records import Kind, Shape
 from migrate.sources.bundle import read_bundle
 from migrate.sources.discover import Place
+from migrate.sources.files import read_file
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 
@@ -31,6 +32,7 @@ _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more in an archive is none.
 _MAX_JSON_BYTES = 1 << 28
+_MAX_STATE_BYTES = 1 << 20
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
 _BOMB_BYTES = 1 << 28
 _BOMB_RATIO = 100
@@ -170,11 +172,10 @@ def _beside(place: Place) -> KerasFiles:
 def _latest_checkpoint(directory: str) -> str:
     """The prefix that the text proto CheckpointState in the file `checkpoint` names, or an empty string."""
     try:
-        with open(os.path.join(directory, "checkpoint"), encoding="utf-8", errors="replace") as file:
-            first = file.readline()
-    except OSError:
+        state = read_file(os.path.join(directory, "checkpoint"), _MAX_STATE_BYTES).decode("utf-8", "replace")
+    except (OSError, InputError):
         return ""
-    _, _, quoted = first.partition("model_checkpoint_path:")
+    _, _, quoted = state.partition("\n")[0].partition("model_checkpoint_path:")
     name = os.path.basename(quoted.strip().strip('"'))
     return os.path.join(directory, name) if name else ""
 
@@ -268,6 +269,8 @@ def _read_json(files: KerasFiles) -> KerasSource:
 def _source(
     files: KerasFiles, kind: Kind, version: str, backend: str, config: Mapping[str, Any], training: Any
 ) -> KerasSource:
+    # Loss and optimizer stand apart: a model whose loss nobody has any more still predicts.
+    config = {key: value for key, value in config.items() if key != "compile_config"}
     return KerasSource(
         files,
         kind,
@@ -399,8 +402,7 @@ def _json_attribute(path: str, content: Any, name: str) -> Mapping[str, Any]:
 
 def _load_json(file: str) -> Any:
     try:
-        with open(file, encoding="utf-8") as stream:
-            return json.load(stream)
+        return json.loads(read_file(file, _MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: cannot be read as JSON: {error}") from None
 

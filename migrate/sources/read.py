@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 
@@ -45,7 +46,7 @@ def opened(path: str) -> Iterator[Place]:
         inner = place_of(models[0])
         if inner.form is Form.ARCHIVE:
             raise InputError(f"{path}: an archive in an archive; unpack it and pass what is in it")
-        yield inner
+        yield dataclasses.replace(inner, unpacked=directory)
 
 
 def read_source(place: Place, path: str) -> Source:

@@ -66,6 +66,16 @@ def is_v1_checkpoint(path: str) -> bool:
     return _PATTERN.search(path) is not None or (not path.endswith(".index") and is_table(path))
 
 
+def is_foreign_table(file: str) -> bool:
+    """Whether a table's first key is another one than a checkpoint's; one that cannot be read may be anything."""
+    try:
+        with _bytes(file) as data:
+            first = next(read_table(data, file), None)
+    except InputError:
+        return False
+    return first is None or first[0] != b""
+
+
 def read_v1_checkpoint(path: str) -> V1Checkpoint:
     """Reads what a checkpoint says of its tensors.
 

@@ -68,9 +68,7 @@ def make_fleet(count: int, seed: int = 0) -> tuple[ModelReport, ...]:
 def _model(path: str, rng: random.Random) -> ModelReport:
     outcome = rng.choice(_ENDINGS)
     if isinstance(outcome, Unreadable):
-        return ModelReport(
-            path, None, Kind.UNKNOWN, outcome, seconds={"audit": 0.01}, size_bytes=rng.choice((None, 132))
-        )
+        return ModelReport(path, None, Kind.UNKNOWN, outcome, seconds={"audit": 0.01}, bytes=rng.choice((None, 132)))
     findings = []
     if isinstance(outcome, Refused):
         for code in rng.sample(_CODES, rng.choice((1, 1, 2))):
@@ -90,9 +88,9 @@ def _model(path: str, rng: random.Random) -> ModelReport:
         (_facts(signatures, rng),),
         _verification(outcome, rng) if verified else None,
         {"audit": rng.random() / 10, "golden": rng.random() * 3, "export": rng.random(), "candidate": rng.random()},
-        int(10 ** rng.uniform(3, 10)),
-        signatures if isinstance(outcome, Converted) else None,
-        tuple(_sketch(f"signature {s.key!r}", rng) for s in signatures) if verified else (),
+        bytes=int(10 ** rng.uniform(3, 10)),
+        converted_signatures=signatures if isinstance(outcome, Converted) else None,
+        sketches=tuple(_sketch(f"signature {s.key!r}", rng) for s in signatures) if verified else (),
     )
 
 
@@ -154,7 +152,8 @@ def hostile_model(text: str) -> ModelReport:
     return ModelReport(
         f"/models/{text}", f"/new/{text}", Kind.TF1_SAVED_MODEL, Mismatched(text),
         (refusal(text, text, (text,), text), Finding("device-pin", Severity.NOTE, text, (text,), text)),
-        (facts,), verification, {text: 1.0}, 1, (signature,), (Sketch(text, 1, ((text, 1, 0),), graph, graph),),
+        (facts,), verification, {text: 1.0}, bytes=1, converted_signatures=(signature,),
+        sketches=(Sketch(text, 1, ((text, 1, 0),), graph, graph),),
     )  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def test_the_files_are_made_again_from_the_json(tmp_path):
 def test_an_older_report_without_the_newer_fields_is_shown(tmp_path):
     document = _document(*MODELS, *make_fleet(20))
     for entry in document["models"]:
-        for key in ("size_bytes", "converted_signatures", "sketches"):
+        for key in ("bytes", "converted_signatures", "sketches"):
             del entry[key]
         if entry["verification"]:
             del entry["verification"]["outputs"]
@@ -195,7 +195,7 @@ def test_audit_writes_a_report(tmp_path, capsys):
     assert "can be converted" in out
     assert err == f"the report is in {', '.join(str(directory / name) for name in FILES)}\n"
     (entry,) = json.loads((directory / "report.json").read_text())["models"]
-    assert entry["size_bytes"] == sum(f.stat().st_size for f in (BUNDLED / "counter").rglob("*") if f.is_file())
+    assert entry["bytes"] == sum(f.stat().st_size for f in (BUNDLED / "counter").rglob("*") if f.is_file())
     assert any(node["op"] == "VariableV2" for node in entry["sketches"][0]["before"]["nodes"])
     assert any(node["op"] == "VarHandleOp" for node in entry["sketches"][0]["after"]["nodes"])
     (directory / "junit.xml").unlink()
@@ -231,3 +231,16 @@ def test_convert_and_validate_write_what_was_compared(tmp_path, capsys):
         assert all(o["bitwise_equal"] and o["max_abs_difference"] == 0 for o in outputs)
     options = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())["options"]
     assert "details" not in options
+
+
+def test_a_journal_is_shown(tmp_path, capsys):
+    from migrate.fleet.journal import DIRECTORY, Entry, open_journal
+
+    models = make_fleet(12)
+    with open_journal(str(tmp_path)) as journal:
+        for number, one in enumerate(models):
+            journal.add(Entry(f"m{number:02}", "source", "settings", one))
+    assert cli.main(["migrate", "report", str(tmp_path)]) == 0
+    document = read_document(str(tmp_path / DIRECTORY / "report"))
+    assert document["models"] == _document(*models)["models"]
+    assert sorted(os.listdir(tmp_path)) == [DIRECTORY]

@@ -58,9 +58,9 @@ def test_every_model_has_the_same_keys():
             "proposed_signatures",
             "verification",
             "seconds",
+            "bytes",
             "skipped",
             "duplicate_of",
-            "size_bytes",
             "converted_signatures",
             "sketches",
         )

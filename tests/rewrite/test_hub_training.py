@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from migrate.records import Severity
+import migrate
+from migrate.records import Convertible, Severity
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.training import add_training, call_key
@@ -57,6 +58,14 @@ def test_without_a_training_graph_the_losses_are_the_inference_graphs() -> None:
     assert plan.training is not None and plan.training.call is None
     assert len(plan.training.losses) == 1
     assert not _codes(plan)
+
+
+def test_audit_tells_of_the_training_graph_once() -> None:
+    (model,) = migrate.audit(str(MODELS / "hub_module")).models
+    assert isinstance(model.outcome, Convertible)
+    codes = {finding.code for finding in model.findings}
+    assert "training-branch" in codes
+    assert "other-meta-graph" not in codes  # It is part of the new model.
 
 
 def _other_signature(train: MetaGraphDef) -> None:

@@ -15,6 +15,7 @@ from migrate.errors import InputError
 from migrate.records import Kind, Refused, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models, place_of
+from migrate.sources.leveldb import write_table
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.read import opened, read_source
 from migrate.sources.sniff import Form, form_of
@@ -87,6 +88,9 @@ def test_files_that_are_no_models_are_passed_by(tmp_path):
         "page.html": b"<html></html>",
         "empty": b"",
         "labels": b"item { id: 1 }\n",
+        "label_map.pbtxt": b"item { id: 1 }\n",
+        "scene.meta": b"fileFormatVersion: 2\n",
+        "000005.ldb": write_table([(b"key", b"value")]),
         "data.zip": b"PK\x05\x06" + bytes(18),
     }.items():
         (tmp_path / name).write_bytes(content)
@@ -102,7 +106,7 @@ def test_files_that_are_no_models_are_passed_by(tmp_path):
         ("model.pb", b"<!DOCTYPE html><html></html>", "web page"),
         ("model.pb", b"", "is empty"),
         ("model.pb", bytes(range(255, 0, -1)), "not a GraphDef"),
-        ("model.meta", b"\n\x04\n\x01x", "not a GraphDef"),
+        ("model.meta", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
     ],
 )
 def test_what_lies_in_a_models_place_is_named(name, content, says, tmp_path):
@@ -281,6 +285,20 @@ def test_an_archive_is_cleared_away(tmp_path, monkeypatch):
     _zip(tmp_path / "model.zip", FORMS / "frozen")
     _report(tmp_path / "model.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+
+
+def test_what_lacks_in_an_archive_goes_by_the_archives_name(tmp_path):
+    model = tmp_path / "vocabulary"
+    shutil.copytree(MODELS / "vocabulary", model)
+    next((model / "assets").iterdir()).unlink()
+    (model / "variables" / "variables.index").write_bytes(b"")
+    _zip(tmp_path / "model.zip", model)
+    told = [f.message for f in _report(tmp_path / "model.zip").findings]
+    assert any(f"{tmp_path}/model.zip/vocabulary/assets/" in message for message in told)
+    assert not [message for message in told if archive.tempfile.gettempdir() + "/migrate-" in message]
+    (model / "saved_model.pb").write_bytes(b"")
+    _zip(tmp_path / "model.zip", model)
+    assert f"{tmp_path}/model.zip/vocabulary/saved_model.pb" in _report(tmp_path / "model.zip").outcome.reason
 
 
 def _member(name, kind=tarfile.REGTYPE, size=0, link=""):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import migrate
+from migrate.checks.keras import may_compile, needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras
@@ -173,6 +174,18 @@ def test_a_bad_archive_is_named(members, words, tmp_path):
     _zip(tmp_path / "model.keras", **chosen)
     with pytest.raises(InputError, match=words):
         _read(tmp_path)
+
+
+def test_a_loss_of_the_users_is_no_hindrance(tmp_path):
+    compiled = {"optimizer": "adam", "loss": {"class_name": "MyLoss", "module": "mine", "config": {}}}
+    config = json.dumps({**json.loads(_CONFIG), "compile_config": compiled}).encode()
+    members = {"config.json": config, "metadata.json": _METADATA, "model.weights.h5": _empty_hdf5()}
+    _zip(tmp_path / "model.keras", **members)
+    source = _read(tmp_path)
+    assert source.training == compiled
+    assert needs(source.config, source.runtime).custom == ()
+    assert not may_compile(source, (), trust=False)
+    assert may_compile(source, ("mine:MyLoss",), trust=False)
 
 
 @pytest.mark.parametrize("size", [9, 600, 3000])

@@ -124,7 +124,7 @@ def a_loop_in_a_body_and_a_call_in_a_loop() -> Any:
 
         def step(i: Any, before: Any) -> Any:
             with tf.control_dependencies([before]):  # Iterations run in parallel.
-                return i + 1, tf.identity(raw.AssignAdd(ref=ref, value=tf.constant([1.0, 0.5])))
+                return i + 1, raw.AssignAdd(ref=ref, value=tf.constant([1.0, 0.5])) + 0.0
 
         with tf.control_dependencies([first]):
             return tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), a])[1] * 1.0

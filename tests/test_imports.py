@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
@@ -42,6 +43,13 @@ def _program(*arguments):
 )
 def test_what_may_be_imported_at_start(code, allowed):
     assert _loaded(code) == allowed
+
+
+def test_what_an_audit_may_import():
+    """The protos, what the report is drawn with, checksums: nothing of what other verbs and forms need."""
+    model = str(pathlib.Path(__file__).parents[1] / "testdata" / "models" / "simple_save")
+    slow = {"numpy", "h5py", "keras", "tf_keras", "apache_beam", "jinja2", "ml_dtypes"}
+    assert not _loaded(_program("audit", model)) & slow
 
 
 def test_reports_are_written_without_tensorflow():

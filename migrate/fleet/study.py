@@ -7,6 +7,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
@@ -22,7 +23,6 @@ from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
-from migrate.fleet.keras import study_keras
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -33,19 +33,17 @@ from migrate.records import (
     Options,
     Refused,
     Severity,
+    Sketch,
     Unreadable,
     refusal,
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
-from migrate.rewrite.sketch import sketch
 from migrate.rewrite.tensor_names import keep_tensor_names
-from migrate.rewrite.training import add_training
 from migrate.signature_flag import as_flag
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
-from migrate.sources.keras import KerasSource
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
@@ -54,6 +52,9 @@ from migrate.sources.source import Source, choose_meta_graph, training_meta_grap
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
+
+if TYPE_CHECKING:
+    from migrate.sources.keras import KerasSource  # What few models need is imported where they come.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,8 @@ def _in_archive(report: ModelReport, directory: str) -> ModelReport:
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
     if place.form in KERAS_FORMS:
+        from migrate.fleet.keras_study import study_keras
+
         report, keras = study_keras(place, path, options)
         return Studied(report, place, keras=keras)
     if place.form is Form.TABLE:
@@ -168,6 +171,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     plan = make_plan(chosen, options.drop_signatures, options.variables)
     train = training_meta_graph(source, original)
     if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
+        from migrate.rewrite.training import add_training
+
         plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
@@ -191,9 +196,15 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
-        sketches=tuple(filter(None, map(sketch, plan.runs))) if options.details else (),
+        sketches=_sketches(plan) if options.details else (),
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan, train))
+
+
+def _sketches(plan: Plan) -> tuple[Sketch, ...]:
+    from migrate.rewrite.sketch import sketch
+
+    return tuple(filter(None, map(sketch, plan.runs)))
 
 
 def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:

@@ -509,10 +509,11 @@ def _help(verbs: dict[str, Verb]) -> str:
         "",
         "usage:",
         *(f"  migrate {name} {verb.usage} [FLAGS]" for name, verb in verbs.items()),
+        "  migrate report DIRECTORY",
         "",
         "commands:",
         *(f"  {name:<10}{verb.summary}" for name, verb in verbs.items()),
-        "  report    make the files of a report again from its report.json: migrate report DIRECTORY",
+        "  report    make the files of a report again from its report.json",
         "",
         "migrate COMMAND --help lists the flags of a command; migrate --version says what is installed.",
         "The report goes to standard output, logs and progress go to standard error.",
@@ -534,7 +535,8 @@ def _verb_help(name: str, verb: Verb) -> str:
         if flag.boolean:
             value = " (on by default)" if flag.default else ""
         lines.append(f"  {short}--{no}{flag.name}{value}")
-        lines += textwrap.wrap(flag.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        text = flag.help.partition(";\n    repeat this option")[0]  # absl's words, in another layout than ours.
+        lines += textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines) + "\n"
 
 

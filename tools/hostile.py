@@ -3,8 +3,8 @@
     make hostile MUTANTS=10000    or    python -m tools.hostile --mutants=10000 --converts=500 docs/hostile.md
 
 Mutants are made by `tools.mutants` of the models in testdata/ and, where it is set, MIGRATE_CORPUS. Each is audited in
-a process of its own, which the kernel stops after 5 seconds of processor time or at 1 GB of memory, and all four
-reports are written; an audit hook notes what is written anywhere else. Some of the mutants that audit would convert
+a process of its own, which the kernel stops after 5 seconds of processor time or at 1 GB of memory, and its text and
+JSON reports are written; an audit hook notes what is written anywhere else. Some of the mutants that audit would convert
 are then converted and verified.
 """
 

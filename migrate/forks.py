@@ -129,15 +129,27 @@ def claim(prefix: str, parent: str) -> Iterator[str]:
     The kernel keeps the lock, so neither a process id that was given out again nor a clock can make a living
     process's directory look dead, or a dead one's alive.
     """
-    directory = tempfile.mkdtemp(prefix=prefix, dir=parent)
-    handle = os.open(directory, os.O_RDONLY)
+    directory, handle = _claimed(prefix, parent)
     try:
-        with contextlib.suppress(OSError):  # A file system without locks; then nothing is ever cleared away.
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         os.close(handle)
+
+
+def _claimed(prefix: str, parent: str) -> tuple[str, int]:
+    """A new directory and its lock."""
+    while True:
+        directory = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        try:
+            handle = os.open(directory, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # Cleared away by another process before it could be locked.
+        with contextlib.suppress(OSError):  # A file system without locks; then nothing is ever cleared away.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.isdir(directory):
+            return directory, handle
+        os.close(handle)  # Cleared away while this process waited for the lock.
 
 
 def job_directory() -> contextlib.AbstractContextManager[str]:

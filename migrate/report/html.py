@@ -162,7 +162,7 @@ def _tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
 
 def _parameters(model: JSON) -> int:
     total = 0
-    for variable in (_chosen(model) or {}).get("variables", ()):
+    for variable in _variables(model):
         shape = variable["shape"]
         if shape is not None and None not in shape:
             size = math.prod(shape)
@@ -264,9 +264,18 @@ def _chosen(model: JSON) -> JSON | None:
     return next(iter([g for g in graphs if "serve" in g["tags"]] or graphs), None)
 
 
+def _variables(model: JSON) -> list[JSON]:
+    """Variables of the meta graph, weights of a Keras file or tensors of a checkpoint."""
+    keras, checkpoint = model.get("keras") or {}, model.get("checkpoint") or {}
+    found: list[JSON] = (
+        (_chosen(model) or {}).get("variables") or keras.get("weights") or checkpoint.get("tensors") or []
+    )
+    return found
+
+
 def _details(model: JSON) -> JSON:
     chosen = _chosen(model) or {}
-    variables = chosen.get("variables", [])
+    variables = _variables(model)
     verification = model.get("verification")
     return {
         "source": cut(model["source"], _TEXT_CHARACTERS),
@@ -317,6 +326,22 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
                 names = ", ".join(cut(name, 80) for name in chosen[key][:5])
                 rest = len(chosen[key]) - 5
                 yield label, f"{names} and {rest:,} more" if rest > 0 else names
+    keras = model.get("keras")
+    if keras:
+        yield "Written by", cut(f"Keras {keras['keras_version'] or 'of an unknown version'}", 80)
+        layers = ", ".join(f"{count:,} {name}" for name, count in list(keras["layers"].items())[:8])
+        yield "Layers", cut(layers or "none", _NAME_CHARACTERS)
+        yield "Weights", f"{_count(len(keras['weights']), 'tensor')}, {_short(_parameters(model))} parameters"
+        if keras["optimizer"]["class_name"]:
+            yield (
+                "Optimizer",
+                cut(f"{keras['optimizer']['class_name']}, {keras['optimizer']['variables']:,} variables", 80),
+            )
+    checkpoint = model.get("checkpoint")
+    if checkpoint:
+        based = "object-based" if checkpoint["object_based"] else "name-based"
+        yield "Checkpoint", f"format {checkpoint['format']}, {based}, {_count(checkpoint['shards'], 'shard')}"
+        yield "Tensors", f"{_count(len(checkpoint['tensors']), 'tensor')}, {_short(_parameters(model))} parameters"
     if isinstance(model.get("bytes"), int):
         yield "Stored", _bytes(model["bytes"])
     if len(model["meta_graphs"]) > 1:
@@ -358,6 +383,8 @@ def _shape(shape: Sequence[int | None] | None) -> str:
 
 
 def _roles(variable: JSON) -> str:
+    if "is_resource" not in variable:
+        return ""
     roles = ["resource" if variable["is_resource"] else "ref"]
     roles += ["trainable"] if variable["trainable"] else []
     roles += [] if variable["needed"] else ["not needed"]

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from migrate.records import Report
-from migrate.report.html import to_html
+from migrate.report.html import _details, to_html
 from migrate.report.json import to_document
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
@@ -252,3 +252,30 @@ def test_what_is_said_to_screen_readers(opened):
     page.run("location.hash = 'model-0'")
     page.wait("!document.getElementById('model').hidden")
     assert page.run("[...document.querySelectorAll('#model svg')].every((s) => s.getAttribute('aria-label'))")
+
+
+def test_a_keras_file_and_a_bare_checkpoint_show_what_they_hold():
+    weights = [{"name": "dense/kernel", "dtype": "float32", "shape": [3, 2]}]
+    keras = {
+        "keras_version": "2.15.0",
+        "layers": {"Dense": 1},
+        "weights": weights,
+        "optimizer": {"class_name": "Adam", "variables": 5},
+    }
+    tensors = [{"name": "w", "dtype": "float32", "shape": [4], "bytes": 16, "slices": 0}]
+    checkpoint = {"format": "V2", "object_based": False, "shards": 1, "tensors": tensors}
+    empty = {
+        "source": "m",
+        "kind": "keras_h5_model",
+        "outcome": "convertible",
+        "findings": [],
+        "meta_graphs": [],
+        "seconds": {},
+    }
+    shown = _details({**empty, "keras": keras})
+    assert dict(shown["facts"])["Optimizer"] == "Adam, 5 variables"
+    assert dict(shown["facts"])["Weights"] == "1 tensor, 6 parameters"
+    assert shown["variables"] == [["dense/kernel", "float32", "(3, 2)", ""]]
+    shown = _details({**empty, "checkpoint": checkpoint})
+    assert dict(shown["facts"])["Checkpoint"] == "format V2, name-based, 1 shard"
+    assert shown["variables"] == [["w", "float32", "(4)", ""]]

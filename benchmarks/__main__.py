@@ -246,7 +246,7 @@ def fleet(scratch: str) -> Iterator[str]:
     yield ""
 
 
-SECTIONS: dict[str, Callable[[str], Iterator[str]]] = {s.__name__: s for s in (convert, audit, latency, growth, fleet)}
+SECTIONS: dict[str, Callable[[str], Iterator[str]]] = {s.__name__: s for s in (audit, latency, fleet, convert, growth)}
 
 
 def main(names: Sequence[str]) -> int:
@@ -262,12 +262,11 @@ def main(names: Sequence[str]) -> int:
         for name in names or SECTIONS:
             print(f"measuring: {name}", file=sys.stderr)
             lines += SECTIONS[name](scratch)
-    text = "\n".join(lines)
+            if not names:  # After each section: a run that is broken off leaves what it has measured.
+                with open(PAGE, "w", encoding="utf-8") as file:
+                    file.write("\n".join(lines))
     if names:
-        print(text)
-    else:
-        with open(PAGE, "w", encoding="utf-8") as file:
-            file.write(text)
+        print("\n".join(lines))
     return 0
 
 

@@ -117,7 +117,7 @@ def a_cond_in_a_body() -> Any:
 
 
 @case
-def a_loop_in_a_body_and_a_call_in_a_loop() -> Any:
+def a_loop_in_a_body() -> Any:
     @function.Defun(tf.float32)
     def body(a: Any) -> Any:
         ref, first = _scratch(a)
@@ -130,10 +130,22 @@ def a_loop_in_a_body_and_a_call_in_a_loop() -> Any:
             return tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), a])[1] * 1.0
 
     x = _input()
-    looped = tf.while_loop(
-        lambda i, _: i < 2, lambda i, a: (i + 1, tf.ensure_shape(a + body(x), [2])), [tf.constant(0), x]
-    )[1]
-    return {"s": ({"x": x}, {"y": body(x) + body(x * 2.0)}), "loop": ({"x": x}, {"y": looped})}
+    return {"s": ({"x": x}, {"y": body(x)})}
+
+
+@case
+def a_defun_in_a_loop() -> Any:
+    @function.Defun(tf.float32)
+    def body(a: Any) -> Any:
+        ref, first = _scratch(a)
+        with tf.control_dependencies([first]):
+            return raw.AssignAdd(ref=ref, value=a) + 0.0
+
+    def step(i: Any, before: Any) -> Any:
+        return i + 1, tf.ensure_shape(body(before) + 1.0, [2])  # What a Defun gives has no known shape.
+
+    x = _input()
+    return {"s": ({"x": x}, {"y": tf.while_loop(lambda i, _: i < 3, step, [tf.constant(0), x])[1]})}
 
 
 @case

@@ -295,39 +295,39 @@ def _value(graph: Mapping[str, NodeDef], tensor: str) -> FromCheckpoint | Comput
 
 def _read(graph: Mapping[str, NodeDef], node: NodeDef, output: int) -> FromCheckpoint | Finding:
     inputs = data_inputs(node)
-    names = strings(graph[split(inputs[1])[0]])
-    if names is None or output >= len(names):
+    # Element by element: one op may restore thousands of variables.
+    names, slices = graph[split(inputs[1])[0]], graph[split(inputs[2])[0]] if node.op != "Restore" else None
+    key = string_at(names, output)
+    if key is None:
         return refusal(
             "restore-key-computed",
             f"{node.op} {node.name!r} takes the checkpoint key from {inputs[1]!r}, which is no constant",
             (node.name,),
         )
-    slices: list[str] | None = [""] * len(names)
-    if node.op != "Restore":
-        slices = strings(graph[split(inputs[2])[0]])
-    if slices is None or len(slices) < len(names):
+    slice_spec = "" if slices is None else string_at(slices, output)
+    if slice_spec is None:
         return refusal(
             "restore-key-computed",
             f"{node.op} {node.name!r} takes the slices from {inputs[2]!r}, which is no constant",
             (node.name,),
         )
-    return FromCheckpoint(names[output], slices[output])
+    return FromCheckpoint(key, slice_spec)
 
 
 _MOST_KEYS = 1 << 20
 """A shape can promise any number of repetitions in no space."""
 
 
-def strings(node: NodeDef) -> list[str] | None:
-    """The elements of a string constant, or None for any other node."""
+def string_at(node: NodeDef, index: int) -> str | None:
+    """An element of a string constant, or None where there is no such constant or element."""
     if node.op != "Const" or control_inputs(node):
         return None
     proto: TensorProto = node.attr["value"].tensor
-    values = [value.decode("utf-8", "replace") for value in proto.string_val]
     count = 1
     for dim in proto.tensor_shape.dim:
         count *= dim.size
-    if not 0 <= count <= _MOST_KEYS:
+    if not 0 <= count <= _MOST_KEYS or index >= max(count, len(proto.string_val)):
         return None
     # A TensorProto may leave out the repetitions of its last element (tensor.proto).
-    return values + values[-1:] * (count - len(values)) if values else [""] * count
+    values = proto.string_val
+    return str(values[min(index, len(values) - 1)].decode("utf-8", "replace")) if values else ""

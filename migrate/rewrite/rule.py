@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
@@ -48,15 +48,22 @@ class Scope:
         """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""
         return new_node("Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE)
 
-    def value(self, node: NodeDef, position: int) -> tuple[str, tuple[NodeDef, ...]]:
+    def value(
+        self, node: NodeDef, position: int, inputs: Sequence[str] | None = None
+    ) -> tuple[str, tuple[NodeDef, ...]]:
         """How a node gets the value of one of its data inputs in the new graph.
+
+        Args:
+          node: a node of the source.
+          position: of the data input.
+          inputs: the node's data inputs, where the caller has them: a node may have thousands.
 
         Returns:
           The input as a NodeDef writes it, and the nodes that it needs: for a variable that the run writes, a
           read of its own under the node's control inputs and after its other data inputs; else the one read
           that serves all.
         """
-        taken = data_inputs(node)
+        taken = data_inputs(node) if inputs is None else inputs
         tensor = taken[position]
         share = self.share(tensor)
         if share is None or not share.is_followed:
@@ -213,12 +220,13 @@ def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0))
     inputs: list[str] = []
     extra: list[NodeDef] = []
     names: dict[str, str] = {}
-    for position, tensor in enumerate(data_inputs(node)):
+    taken = data_inputs(node)
+    for position, tensor in enumerate(taken):
         if position in handles:
             inputs.append(as_input(scope.handle(tensor)))
             continue
         if tensor not in names:  # A node may take one tensor very many times.
-            names[tensor], nodes = scope.value(node, position)
+            names[tensor], nodes = scope.value(node, position, taken)
             extra.extend(nodes)
         inputs.append(names[tensor])
     result = replaced(node, op, inputs)

@@ -108,14 +108,10 @@ def _headline(models: Sequence[JSON], names: Sequence[str]) -> str:
     if len(models) == 1:
         return names[0]
     outcomes = Counter(model["outcome"] for model in models)
-    good = sum(outcomes[name] for name in GOOD)
-    if outcomes["convertible"]:
-        done = "can be converted"
-    elif outcomes["validated"]:
-        done = "validated"
-    else:
-        done = "converted"
-    return f"{good:,} of {len(models):,} models {done}"
+    for name, done in (("convertible", "can be converted"), ("validated", "validated"), ("converted", "converted")):
+        if outcomes[name]:
+            break
+    return f"{outcomes[name]:,} of {len(models):,} models {done}"
 
 
 def _lede(models: Sequence[JSON]) -> str:
@@ -129,6 +125,11 @@ def _lede(models: Sequence[JSON]) -> str:
             f"{len(checked):,} of them were verified: {sum(v['calls'] for v in checked):,} calls were replayed on the "
             f"old and the new model and {sum(v['compared'] for v in checked):,} outputs compared; {equal:,} models "
             "answer bit for bit as before."
+        )
+    already = sum(model["outcome"] in ("unchanged", "already_tf2") for model in models)
+    if already:
+        said.append(
+            "One was a TF2 SavedModel already." if already == 1 else f"{already:,} were TF2 SavedModels already."
         )
     trouble = sum(not is_good(model) for model in models)
     if trouble:

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from migrate.records import Report
-from migrate.report.html import _details, to_html
+from migrate.report.html import _details, _headline, _lede, to_html
 from migrate.report.json import to_document
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
@@ -279,3 +279,14 @@ def test_a_keras_file_and_a_bare_checkpoint_show_what_they_hold():
     shown = _details({**empty, "checkpoint": checkpoint})
     assert dict(shown["facts"])["Checkpoint"] == "format V2, name-based, 1 shard"
     assert shown["variables"] == [["w", "float32", "(4)", ""]]
+
+
+def test_the_headline_counts_what_was_converted_and_says_what_was_tf2_already():
+    def model(outcome):
+        return {"outcome": outcome, "verification": None}
+
+    models = [model(o) for o in ("converted", "converted", "unchanged", "refused")]
+    assert _headline(models, []) == "2 of 4 models converted"
+    assert _lede(models) == "One was a TF2 SavedModel already. 1 needs attention."
+    assert _headline([model("already_tf2"), model("convertible")], []) == "1 of 2 models can be converted"
+    assert _headline([model("refused"), model("refused")], []) == "0 of 2 models converted"

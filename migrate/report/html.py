@@ -108,10 +108,11 @@ def _headline(models: Sequence[JSON], names: Sequence[str]) -> str:
     if len(models) == 1:
         return names[0]
     outcomes = Counter(model["outcome"] for model in models)
-    for name, done in (("convertible", "can be converted"), ("validated", "validated"), ("converted", "converted")):
-        if outcomes[name]:
-            break
-    return f"{outcomes[name]:,} of {len(models):,} models {done}"
+    name = next((name for name in _DONE if outcomes[name]), "converted")
+    return f"{outcomes[name]:,} of {len(models):,} models {_DONE[name]}"
+
+
+_DONE = {"convertible": "can be converted", "validated": "validated", "converted": "converted"}
 
 
 def _lede(models: Sequence[JSON]) -> str:

@@ -4,8 +4,8 @@
 
 Mutants are made by `tools.mutants` of the models in testdata/ and, where it is set, MIGRATE_CORPUS. Each is audited in
 a process of its own, which the kernel stops after 5 seconds of processor time or at 1 GB of memory, and its text and
-JSON reports are written; an audit hook notes what is written anywhere else. Some of the mutants that audit would convert
-are then converted and verified.
+JSON reports are written; an audit hook notes what is written anywhere else. Some of the mutants that audit would
+convert are then converted and verified.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 Shape = tuple[int | None, ...] | None
 """A static shape: None for an unknown rank, a None entry for an unknown dimension."""
@@ -74,6 +74,14 @@ class Finding:
 def refusal(code: str, message: str, nodes: tuple[str, ...] = (), hint: str = "") -> Finding:
     """A `Finding` that stops the conversion."""
     return Finding(code, Severity.REFUSAL, message, nodes, hint)
+
+
+_WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
+
+
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings as a report has them: refusals, warnings, notes, each in the order given."""
+    return tuple(sorted(findings, key=lambda finding: -_WEIGHT[finding.severity]))
 
 
 @dataclasses.dataclass(frozen=True)

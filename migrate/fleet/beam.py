@@ -26,6 +26,7 @@ from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.publish import check_destination
 from migrate.fleet.journal import DIRECTORY, Entry, Journal, from_line, open_journal, settings, to_line
+from migrate.fleet.remote import is_remote
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import rename_source, source_of
 from migrate.fleet.worker import PRELOAD, look, work
@@ -138,7 +139,7 @@ class Models:
         """What is known of a model; a file that cannot be read tells nothing."""
         file = self._file(name)
         try:
-            if _is_remote(file):
+            if is_remote(file):
                 with _files().open(file, compression_type=_PLAIN) as stream:
                     return from_line(stream.read())
             with open(file, "rb") as stream:
@@ -149,7 +150,7 @@ class Models:
     def add(self, entry: Entry) -> None:
         """Puts a model's file in its place, whole."""
         file = self._file(entry.name)
-        if _is_remote(file):
+        if is_remote(file):
             with _files().create(file, compression_type=_PLAIN) as stream:
                 stream.write(to_line(entry))
             return
@@ -166,12 +167,12 @@ class Models:
 
 
 def _found(source: str, tree: str, options: Options) -> tuple[Task, ...]:
-    if _is_remote(source):
+    if is_remote(source):
         raise InputError(f"{source}: a tree on a remote file system; name its models in a text file, a path a line")
     tasks = select(source, find_models(source), tree, options)
     if tasks[0].name == os.curdir:
         raise InputError(f"{source}: one model; --runner is for trees and lists of models")
-    if not _is_remote(tree):
+    if not is_remote(tree):
         check_destination(source, _join(tree, "model"), overwrite=True)
     return tuple(dataclasses.replace(t, path=_absolute(t.path), destination=_absolute(t.destination)) for t in tasks)
 
@@ -179,7 +180,7 @@ def _found(source: str, tree: str, options: Options) -> tuple[Task, ...]:
 def _listed(file: str, tree: str) -> tuple[Task, ...]:
     """The models of a list: a path a line, or a path, a tab and its name in the new tree."""
     try:
-        if _is_remote(file):
+        if is_remote(file):
             with _files().open(file) as stream:
                 text = stream.read().decode()
         else:
@@ -202,7 +203,7 @@ def _listed(file: str, tree: str) -> tuple[Task, ...]:
 @contextlib.contextmanager
 def _held(tree: str) -> Iterator[Journal | None]:
     """Holds a tree on a local path for this run; a remote one cannot be held."""
-    if _is_remote(tree):
+    if is_remote(tree):
         yield None
         return
     with open_journal(tree) as journal:
@@ -221,11 +222,11 @@ def _nursery(memory_limit_bytes: int | None) -> Nursery:
 def _brought(task: Task, scratch: str) -> Task:
     """The task on this machine: what is remote of it is copied to, or will be built in, the scratch directory."""
     here = task
-    if _is_remote(task.path):
+    if is_remote(task.path):
         path = os.path.join(scratch, "source")
         _fetch(task.path, path)
         here = dataclasses.replace(here, path=path)
-    if _is_remote(task.destination):
+    if is_remote(task.destination):
         path = os.path.join(scratch, "new")
         if _files().exists(_join(task.destination, _SAVED_MODEL)):
             _fetch(task.destination, path)
@@ -272,17 +273,13 @@ def _copy(remote: str, local: str) -> None:
             shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
 
-def _is_remote(path: str) -> bool:
-    return "://" in path
-
-
 def _join(path: str, *parts: str) -> str:
     return posixpath.join(path, *parts)
 
 
 def _absolute(path: str) -> str:
     """A path that means the same in every process."""
-    return path if _is_remote(path) else os.path.abspath(path)
+    return path if is_remote(path) else os.path.abspath(path)
 
 
 def _files() -> Any:

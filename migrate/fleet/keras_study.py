@@ -15,12 +15,12 @@ from migrate.records import (
     Signature,
     TensorSpec,
     VariableFacts,
+    gravest_first,
     refusal,
 )
 from migrate.sources.discover import Place
 from migrate.sources.keras import KerasSource, files_of, inputs, layers, outputs, read_keras
 
-_WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
 _UNKNOWN = "?"
 
 
@@ -52,7 +52,7 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
         None,
         source.kind,
         Refused() if refused else Convertible(),
-        tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
+        gravest_first(found),
         keras=facts(source),
     )
     return report, source

@@ -35,6 +35,7 @@ from migrate.records import (
     Severity,
     Sketch,
     Unreadable,
+    gravest_first,
     refusal,
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
@@ -193,7 +194,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     report = dataclasses.replace(
         report,
         outcome=Refused() if refused else Convertible(),
-        findings=tuple(sorted(found, key=lambda f: -_WEIGHT[f.severity])),
+        findings=gravest_first(found),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
         sketches=_sketches(plan) if options.details else (),
@@ -254,9 +255,6 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
     alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
     findings = (*chosen_among(place), alone, *findings)
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
-
-
-_WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
 
 
 def _checks(meta_graph: MetaGraphDef, needed: list[NodeDef]) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ from migrate.report.words import (
     kind_words,
     outcome_words,
     short_names,
+    size_words,
     verified,
     visible,
 )
@@ -158,7 +159,7 @@ def _tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
         ("verified", f"{checked:,}", "good" if checked else ""),
         ("need attention", f"{trouble:,}", "bad" if trouble else ""),
         ("parameters", _short(parameters), ""),
-        ("stored", _bytes(sum(sizes)) if sizes else "unknown", ""),
+        ("stored", size_words(sum(sizes)) if sizes else "unknown", ""),
     ]
 
 
@@ -345,7 +346,7 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
         yield "Checkpoint", f"format {checkpoint['format']}, {based}, {_count(checkpoint['shards'], 'shard')}"
         yield "Tensors", f"{_count(len(checkpoint['tensors']), 'tensor')}, {_short(_parameters(model))} parameters"
     if isinstance(model.get("bytes"), int):
-        yield "Stored", _bytes(model["bytes"])
+        yield "Stored", size_words(model["bytes"])
     if len(model["meta_graphs"]) > 1:
         yield "Meta graphs", f"{len(model['meta_graphs'])}; this page shows the one that is served"
 
@@ -456,12 +457,3 @@ def _short(number: int) -> str:
         if number >= size:
             return f"{number / size:,.1f} {unit}"
     return f"{number:,}"
-
-
-def _bytes(number: int) -> str:
-    size = float(number)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

@@ -42,7 +42,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.report.json import chosen_meta_graph, outcome_name
-from migrate.report.words import short_names
+from migrate.report.words import short_names, size_words
 from migrate.signature_flag import as_flag
 from migrate.sources.sizes import size_of
 
@@ -301,7 +301,7 @@ def _bulk(variables: Sequence[VariableFacts]) -> str:
         if size is not None and (each := size_of(variable.dtype)) is not None
     ]
     at_least = "at least " if len(stored) < len(variables) else ""
-    parts.append(f"{at_least}{_size(sum(stored))}")
+    parts.append(f"{at_least}{size_words(sum(stored))}")
     return ", ".join(parts)
 
 
@@ -310,7 +310,7 @@ def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
     size = sum(tensor.bytes or 0 for tensor in facts.tensors)
     yield Text.assemble(("checkpoint ", "bold"), (_printable(os.path.basename(facts.path)), "bold"), overflow="fold")
     told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
-    tensors = f"{_count(len(facts.tensors), 'tensor')}, {_size(size)}"
+    tensors = f"{_count(len(facts.tensors), 'tensor')}, {size_words(size)}"
     yield _indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
     if not facts.tensors:
         return
@@ -319,7 +319,7 @@ def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
     for _ in range(4):
         table.add_column(no_wrap=True)
     for tensor in facts.tensors:
-        stored = "" if tensor.bytes is None else _size(tensor.bytes)
+        stored = "" if tensor.bytes is None else size_words(tensor.bytes)
         slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
         row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
         table.add_row(*(Text(cell) for cell in row))
@@ -462,7 +462,7 @@ def _totals(report: Report) -> Text:
 
 def _space(space: Space) -> Text:
     style = "red" if space.needed_bytes > space.free_bytes else "bold"
-    return Text(f"needs at most {_size(space.needed_bytes)}; {_size(space.free_bytes)} are free", style=style)
+    return Text(f"needs at most {size_words(space.needed_bytes)}; {size_words(space.free_bytes)} are free", style=style)
 
 
 # Building blocks.
@@ -515,12 +515,3 @@ def _elements(shape: Shape) -> int | None:
         return None
     known = [size for size in shape if size is not None]
     return math.prod(known) if len(known) == len(shape) else None
-
-
-def _size(number: int) -> str:
-    size = float(number)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

@@ -105,3 +105,13 @@ def short_names(sources: Sequence[str]) -> list[str]:
     # A source that is the parent of another keeps its last name.
     shared = min(shared, *(len(part) - 1 for part in parts)) if parts else 0
     return ["/".join(part[shared:]) for part in parts]
+
+
+def size_words(number: int) -> str:
+    """A number of bytes as people read it: `7 bytes`, `1.3 MB`."""
+    size = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping
 from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import ENTERS, Context, contexts, topological_order
+from migrate.rewrite.contexts import ENTERS, Context, contexts, first_outside, topological_order
 from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, reach, split
 from migrate.sources.protos import NodeDef
 
@@ -130,25 +130,12 @@ class Aliases:
         return None
 
     def last_writes(self, share: Share) -> tuple[str, ...]:
-        """Nodes after which no write of the shared variables is still to come in this run.
-
-        A write inside a loop or a branch is awaited through the first nodes outside that follow it: an Exit or a
-        Merge is alive whatever branch was taken, and its way there leads through the write if that ran.
-        """
+        """Nodes after which no write of the shared variables is still to come in this run."""
         successors = self.run.graph.successors()
         result: dict[str, None] = {}
         for root in sorted(share.roots):
             for writer in self.writers.get(root, ()):
-                seen = {writer}
-                stack = [writer]
-                while stack:
-                    name = stack.pop()
-                    if self.contexts[name].is_root:
-                        result[name] = None
-                        continue
-                    fresh = successors[name] - seen
-                    seen |= fresh
-                    stack.extend(fresh)
+                result.update(dict.fromkeys(first_outside(writer, self.contexts, successors)))
         return tuple(result)
 
 

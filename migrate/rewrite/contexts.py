@@ -99,3 +99,23 @@ def contexts(graph: Graph, order: list[str]) -> Mapping[str, Context]:
             frames = frames[:-1]
         result[name] = Context(frames, conditions)
     return result
+
+
+def first_outside(name: str, where: Mapping[str, Context], successors: Mapping[str, set[str]]) -> list[str]:
+    """The first nodes outside of all loops and branches that follow a node, or the node itself where it is outside.
+
+    What stands in a loop or a branch is awaited through them: an Exit or a Merge is alive whatever branch was taken,
+    and its way there leads through the node if that ran.
+    """
+    result = []
+    seen = {name}
+    stack = [name]
+    while stack:
+        step = stack.pop()
+        if where[step].is_root:
+            result.append(step)
+            continue
+        fresh = successors[step] - seen
+        seen |= fresh
+        stack.extend(fresh)
+    return result

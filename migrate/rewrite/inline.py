@@ -18,7 +18,7 @@ from migrate.checks.nodes import called_functions, callers_of
 from migrate.checks.op_outputs import load_op_outputs
 from migrate.checks.op_table import load_op_table
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import contexts, topological_order
+from migrate.rewrite.contexts import contexts, first_outside, topological_order
 from migrate.rewrite.graph import Graph, index
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef
 
@@ -227,18 +227,8 @@ def _alive_after(graph: Graph, order: list[str], names: Iterable[str]) -> list[s
     successors = graph.successors()
     result: dict[str, None] = {}
     for name in names:
-        seen = {name}
-        stack = [name]
-        found = False
-        while stack:
-            step = stack.pop()
-            if where[step].is_root:
-                result[step] = None
-                found = True
-                continue
-            fresh = successors[step] - seen
-            seen |= fresh
-            stack.extend(fresh)
-        if not found:
+        outside = first_outside(name, where, successors)
+        if not outside:
             return None
+        result.update(dict.fromkeys(outside))
     return list(result)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 from migrate.cli import main
 
+_OBJECTS = 100_000  # Python's own 700 has the collector walk the modules a hundred times while they are imported
+
 
 def run() -> None:
-    """Runs the program and exits with its code."""
-    sys.exit(main(sys.argv))
+    """Runs the program and ends the process with its code.
+
+    The process ends at once, as mypy's `hard_exit` does: taking modules and protos apart one by one costs an audit a
+    fifth of its time. What has to be put away is put away by `main`, in `with` blocks.
+    """
+    gc.set_threshold(_OBJECTS)
+    code = main(sys.argv)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # None where the process was started without one
+            stream.flush()
+    os._exit(code)
 
 
 # The child processes of multiprocessing import this module again and must not run the program again.

@@ -31,6 +31,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _WIDTH_WHEN_PIPED = 100
 _A_WEEK = 7 * 24 * 3600
+_WARNINGS, _INFO = -1, 0  # absl.logging's verbosity
 
 Progress = Callable[[str | Event], None] | None
 
@@ -46,7 +47,7 @@ class Verb:
       operands: names of the positional arguments; a last one that ends with `...` takes one or more.
       define: adds the verb's own flags.
       call: runs it.
-      progress: shows what it is doing.
+      progress: shows what it is doing; where it is told to log, step by step through absl.
     """
 
     usage: str
@@ -55,7 +56,7 @@ class Verb:
     operands: tuple[str, ...]
     define: Callable[[flags.FlagValues], None]
     call: Callable[[Sequence[str], flags.FlagValues, Progress], Report]
-    progress: Callable[[], contextlib.AbstractContextManager[Progress]]
+    progress: Callable[[bool], contextlib.AbstractContextManager[Progress]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,10 +111,11 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
     if values.help:
         return _print(_verb_help(name, verb))
     _check_operands(name, verb, operands)
-    _start_logging(values.verbosity)
+    if values.verbosity != _WARNINGS:
+        _start_logging(values.verbosity)
     if values.report is not None:
         api.check_report_directory(values.report)
-    with verb.progress() as progress:
+    with verb.progress(values.verbosity >= _INFO) as progress:
         report = verb.call(operands, values, progress)
     if not report.models:
         raise InputError(f"no model was found in {', '.join(operands)}")
@@ -217,7 +219,7 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     flags.DEFINE_enum("format", "text", ["text", "json"], "How the report is written.", flag_values=values)
     flags.DEFINE_integer(
         "verbosity",
-        -1,
+        _WARNINGS,
         "Logging to standard error, in absl's scale: -2 errors, -1 warnings, 0 info, 1 debug.",
         lower_bound=-3,
         upper_bound=3,
@@ -570,8 +572,11 @@ def _wants_color() -> bool:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Gives a function that shows what is being done, on a terminal only."""
+def _progress(logged: bool) -> Iterator[Progress]:
+    """Gives a function that shows what is being done, on a terminal or in the log."""
+    if logged:
+        yield _log
+        return
     if not sys.stderr.isatty():
         yield None
         return
@@ -583,27 +588,37 @@ def _progress() -> Iterator[Progress]:
 
 
 @contextlib.contextmanager
-def _fleet_progress() -> Iterator[Progress]:
+def _fleet_progress(logged: bool) -> Iterator[Progress]:
     """Shows on a terminal what each worker does; elsewhere a line a model, of many."""
-    from migrate.report import progress
-
+    if logged:
+        yield _log
+        return
     if sys.stderr.isatty():
         from rich.console import Console
 
-        with progress.live(Console(stderr=True)) as listen:
+        from migrate.report.live import live
+
+        with live(Console(stderr=True)) as listen:
             yield cast(Progress, listen)
         return
+    from migrate.report.progress import line
 
-    def log(event: str | Event) -> None:
-        line = None if isinstance(event, str) else progress.line(event)
-        if line is not None:
-            _say(line)
+    def tell(event: str | Event) -> None:
+        text = None if isinstance(event, str) else line(event)
+        if text is not None:
+            _say(text)
 
-    yield log
+    yield tell
+
+
+def _log(event: str | Event) -> None:
+    from absl import logging
+
+    logging.info("%s", event)
 
 
 def _start_logging(verbosity: int) -> None:
-    """Sends logs to standard error in absl's format."""
+    """Sends logs to standard error in absl's format. Without it, warnings of libraries come as they are."""
     import logging as standard
 
     from absl import logging

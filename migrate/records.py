@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Iterable, Mapping
 
 Shape = tuple[int | None, ...] | None
@@ -445,6 +446,11 @@ Outcome = (
 GOOD_OUTCOMES = (Convertible, AlreadyTF2, Converted, Unchanged, Validated)
 
 
+def outcome_name(outcome: Outcome) -> str:
+    """Gives the snake_case of the outcome's type: `AlreadyTF2` is `already_tf2`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(outcome).__name__).lower()
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelReport:
     """All that is known about one model after a command.
@@ -484,6 +490,12 @@ class ModelReport:
     bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
+
+
+def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
+    """Gives the meta graph that a client means when it names none: the one tagged `serve`, else the first."""
+    serving = [facts for facts in model.meta_graphs if "serve" in facts.tags]
+    return next(iter(serving or model.meta_graphs), None)
 
 
 @dataclasses.dataclass(frozen=True)

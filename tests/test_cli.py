@@ -233,7 +233,7 @@ def test_standard_output_carries_the_report_and_nothing_else():
     done = _run(_FAKE.format(copies=1, flags="'--format=json', '-v=0'"))
     assert done.returncode == 1
     assert json.loads(done.stdout)["models"][0]["outcome"] == "refused"
-    assert re.fullmatch(r"I\d+ .*\] a line of log\n", done.stderr)
+    assert re.fullmatch(r"I\d+ .*\] a line of log\nI\d+ .*\] \[reading\] the model\n", done.stderr)
 
 
 def test_piped_text_is_plain():

@@ -10,8 +10,7 @@ import pytest
 
 import migrate
 from migrate.fleet.jobs import convert_model
-from migrate.records import Converted, Failed, Mismatched, Options, Refused, Severity, Unreadable
-from migrate.report.json import outcome_name
+from migrate.records import Converted, Failed, Mismatched, Options, Refused, Severity, Unreadable, outcome_name
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.corpus, pytest.mark.timeout(1500)]
 

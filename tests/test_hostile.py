@@ -13,8 +13,7 @@ import pytest
 
 from migrate.fleet.jobs import convert_model
 from migrate.fleet.study import audit_model
-from migrate.records import Converted, Convertible, Options, Refused, Severity, Unchanged, Unreadable
-from migrate.report.json import outcome_name
+from migrate.records import Converted, Convertible, Options, Refused, Severity, Unchanged, Unreadable, outcome_name
 from migrate.sources.protos import AssetFileDef, SavedModel
 from tests.conversions import MODELS
 from tools import mutants

@@ -20,8 +20,7 @@ from typing import Any
 import migrate
 from migrate.children import Nursery
 from migrate.fleet.jobs import convert_model
-from migrate.records import Converted, ModelReport, Severity
-from migrate.report.json import outcome_name
+from migrate.records import Converted, ModelReport, Severity, outcome_name
 from migrate.signature_flag import as_flag
 
 FORMS = (

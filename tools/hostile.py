@@ -30,8 +30,8 @@ import migrate
 from migrate.children import Nursery
 from migrate.fleet.jobs import convert_model
 from migrate.fleet.study import audit_model
-from migrate.records import Convertible, Crashed, Options, Outcome, Report
-from migrate.report.json import outcome_name, to_json
+from migrate.records import Convertible, Crashed, Options, Outcome, Report, outcome_name
+from migrate.report.json import to_json
 from migrate.report.text import render
 from tools.mutants import make_mutant, sources
 

@@ -30,8 +30,7 @@ from migrate.fleet.remote import is_remote
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import rename_source, source_of
 from migrate.fleet.worker import PRELOAD, look, work
-from migrate.records import Converted, Failed, Kind, ModelReport, Options, Report, Unchanged
-from migrate.report.json import outcome_name
+from migrate.records import Converted, Failed, Kind, ModelReport, Options, Report, Unchanged, outcome_name
 from migrate.sources.discover import find_models
 
 if TYPE_CHECKING:

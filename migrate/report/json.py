@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import platform
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ from migrate.records import (
     KerasFacts,
     MetaGraphFacts,
     ModelReport,
-    Outcome,
     Report,
     Shape,
     Signature,
@@ -25,6 +23,8 @@ from migrate.records import (
     TensorSpec,
     VariableFacts,
     Verification,
+    chosen_meta_graph,
+    outcome_name,
 )
 from migrate.signature_flag import as_flag
 
@@ -72,17 +72,6 @@ def tool() -> JSON:
         "python": platform.python_version(),
         "tensorflow": next(filter(None, map(_version, _TENSORFLOW)), None),
     }
-
-
-def outcome_name(outcome: Outcome) -> str:
-    """Gives the snake_case of the outcome's type: `AlreadyTF2` is `already_tf2`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(outcome).__name__).lower()
-
-
-def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
-    """Gives the meta graph that a client means when it names none: the one tagged `serve`, else the first."""
-    serving = [facts for facts in model.meta_graphs if "serve" in facts.tags]
-    return next(iter(serving or model.meta_graphs), None)
 
 
 def _version(distribution: str) -> str | None:

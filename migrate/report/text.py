@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from migrate.records import (
     GOOD_OUTCOMES,
@@ -40,14 +34,18 @@ from migrate.records import (
     Unreadable,
     VariableFacts,
     Verification,
+    chosen_meta_graph,
+    outcome_name,
 )
-from migrate.report.json import chosen_meta_graph, outcome_name
+from migrate.report.layout import Block, Indented, Table, Text, text
+from migrate.report.layout import render as lay_out
 from migrate.report.words import short_names, size_words
 from migrate.signature_flag import as_flag
 from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
 _MISMATCHES_SHOWN = 20
+_BLANK = text("")
 _NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
 
 _KINDS = {
@@ -71,23 +69,10 @@ _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: 
 
 def render(report: Report, width: int, color: bool = False) -> str:
     """Gives the report as lines of at most `width` columns; without `color` it is plain text."""
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=max(width, 20),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(Group(*_report(report, width)), crop=False)
-    # rich fills table cells with spaces up to the column's width.
-    return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
+    return lay_out(_report(report, width), max(width, 20), color)
 
 
-def _report(report: Report, width: int) -> Iterator[RenderableType]:
+def _report(report: Report, width: int) -> Iterator[Block]:
     if len(report.models) == 1:
         yield from _model(report.models[0])
         yield from ((_space(report.space),) if report.space else ())
@@ -95,9 +80,9 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
     yield _overview(report, width)
     for model in report.models:
         if not isinstance(model.outcome, GOOD_OUTCOMES):
-            yield ""
+            yield _BLANK
             yield from _trouble(model)
-    yield ""
+    yield _BLANK
     yield _totals(report)
     if report.space:
         yield _space(report.space)
@@ -106,9 +91,9 @@ def _report(report: Report, width: int) -> Iterator[RenderableType]:
 # One model in full.
 
 
-def _model(model: ModelReport) -> Iterator[RenderableType]:
+def _model(model: ModelReport) -> Iterator[Block]:
     yield from _headline(model)
-    yield ""
+    yield _BLANK
     facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
         facts.append(("destination", _text(model.destination)))
@@ -121,43 +106,43 @@ def _model(model: ModelReport) -> Iterator[RenderableType]:
     if model.seconds:
         steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in model.seconds.items())
         facts.append(("seconds", _text(steps)))
-    yield _indented(_pairs(facts))
+    yield Indented(_pairs(facts))
     for meta_graph in model.meta_graphs:
-        yield ""
+        yield _BLANK
         yield from _meta_graph(meta_graph)
     if model.keras is not None:
-        yield ""
+        yield _BLANK
         yield from _keras(model.keras)
     if model.checkpoint is not None:
-        yield ""
+        yield _BLANK
         yield from _checkpoint(model.checkpoint)
     if model.findings:
-        yield ""
-        yield Text("findings", style="bold")
-        yield _indented(_findings(model.findings))
+        yield _BLANK
+        yield text("findings", "bold")
+        yield Indented(_findings(model.findings))
     yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
 
 
-def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[RenderableType]:
+def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[Block]:
     """Flags to copy: each in one line, however long, since a line break would be copied with it."""
     if not proposals:
         return
-    yield ""
-    yield Text("proposed signatures", style="bold")
+    yield _BLANK
+    yield text("proposed signatures", "bold")
     for proposal in proposals:
         flag = _printable(as_flag(proposal)).replace("'", "'\\''")
-        yield Text(f"  --signature='{flag}'", no_wrap=True, overflow="ignore")
+        yield text(f"  --signature='{flag}'", wrapped=False)
 
 
-def _headline(model: ModelReport) -> Iterator[RenderableType]:
+def _headline(model: ModelReport) -> Iterator[Block]:
     good = isinstance(model.outcome, GOOD_OUTCOMES)
-    verdict = Text(_verdict(model), style="bold green" if good else "bold red")
-    yield Text.assemble((_printable(model.source), "bold"), ": ", verdict, overflow="fold")
+    verdict = (_verdict(model), "bold green" if good else "bold red")
+    yield Text(((_printable(model.source), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
-        yield _indented(_text(detail))
+        yield Indented(_text(detail))
 
 
 def _verdict(model: ModelReport) -> str:
@@ -214,16 +199,16 @@ def _could_be_verified(model: ModelReport) -> bool:
 
 def _verified(verification: Verification | None) -> Text:
     if verification is None:
-        return Text("not verified", style="yellow")
+        return text("not verified", "yellow")
     compared = f"{_count(verification.calls, 'call')}, {_count(verification.compared, 'output')} compared"
     if verification.mismatches:
-        return Text(f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", style="red")
+        return text(f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", "red")
     if not verification.passed:
-        return Text(f"not verified: {compared}, not one value among them", style="red")
+        return text(f"not verified: {compared}, not one value among them", "red")
     closeness = "bit for bit" if verification.bitwise_equal else _distance(verification)
     variables = verification.variables_compared
     also = f"; {_count(variables, 'variable')} compared with the checkpoint" if variables else ""
-    return Text(f"verified: {compared}, {closeness}{also}", style="green")
+    return text(f"verified: {compared}, {closeness}{also}", "green")
 
 
 def _distance(verification: Verification) -> str:
@@ -231,9 +216,9 @@ def _distance(verification: Verification) -> str:
     return f"at most {ulps:,} ulps and {absolute:.3g} apart"
 
 
-def _meta_graph(facts: MetaGraphFacts) -> Iterator[RenderableType]:
+def _meta_graph(facts: MetaGraphFacts) -> Iterator[Block]:
     tags = ", ".join(sorted(facts.tags)) or "no tags"
-    yield Text.assemble(("meta graph ", "bold"), (_printable(tags), "bold"), overflow="fold")
+    yield text(f"meta graph {_printable(tags)}", "bold")
     size = [_count(facts.nodes, "node"), _count(len(facts.ops), "op")]
     if facts.functions:
         size.append(_count(len(facts.functions), "function"))
@@ -244,15 +229,15 @@ def _meta_graph(facts: MetaGraphFacts) -> Iterator[RenderableType]:
     for label, names in (("tables", facts.tables), ("assets", facts.assets), ("init ops", facts.init_ops)):
         if names:
             pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
-    yield _indented(_pairs(pairs))
+    yield Indented(_pairs(pairs))
     if not facts.signatures:
-        yield _indented(Text("no signatures", style="yellow"))
+        yield Indented(text("no signatures", "yellow"))
     for signature in sorted(facts.signatures, key=lambda signature: signature.key):
-        yield ""
-        yield _indented(_signature(signature))
+        yield _BLANK
+        yield from _signature(signature)
 
 
-def _keras(facts: KerasFacts) -> Iterator[RenderableType]:
+def _keras(facts: KerasFacts) -> Iterator[Block]:
     version = facts.keras_version or ("3" if facts.runtime == "keras" else "1 or 2, which the file does not say")
     backend = f", on {facts.backend}" if facts.backend not in ("", "tensorflow") else ""
     pairs = [("written by", _text(f"Keras {version}{backend}")), ("loaded by", _text(facts.runtime))]
@@ -266,10 +251,10 @@ def _keras(facts: KerasFacts) -> Iterator[RenderableType]:
     for label, names in (("custom", facts.custom), ("bytecode", facts.code)):
         if names:
             pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
-    yield _indented(_pairs(pairs))
+    yield Indented(_pairs(pairs))
     if facts.signature is not None:
-        yield ""
-        yield _indented(_signature(facts.signature))
+        yield _BLANK
+        yield from _signature(facts.signature)
 
 
 def _variables(variables: Sequence[VariableFacts]) -> str:
@@ -305,92 +290,78 @@ def _bulk(variables: Sequence[VariableFacts]) -> str:
     return ", ".join(parts)
 
 
-def _checkpoint(facts: CheckpointFacts) -> Iterator[RenderableType]:
+def _checkpoint(facts: CheckpointFacts) -> Iterator[Block]:
     based = "object-based" if facts.object_based else "name-based"
     size = sum(tensor.bytes or 0 for tensor in facts.tensors)
-    yield Text.assemble(("checkpoint ", "bold"), (_printable(os.path.basename(facts.path)), "bold"), overflow="fold")
+    yield text(f"checkpoint {_printable(os.path.basename(facts.path))}", "bold")
     told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
     tensors = f"{_count(len(facts.tensors), 'tensor')}, {size_words(size)}"
-    yield _indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
+    yield Indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
     if not facts.tensors:
         return
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold")
-    for _ in range(4):
-        table.add_column(no_wrap=True)
+    rows = []
     for tensor in facts.tensors:
         stored = "" if tensor.bytes is None else size_words(tensor.bytes)
         slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
         row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
-        table.add_row(*(Text(cell) for cell in row))
-    yield ""
-    yield _indented(table)
+        rows.append(tuple(map(text, row)))
+    yield _BLANK
+    yield Indented(Table(tuple(rows), fixed=frozenset({1, 2, 3, 4})))
 
 
-def _signature(signature: Signature) -> RenderableType:
+def _signature(signature: Signature) -> Iterator[Block]:
     method = _printable(signature.method_name.removeprefix("tensorflow/serving/"))
-    title = Text.assemble(
-        "signature ",
-        (_printable(signature.key), "bold"),
-        f", method {method}" if method else ", no method name",
-        overflow="fold",
-    )
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    for _ in ("name", "dtype", "shape"):
-        table.add_column(overflow="fold")
+    told = f", method {method}" if method else ", no method name"
+    yield Indented(Text((("signature ", ""), (_printable(signature.key), "bold"), (told, ""))))
+    rows = []
     for direction, tensors in (("in", signature.inputs), ("out", signature.outputs)):
         for name, spec in sorted(tensors.items()):
             encoding = "" if spec.encoding == "dense" else f"{spec.encoding} "
-            table.add_row(direction, _text(name), _text(spec.dtype), _text(f"{encoding}{_shape(spec.shape)}"))
-    return Group(title, _indented(table))
+            row = (_text(name), _text(spec.dtype), _text(f"{encoding}{_shape(spec.shape)}"))
+            rows.append((text(f"  {direction}", "dim"), *row))
+    yield Indented(Table(tuple(rows), fixed=frozenset({0})))
 
 
 def _findings(findings: Sequence[Finding]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    rows = []
     for finding in findings:
-        severity = Text(finding.severity.value, style=_STYLES[finding.severity])
-        table.add_row(severity, Text(_printable(finding.code), style="bold"))
-        table.add_row("", _text(finding.message))
+        severity = text(finding.severity.value, _STYLES[finding.severity])
+        rows.append((severity, text(_printable(finding.code), "bold")))
+        rows.append((_BLANK, _text(finding.message)))
         if finding.nodes:
-            table.add_row("", _text(f"nodes: {_names(finding.nodes)}"))
+            rows.append((_BLANK, _text(f"nodes: {_names(finding.nodes)}")))
         if finding.hint:
-            table.add_row("", _text(f"hint: {finding.hint}"))
-    return table
+            rows.append((_BLANK, _text(f"hint: {finding.hint}")))
+    return Table(tuple(rows), fixed=frozenset({0}))
 
 
-def _verification_details(verification: Verification) -> Iterator[RenderableType]:
+def _verification_details(verification: Verification) -> Iterator[Block]:
     if verification.mismatches:
-        yield ""
-        yield Text("mismatches", style="bold")
-        yield _indented(_mismatches(verification))
+        yield _BLANK
+        yield text("mismatches", "bold")
+        yield from _mismatches(verification)
     if verification.skipped:
-        yield ""
-        yield Text("signatures not called", style="bold")
-        yield _indented(_pairs([(key, _text(why)) for key, why in sorted(verification.skipped.items())]))
+        yield _BLANK
+        yield text("signatures not called", "bold")
+        yield Indented(_pairs([(key, _text(why)) for key, why in sorted(verification.skipped.items())]))
     if verification.nondeterministic:
-        yield ""
-        yield Text("outputs that differ from run to run in the source itself", style="bold")
-        yield Text("only name, dtype and shape of these were compared", style="dim")
-        yield _indented(_text("\n".join(verification.nondeterministic)))
+        yield _BLANK
+        yield text("outputs that differ from run to run in the source itself", "bold")
+        yield text("only name, dtype and shape of these were compared", "dim")
+        yield Indented(_text("\n".join(verification.nondeterministic)))
 
 
-def _mismatches(verification: Verification) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold")
+def _mismatches(verification: Verification) -> Iterator[Block]:
     shown = verification.mismatches[:_MISMATCHES_SHOWN]
     for mismatch in shown:
         # A call that gave no answer differs as a whole.
         output = f"output {mismatch.output}, " if mismatch.output else ""
         place = f"{mismatch.signature}, {output}call {mismatch.call}, {mismatch.path}"
-        table.add_row(Text(_printable(place), style="bold"))
-        table.add_row(Padding(_text(mismatch.reason), (0, 0, 0, 2)))
+        yield Indented(text(_printable(place), "bold"))
+        yield Indented(Table(((_BLANK, _text(mismatch.reason)),)))
     hidden = len(verification.mismatches) - len(shown)
     if hidden:
-        table.add_row(f"and {hidden:,} more; --format=json lists all")
-    return table
+        yield Indented(text(f"and {hidden:,} more; --format=json lists all"))
 
 
 # Many models.
@@ -403,26 +374,22 @@ def _overview(report: Report, width: int) -> Table:
         tags = [", ".join(sorted(model.meta_graphs[0].tags)) if model.meta_graphs else "" for model in report.models]
         names = [f"{name} {{{tag}}}" for name, tag in zip(names, tags, strict=True)]
     wide_heads = () if narrow else ("kind", "TF")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("model", *wide_heads, "outcome", "sigs", "vars", "findings"):
-        table.add_column(head, overflow="fold")
-    for column in table.columns[-3:]:
-        column.justify = "right"
-        column.no_wrap = True
+    heads = ("model", *wide_heads, "outcome", "sigs", "vars", "findings")
+    rows = [tuple(text(head, "dim") for head in heads)]
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
         good = isinstance(model.outcome, GOOD_OUTCOMES)
         version = facts.tf_version if facts else model.keras.keras_version if model.keras else ""
-        kind = () if narrow else (_KINDS[model.kind][1], _text(version))
-        table.add_row(
-            _text(name),
-            *kind,
-            Text(_outcome(model), style="green" if good else "red"),
+        kind = () if narrow else (text(_KINDS[model.kind][1]), _text(version))
+        counts = (
             f"{len(facts.signatures):,}" if facts else "1" if model.keras and model.keras.signature else "",
             f"{len(facts.variables):,}" if facts else f"{len(model.keras.variables):,}" if model.keras else "",
             f"{len(model.findings):,}",
         )
-    return table
+        outcome = text(_outcome(model), "green" if good else "red")
+        rows.append((_text(name), *kind, outcome, *map(text, counts)))
+    numbers = frozenset(range(len(heads) - 3, len(heads)))
+    return Table(tuple(rows), fixed=numbers, right=numbers)
 
 
 def _outcome(model: ModelReport) -> str:
@@ -434,16 +401,16 @@ def _outcome(model: ModelReport) -> str:
     return f"{word}, before" if model.skipped else word
 
 
-def _trouble(model: ModelReport) -> Iterator[RenderableType]:
+def _trouble(model: ModelReport) -> Iterator[Block]:
     """What went wrong with one model of many: its refusals, else all that was found."""
     yield from _headline(model)
     refusals = [finding for finding in model.findings if finding.severity is Severity.REFUSAL]
     shown = refusals or model.findings
     if shown:
-        yield _indented(_findings(shown))
+        yield Indented(_findings(shown))
     yield from _proposals(model.proposals)
     if model.verification is not None and model.verification.mismatches:
-        yield _indented(_mismatches(model.verification))
+        yield from _mismatches(model.verification)
 
 
 def _totals(report: Report) -> Text:
@@ -457,32 +424,27 @@ def _totals(report: Report) -> Text:
         lines.append(f"{_count(copies, 'duplicate')} of another model's files, which were converted once")
     if report.not_started:
         lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
-    return Text("\n".join(lines), style="bold")
+    return text("\n".join(lines), "bold")
 
 
 def _space(space: Space) -> Text:
     style = "red" if space.needed_bytes > space.free_bytes else "bold"
-    return Text(f"needs at most {size_words(space.needed_bytes)}; {size_words(space.free_bytes)} are free", style=style)
+    return text(f"needs at most {size_words(space.needed_bytes)}; {size_words(space.free_bytes)} are free", style)
 
 
 # Building blocks.
 
 
 def _pairs(pairs: Sequence[tuple[str, Text]]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", overflow="fold")
-    table.add_column(overflow="fold")
-    for label, value in pairs:
-        table.add_row(_text(label), value)
-    return table
-
-
-def _indented(inner: RenderableType) -> Padding:
-    return Padding(inner, (0, 0, 0, 2))
+    return Table(tuple((text(_shown(label), "dim"), value) for label, value in pairs))
 
 
 def _text(content: str) -> Text:
-    return Text("\n".join(map(_printable, content.split("\n"))), overflow="fold")
+    return text(_shown(content))
+
+
+def _shown(content: str) -> str:
+    return "\n".join(map(_printable, content.split("\n")))
 
 
 def _printable(name: str) -> str:

@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Iterable
 
 import migrate
-from migrate.records import Event, Options
-from migrate.report.json import outcome_name
+from migrate.records import Event, Options, outcome_name
 from tests.conversions import MODELS, ROOT
 
 FAULTS = ROOT / "testdata" / "faults"

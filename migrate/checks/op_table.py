@@ -10,10 +10,11 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.json")
+_REF = "f"  # the letter for it in the file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,47 +57,74 @@ class Unavailable:
     reason: str
 
 
+class _OpTable(Mapping[str, OpInfo]):
+    """What is known of each op, by its name; an op's record is made when it is asked for, since a graph has few."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._letters = {release: _by_name(column["ops"]) for release, column in columns.items()}
+        self._dtypes: dict[str, str] = {}
+        self._deprecated: dict[str, str] = {}
+        for column in columns.values():
+            self._dtypes.update(_by_name(column["dtypes"]))
+            self._deprecated.update(column["deprecated"])
+        self._made: dict[str, OpInfo] = {}
+
+    def __getitem__(self, name: str) -> OpInfo:
+        if name not in self._made:
+            self._made[name] = self._op(name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._dtypes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dtypes)
+
+    def __len__(self) -> int:
+        return len(self._dtypes)
+
+    def _op(self, name: str) -> OpInfo:
+        """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
+        dtypes = self._dtypes[name]
+        by_release = {release: letters[name] for release, letters in self._letters.items() if name in letters}
+        version, _, explanation = self._deprecated.get(name, "0 ").partition(" ")
+        all_letters = "".join(by_release.values())
+        return OpInfo(
+            name,
+            tuple(by_release),
+            tuple([release for release, letters in by_release.items() if "c" in letters]),
+            tuple([release for release, letters in by_release.items() if "o" in letters]),
+            int(version),
+            explanation,
+            "s" in all_letters,
+            _REF in all_letters,
+            dtypes,
+        )
+
+
+def _by_name(names_by_fact: Mapping[str, str]) -> dict[str, str]:
+    return {name: fact for fact, names in names_by_fact.items() for name in names.split(" ")}
+
+
+@functools.cache
+def _columns() -> Mapping[str, Any]:
+    """The file: a column a release."""
+    with open(TABLE_FILE, encoding="utf-8") as stream:
+        columns: dict[str, Any] = json.load(stream)
+    return columns
+
+
 @functools.cache
 def load_op_table() -> Mapping[str, OpInfo]:
     """Reads the table, once: what is known of each op, by its name."""
-    with open(TABLE_FILE, encoding="utf-8") as stream:
-        columns: dict[str, dict[str, Any]] = json.load(stream)
-    letters: dict[str, dict[str, str]] = {}
-    deprecated: dict[str, str] = {}
-    dtypes: dict[str, str] = {}
-    for release, column in columns.items():
-        for facts, names in column["ops"].items():
-            for name in names.split(" "):
-                letters.setdefault(name, {})[release] = facts
-        deprecated.update(column["deprecated"])
-        for written, names in column["dtypes"].items():
-            dtypes.update(dict.fromkeys(names.split(" "), written))
-    return {
-        name: _op(name, by_release, deprecated.get(name, "0 "), dtypes[name]) for name, by_release in letters.items()
-    }
+    return _OpTable(_columns())
 
 
 @functools.cache
 def load_ref_ops() -> frozenset[str]:
     """Every op that takes or gives a ref."""
-    return frozenset(name for name, info in load_op_table().items() if info.has_ref)
-
-
-def _op(name: str, by_release: Mapping[str, str], deprecation: str, dtypes: str) -> OpInfo:
-    """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
-    version, _, explanation = deprecation.partition(" ")
-    all_letters = "".join(by_release.values())
-    return OpInfo(
-        name,
-        tuple(by_release),
-        tuple([release for release, letters in by_release.items() if "c" in letters]),
-        tuple([release for release, letters in by_release.items() if "o" in letters]),
-        int(version),
-        explanation,
-        "s" in all_letters,
-        "f" in all_letters,
-        dtypes,
-    )
+    facts = (fact for column in _columns().values() for fact in column["ops"].items())
+    return frozenset(name for letters, names in facts if _REF in letters for name in names.split(" "))
 
 
 def unavailable(op: str) -> Unavailable | None:

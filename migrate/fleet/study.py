@@ -16,10 +16,8 @@ from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
-from migrate.checks.given_signatures import add_signatures
 from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
-from migrate.checks.proposals import propose
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -40,7 +38,6 @@ from migrate.records import (
 )
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
-from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.signature_flag import as_flag
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
@@ -162,8 +159,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
-    proposals = () if contract.signatures(chosen) or given else propose(chosen)
-    added = add_signatures(chosen, given)
+    proposals = () if contract.signatures(chosen) or given else _proposed(chosen)
+    added = _with_signatures(chosen, given) if given else chosen
     if not isinstance(added, MetaGraphDef):
         report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
         return Studied(report, place)
@@ -178,7 +175,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     needed = needed_nodes(plan)
     names = {node.name for node in needed}
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    kept = keep_tensor_names(chosen, plan).findings if options.keep_tensor_names and not plan.refused else ()
+    kept = _kept_names(chosen, plan) if options.keep_tensor_names and not plan.refused else ()
     found = dict.fromkeys(
         (
             *source.findings,
@@ -200,6 +197,27 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         sketches=_sketches(plan) if options.details else (),
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan, train))
+
+
+# What few models need is imported where it is: an audit of one model is mostly imports.
+
+
+def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
+    from migrate.checks.proposals import propose
+
+    return propose(meta_graph)
+
+
+def _with_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
+    from migrate.checks.given_signatures import add_signatures
+
+    return add_signatures(meta_graph, given)
+
+
+def _kept_names(meta_graph: MetaGraphDef, plan: Plan) -> tuple[Finding, ...]:
+    from migrate.rewrite.tensor_names import keep_tensor_names
+
+    return keep_tensor_names(meta_graph, plan).findings
 
 
 def _sketches(plan: Plan) -> tuple[Sketch, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -184,6 +183,8 @@ def _ended(code: int) -> str:
     """How a process ended, as `subprocess` counts exit codes."""
     if code >= 0:
         return f"exit code {code}"
+    import signal
+
     try:
         name = f" ({signal.Signals(-code).name})"
     except ValueError:

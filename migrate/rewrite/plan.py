@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions, locate
@@ -13,7 +14,6 @@ from migrate.checks.python_ops import find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.constants import unfreeze
 from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
@@ -38,6 +38,9 @@ from migrate.sources.protos import (
     TensorProto,
     TensorShapeProto,
 )
+
+if TYPE_CHECKING:
+    from migrate.rewrite.constants import Unfrozen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +157,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     """
     ref_ops = load_ref_ops()
     meta_graph = inline_ref_functions(meta_graph, ref_ops)
-    unfrozen = unfreeze(meta_graph) if variables else None
+    unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
     nodes = {node.name: node for node in meta_graph.graph_def.node}
@@ -225,6 +228,12 @@ def needed_nodes(plan: Plan) -> list[NodeDef]:
     for run in plan.runs:
         seen.update({(node.name, node.op): node for node in run.run.graph.nodes.values()})
     return list(seen.values())
+
+
+def _unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:
+    from migrate.rewrite.constants import unfreeze  # Few are asked for it.
+
+    return unfreeze(meta_graph)
 
 
 def plan_signature(

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_ref_ops
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
@@ -86,7 +86,7 @@ class _Source:
 
     @classmethod
     def of(cls, meta_graph: MetaGraphDef) -> _Source:
-        ref_ops = frozenset(name for name, info in load_op_table().items() if info.has_ref)
+        ref_ops = load_ref_ops()
         meta_graph = inline_ref_functions(meta_graph, ref_ops)
         return cls(meta_graph, {node.name: node for node in meta_graph.graph_def.node}, ref_ops)
 

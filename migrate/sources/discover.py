@@ -7,12 +7,10 @@ further. In every other directory the first bytes of each file say what it is.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 
 from migrate.errors import InputError
-from migrate.sources.archive import holds_model
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
@@ -127,6 +125,8 @@ def find_models(path: str) -> tuple[str, ...]:
 
 def _near(path: str) -> list[str]:
     """Names like a path's last one in its directory, checkpoints by their prefixes."""
+    import difflib
+
     folder, name = os.path.split(path.rstrip(os.sep))
     try:
         names = os.listdir(folder or os.curdir)
@@ -250,12 +250,18 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
             continue
         if form is Form.HDF5 and has_keras_json:
             continue
-        if form is Form.ARCHIVE and not holds_model(file):
+        if form is Form.ARCHIVE and not _holds_model(file):
             continue
         if form is Form.GRAPH_DEF and places and _has_variables(file):
             continue  # The checkpoint's own graph, as tf.train.write_graph leaves it there.
         places.append(Place(form, file, file))
     return places
+
+
+def _holds_model(archive: str) -> bool:
+    from migrate.sources.archive import holds_model  # Few trees have an archive, and its libraries take time.
+
+    return holds_model(archive)
 
 
 def _has_variables(file: str) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from migrate.errors import InputError
 from migrate.records import Finding, GivenSignature, Kind, Severity
-from migrate.sources.archive import unpacked
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import check_regular
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
@@ -35,6 +34,8 @@ def opened(path: str) -> Iterator[Place]:
     if place.form is not Form.ARCHIVE:
         yield place
         return
+    from migrate.sources.archive import unpacked
+
     with unpacked(place.file) as directory:
         try:
             models = find_models(directory)

@@ -34,7 +34,8 @@ def test_reasons():
 def test_loading_is_quick():
     seconds = []
     for _ in range(5):
-        load_op_table.cache_clear()
+        op_table.load_op_table.cache_clear()
+        op_table._columns.cache_clear()
         start = time.perf_counter()
         load_op_table()
         seconds.append(time.perf_counter() - start)

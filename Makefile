@@ -8,6 +8,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CODE := $(wildcard migrate tests testdata tools benchmarks docs)
 PIP := -m pip install --quiet --quiet --disable-pip-version-check
+# A path in sys.path, not an import hook, which would cost every start of Python its own imports.
+EDITABLE := --use-pep517 --config-settings editable_mode=compat -e
 
 # $(call first_python,NAMES,LAST) prints the first of NAMES that runs and is Python 3.10 to 3.LAST. It has to be
 # run to know: version managers put names on PATH that answer "command not found".
@@ -70,19 +72,19 @@ clean:  ## remove all that the other targets made
 .venv/.stamp: setup.cfg setup.py
 	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
 	"$$python" -m venv .venv
-	$(BIN)/python $(PIP) -e '.[dev]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
+	$(BIN)/python $(PIP) $(EDITABLE) '.[dev]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@
 
 # tensorflow-hub imports pkg_resources, which setuptools 80 and later warn of or lack.
 .venv-tf215/.stamp: setup.cfg setup.py
 	@python=$(call first_python,python3.11 python3.10 python3,11); \
 	"$$python" -m venv .venv-tf215
-	.venv-tf215/bin/python $(PIP) -e '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
+	.venv-tf215/bin/python $(PIP) $(EDITABLE) '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
 	touch $@
 
 # Beam holds back protobuf, so it has an environment to itself.
 .venv-beam/.stamp: setup.cfg setup.py
 	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
 	"$$python" -m venv .venv-beam
-	.venv-beam/bin/python $(PIP) -e '.[beam,test]' 'apache-beam[dask]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
+	.venv-beam/bin/python $(PIP) $(EDITABLE) '.[beam,test]' 'apache-beam[dask]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@

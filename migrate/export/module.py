@@ -348,9 +348,7 @@ def _call(
             for mode in (False, True):
                 traced.get_concrete_function(*signature, training=mode)
             return traced
-        traced = tf.function(
-            function if signature else function_of_nothing, input_signature=signature, autograph=False
-        )
+        traced = tf.function(function if signature else function_of_nothing, input_signature=signature, autograph=False)
         return traced.get_concrete_function()
 
     return _patiently(trace)

@@ -151,27 +151,33 @@ def audit(scratch: str) -> Iterator[str]:
 
 
 def latency(scratch: str) -> Iterator[str]:
-    """A converted model against its source."""
+    """A converted model against its source, and against the same model written in TensorFlow 2."""
     yield "## Latency"
     yield ""
     yield "`python -m benchmarks latency`. One process, ways in turn; ratios are medians of rounds against the source"
-    yield "in a v1 Session; in brackets, what a call takes more or less."
+    yield "in a v1 Session; in brackets, what a call takes more or less. *Native* is the same model written in"
+    yield "TensorFlow 2, saved and loaded (`benchmarks/native.py`): what it takes is TensorFlow's own."
     yield ""
-    yield "| model | batch | source, v1 Session | new, v1 Session | new, signature | new, `__call__` |"
-    yield "|---|---|---|---|---|---|"
+    yield "| model | batch | source, v1 Session | way | new / source | native / source | new / native |"
+    yield "|---|---|---|---|---|---|---|"
     for name in ("image", "lstm", "wide", "embedding"):
         source = build(name, scratch, 200 if name == "embedding" else 0)
-        new = source + "_new"
+        new, native = source + "_new", source + "_native"
         run(migrate("convert", source, new, "--noverify"))
+        run([_PYTHON, "-m", "benchmarks.native", name, source, native])
         for batch in (1, 64):
-            command = [_PYTHON, "-m", "benchmarks.latency", source, new, name, str(batch)]
+            command = [_PYTHON, "-m", "benchmarks.latency", source, new, native, name, str(batch)]
             done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
             found = json.loads(done.stdout)
-            base, *others = found.values()
-            ratios = " | ".join(
-                f"{other['ratio']:.2f} ({(other['seconds'] - base['seconds']) * 1e3:+.2f} ms)" for other in others
-            )
-            yield f"| {name} | {batch} | {base['seconds'] * 1e3:.2f} ms | {ratios} |"
+            (base,) = found["source"].values()
+            for way, ours in found["new"].items():
+                theirs = found["native"][way]
+                yield (
+                    f"| {name} | {batch} | {base['seconds'] * 1e3:.2f} ms | {way} "
+                    f"| {ours['of_source']:.2f} ({(ours['seconds'] - base['seconds']) * 1e3:+.2f} ms) "
+                    f"| {theirs['of_source']:.2f} ({(theirs['seconds'] - base['seconds']) * 1e3:+.2f} ms) "
+                    f"| {ours['of_native']:.2f} |"
+                )
     yield ""
 
 

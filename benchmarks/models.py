@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 v1 = tf.compat.v1
+Tensors = dict[str, Any]
 _BLOCK_FLOATS = 1 << 24
 
 
@@ -24,36 +26,39 @@ def _variable(name: str, shape: list[int]) -> tuple[Any, Any]:
 
 def embedding(megabytes: int) -> tuple[Any, Any, list[Any]]:
     """An embedding of so many megabytes, in parts of 64 MB."""
-    ids = v1.placeholder(tf.int32, [None, 20], name="ids")
-    fills, parts = [], []
     rows = max(1, megabytes * (1 << 20) // 4 // 64)
     part_rows = min(rows, _BLOCK_FLOATS // 64)
-    for number in range(-(-rows // part_rows)):
-        part, fill = _variable(f"part_{number}", [part_rows, 64])
-        parts.append(part)
-        fills.append(fill)
-    found = tf.add_n([tf.reduce_mean(tf.gather(part, tf.math.mod(ids, part_rows)), 1) for part in parts])
-    return {"ids": ids}, {"y": found}, fills
+    return _with_variables("embedding", {f"part_{n}": [part_rows, 64] for n in range(-(-rows // part_rows))})
+
+
+def _embedding(inputs: Tensors, weights: Tensors) -> Any:
+    parts = [weights[name] for name in sorted(weights)]
+    return tf.add_n([tf.reduce_mean(tf.gather(p, tf.math.mod(inputs["ids"], int(p.shape[0]))), 1) for p in parts])
 
 
 def image(_: int) -> tuple[Any, Any, list[Any]]:
     """A small convolutional network on images of 224 x 224 pixels."""
-    x = v1.placeholder(tf.float32, [None, 224, 224, 3], name="image")
-    fills, layer, depth = [], x, 3
+    shapes, depth = {}, 3
     for number, filters in enumerate((32, 32, 64, 64)):
-        kernel, fill = _variable(f"conv_{number}", [3, 3, depth, filters])
-        fills.append(fill)
-        layer = tf.nn.relu(tf.nn.conv2d(layer, kernel, 2 if number % 2 else 1, "SAME"))
+        shapes[f"conv_{number}"] = [3, 3, depth, filters]
         depth = filters
-    dense, fill = _variable("dense", [56 * 56 * 64, 10])
-    return {"image": x}, {"y": tf.nn.softmax(tf.reshape(layer, [-1, 56 * 56 * 64]) @ dense)}, [*fills, fill]
+    return _with_variables("image", {**shapes, "dense": [56 * 56 * 64, 10]})
+
+
+def _image(inputs: Tensors, weights: Tensors) -> Any:
+    layer = inputs["image"]
+    for number in range(4):
+        layer = tf.nn.relu(tf.nn.conv2d(layer, weights[f"conv_{number}"], 2 if number % 2 else 1, "SAME"))
+    return tf.nn.softmax(tf.reshape(layer, [-1, 56 * 56 * 64]) @ weights["dense"])
 
 
 def lstm(_: int) -> tuple[Any, Any, list[Any]]:
     """An LSTM of 256 units over 50 steps in a v1 while loop."""
-    x = v1.placeholder(tf.float32, [None, 50, 128], name="x")
-    kernel, fill = _variable("kernel", [128 + 256, 4 * 256])
-    bias, more = _variable("bias", [4 * 256])
+    return _with_variables("lstm", {"kernel": [128 + 256, 4 * 256], "bias": [4 * 256]})
+
+
+def _lstm(inputs: Tensors, weights: Tensors) -> Any:
+    x, kernel, bias = inputs["x"], weights["kernel"], weights["bias"]
     batch = tf.shape(x)[0]
     steps = tf.TensorArray(tf.float32, 50).unstack(tf.transpose(x, [1, 0, 2]))
 
@@ -65,22 +70,47 @@ def lstm(_: int) -> tuple[Any, Any, list[Any]]:
 
     zero = tf.zeros([batch, 256])
     _, _, h = v1.while_loop(lambda i, *_: i < 50, body, [0, zero, zero])
-    return {"x": x}, {"y": h}, [fill, more]
+    return h
 
 
 def wide(_: int) -> tuple[Any, Any, list[Any]]:
     """Wide and deep: a sparse linear part and three dense layers over embeddings."""
-    ids = v1.placeholder(tf.int32, [None, 10], name="ids")
-    x = v1.placeholder(tf.float32, [None, 16], name="x")
-    linear, fill = _variable("linear", [10000, 1])
-    table, more = _variable("table", [10000, 16])
-    fills = [fill, more]
-    layer, depth = tf.concat([tf.reshape(tf.gather(table, ids), [-1, 160]), x], 1), 176
+    shapes, depth = {"linear": [10000, 1], "table": [10000, 16]}, 176
     for number, units in enumerate((128, 64, 1)):
-        kernel, fill = _variable(f"kernel_{number}", [depth, units])
-        layer, depth = tf.nn.relu(layer @ kernel) if units > 1 else layer @ kernel, units
-        fills.append(fill)
-    return {"ids": ids, "x": x}, {"y": tf.sigmoid(layer + tf.reduce_sum(tf.gather(linear, ids), 1))}, fills
+        shapes[f"kernel_{number}"] = [depth, units]
+        depth = units
+    return _with_variables("wide", shapes)
+
+
+def _wide(inputs: Tensors, weights: Tensors) -> Any:
+    ids, x = inputs["ids"], inputs["x"]
+    layer = tf.concat([tf.reshape(tf.gather(weights["table"], ids), [-1, 160]), x], 1)
+    for number in range(2):
+        layer = tf.nn.relu(layer @ weights[f"kernel_{number}"])
+    layer = layer @ weights["kernel_2"]
+    return tf.sigmoid(layer + tf.reduce_sum(tf.gather(weights["linear"], ids), 1))
+
+
+# Of the models that are called: shape and type of each input, and what is computed; `benchmarks.native` has them, too.
+INPUTS: dict[str, dict[str, tuple[list[int | None], Any]]] = {
+    "embedding": {"ids": ([None, 20], tf.int32)},
+    "image": {"image": ([None, 224, 224, 3], tf.float32)},
+    "lstm": {"x": ([None, 50, 128], tf.float32)},
+    "wide": {"ids": ([None, 10], tf.int32), "x": ([None, 16], tf.float32)},
+}
+COMPUTE: dict[str, Callable[[Tensors, Tensors], Any]] = {
+    "embedding": _embedding,
+    "image": _image,
+    "lstm": _lstm,
+    "wide": _wide,
+}
+
+
+def _with_variables(name: str, shapes: dict[str, list[int]]) -> tuple[Any, Any, list[Any]]:
+    inputs = {key: v1.placeholder(dtype, shape, name=key) for key, (shape, dtype) in INPUTS[name].items()}
+    made = {key: _variable(key, shape) for key, shape in shapes.items()}
+    weights = {key: variable for key, (variable, _) in made.items()}
+    return inputs, {"y": COMPUTE[name](inputs, weights)}, [fill for _, fill in made.values()]
 
 
 def nodes(count: int) -> tuple[Any, Any, list[Any]]:

@@ -162,6 +162,9 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     if default is not None:
         train = _wrap(plan, training.call, captures) if training is not None and training.call is not None else None
         root.__call__ = _call(wrapped[default], names[default], train)
+        # What `tf.saved_model.save` of the loaded object takes for a signature if it is given none
+        # (signature_serialization.py, find_function_to_export).
+        root._default_save_signature = functions[default]
         kept += [train] if train is not None else []
     if training is not None:
         losses = [_loss(plan, loss, captures) for loss in training.losses]
@@ -303,11 +306,15 @@ def _call(
     wrapped: tf.types.experimental.ConcreteFunction,
     names: Names,
     train: tf.types.experimental.ConcreteFunction | None,
-) -> tf.types.experimental.GenericFunction:
+) -> tf.types.experimental.ConcreteFunction | tf.types.experimental.GenericFunction:
     """The Reusable SavedModel interface's `__call__` (tensorflow.org/hub/reusable_saved_models).
 
     One input is given as it is, several as a dict by input name; the same for the result. With a function for training
     it has the argument `training`, a Python bool.
+
+    Where there is one way to compute, the concrete function itself is what is saved: loaders call it at once, as they
+    do signatures. A tf.function takes the same arguments, looks at them twice and then for a trace, on each call, to
+    find this function (polymorphic_function.py, `_call`).
     """
     arguments = flat(names.arguments)
     results = flat(names.results)
@@ -324,23 +331,25 @@ def _call(
         outputs = wrapped(*taken)
         return outputs[0] if len(results) == 1 else dict(zip(results, outputs, strict=True))
 
-    def function(*inputs: Any) -> Any:
-        return answer(wrapped, inputs[0] if inputs else {})
+    def function(inputs: Any) -> Any:
+        return answer(wrapped, inputs)
 
     def function_of_mode(inputs: Any, training: bool = False) -> Any:
         return answer(train if training else wrapped, inputs)
 
+    def function_of_nothing() -> Any:
+        return answer(wrapped, {})
+
     signature = [] if not labels else [next(iter(specs.values())) if len(labels) == 1 else specs]
 
-    def trace() -> tf.types.experimental.GenericFunction:
+    def trace() -> tf.types.experimental.ConcreteFunction | tf.types.experimental.GenericFunction:
         if train is not None and signature:
             traced = tf.function(function_of_mode, autograph=False)
             for mode in (False, True):
                 traced.get_concrete_function(*signature, training=mode)
             return traced
-        traced = tf.function(function, input_signature=signature, autograph=False)
-        traced.get_concrete_function()
-        return traced
+        traced = tf.function(function if signature else function_of_nothing, input_signature=signature, autograph=False)
+        return traced.get_concrete_function()
 
     return _patiently(trace)
 

@@ -105,6 +105,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mappi
         rename(meta_graph.signature_def[key], signature.signature, names[key])
         _give_defaults(meta_graph, signature)
     _leave_loops_alone(meta_graph)
+    _check_arguments_of_call(meta_graph)
     give_names(meta_graph, tensors)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
@@ -155,6 +156,18 @@ def _leave_loops_alone(meta_graph: MetaGraphDef) -> None:
         for node in nodes:
             if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
                 node.attr["_disable_call_shape_inference"].b = True
+
+
+def _check_arguments_of_call(meta_graph: MetaGraphDef) -> None:
+    """Keeps a `__call__` that is a concrete function from taking tensors of another shape than it says.
+
+    Called with what does not fit its signature, a concrete function tries its arguments as a flat list of tensors,
+    whose shapes nobody compares (concrete_function.py, `_call_impl`); with no place in that list, the call is refused.
+    """
+    objects = meta_graph.object_graph_def.nodes
+    for child in objects[0].children:
+        if child.local_name == "__call__" and objects[child.node_id].WhichOneof("kind") == "bare_concrete_function":
+            objects[child.node_id].bare_concrete_function.allowed_positional_arguments = 0
 
 
 def _give_defaults(meta_graph: MetaGraphDef, signature: SignaturePlan) -> None:

@@ -29,7 +29,7 @@ from migrate.rewrite.contexts import (
     first_outside,
     topological_order,
 )
-from migrate.rewrite.graph import Graph, Run, canonical, reach, remembered, split
+from migrate.rewrite.graph import Graph, Run, reach, remembered
 from migrate.sources.protos import NodeDef
 
 
@@ -112,12 +112,14 @@ class Aliases:
     @functools.cached_property
     def _writes_before(self) -> dict[str, int]:
         """For each node the set of writes that lead to it, as bits."""
-        return reach(self.run.graph.predecessors(), self.order, self._write_bits)
+        graph = self.run.graph
+        return reach(graph.predecessors(), self.order, self._write_bits, graph.has(NEXT_ITERATIONS))
 
     @functools.cached_property
     def _writes_after(self) -> dict[str, int]:
         """For each node the set of writes to which it leads, as bits."""
-        return reach(self.run.graph.successors(), self.order[::-1], self._write_bits)
+        graph = self.run.graph
+        return reach(graph.successors(), self.order[::-1], self._write_bits, graph.has(NEXT_ITERATIONS))
 
     def write_between(self, share: Share, first: str, second: str | None) -> str | None:
         """A write of the shared variables that happens after node `first` and before node `second`.
@@ -328,4 +330,4 @@ def _join(met: list[Share | None], is_ref: bool) -> Share | None:
 
 def producer(tensor: str) -> str:
     """Name of the node that gives a tensor."""
-    return split(canonical(tensor))[0]
+    return tensor.partition(":")[0]

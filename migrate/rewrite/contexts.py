@@ -11,7 +11,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from migrate.rewrite.graph import Graph, remembered, split
+from migrate.rewrite.graph import Graph, Wire, remembered, split
 
 ENTERS = frozenset({"Enter", "RefEnter"})
 EXITS = frozenset({"Exit", "RefExit"})
@@ -82,6 +82,7 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
         return dict.fromkeys(order, _ROOT)
     wires = graph.wires
     result: dict[str, Context] = {}
+    branches: dict[str, Context] = {}
     for name in order:
         wire = wires[name]
         sources: list[Context] = []
@@ -90,11 +91,14 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
             if context is None:
                 continue  # A back edge: what holds on entry to the loop holds for the Merge.
             producer = wires[source]
-            if producer.op in SWITCHES and len(producer.data) > 1 and (output := split(tensor)[1]) >= 0:
-                condition = (len(context.frames), producer.data[1], output)
-                context = Context(context.frames, context.conditions | {condition})
+            if producer.op in SWITCHES:
+                if tensor not in branches:
+                    branches[tensor] = _branch(context, producer, split(tensor)[1])
+                context = branches[tensor]
             sources.append(context)
-        sources.extend(result[source] for source in wire.controls if source in result)
+        for source in wire.controls:
+            if source in result:
+                sources.append(result[source])
         met = _met(sources, wire.op in MERGES)
         if wire.op in ENTERS:
             frame = graph.nodes[name].attr["frame_name"].s.decode("utf-8", "replace")
@@ -106,12 +110,23 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
     return result
 
 
+def _branch(context: Context, switch: Wire, output: int) -> Context:
+    """The context of an output of a Switch that stands in a context."""
+    if len(switch.data) < 2 or output < 0:
+        return context
+    condition = (len(context.frames), switch.data[1], output)
+    return Context(context.frames, context.conditions | {condition})
+
+
 def _met(sources: Sequence[Context], is_merge: bool) -> Context:
     """The context of a node whose inputs come from these: one of them, for most nodes."""
     if not sources:
         return _ROOT
     first = sources[0]
-    if all(context is first for context in sources):
+    for context in sources:
+        if context is not first:
+            break
+    else:
         return first
     frames = max((context.frames for context in sources), key=len)
     conditions = [context.conditions for context in sources]

@@ -19,8 +19,13 @@ def split(tensor: str) -> tuple[str, int]:
     node, colon, index = tensor.partition(":")
     if not colon:
         return node, 0
+    return node, int(index) if is_output(index) else -1
+
+
+def is_output(index: str) -> bool:
+    """Whether a text is an output index."""
     # More digits than these are no int32, and `int` takes the digits of every script.
-    return node, int(index) if index.isascii() and index.isdecimal() and len(index) < 10 else -1
+    return len(index) < 10 and index.isdecimal() and index.isascii()
 
 
 def canonical(tensor: str) -> str:
@@ -58,6 +63,7 @@ class Wire(NamedTuple):
       data: full names of the tensors that it takes, in order.
       sources: names of the nodes that give them, in the same order.
       controls: names of the nodes that it waits for by a control edge.
+      behind: both, with repetitions.
       is_short: whether its inputs stand as NodeDefs write them: `a` for `a:0`, control inputs last.
       is_sound: whether each data input has an output index that is one.
     """
@@ -66,13 +72,9 @@ class Wire(NamedTuple):
     data: tuple[str, ...]
     sources: tuple[str, ...]
     controls: tuple[str, ...]
+    behind: tuple[str, ...]
     is_short: bool
     is_sound: bool
-
-    @property
-    def behind(self) -> tuple[str, ...]:
-        """Names of all nodes behind its inputs, with repetitions."""
-        return self.sources + self.controls
 
 
 def wire(node: NodeDef) -> Wire:
@@ -84,17 +86,17 @@ def wire(node: NodeDef) -> Wire:
     for name in node.input:
         if name[:1] == "^":
             controls.append(name[1:])
-        elif ":" in name:
-            data.append(name)
-            source, output = split(name)
-            sources.append(source)
-            is_sound = is_sound and output >= 0
-            is_short = is_short and not controls and not name.endswith(":0")
-        else:
-            data.append(name + ":0")
-            sources.append(name)
-            is_short = is_short and not controls
-    return Wire(node.op, tuple(data), tuple(sources), tuple(controls), is_short, is_sound)
+            continue
+        source, colon, output = name.partition(":")
+        sources.append(source)
+        data.append(name if colon else name + ":0")
+        if colon:
+            is_sound = is_sound and is_output(output)
+            is_short = is_short and output != "0"
+        if controls:
+            is_short = False
+    of_data, of_control = tuple(sources), tuple(controls)
+    return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
 
 
 class _Wires(dict[str, Wire]):
@@ -116,6 +118,14 @@ class Nodes(dict[str, NodeDef]):
         super().__init__((node.name, node) for node in nodes)
         self.wires: Mapping[str, Wire] = _Wires(self)
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
+
+    @functools.cached_property
+    def by_op(self) -> Mapping[str, Sequence[str]]:
+        """Names of the nodes of each op, in the graph's order."""
+        result: dict[str, list[str]] = {}
+        for name, node in self.items():
+            result.setdefault(node.op, []).append(name)
+        return result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -352,25 +362,30 @@ def graph_def(graph: Graph) -> GraphDef:
     return result
 
 
-def reach(neighbours: Mapping[str, Iterable[str]], order: Iterable[str], bits: Mapping[str, int]) -> dict[str, int]:
+def reach(
+    neighbours: Mapping[str, Iterable[str]], order: Iterable[str], bits: Mapping[str, int], has_loops: bool
+) -> dict[str, int]:
     """For each node the marked nodes behind it, as bits.
 
     Args:
       neighbours: for each node the nodes one step behind it (its inputs, or its successors).
-      order: all nodes, such that few steps lead forward: topological order or its reverse. Loops are walked until
-        nothing changes.
+      order: all nodes, such that no step leads forward but over the back edge of a loop: topological order or its
+        reverse.
       bits: one bit for each marked node.
+      has_loops: whether there are back edges, so that the nodes are walked until nothing changes.
     """
     names = list(order)
     reached = dict.fromkeys(neighbours, 0)
+    passed = {**reached, **bits}  # The same with each marked node's own bit.
     changed = True
     while changed:
         changed = False
         for name in names:
-            known = reached[name]
+            known = 0
             for other in neighbours[name]:
-                known |= reached.get(other, 0) | bits.get(other, 0)
+                known |= passed.get(other, 0)
             if known != reached[name]:
                 reached[name] = known
-                changed = True
+                passed[name] |= known
+                changed = has_loops
     return reached

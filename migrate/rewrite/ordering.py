@@ -62,8 +62,9 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
         return ()
     names = sorted({write for root in shared for write in writes[root]})
     bits = {name: 1 << i for i, name in enumerate(names)}
-    before = reach(graph.predecessors(), order, bits)
-    after = reach(graph.successors(), order[::-1], bits)
+    has_loops = graph.has(NEXT_ITERATIONS)
+    before = reach(graph.predecessors(), order, bits, has_loops)
+    after = reach(graph.successors(), order[::-1], bits, has_loops)
     where = contexts(graph)
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
@@ -111,7 +112,7 @@ def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
     sets = [n for names in users.values() for n in names if graph.wires[n].op == "AssignVariableOp"]
     bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
     # What a back edge brings comes in a later iteration, when the variable has long been set or not.
-    before = reach(_forward(graph), order, bits) if bits else {}
+    before = reach(_forward(graph), order, bits, False) if bits else {}
 
     def comes_first(first: str, names: Iterable[str]) -> bool:
         return all(n == first or (before[n] & bits[first] and _implies(where[n], where[first])) for n in names)

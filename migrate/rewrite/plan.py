@@ -521,7 +521,7 @@ def plan_variables(
       The variables in graph order, and what a user should know of them, refusals included.
     """
     trainable = contract.trainable(meta_graph)
-    dynamic = _dynamic(nodes, restore)
+    dynamic = _dynamic(nodes)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
     for run in runs:
@@ -596,10 +596,12 @@ def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:
     return Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in made))
 
 
-def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset[str]:
+def _dynamic(nodes: Nodes) -> frozenset[str]:
     """Names of variables that an Assign may give another shape anywhere in the graph."""
     return frozenset(
-        split(data_inputs(node)[0])[0] for node in nodes.values() if changes_shape(node) and data_inputs(node)
+        nodes.wires[name].sources[0]
+        for name in nodes.by_op.get("Assign", ())
+        if changes_shape(nodes[name]) and nodes.wires[name].sources
     )
 
 

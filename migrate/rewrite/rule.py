@@ -43,11 +43,11 @@ class Scope:
 
     def handle(self, tensor: str) -> str:
         """Full name of the DT_RESOURCE tensor which stands for a ref or alias in the new graph."""
-        name, output = split(tensor)
+        name = producer(tensor)
         op = self.aliases.run.graph.wires[name].op
         if op in ops.WRITES or op in ops.EFFECTS:
             return self.unique(f"{name}/ref") + ":0"
-        return f"{name}:{output}"
+        return tensor
 
     def carrier(self, node: NodeDef, handle: str) -> NodeDef:
         """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""

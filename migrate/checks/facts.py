@@ -29,7 +29,8 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
       meta_graph: the source.
       needed: names of the nodes that some signature or the init op runs.
     """
-    nodes = [(node.op, node) for node in meta_graph.graph_def.node]
+    nodes = list(meta_graph.graph_def.node)
+    names = [node.op for node in nodes]  # Read once: fields of protos are slow to read.
     trainable = contract.trainable(meta_graph)
     variables = tuple(
         VariableFacts(
@@ -40,10 +41,10 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
             node.name in trainable,
             node.name in needed,
         )
-        for op, node in nodes
+        for op, node in zip(names, nodes, strict=True)
         if op in _VARIABLES
     )
-    ops = Counter(op for op, _ in nodes)
+    ops = Counter(names)
     return MetaGraphFacts(
         tags=tuple(sorted(meta_graph.meta_info_def.tags)),
         tf_version=meta_graph.meta_info_def.tensorflow_version,
@@ -51,7 +52,7 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
         ops=dict(sorted(ops.items())),
         signatures=contract.signatures(meta_graph),
         variables=variables,
-        tables=tuple(node.name for op, node in nodes if op in _TABLES),
+        tables=tuple(node.name for op, node in zip(names, nodes, strict=True) if op in _TABLES),
         assets=tuple(file for _, file in contract.assets(meta_graph)),
         init_ops=contract.init_ops(meta_graph),
         control_flow_nodes=sum(count for op, count in ops.items() if op in _CONTROL_FLOW),

@@ -220,13 +220,16 @@ def _undecided(aliases: Aliases) -> list[Finding]:
     """
     found = []
     graph = aliases.run.graph
+    moved = {
+        root
+        for root, writers in aliases.writers.items()
+        if any(variables.changes_shape(graph.nodes[writer]) for writer in writers)
+    }
     for tensor, share in aliases.shares.items():
         if share.is_ref or not aliases.is_written(share):
             continue
         source = producer(tensor)
-        if share.is_followed and not any(
-            variables.changes_shape(graph.nodes[w]) for root in share.roots for w in aliases.writers.get(root, ())
-        ):
+        if share.is_followed and share.roots.isdisjoint(moved):
             continue
         readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
         if tensor in aliases.run.fetches or graph.nodes[source].op in ops.STORES:

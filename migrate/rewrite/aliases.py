@@ -160,10 +160,10 @@ def identity(node: NodeDef) -> str:
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
     and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
+    attr = node.attr
     # Reading a missing key of a proto map would add it to the source's node.
-    container, shared = (
-        node.attr[key].s.decode("utf-8", "replace") if key in node.attr else "" for key in ("container", "shared_name")
-    )
+    container = attr["container"].s.decode("utf-8", "replace") if "container" in attr else ""
+    shared = attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in attr else ""
     name = shared if shared or node.op == "VarHandleOp" else node.name
     return f"{container}\n{name}" if container else name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection
 
@@ -46,10 +47,11 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
     )
     ops = Counter(names)
     return MetaGraphFacts(
-        tags=tuple(sorted(meta_graph.meta_info_def.tags)),
-        tf_version=meta_graph.meta_info_def.tensorflow_version,
+        tags=tuple(sorted(map(sys.intern, meta_graph.meta_info_def.tags))),
+        tf_version=sys.intern(meta_graph.meta_info_def.tensorflow_version),
         nodes=len(nodes),
-        ops=dict(sorted(ops.items())),
+        # A report of thousands of models holds each name once.
+        ops={sys.intern(op): count for op, count in sorted(ops.items())},
         signatures=contract.signatures(meta_graph),
         variables=variables,
         tables=tuple(node.name for op, node in zip(names, nodes, strict=True) if op in _TABLES),

@@ -91,6 +91,17 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     Raises:
       InternalError: an edit has left the graph inconsistent.
     """
+    # Runs of one graph that fetch the same are rewritten alike, and often there are several.
+    key = (rewrite, run.fetches)
+    if key in run.graph.answers:
+        return Rewritten(run, *run.graph.answers[key])
+    result = _rewritten(run, ref_ops)
+    if isinstance(result, Rewritten) and result.run is run and result.graph is not run.graph:
+        run.graph.answers[key] = result.graph, result.fetches
+    return result
+
+
+def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...]:
     broken = find_broken(run)
     if broken is not None:
         return (broken,)

@@ -99,25 +99,20 @@ def wire(node: NodeDef) -> Wire:
     return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
 
 
-class _Wires(dict[str, Wire]):
-    """The wires of some nodes, each read when it is first asked for."""
-
-    def __init__(self, nodes: Mapping[str, NodeDef]) -> None:
-        super().__init__()
-        self._nodes = nodes
-
-    def __missing__(self, name: str) -> Wire:
-        found = self[name] = wire(self._nodes[name])
-        return found
-
-
 class Nodes(dict[str, NodeDef]):
     """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
 
     def __init__(self, nodes: Iterable[NodeDef]) -> None:
         super().__init__((node.name, node) for node in nodes)
-        self.wires: Mapping[str, Wire] = _Wires(self)
+        self._wires: dict[str, Wire] = {}
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
+
+    def wire(self, name: str) -> Wire:
+        """Op and inputs of a node."""
+        known = self._wires.get(name)
+        if known is None:
+            known = self._wires[name] = wire(self[name])
+        return known
 
     @functools.cached_property
     def by_op(self) -> Mapping[str, Sequence[str]]:
@@ -135,7 +130,8 @@ class Graph:
     Attributes:
       nodes: NodeDef by name. Nobody changes a NodeDef that stands here; an edit puts a new one in its place.
       wires: op and inputs of each node.
-      answers: what functions have said of this graph, see `remembered`.
+      answers: what functions have said of this graph, see `remembered`. Nothing there leads back to the graph: in a
+        cycle of references it would live on, with its protos, until Python looks for such.
     """
 
     nodes: Mapping[str, NodeDef]
@@ -281,7 +277,6 @@ def prune(
             taken.add(placeholders[tensor])
     fed_placeholders = {name for name in placeholders.values() if name in nodes}
 
-    wires = nodes.wires
     needed: dict[str, bool] = {}  # Whether something that the node takes is fed.
     stack = [split(tensor)[0] for tensor in fetches if tensor not in placeholders]
     stack.extend(target for target in targets if target not in fed_placeholders)
@@ -289,7 +284,7 @@ def prune(
         name = stack.pop()
         if name in needed or name in fed_placeholders or name not in nodes:
             continue
-        known = wires[name]
+        known = nodes.wire(name)
         is_cut = not (placeholders.keys().isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
         needed[name] = is_cut
         if not is_cut:
@@ -312,7 +307,7 @@ def prune(
         for name, node in nodes.items():
             if name in needed:
                 chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
-                chosen_wires[name] = wire(chosen[name]) if needed[name] else wires[name]
+                chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
         graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 

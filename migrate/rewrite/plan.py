@@ -599,9 +599,9 @@ def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:
 def _dynamic(nodes: Nodes) -> frozenset[str]:
     """Names of variables that an Assign may give another shape anywhere in the graph."""
     return frozenset(
-        nodes.wires[name].sources[0]
+        nodes.wire(name).sources[0]
         for name in nodes.by_op.get("Assign", ())
-        if changes_shape(nodes[name]) and nodes.wires[name].sources
+        if changes_shape(nodes[name]) and nodes.wire(name).sources
     )
 
 

@@ -29,7 +29,7 @@ from migrate.rewrite.contexts import (
     first_outside,
     topological_order,
 )
-from migrate.rewrite.graph import Graph, Run, reach, remembered
+from migrate.rewrite.graph import Graph, Run, reach
 from migrate.sources.protos import NodeDef
 
 
@@ -188,7 +188,6 @@ _SOURCES = ops.VARIABLES | ops.HANDLES.keys() | ops.OTHER_HANDLES
 """Ops from which a share comes; every other op only hands on what its inputs share."""
 
 
-@remembered
 def _analysed(
     graph: Graph,
 ) -> tuple[Mapping[str, Share], Mapping[str, str], frozenset[str], Mapping[str, tuple[str, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 from google.protobuf.message import DecodeError
 
@@ -39,17 +40,17 @@ def tensor_spec(info: TensorInfo) -> TensorSpec:
         return TensorSpec("", dtype, shape, "coo_sparse", names)
     if info.WhichOneof("encoding") == "composite_tensor":
         return TensorSpec("", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components))
-    return TensorSpec(info.name, dtype, shape)
+    return TensorSpec(sys.intern(info.name), dtype, shape)
 
 
 def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
     """The signatures that clients call, sorted by key."""
     return tuple(
         Signature(
-            key,
-            definition.method_name,
-            {name: tensor_spec(info) for name, info in sorted(definition.inputs.items())},
-            {name: tensor_spec(info) for name, info in sorted(definition.outputs.items())},
+            sys.intern(key),
+            sys.intern(definition.method_name),
+            {sys.intern(name): tensor_spec(info) for name, info in sorted(definition.inputs.items())},
+            {sys.intern(name): tensor_spec(info) for name, info in sorted(definition.outputs.items())},
         )
         for key, definition in sorted(meta_graph.signature_def.items())
         if key not in RESERVED_KEYS

@@ -25,7 +25,7 @@ def find_device_pins(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       One note, `device-pin`, with all such devices, or nothing.
     """
-    found = [located for located in nodes if not _FIRST_CPU.fullmatch(located.node.device)]
+    found = [located for located in nodes if (pin := located.node.device) and not _FIRST_CPU.fullmatch(pin)]
     if not found:
         return ()
     counts = dict(sorted(collections.Counter(located.node.device for located in found).items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection
 
@@ -14,6 +15,7 @@ _CONTROL_FLOW = frozenset(
     {name for plain in ("Enter", "Exit", "Merge", "NextIteration", "Switch") for name in (plain, "Ref" + plain)}
     | {"LoopCond"}
 )
+_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 _TABLES = frozenset(
     name + version
     for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
@@ -28,29 +30,31 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
       meta_graph: the source.
       needed: names of the nodes that some signature or the init op runs.
     """
-    nodes = meta_graph.graph_def.node
+    nodes = list(meta_graph.graph_def.node)
+    names = [node.op for node in nodes]  # Read once: fields of protos are slow to read.
     trainable = contract.trainable(meta_graph)
     variables = tuple(
         VariableFacts(
             node.name,
             base_name(node.attr["dtype"].type),
             contract.shape_of(node.attr["shape"].shape),
-            node.op == "VarHandleOp",
+            op == "VarHandleOp",
             node.name in trainable,
             node.name in needed,
         )
-        for node in nodes
-        if node.op in ("Variable", "VariableV2", "VarHandleOp")
+        for op, node in zip(names, nodes, strict=True)
+        if op in _VARIABLES
     )
-    ops = Counter(node.op for node in nodes)
+    ops = Counter(names)
     return MetaGraphFacts(
-        tags=tuple(sorted(meta_graph.meta_info_def.tags)),
-        tf_version=meta_graph.meta_info_def.tensorflow_version,
+        tags=tuple(sorted(map(sys.intern, meta_graph.meta_info_def.tags))),
+        tf_version=sys.intern(meta_graph.meta_info_def.tensorflow_version),
         nodes=len(nodes),
-        ops=dict(sorted(ops.items())),
+        # A report of thousands of models holds each name once.
+        ops={sys.intern(op): count for op, count in sorted(ops.items())},
         signatures=contract.signatures(meta_graph),
         variables=variables,
-        tables=tuple(node.name for node in nodes if node.op in _TABLES),
+        tables=tuple(node.name for op, node in zip(names, nodes, strict=True) if op in _TABLES),
         assets=tuple(file for _, file in contract.assets(meta_graph)),
         init_ops=contract.init_ops(meta_graph),
         control_flow_nodes=sum(count for op, count in ops.items() if op in _CONTROL_FLOW),

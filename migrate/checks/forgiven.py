@@ -89,12 +89,17 @@ def _damaged_assets(meta_graph: MetaGraphDef) -> bool:
     return False
 
 
+_TELLING = frozenset({"Const", "Placeholder", "Variable", "VariableV2"})
+"""Ops whose own attributes say what shape they give."""
+
+
 def _is_stale(node: NodeDef) -> bool:
-    if "_output_shapes" not in node.attr or not node.attr["_output_shapes"].list.shape:
+    op = node.op
+    if op not in _TELLING or "_output_shapes" not in node.attr or not node.attr["_output_shapes"].list.shape:
         return False
-    if node.op == "Const" and "value" in node.attr:
+    if op == "Const" and "value" in node.attr:
         own = shape_of(node.attr["value"].tensor.tensor_shape)
-    elif node.op in ("Placeholder", "Variable", "VariableV2") and "shape" in node.attr:
+    elif op != "Const" and "shape" in node.attr:
         own = shape_of(node.attr["shape"].shape)
         if own == ():
             return False  # In old graphs an empty shape is an unknown one.

@@ -61,6 +61,7 @@ def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
 
 
 def _is_random(node: NodeDef) -> bool:
-    if node.op in _RANDOM_POOLING:
+    op = node.op
+    if op in _RANDOM_POOLING:
         return not ("deterministic" in node.attr and node.attr["deterministic"].b)
-    return node.op in RANDOM_OPS
+    return op in RANDOM_OPS

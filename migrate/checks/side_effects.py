@@ -64,6 +64,10 @@ _DEBUG_OPS = frozenset({"DebugIdentity", "DebugIdentityV3", "DebugNanCount", "De
 """core/ops/debug_ops.cc: they publish what they see to each of `debug_urls`."""
 
 
+_SUSPECTS = FILE_OPS | NETWORK_OPS | CONTRIB_NETWORK_OPS | _DEBUG_OPS | {"FixedUnigramCandidateSampler", "PrintV2"}
+"""Ops that may do either, depending on their attributes."""
+
+
 def find_side_effects(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     """Finds nodes that read or write files, or talk to another machine, whenever a signature is called.
 
@@ -75,7 +79,9 @@ def find_side_effects(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       At most one warning `touches-files` and one `touches-network`.
     """
-    nodes = tuple(nodes)
+    nodes = tuple(located for located in nodes if located.node.op in _SUSPECTS)
+    if not nodes:
+        return ()
     return (
         *_warn("touches-files", "reads or writes files", _touches_files, nodes),
         *_warn("touches-network", "talks to other processes or machines", _touches_network, nodes),

@@ -11,7 +11,7 @@ from migrate.rewrite import arrays, composed, control_flow, ops, tables, tempora
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
-from migrate.rewrite.rule import Edit, Rule, Scope, with_values
+from migrate.rewrite.rule import Rule, Scope, with_values
 from migrate.sources.protos import NodeDef
 
 RULES: tuple[Rule, ...] = (
@@ -91,10 +91,21 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     Raises:
       InternalError: an edit has left the graph inconsistent.
     """
+    # Runs of one graph that fetch the same are rewritten alike, and often there are several.
+    key = (rewrite, run.fetches)
+    if key in run.graph.answers:
+        return Rewritten(run, *run.graph.answers[key])
+    result = _rewritten(run, ref_ops)
+    if isinstance(result, Rewritten) and result.run is run and result.graph is not run.graph:
+        run.graph.answers[key] = result.graph, result.fetches
+    return result
+
+
+def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...]:
     broken = find_broken(run)
     if broken is not None:
         return (broken,)
-    if not any(node.op in ref_ops or node.op in ops.ALWAYS for node in run.graph.nodes.values()):
+    if not (run.graph.has(ref_ops) or run.graph.has(ops.ALWAYS)):
         cyclic = find_cycle(run)
         if cyclic is not None:
             return (cyclic,)
@@ -113,23 +124,27 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
     refusals = [*_undecided(aliases), *_overlapping(aliases)]
     scope = Scope(aliases)
     nodes: dict[str, NodeDef] = {}
-    for node in run.graph.nodes.values():
-        rule = _BY_OP.get(node.op)
-        result = rule.rewrite(node, scope) if rule else with_values(node, scope, node.op)
+    for name, node in run.graph.nodes.items():
+        op = run.graph.wires[name].op
+        rule = _BY_OP.get(op)
+        result = rule.rewrite(node, scope) if rule else with_values(node, scope, op)
         if isinstance(result, Finding):
             refusals.append(result)
             continue
-        for new in result.nodes if isinstance(result, Edit) else (node,):
-            if new.name in nodes and nodes[new.name] != new:
+        if result is None and name not in nodes:
+            nodes[name] = node
+            continue
+        for new in result.nodes if result is not None else (node,):
+            known = nodes.setdefault(new.name, new)
+            if known is not new and known != new:
                 raise InternalError(f"{run.key}: two edits make different nodes {new.name!r}")
-            nodes[new.name] = new
     if refusals:
         return tuple(refusals)
     fetches = {}
     for tensor in run.fetches:
         fetches[tensor], extra = _fetch(tensor, scope)
         nodes.update((new.name, new) for new in extra)
-    graph = index(nodes.values())
+    graph = index(nodes.values(), run.graph)
     _check(run, graph, ref_ops)
     return Rewritten(run, graph, fetches)
 
@@ -157,9 +172,9 @@ def _fetch(tensor: str, scope: Scope) -> tuple[str, tuple[NodeDef, ...]]:
 
 def _unknown_refs(run: Run, ref_ops: frozenset[str]) -> list[Finding]:
     unknown: dict[str, list[str]] = {}
-    for name, node in run.graph.nodes.items():
-        if node.op in ref_ops and node.op not in _BY_OP:
-            unknown.setdefault(node.op, []).append(name)
+    for op, names in run.graph.by_op.items():
+        if op in ref_ops and op not in _BY_OP:
+            unknown[op] = list(names)
     return [
         refusal(
             "ref-op-unsupported",
@@ -216,13 +231,16 @@ def _undecided(aliases: Aliases) -> list[Finding]:
     """
     found = []
     graph = aliases.run.graph
+    moved = {
+        root
+        for root, writers in aliases.writers.items()
+        if any(variables.changes_shape(graph.nodes[writer]) for writer in writers)
+    }
     for tensor, share in aliases.shares.items():
         if share.is_ref or not aliases.is_written(share):
             continue
         source = producer(tensor)
-        if share.is_followed and not any(
-            variables.changes_shape(graph.nodes[w]) for root in share.roots for w in aliases.writers.get(root, ())
-        ):
+        if share.is_followed and share.roots.isdisjoint(moved):
             continue
         readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
         if tensor in aliases.run.fetches or graph.nodes[source].op in ops.STORES:
@@ -239,23 +257,25 @@ def _undecided(aliases: Aliases) -> list[Finding]:
 def _overlapping(aliases: Aliases) -> list[Finding]:
     """Writes that take their operand from the very buffer that they are writing, not element by element."""
     found = []
-    for name, node in aliases.run.graph.nodes.items():
-        if node.op in ops.INPLACE and data_inputs(node)[0] in aliases.shares:
+    wires = aliases.run.graph.wires
+    for name in aliases.run.graph.named(_OVERWRITING):
+        node = wires[name]
+        if node.op in ops.INPLACE and node.data and node.data[0] in aliases.shares:
             found.append(
                 refusal(
                     "aliased-buffer-undecided",
-                    f"{aliases.run.key}: {node.op} {name!r} writes {data_inputs(node)[0]!r}, which may be a variable's "
+                    f"{aliases.run.key}: {node.op} {name!r} writes {node.data[0]!r}, which may be a variable's "
                     "buffer, where it stands",
                     (name,),
                     "give it a copy: variable + 0",
                 )
             )
-        if node.op not in ops.WRITES or node.op in ops.ELEMENTWISE_WRITES:
+        if node.op in ops.INPLACE:
             continue
-        taken = [aliases.shares.get(tensor) for tensor in data_inputs(node)]
+        taken = [aliases.shares.get(tensor) for tensor in node.data]
         refs = ops.WRITES[node.op].refs
         written = frozenset().union(*(share.roots for share in taken[:refs] if share))
-        for tensor, share in list(zip(data_inputs(node), taken, strict=True))[refs:]:
+        for tensor, share in list(zip(node.data, taken, strict=True))[refs:]:
             if share and not share.roots.isdisjoint(written):
                 found.append(
                     refusal(
@@ -268,6 +288,9 @@ def _overlapping(aliases: Aliases) -> list[Finding]:
                 )
                 break
     return found
+
+
+_OVERWRITING = ops.INPLACE | (ops.WRITES.keys() - ops.ELEMENTWISE_WRITES)
 
 
 def _between(aliases: Aliases, share: Share, source: str, write: str, reader: str | None) -> Finding:
@@ -292,7 +315,7 @@ def _check(run: Run, graph: Graph, ref_ops: frozenset[str]) -> None:
     if lost:
         node = graph.nodes[lost[0]]
         raise InternalError(f"{run.key}: {node.op} {node.name!r} has an input that nothing gives: {list(node.input)}")
-    left = [name for name, node in graph.nodes.items() if node.op in ref_ops]
+    left = list(graph.named(ref_ops))
     if left:
         raise InternalError(f"{run.key}: ref ops are left: {left[:5]}")
 

@@ -16,13 +16,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import ENTERS, Context, contexts, first_outside, topological_order
-from migrate.rewrite.graph import Graph, Run, canonical, data_inputs, reach, split
+from migrate.rewrite.contexts import (
+    ENTERS,
+    NEXT_ITERATIONS,
+    Context,
+    contexts,
+    first_outside,
+    topological_order,
+)
+from migrate.rewrite.graph import Graph, Run, reach
 from migrate.sources.protos import NodeDef
 
 
@@ -62,8 +69,6 @@ class Aliases:
       identities: name of a variable or handle node -> its identity.
       written: identities of the variables that the run writes, or that share a tensor with one that it writes.
       writers: for each identity the names of the nodes that write it.
-      contexts: where each node stands in v1 control flow.
-      order: the nodes in topological order.
     """
 
     run: Run
@@ -71,8 +76,16 @@ class Aliases:
     identities: Mapping[str, str]
     written: frozenset[str]
     writers: Mapping[str, tuple[str, ...]]
-    contexts: Mapping[str, Context]
-    order: tuple[str, ...]
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The nodes in topological order."""
+        return topological_order(self.run.graph)[0]
+
+    @functools.cached_property
+    def followed(self) -> frozenset[str]:
+        """The tensors whose consumers take something else in the new graph: a handle, or a read of one."""
+        return frozenset(t for t, s in self.shares.items() if s.is_followed and (s.is_ref or self.is_written(s)))
 
     def follows(self, tensor: str) -> Share | None:
         """What the rewrite must keep of a tensor's sharing: refs and handles always, values when something writes."""
@@ -99,12 +112,14 @@ class Aliases:
     @functools.cached_property
     def _writes_before(self) -> dict[str, int]:
         """For each node the set of writes that lead to it, as bits."""
-        return reach(self.run.graph.predecessors(), self.order, self._write_bits)
+        graph = self.run.graph
+        return reach(graph.predecessors(), self.order, self._write_bits, graph.has(NEXT_ITERATIONS))
 
     @functools.cached_property
     def _writes_after(self) -> dict[str, int]:
         """For each node the set of writes to which it leads, as bits."""
-        return reach(self.run.graph.successors(), self.order[::-1], self._write_bits)
+        graph = self.run.graph
+        return reach(graph.successors(), self.order[::-1], self._write_bits, graph.has(NEXT_ITERATIONS))
 
     def write_between(self, share: Share, first: str, second: str | None) -> str | None:
         """A write of the shared variables that happens after node `first` and before node `second`.
@@ -135,7 +150,7 @@ class Aliases:
         result: dict[str, None] = {}
         for root in sorted(share.roots):
             for writer in self.writers.get(root, ()):
-                result.update(dict.fromkeys(first_outside(writer, self.contexts, successors)))
+                result.update(dict.fromkeys(first_outside(writer, contexts(self.run.graph), successors)))
         return tuple(result)
 
 
@@ -145,10 +160,10 @@ def identity(node: NodeDef) -> str:
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
     and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
+    attr = node.attr
     # Reading a missing key of a proto map would add it to the source's node.
-    container, shared = (
-        node.attr[key].s.decode("utf-8", "replace") if key in node.attr else "" for key in ("container", "shared_name")
-    )
+    container = attr["container"].s.decode("utf-8", "replace") if "container" in attr else ""
+    shared = attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in attr else ""
     name = shared if shared or node.op == "VarHandleOp" else node.name
     return f"{container}\n{name}" if container else name
 
@@ -159,51 +174,69 @@ def analyse(run: Run) -> Aliases | Finding:
     Returns:
       The answer, or a refusal when the graph has a cycle that is no while loop.
     """
-    graph = run.graph
-    order, cyclic = topological_order(graph)
+    _, cyclic = topological_order(run.graph)
     if cyclic:
         return refusal(
             "cyclic-graph",
             f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
             tuple(sorted(cyclic)[:8]),
         )
-    identities = {
-        name: identity(node)
-        for name, node in graph.nodes.items()
-        if node.op in ops.VARIABLES or node.op in ops.HANDLES or node.op in ops.OTHER_HANDLES
-    }
-    where = contexts(graph, order)
+    return Aliases(run, *_analysed(run.graph))
+
+
+_SOURCES = ops.VARIABLES | ops.HANDLES.keys() | ops.OTHER_HANDLES
+"""Ops from which a share comes; every other op only hands on what its inputs share."""
+
+
+def _analysed(
+    graph: Graph,
+) -> tuple[Mapping[str, Share], Mapping[str, str], frozenset[str], Mapping[str, tuple[str, ...]]]:
+    """The shares, identities, written identities and writers of a graph."""
+    identities = {name: identity(graph.nodes[name]) for name in graph.named(_SOURCES)}
+    if not identities:
+        return {}, {}, frozenset(), {}
+    order, _ = topological_order(graph)
+    where = contexts(graph)
+    wires = graph.wires
     shares: dict[str, Share | None] = {}
     visited: set[str] = set()
-    changed = bool(identities)
-    while changed:  # Twice for a graph without loops: what a back edge brings is known after the first walk only.
+    # What a loop's back edge brings, and what its Merge makes of it, is known after the first walk only.
+    has_loops = graph.has(ENTERS | NEXT_ITERATIONS)
+    changed = True
+    while changed:
         changed = False
         for name in order:
             visited.add(name)
-            for output, share in _outputs(graph, graph.nodes[name], shares, visited, where[name]):
+            wire = wires[name]
+            if wire.op in _SOURCES:
+                node = graph.nodes[name]
+                dtype = node.attr["dtype"].type if wire.op in ops.VARIABLES else 0
+                found: list[tuple[int, Share | None]] = [(0, Share(frozenset({identities[name]}), dtype, True))]
+            elif shares.keys().isdisjoint(wire.data):
+                continue
+            else:
+                found = _outputs(graph, name, shares, visited, where[name])
+            for output, share in found:
                 tensor = f"{name}:{output}"
-                if tensor not in shares or shares[tensor] != share:
+                if tensor not in shares or (shares[tensor] is not share and shares[tensor] != share):
                     shares[tensor] = share
-                    changed = True
+                    changed = has_loops
     known = {tensor: share for tensor, share in shares.items() if share is not None}
-    writers: dict[str, list[str]] = {}
-    for name in order:
-        node = graph.nodes[name]
-        if node.op not in ops.WRITES and node.op != "SdcaShrinkL1":
-            continue
-        refs = data_inputs(node) if node.op == "SdcaShrinkL1" else data_inputs(node)[: ops.WRITES[node.op].refs]
-        for tensor in refs:
-            for root in sorted(known[tensor].roots) if tensor in known else ():
-                writers.setdefault(root, []).append(name)
-    return Aliases(
-        run,
-        known,
-        identities,
-        _closure(known.values(), writers),
-        {root: tuple(dict.fromkeys(names)) for root, names in writers.items()},
-        where,
-        tuple(order),
-    )
+    writers: dict[str, dict[str, None]] = {}
+    if graph.has(_WRITES):
+        for name in order:
+            wire = wires[name]
+            if wire.op not in _WRITES:
+                continue
+            refs = wire.data if wire.op == "SdcaShrinkL1" else wire.data[: ops.WRITES[wire.op].refs]
+            for tensor in refs:
+                for root in sorted(known[tensor].roots) if tensor in known else ():
+                    writers.setdefault(root, {})[name] = None
+    written = _closure(known.values(), writers)
+    return known, identities, written, {root: tuple(names) for root, names in writers.items()}
+
+
+_WRITES = frozenset({*ops.WRITES, "SdcaShrinkL1"})
 
 
 def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
@@ -221,57 +254,60 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
 
 
 def _outputs(
-    graph: Graph, node: NodeDef, shares: Mapping[str, Share | None], visited: Collection[str], context: Context
+    graph: Graph, name: str, shares: Mapping[str, Share | None], visited: Collection[str], context: Context
 ) -> list[tuple[int, Share | None]]:
-    """What each output of a node that may share shares, given its inputs."""
-    op = node.op
-    if op in ops.VARIABLES:
-        return [(0, Share(frozenset({identity(node)}), node.attr["dtype"].type, True))]
-    if op in ops.HANDLES or op in ops.OTHER_HANDLES:
-        return [(0, Share(frozenset({identity(node)}), 0, True))]
-    if not node.input or op in ("Const", "Placeholder"):
+    """What each output of a node that is no source of shares shares, given its inputs."""
+    wire = graph.wires[name]
+    op = wire.op
+    if op in ("Const", "Placeholder"):
         return []
-    inputs = [shares.get(tensor) for tensor in data_inputs(node)]
+    inputs = [shares.get(tensor) for tensor in wire.data]
     if op in ops.WRITES:
         return [(0, inputs[0])] if ops.WRITES[op].gives_ref else []
     if op in ("Merge", "RefMerge", "RefSelect"):
-        taken = data_inputs(node)[1:] if op == "RefSelect" else data_inputs(node)
+        first_taken = 1 if op == "RefSelect" else 0
         # What comes over a back edge is not known before the first walk is over.
-        taken = [tensor for tensor in taken if producer(tensor) in visited]
-        joined = _join([shares.get(tensor) for tensor in taken], op != "Merge")
-        starts = [shares.get(tensor) for tensor in taken if graph.nodes[producer(tensor)].op in ENTERS]
-        if joined is not None and len(context.frames) > 1 and None in starts:
-            # The handle beside a value with which a loop starts comes from outside all frames.
-            joined = dataclasses.replace(joined, mixed=False)
+        taken = [position for position in range(first_taken, len(inputs)) if wire.sources[position] in visited]
+        joined = _join([inputs[position] for position in taken], op != "Merge")
+        if joined is not None and joined.mixed and len(context.frames) > 1:
+            starts = [inputs[p] for p in taken if graph.wires[wire.sources[p]].op in ENTERS]
+            if None in starts:
+                # The handle beside a value with which a loop starts comes from outside all frames.
+                joined = dataclasses.replace(joined, mixed=False)
         return [(0, joined)]
     first = inputs[0] if inputs else None
     if op in ops.REF_CONTROL_FLOW:
         return [(0, first), (1, first)] if op == "RefSwitch" else [(0, first)]
     if first is not None and op in ("Enter", "NextIteration") and not first.is_ref:
         # A loop variable that is a variable's buffer in some iterations only: a value from here on.
-        for consumer, _ in graph.consumers.get(f"{node.name}:0", ()):
+        for consumer, _ in graph.consumers.get(f"{name}:0", ()):
             merged = shares.get(f"{consumer}:0")
-            if graph.nodes[consumer].op == "Merge" and merged is not None and not merged.is_followed:
+            if graph.wires[consumer].op == "Merge" and merged is not None and not merged.is_followed:
                 first = dataclasses.replace(first, certain=False, mixed=False)
-        if op == "Enter":
+        if op == "Enter" and first.mixed:
             # Of the two that a mixed tensor is carried as, one may never come, and a frame waits for all it is given.
             first = dataclasses.replace(first, mixed=False)
-    if first is not None and (op in ops.CONTROL_FLOW or op in ops.IDENTITIES or op in ops.EFFECTS):
-        value = dataclasses.replace(first, is_ref=False)
+    if first is not None and op in _PASSES:
+        value = first if not first.is_ref else dataclasses.replace(first, is_ref=False)
         return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
     if first is not None and op in ops.RESHAPES:
-        return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, node.name)))]
-    if (op in ops.MAY_SHARE or op not in load_op_table()) and not (
-        op == "Cast" and node.attr["SrcT"].type != node.attr["DstT"].type
-    ):
+        return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, name)))]
+    if (op in ops.MAY_SHARE or op not in load_op_table()) and not (op == "Cast" and _changes_dtype(graph.nodes[name])):
         met = [share for share in inputs if share is not None and share.dtype]
         if met:
             joined = _join([*met, None], False)
             assert joined is not None  # Something was met.
             maybe = dataclasses.replace(joined, mixed=False)
-            outputs = {o for o in range(64) if f"{node.name}:{o}" in graph.consumers} | {0}
+            outputs = {o for o in range(64) if f"{name}:{o}" in graph.consumers} | {0}
             return [(output, maybe) for output in sorted(outputs)]
     return []
+
+
+_PASSES = ops.CONTROL_FLOW | ops.IDENTITIES | ops.EFFECTS
+
+
+def _changes_dtype(cast: NodeDef) -> bool:
+    return bool(cast.attr["SrcT"].type != cast.attr["DstT"].type)
 
 
 def _join(met: list[Share | None], is_ref: bool) -> Share | None:
@@ -293,4 +329,4 @@ def _join(met: list[Share | None], is_ref: bool) -> Share | None:
 
 def producer(tensor: str) -> str:
     """Name of the node that gives a tensor."""
-    return split(canonical(tensor))[0]
+    return tensor.partition(":")[0]

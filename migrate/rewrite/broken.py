@@ -22,9 +22,10 @@ def find_broken(run: Run) -> Finding | None:
     for tensor in run.fetches:
         if split(canonical(tensor))[1] < 0:
             return refusal("graph-broken", f"{run.key}: {_short(tensor)} is no tensor name", (tensor,))
-    for name, node in run.graph.nodes.items():
-        if len(data_inputs(node)) < ops.fewest_inputs(node.op):
-            message = f"{run.key}: {node.op} {_short(name)} has {len(data_inputs(node))} inputs; it needs more"
+    for name in run.graph.named(ops.FEWEST_INPUTS.keys()):
+        wire = run.graph.wires[name]
+        if len(wire.data) < ops.FEWEST_INPUTS[wire.op]:
+            message = f"{run.key}: {wire.op} {_short(name)} has {len(wire.data)} inputs; it needs more"
             return refusal("graph-broken", message, (name,))
     return None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from migrate.rewrite.graph import Graph, canonical, input_nodes, split
+from migrate.rewrite.graph import Graph, Wire, remembered, split
 
 ENTERS = frozenset({"Enter", "RefEnter"})
 EXITS = frozenset({"Exit", "RefExit"})
@@ -38,23 +38,28 @@ class Context:
         return not self.frames and not self.conditions
 
 
-def topological_order(graph: Graph) -> tuple[list[str], list[str]]:
+_ROOT = Context()
+
+
+@remembered
+def topological_order(graph: Graph) -> tuple[Sequence[str], Sequence[str]]:
     """Orders the nodes so that each stands after its inputs, back edges of while loops aside.
 
     Returns:
       The names in order, and the names of nodes on a cycle that is no while loop (a broken graph) or behind one.
     """
+    wires = graph.wires
     waiting: dict[str, int] = {}
-    successors: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for name, node in graph.nodes.items():
+    successors: dict[str, list[str]] = {name: [] for name in wires}
+    back = set(graph.named(NEXT_ITERATIONS))
+    for name, wire in wires.items():
+        may_lead_back = back and wire.op in MERGES
         count = 0
-        for source in input_nodes(node):
-            producer = graph.nodes.get(source)
-            if producer is None:
+        for source in wire.behind:
+            following = successors.get(source)
+            if following is None or (may_lead_back and source in back):
                 continue
-            if node.op in MERGES and producer.op in NEXT_ITERATIONS:
-                continue
-            successors[source].append(name)
+            following.append(name)
             count += 1
         waiting[name] = count
     ready = deque(name for name, count in waiting.items() if not count)
@@ -69,36 +74,67 @@ def topological_order(graph: Graph) -> tuple[list[str], list[str]]:
     return order, [name for name, count in waiting.items() if count]
 
 
-def contexts(graph: Graph, order: list[str]) -> Mapping[str, Context]:
+@remembered
+def contexts(graph: Graph) -> Mapping[str, Context]:
     """The context of every node, from one walk in topological order."""
-    if not any(graph.nodes[name].op in ENTERS or graph.nodes[name].op in SWITCHES for name in order):
-        return dict.fromkeys(order, Context())
+    order, _ = topological_order(graph)
+    if not graph.has(ENTERS | SWITCHES):
+        return dict.fromkeys(order, _ROOT)
+    wires = graph.wires
     result: dict[str, Context] = {}
+    branches: dict[str, Context] = {}
     for name in order:
-        node = graph.nodes[name]
-        sources = []
-        for written in node.input:
-            source, output = (written[1:], -1) if written.startswith("^") else split(canonical(written))
-            if source not in result:
+        wire = wires[name]
+        sources: list[Context] = []
+        for tensor, source in zip(wire.data, wire.sources, strict=True):
+            context = result.get(source)
+            if context is None:
                 continue  # A back edge: what holds on entry to the loop holds for the Merge.
-            context = result[source]
-            producer = graph.nodes[source]
-            if producer.op in SWITCHES and output >= 0 and len(producer.input) > 1:
-                condition = (len(context.frames), canonical(producer.input[1]), output)
-                context = Context(context.frames, context.conditions | {condition})
+            producer = wires[source]
+            if producer.op in SWITCHES:
+                if tensor not in branches:
+                    branches[tensor] = _branch(context, producer, split(tensor)[1])
+                context = branches[tensor]
             sources.append(context)
-        frames = max((c.frames for c in sources), key=len, default=())
-        if node.op in MERGES:
-            conditions = frozenset.intersection(*(c.conditions for c in sources)) if sources else frozenset()
-        else:
-            conditions = frozenset().union(*(c.conditions for c in sources))
-        if node.op in ENTERS:
-            frames = (*frames, node.attr["frame_name"].s.decode("utf-8", "replace"))
-        elif node.op in EXITS and frames:
-            conditions = frozenset(c for c in conditions if c[0] < len(frames))
-            frames = frames[:-1]
-        result[name] = Context(frames, conditions)
+        for source in wire.controls:
+            if source in result:
+                sources.append(result[source])
+        met = _met(sources, wire.op in MERGES)
+        if wire.op in ENTERS:
+            frame = graph.nodes[name].attr["frame_name"].s.decode("utf-8", "replace")
+            met = Context((*met.frames, frame), met.conditions)
+        elif wire.op in EXITS and met.frames:
+            depth = len(met.frames)
+            met = Context(met.frames[:-1], frozenset(c for c in met.conditions if c[0] < depth))
+        result[name] = met
     return result
+
+
+def _branch(context: Context, switch: Wire, output: int) -> Context:
+    """The context of an output of a Switch that stands in a context."""
+    if len(switch.data) < 2 or output < 0:
+        return context
+    condition = (len(context.frames), switch.data[1], output)
+    return Context(context.frames, context.conditions | {condition})
+
+
+def _met(sources: Sequence[Context], is_merge: bool) -> Context:
+    """The context of a node whose inputs come from these: one of them, for most nodes."""
+    if not sources:
+        return _ROOT
+    first = sources[0]
+    for context in sources:
+        if context is not first:
+            break
+    else:
+        return first
+    frames = max((context.frames for context in sources), key=len)
+    conditions = [context.conditions for context in sources]
+    joined = frozenset.intersection(*conditions) if is_merge else frozenset[tuple[int, str, int]]().union(*conditions)
+    for context in sources:
+        if context.frames == frames and context.conditions == joined:
+            return context
+    return Context(frames, joined)
 
 
 def first_outside(name: str, where: Mapping[str, Context], successors: Mapping[str, set[str]]) -> list[str]:

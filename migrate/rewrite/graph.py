@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple, TypeVar
 
-from migrate.sources.protos import GraphDef, NodeDef
+from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
@@ -15,8 +19,13 @@ def split(tensor: str) -> tuple[str, int]:
     node, colon, index = tensor.partition(":")
     if not colon:
         return node, 0
+    return node, int(index) if is_output(index) else -1
+
+
+def is_output(index: str) -> bool:
+    """Whether a text is an output index."""
     # More digits than these are no int32, and `int` takes the digits of every script.
-    return node, int(index) if index.isascii() and index.isdecimal() and len(index) < 10 else -1
+    return len(index) < 10 and index.isdecimal() and index.isascii()
 
 
 def canonical(tensor: str) -> str:
@@ -46,49 +55,172 @@ def input_nodes(node: NodeDef) -> Iterator[str]:
         yield name[1:] if name[:1] == "^" else name.partition(":")[0]
 
 
-@dataclasses.dataclass(frozen=True)
+class Wire(NamedTuple):
+    """What the walks over a graph ask of a node, read off its NodeDef once: fields of protos are slow to read.
+
+    Attributes:
+      op: the node's op.
+      data: full names of the tensors that it takes, in order.
+      sources: names of the nodes that give them, in the same order.
+      controls: names of the nodes that it waits for by a control edge.
+      behind: both, with repetitions.
+      is_short: whether its inputs stand as NodeDefs write them: `a` for `a:0`, control inputs last.
+      is_sound: whether each data input has an output index that is one.
+    """
+
+    op: str
+    data: tuple[str, ...]
+    sources: tuple[str, ...]
+    controls: tuple[str, ...]
+    behind: tuple[str, ...]
+    is_short: bool
+    is_sound: bool
+
+
+def wire(node: NodeDef) -> Wire:
+    """Reads a node's op and inputs."""
+    data: list[str] = []
+    sources: list[str] = []
+    controls: list[str] = []
+    is_short = is_sound = True
+    for name in node.input:
+        if name[:1] == "^":
+            controls.append(name[1:])
+            continue
+        source, colon, output = name.partition(":")
+        sources.append(source)
+        data.append(name if colon else name + ":0")
+        if colon:
+            is_sound = is_sound and is_output(output)
+            is_short = is_short and output != "0"
+        if controls:
+            is_short = False
+    of_data, of_control = tuple(sources), tuple(controls)
+    return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
+
+
+class Nodes(dict[str, NodeDef]):
+    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
+
+    def __init__(self, nodes: Iterable[NodeDef]) -> None:
+        super().__init__((node.name, node) for node in nodes)
+        self._wires: dict[str, Wire] = {}
+        self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
+
+    def wire(self, name: str) -> Wire:
+        """Op and inputs of a node."""
+        known = self._wires.get(name)
+        if known is None:
+            known = self._wires[name] = wire(self[name])
+        return known
+
+    @functools.cached_property
+    def by_op(self) -> Mapping[str, Sequence[str]]:
+        """Names of the nodes of each op, in the graph's order."""
+        result: dict[str, list[str]] = {}
+        for name, node in self.items():
+            result.setdefault(node.op, []).append(name)
+        return result
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """The nodes of one graph by name, with their consumers.
+    """The nodes of one graph by name, and how they hang together.
 
     Attributes:
       nodes: NodeDef by name. Nobody changes a NodeDef that stands here; an edit puts a new one in its place.
-      consumers: for each full tensor name the (node name, data input index) pairs that take it.
+      wires: op and inputs of each node.
+      answers: what functions have said of this graph, see `remembered`. Nothing there leads back to the graph: in a
+        cycle of references it would live on, with its protos, until Python looks for such.
     """
 
     nodes: Mapping[str, NodeDef]
-    consumers: Mapping[str, Sequence[tuple[str, int]]]
+    wires: Mapping[str, Wire]
+    answers: dict[object, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def consumers(self) -> Mapping[str, Sequence[tuple[str, int]]]:
+        """For each full tensor name the (node name, data input index) pairs that take it."""
+        result: dict[str, list[tuple[str, int]]] = {}
+        for name, known in self.wires.items():
+            for position, tensor in enumerate(known.data):
+                result.setdefault(tensor, []).append((name, position))
+        return result
+
+    @functools.cached_property
+    def by_op(self) -> Mapping[str, Sequence[str]]:
+        """Names of the nodes of each op, in the graph's order."""
+        result: dict[str, list[str]] = {}
+        for name, known in self.wires.items():
+            result.setdefault(known.op, []).append(name)
+        return result
+
+    def has(self, ops: Set[str]) -> bool:
+        """Whether some node has one of these ops."""
+        return not self.by_op.keys().isdisjoint(ops)
+
+    def named(self, ops: Set[str]) -> Iterator[str]:
+        """Names of the nodes that have one of these ops, in the graph's order."""
+        return (name for name, known in self.wires.items() if known.op in ops) if self.has(ops) else iter(())
 
     def predecessors(self) -> dict[str, set[str]]:
         """For each node name the nodes behind its data and control inputs."""
-        return {name: set(input_nodes(node)) for name, node in self.nodes.items()}
+        return {name: set(known.behind) for name, known in self.wires.items()}
 
     def successors(self) -> dict[str, set[str]]:
         """For each node name the nodes that take its outputs or wait for it."""
         result: dict[str, set[str]] = {name: set() for name in self.nodes}
-        for name, node in self.nodes.items():
-            for source in input_nodes(node):
+        for name, known in self.wires.items():
+            for source in known.behind:
                 if source in result:
                     result[source].add(name)
         return result
 
 
-def index(nodes: Iterable[NodeDef]) -> Graph:
-    """Builds the index. Inputs that name no node are kept; `dangling` lists them."""
+Answer = TypeVar("Answer")
+
+
+def remembered(compute: Callable[[Graph], Answer]) -> Callable[[Graph], Answer]:
+    """Has a function of a graph work its answer out once for each graph; nobody may change the answer."""
+
+    @functools.wraps(compute)
+    def answer(graph: Graph) -> Answer:
+        if compute not in graph.answers:
+            graph.answers[compute] = compute(graph)
+        known: Answer = graph.answers[compute]
+        return known
+
+    return answer
+
+
+def index(nodes: Iterable[NodeDef], known: Graph | None = None) -> Graph:
+    """Builds the index. Inputs that name no node are kept; `dangling` lists them.
+
+    Args:
+      nodes: the graph's nodes.
+      known: a graph that some of the same NodeDefs stand in, so that they need not be read again.
+    """
     by_name = {node.name: node for node in nodes}
-    consumers: dict[str, list[tuple[str, int]]] = {}
-    for node in by_name.values():
-        for position, tensor in enumerate(data_inputs(node)):
-            consumers.setdefault(tensor, []).append((node.name, position))
-    return Graph(by_name, consumers)
+    if known is None:
+        return Graph(by_name, {name: wire(node) for name, node in by_name.items()})
+    old, wires = known.nodes, known.wires
+    return Graph(
+        by_name,
+        {name: wires[name] if old.get(name) is node else wire(node) for name, node in by_name.items()},
+    )
 
 
 def dangling(graph: Graph) -> list[str]:
     """Names of nodes that take an input which no node gives, or one whose output index is none."""
+    wires = graph.wires.values()
+    asked = set(itertools.chain.from_iterable(known.sources for known in wires))
+    asked.update(itertools.chain.from_iterable(known.controls for known in wires))
+    if asked <= graph.nodes.keys() and all(known.is_sound for known in wires):
+        return []
     return [
         name
-        for name, node in graph.nodes.items()
-        if any(source not in graph.nodes for source in input_nodes(node))
-        or any(split(tensor)[1] < 0 for tensor in data_inputs(node))
+        for name, known in graph.wires.items()
+        if not known.is_sound or any(source not in graph.nodes for source in known.behind)
     ]
 
 
@@ -114,7 +246,7 @@ class Run:
 
 
 def prune(
-    nodes: Mapping[str, NodeDef],
+    nodes: Nodes,
     key: str,
     feeds: Mapping[str, tuple[int, object]],
     fetches: Sequence[str],
@@ -123,7 +255,7 @@ def prune(
     """Cuts out of a graph what one call runs.
 
     Args:
-      nodes: every node of the source graph by name.
+      nodes: every node of the source graph.
       key: see `Run.key`.
       feeds: full tensor name -> (DataType enum value, TensorShapeProto or None) of each fed tensor.
       fetches: full names of fetched tensors; each must exist.
@@ -131,40 +263,58 @@ def prune(
 
     Returns:
       The run. An edge to a fed tensor leads to its Placeholder; a control edge from a fed placeholder is gone,
-      since a fed value is there from the start.
+      since a fed value is there from the start. Runs of the same nodes have one and the same Graph.
     """
-    taken = set(nodes)
+    taken: set[str] = set()
     placeholders: dict[str, str] = {}
     for tensor in feeds:
         name, output = split(tensor)
         if nodes[name].op in PLACEHOLDERS and output == 0:
             placeholders[tensor] = name
         else:
+            taken = taken or set(nodes)
             placeholders[tensor] = unique_name(f"{name}/fed_{output}", taken)
             taken.add(placeholders[tensor])
     fed_placeholders = {name for name in placeholders.values() if name in nodes}
 
-    needed: dict[str, NodeDef] = {}
+    needed: dict[str, bool] = {}  # Whether something that the node takes is fed.
     stack = [split(tensor)[0] for tensor in fetches if tensor not in placeholders]
     stack.extend(target for target in targets if target not in fed_placeholders)
     while stack:
         name = stack.pop()
-        if name in needed or name in fed_placeholders:
+        if name in needed or name in fed_placeholders or name not in nodes:
             continue
-        node = nodes.get(name)
-        if node is None:
-            continue
-        if any(canonical(i) in placeholders or (i.startswith("^") and i[1:] in fed_placeholders) for i in node.input):
-            node = _cut(node, placeholders, fed_placeholders)
-        needed[name] = node
-        stack.extend(
-            source
-            for source in input_nodes(node)
-            if source not in needed and source not in fed_placeholders and source in nodes
-        )
-    ordered = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
-    ordered.extend(needed[name] for name in nodes if name in needed)
-    return Run(key, index(ordered), placeholders, tuple(fetches), tuple(targets))
+        known = nodes.wire(name)
+        is_cut = not (placeholders.keys().isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
+        needed[name] = is_cut
+        if not is_cut:
+            stack += known.sources
+            stack += known.controls
+        else:
+            pairs = zip(known.data, known.sources, strict=True)
+            stack.extend(source for tensor, source in pairs if tensor not in placeholders)
+            stack += known.controls
+    told = tuple(
+        (tensor, placeholders[tensor], dtype, None if shape is None else _bytes(shape))
+        for tensor, (dtype, shape) in feeds.items()
+    )
+    of_run = (told, frozenset(needed))
+    graph = nodes.graphs.get(of_run)
+    if graph is None:
+        fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
+        chosen = {node.name: node for node in fed}
+        chosen_wires = {node.name: wire(node) for node in fed}
+        for name, node in nodes.items():
+            if name in needed:
+                chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
+                chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
+        graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
+    return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
+
+
+def _bytes(shape: object) -> bytes:
+    assert isinstance(shape, TensorShapeProto)
+    return shape.SerializeToString(deterministic=True)
 
 
 def unique_name(name: str, taken: Iterable[str]) -> str:
@@ -207,25 +357,30 @@ def graph_def(graph: Graph) -> GraphDef:
     return result
 
 
-def reach(neighbours: Mapping[str, Iterable[str]], order: Iterable[str], bits: Mapping[str, int]) -> dict[str, int]:
+def reach(
+    neighbours: Mapping[str, Iterable[str]], order: Iterable[str], bits: Mapping[str, int], has_loops: bool
+) -> dict[str, int]:
     """For each node the marked nodes behind it, as bits.
 
     Args:
       neighbours: for each node the nodes one step behind it (its inputs, or its successors).
-      order: all nodes, such that few steps lead forward: topological order or its reverse. Loops are walked until
-        nothing changes.
+      order: all nodes, such that no step leads forward but over the back edge of a loop: topological order or its
+        reverse.
       bits: one bit for each marked node.
+      has_loops: whether there are back edges, so that the nodes are walked until nothing changes.
     """
     names = list(order)
     reached = dict.fromkeys(neighbours, 0)
+    passed = {**reached, **bits}  # The same with each marked node's own bit.
     changed = True
     while changed:
         changed = False
         for name in names:
-            known = reached[name]
+            known = 0
             for other in neighbours[name]:
-                known |= reached.get(other, 0) | bits.get(other, 0)
+                known |= passed.get(other, 0)
             if known != reached[name]:
                 reached[name] = known
-                changed = True
+                passed[name] |= known
+                changed = has_loops
     return reached

@@ -8,7 +8,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import ENTERS, contexts, topological_order
+from migrate.rewrite.contexts import ENTERS, contexts
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, unique_name
 from migrate.rewrite.uninitialized import guards
 from migrate.sources.dtypes import dtype_value
@@ -56,8 +56,9 @@ def importable(
         for node in function.node_def:
             _clean(node)
     fed = set(run.run.feeds.values())
-    variables = {name: identity(node) for name, node in run.graph.nodes.items() if node.op == "VarHandleOp"}
-    resources = {name: identity(node) for name, node in run.graph.nodes.items() if node.op in ops.NAMED_RESOURCES}
+    nodes = run.graph.nodes
+    variables = {name: identity(nodes[name]) for name in run.graph.by_op.get("VarHandleOp", ())}
+    resources = {name: identity(nodes[name]) for name in run.graph.named(ops.NAMED_RESOURCES)}
     left_out = {*variables, *resources, *fed}
     inside = _inside(run.graph, {*variables, *resources})
     guarded = guards(run.graph, uninitialized)
@@ -103,7 +104,7 @@ def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:
     held = [name for name in handles if graph.nodes[name].input]
     if not held:
         return {}
-    where = contexts(graph, topological_order(graph)[0])
+    where = contexts(graph)
     frames = {where[name].frames: node for name, node in graph.nodes.items() if node.op in ENTERS and name in where}
     result: dict[str, list[NodeDef]] = {}
     for name in held:

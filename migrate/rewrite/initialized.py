@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import contexts, topological_order
+from migrate.rewrite.contexts import contexts
 from migrate.rewrite.graph import Graph, Run, data_inputs, index, input_nodes, split
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
@@ -36,13 +36,12 @@ def decide(run: Run, with_value: Collection[str]) -> Run | Finding:
     graph = run.graph
     asked = {
         name: root
-        for name, node in graph.nodes.items()
-        if node.op in _ASKS and (root := _root(graph, node)) is not None and root not in with_value
+        for name in graph.named(_ASKS)
+        if (root := _root(graph, graph.nodes[name])) is not None and root not in with_value
     }
     if not asked:
         return run
-    order, _ = topological_order(graph)
-    where = contexts(graph, order)
+    where = contexts(graph)
     nodes: dict[str, NodeDef] = dict(graph.nodes)
     for name, root in asked.items():
         before = [w for w in _ancestors(graph, name) if graph.nodes[w].op in _ASSIGNS]
@@ -56,7 +55,7 @@ def decide(run: Run, with_value: Collection[str]) -> Run | Finding:
                 "assign the variable in the init op without a condition",
             )
         nodes[name] = _answer(graph.nodes[name], bool(assigns))
-    return dataclasses.replace(run, graph=index(nodes.values()))
+    return dataclasses.replace(run, graph=index(nodes.values(), graph))
 
 
 def _root(graph: Graph, node: NodeDef) -> str | None:

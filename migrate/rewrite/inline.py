@@ -114,7 +114,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
 def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Outputs) -> NodeDef | None:
     """The node that has the call's name: it gives what the call gives, when all is done that the body must do."""
     graph = index(body)
-    order, cyclic = topological_order(graph)
+    _, cyclic = topological_order(graph)
     if cyclic:
         return None
     table = load_op_table()
@@ -124,7 +124,7 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Ou
         for node in body
         if node.op in table and table[node.op].is_stateful and node.op not in ops.VARIABLES | ops.HANDLES.keys()
     )
-    done = _alive_after(graph, order, sorted(kept))
+    done = _alive_after(graph, sorted(kept))
     returned = [outputs.tensor(function.ret[arg.name]) for arg in function.signature.output_arg]
     if done is None or None in returned:
         return None
@@ -221,9 +221,9 @@ def _fill(new: NodeDef, node: NodeDef, attrs: Mapping[str, AttrValue]) -> bool:
     return True
 
 
-def _alive_after(graph: Graph, order: list[str], names: Iterable[str]) -> list[str] | None:
+def _alive_after(graph: Graph, names: Iterable[str]) -> list[str] | None:
     """Nodes outside branches and loops that run after all of `names`; None where one of them leads to none."""
-    where = contexts(graph, order)
+    where = contexts(graph)
     successors = graph.successors()
     result: dict[str, None] = {}
     for name in names:

@@ -327,3 +327,13 @@ _FEWEST = {
     "TensorArrayPack": 2,
     "TensorArrayUnpack": 3,
 }
+
+FEWEST_INPUTS = {
+    op: fewest
+    for op in sorted(
+        {*WRITES, *_FEWEST, *HANDLE_USERS, *STEP_USERS, *REF_CONTROL_FLOW, *STRICT_REFS}
+        | CONTROL_FLOW | IDENTITIES | EFFECTS | RESHAPES | NO_REF
+    )
+    if (fewest := fewest_inputs(op))
+}  # fmt: skip
+"""The same for every op of which it says more than 0."""

@@ -7,15 +7,17 @@ cannot be compared, and a user should know of it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, canonical, data_inputs, reach, split
-from migrate.sources.dtypes import base_name
+from migrate.rewrite.graph import Graph, reach, remembered, split
+from migrate.sources.dtypes import dtype_value
 
+_DT_RESOURCE = dtype_value("resource")
+_REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
 """Ops of a rewritten run that hand a handle on."""
 _WRITES = frozenset(twin.op for twin in ops.WRITES.values())
@@ -42,45 +44,53 @@ class Unordered:
 
 def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
     """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
-    if not any(node.op in _WRITES for node in graph.nodes.values()):
+    if not graph.has(_WRITES):
         return ()
     order, _ = topological_order(graph)
-    carried = handles(graph, order)
+    carried = handles(graph)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
     for name in order:
-        node = graph.nodes[name]
-        if node.op in PASSES or node.op in ASKS:
+        wire = graph.wires[name]
+        if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
             continue
-        for tensor in data_inputs(node):
+        for tensor in wire.data:
             for root in carried.get(tensor, ()):
-                (writes if node.op in _WRITES else reads).setdefault(root, set()).add(name)
+                (writes if wire.op in _WRITES else reads).setdefault(root, set()).add(name)
     shared = {root for root in reads if root in writes}
     if not shared:
         return ()
-    bits = {name: 1 << i for i, name in enumerate(sorted({w for root in shared for w in writes[root]}))}
-    before = reach(graph.predecessors(), order, bits)
-    after = reach(graph.successors(), order[::-1], bits)
-    where = contexts(graph, order)
+    names = sorted({write for root in shared for write in writes[root]})
+    bits = {name: 1 << i for i, name in enumerate(names)}
+    has_loops = graph.has(NEXT_ITERATIONS)
+    before = reach(graph.predecessors(), order, bits, has_loops)
+    after = reach(graph.successors(), order[::-1], bits, has_loops)
+    where = contexts(graph)
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
+        every = sum(bits[write] for write in writes[root])
         for read in sorted(reads[root]):
-            for write in sorted(writes[root]):
-                if not bits[write] & (before[read] | after[read]) and not _exclude(where[read], where[write]):
-                    racing.setdefault(read, (root, write))
+            if read in racing:
+                continue
+            for write in _marked(every & ~(before[read] | after[read]), names):
+                if not _exclude(where[read], where[write]):
+                    racing[read] = (root, write)
+                    break
     return tuple(_outputs(graph, fetches, racing))
+
+
+def _marked(bits: int, names: Sequence[str]) -> Iterator[str]:
+    """The names whose bits are set, in their order."""
+    while bits:
+        yield names[(bits & -bits).bit_length() - 1]
+        bits &= bits - 1
 
 
 def assigned(graph: Graph) -> frozenset[str]:
     """Identities of the variables that a rewritten run may give a value."""
-    carried = handles(graph, topological_order(graph)[0])
-    return frozenset[str]().union(
-        *(
-            carried.get(data_inputs(node)[0], frozenset())
-            for node in graph.nodes.values()
-            if node.op == "AssignVariableOp"
-        )
-    )
+    carried = handles(graph)
+    assigns = graph.by_op.get("AssignVariableOp", ())
+    return frozenset[str]().union(*(carried.get(graph.wires[name].data[0], frozenset()) for name in assigns))
 
 
 def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
@@ -91,18 +101,18 @@ def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
       variables: identities of variables that may have no value when the call begins.
     """
     order, _ = topological_order(graph)
-    carried = handles(graph, order)
+    carried = handles(graph)
     users: dict[str, list[str]] = {root: [] for root in variables}
     for name in order:
-        node = graph.nodes[name]
-        if node.op not in PASSES:
-            for root in {root for tensor in data_inputs(node) for root in carried.get(tensor, ()) if root in users}:
+        wire = graph.wires[name]
+        if wire.op not in PASSES and not carried.keys().isdisjoint(wire.data):
+            for root in {root for tensor in wire.data for root in carried.get(tensor, ()) if root in users}:
                 users[root].append(name)
-    where = contexts(graph, order)
-    sets = [n for names in users.values() for n in names if graph.nodes[n].op == "AssignVariableOp"]
+    where = contexts(graph)
+    sets = [n for names in users.values() for n in names if graph.wires[n].op == "AssignVariableOp"]
     bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
     # What a back edge brings comes in a later iteration, when the variable has long been set or not.
-    before = reach(_forward(graph), order, bits) if bits else {}
+    before = reach(_forward(graph), order, bits, False) if bits else {}
 
     def comes_first(first: str, names: Iterable[str]) -> bool:
         return all(n == first or (before[n] & bits[first] and _implies(where[n], where[first])) for n in names)
@@ -115,9 +125,8 @@ def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
 def _forward(graph: Graph) -> dict[str, set[str]]:
     """For each node the nodes behind its inputs, less the back edges of loops."""
     result = graph.predecessors()
-    for name, sources in result.items():
-        if graph.nodes[name].op in MERGES:
-            sources -= {s for s in sources if s in graph.nodes and graph.nodes[s].op in NEXT_ITERATIONS}
+    for name in graph.named(MERGES):
+        result[name] -= {s for s in result[name] if s in graph.wires and graph.wires[s].op in NEXT_ITERATIONS}
     return result
 
 
@@ -163,7 +172,7 @@ def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[st
                 continue
             tainted[name] = read
             # What a control edge passes on is a time, not a value.
-            stack.extend(s for s in successors[name] if any(split(t)[0] == name for t in data_inputs(graph.nodes[s])))
+            stack.extend(s for s in successors[name] if name in graph.wires[s].sources)
     for tensor in fetches:
         read_by = tainted.get(split(tensor)[0])
         if read_by is not None:
@@ -171,15 +180,23 @@ def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[st
             yield Unordered(tensor, root, read_by, write)
 
 
-def handles(graph: Graph, order: Iterable[str]) -> dict[str, frozenset[str]]:
+@remembered
+def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
     """For each tensor that carries variable handles the identities behind it."""
     found: dict[str, frozenset[str]] = {}
-    for name in order:
-        node = graph.nodes[name]
-        if node.op == "VarHandleOp":
-            found[f"{name}:0"] = frozenset({identity(node)})
-        elif node.op in PASSES and base_name(node.attr["T"].type) == "resource":
-            roots = frozenset[str]().union(*(found.get(canonical(t), frozenset()) for t in data_inputs(node)))
-            for output in range(2 if node.op == "Switch" else 1):
+    if not graph.has(_HANDLES):
+        return found
+    for name in topological_order(graph)[0]:
+        wire = graph.wires[name]
+        if wire.op in _HANDLES:
+            found[f"{name}:0"] = frozenset({identity(graph.nodes[name])})
+        elif wire.op in PASSES and not found.keys().isdisjoint(wire.data):
+            if graph.nodes[name].attr["T"].type % _REF != _DT_RESOURCE:
+                continue
+            roots = frozenset[str]().union(*(found.get(tensor, frozenset()) for tensor in wire.data))
+            for output in range(2 if wire.op == "Switch" else 1):
                 found[f"{name}:{output}"] = roots
     return found
+
+
+_HANDLES = frozenset({"VarHandleOp"})

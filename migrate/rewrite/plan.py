@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions, locate
-from migrate.checks.op_table import load_ref_ops
+from migrate.checks.op_table import load_ref_ops, unavailable
 from migrate.checks.operations import find_unavailable_ops
-from migrate.checks.python_ops import find_python_ops
+from migrate.checks.python_ops import PYTHON_OPS, find_python_ops
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import PLACEHOLDERS, canonical, data_inputs, prune, split
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
 from migrate.rewrite.restore import (
@@ -160,7 +160,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = Nodes(meta_graph.graph_def.node)
     findings: list[Finding] = list(unfrozen.findings) if unfrozen else []
     kept: list[SignaturePlan] = []
     dropped = 0
@@ -237,7 +237,7 @@ def _unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:
 
 
 def plan_signature(
-    nodes: Mapping[str, NodeDef],
+    nodes: Nodes,
     signature: Signature,
     ref_ops: frozenset[str],
     library: FunctionDefLibrary,
@@ -287,13 +287,13 @@ def plan_signature(
             feeds[tensor] = (dtype, shape)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
     run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
-    problems = unfed_placeholders(run.graph.nodes.values(), set(run.feeds.values()), where)
+    problems = unfed_placeholders(run, where)
     if problems:
         return problems
     result = rewrite(run, ref_ops)
     if not isinstance(result, Rewritten):
-        return (*result, *unrunnable(run.graph.nodes.values(), library))
-    problems = unrunnable(result.graph.nodes.values(), library)
+        return (*result, *unrunnable(run.graph, library))
+    problems = unrunnable(result.graph, library)
     if problems:
         return problems
     found = {u.tensor: u for u in unordered_outputs(result.graph, result.fetches.values())}
@@ -328,9 +328,12 @@ def _behind(nodes: Mapping[str, NodeDef], node: NodeDef) -> NodeDef | None:
     return nodes.get(split(taken[0])[0]) if taken else None
 
 
-def unrunnable(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Finding, ...]:
+def unrunnable(graph: Graph, library: FunctionDefLibrary) -> tuple[Finding, ...]:
     """Refusals for ops that no TF2 model can run; the rewrite's own refusals speak of ref ops."""
-    located = locate(nodes, library)
+    known = all(op in RULED_OPS or unavailable(op) is None for op in graph.by_op)
+    if known and not library.function and not graph.has(PYTHON_OPS):
+        return ()
+    located = locate(graph.nodes.values(), library)
     functions = {function.signature.name for function in library.function}
     found = (*find_unavailable_ops(located, functions, RULED_OPS), *find_python_ops(located))
     return tuple(f for f in found if f.severity is Severity.REFUSAL)
@@ -416,9 +419,10 @@ def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Findin
     return found
 
 
-def unfed_placeholders(nodes: Iterable[NodeDef], fed: set[str], where: str) -> tuple[Finding, ...]:
+def unfed_placeholders(run: Run, where: str) -> tuple[Finding, ...]:
     """A refusal of a run that needs placeholders which nobody feeds."""
-    names = [node.name for node in nodes if node.op in PLACEHOLDERS and node.name not in fed]
+    fed = set(run.feeds.values())
+    names = [name for name in run.graph.named(PLACEHOLDERS) if name not in fed]
     if not names:
         return ()
     return (
@@ -433,7 +437,7 @@ def unfed_placeholders(nodes: Iterable[NodeDef], fed: set[str], where: str) -> t
 
 
 def _init(
-    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, ref_ops: frozenset[str], restore: Restore | None
+    nodes: Nodes, meta_graph: MetaGraphDef, ref_ops: frozenset[str], restore: Restore | None
 ) -> tuple[Rewritten | None, tuple[tuple[str, str], ...], tuple[Finding, ...]]:
     targets = contract.init_ops(meta_graph)
     if not targets:
@@ -455,7 +459,7 @@ def _init(
     files = {tensor: file for tensor, file in contract.assets(meta_graph) if split(tensor)[0] in nodes}
     feeds: dict[str, tuple[int, object]] = {tensor: (_DT_STRING, TensorShapeProto()) for tensor in files}
     run = prune(nodes, "the init op", feeds, (), targets)
-    unfed = unfed_placeholders(run.graph.nodes.values(), set(run.feeds.values()), "the init op")
+    unfed = unfed_placeholders(run, "the init op")
     if unfed:
         return None, (), (*findings, *unfed)
     decided = initialized.decide(run, restore.values if restore else ())
@@ -464,7 +468,7 @@ def _init(
     result = rewrite(decided, ref_ops)
     if not isinstance(result, Rewritten):
         return None, (), (*findings, *result)
-    findings.extend(unrunnable(result.graph.nodes.values(), meta_graph.graph_def.library))
+    findings.extend(unrunnable(result.graph, meta_graph.graph_def.library))
     return result, tuple((run.feeds[tensor], file) for tensor, file in files.items()), tuple(findings)
 
 
@@ -509,7 +513,7 @@ def plan_variables(
     runs: Sequence[Rewritten],
     init: Rewritten | None,
     restore: Restore | None,
-    nodes: Mapping[str, NodeDef],
+    nodes: Nodes,
     constants: Mapping[str, TensorProto],
 ) -> tuple[tuple[VariablePlan, ...], tuple[Finding, ...]]:
     """Plans the variables of some runs.
@@ -526,13 +530,12 @@ def plan_variables(
       The variables in graph order, and what a user should know of them, refusals included.
     """
     trainable = contract.trainable(meta_graph)
-    dynamic = _dynamic(nodes, restore)
+    dynamic = _dynamic(nodes)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
     for run in runs:
-        for node in run.graph.nodes.values():
-            if node.op != "VarHandleOp":
-                continue
+        for name in run.graph.by_op.get("VarHandleOp", ()):
+            node = run.graph.nodes[name]
             root = identity(node)
             known = found.get(root)
             shape = node.attr["shape"].shape
@@ -540,15 +543,15 @@ def plan_variables(
                 value: Value = restore.values.get(root, Unset()) if restore else Unset()
                 if root in constants:
                     value = FromConstant(constants[root])
-                if root in dynamic or node.name in dynamic:
+                if root in dynamic or name in dynamic:
                     shape = TensorShapeProto(unknown_rank=True)
                 found[root] = VariablePlan(
-                    node.name,
+                    name,
                     root,
                     node.attr["dtype"].type,
                     shape,
-                    node.name in trainable,
-                    nodes[node.name].op == "VarHandleOp",
+                    name in trainable,
+                    nodes[name].op == "VarHandleOp",
                     value,
                 )
             elif shape.unknown_rank and not known.shape.unknown_rank:
@@ -602,31 +605,31 @@ def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:
     return Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in made))
 
 
-def _dynamic(nodes: Mapping[str, NodeDef], restore: Restore | None) -> frozenset[str]:
+def _dynamic(nodes: Nodes) -> frozenset[str]:
     """Names of variables that an Assign may give another shape anywhere in the graph."""
     return frozenset(
-        split(data_inputs(node)[0])[0] for node in nodes.values() if changes_shape(node) and data_inputs(node)
+        nodes.wire(name).sources[0]
+        for name in nodes.by_op.get("Assign", ())
+        if changes_shape(nodes[name]) and nodes.wire(name).sources
     )
 
 
 def resources_of(runs: Sequence[Rewritten]) -> list[str]:
     """Identities of the tables and other named resources that some runs use."""
-    nodes = (node for run in runs for node in run.graph.nodes.values())
-    return list(dict.fromkeys(identity(node) for node in nodes if node.op in ops.NAMED_RESOURCES))
+    nodes = (run.graph.nodes[name] for run in runs for name in run.graph.named(ops.NAMED_RESOURCES))
+    return list(dict.fromkeys(map(identity, nodes)))
 
 
 def _set_by(init: Rewritten | None) -> frozenset[str]:
     """Identities of the variables that the init op assigns."""
     if init is None:
         return frozenset()
-    graph = init.graph.nodes
+    wires = init.graph.wires
     result = set()
-    for node in graph.values():
-        if node.op != "AssignVariableOp":
-            continue
-        source = graph[split(data_inputs(node)[0])[0]]
-        while source.op in ("Identity", "Switch", "Enter") and source.input:
-            source = graph[split(data_inputs(source)[0])[0]]
-        if source.op == "VarHandleOp":
-            result.add(identity(source))
+    for name in init.graph.by_op.get("AssignVariableOp", ()):
+        source = wires[name].sources[0]
+        while wires[source].op in ("Identity", "Switch", "Enter") and wires[source].sources:
+            source = wires[source].sources[0]
+        if wires[source].op == "VarHandleOp":
+            result.add(identity(init.graph.nodes[source]))
     return frozenset(result)

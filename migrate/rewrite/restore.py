@@ -13,7 +13,7 @@ from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.broken import find_broken, find_cycle
-from migrate.rewrite.graph import Run, canonical, control_inputs, data_inputs, prune, split
+from migrate.rewrite.graph import Nodes, Run, canonical, control_inputs, data_inputs, prune, split
 from migrate.sources.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
@@ -121,7 +121,7 @@ class Restore:
     findings: tuple[Finding, ...]
 
 
-def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Finding:
+def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
     """Reads the restore graph of a SaverDef.
 
     Args:
@@ -148,36 +148,38 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
     findings = []
-    for name, node in graph.items():
-        if node.op in ("LookupTableImport", "LookupTableImportV2"):
+    for name, wire in run.graph.wires.items():
+        if wire.op in _KNOWN:
+            continue
+        node = graph[name]
+        if wire.op in ("LookupTableImport", "LookupTableImportV2"):
             filled = _table(graph, node)
             if isinstance(filled, Finding):
                 findings.append(filled)
             else:
                 tables[filled[0]] = filled[1]
             continue
-        if node.op not in ("Assign", "AssignVariableOp"):
-            if not _is_known(node):
-                findings.append(
-                    refusal(
-                        "restore-op-effect",
-                        f"the restore op runs {node.op} {name!r}, which fills something other than a variable",
-                        (name,),
-                        "fill it from the init op instead, or ask for this case",
-                    )
+        if wire.op not in ("Assign", "AssignVariableOp"):
+            findings.append(
+                refusal(
+                    "restore-op-effect",
+                    f"the restore op runs {wire.op} {name!r}, which fills something other than a variable",
+                    (name,),
+                    "fill it from the init op instead, or ask for this case",
                 )
+            )
             continue
-        variable = _variable(graph, data_inputs(node)[0])
+        variable = _variable(graph, wire.data[0])
         if variable is None:
             findings.append(
                 refusal(
                     "restore-target-unknown",
-                    f"{node.op} {name!r} of the restore op fills no variable node",
+                    f"{wire.op} {name!r} of the restore op fills no variable node",
                     (name,),
                 )
             )
             continue
-        value = _value(graph, data_inputs(node)[1])
+        value = _value(graph, wire.data[1])
         if isinstance(value, Finding):
             findings.append(value)
         else:
@@ -185,9 +187,7 @@ def read_restore(nodes: Mapping[str, NodeDef], saver: SaverDef) -> Restore | Fin
     return Restore(values, tables, run, filename, tuple(findings))
 
 
-def restore_by_name(
-    nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, set_by_init: frozenset[str]
-) -> Restore | None:
+def restore_by_name(nodes: Nodes, meta_graph: MetaGraphDef, set_by_init: frozenset[str]) -> Restore | None:
     """What a MetaGraphDef without a SaverDef is restored by: a Saver of its variables, under their names.
 
     TF1 Hub modules are such, and TensorFlow's loader does the same for any SavedModel (loader_impl.py,
@@ -249,9 +249,7 @@ def _behind(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef:
     return node
 
 
-def _is_known(node: NodeDef) -> bool:
-    known = _HARMLESS | PURE | RESTORES | ops.VARIABLES | ops.NAMED_RESOURCES
-    return node.op in known or node.op in ops.HANDLES
+_KNOWN = _HARMLESS | PURE | RESTORES | ops.VARIABLES | ops.NAMED_RESOURCES | ops.HANDLES.keys()
 
 
 def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import Aliases, Share, producer
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs, split, unique_name
+from migrate.rewrite.graph import Wire, as_input, data_inputs, split, unique_name
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
@@ -27,6 +27,11 @@ class Scope:
     """What a rule may ask while it looks at a node of a run. Nothing here changes anything."""
 
     aliases: Aliases
+    _reads: dict[str, tuple[str, tuple[NodeDef, ...]]] = dataclasses.field(default_factory=dict)
+
+    def wire(self, node: NodeDef) -> Wire:
+        """Op and inputs of a node of the source."""
+        return self.aliases.run.graph.wires[node.name]
 
     def unique(self, name: str) -> str:
         """A node name that the source graph does not use."""
@@ -38,41 +43,39 @@ class Scope:
 
     def handle(self, tensor: str) -> str:
         """Full name of the DT_RESOURCE tensor which stands for a ref or alias in the new graph."""
-        name, output = split(tensor)
-        op = self.aliases.run.graph.nodes[name].op
+        name = producer(tensor)
+        op = self.aliases.run.graph.wires[name].op
         if op in ops.WRITES or op in ops.EFFECTS:
             return self.unique(f"{name}/ref") + ":0"
-        return f"{name}:{output}"
+        return tensor
 
     def carrier(self, node: NodeDef, handle: str) -> NodeDef:
         """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""
         return new_node("Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE)
 
-    def value(
-        self, node: NodeDef, position: int, inputs: Sequence[str] | None = None
-    ) -> tuple[str, tuple[NodeDef, ...]]:
+    def value(self, node: NodeDef, position: int) -> tuple[str, tuple[NodeDef, ...]]:
         """How a node gets the value of one of its data inputs in the new graph.
 
         Args:
           node: a node of the source.
           position: of the data input.
-          inputs: the node's data inputs, where the caller has them: a node may have thousands.
 
         Returns:
           The input as a NodeDef writes it, and the nodes that it needs: for a variable that the run writes, a
           read of its own under the node's control inputs and after its other data inputs; else the one read
           that serves all.
         """
-        taken = data_inputs(node) if inputs is None else inputs
+        wire = self.wire(node)
+        taken = wire.data
         tensor = taken[position]
-        share = self.share(tensor)
-        if share is None or not share.is_followed:
+        if tensor not in self.aliases.followed:
             return as_input(tensor), ()
+        share = self.aliases.shares[tensor]
         if not self.aliases.is_written(share):
             return self.shared_read(tensor)
         waits: list[str] = []
-        if node.op not in ("Merge", "NextIteration", "Enter", "Exit"):
-            waits = [f"^{name}" for name in control_inputs(node)]
+        if wire.op not in ("Merge", "NextIteration", "Enter", "Exit"):
+            waits = [f"^{name}" for name in wire.controls]
             for other in taken:
                 if other != tensor:
                     waits.append(f"^{producer(self.followed(other))}")
@@ -91,6 +94,8 @@ class Scope:
 
     def shared_read(self, tensor: str) -> tuple[str, tuple[NodeDef, ...]]:
         """The one read of a ref that serves all its consumers, where the run writes no such variable."""
+        if tensor in self._reads:
+            return self._reads[tensor]
         name, output = split(tensor)
         share = self.aliases.shares[tensor]
         suffix = f"_{output}" if output else ""
@@ -100,7 +105,8 @@ class Scope:
             [as_input(self.handle(tensor))],
             dtype=share.dtype,
         )
-        return read.name, (read,)
+        self._reads[tensor] = read.name, (read,)
+        return self._reads[tensor]
 
     def read(self, tensor: str, share: Share, prefix: str, waits: Iterable[str]) -> tuple[str, tuple[NodeDef, ...]]:
         """A read of what `tensor` shows, after `waits` (control inputs), with its reshaping done again."""
@@ -186,8 +192,9 @@ def constant(name: str, value: int | float | list[int], waits: Iterable[str]) ->
 
 def not_a_ref(node: NodeDef, scope: Scope, positions: range) -> Finding | None:
     """A refusal where an op needs a ref at some position and no variable leads there."""
+    taken = scope.wire(node).data
     for position in positions:
-        tensor = data_inputs(node)[position]
+        tensor = taken[position]
         share = scope.share(tensor)
         if share is None or not share.is_ref:
             return refusal(
@@ -217,16 +224,18 @@ def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0))
     Returns:
       None where that is the node as it stands.
     """
+    wire = scope.wire(node)
+    if op == wire.op and not handles and wire.is_short and scope.aliases.followed.isdisjoint(wire.data):
+        return None
     inputs: list[str] = []
     extra: list[NodeDef] = []
     names: dict[str, str] = {}
-    taken = data_inputs(node)
-    for position, tensor in enumerate(taken):
+    for position, tensor in enumerate(wire.data):
         if position in handles:
             inputs.append(as_input(scope.handle(tensor)))
             continue
         if tensor not in names:  # A node may take one tensor very many times.
-            names[tensor], nodes = scope.value(node, position, taken)
+            names[tensor], nodes = scope.value(node, position)
             extra.extend(nodes)
         inputs.append(names[tensor])
     result = replaced(node, op, inputs)

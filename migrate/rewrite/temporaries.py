@@ -25,11 +25,11 @@ _WRITES = frozenset({"Assign", *_SUMS})
 def as_dataflow(run: Run) -> Run | Finding:
     """Takes the temporary variables out of a run, or refuses."""
     graph = run.graph
-    found = [name for name, node in graph.nodes.items() if node.op == "TemporaryVariable"]
+    found = list(graph.by_op.get("TemporaryVariable", ()))
     if not found:
         return run
     order, _ = topological_order(graph)
-    where = contexts(graph, order)
+    where = contexts(graph)
     place = {name: number for number, name in enumerate(order)}
     nodes: dict[str, NodeDef] = dict(graph.nodes)
     for name in found:
@@ -49,7 +49,7 @@ def as_dataflow(run: Run) -> Run | Finding:
             nodes[user] = _value(graph.nodes[user], current)
             nodes[user].input.append(f"^{name}")
             current = user
-    return dataclasses.replace(run, graph=index(nodes.values()))
+    return dataclasses.replace(run, graph=index(nodes.values(), graph))
 
 
 def _users(graph: Graph, name: str, fetches: tuple[str, ...]) -> list[str] | None:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from migrate.checks.nodes import locate
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
-from migrate.rewrite.graph import canonical, input_nodes, prune, split
+from migrate.rewrite.graph import Nodes, canonical, prune, split
 from migrate.rewrite.plan import Plan, SignaturePlan, fed_tensors
-from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Giver:
 
 def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     """Decides which names of the signatures' tensors the new main graph gets."""
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = Nodes(meta_graph.graph_def.node)
     library = FunctionDefLibrary(function=plan.functions)
     feeds: dict[str, list[Place]] = {}
     givers: dict[str, list[_Giver]] = {}
@@ -101,7 +101,7 @@ def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     return TensorNames(tensors, tuple(findings))
 
 
-def _givers(nodes: Mapping[str, NodeDef], planned: SignaturePlan, library: FunctionDefLibrary) -> dict[str, _Giver]:
+def _givers(nodes: Nodes, planned: SignaturePlan, library: FunctionDefLibrary) -> dict[str, _Giver]:
     """The tensors that a signature gives, each with what it depends on."""
     signature = planned.signature
     fed: dict[str, tuple[int, object]] = {
@@ -117,7 +117,7 @@ def _givers(nodes: Mapping[str, NodeDef], planned: SignaturePlan, library: Funct
             places.setdefault(tensor, Place(signature.key, name, part))
     for tensor in places:
         run = prune(nodes, signature.key, fed, (tensor,), ())
-        taken = {source for node in run.graph.nodes.values() for source in input_nodes(node)}
+        taken = {source for wire in run.graph.wires.values() for source in wire.behind}
         reached[tensor] = frozenset(t for t, name in run.feeds.items() if name in taken or t == tensor)
         located = locate(run.graph.nodes.values(), library)
         effects[tensor] = frozenset(found.label for found in located if found.node.op in _CHANGES)

@@ -18,7 +18,7 @@ from migrate.checks.op_table import load_ref_ops
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import canonical, prune, split
+from migrate.rewrite.graph import Nodes, canonical, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import finding
 from migrate.rewrite.plan import (
@@ -34,7 +34,7 @@ from migrate.rewrite.plan import (
     unrunnable,
 )
 from migrate.rewrite.restore import FromCheckpoint, read_restore, restore_by_name
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef
 
 UPDATE_OPS = "update_ops"
 """tf.compat.v1.GraphKeys.UPDATE_OPS."""
@@ -81,14 +81,14 @@ class _Source:
     """A MetaGraphDef, with what planning its runs needs."""
 
     meta_graph: MetaGraphDef
-    nodes: Mapping[str, NodeDef]
+    nodes: Nodes
     ref_ops: frozenset[str]
 
     @classmethod
     def of(cls, meta_graph: MetaGraphDef) -> _Source:
         ref_ops = load_ref_ops()
         meta_graph = inline_ref_functions(meta_graph, ref_ops)
-        return cls(meta_graph, {node.name: node for node in meta_graph.graph_def.node}, ref_ops)
+        return cls(meta_graph, Nodes(meta_graph.graph_def.node), ref_ops)
 
     def collection(self, key: str) -> list[str]:
         """Names of the tensors or nodes in a collection."""
@@ -158,7 +158,7 @@ def _updates(source: _Source, signature: Signature) -> tuple[str, ...]:
         if node not in source.nodes:
             continue
         run = prune(source.nodes, name, fed, (), (node,))
-        if not unfed_placeholders(run.graph.nodes.values(), set(run.feeds.values()), name):
+        if not unfed_placeholders(run, name):
             found.append(node)
     return tuple(dict.fromkeys(found))
 
@@ -174,10 +174,10 @@ def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
             continue
         where = f"the regularization loss {name!r}"
         run = prune(source.nodes, where, {}, (tensor,), ())
-        problems = unfed_placeholders(run.graph.nodes.values(), set(), where)
+        problems = unfed_placeholders(run, where)
         result = problems or rewrite(run, source.ref_ops)
         if isinstance(result, Rewritten):
-            problems = unrunnable(result.graph.nodes.values(), source.meta_graph.graph_def.library)
+            problems = unrunnable(result.graph, source.meta_graph.graph_def.library)
         if isinstance(result, Rewritten) and not problems:
             losses.append(result)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from migrate.rewrite.contexts import topological_order
 from migrate.rewrite.graph import Graph, as_input, data_inputs, split
 from migrate.rewrite.ordering import ASKS, PASSES, handles
 from migrate.rewrite.rule import DT_RESOURCE, new_node
@@ -28,7 +27,7 @@ def guards(graph: Graph, variables: Collection[str]) -> dict[str, tuple[NodeDef,
     """
     if not variables:
         return {}
-    carried = handles(graph, topological_order(graph)[0])
+    carried = handles(graph)
     result: dict[str, tuple[NodeDef, ...]] = {}
     for name, node in graph.nodes.items():
         if node.op in PASSES or node.op in ASKS or node.op == "AssignVariableOp":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import cast
 
 from migrate.sources.protos import DataType
@@ -21,6 +22,7 @@ def dtype_name(number: int) -> str:
     return _RENAMED.get(base, base.lower()) + ("_ref" if base != enum_name else "")
 
 
+@functools.lru_cache(256)
 def base_name(number: int) -> str:
     """The name of a dtype or, for a ref dtype, of what it refers to; `dtype 999` for one that nobody knows."""
     try:
@@ -29,6 +31,7 @@ def base_name(number: int) -> str:
         return f"dtype {number}"
 
 
+@functools.lru_cache(256)
 def dtype_value(name: str) -> int:
     """The number of a dtype that `dtype_name` calls `name`; 0 (DT_INVALID) for a name that it never gives."""
     short = {own: proto for proto, own in _RENAMED.items()}.get(name, name.upper())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
+from migrate.rewrite.graph import Graph, index
+from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.protos import MetaGraphDef, NodeDef
@@ -61,3 +64,78 @@ def test_the_plan_of_many_variables_takes_no_square_of_their_number():
     _seconds(500)
     # Eight times as many; the square would be 64 times as long.
     assert _seconds(4000) < 24 * _seconds(500)
+
+
+def _chain(count: int) -> MetaGraphDef:
+    """So many nodes in a row over a variable that is written at their end, under four signatures."""
+    meta_graph = MetaGraphDef()
+    graph = meta_graph.graph_def
+    variable = graph.node.add(name="v", op="VariableV2")
+    variable.attr["dtype"].type = _FLOAT
+    variable.attr["shape"].shape.dim.add(size=1)
+    for number in range(count):
+        graph.node.add(name=f"n{number}", op="Identity", input=[f"n{number - 1}" if number else "v"])
+        graph.node[-1].attr["T"].type = _FLOAT
+    graph.node.add(name="write", op="AssignAdd", input=["v", f"n{count - 1}"]).attr["T"].type = _FLOAT
+    graph.node.add(name="save/Const", op="Const").attr["dtype"].type = _STRING
+    for number in range(4):
+        # Each signature has a graph of its own, so that none is spared the work for being like another.
+        graph.node.add(name=f"y{number}", op="Identity", input=["write"]).attr["T"].type = _FLOAT
+        output = meta_graph.signature_def[f"s{number}"].outputs["y"]
+        output.name, output.dtype = f"y{number}:0", _FLOAT
+    return meta_graph
+
+
+def _plan_seconds(meta_graph: MetaGraphDef) -> float:
+    start = time.process_time()
+    plan = make_plan(meta_graph)
+    assert len(plan.signatures) == 4
+    return time.process_time() - start
+
+
+def test_the_plan_of_a_deep_graph_takes_no_square_of_its_depth():
+    _plan_seconds(_chain(500))
+    assert _plan_seconds(_chain(4000)) < 24 * _plan_seconds(_chain(500))
+
+
+def _unordered(count: int) -> Graph:
+    """So many reads and as many writes of one variable, in no order."""
+    variable = NodeDef(name="v", op="VarHandleOp")
+    variable.attr["shared_name"].s = b"v"
+    nodes = [variable, NodeDef(name="x", op="Placeholder")]
+    nodes += [NodeDef(name=f"read{number}", op="ReadVariableOp", input=["v"]) for number in range(count)]
+    nodes += [NodeDef(name=f"write{number}", op="AssignAddVariableOp", input=["v", "x"]) for number in range(count)]
+    return index(nodes)
+
+
+def _unordered_seconds(count: int) -> float:
+    graph = _unordered(count)
+    start = time.process_time()
+    found = unordered_outputs(graph, [f"read{number}:0" for number in range(count)])
+    took = time.process_time() - start
+    assert len(found) == count
+    return took
+
+
+def test_unordered_reads_and_writes_take_no_square_of_their_number():
+    _unordered_seconds(250)
+    assert _unordered_seconds(2000) < 24 * _unordered_seconds(250)
+
+
+def test_a_plan_is_freed_when_it_is_dropped():
+    # Its protos would else stay until Python looks for cycles, which it seldom does once thousands of reports are held.
+    gc.collect()
+    gc.disable()
+    try:
+        make_plan(_chain(20))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_signatures_that_run_the_same_are_rewritten_once():
+    meta_graph = _model(3)
+    meta_graph.signature_def["again"].CopyFrom(meta_graph.signature_def["serving_default"])
+    first, second = make_plan(meta_graph).signatures
+    assert first.run.graph is second.run.graph
+    assert (first.run.run.key, second.run.run.key) == ("signature 'again'", "signature 'serving_default'")

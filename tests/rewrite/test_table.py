@@ -10,7 +10,7 @@ from migrate.checks.op_table import load_op_table
 from migrate.errors import InternalError
 from migrate.records import Finding
 from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, ops, rewrite
-from migrate.rewrite.graph import Run, index, prune
+from migrate.rewrite.graph import Nodes, Run, index, prune
 from migrate.rewrite.rule import Rule
 from migrate.sources.protos import NodeDef
 
@@ -61,7 +61,7 @@ def _node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:
 
 
 def _run(*nodes: NodeDef, fetches: tuple[str, ...]) -> Run:
-    return prune({node.name: node for node in nodes}, "a test", {}, fetches, ())
+    return prune(Nodes(nodes), "a test", {}, fetches, ())
 
 
 FLOAT = 1

@@ -15,7 +15,17 @@ from types import TracebackType
 from typing import IO, Any
 
 from migrate.errors import InternalError
-from migrate.forks import JOB_PREFIX, TENSORFLOW, clear_leftovers, job_directory, kill_group, result_of, tail, watch
+from migrate.forks import (
+    JOB_PREFIX,
+    TENSORFLOW,
+    Running,
+    clear_leftovers,
+    job_directory,
+    kill_group,
+    result_of,
+    tail,
+    watch,
+)
 from migrate.records import Crashed, TimedOut
 
 _END_SECONDS = 2.0
@@ -86,6 +96,10 @@ class Nursery:
                 lost = ending
             return Crashed(step, lost.exit_code, lost.stderr_tail)
 
+    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+        """See `Runner.begin`. Here the job is begun when its result is asked for."""
+        return _Later(lambda: self.run(step, module, job, timeout_seconds))
+
     def _ready(self) -> _Server:
         with self._lock:
             if self._closed:
@@ -95,6 +109,20 @@ class Nursery:
                     self._server.close()
                 self._server = _Server(self._preload)
             return self._server
+
+
+class _Later:
+    """A job that waits to be asked for."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+
+    def result(self) -> Any:
+        """See `Running.result`."""
+        return self._run()
+
+    def stop(self) -> None:
+        """See `Running.stop`."""
 
 
 class _Lost:

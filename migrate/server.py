@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import importlib
 import os
 import pickle
@@ -17,7 +16,7 @@ import select
 import sys
 from collections.abc import Sequence
 
-from migrate.forks import POLL_SECONDS, SAY, fork, kill_group, reap, work
+from migrate.forks import POLL_SECONDS, SAY, fork, kill_group, reap, warm, work
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,12 +24,15 @@ def main(argv: Sequence[str]) -> int:
     # The lines are the parent's alone: nothing that TensorFlow prints may come between them.
     answers = os.dup(1)
     os.dup2(2, 1)
-    for name in argv[1:]:
-        importlib.import_module(name)
-    gc.freeze()  # What is there now is shared with every fork; a collection would copy its pages.
+    serve(argv[1:], answers)
+    return 0
+
+
+def serve(modules: Sequence[str], answers: int) -> None:
+    """Imports modules, then answers standard input until it ends, on a descriptor."""
+    warm(modules)
     with contextlib.suppress(BrokenPipeError):
         _serve(answers)
-    return 0
 
 
 def _load_and_work(module: str, file: str) -> int:

@@ -22,6 +22,7 @@ from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import copy_model
 from migrate.fleet.worker import JOBS, PRELOAD, Look, look, work
+from migrate.forks import cores
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -61,7 +62,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     else:
         # Models that stand there already fail one by one; the tree itself may exist.
         check_destination(source, os.path.join(destination, "model"), overwrite=True)
-    jobs = min(len(tasks), options.jobs or _cores())
+    jobs = min(len(tasks), options.jobs or cores())
     listen(Began(len(tasks), jobs))
     if options.dry_run:
         journal: contextlib.AbstractContextManager[Journal] = contextlib.nullcontext(read_journal(destination))
@@ -206,7 +207,3 @@ def _space(reports: list[ModelReport], destination: str) -> Space:
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     return Space(needed, shutil.disk_usage(parent).free)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

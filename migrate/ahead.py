@@ -1,56 +1,110 @@
-"""Has TensorFlow imported in a fork while this process reads and plans, which needs none of it.
+"""Has TensorFlow imported by a fork while another process reads and plans, which needs none of it.
 
-A model alone would else pay for both in turn, and so would every byte of its weights. The price of a model that turns
-out to be refused is a process that is killed in the middle of an import.
+A model alone would else pay for both in turn, and so would every byte of its weights. The price is a process that is
+killed in the middle of an import where a model turns out to be refused.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pickle
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 from migrate.forks import Forks, Running, fork, job_directory, kill_group, result_of, tail, watch
 from migrate.records import Crashed
-from migrate.server import serve
+from migrate.serving import serve
 
+AHEAD = "--ahead"
+"""The server's argument before the names of the modules that a fork of it imports."""
+
+_PLACE = "MIGRATE_AHEAD"
+"""Environment variable of a job that says where the fork is: PID:REQUESTS:ANSWERS:OUTPUT."""
 _END_SECONDS = 2.0
 
 
-class Ahead:
-    """Runs jobs in forks of a fork of this process, one at a time. A context manager: leaving it ends all of them.
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where the fork is found by those that come after it.
 
-    Args:
-      preload: names of the modules that the fork imports.
-      memory_limit_bytes: resident memory at which a job is killed, or None.
+    Attributes:
+      pid: its process id.
+      requests: descriptor that it is asked on.
+      answers: descriptor that it answers on.
+      output: file with what it and its forks write to standard error.
     """
 
-    def __init__(self, preload: Sequence[str], memory_limit_bytes: int | None = None) -> None:
-        self._forks = Forks(memory_limit_bytes)
+    pid: int
+    requests: int
+    answers: int
+    output: str
+
+    def kill(self) -> None:
+        """Ends it, in the middle of an import if need be; its jobs die with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def started(modules: Sequence[str]) -> Iterator[Callable[[int], None]]:
+    """Forks a process that imports modules and then forks for the jobs of `Ahead`, in later forks of this one.
+
+    Yields:
+      What is to be told the exit code of a job that may have used it: it ends with the first.
+    """
+    with job_directory() as directory:
+        yield _start(modules, os.path.join(directory, "ahead"))
+
+
+def _start(modules: Sequence[str], output: str) -> Callable[[int], None]:
+    taken, requests = os.pipe()
+    answers, told = os.pipe()
+
+    def work() -> int:
+        os.close(requests)
+        os.close(answers)
+        os.dup2(taken, 0)
+        serve(modules, told)
+        return 0
+
+    pid, lifeline = fork(work, output)
+    os.close(taken)
+    os.close(told)
+    place = Place(pid, requests, answers, output + ".output")
+    os.environ[_PLACE] = f"{pid}:{requests}:{answers}:{place.output}"
+
+    def ended(code: int) -> None:
+        os.environ.pop(_PLACE, None)
+        place.kill()
+        if code:  # A job that was killed has left a step behind, which must not write any more.
+            select.select([lifeline], [], [], _END_SECONDS)
+
+    return ended
+
+
+def place() -> Place | None:
+    """Where a fork of a process above this one imports TensorFlow; None where there is none."""
+    pid, _, rest = os.environ.get(_PLACE, "").partition(":")
+    if not pid:
+        return None
+    requests, answers, output = rest.split(":", 2)
+    return Place(int(pid), int(requests), int(answers), output)
+
+
+class Ahead:
+    """Runs jobs in forks of the fork, one at a time. A context manager: leaving it ends all of them."""
+
+    def __init__(self, place: Place, memory_limit_bytes: int | None = None) -> None:
+        self._place = place
         self._memory_limit = memory_limit_bytes
-        self._directory = contextlib.ExitStack()
-        self._output = os.path.join(self._directory.enter_context(job_directory()), "ahead")
-        taken, self._requests = os.pipe()
-        self._answers, told = os.pipe()
-
-        def work() -> int:
-            os.close(self._requests)
-            os.close(self._answers)
-            os.dup2(taken, 0)
-            serve(preload, told)
-            return 0
-
-        self._pid, self._lifeline = fork(work, self._output)
-        os.close(taken)
-        os.close(told)
+        self._forks = Forks(memory_limit_bytes)
         self._rest = b""
-        self._code: int | None = None
 
     def __enter__(self) -> Ahead:
         return self
@@ -58,10 +112,7 @@ class Ahead:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
-        for descriptor in (self._requests, self._answers, self._lifeline):
-            os.close(descriptor)
-        self._directory.close()
+        self._place.kill()
 
     def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
         """See `Runner.begin`."""
@@ -73,13 +124,12 @@ class Ahead:
             file = os.path.join(directory, "job")
             with open(file, "wb") as stream:
                 pickle.dump(job, stream)
-            try:
-                os.write(self._requests, f"0\t{module}\t{file}\n".encode())
-            except BrokenPipeError:
-                return self._lost(step)
-            first = self._answer(None)
-            if first is None:
-                return self._lost(step)
+            first = None
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._place.requests, f"0\t{module}\t{file}\n".encode())
+                first = self._answer(None)
+            if first is None:  # The fork is gone; this process can do without.
+                return self._forks.run(step, module, job, timeout_seconds)
             pid = int(first.rpartition(" ")[2])
             last: list[str | None] = []
 
@@ -95,7 +145,10 @@ class Ahead:
                     self._answer(_END_SECONDS)
                 return result_of(step, file, ending)
             code = last[0]
-            return self._lost(step) if code is None else result_of(step, file, int(code.rpartition(" ")[2]))
+            if code is None:
+                with open(self._place.output, "rb") as output:
+                    return Crashed(step, -signal.SIGKILL, tail(output))
+            return result_of(step, file, int(code.rpartition(" ")[2]))
 
     def _answer(self, seconds: float | None) -> str | None:
         """The next line that the fork writes; None when there will be no more.
@@ -106,24 +159,11 @@ class Ahead:
         deadline = None if seconds is None else time.monotonic() + seconds
         while b"\n" not in self._rest:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([self._answers], [], [], left)[0]:
+            if not select.select([self._place.answers], [], [], left)[0]:
                 raise TimeoutError
-            read = os.read(self._answers, 1 << 16)
+            read = os.read(self._place.answers, 1 << 16)
             if not read:
                 return None
             self._rest += read
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace")
-
-    def _lost(self, step: str) -> Crashed:
-        """The fork has died, for whatever reason, and its jobs with it."""
-        code = self._end()
-        with open(self._output + ".output", "rb") as stream:
-            return Crashed(step, code, tail(stream))
-
-    def _end(self) -> int:
-        """Kills the fork, in the middle of an import if need be; its jobs die with it. Gives its exit code."""
-        if self._code is None:
-            os.kill(self._pid, signal.SIGKILL)  # One that has ended keeps its number until it is waited for.
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return self._code

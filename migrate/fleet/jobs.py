@@ -10,22 +10,22 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from migrate.ahead import Ahead
+from migrate import ahead
 from migrate.checks.contract import signatures
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
+from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
 from migrate.fleet.way import Taking, Way
-from migrate.forks import TENSORFLOW, Forks, Runner, cores, say
+from migrate.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -53,19 +53,6 @@ from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Answer, Golden
 
-EXPORTING = (
-    *TENSORFLOW,
-    "migrate.export.job",
-    "migrate.export.checkpoint",
-    "migrate.export.module",
-    "migrate.export.patch",
-    "migrate.export.values",
-)
-"""What a process imports before it forks for the export; importing these runs no op."""
-
-VERIFYING = (*EXPORTING, "migrate.verify.replay")
-"""The same for all steps of a conversion."""
-
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
 
@@ -74,33 +61,6 @@ _WEIGHTS = "weights"
 
 _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvertJob:
-    """What a child process needs to convert a model.
-
-    Attributes:
-      path: the source's directory.
-      destination: directory that the new model is to have.
-      options: see `records.Options`.
-      replace: whether what stands at the destination may be replaced.
-      identity: the source's `Fingerprint.identity`; a source that has another one at the end was changed meanwhile.
-    """
-
-    path: str
-    destination: str
-    options: Options
-    replace: bool
-    identity: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class AuditJob:
-    """What a child process needs to say what would become of a model."""
-
-    path: str
-    options: Options
 
 
 def run(job: ConvertJob | AuditJob) -> ModelReport:
@@ -115,10 +75,10 @@ def run(job: ConvertJob | AuditJob) -> ModelReport:
 
 
 def _runner(options: Options) -> contextlib.AbstractContextManager[Runner]:
-    """Has TensorFlow imported beside the reading and planning, unless it is there, or that would slow them down."""
-    if TENSORFLOW[0] in sys.modules or cores() < 2:
-        return contextlib.nullcontext(Forks(options.memory_limit_bytes))
-    return Ahead(VERIFYING if options.verify else EXPORTING, options.memory_limit_bytes)
+    """What runs the steps: a fork that has been importing TensorFlow meanwhile, where there is one."""
+    found = ahead.place()
+    limit = options.memory_limit_bytes
+    return contextlib.nullcontext(Forks(limit)) if found is None else ahead.Ahead(found, limit)
 
 
 def convert_model(

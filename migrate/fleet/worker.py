@@ -9,18 +9,12 @@ from collections.abc import Callable
 
 from migrate.children import Nursery
 from migrate.export.publish import clear_staging
-from migrate.fleet.jobs import VERIFYING, AuditJob, ConvertJob
+from migrate.fleet.job import JOBS, AuditJob, ConvertJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
-
-JOBS = "migrate.fleet.jobs"
-"""The module of the jobs, which starts no TensorFlow by itself."""
-
-PRELOAD = (*VERIFYING, JOBS)
-"""What the server imports once for all models; importing these runs no op."""
 
 _STEPS = 4
 """A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from migrate.ahead import Ahead, place
-from migrate.children import Nursery
+from migrate.children import ClosedError, Nursery
 from migrate.records import Crashed, TimedOut
 
 _MODULE = "tests.test_ahead"
@@ -104,10 +104,13 @@ def test_a_step_does_not_outlive_the_job_that_wanted_it(tmp_path):
 
 def test_a_killed_server_leaves_nobody_behind(tmp_path):
     file = tmp_path / "pid"
+
+    def ask(nursery):
+        with contextlib.suppress(ClosedError):
+            nursery.run("convert", _MODULE, ("steps", (("sleep", str(file)), 60)), 60)
+
     with Nursery((_MODULE,), ahead=("wave", _MODULE)) as nursery:
-        thread = threading.Thread(
-            target=lambda: nursery.run("convert", _MODULE, ("steps", (("sleep", str(file)), 60)), 60)
-        )
+        thread = threading.Thread(target=ask, args=(nursery,))
         thread.start()
         while not file.exists() or not file.read_text():
             time.sleep(0.05)

@@ -59,10 +59,15 @@ def started(modules: Sequence[str]) -> Iterator[Callable[[int], None]]:
       What is to be told the exit code of a job that may have used it: it ends with the first.
     """
     with job_directory() as directory:
-        yield _start(modules, os.path.join(directory, "ahead"))
+        place, ended = _start(modules, os.path.join(directory, "ahead"))
+        try:
+            yield ended
+        finally:
+            place.kill()
+            os.waitpid(place.pid, 0)  # What it has used counts among what this process has.
 
 
-def _start(modules: Sequence[str], output: str) -> Callable[[int], None]:
+def _start(modules: Sequence[str], output: str) -> tuple[Place, Callable[[int], None]]:
     taken, requests = os.pipe()
     answers, told = os.pipe()
 
@@ -85,7 +90,7 @@ def _start(modules: Sequence[str], output: str) -> Callable[[int], None]:
         if code:  # A job that was killed has left a step behind, which must not write any more.
             select.select([lifeline], [], [], _END_SECONDS)
 
-    return ended
+    return place, ended
 
 
 def place() -> Place | None:

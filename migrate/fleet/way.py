@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from migrate.export.weights import Weights
 from migrate.forks import Running
-from migrate.records import ModelReport, Verification
+from migrate.records import Failed, ModelReport, Verification
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
 
@@ -24,6 +24,11 @@ class Taking:
 
     weights: Weights
     running: Running | None
+
+    def damage(self) -> Failed | None:
+        """Waits for the bytes; what was found wrong with them."""
+        done = None if self.running is None else self.running.result()
+        return done if isinstance(done, Failed) else None
 
 
 @dataclasses.dataclass(frozen=True)

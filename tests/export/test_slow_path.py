@@ -1,4 +1,4 @@
-"""What cannot be taken over streams through TensorFlow: a data file's worth of tensors is in memory, whatever the size."""
+"""What cannot be taken over streams through TensorFlow: at most a data file's worth of tensors is in memory."""
 
 from __future__ import annotations
 

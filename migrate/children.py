@@ -14,8 +14,19 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO, Any
 
+from migrate.ahead import AHEAD
 from migrate.errors import InternalError
-from migrate.forks import JOB_PREFIX, TENSORFLOW, clear_leftovers, job_directory, kill_group, result_of, tail, watch
+from migrate.forks import (
+    JOB_PREFIX,
+    TENSORFLOW,
+    Running,
+    clear_leftovers,
+    job_directory,
+    kill_group,
+    result_of,
+    tail,
+    watch,
+)
 from migrate.records import Crashed, TimedOut
 
 _END_SECONDS = 2.0
@@ -38,10 +49,16 @@ class Nursery:
     Args:
       preload: names of the modules that the server imports before its first fork.
       memory_limit_bytes: resident memory at which a job is killed, or None.
+      ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `ahead.py`).
     """
 
-    def __init__(self, preload: Sequence[str] = TENSORFLOW, memory_limit_bytes: int | None = None) -> None:
-        self._preload = tuple(preload)
+    def __init__(
+        self,
+        preload: Sequence[str] = TENSORFLOW,
+        memory_limit_bytes: int | None = None,
+        ahead: Sequence[str] = (),
+    ) -> None:
+        self._arguments = (*preload, AHEAD, *ahead) if ahead else tuple(preload)
         self._memory_limit = memory_limit_bytes
         self._lock = threading.Lock()
         self._server: _Server | None = None
@@ -86,6 +103,14 @@ class Nursery:
                 lost = ending
             return Crashed(step, lost.exit_code, lost.stderr_tail)
 
+    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+        """See `Runner.begin`. Here the job is begun when its result is asked for."""
+        return _Later(lambda: self.run(step, module, job, timeout_seconds))
+
+    def start(self) -> None:
+        """Has the server begin its imports before it is asked for anything."""
+        self._ready()
+
     def _ready(self) -> _Server:
         with self._lock:
             if self._closed:
@@ -93,8 +118,22 @@ class Nursery:
             if self._server is None or not self._server.alive:
                 if self._server is not None:
                     self._server.close()
-                self._server = _Server(self._preload)
+                self._server = _Server(self._arguments)
             return self._server
+
+
+class _Later:
+    """A job that waits to be asked for."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+
+    def result(self) -> Any:
+        """See `Running.result`."""
+        return self._run()
+
+    def stop(self) -> None:
+        """See `Running.stop`."""
 
 
 class _Lost:
@@ -108,10 +147,10 @@ class _Lost:
 class _Server:
     """The parent's side of one server process."""
 
-    def __init__(self, preload: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str]) -> None:
         clear_leftovers(tempfile.gettempdir(), JOB_PREFIX)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
-        self._process = _start(preload, self._errors)
+        self._process = _start(arguments, self._errors)
         self._lock = threading.Lock()
         self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
         self._numbers = 0
@@ -219,12 +258,12 @@ class _Server:
                 waiting.put(None)
 
 
-def _start(preload: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(arguments: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
     # This very package must be found, also where the working directory was how the parent found it.
     here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
-        [sys.executable, "-m", "migrate.server", *preload],
+        [sys.executable, "-m", "migrate.server", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

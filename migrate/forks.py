@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import gc
 import importlib
 import os
 import pickle
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Protocol
 
 from migrate.records import Crashed, TimedOut
@@ -61,6 +62,19 @@ class Runner(Protocol):
           What `run` has returned, or a `Crashed` or `TimedOut`. A child that ends without a result has crashed.
         """
 
+    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+        """Begins a job that needs no TensorFlow, beside those that follow; the arguments are those of `run`."""
+
+
+class Running(Protocol):
+    """A job that was begun, beside what else is done."""
+
+    def result(self) -> Any:
+        """Waits for it; see `Runner.run`."""
+
+    def stop(self) -> None:
+        """Kills it, unless it has ended."""
+
 
 class Forks:
     """Runs jobs in forks of this process, one at a time; for a job that needs processes of its own.
@@ -73,29 +87,77 @@ class Forks:
 
     def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
         """See `Runner.run`."""
-        for name in TENSORFLOW:
+        if TENSORFLOW[0] not in sys.modules:
+            warm(TENSORFLOW)
+        running = self.begin(step, module, job, timeout_seconds)
+        try:
+            return running.result()
+        finally:
+            running.stop()
+
+    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+        """See `Runner.begin`."""
+        return _Fork(step, module, job, timeout_seconds, self._memory_limit)
+
+
+class _Fork:
+    """A job in a fork of this process."""
+
+    def __init__(self, step: str, module: str, job: object, timeout_seconds: float, memory_limit: int | None) -> None:
+        self._step = step
+        self._deadline = time.monotonic() + timeout_seconds
+        self._timeout = timeout_seconds
+        self._memory_limit = memory_limit
+        self._directory = contextlib.ExitStack()
+        self._file = os.path.join(self._directory.enter_context(job_directory()), "job")
+        self._code: int | None = None
+        self._pid, self._lifeline = fork(lambda: work(importlib.import_module(module).run, job, self._file), self._file)
+
+    def result(self) -> Any:
+        """See `Running.result`."""
+
+        def wait(seconds: float) -> bool:
+            select.select([self._lifeline], [], [], seconds)
+            self._code = reap(self._pid)
+            return self._code is not None
+
+        left = max(0.0, self._deadline - time.monotonic())
+        ending = watch(self._step, self._pid, wait, left, self._memory_limit)
+        if isinstance(ending, TimedOut):
+            ending = TimedOut(self._step, self._timeout)
+        if ending is not None:
+            self._kill()
+        return result_of(self._step, self._file, ending if ending is not None else self._code or 0)
+
+    def stop(self) -> None:
+        """See `Running.stop`."""
+        self._kill()
+        with contextlib.suppress(OSError):  # Closed by an earlier call.
+            os.close(self._lifeline)
+            self._lifeline = -1
+        self._directory.close()
+
+    def _kill(self) -> None:
+        if self._code is None:
+            os.kill(self._pid, signal.SIGKILL)
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        kill_group(self._pid)  # What the job has started must not outlive it.
+
+
+def warm(modules: Sequence[str]) -> None:
+    """Imports what the forks of this process will need."""
+    gc.disable()  # It would look for garbage among a million new objects again and again, a tenth of the time.
+    try:
+        for name in modules:
             importlib.import_module(name)
-        with job_directory() as directory:
-            file = os.path.join(directory, "job")
-            pid, lifeline = fork(lambda: work(importlib.import_module(module).run, job, file), file)
-            code: int | None = None
+        gc.freeze()  # What is there now is shared with every fork; a collection would copy its pages.
+    finally:
+        gc.enable()
 
-            def wait(seconds: float) -> bool:
-                nonlocal code
-                select.select([lifeline], [], [], seconds)
-                code = reap(pid)
-                return code is not None
 
-            ending = None
-            try:
-                ending = watch(step, pid, wait, timeout_seconds, self._memory_limit)
-            finally:
-                if code is None:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                kill_group(pid)  # What the job has started must not outlive it.
-                os.close(lifeline)
-            return result_of(step, file, ending if ending is not None else code or 0)
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def say(text: str) -> None:

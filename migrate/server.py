@@ -1,70 +1,32 @@
-"""The program that imports TensorFlow once and forks for every job: `python -m migrate.server MODULE...`.
+"""The program that forks for every job: `python -m migrate.server MODULE... [--ahead MODULE...]`.
 
-Parent (`children.py`) and server speak lines: the parent writes `NUMBER<tab>MODULE<tab>JOBFILE`, the server answers
-`NUMBER pid PID` and later `NUMBER exit CODE`; in between the job itself may write `NUMBER says TEXT`. Several jobs run
-side by side. The server ends when the parent does, because its standard input does, and the jobs end with it.
+It imports the first modules and serves the parent (`children.py`) as `serving.py` has it. Those that are to be there
+ahead of need are imported by a fork of it meanwhile.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import gc
-import importlib
 import os
-import pickle
-import select
 import sys
 from collections.abc import Sequence
 
-from migrate.forks import POLL_SECONDS, SAY, fork, kill_group, reap, work
+from migrate.ahead import AHEAD, started
+from migrate.serving import serve
 
 
 def main(argv: Sequence[str]) -> int:
-    """The server: imports the modules that are named, then serves."""
+    """The server."""
     # The lines are the parent's alone: nothing that TensorFlow prints may come between them.
     answers = os.dup(1)
     os.dup2(2, 1)
-    for name in argv[1:]:
-        importlib.import_module(name)
-    gc.freeze()  # What is there now is shared with every fork; a collection would copy its pages.
-    with contextlib.suppress(BrokenPipeError):
-        _serve(answers)
+    modules = list(argv[1:])
+    if AHEAD in modules:
+        place = modules.index(AHEAD)
+        with started(modules[place + 1 :]) as ended:
+            serve(modules[:place], answers, ended)
+    else:
+        serve(modules, answers)
     return 0
-
-
-def _load_and_work(module: str, file: str) -> int:
-    with open(file, "rb") as stream:
-        job = pickle.load(stream)
-    return work(importlib.import_module(module).run, job, file)
-
-
-def _serve(answers: int) -> None:
-    """Forks for every line of standard input until it ends, and tells of every fork that ends."""
-    jobs: dict[int, tuple[str, int]] = {}  # by lifeline: number of the request, process id
-    rest = b""
-    while True:
-        ready, _, _ = select.select([0, *jobs], [], [], POLL_SECONDS if jobs else None)
-        if 0 in ready:
-            read = os.read(0, 1 << 16)
-            if not read:
-                break
-            *lines, rest = (rest + read).split(b"\n")
-            for line in lines:
-                number, module, file = os.fsdecode(line).split("\t")
-                os.environ[SAY] = f"{answers}:{number}"
-                pid, lifeline = fork(functools.partial(_load_and_work, module, file), file)
-                jobs[lifeline] = number, pid
-                os.write(answers, f"{number} pid {pid}\n".encode())
-        for lifeline, (number, pid) in list(jobs.items()):
-            code = reap(pid)
-            if code is not None:
-                os.close(lifeline)
-                del jobs[lifeline]
-                kill_group(pid)  # What the job has started must not outlive it.
-                os.write(answers, f"{number} exit {code}\n".encode())
-    for _, pid in jobs.values():
-        kill_group(pid)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,26 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from migrate.records import Converted
-from tests.conversions import BY_NAME, CASES, MODELS, ask, close, compare, of, run_child, same
+from tests.conversions import (
+    BY_NAME,
+    CASES,
+    MODELS,
+    ROOT,
+    ask,
+    close,
+    compare,
+    migrate_command,
+    of,
+    run_child,
+    same,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -255,3 +269,34 @@ def test_floats_are_compared_by_their_bits():
     assert not same(np.float32(0.0), np.float32(-0.0))
     assert same(np.float32("nan"), np.float32("nan"))
     assert not same(np.zeros(2, np.int32), np.zeros(2, np.int64))
+
+
+@pytest.mark.parametrize("mode", ["auto", "copy", "link"])
+def test_a_flipped_bit_in_large_weights_is_an_error_that_names_the_variable(tmp_path, mode, large_model):
+    """Large enough for a process of its own, which goes on while TensorFlow is imported."""
+    source, new = tmp_path / "model", tmp_path / "new"
+    shutil.copytree(large_model, source)
+    done = migrate_command("convert", source, new, "--noverify", f"--checkpoint={mode}")
+    assert done.returncode == 0, done.stdout
+    shutil.rmtree(new)
+    with open(source / "variables" / "variables.data-00000-of-00001", "r+b") as file:
+        file.seek(7_000_001)
+        byte = file.read(1)[0]
+        file.seek(7_000_001)
+        file.write(bytes([byte ^ 16]))
+    # Hard links are the source's own bytes; they are read where the model is verified.
+    verify = "--verify" if mode == "link" else "--noverify"
+    done = migrate_command("convert", source, new, verify, f"--checkpoint={mode}")
+    assert done.returncode == 1
+    assert "the bytes of 'part_0' do not match their checksum; they fill variable 'part_0'" in " ".join(
+        done.stdout.split()
+    )
+    assert sorted(os.listdir(tmp_path)) == ["model"]
+
+
+@pytest.fixture(scope="module")
+def large_model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "model"
+    command = [sys.executable, "-m", "benchmarks.models", "embedding", str(path), "12"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return path

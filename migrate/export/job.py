@@ -15,6 +15,7 @@ from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.rewrite.training import add_training
+from migrate.sources.bundle import Entry
 from migrate.sources.files import copy_file
 from migrate.sources.protos import MetaGraphDef
 
@@ -30,8 +31,7 @@ class ExportJob:
       extra_dir: its `assets.extra`, copied whole where it is there.
       drop_signatures: as in `records.Options`.
       staging: directory to write; it must not exist.
-      mode: how the weights are taken over, see `checkpoint.write_checkpoint`.
-      check: whether the checksums of weights that are taken over are compared.
+      taken: which weights need not be written, see `weights.Weights`.
       provenance: what `assets.extra/migration.json` says of where the model came from.
       keep_tensor_names: as in `records.Options`.
       variables: as in `records.Options`.
@@ -45,8 +45,7 @@ class ExportJob:
     extra_dir: str
     drop_signatures: bool
     staging: str
-    mode: str
-    check: bool
+    taken: Mapping[str, Entry]
     provenance: Mapping[str, Any]
     keep_tensor_names: bool = False
     variables: bool = False
@@ -56,9 +55,20 @@ class ExportJob:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The new model stands in the staging directory."""
+    """The new model stands in the staging directory, save for the data files that are taken over.
+
+    Attributes:
+      staging: where.
+      data_files: how many its checkpoint has, those included.
+    """
 
     staging: str
+    data_files: int
+
+    @property
+    def checkpoint(self) -> str:
+        """Prefix of its checkpoint."""
+        return os.path.join(self.staging, "variables", "variables")
 
 
 def run(job: ExportJob) -> Exported | Failed:
@@ -82,14 +92,12 @@ def run(job: ExportJob) -> Exported | Failed:
         keys = patch.save(built, plan, job.staging)
         kept = keep_tensor_names(meta_graph, plan).tensors if job.keep_tensor_names else {}
         patch.patch(job.staging, plan, built.names, kept)
-        checkpoint.write_checkpoint(
+        count = checkpoint.write_checkpoint(
             plan,
             keys.by_variable,
             keys.object_graph,
-            prefix,
             os.path.join(job.staging, "variables", "variables"),
-            job.mode,
-            job.check,
+            job.taken,
             lambda variable: values.value_of(plan, variable, prefix),
         )
         patch.write_fingerprint(job.staging)
@@ -103,7 +111,7 @@ def run(job: ExportJob) -> Exported | Failed:
         return Failed(f"the new model cannot be written: {error.strerror or error}")
     except (tf.errors.OpError, ValueError, TypeError) as error:
         return Failed(f"TensorFlow cannot export the rewritten graph: {type(error).__name__}: {first_line(error)}")
-    return Exported(job.staging)
+    return Exported(job.staging, count)
 
 
 def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys: Mapping[str, str]) -> None:

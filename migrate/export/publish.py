@@ -53,10 +53,19 @@ def staging(destination: str) -> Iterator[str]:
     """
     destination = os.path.abspath(destination)
     parent, name = os.path.split(destination)
-    os.makedirs(parent, exist_ok=True)
+    _make(parent)
     clear_staging(destination)
     with claim(_prefix(name), parent) as directory:
         yield os.path.join(directory, name)
+
+
+def _make(directory: str) -> None:
+    """Makes a directory and those above it, each on the disk before anything lies in it."""
+    if os.path.isdir(directory):
+        return
+    _make(os.path.dirname(directory))
+    os.makedirs(directory, exist_ok=True)
+    _flush(os.path.dirname(directory))
 
 
 def clear_staging(destination: str) -> bool:

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.publish import check_destination
+from migrate.fleet.job import PRELOAD
 from migrate.fleet.journal import DIRECTORY, Entry, Journal, from_line, open_journal, settings, to_line
 from migrate.fleet.remote import is_remote
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import rename_source, source_of
-from migrate.fleet.worker import PRELOAD, look, work
+from migrate.fleet.worker import look, work
 from migrate.records import Converted, Failed, Kind, ModelReport, Options, Report, Unchanged, outcome_name
 from migrate.sources.discover import find_models
 

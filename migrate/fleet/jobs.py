@@ -6,20 +6,25 @@ has a process for itself, which forks again for what needs TensorFlow.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from migrate import ahead
 from migrate.checks.contract import signatures
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
+from migrate.export.weights import Done, put, take_over
+from migrate.export.weights import run as carry_weights
+from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
-from migrate.fleet.way import Way
+from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
@@ -51,35 +56,11 @@ from migrate.verify.calls import Answer, Golden
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
 
+_WEIGHTS = "weights"
+"""Directory beside the staged model, for data files whose names are not known yet."""
+
 _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvertJob:
-    """What a child process needs to convert a model.
-
-    Attributes:
-      path: the source's directory.
-      destination: directory that the new model is to have.
-      options: see `records.Options`.
-      replace: whether what stands at the destination may be replaced.
-      identity: the source's `Fingerprint.identity`; a source that has another one at the end was changed meanwhile.
-    """
-
-    path: str
-    destination: str
-    options: Options
-    replace: bool
-    identity: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class AuditJob:
-    """What a child process needs to say what would become of a model."""
-
-    path: str
-    options: Options
 
 
 def run(job: ConvertJob | AuditJob) -> ModelReport:
@@ -87,10 +68,17 @@ def run(job: ConvertJob | AuditJob) -> ModelReport:
     say("reading")
     if isinstance(job, AuditJob):
         return audit_model(job.path, job.options)
-    nursery = Forks(job.options.memory_limit_bytes)
-    return convert_model(
-        job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
-    )
+    with _runner(job.options) as nursery:
+        return convert_model(
+            job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
+        )
+
+
+def _runner(options: Options) -> contextlib.AbstractContextManager[Runner]:
+    """What runs the steps: a fork that has been importing TensorFlow meanwhile, where there is one."""
+    found = ahead.place()
+    limit = options.memory_limit_bytes
+    return contextlib.nullcontext(Forks(limit)) if found is None else ahead.Ahead(found, limit)
 
 
 def convert_model(
@@ -166,13 +154,15 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
         return None
     graph = studied.graph
 
-    def export(staged: str, report: ModelReport) -> ModelReport | Ending:
-        exported = _export(graph, staged, options, nursery)
+    def export(staged: str, report: ModelReport, taking: Taking | None) -> ModelReport | Ending:
+        assert taking is not None  # That is what `begin` gives.
+        exported = _export(graph, staged, taking, options, nursery)
         return report if isinstance(exported, Exported) else exported
 
     return Way(
         path,
         lambda: _golden(graph, options, nursery),
+        lambda staged: _taking(graph, staged, options, nursery),
         export,
         lambda golden, candidate: _replay(graph, golden, candidate, options, nursery),
     )
@@ -207,10 +197,10 @@ def _convert(
     seconds: dict[str, float],
     finish: Callable[[str], None],
 ) -> ModelReport:
-    verification: Verification | None = None
-    golden: Golden | None = None
-    if options.verify:
-        risk = _risk(base, options)
+    with staging(destination) as staged, way.begin(staged) as taking:
+        verification: Verification | None = None
+        golden: Golden | None = None
+        risk = _risk(base, options) if options.verify else None
         if risk:
             note = Finding(
                 "not-verified",
@@ -220,18 +210,19 @@ def _convert(
                 "allow it with --allow_side_effects",
             )
             base = dataclasses.replace(base, findings=(note, *base.findings))
-        else:
+        elif options.verify:
             progress("taking golden answers")
             with timed(seconds, "golden"):
                 answers = way.golden()
             if not isinstance(answers, Golden):
-                return dataclasses.replace(base, outcome=answers, seconds=seconds)
+                # TensorFlow says that bytes are wrong; the checksums say of which variable.
+                damage = taking.damage() if isinstance(answers, Failed) and taking is not None else None
+                return dataclasses.replace(base, outcome=damage or answers, seconds=seconds)
             golden = answers
             base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
-    with staging(destination) as staged:
         progress("converting")
         with timed(seconds, "export"):
-            exported = way.export(staged, base)
+            exported = way.export(staged, base, taking)
         if not isinstance(exported, ModelReport):
             return dataclasses.replace(base, outcome=exported, seconds=seconds)
         base = exported
@@ -297,7 +288,29 @@ def _replay(
     return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
 
 
-def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Exported | Ending:
+@contextlib.contextmanager
+def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Iterator[Taking]:
+    """Takes the weights over beside the steps that need TensorFlow."""
+    check = options.verify or options.checkpoint != "link"
+    directory = os.path.join(os.path.dirname(staged), _WEIGHTS)
+    weights = take_over(studied.plan, studied.source.checkpoint or "", directory, options.checkpoint, check)
+    if not weights.job.moves:
+        yield Taking(weights, None)
+        return
+    if weights.job.is_little:
+        done = carry_weights(weights.job)
+        if isinstance(done, Failed):
+            raise InputError(done.reason)
+        yield Taking(weights, None)
+        return
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, options.timeout_seconds)
+    try:
+        yield Taking(weights, running)
+    finally:
+        running.stop()
+
+
+def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
         studied.meta_graph.SerializeToString(),
@@ -306,8 +319,7 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
         source.extra_dir,
         options.drop_signatures,
         staged,
-        options.checkpoint,
-        options.verify or options.checkpoint != "link",
+        taking.weights.taken,
         _provenance(source, studied.plan, options),
         options.keep_tensor_names,
         options.variables,
@@ -315,6 +327,13 @@ def _export(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
         studied.train.SerializeToString() if studied.train is not None else None,
     )
     result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
+    if not isinstance(result, Exported):
+        return result
+    if taking.running is not None:
+        done: Done | Ending = taking.running.result()
+        if not isinstance(done, Done):
+            return done
+    put(taking.weights, result.checkpoint, result.data_files)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     def golden() -> Golden | Ending:
         return record_keras_golden(nursery, request, options.inputs, options.timeout_seconds)
 
-    def export(staged: str, report: ModelReport) -> ModelReport | Ending:
+    def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
         job = KerasExportJob(request, staged, _provenance(source, path, options))
         done: KerasExported | Ending = nursery.run("export", "migrate.export.keras_job", job, options.timeout_seconds)
         if not isinstance(done, KerasExported):
@@ -51,7 +52,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     def replay(answers: Golden, candidate: str) -> Verification | Ending:
         return replay_candidate(nursery, answers, candidate, options.max_ulps, options.timeout_seconds)
 
-    return Way(path, golden, export, replay)
+    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay)
 
 
 def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:

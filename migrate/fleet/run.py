@@ -18,10 +18,12 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.publish import check_destination
+from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read_journal, settings
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import copy_model
-from migrate.fleet.worker import JOBS, PRELOAD, Look, look, work
+from migrate.fleet.worker import Look, look, work
+from migrate.forks import cores
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -61,15 +63,19 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     else:
         # Models that stand there already fail one by one; the tree itself may exist.
         check_destination(source, os.path.join(destination, "model"), overwrite=True)
-    jobs = min(len(tasks), options.jobs or _cores())
+    jobs = min(len(tasks), options.jobs or cores())
     listen(Began(len(tasks), jobs))
     if options.dry_run:
         journal: contextlib.AbstractContextManager[Journal] = contextlib.nullcontext(read_journal(destination))
     else:
         journal = contextlib.nullcontext(no_journal()) if alone else open_journal(destination)
     # One model, or a look at many, does not wait for an import that it may not need.
-    preload = (JOBS,) if len(tasks) == 1 or options.dry_run else PRELOAD
-    with journal as opened, Nursery(preload, options.memory_limit_bytes) as nursery:
+    one = len(tasks) == 1
+    preload = (JOBS,) if one or options.dry_run else PRELOAD
+    ahead = () if not one or options.dry_run or cores() < 2 else VERIFYING if options.verify else EXPORTING
+    with journal as opened, Nursery(preload, options.memory_limit_bytes, ahead) as nursery:
+        if ahead:
+            nursery.start()
         fleet = _Fleet(options, opened, nursery, listen, len(tasks))
         found = fleet.run(tasks, jobs)
     space = _space(found, destination) if options.dry_run else None
@@ -206,7 +212,3 @@ def _space(reports: list[ModelReport], destination: str) -> Space:
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     return Space(needed, shutil.disk_usage(parent).free)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

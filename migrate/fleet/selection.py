@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 
 from migrate.errors import InputError
-from migrate.fleet.study import tag_sets
 from migrate.records import Options
 
 
@@ -59,6 +58,8 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
 
 
 def _by_tag_set(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    from migrate.fleet.study import tag_sets  # Rules and checks, which this process has no other use for.
+
     result = []
     for task in tasks:
         found = tag_sets(task.path)

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from migrate.records import ModelReport, Verification
+from migrate.export.weights import Weights
+from migrate.forks import Running
+from migrate.records import Failed, ModelReport, Verification
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
+
+
+@dataclasses.dataclass(frozen=True)
+class Taking:
+    """The weights that are being taken over.
+
+    Attributes:
+      weights: which, and where to.
+      running: brings their bytes along; None where there is nothing left to do.
+    """
+
+    weights: Weights
+    running: Running | None
+
+    def damage(self) -> Failed | None:
+        """Waits for the bytes; what was found wrong with them."""
+        done = None if self.running is None else self.running.result()
+        return done if isinstance(done, Failed) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +38,14 @@ class Way:
     Attributes:
       path: what the user calls the source.
       golden: takes the source's answers.
-      export: builds the new model in a directory that is not there yet, and adds to the report what has become of it.
+      begin: begins beside the other steps what needs no TensorFlow; its value is for `export`, its end stops it. It
+        takes the directory of the new model, which is not there yet.
+      export: builds the new model in that directory, and adds to the report what has become of it.
       replay: makes the calls again on the model in a directory, and compares.
     """
 
     path: str
     golden: Callable[[], Golden | Ending]
-    export: Callable[[str, ModelReport], ModelReport | Ending]
+    begin: Callable[[str], AbstractContextManager[Taking | None]]
+    export: Callable[[str, ModelReport, Taking | None], ModelReport | Ending]
     replay: Callable[[Golden, str], Verification | Ending]

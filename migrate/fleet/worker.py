@@ -9,28 +9,12 @@ from collections.abc import Callable
 
 from migrate.children import Nursery
 from migrate.export.publish import clear_staging
-from migrate.fleet.jobs import AuditJob, ConvertJob
+from migrate.fleet.job import JOBS, AuditJob, ConvertJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
-from migrate.forks import TENSORFLOW
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
-
-JOBS = "migrate.fleet.jobs"
-"""The module of the jobs, which starts no TensorFlow by itself."""
-
-PRELOAD = (
-    *TENSORFLOW,
-    JOBS,
-    "migrate.export.job",
-    "migrate.export.checkpoint",
-    "migrate.export.module",
-    "migrate.export.patch",
-    "migrate.export.values",
-    "migrate.verify.replay",
-)
-"""What the server imports once for all models; importing these runs no op."""
 
 _STEPS = 4
 """A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import filecmp
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator
 
 _WHOLE_BYTES = 1 << 26
-"""Files up to this size count with their bytes: protos, indexes (which hold a checksum of every tensor), assets. Of
-larger ones size and time of change are taken, so that looking again at terabytes of models costs seconds."""
+"""So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
+of every tensor), assets. Of the other files size and time of change are taken, so that looking again at terabytes of
+models costs seconds, in whatever number of files their weights lie."""
 _CHUNK_BYTES = 1 << 20
 _OWN_FOLDERS = ("assets", "assets.extra", "variables")
 
@@ -22,7 +24,7 @@ class Fingerprint:
 
     Attributes:
       content: digest of the names and sizes of all files and of the bytes of small ones.
-      large: name, size and time of change (ns) of each large file.
+      large: name, size and time of change (ns) of each file whose bytes do not count.
       bytes: size of all files.
     """
 
@@ -46,14 +48,17 @@ def fingerprint(path: str) -> Fingerprint | None:
     large: list[tuple[str, int, int]] = []
     total = 0
     try:
-        for name, file in sorted(_own_files(path)):
-            status = os.stat(file)
+        files = [(name, file, os.stat(file)) for name, file in sorted(_own_files(path))]
+        sizes = sorted(status.st_size for _, _, status in files if stat.S_ISREG(status.st_mode))
+        # Files of one size are treated alike, so that which of them count does not hang on their names.
+        ends = dict(zip(sizes, itertools.accumulate(sizes), strict=True))
+        for name, file, status in files:
             digest.update(f"{name}\0{stat.S_IFMT(status.st_mode)}\0".encode(errors="surrogateescape"))
             if not stat.S_ISREG(status.st_mode):
                 continue
             digest.update(f"{status.st_size}\0".encode())
             total += status.st_size
-            if status.st_size > _WHOLE_BYTES:
+            if ends[status.st_size] > _WHOLE_BYTES:
                 large.append((name, status.st_size, status.st_mtime_ns))
                 continue
             with open(file, "rb") as stream:

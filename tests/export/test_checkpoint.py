@@ -1,4 +1,4 @@
-"""checkpoint.py: bytes are taken over as they lie, and TensorFlow reads the result."""
+"""weights.py and checkpoint.py: bytes are taken over as they lie, and TensorFlow reads the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 
 from migrate.errors import InputError  # noqa: E402
+from migrate.export import weights  # noqa: E402
 from migrate.export.checkpoint import OBJECT_GRAPH_KEY, write_checkpoint  # noqa: E402 (starts TensorFlow)
+from migrate.records import Failed  # noqa: E402
 from migrate.rewrite.plan import VariablePlan  # noqa: E402
 from migrate.rewrite.restore import FromCheckpoint, Unset, Value  # noqa: E402
 from migrate.sources.bundle import read_bundle  # noqa: E402
@@ -53,7 +55,12 @@ def _write(tmp_path, source, variables, mode="copy", check=True, values=None):
     destination = str(tmp_path / "new" / "variables")
     keys = {v.identity: f"variables/{v.name}" for v in variables}
     plan = SimpleNamespace(variables=variables)
-    write_checkpoint(plan, keys, b"graph", source, destination, mode, check, value)
+    taking = weights.take_over(plan, source, str(tmp_path / "weights"), mode, check)
+    done = weights.run(taking.job)
+    if isinstance(done, Failed):
+        raise InputError(done.reason)
+    count = write_checkpoint(plan, keys, b"graph", destination, taking.taken, value)
+    weights.put(taking, destination, count)
     reader = tf.train.load_checkpoint(destination)
     assert reader.get_tensor(OBJECT_GRAPH_KEY) == b"graph"
     assert not [name for name in os.listdir(tmp_path / "new") if ".part" in name]
@@ -136,7 +143,7 @@ def test_a_v1_checkpoint_goes_through_tensorflow(tmp_path):
     assert asked == ["x"]
 
 
-@pytest.mark.parametrize("mode", ["copy", "link"])
+@pytest.mark.parametrize("mode", ["auto", "copy", "link"])
 def test_a_flipped_bit_names_the_tensor(tmp_path, mode):
     source = _save(str(tmp_path / "old"), a=A, b=B)
     entry = read_bundle(source).entries["b"]
@@ -144,7 +151,7 @@ def test_a_flipped_bit_names_the_tensor(tmp_path, mode):
         file.seek(entry.offset + 3)
         file.write(b"\xff")
     variables = [_variable("x", "float32", FromCheckpoint("a")), _variable("y", "int64", FromCheckpoint("b"))]
-    with pytest.raises(InputError, match="the bytes of 'b' do not match their checksum"):
+    with pytest.raises(InputError, match="the bytes of 'b' do not match their checksum; they fill variable 'y'"):
         _write(tmp_path, source, variables, mode)
 
 

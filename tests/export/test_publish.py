@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -30,6 +31,31 @@ def test_a_new_destination_appears_and_nothing_stays_beside_it(tmp_path):
         publish.publish(staged, str(destination), overwrite=False)
     assert (destination / "saved_model.pb").read_text() == "new"
     assert os.listdir(tmp_path / "deep") == ["7"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_everything_is_on_the_disk_before_the_rename_and_the_rename_before_the_end(tmp_path, monkeypatch, overwrite):
+    destination = tmp_path / "deep" / "7"
+    if overwrite:
+        _model(destination, "old")
+    theirs = tmp_path / "theirs"
+    theirs.write_text("a data file of the source")
+    done = []
+    monkeypatch.setattr(publish.os, "fsync", lambda file: done.append(("fsync", os.readlink(f"/proc/self/fd/{file}"))))
+    rename, exchange = os.rename, publish._exchange
+    monkeypatch.setattr(publish.os, "rename", lambda *paths: (done.append(("rename", *paths)), rename(*paths)))
+    monkeypatch.setattr(publish, "_exchange", lambda *paths: (done.append(("rename", *paths)), exchange(*paths)))
+    with publish.staging(str(destination)) as staged:
+        made = list(done)
+        _model(pathlib.Path(staged))
+        os.link(theirs, os.path.join(staged, "variables", "linked"))
+        publish.publish(staged, str(destination), overwrite)
+    assert made == ([] if overwrite else [("fsync", str(tmp_path))])  # Which has the new directory `deep` in it.
+    flushed, (renamed, last) = done[len(made) : -2], done[-2:]
+    names = ("", "saved_model.pb", "variables", "variables/linked", "variables/variables.index")
+    assert sorted(flushed) == [("fsync", os.path.normpath(os.path.join(staged, name))) for name in names]
+    assert renamed == ("rename", staged, str(destination))
+    assert last == ("fsync", str(tmp_path / "deep"))
 
 
 def test_overwriting_leaves_the_new_model_alone(tmp_path):

@@ -63,6 +63,20 @@ def test_of_a_large_file_size_and_time_count(model, monkeypatch):
     assert (after.content, after.identity == before.identity) == (before.content, False)
 
 
+def test_how_much_is_read_does_not_grow_with_the_number_of_data_files(model, monkeypatch):
+    """Sixteen data files of a megabyte are no more to be read than one of sixteen."""
+    monkeypatch.setattr(module, "_WHOLE_BYTES", 4 << 20)
+    for number in range(16):
+        (model / "variables" / f"variables.data-{number:05d}-of-00016").write_bytes(b"x" * (1 << 20))
+    found = fingerprint(str(model))
+    assert [name for name, _, _ in found.large] == [f"variables/variables.data-{n:05d}-of-00016" for n in range(16)]
+    before = found.identity
+    (model / "variables" / "variables.index").write_bytes(b"other checksums")
+    assert fingerprint(str(model)).content != found.content
+    os.utime(model / "variables" / "variables.data-00003-of-00016", ns=(1, 1))
+    assert fingerprint(str(model)).identity != before
+
+
 def test_large_files_of_one_size_are_compared_byte_by_byte(model, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_WHOLE_BYTES", 10)
     other = tmp_path / "other"

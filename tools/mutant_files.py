@@ -213,7 +213,7 @@ def _attributes(content: h5py.File, rng: random.Random) -> None:
 def _links(content: h5py.File, rng: random.Random) -> None:
     what = rng.randrange(6)
     if what == 0:
-        content["outside"] = h5py.ExternalLink(rng.choice(("/etc/passwd", "../x.h5", "", "other.h5")), "/")
+        content["outside"] = h5py.ExternalLink(rng.choice(("/etc/passwd", "../x.h5", "other.h5")), "/")
     elif what == 1:
         content["soft"] = h5py.SoftLink(rng.choice(("/soft", "/", "/gone", "..")))
     elif what == 2:

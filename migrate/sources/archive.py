@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import lzma
 import os
 import posixpath
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -26,6 +29,20 @@ _FREE_BYTES_KEPT = 1 << 28
 _LOOKED_AT_MEMBERS = 10_000
 _MODEL_ENDS = (".pb", ".pbtxt", ".meta", ".index", ".h5", ".hdf5", ".keras")
 _CHUNK_BYTES = 1 << 20
+
+DAMAGE = (
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What Python's readers of archives raise on a damaged one, beside OSError: their documents name only some."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +66,7 @@ def holds_model(file: str) -> bool:
                     return True
                 if number >= _LOOKED_AT_MEMBERS or member.offset > _MAX_BYTES:
                     return False
-    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, *DAMAGE):
         return False
     return False
 
@@ -75,7 +92,7 @@ def unpacked(file: str) -> Iterator[str]:
         except OSError as error:
             # Unpacking reads and writes; gzip's and tarfile's own errors have no errno.
             raise InputError(f"{file}: cannot be unpacked ({error.strerror or error})") from error
-        except (EOFError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError) as error:
+        except DAMAGE as error:
             raise InputError(f"{file}: a damaged archive ({str(error) or type(error).__name__})") from error
         yield directory
 

@@ -18,8 +18,9 @@ from typing import TypeVar
 
 from migrate.errors import InputError
 
-_PROCESSOR_SECONDS = 3
-"""A sound model with ten thousand weights takes about one."""
+_PROCESSOR_SECONDS, _BYTES_A_SECOND, _MOST_SECONDS = 3, 1 << 21, 60
+"""Processor time for any file, bytes for which there is a second more, and the end of it. A sound file of 10,000
+weights in as many groups has 14 MB and takes six seconds."""
 _WALL_SECONDS = 120.0
 """A busy machine or a slow disk may give a process little; the limit that counts is the processor's."""
 _MEMORY_BYTES = 1 << 30
@@ -40,11 +41,14 @@ def guarded(path: str, read: Callable[[], T]) -> T:
       InputError: the fork took too long or too much memory, or died.
       Exception: `read` has raised it.
     """
+    seconds = _PROCESSOR_SECONDS
+    with contextlib.suppress(OSError):
+        seconds = min(_PROCESSOR_SECONDS + os.stat(path).st_size // _BYTES_A_SECOND, _MOST_SECONDS)
     answer, end = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(answer)
-        _work(read, end)
+        _work(read, end, seconds)
     os.close(end)
     data, status = b"", None
     try:
@@ -61,15 +65,15 @@ def guarded(path: str, read: Callable[[], T]) -> T:
                 raise error
             result: T = value
             return result
-    raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status))}")
+    raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
 
 
-def _work(read: Callable[[], object], end: int) -> None:
+def _work(read: Callable[[], object], end: int, seconds: int) -> None:
     """In the fork; does not return."""
     code = 1
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # The library's own complaints, and those of its destructors.
-        _limit(resource.RLIMIT_CPU, _PROCESSOR_SECONDS)
+        _limit(resource.RLIMIT_CPU, seconds)
         _limit(resource.RLIMIT_CORE, 0)
         with open("/proc/self/statm", encoding="ascii") as stream:
             mapped = int(stream.read().split()[0]) * resource.getpagesize()
@@ -113,11 +117,11 @@ def _received(answer: int) -> bytes:
     return b""
 
 
-def _ending(code: int) -> str:
+def _ending(code: int, seconds: int) -> str:
     if code == _NO_MEMORY:
         return f"reading it takes more than {_MEMORY_BYTES >> 20:,} MB of memory, as no sound file's layout does"
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"reading it takes more than {_PROCESSOR_SECONDS} s, as no sound file's layout does"
+        return f"reading it takes more than {seconds} s, as no sound file's layout does"
     if code < 0:
         return f"what reads it dies of it ({signal.Signals(-code).name})"
     return "what reads it fails without a word"

@@ -148,8 +148,7 @@ def files_of(place: Place) -> KerasFiles:
 
 def _beside(place: Place) -> KerasFiles:
     folder = os.path.dirname(place.file) or os.curdir
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-    files = [os.path.join(folder, name) for name in names]
+    files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
     indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
     stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
     others = [f for f in files if f != place.file and form_of(f) is Form.KERAS_JSON]

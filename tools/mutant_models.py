@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.sources.discover import find_models, place_of
@@ -176,7 +177,10 @@ def _mutate(model: Model, folder: str, file: str, rng: random.Random) -> str:
     ways.append(("files", lambda: _mutate_files(folder, rng)))
     ways.append(("names of files", lambda: rename(os.path.dirname(file), rng)))
     name, way = rng.choice(ways)
-    way()
+    try:
+        way()
+    except DecodeError:  # A message of more levels than a copy of it may have.
+        mutate_file(file, rng)
     return name
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import random
@@ -221,18 +223,39 @@ def test_killed_at_random_moments_and_started_again_a_run_ends_as_if_nothing_had
     tree = make(tmp_path / "tree", _TREE)
     reference = _outcomes(convert(tree, tmp_path / "new"))
     expected = content(tmp_path / "new")
-    generator, kills, ends = random.Random(20261120), 0, 0
+    generator, kills, ends, moments = random.Random(20261120), 0, 0, collections.Counter()
     while kills < KILLS:
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
         for _ in range(min(_KILLS_A_TREE, KILLS - kills)):
             if not _killed(tree, tmp_path / "new", generator):
                 break  # It had come to its end.
             kills += 1
+            moments.update(_moment(tmp_path / "new", len(_TREE)))
             _assert_whole(tmp_path / "new", expected)
         assert _outcomes(convert(tree, tmp_path / "new")) == reference
         assert content(tmp_path / "new") == expected
         ends += 1
-    print(f"{kills} kills, {ends} trees brought to their end, nothing lost")
+    print(f"{kills} kills, {ends} trees brought to their end, nothing lost; {dict(sorted(moments.items()))}")
+    if KILLS >= 50:
+        assert min(moments[where] for where in _MOMENTS) > 0, "too few moments of a run were met"
+
+
+_MOMENTS = ("no model done", "some models done", "all models done", "a model half built", "a model without its line")
+
+
+def _moment(new, models):
+    """Where a run was when it was killed, as it can be seen from what is there."""
+    journal = new / ".migrate" / "journal.jsonl"
+    lines = journal.read_bytes().split(b"\n") if journal.exists() else [b""]
+    known = {json.loads(line)["name"] for line in lines[:-1]}
+    yield "no model done" if not known else "all models done" if len(known) == models else "some models done"
+    if lines[-1]:
+        yield "a line half written"
+    if any(".migrate-" in path.name for path in new.rglob("*") if path.name != ".migrate"):
+        yield "a model half built"
+    standing = {str(p.parent.relative_to(new)) for p in new.rglob("saved_model.pb") if ".migrate-" not in str(p)}
+    if standing - known:
+        yield "a model without its line"
 
 
 def _outcomes(outcomes):
@@ -252,7 +275,7 @@ def _killed(tree, new, generator):
             names = _names(new)
             changes -= names != seen
             seen = names
-            time.sleep(0.001)
+            time.sleep(0.002)
         time.sleep(moment)
         if run.poll() is not None:
             return False

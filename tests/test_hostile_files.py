@@ -21,7 +21,7 @@ from migrate.records import Options, Refused, Severity, Unreadable
 from migrate.sources import guard
 from migrate.sources.discover import find_models
 from migrate.sources.guard import guarded
-from migrate.sources.protos import AssetFileDef, GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.protos import AssetFileDef, GraphDef, MetaGraphDef, SavedModel, VariableDef
 from tests.conversions import MODELS, ROOT, migrate_command
 
 FORMS = ROOT / "testdata" / "forms"
@@ -253,3 +253,28 @@ def test_a_damaged_hdf5_file_says_nothing_beside_the_report(tmp_path):
     (tmp_path / "model.h5").write_bytes(data)
     run = migrate_command("audit", tmp_path / "model.h5")
     assert run.returncode in (0, 1) and run.stderr == "", run.stderr
+
+
+def _lose(definition):
+    return b"\xff\xff\xff"
+
+
+def _slice_wrongly(definition):
+    definition.save_slice_info_def.full_name = definition.variable_name.partition(":")[0]
+    definition.save_slice_info_def.var_offset.extend([0, 0])
+    return definition.SerializeToString()
+
+
+@pytest.mark.parametrize("damage", [_lose, _slice_wrongly])
+def test_a_variable_that_a_hub_module_lists_wrongly_has_no_value(damage, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(MODELS / "hub_module", model)
+    proto = SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    for meta_graph in proto.meta_graphs:
+        listed = meta_graph.collection_def["variables"].bytes_list.value
+        for place, serialized in enumerate(listed):
+            listed[place] = damage(VariableDef.FromString(serialized))
+    (model / "saved_model.pb").write_bytes(proto.SerializeToString())
+    report = _audit(model)
+    assert isinstance(report.outcome, Refused)
+    assert {f.code for f in report.findings if f.severity is Severity.REFUSAL} == {"variable-without-value"}

@@ -20,7 +20,8 @@ from typing import IO
 
 from migrate.errors import InputError
 
-_MAX_MEMBERS = 100_000
+_MAX_MEMBERS = 5_000
+"""Making a file takes up to a millisecond, and no model has as many."""
 _MAX_BYTES = 1 << 36
 """64 GiB, unpacked: no model in an archive is larger, and what a small archive unpacks to may be."""
 _MAX_RATIO = 1100

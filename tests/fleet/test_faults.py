@@ -245,17 +245,22 @@ _MOMENTS = ("no model done", "some models done", "all models done", "a model hal
 
 def _moment(new, models):
     """Where a run was when it was killed, as it can be seen from what is there."""
-    journal = new / ".migrate" / "journal.jsonl"
-    lines = journal.read_bytes().split(b"\n") if journal.exists() else [b""]
-    known = {json.loads(line)["name"] for line in lines[:-1]}
+    known, half = _known(new)
     yield "no model done" if not known else "all models done" if len(known) == models else "some models done"
-    if lines[-1]:
+    if half:
         yield "a line half written"
     if any(".migrate-" in path.name for path in new.rglob("*") if path.name != ".migrate"):
         yield "a model half built"
     standing = {str(p.parent.relative_to(new)) for p in new.rglob("saved_model.pb") if ".migrate-" not in str(p)}
     if standing - known:
         yield "a model without its line"
+
+
+def _known(new):
+    """The models that the journal knows, and what stands after its last whole line."""
+    journal = new / ".migrate" / "journal.jsonl"
+    *lines, half = journal.read_bytes().split(b"\n") if journal.exists() else [b""]
+    return {json.loads(line)["name"] for line in lines}, half
 
 
 def _outcomes(outcomes):
@@ -265,9 +270,10 @@ def _outcomes(outcomes):
 def _killed(tree, new, generator):
     """Whether a run was killed before it ended, after a random number of changes in the new tree and a moment more.
 
-    Changes, not seconds: on a busy machine most seconds pass before anything is written.
+    Changes, not seconds: on a busy machine most seconds pass before anything is written. A model makes some six.
     """
-    changes, moment = generator.randrange(40), generator.uniform(0, 0.05)
+    missing = len(_TREE) - len(_known(new)[0])
+    changes, moment = generator.randrange(6 * missing + 1), generator.uniform(0, 0.05)
     command = [sys.executable, "-m", "migrate", "convert", str(tree), str(new), "--noverify", "--jobs=2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         seen = _names(new)

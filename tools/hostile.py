@@ -278,16 +278,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     by_form = turns(model for model in every if options.form in (None, model.form))
     if not by_form:
         parser.error(f"--form is one of {', '.join(sorted({model.form for model in every}))}")
-    start = time.monotonic()
     seeds = range(options.first_seed, options.first_seed + options.mutants)
     ended = audit_all(by_form, seeds, options.workers, options.seconds, options.results)
-    audited = time.monotonic() - start
     convertible = [e for e in ended if e.outcome == outcome_name(Convertible())]
     step = max(1, len(convertible) // max(1, options.converts))
     converted = convert_all(by_form, convertible[::step][: options.converts])
     bad = [e for e in ended if e.outcome in BAD]
     crashed = [(job, outcome) for job, outcome, _ in converted if isinstance(outcome, str)]
-    text = "\n".join(_page(ended, converted, audited, options.mutants, options.converts)) + "\n"
+    text = "\n".join(_page(ended, converted, options.mutants, options.first_seed, options.converts)) + "\n"
     if options.page:
         pathlib.Path(options.page).write_text(text, encoding="utf-8")
     else:
@@ -302,15 +300,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _page(
     ended: Sequence[Ended],
     converted: Sequence[tuple[Ended, Outcome | str, float]],
-    audited_seconds: float,
     mutants: int,
+    first: int,
     converts: int,
 ) -> Iterable[str]:
     yield "# Hostile models"
     yield ""
     yield "What migrate does with models that were broken at random or made to hurt (`tools/mutant_models.py`). Made by"
     yield ""
-    yield f"    make hostile MUTANTS={mutants} CONVERTS={converts}"
+    yield f"    python -m tools.hostile --mutants={mutants} --first_seed={first} --converts={converts} docs/hostile.md"
     yield ""
     counts = collections.Counter(e.outcome for e in ended)
     died = sum(counts[name] for name in BAD)
@@ -320,7 +318,9 @@ def _page(
         f"{len(ended):,} mutants of {len({e.source for e in ended})} models were audited, each in a process that the "
         f"kernel ends after {SECONDS} s of processor time or at {MEMORY_BYTES >> 20} MB of address space: {died} "
         f"crashed, hung, ran out of memory or wrote anywhere but to their report. The slowest took "
-        f"{slowest.seconds:.2f} s, the largest {largest.bytes >> 20} MB; all of them {audited_seconds:.0f} s."
+        f"{slowest.seconds:.2f} s, the largest {largest.bytes >> 20} MB; all of them "
+        f"{sum(e.seconds for e in ended):.0f} s of processor time. A mutant may be no model any more, or a directory "
+        "with several; each form has its turn as often as the others, SavedModels three times as often."
     )
     yield ""
     names = sorted(counts, key=lambda name: (-counts[name], name))

@@ -49,6 +49,13 @@ CONVERTS ?= 300
 hostile: .venv/.stamp  ## audit MUTANTS broken and hostile models and convert CONVERTS of them; writes docs/hostile.md
 	$(BIN)/python -m tools.hostile --mutants=$(MUTANTS) --converts=$(CONVERTS) docs/hostile.md
 
+SECONDS ?= 120
+
+.PHONY: explore
+explore: .venv/.stamp  ## feed each reader of model files for SECONDS with bytes that code coverage guides (Atheris)
+	$(BIN)/python $(PIP) -e '.[explore]'
+	$(BIN)/python -m tools.explore --seconds=$(SECONDS)
+
 KILLS ?= 200
 
 .PHONY: kills
@@ -65,7 +72,7 @@ bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
 
 .PHONY: clean
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-tf215 .venv-beam demo build dist *.egg-info
+	rm -rf .venv .venv-tf215 .venv-beam demo found build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -30,6 +30,8 @@ from migrate.forks import (
 from migrate.records import Crashed, TimedOut
 
 _END_SECONDS = 2.0
+_START_SECONDS = 600.0
+"""How long a server may take to fork, its import of TensorFlow from a slow disk included."""
 # oneDNN picks its kernels by CPU and shape, and adds in another order than Eigen does: off, on both sides of a
 # comparison. A GPU would only be held.
 _ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -192,8 +194,12 @@ class _Server:
         try:
             if not self._ask(f"{number}\t{module}\t{file}\n".encode()):
                 return self._lost()
-            while (first := answers.get()) is not None and not first.startswith("pid "):
-                say(first.partition(" ")[2])  # The fork may be faster than the server.
+            try:
+                while (first := answers.get(timeout=_START_SECONDS)) is not None and not first.startswith("pid "):
+                    say(first.partition(" ")[2])  # The fork may be faster than the server.
+            except queue.Empty:
+                self._process.kill()  # It hangs: another one may not.
+                return self._lost()
             if first is None:
                 return self._lost()
             pid = int(first.partition(" ")[2])
@@ -240,6 +246,7 @@ class _Server:
 
     def _lost(self) -> _Lost:
         self._reader.join(_END_SECONDS)
+        self.alive = False
         return self._ending
 
     def _read(self) -> None:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from migrate import children
 from migrate.children import Nursery
 from migrate.records import Crashed, TimedOut
 
@@ -91,6 +92,16 @@ def test_a_dead_server_is_replaced():
         nursery._server._process.kill()
         nursery._server._process.wait()
         assert nursery.run("golden", _MODULE, 2, 60) == 2
+
+
+def test_a_server_that_hangs_is_replaced(monkeypatch):
+    with Nursery(preload=("time",)) as nursery:
+        assert nursery.run("golden", _MODULE, "well", 60) == "well"
+        hung = nursery._server._process
+        os.kill(hung.pid, signal.SIGSTOP)
+        monkeypatch.setattr(children, "_START_SECONDS", 15.0)
+        assert nursery.run("golden", _MODULE, "well", 60) == "well"
+        assert hung.wait(5) == -signal.SIGKILL
 
 
 def test_a_killed_parent_leaves_nobody_behind(tmp_path):

@@ -1,11 +1,9 @@
-"""Makes broken and hostile models out of sound ones: one seed, one mutant, always the same."""
+"""Breaks bytes, protos, graphs and the index of a checkpoint, and makes graphs that hurt. A number decides how."""
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cramjam
@@ -46,7 +44,7 @@ NAMES = (
 )
 """Names that some program somewhere has tripped over."""
 
-_NUMBERS = (-1, 0, 1, 2, 127, 255, 1 << 31, (1 << 31) - 1, -(1 << 31), (1 << 63) - 1, -(1 << 63), 1 << 40, 1 << 62)
+NUMBERS = (-1, 0, 1, 2, 127, 255, 1 << 31, (1 << 31) - 1, -(1 << 31), (1 << 63) - 1, -(1 << 63), 1 << 40, 1 << 62)
 _LIMITS = {
     FieldDescriptor.CPPTYPE_INT32: (-(1 << 31), (1 << 31) - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, (1 << 32) - 1),
@@ -54,40 +52,6 @@ _LIMITS = {
     FieldDescriptor.CPPTYPE_UINT64: (0, (1 << 64) - 1),
     FieldDescriptor.CPPTYPE_ENUM: (-(1 << 31), (1 << 31) - 1),
 }
-
-
-def make_mutant(source: str, destination: str, seed: int) -> str:
-    """Writes a mutant of a model.
-
-    Args:
-      source: directory of a SavedModel with a saved_model.pb; only read.
-      destination: directory that does not exist.
-      seed: what is done to it.
-
-    Returns:
-      What was done, in a word or two: the group under which its ending is counted.
-    """
-    rng = random.Random(seed)
-    shutil.copytree(source, destination)
-    file = os.path.join(destination, "saved_model.pb")
-    index = os.path.join(destination, "variables", "variables.index")
-    ways: list[tuple[str, Callable[[], None]]] = [
-        ("bytes of the graph", lambda: _mutate_file(file, rng)),
-        ("fields of the graph", lambda: _mutate_proto(file, rng, _fields)),
-        ("edges of the graph", lambda: _mutate_proto(file, rng, _edges)),
-        ("fields and edges", lambda: _mutate_proto(file, rng, _fields, _edges)),
-        ("a hostile graph", lambda: _mutate_proto(file, rng, rng.choice(HOSTILE))),
-        ("asset names", lambda: _mutate_proto(file, rng, _assets)),
-    ]
-    if os.path.isfile(index):
-        ways += [
-            ("bytes of the index", lambda: _mutate_file(index, rng)),
-            ("entries of the index", lambda: _mutate_index(index, rng)),
-            ("files of the checkpoint", lambda: _mutate_files(destination, rng)),
-        ]
-    name, way = rng.choice(ways)
-    way()
-    return name
 
 
 # Bytes.
@@ -124,13 +88,15 @@ def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
     return bytes(result)
 
 
-def _mutate_file(file: str, rng: random.Random) -> None:
+def mutate_file(file: str, rng: random.Random) -> None:
+    """Changes some bytes of a file."""
     with open(file, "rb") as stream:
         data = stream.read()
-    _write(file, mutate_bytes(data, rng))
+    write(file, mutate_bytes(data, rng))
 
 
-def _write(file: str, data: bytes) -> None:
+def write(file: str, data: bytes) -> None:
+    """Puts bytes into a file."""
     with open(file, "wb") as stream:
         stream.write(data)
 
@@ -138,15 +104,14 @@ def _write(file: str, data: bytes) -> None:
 # Protos.
 
 
-def _mutate_proto(file: str, rng: random.Random, *ways: Callable[[SavedModel, random.Random], None]) -> None:
-    with open(file, "rb") as stream:
-        proto = SavedModel.FromString(stream.read())
-    for way in ways:
-        way(proto, rng)
-    _write(file, proto.SerializeToString())
+def change_some(message: Message, rng: random.Random) -> None:
+    """Changes a few fields of any message."""
+    empty = SavedModel()
+    for _ in range(3):
+        _change(_descend(message, rng), rng, empty)
 
 
-def _fields(proto: SavedModel, rng: random.Random) -> None:
+def fields(proto: SavedModel, rng: random.Random) -> None:
     """Changes a few fields anywhere."""
     for _ in range(rng.choice((1, 1, 2, 3, 8))):
         _change(_descend(proto, rng), rng, proto)
@@ -243,7 +208,7 @@ def _scalar(field: Any, rng: random.Random, proto: SavedModel) -> Any:
     low, high = _LIMITS[field.cpp_type]
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
         return rng.choice((*range(24), 101, 107, 120, 999, high))
-    return max(low, min(high, rng.choice(_NUMBERS)))
+    return max(low, min(high, rng.choice(NUMBERS)))
 
 
 def _name(rng: random.Random, proto: SavedModel) -> str:
@@ -263,7 +228,7 @@ def _nodes(proto: SavedModel, rng: random.Random) -> Any:
     return graph.node
 
 
-def _edges(proto: SavedModel, rng: random.Random) -> None:
+def edges(proto: SavedModel, rng: random.Random) -> None:
     """Rewires nodes, gives them other ops, or takes their names."""
     nodes = _nodes(proto, rng)
     if not nodes:
@@ -292,10 +257,10 @@ def _edges(proto: SavedModel, rng: random.Random) -> None:
                 if key in other.attr:
                     node.attr[key].CopyFrom(other.attr[key])
                 else:
-                    node.attr[key].i = rng.choice(_NUMBERS[:-4])
+                    node.attr[key].i = rng.choice(NUMBERS[:-4])
 
 
-def _assets(proto: SavedModel, rng: random.Random) -> None:
+def assets(proto: SavedModel, rng: random.Random) -> None:
     """Gives assets other names; a model without an asset gets one."""
     for meta_graph in proto.meta_graphs:
         name = rng.choice((*NAMES, "vocab.txt/../../../up", "./a", "a/", "assets\\..\\x", "con", "x" * 300))
@@ -457,7 +422,7 @@ def broken_collections(proto: SavedModel, rng: random.Random) -> None:
         elif what == 2:
             collections[key].any_list.value.add(type_url="type.googleapis.com/none.Such", value=rng.randbytes(9))
         elif what == 3:
-            collections[key].int64_list.value.extend(_NUMBERS[:-1])
+            collections[key].int64_list.value.extend(NUMBERS[:-1])
 
 
 def wide(proto: SavedModel, rng: random.Random) -> None:
@@ -497,20 +462,21 @@ HOSTILE = (cycle, chain, lattice, laugh, bodies, nest, huge_shapes, broken_colle
 # Checkpoints.
 
 
-def _mutate_index(file: str, rng: random.Random) -> None:
+def mutate_index(file: str, rng: random.Random) -> None:
+    """Changes entries of a V2 checkpoint's index, or puts another table in its place."""
     with open(file, "rb") as stream:
         data = stream.read()
     try:
         items = list(leveldb.read_table(data, file))
     except InputError:
-        _mutate_file(file, rng)
+        mutate_file(file, rng)
         return
     what = rng.randrange(7)
     if what == 0:
-        _write(file, snappy_bomb(rng.choice((1 << 20, 1 << 27, 1 << 31))))
+        write(file, snappy_bomb(rng.choice((1 << 20, 1 << 27, 1 << 31))))
         return
     if what == 1:
-        _write(file, many_handles(rng.choice((100, 100_000))))
+        write(file, many_handles(rng.choice((100, 100_000))))
         return
     at = rng.randrange(len(items))
     key, value = items[at]
@@ -521,9 +487,7 @@ def _mutate_index(file: str, rng: random.Random) -> None:
     elif what == 3:
         items[at] = (mutate_bytes(key, rng), value)
     elif what == 4:
-        empty = SavedModel()
-        for _ in range(3):
-            _change(_descend(message, rng), rng, empty)
+        change_some(message, rng)
         items[at] = (key, message.SerializeToString())
     elif what == 5 and isinstance(message, BundleEntryProto):
         del message.shape.dim[:]
@@ -533,13 +497,13 @@ def _mutate_index(file: str, rng: random.Random) -> None:
         items[at] = (key, message.SerializeToString())
     elif isinstance(message, BundleEntryProto):
         for _ in range(rng.choice((1, 5000))):
-            extent = message.slices.add().extent.add(start=rng.choice(_NUMBERS))
-            extent.length = rng.choice(_NUMBERS)
+            extent = message.slices.add().extent.add(start=rng.choice(NUMBERS))
+            extent.length = rng.choice(NUMBERS)
         items[at] = (key, message.SerializeToString())
     else:
         message.num_shards = rng.choice((0, -1, 1 << 30, 2))
         items[at] = (key, message.SerializeToString())
-    _write(file, leveldb.write_table(sorted(items)))
+    write(file, leveldb.write_table(sorted(items)))
 
 
 def snappy_bomb(size: int) -> bytes:
@@ -584,56 +548,3 @@ def _varint(number: int) -> bytes:
         written.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*written, number])
-
-
-def _mutate_files(model: str, rng: random.Random) -> None:
-    """Takes away, cuts or replaces a file, or puts something else in its place."""
-    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(model) for name in names)
-    file = rng.choice([f for f in files if not f.endswith("saved_model.pb")])
-    what = rng.randrange(7)
-    size = os.path.getsize(file)
-    if what != 6:
-        os.unlink(file)
-    if what == 1:
-        os.symlink(file, file)
-    elif what == 2:
-        os.mkdir(file)
-    elif what == 3:
-        os.symlink("/dev/zero", file)
-    elif what == 4:
-        os.mkfifo(file)
-    elif what == 5:
-        with open(file, "wb") as stream:
-            stream.truncate(1 << 40)
-    elif what == 6:
-        os.truncate(file, rng.randrange(size + 1))
-
-
-def sources(*roots: str, largest_bytes: int) -> Iterator[str]:
-    """Directories below `roots` that hold a saved_model.pb of at most `largest_bytes`, sorted, and can be copied."""
-    found = []
-    for root in roots:
-        for folder, folders, names in os.walk(root, followlinks=True):
-            if "saved_model.pb" not in names:
-                continue
-            folders.clear()
-            total = sum(
-                os.path.getsize(os.path.join(below, name))
-                for below, _, files in os.walk(folder)
-                for name in files
-                if os.path.exists(os.path.join(below, name))
-            )
-            if total <= largest_bytes and _parses(os.path.join(folder, "saved_model.pb")):
-                found.append(folder)
-    yield from sorted(found)
-
-
-def _parses(file: str) -> bool:
-    try:
-        with open(file, "rb") as stream:
-            return bool(SavedModel.FromString(stream.read()).meta_graphs)
-    except Exception:
-        return False
-
-
-__all__ = ["HOSTILE", "NAMES", "make_mutant", "mutate_bytes", "snappy_bomb", "sources", "table_of_blocks"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.message import DecodeError
 
 from migrate.checks import contract
 from migrate.records import Finding, Severity
@@ -48,7 +51,7 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
     result.asset_file_def.extend(a for a in meta_graph.asset_file_def if contract.asset_tensor(a) not in needless)
     if _COLLECTION in result.collection_def:
         packed = result.collection_def[_COLLECTION].any_list.value
-        kept = [a for a in packed if contract.asset_tensor(AssetFileDef.FromString(a.value)) not in needless]
+        kept = [a for a in packed if _tensor(a) not in needless]
         del packed[:]
         packed.extend(kept)
     return result, tuple(
@@ -97,3 +100,11 @@ def _goes_nowhere(nodes: Mapping[str, NodeDef], start: str, needed: set[str]) ->
         if reached.op in ("Assign", "AssignVariableOp"):
             stack.append(reached.input[0].partition(":")[0])
     return True
+
+
+def _tensor(packed: Any) -> str:
+    """The tensor of a packed asset; of one that is damaged, of which `checks.forgiven` tells, none."""
+    try:
+        return contract.asset_tensor(AssetFileDef.FromString(packed.value))
+    except DecodeError:
+        return ""

@@ -35,7 +35,8 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     proposal is the one that uses the most weights and the fewest inputs.
     """
     graph_def = meta_graph.graph_def
-    nodes = {node.name: node for node in graph_def.node if not _GRADIENTS.match(node.name)}
+    # A name with a colon is none of TensorFlow's (node_def_util.cc), and would be taken for a tensor's.
+    nodes = {n.name: n for n in graph_def.node if not _GRADIENTS.match(n.name) and ":" not in n.name}
     savers = meta_graph.saver_def.filename_tensor_name.partition(":")[0]
     cut = {
         node.name
@@ -71,10 +72,12 @@ def _is_prefix(node: NodeDef) -> bool:
 
 
 _DT_STRING = 7
+_INPUT = re.compile(r"[^^:][^:]*(:[0-9]{1,9})?\Z")
+"""A tensor, not a control input and not what a damaged graph has in its place."""
 
 
 def _inputs_of(node: NodeDef) -> Iterable[str]:
-    return (name if ":" in name else f"{name}:0" for name in node.input if not name.startswith("^"))
+    return (name if ":" in name else f"{name}:0" for name in node.input if _INPUT.match(name))
 
 
 def _place(tensor: str) -> tuple[str, int]:
@@ -91,7 +94,7 @@ def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> 
             consumers.setdefault(tensor.partition(":")[0], []).append(node.name)
     reached = dict.fromkeys(nodes, 0)
     for position, source in enumerate(sources):
-        stack = list(consumers[source])
+        stack = list(consumers.get(source, ()))
         while stack:
             current = stack.pop()
             if reached[current] >> position & 1 or current in cut:

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import os
 import posixpath
 import shutil
@@ -62,10 +63,10 @@ def convert_with_beam(source: str, tree: str, options: Options) -> Report:
     """
     if options.dry_run or options.fail_fast:
         raise InputError("--dry_run and --fail_fast are for one machine; leave them out, or leave out --runner")
+    pipeline = _pipeline([f"--runner={_RUNNERS.get(options.runner or '', options.runner)}", *options.beam_options])
     tasks = _listed(source, tree) if source.endswith(_LIST) else _found(source, tree, options)
-    arguments = [f"--runner={_RUNNERS.get(options.runner or '', options.runner)}", *options.beam_options]
     with _held(tree) as journal:
-        run(tasks, tree, options, arguments)
+        _run(pipeline, tasks, tree, options)
         models = []
         for task in tasks:
             entry = Models(tree).get(task.name)
@@ -77,22 +78,33 @@ def convert_with_beam(source: str, tree: str, options: Options) -> Report:
     return Report(tuple(models))
 
 
-def run(tasks: Sequence[Task], tree: str, options: Options, arguments: Sequence[str]) -> None:
-    """Runs the pipeline to its end. What became of the models is in the tree's journal alone.
-
-    Args:
-      tasks: the models.
-      tree: the new tree.
-      options: see `records.Options`.
-      arguments: Beam's options, the runner among them.
+def _pipeline(arguments: Sequence[str]) -> Any:
+    """An empty pipeline with Beam's options, the runner among them.
 
     Raises:
-      InputError: Beam is not installed.
+      InputError: Beam is not installed, or does not take the options.
     """
     beam = _beam()
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    with beam.Pipeline(options=PipelineOptions(list(arguments))) as pipeline:
+    words = io.StringIO()
+    try:
+        # Beam's parser writes its usage, of some hundred lines, and ends the process.
+        with contextlib.redirect_stderr(words):
+            parsed = PipelineOptions(list(arguments))
+            parsed.get_all_options()  # A runner looks at its own only when it runs.
+            return beam.Pipeline(options=parsed)
+    except SystemExit:
+        reason = words.getvalue().strip().rpartition("error: ")[2]
+    except (ValueError, ImportError, AttributeError, NotImplementedError) as error:
+        reason = str(error)
+    raise InputError(f"Beam does not take {' '.join(arguments)}: {' '.join(reason.split())}")
+
+
+def _run(pipeline: Any, tasks: Sequence[Task], tree: str, options: Options) -> None:
+    """Runs the pipeline to its end. What became of the models is in the tree's journal alone."""
+    beam = _beam()
+    with pipeline:
         converted(pipeline | "models" >> beam.Create(list(tasks)), tree, options)
 
 

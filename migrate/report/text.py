@@ -417,6 +417,9 @@ def _trouble(model: ModelReport) -> Iterator[Block]:
 def _totals(report: Report) -> Text:
     outcomes = Counter(_outcome(model) for model in report.models)
     lines = [f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}"]
+    way = Counter(code for model in report.models for code in _in_the_way(model))
+    if way:
+        lines.append(f"in the way, by number of models: {_tally(dict(way.most_common()), '; ')}")
     skipped = sum(model.skipped for model in report.models)
     if skipped:
         lines.append(f"{skipped:,} skipped: done before, and neither source, options nor versions have changed since")
@@ -426,6 +429,11 @@ def _totals(report: Report) -> Text:
     if report.not_started:
         lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
     return text("\n".join(lines), "bold")
+
+
+def _in_the_way(model: ModelReport) -> set[str]:
+    """Codes of what one model was refused for: what a fleet waits for is told by their numbers."""
+    return {finding.code for finding in model.findings if finding.severity is Severity.REFUSAL}
 
 
 def _space(space: Space) -> Text:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from google.protobuf.message import DecodeError
+
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
@@ -204,7 +206,10 @@ def restore_by_name(nodes: Nodes, meta_graph: MetaGraphDef, set_by_init: frozens
     values: dict[str, FromCheckpoint | Computed] = {}
     if "variables" in meta_graph.collection_def:
         for serialized in meta_graph.collection_def["variables"].bytes_list.value:
-            definition = VariableDef.FromString(serialized)
+            try:
+                definition = VariableDef.FromString(serialized)
+            except DecodeError:
+                continue  # Its variable has no value then, which is refused.
             node = nodes.get(split(definition.variable_name)[0])
             if node is None or (node.op not in ops.VARIABLES and node.op != "VarHandleOp"):
                 continue
@@ -213,6 +218,8 @@ def restore_by_name(nodes: Nodes, meta_graph: MetaGraphDef, set_by_init: frozens
             part = definition.save_slice_info_def
             if not part.full_name:
                 values[identity(node)] = FromCheckpoint(node.name)
+                continue
+            if len(part.var_offset) != len(part.var_shape):
                 continue
             # The text of variables.py, Variable.SaveSliceInfo.spec.
             full = " ".join(map(str, part.full_shape))

@@ -5,27 +5,47 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import lzma
 import os
 import posixpath
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO
 
 from migrate.errors import InputError
 
-_MAX_MEMBERS = 100_000
+_MAX_MEMBERS = 5_000
+"""Making a file takes up to a millisecond, and no model has as many."""
 _MAX_BYTES = 1 << 36
 """64 GiB, unpacked: no model in an archive is larger, and what a small archive unpacks to may be."""
 _MAX_RATIO = 1100
 """DEFLATE's bound is 1032 to 1 (zlib, Technical Details); nested tricks go beyond, and weights far below."""
+_MAX_LEVELS = 100
+"""Directories within one another: no model has as many, and walking them takes the square of their number."""
 _FREE_BYTES_KEPT = 1 << 28
 _LOOKED_AT_MEMBERS = 10_000
 _MODEL_ENDS = (".pb", ".pbtxt", ".meta", ".index", ".h5", ".hdf5", ".keras")
 _CHUNK_BYTES = 1 << 20
+
+DAMAGE = (
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What Python's readers of archives raise on a damaged one, beside OSError: their documents name only some."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +69,7 @@ def holds_model(file: str) -> bool:
                     return True
                 if number >= _LOOKED_AT_MEMBERS or member.offset > _MAX_BYTES:
                     return False
-    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, *DAMAGE):
         return False
     return False
 
@@ -75,7 +95,7 @@ def unpacked(file: str) -> Iterator[str]:
         except OSError as error:
             # Unpacking reads and writes; gzip's and tarfile's own errors have no errno.
             raise InputError(f"{file}: cannot be unpacked ({error.strerror or error})") from error
-        except (EOFError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError) as error:
+        except DAMAGE as error:
             raise InputError(f"{file}: a damaged archive ({str(error) or type(error).__name__})") from error
         yield directory
 
@@ -90,7 +110,7 @@ def _unpack_zip(file: str, directory: str) -> None:
                 raise InputError(f"{file}: holds {info.filename!r}, a link or special file; unpack it yourself")
             if info.flag_bits & 1:
                 raise InputError(f"{file}: is encrypted; unpack it yourself and pass the directory")
-            members.append(_Member(_safe(file, info.filename), info.is_dir(), info.file_size))
+            members.append(_Member(_safe(file, info.filename), info.filename.endswith("/"), info.file_size))
         budget = _Budget(file, directory)
         budget.declare(len(members), sum(member.size for member in members))
         for info, member in zip(infos, members, strict=True):
@@ -122,12 +142,16 @@ def _safe(file: str, name: str) -> str:
     """A member's name, relative and without `..`.
 
     Raises:
-      InputError: it leads out of the directory.
+      InputError: it leads out of the directory, or is none.
     """
+    if not name:
+        raise InputError(f"{file}: a damaged archive (it holds something without a name)")
     path = name.replace("\\", "/")
     parts = posixpath.normpath(path).split("/")
     if path.startswith("/") or ".." in path.split("/") or "\0" in path or (len(path) > 1 and path[1] == ":"):
         raise InputError(f"{file}: holds {name!r}, which leads out of the archive; nothing was unpacked to there")
+    if len(parts) > _MAX_LEVELS:
+        raise InputError(f"{file}: holds {name[:100]!r}..., {len(parts):,} levels deep, as no model is")
     return os.path.join(*parts)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 from migrate.errors import InputError
 from migrate.sources.files import read_file
@@ -90,13 +91,13 @@ def find_models(path: str) -> tuple[str, ...]:
         return (root,)
     models: list[str] = []
     alone: dict[str, str] = {}
-    seen = {os.path.realpath(root)}
+    real = os.path.realpath(root)
+    seen = {real}
     _add_loose(root, names, models, alone)
     # Links come last: what they lead to keeps its own name when it lies in the tree as well.
-    pending, later = folders, links
+    pending, later = _real(folders, real), links
     while pending or later:
-        folder = pending.pop() if pending else later.pop()
-        real = os.path.realpath(folder)
+        folder, real = pending.pop() if pending else _followed(later.pop())
         if real in seen:
             continue
         seen.add(real)
@@ -107,7 +108,7 @@ def find_models(path: str) -> tuple[str, ...]:
             links = [f for f in links if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
         else:
             _add_loose(folder, names, models, alone)
-        pending += folders
+        pending += _real(folders, real)
         later += links
         later.sort(reverse=True)
     if not models and not alone:
@@ -121,6 +122,15 @@ def find_models(path: str) -> tuple[str, ...]:
             parent = os.path.dirname(parent)
     models += [file if folder in parents else folder for folder, file in alone.items()]
     return tuple(sorted(models))
+
+
+def _real(folders: Sequence[str], parent: str) -> list[tuple[str, str]]:
+    """Directories and their real paths, given their parent's: asking for each would cost the square of its depth."""
+    return [(folder, os.path.join(parent, os.path.basename(folder))) for folder in folders]
+
+
+def _followed(link: str) -> tuple[str, str]:
+    return link, os.path.realpath(link)
 
 
 def _near(path: str) -> list[str]:

@@ -18,9 +18,11 @@ from typing import IO, Any
 
 from migrate.errors import InputError, first_line
 from migrate.records import Kind, Shape
+from migrate.sources.archive import DAMAGE
 from migrate.sources.bundle import read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.files import read_file
+from migrate.sources.guard import guarded
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 
@@ -33,6 +35,8 @@ _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more in an archive is none.
 _MAX_JSON_BYTES = 1 << 28
 _MAX_STATE_BYTES = 1 << 20
+_MAX_DEPTH = 150
+"""Models in models in models have some forty levels; what walks a config calls itself for each."""
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
 _BOMB_BYTES = 1 << 28
 _BOMB_RATIO = 100
@@ -144,8 +148,7 @@ def files_of(place: Place) -> KerasFiles:
 
 def _beside(place: Place) -> KerasFiles:
     folder = os.path.dirname(place.file) or os.curdir
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-    files = [os.path.join(folder, name) for name in names]
+    files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
     indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
     stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
     others = [f for f in files if f != place.file and form_of(f) is Form.KERAS_JSON]
@@ -181,6 +184,11 @@ def _latest_checkpoint(directory: str) -> str:
 
 
 def _kind_of_hdf5(file: str) -> Kind | None:
+    _import_h5py()
+    return guarded(file, lambda: _kind_within(file))
+
+
+def _kind_within(file: str) -> Kind | None:
     with _open_hdf5(file) as content:
         if "model_config" in content.attrs:
             return Kind.KERAS_H5_MODEL
@@ -206,6 +214,19 @@ def read_keras(files: KerasFiles) -> KerasSource:
     Raises:
       InputError: a file is damaged, or is something else than its neighbours say.
     """
+    if not os.path.isfile(files.weights):
+        return _read(files)  # No weights, or a checkpoint: nothing of HDF5.
+    _import_h5py()
+    return guarded(files.weights, lambda: _read(files))
+
+
+def _import_h5py() -> None:
+    """Once here, rather than in each fork; that it is missing is said by `_open_hdf5`."""
+    with contextlib.suppress(ImportError):
+        import h5py  # noqa: F401
+
+
+def _read(files: KerasFiles) -> KerasSource:
     if not files.architecture:
         with _open_hdf5(files.weights) as content:
             version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
@@ -244,7 +265,7 @@ def _read_archive(files: KerasFiles) -> KerasSource:
                 raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
             with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
                 return _with_hdf5(source, content)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
 
 
@@ -304,7 +325,7 @@ def _mentions(value: Any, key: str) -> bool:
 def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
     """Adds the facts of an open HDF5 file."""
     links: list[str] = []
-    tensors = list(_tensors(content, "", links))
+    tensors = list(_tensors(content, "", links, set()))
     if _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
         weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
@@ -322,10 +343,17 @@ def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTenso
             yield dataclasses.replace(tensor, name=tensor.name[len(prefix) :])
 
 
-def _tensors(group: Any, prefix: str, links: list[str]) -> Iterator[StoredTensor]:
-    """Datasets of a group and below; what would lead to another file goes to `links` and is not followed."""
+def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int]]) -> Iterator[StoredTensor]:
+    """Datasets of a group and below; what would lead to another file goes to `links` and is not followed.
+
+    A group that has several names is looked into once: hard links may lead round, or by more ways than can be gone.
+    """
     import h5py
 
+    place = h5py.h5o.get_info(group.id)
+    if (place.fileno, place.addr) in seen:
+        return
+    seen.add((place.fileno, place.addr))
     for name in group:
         path = f"{prefix}{name}"
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
@@ -333,7 +361,7 @@ def _tensors(group: Any, prefix: str, links: list[str]) -> Iterator[StoredTensor
             continue
         item = group.get(name)
         if isinstance(item, h5py.Group):
-            yield from _tensors(item, f"{path}/", links)
+            yield from _tensors(item, f"{path}/", links, seen)
         elif isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external:
                 links.append(path)
@@ -392,8 +420,8 @@ def _json_attribute(path: str, content: Any, name: str) -> Mapping[str, Any]:
     if not text:
         return {}
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = _from_json(text)
+    except ValueError as error:
         raise InputError(f"{path}: its attribute {name} is no JSON: {error}") from None
     if not isinstance(value, dict) or (name == "model_config" and not _is_config(value)):
         raise InputError(f"{path}: its attribute {name} is no Keras config (no class_name, no config)")
@@ -402,8 +430,8 @@ def _json_attribute(path: str, content: Any, name: str) -> Mapping[str, Any]:
 
 def _load_json(file: str) -> Any:
     try:
-        return json.loads(read_file(file, _MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
+        return _from_json(read_file(file, _MAX_JSON_BYTES))
+    except (OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read as JSON: {error}") from None
 
 
@@ -421,9 +449,28 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> Any:
     if archive.getinfo(name).file_size > _MAX_JSON_BYTES:
         raise InputError(f"{path}: its {name} has {archive.getinfo(name).file_size:,} bytes, which no config has")
     try:
-        return json.loads(archive.read(name))
-    except (ValueError, RecursionError) as error:
+        return _from_json(archive.read(name))
+    except ValueError as error:
         raise InputError(f"{path}: its {name} is no JSON: {error}") from None
+
+
+def _from_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+      ValueError: it is none, or has more levels than anything that Keras writes.
+    """
+    deep = f"more than {_MAX_DEPTH} values within one another"
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(deep) from None
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [i for v in level if isinstance(v, (dict, list)) for i in (v.values() if isinstance(v, dict) else v)]
+        if not level:
+            return value
+    raise ValueError(deep)
 
 
 def _sha256(file: str) -> str:

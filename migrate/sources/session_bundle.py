@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from google.protobuf.message import DecodeError
+
 from migrate.errors import InputError
 from migrate.records import GivenSignature
 from migrate.sources.protos import GraphDef, MetaGraphDef
@@ -47,14 +49,18 @@ def unbundle(meta_graph: MetaGraphDef) -> MetaGraphDef:
         # The loader takes it in the place of graph_def (session_bundle.cc, LoadSessionBundleFromPath).
         for packed in collections[_GRAPH].any_list.value:
             graph = GraphDef()
-            if not packed.Unpack(graph):
+            try:
+                unpacked = packed.Unpack(graph)
+            except DecodeError as error:
+                raise InputError(f"the collection {_GRAPH} of this SessionBundle cannot be parsed") from error
+            if not unpacked:
                 raise InputError(f"the collection {_GRAPH} holds a {packed.type_url}, not a GraphDef")
             result.graph_def.CopyFrom(graph)
         del collections[_GRAPH]
     for packed in collections[_ASSETS].any_list.value if _ASSETS in collections else ():
         fields = dict(_messages(packed.value, _ASSETS))
-        asset = result.asset_file_def.add(filename=_text(fields[2], _ASSETS))
-        asset.tensor_info.name = _tensor(fields[1], _ASSETS)
+        asset = result.asset_file_def.add(filename=_text(fields.get(2, b""), _ASSETS))
+        asset.tensor_info.name = _tensor(fields.get(1, b""), _ASSETS)
     if _INIT_OP in collections and _LEGACY_INIT_OP not in collections:
         collections[_LEGACY_INIT_OP].CopyFrom(collections[_INIT_OP])
     return result

@@ -86,6 +86,8 @@ def _proto(stream: IO[bytes], head: bytes) -> Form | None:
     if head[:1] == bytes((_FIELD_1,)):  # meta_info_def
         length, position = varint(head, 1)
         position += length
+        if position >= os.fstat(stream.fileno()).st_size:
+            return None
     stream.seek(position)
     head = stream.read(_HEAD_BYTES)
     if head[:1] != bytes((_FIELD_2,)):  # graph_def
@@ -114,9 +116,11 @@ def _is_keras_v3(file: str) -> bool:
     """Whether a zip archive is what `keras.Model.save` writes (keras/src/saving/saving_lib.py)."""
     import zipfile
 
+    from migrate.sources.archive import DAMAGE
+
     try:
         with zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
-    except (OSError, zipfile.BadZipFile, ValueError):
+    except (OSError, *DAMAGE):
         return False
     return {"config.json", "metadata.json"} <= names

@@ -59,6 +59,23 @@ def test_what_is_for_one_machine_is_told(options, tree, tmp_path):
         migrate.convert(str(tree), str(tmp_path / "new"), dataclasses.replace(_LOCAL, **options))
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--runner=Nonsense"], "Unexpected pipeline runner: Nonsense. Valid values are DataflowRunner, "),
+        (["--runner=DirectRunner", "--beam_options=--direct_num_workers=many"], "invalid int value: 'many'"),
+        (["--runner=DataflowRunner"], "does not take --runner=DataflowRunner: "),
+    ],
+)
+def test_options_that_beam_does_not_take_are_told_in_a_line(flags, told, beam, tree, tmp_path):
+    run = migrate_command("convert", tree, tmp_path / "new", *flags)
+    assert (run.returncode, run.stdout) == (2, "")
+    last = run.stderr.splitlines()[-1]  # Beam's log may come first.
+    assert last.startswith("migrate: Beam does not take --runner=") and told in last, run.stderr
+    assert "Traceback" not in run.stderr and "usage" not in run.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_two_processes_of_the_direct_runner(beam, tree, tmp_path):
     new = tmp_path / "new"
     flags = ["--runner=DirectRunner", "--beam_options=--direct_running_mode=multi_processing --direct_num_workers=2"]

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import random
@@ -221,18 +223,45 @@ def test_killed_at_random_moments_and_started_again_a_run_ends_as_if_nothing_had
     tree = make(tmp_path / "tree", _TREE)
     reference = _outcomes(convert(tree, tmp_path / "new"))
     expected = content(tmp_path / "new")
-    generator, kills, ends = random.Random(20261120), 0, 0
+    generator, kills, ends, moments = random.Random(20261120), 0, 0, collections.Counter()
     while kills < KILLS:
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
         for _ in range(min(_KILLS_A_TREE, KILLS - kills)):
             if not _killed(tree, tmp_path / "new", generator):
                 break  # It had come to its end.
             kills += 1
+            moments.update(_moment(tmp_path / "new", len(_TREE)))
             _assert_whole(tmp_path / "new", expected)
         assert _outcomes(convert(tree, tmp_path / "new")) == reference
         assert content(tmp_path / "new") == expected
         ends += 1
-    print(f"{kills} kills, {ends} trees brought to their end, nothing lost")
+    print(f"{kills} kills, {ends} trees brought to their end, nothing lost; {dict(sorted(moments.items()))}")
+    if KILLS >= 50:
+        assert min(moments[where] for where in _MOMENTS) > 0, "too few moments of a run were met"
+
+
+_MOMENTS = ("no model done", "some models done", "a model half built", "a model without its line")
+"""Among many kills each of these must be, or nothing was tested. Others are counted where they come."""
+
+
+def _moment(new, models):
+    """Where a run was when it was killed, as it can be seen from what is there."""
+    known, half = _known(new)
+    yield "no model done" if not known else "all models done" if len(known) == models else "some models done"
+    if half:
+        yield "a line half written"
+    if any(".migrate-" in path.name for path in new.rglob("*") if path.name != ".migrate"):
+        yield "a model half built"
+    standing = {str(p.parent.relative_to(new)) for p in new.rglob("saved_model.pb") if ".migrate-" not in str(p)}
+    if standing - known:
+        yield "a model without its line"
+
+
+def _known(new):
+    """The models that the journal knows, and what stands after its last whole line."""
+    journal = new / ".migrate" / "journal.jsonl"
+    *lines, half = journal.read_bytes().split(b"\n") if journal.exists() else [b""]
+    return {json.loads(line)["name"] for line in lines}, half
 
 
 def _outcomes(outcomes):
@@ -242,9 +271,12 @@ def _outcomes(outcomes):
 def _killed(tree, new, generator):
     """Whether a run was killed before it ended, after a random number of changes in the new tree and a moment more.
 
-    Changes, not seconds: on a busy machine most seconds pass before anything is written.
+    Changes, not seconds: on a busy machine most seconds pass before anything is written. A model makes some ten; the
+    first run of a tree is killed before many of them.
     """
-    changes, moment = generator.randrange(40), generator.uniform(0, 0.05)
+    missing = len(_TREE) - len(_known(new)[0])
+    most = 10 * missing if missing < len(_TREE) else 12
+    changes, moment = generator.randrange(most + 1), generator.uniform(0, 0.05)
     command = [sys.executable, "-m", "migrate", "convert", str(tree), str(new), "--noverify", "--jobs=2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         seen = _names(new)
@@ -252,7 +284,7 @@ def _killed(tree, new, generator):
             names = _names(new)
             changes -= names != seen
             seen = names
-            time.sleep(0.001)
+            time.sleep(0.002)
         time.sleep(moment)
         if run.poll() is not None:
             return False

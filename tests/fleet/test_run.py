@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 import migrate
+from migrate.fleet import journal
 from migrate.fleet.journal import open_journal, read_journal
 from migrate.records import Began, Failed, Finished, Options
 from tests.conversions import migrate_command
@@ -98,6 +99,38 @@ def test_other_options_do_all_again_and_replace_what_is_ours(again):
     tree, new = again
     outcomes = convert(tree, new, dataclasses.replace(UNVERIFIED, checkpoint="copy"))
     assert not [outcome for outcome in outcomes.values() if "skipped" in outcome or "failed" in outcome], outcomes
+
+
+def test_another_version_of_the_tool_does_all_again_in_place(again, monkeypatch):
+    tree, new = again
+    before = _but_provenance(new)
+    versions = {**journal.tool(), "version": "another"}
+    monkeypatch.setattr(journal, "tool", lambda: versions)
+    outcomes = convert(tree, new)
+    assert not [outcome for outcome in outcomes.values() if "skipped" in outcome or "failed" in outcome], outcomes
+    assert _but_provenance(new) == before
+    assert all("skipped" in outcome for outcome in convert(tree, new).values())
+    monkeypatch.undo()
+    assert not [outcome for outcome in convert(tree, new).values() if "skipped" in outcome]
+
+
+def _but_provenance(new):
+    """The new tree's content, but for the source's path, which the copies that `again` makes do not share."""
+    return {name: digest for name, digest in content(new).items() if not name.endswith("migration.json")}
+
+
+def test_of_two_with_the_same_bytes_only_what_has_changed_is_done_again(again):
+    tree, new = again
+    shutil.rmtree(new / "a" / "2")
+    outcomes = convert(tree, new)
+    assert {n: o for n, o in outcomes.items() if "skipped" not in o} == {"a/2": "converted copy"}
+    (tree / "a" / "1" / "assets.extra").mkdir()
+    (tree / "a" / "1" / "assets.extra" / "note").write_text("of the first alone")
+    outcomes = convert(tree, new)
+    assert {n: o for n, o in outcomes.items() if "skipped" not in o} == {"a/1": "converted"}
+    assert (new / "a" / "1" / "assets.extra" / "note").is_file()
+    assert not (new / "a" / "2" / "assets.extra" / "note").exists()
+    assert all("skipped" in outcome for outcome in convert(tree, new).values())
 
 
 @pytest.mark.parametrize("name", ["a/1", "c"])

@@ -15,6 +15,7 @@ from migrate.records import (
     Severity,
     Validated,
     VariableFacts,
+    refusal,
 )
 from migrate.report.text import render
 from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
@@ -157,8 +158,15 @@ def test_many_models_are_a_table_then_the_troubles_then_totals():
     assert text.endswith(
         "13 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted, verified; "
         "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 2 mismatched; 1 failed; "
-        "1 crashed; 1 timed out"
+        "1 crashed; 1 timed out in the way, by number of models: 1 no-kernel"
     )
+
+
+def test_a_fleet_is_told_what_most_of_it_waits_for():
+    first = next(m for m in MODELS if isinstance(m.outcome, Refused))
+    other = dataclasses.replace(first, findings=(refusal("unknown-op", "none"), refusal("unknown-op", "another")))
+    text = _words(Report((other, first, first)))
+    assert text.endswith("in the way, by number of models: 2 no-kernel; 1 unknown-op")
 
 
 def test_a_narrow_table_leaves_out_kind_and_version():

@@ -1,0 +1,127 @@
+"""Runs what reads a file through a library of C in a process of its own, which damage may crash, stall or swell.
+
+libhdf5 is not made for files that somebody has broken on purpose: some make it loop for ever, some make it crash
+(docs/hostile.md). A fork costs milliseconds, and what it dies of is said of the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from migrate.errors import InputError
+
+_PROCESSOR_SECONDS, _BYTES_A_SECOND, _MOST_SECONDS = 3, 1 << 21, 60
+"""Processor time for any file, bytes for which there is a second more, and the end of it. A sound file of 10,000
+weights in as many groups has 14 MB and takes six seconds."""
+_WALL_SECONDS = 120.0
+"""A busy machine or a slow disk may give a process little; the limit that counts is the processor's."""
+_MEMORY_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
+_NO_MEMORY = 3  # an exit code
+
+T = TypeVar("T")
+
+
+def guarded(path: str, read: Callable[[], T]) -> T:
+    """What `read` gives, from a fork of this process.
+
+    Args:
+      path: of the file, for messages.
+      read: gives a value that can be pickled; nothing that it changes is seen here.
+
+    Raises:
+      InputError: the fork took too long or too much memory, or died.
+      Exception: `read` has raised it.
+    """
+    seconds = _PROCESSOR_SECONDS
+    with contextlib.suppress(OSError):
+        seconds = min(_PROCESSOR_SECONDS + os.stat(path).st_size // _BYTES_A_SECOND, _MOST_SECONDS)
+    answer, end = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(answer)
+        _work(read, end, seconds)
+    os.close(end)
+    data, status = b"", None
+    try:
+        data = _received(answer)
+    finally:
+        os.close(answer)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # It has answered, or is not going to.
+        _, status = os.waitpid(pid, 0)
+    if data:
+        with contextlib.suppress(EOFError, pickle.UnpicklingError):
+            error, value = pickle.loads(data)
+            if error is not None:
+                raise error
+            result: T = value
+            return result
+    raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
+
+
+def _work(read: Callable[[], object], end: int, seconds: int) -> None:
+    """In the fork; does not return."""
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # The library's own complaints, and those of its destructors.
+        _limit(resource.RLIMIT_CPU, seconds)
+        _limit(resource.RLIMIT_CORE, 0)
+        with open("/proc/self/statm", encoding="ascii") as stream:
+            mapped = int(stream.read().split()[0]) * resource.getpagesize()
+        _limit(resource.RLIMIT_AS, mapped + _MEMORY_BYTES)
+    except (OSError, ValueError):
+        pass  # No /proc, or limits that may not be set: none.
+    try:
+        try:
+            answer = pickle.dumps((None, read()))
+        except MemoryError:
+            raise
+        except Exception as error:
+            answer = pickle.dumps((error, None))
+        with open(end, "wb") as pipe:
+            pipe.write(answer)
+        code = 0
+    except MemoryError:
+        code = _NO_MEMORY
+    except BaseException:
+        code = 1
+    finally:
+        os._exit(code)
+
+
+def _limit(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, hard))
+
+
+def _received(answer: int) -> bytes:
+    """All that comes out of a pipe, or nothing where that takes too long."""
+    data = bytearray()
+    deadline = time.monotonic() + _WALL_SECONDS
+    while select.select([answer], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(answer, _READ_BYTES)
+        if not chunk:
+            return bytes(data)
+        data += chunk
+    return b""
+
+
+def _ending(code: int, seconds: int) -> str:
+    if code == _NO_MEMORY:
+        return f"reading it takes more than {_MEMORY_BYTES >> 20:,} MB of memory, as no sound file's layout does"
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"reading it takes more than {seconds} s, as no sound file's layout does"
+    if code < 0:
+        return f"what reads it dies of it ({signal.Signals(-code).name})"
+    return "what reads it fails without a word"

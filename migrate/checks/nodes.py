@@ -86,8 +86,9 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
 
 def _called(node: NodeDef) -> Iterator[str]:
     yield node.op
-    for attr in node.attr.values():
-        yield from _functions(attr)
+    # A map's own order is another one in each process.
+    for key in sorted(node.attr):
+        yield from _functions(node.attr[key])
 
 
 def _functions(attr: AttrValue) -> Iterator[str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from migrate.checks.nodes import Located, by_op, labels, locate, show_counts
+from migrate.checks.nodes import Located, by_op, called_functions, labels, locate, show_counts
 from migrate.sources.protos import FunctionDefLibrary, NodeDef
 
 
@@ -39,3 +39,11 @@ def test_groups_and_counts():
     nodes = [Located(NodeDef(name=name, op=op)) for name, op in (("1", "B"), ("2", "A"), ("3", "B"))]
     assert {op: labels(group) for op, group in by_op(nodes).items()} == {"A": ("2",), "B": ("1", "3")}
     assert show_counts({"A": 1, "B": 2}) == "A (1), B (2)"
+
+
+def test_functions_that_one_node_calls_are_met_in_the_order_of_their_attributes():
+    names = [f"f{number:02}" for number in range(40)]
+    call = NodeDef(name="n", op="Case")
+    for name in names[::-1]:
+        call.attr[name].func.name = name
+    assert called_functions([call], dict.fromkeys(names, ())) == tuple(names)

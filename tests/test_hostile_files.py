@@ -283,3 +283,12 @@ def test_a_variable_that_a_hub_module_lists_wrongly_has_no_value(damage, tmp_pat
     report = _audit(model)
     assert isinstance(report.outcome, Refused)
     assert {f.code for f in report.findings if f.severity is Severity.REFUSAL} == {"variable-without-value"}
+
+
+def test_a_name_that_promises_very_many_shards_is_told_in_a_few_findings(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "session_bundle", model)
+    os.rename(model / "export-00000-of-00001", model / "export-00000-of-99999")
+    report = _audit(model)
+    assert [f.code for f in report.findings].count("checkpoint-shard-missing") == 10
+    assert any("1 of 99999 shards are there" in f.message for f in report.findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import os
@@ -212,6 +213,7 @@ def _loop():
 
 
 def _die():
+    faulthandler.disable()  # pytest's, which would tell of it at length
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
@@ -234,10 +236,13 @@ def _raise():
 )
 def test_what_a_library_does_costs_the_file_alone(read, words, monkeypatch):
     monkeypatch.setattr(guard, "_PROCESSOR_SECONDS", 1)
+    forks, fork = [], os.fork
+    monkeypatch.setattr(os, "fork", lambda: forks.append(fork()) or forks[-1])
     with pytest.raises(InputError, match=words):
         guarded("FILE", read)
+    (pid,) = forks
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # Nobody is left.
+        os.waitpid(pid, os.WNOHANG)  # It was waited for.
 
 
 def test_what_is_guarded_may_be_large_and_changes_no_limit():
@@ -278,3 +283,12 @@ def test_a_variable_that_a_hub_module_lists_wrongly_has_no_value(damage, tmp_pat
     report = _audit(model)
     assert isinstance(report.outcome, Refused)
     assert {f.code for f in report.findings if f.severity is Severity.REFUSAL} == {"variable-without-value"}
+
+
+def test_a_name_that_promises_very_many_shards_is_told_in_a_few_findings(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(FORMS / "session_bundle", model)
+    os.rename(model / "export-00000-of-00001", model / "export-00000-of-99999")
+    report = _audit(model)
+    assert [f.code for f in report.findings].count("checkpoint-shard-missing") == 10
+    assert any("1 of 99999 shards are there" in f.message for f in report.findings)

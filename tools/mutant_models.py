@@ -179,7 +179,7 @@ def _mutate(model: Model, folder: str, file: str, rng: random.Random) -> str:
     name, way = rng.choice(ways)
     try:
         way()
-    except DecodeError:  # A message of more levels than a copy of it may have.
+    except (DecodeError, RecursionError):  # More levels than a copy of it may have.
         mutate_file(file, rng)
     return name
 

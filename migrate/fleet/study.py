@@ -49,6 +49,8 @@ from migrate.sources.sniff import Form
 from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
 from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
+_SHARDS_TOLD = 10
+
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
 
 if TYPE_CHECKING:
@@ -304,7 +306,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
     try:
         if is_v1_checkpoint(source.checkpoint):
             old = read_v1_checkpoint(source.checkpoint)
-            for file in old.missing:
+            for file in old.missing[:_SHARDS_TOLD]:  # Each says how many there are; a name may promise 99,999.
                 message = (
                     f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
                 )

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from migrate.errors import InputError
-from migrate.records import Event, Options, Report
+from migrate.records import Options, Report
+
+if TYPE_CHECKING:
+    from migrate.events import Event
 
 _DEFAULTS = Options()
 

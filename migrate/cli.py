@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from migrate import api
 from migrate.errors import InputError, UsageError
-from migrate.records import Event, GivenSignature, Options, Report
+from migrate.records import GivenSignature, Options, Report
 
 if TYPE_CHECKING:
     from absl import flags
+
+    from migrate.events import Event
 
 GOOD = 0
 NOT_GOOD = 1
@@ -33,7 +35,7 @@ _WIDTH_WHEN_PIPED = 100
 _A_WEEK = 7 * 24 * 3600
 _WARNINGS, _INFO = -1, 0  # absl.logging's verbosity
 
-Progress = Callable[[str | Event], None] | None
+Progress = Callable[["str | Event"], None] | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -355,54 +355,51 @@ class Sketch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Convertible:
+class _Bare:
+    """An outcome that its type says all of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Explained:
+    """An outcome with a reason."""
+
+    reason: str
+
+
+class Convertible(_Bare):
     """Audit: convert would write this model."""
 
 
-@dataclasses.dataclass(frozen=True)
-class AlreadyTF2:
+class AlreadyTF2(_Bare):
     """Audit: a TF2 SavedModel; convert would copy it as it is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Unreadable:
+class Unreadable(_Explained):
     """The model's files are broken or are no model."""
 
-    reason: str
 
-
-@dataclasses.dataclass(frozen=True)
-class Converted:
+class Converted(_Bare):
     """The new model stands at the destination."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Unchanged:
+class Unchanged(_Bare):
     """A TF2 SavedModel was copied as it is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Validated:
+class Validated(_Bare):
     """Validate: the candidate gives the golden answers."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Refused:
+class Refused(_Bare):
     """At least one finding is a refusal; nothing was written."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Mismatched:
+class Mismatched(_Explained):
     """The new model answers otherwise than the source, or nothing could be compared; it was not published."""
 
-    reason: str
 
-
-@dataclasses.dataclass(frozen=True)
-class Failed:
+class Failed(_Explained):
     """A step could not be done (disk full, TensorFlow rejects the graph)."""
-
-    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -617,63 +614,3 @@ def shaping(options: Options) -> dict[str, object]:
         for name, value in dataclasses.asdict(options).items()
         if name not in _NOT_SHAPING
     }
-
-
-# What a command tells while it runs.
-
-
-@dataclasses.dataclass(frozen=True)
-class Began:
-    """A command has found its models.
-
-    Attributes:
-      models: how many.
-      workers: how many of them are worked on at once.
-    """
-
-    models: int
-    workers: int
-
-    def __str__(self) -> str:
-        return f"{self.models:,} models, {self.workers} at a time"
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """What a worker does now.
-
-    Attributes:
-      worker: its number, from 0.
-      source: the model.
-      text: what is done with it.
-    """
-
-    worker: int
-    source: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.text}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Finished:
-    """A model is done, and what became of it is on the disk.
-
-    Attributes:
-      worker: which one did it.
-      report: what became of it.
-      done: how many are done.
-      models: of how many.
-    """
-
-    worker: int
-    report: ModelReport
-    done: int
-    models: int
-
-    def __str__(self) -> str:
-        return f"[{self.done}/{self.models}] {self.report.source}: {type(self.report.outcome).__name__}"
-
-
-Event = Began | Step | Finished

@@ -17,6 +17,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 
 from migrate.children import Nursery
 from migrate.errors import InputError
+from migrate.events import Began, Event, Finished, Step
 from migrate.export.publish import check_destination
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read_journal, settings
@@ -27,17 +28,13 @@ from migrate.forks import cores
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
-    Began,
     Converted,
     Convertible,
-    Event,
     Failed,
-    Finished,
     ModelReport,
     Options,
     Report,
     Space,
-    Step,
 )
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import same_files

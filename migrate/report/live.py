@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from migrate.records import GOOD_OUTCOMES, Began, Event, Finished, Step
+from migrate.events import Began, Event, Finished, Step
+from migrate.records import GOOD_OUTCOMES
 
 _WORKERS_SHOWN = 16
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from migrate.records import Event, Finished, ModelReport, outcome_name
+from migrate.events import Event, Finished
+from migrate.records import ModelReport, outcome_name
 
 
 def line(event: Event) -> str | None:

@@ -21,7 +21,8 @@ import time
 import pytest
 
 import migrate
-from migrate.records import Converted, Crashed, Failed, Options, Step, TimedOut
+from migrate.events import Step
+from migrate.records import Converted, Crashed, Failed, Options, TimedOut
 from tests.conversions import ROOT, migrate_command
 from tests.fleet.trees import UNVERIFIED, Listener, content, convert, make
 

@@ -10,9 +10,10 @@ import shutil
 import pytest
 
 import migrate
+from migrate.events import Began, Finished
 from migrate.fleet import journal
 from migrate.fleet.journal import open_journal, read_journal
-from migrate.records import Began, Failed, Finished, Options
+from migrate.records import Failed, Options
 from tests.conversions import migrate_command
 from tests.fleet.trees import UNVERIFIED, Listener, content, convert, make
 

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterable
 
 import migrate
-from migrate.records import Event, Options, outcome_name
+from migrate.events import Event
+from migrate.records import Options, outcome_name
 from tests.conversions import MODELS, ROOT
 
 FAULTS = ROOT / "testdata" / "faults"

@@ -1,0 +1,64 @@
+"""What a command tells while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from migrate.records import ModelReport
+
+
+@dataclasses.dataclass(frozen=True)
+class Began:
+    """A command has found its models.
+
+    Attributes:
+      models: how many.
+      workers: how many of them are worked on at once.
+    """
+
+    models: int
+    workers: int
+
+    def __str__(self) -> str:
+        return f"{self.models:,} models, {self.workers} at a time"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What a worker does now.
+
+    Attributes:
+      worker: its number, from 0.
+      source: the model.
+      text: what is done with it.
+    """
+
+    worker: int
+    source: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A model is done, and what became of it is on the disk.
+
+    Attributes:
+      worker: which one did it.
+      report: what became of it.
+      done: how many are done.
+      models: of how many.
+    """
+
+    worker: int
+    report: ModelReport
+    done: int
+    models: int
+
+    def __str__(self) -> str:
+        return f"[{self.done}/{self.models}] {self.report.source}: {type(self.report.outcome).__name__}"
+
+
+Event = Began | Step | Finished

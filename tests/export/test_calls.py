@@ -146,9 +146,11 @@ def test_what_runs_is_the_source_graph_with_one_read_a_variable(model):
         options = v1.RunOptions(output_partition_graphs=True)
         session.run(definition.outputs["y"].name, feeds, options, metadata)
     (old,) = (partition.node for partition in metadata.partition_graphs)
+    # Made beforehand: a constant is an op of its own, with a graph of its own.
+    tensors, given = {name: tf.constant(_BOTH[name]) for name in names}, _given(several, tf.constant)
     calls = {
-        "signature": lambda loaded: loaded.signatures["serving_default"](**{n: tf.constant(_BOTH[n]) for n in names}),
-        "__call__": lambda loaded: loaded(_given(several, tf.constant)),
+        "signature": lambda loaded: loaded.signatures["serving_default"](**tensors),
+        "__call__": lambda loaded: loaded(given),
     }
     for call in calls.values():
         loaded = tf.saved_model.load(new)

@@ -50,6 +50,8 @@ _PATIENCE = 6
 _INTER_OP_THREADS = 4
 MORE_RUNS = 3
 """How many more runs a model gets that has state or contradicts itself."""
+_REPLAYS = 2 * (2 + MORE_RUNS)
+"""How often an accepted call is made again at most: twice in each run."""
 
 Asker = Callable[[Call], Mapping[str, Array]]
 Attempt = tuple[Call | None, str]
@@ -341,7 +343,8 @@ def probe(
 ) -> tuple[tuple[Call, ...], str]:
     """The accepted calls of the family that is accepted best, or none and why.
 
-    A family of which some calls are accepted may be beaten by one of the next few.
+    A family of which some calls are accepted may be beaten by one of the next few. A model that takes long is given no
+    more calls than can be replayed in the time that is left, but one.
 
     Args:
       candidates: the families of one signature's calls.
@@ -353,16 +356,21 @@ def probe(
     best: tuple[Call, ...] = ()
     for family in candidates.families:
         accepted: list[Call] = []
+        spent = 0.0
         for number, synthesised in enumerate(family):
             if number >= _TRIED_PER_FAMILY and not accepted:
                 break
-            left = deadline - time.monotonic()
+            start = time.monotonic()
+            left = deadline - start
+            if accepted and (spent + spent / len(accepted)) * _REPLAYS > left:
+                return max(best, tuple(accepted), key=len), reason
             if left <= 0:
                 return best, reason or "no time was left to find a call that the source accepts"
             call, error = attempt(synthesised, left)
             reason = reason or error
             if call is not None:
                 accepted.append(call)
+                spent += time.monotonic() - start
             elif not best and not accepted and _HOPELESS.search(error):
                 return (), reason
         if len(accepted) > len(best):

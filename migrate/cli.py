@@ -248,6 +248,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "given several times. For a graph without signatures audit proposes some.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "take_proposals",
+        False,
+        "Give a graph without signatures the first one that audit proposes, for trees in which nobody knows them all. "
+        "The report says which.",
+        flag_values=values,
+    )
     flags.DEFINE_multi_string(
         "custom_objects",
         [],
@@ -434,6 +441,7 @@ def _options(values: flags.FlagValues) -> Options:
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
         signatures=_signatures(given["signature"]),
+        take_proposals=given["take_proposals"],
         all_tags=given.get("all_tags", default.all_tags),
     )
 

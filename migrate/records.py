@@ -559,6 +559,7 @@ class Options:
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
+      take_proposals: give a graph without signatures the first one that audit proposes.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
     """
 
@@ -577,6 +578,7 @@ class Options:
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
+    take_proposals: bool = False
     all_tags: bool = False
     jobs: int | None = None
     memory_limit_bytes: int | None = None

@@ -268,3 +268,18 @@ def test_a_signature_of_a_tensor_that_is_not_there_lists_near_matches():
     done = migrate_command("audit", FORMS / "frozen", "--signature=s:inputs=x;outputs=yy")
     assert done.returncode == 1
     assert "signature-tensor-missing" in done.stdout and "near matches: y:0" in done.stdout
+
+
+@pytest.mark.tensorflow
+def test_a_tree_of_graphs_is_converted_by_what_audit_proposes(tmp_path):
+    tree = tmp_path / "tree"
+    for name in ("frozen", "saver_steps"):
+        shutil.copytree(FORMS / name, tree / name)
+    report = migrate.convert(str(tree), str(tmp_path / "new"), Options(take_proposals=True))
+    assert [type(model.outcome) for model in report.models] == [Converted, Converted]
+    for model in report.models:
+        assert model.verification.passed
+        assert "signature-proposed" in {finding.code for finding in model.findings}
+        # The same choice is made when the new model is held against its source later.
+        again = migrate.validate(model.destination, against=model.source, options=Options(take_proposals=True))
+        assert isinstance(again.models[0].outcome, Validated)

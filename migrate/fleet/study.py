@@ -162,6 +162,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
     proposals = () if contract.signatures(chosen) or given else _proposed(chosen)
+    if options.take_proposals and proposals:
+        given, proposals = proposals[:1], ()
+        source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))
     added = _with_signatures(chosen, given) if given else chosen
     if not isinstance(added, MetaGraphDef):
         report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
@@ -210,6 +213,12 @@ def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     return propose(meta_graph)
 
 
+def _taken(proposal: GivenSignature) -> Finding:
+    message = f"the graph has no signature; it was given the first proposed one, --signature='{as_flag(proposal)}'"
+    hint = "look whether these are the inputs and outputs that are wanted, else give it another one"
+    return Finding("signature-proposed", Severity.WARNING, message, (), hint)
+
+
 def _with_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
     from migrate.checks.given_signatures import add_signatures
 
@@ -231,7 +240,7 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
 def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:
     for finding in findings:
         if finding.code == "no-signature" and proposals:
-            hint = f"say what to call, for example --signature='{as_flag(proposals[0])}'"
+            hint = f"say what to call, for example --signature='{as_flag(proposals[0])}', or --take_proposals"
             yield dataclasses.replace(finding, hint=hint)
         else:
             yield finding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import shutil
@@ -12,7 +13,8 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.records import Kind, Refused, Unreadable
+from migrate.records import Convertible, Kind, Refused, Unreadable
+from migrate.signature_flag import as_flag
 from migrate.sources import archive
 from migrate.sources.discover import find_models, place_of
 from migrate.sources.leveldb import write_table
@@ -180,6 +182,27 @@ def test_one_graph_for_several_checkpoints(tmp_path):
     (model / "model.ckpt-5.meta").unlink()
     place = place_of(str(model))
     assert (place.file, place.checkpoint) == (str(model / "model.ckpt-10.meta"), str(model / "model.ckpt-5"))
+
+
+def test_a_proposal_is_taken_only_where_it_is_asked_for_and_there_is_no_signature():
+    model = FORMS / "saver_steps"
+    proposed = _report(model).proposals[0]
+    (report,) = migrate.audit(str(model), migrate.Options(take_proposals=True)).models
+    assert isinstance(report.outcome, Convertible)
+    assert report.proposals == ()
+    (signature,) = report.meta_graphs[0].signatures
+    assert [(n, s.name) for n, s in signature.outputs.items()] == list(proposed.outputs)
+    (finding,) = [f for f in report.findings if f.code == "signature-proposed"]
+    assert as_flag(proposed) in finding.message
+    # A model with a signature is left as it is, and so is one that is given another.
+    given = dataclasses.replace(proposed, key="mine")
+    (report,) = migrate.audit(str(model), migrate.Options(take_proposals=True, signatures=(given,))).models
+    assert [s.key for s in report.meta_graphs[0].signatures] == ["mine"]
+    whole = str(FORMS.parent / "models" / "simple_save")
+    plain, asked = (
+        migrate.audit(whole, o).models[0] for o in (migrate.Options(), migrate.Options(take_proposals=True))
+    )
+    assert dataclasses.replace(plain, seconds={}) == dataclasses.replace(asked, seconds={})
 
 
 def test_checkpoints_that_lack_a_part(tmp_path):

@@ -72,7 +72,7 @@ def _main(line):
         (
             "audit a --overwrite",
             "audit has no flag --overwrite; it has --custom_objects, --format, --help, --report, --signature, --tags, "
-            "--trust, --verbosity",
+            "--take_proposals, --trust, --verbosity",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),

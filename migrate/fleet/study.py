@@ -30,7 +30,6 @@ from migrate.records import (
     Options,
     Refused,
     Severity,
-    Sketch,
     Unreadable,
     gravest_first,
     refusal,
@@ -52,6 +51,7 @@ _SHARDS_TOLD = 10
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
 
 if TYPE_CHECKING:
+    from migrate.sketches import Sketch
     from migrate.sources.keras import KerasSource  # What few models need is imported where they come.
 
 

@@ -44,7 +44,7 @@ def _proto(file: str) -> None:
     from migrate.sources.protos import GraphDef, MetaGraphDef
     from migrate.sources.session_bundle import is_session_bundle, signatures
 
-    proto = parse_file(file, "GraphDef").proto
+    proto = parse_file(file, "GraphDef")
     if isinstance(proto, GraphDef):
         from_graph_def(proto)
     if isinstance(proto, MetaGraphDef):

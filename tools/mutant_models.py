@@ -17,8 +17,7 @@ from migrate.sources.discover import find_models, place_of
 from migrate.sources.parse import parse_file, text_type
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.session_bundle import is_session_bundle
-from migrate.sources.sniff import Form
-from migrate.sources.v1_checkpoint import is_v1_checkpoint
+from migrate.sources.sniff import Form, is_v1_checkpoint
 from tools.mutant_files import (
     mutate_archive,
     mutate_hdf5,
@@ -106,7 +105,7 @@ def _form(form: Form, file: str, checkpoint: str | None) -> tuple[str, str]:
         parse_file(file, "SavedModel")
         return ("Hub module" if hub else "SavedModel as text" if name.endswith("txt") else "SavedModel"), file
     if form is Form.META_GRAPH:
-        parsed = parse_file(file, "MetaGraphDef").proto
+        parsed = parse_file(file, "MetaGraphDef")
         if isinstance(parsed, MetaGraphDef) and is_session_bundle(parsed):
             return "SessionBundle", file
         return f".meta with a V{1 if is_v1_checkpoint(checkpoint or '') else 2} checkpoint", file
@@ -189,7 +188,7 @@ Ways = Iterator[tuple[str, Callable[[], None]]]
 
 def _graph_ways(file: str, rng: random.Random) -> Ways:
     try:
-        proto = parse_file(file, "SavedModel").proto
+        proto = parse_file(file, "SavedModel")
     except InputError:
         return
     text = _is_text(file)
@@ -265,7 +264,7 @@ def _checkpoint_ways(folder: str, rng: random.Random) -> Ways:
 
 def _to_text(file: str) -> str:
     """Writes a proto as text in its own place."""
-    proto = parse_file(file, "SavedModel").proto
+    proto = parse_file(file, "SavedModel")
     os.unlink(file)
     if isinstance(proto, SavedModel):
         file += "txt"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from migrate.records import Finding, Shape, refusal
 from migrate.sources.bundle import Entry, Slice
-from migrate.sources.v1_checkpoint import StoredTensor
+
+if TYPE_CHECKING:
+    from migrate.sources.v1_checkpoint import StoredTensor
 
 
 @dataclasses.dataclass(frozen=True)

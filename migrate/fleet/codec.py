@@ -1,4 +1,4 @@
-"""Records as JSON and back, whole: every dataclass and enum of `records` carries its type's name."""
+"""Records as JSON and back, whole: every dataclass and enum of `records` and `sketches` carries its type's name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from migrate import records
+from migrate import records, sketches
 
 _TYPE = "_"
 
@@ -39,7 +39,7 @@ def decode(value: Any) -> Any:
     name = value[_TYPE]
     if name == "dict":
         return {decode(k): decode(v) for k, v in value["items"]}
-    kind = getattr(records, name, None)
+    kind = getattr(records, name, None) or getattr(sketches, name, None)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(value["value"])
     if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):

@@ -47,7 +47,7 @@ from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.files import copy_file
-from migrate.sources.fingerprint import fingerprint
+from migrate.sources.fingerprint import digest_of, fingerprint
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
@@ -345,7 +345,7 @@ def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, An
         "source": {
             "path": os.path.abspath(source.path),
             "file": os.path.basename(source.file),
-            "sha256": source.sha256,
+            "sha256": digest_of(source.file),
             "tags": list(plan.tags),
         },
         "options": shaping(options),

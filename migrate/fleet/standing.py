@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from typing import Any
 from migrate.export.publish import publish, staging
 from migrate.fleet.journal import Entry
 from migrate.records import Unchanged
-from migrate.sources.fingerprint import Fingerprint, fingerprint
+from migrate.sources.fingerprint import Fingerprint, digest_of, fingerprint
 
 _PROVENANCE = os.path.join("assets.extra", "migration.json")
 _DIGEST = "saved_model_sha256"
@@ -125,7 +124,6 @@ def _write(model: str, content: Mapping[str, Any]) -> None:
 
 def _sha256(model: str) -> str | None:
     try:
-        with open(os.path.join(model, "saved_model.pb"), "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return digest_of(os.path.join(model, "saved_model.pb"))
     except OSError:
         return None

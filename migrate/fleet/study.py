@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
-from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.checks.contract import assets, shape_of
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
@@ -31,7 +30,6 @@ from migrate.records import (
     Options,
     Refused,
     Severity,
-    Sketch,
     Unreadable,
     gravest_first,
     refusal,
@@ -45,15 +43,15 @@ from migrate.sources.dtypes import base_name
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
-from migrate.sources.sniff import Form
+from migrate.sources.sniff import Form, is_v1_checkpoint
 from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
-from migrate.sources.v1_checkpoint import is_v1_checkpoint, read_v1_checkpoint
 
 _SHARDS_TOLD = 10
 
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
 
 if TYPE_CHECKING:
+    from migrate.sketches import Sketch
     from migrate.sources.keras import KerasSource  # What few models need is imported where they come.
 
 
@@ -266,9 +264,13 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
     Raises:
       InputError: it cannot be read.
     """
+    from migrate.checks.checkpoint_facts import of_bundle, of_v1
+
     checkpoint = place.checkpoint or place.path
     findings: tuple[Finding, ...] = ()
     if is_v1_checkpoint(checkpoint):
+        from migrate.sources.v1_checkpoint import read_v1_checkpoint
+
         known = of_v1(read_v1_checkpoint(checkpoint))
     else:
         bundle = read_bundle(checkpoint)
@@ -314,6 +316,8 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
         return
     try:
         if is_v1_checkpoint(source.checkpoint):
+            from migrate.sources.v1_checkpoint import read_v1_checkpoint
+
             old = read_v1_checkpoint(source.checkpoint)
             for file in old.missing[:_SHARDS_TOLD]:  # Each says how many there are; a name may promise 99,999.
                 message = (

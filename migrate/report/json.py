@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migrate.records import (
     CheckpointFacts,
@@ -18,8 +18,6 @@ from migrate.records import (
     Report,
     Shape,
     Signature,
-    Sketch,
-    SketchGraph,
     TensorSpec,
     VariableFacts,
     Verification,
@@ -27,6 +25,9 @@ from migrate.records import (
     outcome_name,
 )
 from migrate.signature_flag import as_flag
+
+if TYPE_CHECKING:
+    from migrate.sketches import Sketch, SketchGraph
 
 SCHEMA_VERSION = 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
 
-from migrate.records import Sketch, SketchGraph, SketchNode
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import Graph, input_nodes
+from migrate.sketches import Sketch, SketchGraph, SketchNode
 from migrate.sources.protos import NodeDef
 
 _MOST_CHANGED = 12

@@ -17,7 +17,6 @@ from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
-from migrate.sources.v1_checkpoint import is_foreign_table
 
 # tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
@@ -240,7 +239,7 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
         form = form_of(os.path.join(folder, name))
         if form is None and name.endswith(_MODELS_ALONE):
             form = Form.STRAY
-        if form is Form.TABLE and not name.endswith(_INDEX) and is_foreign_table(os.path.join(folder, name)):
+        if form is Form.TABLE and not name.endswith(_INDEX) and _is_foreign_table(os.path.join(folder, name)):
             continue  # LevelDB's own files
         if form is not None:
             forms[name] = form
@@ -272,6 +271,12 @@ def _holds_model(archive: str) -> bool:
     from migrate.sources.archive import holds_model  # Few trees have an archive, and its libraries take time.
 
     return holds_model(archive)
+
+
+def _is_foreign_table(file: str) -> bool:
+    from migrate.sources.v1_checkpoint import is_foreign_table
+
+    return is_foreign_table(file)
 
 
 def _has_variables(file: str) -> bool:

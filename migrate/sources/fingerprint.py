@@ -69,6 +69,19 @@ def fingerprint(path: str) -> Fingerprint | None:
     return Fingerprint(digest.hexdigest(), tuple(large), total)
 
 
+def digest_of(file: str) -> str:
+    """Hexadecimal SHA-256 of a file's bytes.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint) -> bool:
     """Whether two models consist of the same bytes. Large files are read where all else is equal."""
     if mark.content != other_mark.content:

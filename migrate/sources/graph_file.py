@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from migrate.records import Kind
 from migrate.sources.protos import GraphDef, MetaGraphDef
-from migrate.sources.session_bundle import is_session_bundle, unbundle
 from migrate.sources.source import SERVING_TAG
 
 TABLES_KEY = "table_initializer"
@@ -23,6 +22,8 @@ def from_meta_graph(proto: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:
     Raises:
       InputError: a SessionBundle's collections cannot be parsed.
     """
+    from migrate.sources.session_bundle import is_session_bundle, unbundle
+
     if is_session_bundle(proto):
         return Kind.SESSION_BUNDLE, _tagged(unbundle(proto))
     return Kind.CHECKPOINT_META, _tagged(proto)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-import hashlib
 import json
 import os
 import zipfile
@@ -22,6 +21,7 @@ from migrate.sources.archive import DAMAGE
 from migrate.sources.bundle import read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.files import read_file
+from migrate.sources.fingerprint import digest_of
 from migrate.sources.guard import guarded
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
@@ -304,7 +304,7 @@ def _source(
         (),
         (),
         (),
-        _sha256(files.architecture or files.weights),
+        digest_of(files.architecture or files.weights),
     )
 
 
@@ -471,14 +471,6 @@ def _from_json(text: str | bytes) -> Any:
         if not level:
             return value
     raise ValueError(deep)
-
-
-def _sha256(file: str) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 # What a config says of itself

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import re
 
 from google.protobuf import text_format
@@ -30,20 +28,7 @@ _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
 """The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Parsed:
-    """A file that could be parsed.
-
-    Attributes:
-      proto: what is in it, judged by its content.
-      sha256: hexadecimal digest of the file's bytes.
-    """
-
-    proto: SavedModel | MetaGraphDef | GraphDef
-    sha256: str
-
-
-def parse_file(file: str, wanted: str) -> Parsed:
+def parse_file(file: str, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
@@ -61,8 +46,7 @@ def parse_file(file: str, wanted: str) -> Parsed:
     if stray is not None:
         raise InputError(f"{file}: {stray}")
     is_text = file.endswith(".pbtxt") or text_type(data) is not None
-    proto = _parse_text(file, data, wanted) if is_text else _parse_binary(file, data, wanted)
-    return Parsed(proto, hashlib.sha256(data).hexdigest())
+    return _parse_text(file, data, wanted) if is_text else _parse_binary(file, data, wanted)
 
 
 def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[GraphDef] | None:

@@ -15,7 +15,6 @@ from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
-from migrate.sources.session_bundle import signatures
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source
 from migrate.sources.strays import describe_stray
@@ -64,26 +63,25 @@ def read_source(place: Place, path: str) -> Source:
         return read_saved_model(place.file)
     if place.form is Form.STRAY:
         raise InputError(f"{place.file}: {_stray(place.file)}")
-    parsed = parse_file(place.file, place.form.value)
+    proto = parse_file(place.file, place.form.value)
     folder = os.path.dirname(place.file)
     checkpoint: str | None = None
     given: tuple[GivenSignature, ...] = ()
-    if isinstance(parsed.proto, MetaGraphDef):
+    if isinstance(proto, MetaGraphDef):
         checkpoint = place.checkpoint
         try:
-            kind, meta_graph = from_meta_graph(parsed.proto)
-            given = signatures(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
+            kind, meta_graph = from_meta_graph(proto)
+            given = _bundled(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
         except InputError as error:
             raise InputError(f"{place.file}: {error}") from error
-    elif isinstance(parsed.proto, GraphDef):
-        kind, meta_graph = from_graph_def(parsed.proto)
+    elif isinstance(proto, GraphDef):
+        kind, meta_graph = from_graph_def(proto)
     else:
         raise InputError(f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ beside it")
     return Source(
         path,
         kind,
         place.file,
-        parsed.sha256,
         (meta_graph,),
         checkpoint,
         os.path.join(folder, "assets"),
@@ -91,6 +89,12 @@ def read_source(place: Place, path: str) -> Source:
         signatures=given,
         findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
     )
+
+
+def _bundled(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
+    from migrate.sources.session_bundle import signatures
+
+    return signatures(meta_graph)
 
 
 def chosen_among(place: Place) -> Iterator[Finding]:

@@ -31,18 +31,15 @@ def read_saved_model(path: str) -> Source:
     """
     file_name = _file_name(path)
     file = os.path.join(path, file_name)
-    parsed = parse_file(file, "SavedModel")
-    proto = parsed.proto
+    proto = parse_file(file, "SavedModel")
     checkpoint, assets_dir = os.path.join(path, "variables", "variables"), os.path.join(path, "assets")
     extra_dir = os.path.join(path, "assets.extra")
     if not isinstance(proto, SavedModel):
         # People rename what they have. A file is what is in it.
         kind, meta_graph = from_meta_graph(proto) if isinstance(proto, MetaGraphDef) else from_graph_def(proto)
-        return Source(path, kind, file, parsed.sha256, (meta_graph,), checkpoint, assets_dir, extra_dir)
+        return Source(path, kind, file, (meta_graph,), checkpoint, assets_dir, extra_dir)
     kind = _kind(path, proto)
-    return Source(
-        path, kind, file, parsed.sha256, tuple(proto.meta_graphs), checkpoint, assets_dir, extra_dir, saved_model=path
-    )
+    return Source(path, kind, file, tuple(proto.meta_graphs), checkpoint, assets_dir, extra_dir, saved_model=path)
 
 
 def _kind(path: str, proto: SavedModel) -> Kind:

@@ -15,6 +15,8 @@ from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.strays import describe_stray
 from migrate.sources.wire import varint
 
+SHARDED_V1 = re.compile(r"-\?{5}-of-(\d{5})$")
+"""How the pattern ends that stands for the files of a sharded V1 checkpoint."""
 _HEAD_BYTES = 4096
 
 
@@ -42,6 +44,11 @@ _OP = re.compile(rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z")
 _MAX_NAME_BYTES = 2000
 # Fields of a NodeDef, a GraphDef, a MetaGraphDef and a SavedModel, as their tags in the wire format.
 _FIELD_1, _FIELD_2, _NUMBER_1 = 0x0A, 0x12, 0x08
+
+
+def is_v1_checkpoint(path: str) -> bool:
+    """Whether a checkpoint, as a restore op is fed with it, is one of the V1 format."""
+    return SHARDED_V1.search(path) is not None or (not path.endswith(".index") and is_table(path))
 
 
 def form_of(file: str) -> Form | None:

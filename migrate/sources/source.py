@@ -28,7 +28,6 @@ class Source:
       path: what the user calls it: a directory, a file or a checkpoint's prefix.
       kind: what it is.
       file: path of the file that holds the graph.
-      sha256: hexadecimal digest of that file's bytes.
       meta_graphs: one at least. They must not be changed.
       checkpoint: what a restore op is fed with, whether it is there or not: the checkpoint's prefix, for a sharded V1
         checkpoint a pattern; None for a form without one.
@@ -42,7 +41,6 @@ class Source:
     path: str
     kind: Kind
     file: str
-    sha256: str
     meta_graphs: tuple[MetaGraphDef, ...]
     checkpoint: str | None
     assets_dir: str

@@ -11,7 +11,6 @@ import dataclasses
 import fnmatch
 import mmap
 import os
-import re
 from collections.abc import Iterator, Mapping
 
 from google.protobuf.message import DecodeError
@@ -20,11 +19,10 @@ from migrate.errors import InputError
 from migrate.sources.bundle import FULL_EXTENT, Slice
 from migrate.sources.dtypes import base_name
 from migrate.sources.files import check_regular
-from migrate.sources.leveldb import is_table, read_table
+from migrate.sources.leveldb import read_table
 from migrate.sources.protos import SavedTensorSlices
+from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
-
-_PATTERN = re.compile(r"-\?{5}-of-(\d{5})$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +59,6 @@ class V1Checkpoint:
     tensors: Mapping[str, StoredTensor]
 
 
-def is_v1_checkpoint(path: str) -> bool:
-    """Whether a checkpoint, as a restore op is fed with it, is one of the V1 format."""
-    return _PATTERN.search(path) is not None or (not path.endswith(".index") and is_table(path))
-
-
 def is_foreign_table(file: str) -> bool:
     """Whether a table's first key is another one than a checkpoint's; one that cannot be read may be anything."""
     try:
@@ -97,7 +90,7 @@ def read_v1_checkpoint(path: str) -> V1Checkpoint:
 
 
 def _files(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    match = _PATTERN.search(path)
+    match = SHARDED_V1.search(path)
     if match is None:
         return (path,), ()
     folder, pattern = os.path.split(path)

@@ -20,9 +20,6 @@ from migrate.records import (
     Refused,
     Severity,
     Signature,
-    Sketch,
-    SketchGraph,
-    SketchNode,
     TensorSpec,
     TimedOut,
     Unchanged,
@@ -31,6 +28,7 @@ from migrate.records import (
     Verification,
     refusal,
 )
+from migrate.sketches import Sketch, SketchGraph, SketchNode
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)>",

@@ -21,7 +21,7 @@ from migrate.sources.bundle import (
 )
 from migrate.sources.leveldb import masked_crc32c
 from migrate.sources.protos import BundleEntryProto, BundleHeaderProto
-from migrate.sources.v1_checkpoint import is_v1_checkpoint
+from migrate.sources.sniff import is_v1_checkpoint
 
 # Written by SaveV2 of TF 2.21.0: float32 `part` (10, 4) in slices 0,4:0,4, 4,6:0,2 and 4,6:2,2, string `s`
 # (2,), float16 `w` (3,), bool `deep/0` (), and of int64 `big` (20000, 2) the slice 3,9000:- alone.

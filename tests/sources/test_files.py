@@ -12,7 +12,7 @@ from migrate.records import Options, Refused, Unreadable
 from migrate.sources.bundle import read_bundle
 from migrate.sources.files import check_regular, copy_file, read_file
 from migrate.sources.saved_model import read_saved_model
-from migrate.sources.v1_checkpoint import is_v1_checkpoint
+from migrate.sources.sniff import is_v1_checkpoint
 from tests.conversions import MODELS
 from tests.test_bad_input import _copy
 from tools.mutants import snappy_bomb, table_of_blocks

@@ -53,7 +53,6 @@ def test_binary(tmp_path):
     source = read_saved_model(_write(tmp_path, SMALL))
     assert source.file == str(tmp_path / "saved_model.pb")
     assert list(source.meta_graphs) == list(_model(("serve",)).meta_graphs)
-    assert len(source.sha256) == 64
     assert source.checkpoint == str(tmp_path / "variables/variables")
     assert source.assets_dir == str(tmp_path / "assets")
 

@@ -126,6 +126,15 @@ def test_what_is_called_is_the_concrete_function(model):
         assert len(function.outputs) == 1
 
 
+@pytest.fixture
+def optimiser():
+    """Turns the graph optimiser on, which other tests of this process have turned off."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({**before, "disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
+
+
 def _optimized(call):
     # Private: nothing public gives the graph of an eager call.
     from tensorflow.python.eager import context
@@ -136,7 +145,7 @@ def _optimized(call):
     return graph.node
 
 
-def test_what_runs_is_the_source_graph_with_one_read_a_variable(model):
+def test_what_runs_is_the_source_graph_with_one_read_a_variable(model, optimiser):
     source, new, _, _, several = model
     names = ["ids", "x"] if several else ["ids"]
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:

@@ -134,7 +134,7 @@ def audit(scratch: str) -> Iterator[str]:
             "saved_model_cli show --all": ([cli, "show", "--dir", source, "--all"], None),
             "migrate --help": ([program, "--help"], None),
         },
-        runs=7,
+        runs=15,
     )
     own = found["migrate audit"][0]
     yield "## Audit"

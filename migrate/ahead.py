@@ -7,7 +7,6 @@ killed in the middle of an import where a model turns out to be refused.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pickle
 import select
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from migrate.forks import Forks, Running, fork, job_directory, kill_group, result_of, tail, watch
+from migrate.frozen import frozen
 from migrate.records import Crashed
 from migrate.serving import serve
 
@@ -29,7 +29,7 @@ _PLACE = "MIGRATE_AHEAD"
 _END_SECONDS = 2.0
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Place:
     """Where the fork is found by those that come after it.
 

@@ -7,7 +7,6 @@ needed: `migrate --help` imports neither absl nor rich, and no command imports T
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import os
 import sys
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from migrate import api
 from migrate.errors import InputError, UsageError
+from migrate.frozen import frozen
 from migrate.records import GivenSignature, Options, Report
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _WARNINGS, _INFO = -1, 0  # absl.logging's verbosity
 Progress = Callable[["str | Event"], None] | None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Verb:
     """One sub-command.
 

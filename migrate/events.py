@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from migrate.frozen import frozen
 from migrate.records import ModelReport
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Began:
     """A command has found its models.
 
@@ -23,7 +22,7 @@ class Began:
         return f"{self.models:,} models, {self.workers} at a time"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Step:
     """What a worker does now.
 
@@ -41,7 +40,7 @@ class Step:
         return f"{self.source}: {self.text}"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Finished:
     """A model is done, and what became of it is on the disk.
 

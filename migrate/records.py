@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from migrate.frozen import frozen
+
 if TYPE_CHECKING:
     from migrate.sketches import Sketch
 
@@ -57,7 +59,7 @@ class Severity(enum.Enum):
     REFUSAL = "refusal"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Finding:
     """One thing that a user should know about a model.
 
@@ -89,7 +91,7 @@ def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: -_WEIGHT[finding.severity]))
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class TensorSpec:
     """One input or output of a signature (TensorInfo, meta_graph.proto).
 
@@ -113,7 +115,7 @@ class TensorSpec:
         return (self.name,) if self.encoding == "dense" else self.components
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Signature:
     """One SignatureDef: key, method name, inputs and outputs by name."""
 
@@ -123,7 +125,7 @@ class Signature:
     outputs: Mapping[str, TensorSpec]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class GivenSignature:
     """A signature that the user gives, or that audit proposes.
 
@@ -140,7 +142,7 @@ class GivenSignature:
     method_name: str = "tensorflow/serving/predict"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -161,7 +163,7 @@ class VariableFacts:
     needed: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class MetaGraphFacts:
     """What audit knows of one MetaGraphDef."""
 
@@ -178,7 +180,7 @@ class MetaGraphFacts:
     functions: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasFacts:
     """What audit knows of a Keras file.
 
@@ -208,7 +210,7 @@ class KerasFacts:
     code: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class StoredTensorFacts:
     """One tensor of a checkpoint.
 
@@ -227,7 +229,7 @@ class StoredTensorFacts:
     slices: int
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class CheckpointFacts:
     """What audit knows of a checkpoint without a graph.
 
@@ -246,7 +248,7 @@ class CheckpointFacts:
     tensors: tuple[StoredTensorFacts, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Mismatch:
     """One output in which the candidate differs from the golden answer."""
 
@@ -257,7 +259,7 @@ class Mismatch:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class OutputDifference:
     """How far one output of the candidate is from the golden answers, over all calls.
 
@@ -282,7 +284,7 @@ class OutputDifference:
     max_ulps: int
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Verification:
     """What a replay of golden calls has shown.
 
@@ -322,12 +324,12 @@ class Verification:
 # Every way in which a job can end is a type of its own (law 8).
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Bare:
     """An outcome that its type says all of."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Explained:
     """An outcome with a reason."""
 
@@ -370,7 +372,7 @@ class Failed(_Explained):
     """A step could not be done (disk full, TensorFlow rejects the graph)."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Crashed:
     """A child process died.
 
@@ -385,7 +387,7 @@ class Crashed:
     stderr_tail: str
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class TimedOut:
     """A child process passed its time limit; `stderr_tail` has the last lines that it wrote."""
 
@@ -416,7 +418,7 @@ def outcome_name(outcome: Outcome) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(outcome).__name__).lower()
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class ModelReport:
     """All that is known about one model after a command.
 
@@ -463,7 +465,7 @@ def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
     return next(iter(serving or model.meta_graphs), None)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Space:
     """What a dry run says of the disk.
 
@@ -476,7 +478,7 @@ class Space:
     free_bytes: int
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Report:
     """What a command gives back.
 
@@ -496,7 +498,7 @@ class Report:
         return all(isinstance(m.outcome, GOOD_OUTCOMES) for m in self.models)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Options:
     """The settings of one command, read once at the door.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+from migrate.frozen import frozen
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class SketchNode:
     """One node of a sketch: its name (cut to 200 characters), its op, and whether the rewrite touched it."""
 
@@ -14,7 +14,7 @@ class SketchNode:
     changed: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class SketchGraph:
     """A few nodes of a graph and the edges between them: (from, to, is a control edge), by position in `nodes`."""
 
@@ -22,7 +22,7 @@ class SketchGraph:
     edges: tuple[tuple[int, int, bool], ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Sketch:
     """What the rewrite of one run has changed, small enough to draw.
 

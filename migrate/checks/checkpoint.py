@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from migrate.frozen import frozen
 from migrate.records import Finding, Shape, refusal
 from migrate.sources.bundle import Entry, Slice
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from migrate.sources.v1_checkpoint import StoredTensor
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Wanted:
     """One tensor that the restore graph reads.
 

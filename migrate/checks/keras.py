@@ -7,7 +7,6 @@ given, and none of it is code.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib.metadata
 import json
@@ -15,6 +14,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
 
@@ -37,7 +37,7 @@ _TOUCHES_FILES = ("io.", "raw_ops.", "print", "py_function", "numpy_function")
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Needs:
     """What a config asks for beyond Keras.
 

@@ -6,18 +6,19 @@ The facts lie in ops.json, which tools/make_op_table.py writes. An op may be reg
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from migrate.frozen import frozen
+
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.json")
 _REF = "f"  # the letter for it in the file
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class OpInfo:
     """What is known of one op.
 
@@ -44,7 +45,7 @@ class OpInfo:
     dtypes: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Unavailable:
     """Why an op cannot run in TensorFlow 2.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.errors import InputError, first_line
+from migrate.frozen import frozen
 from migrate.records import Failed
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
@@ -20,7 +20,7 @@ from migrate.sources.files import copy_file
 from migrate.sources.protos import MetaGraphDef
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class ExportJob:
     """What the child needs.
 
@@ -53,7 +53,7 @@ class ExportJob:
     train: bytes | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Exported:
     """The new model stands in the staging directory, save for the data files that are taken over.
 

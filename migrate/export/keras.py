@@ -7,7 +7,6 @@ from the modules that the user has named.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import json
 import os
@@ -24,6 +23,7 @@ import tensorflow as tf
 from migrate.checks.keras import may_compile, needs, optimizer_name
 from migrate.errors import InputError, first_line
 from migrate.export.request import Request
+from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
 from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
 
@@ -33,7 +33,7 @@ _PREDICT = "tensorflow/serving/predict"
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Loaded:
     """A model in memory.
 

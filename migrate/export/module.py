@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from migrate.export.names import Names, flat, name_all
 from migrate.export.resources import resources
+from migrate.frozen import frozen
 from migrate.records import TensorSpec
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
@@ -37,7 +37,7 @@ class Root(tf.Module):  # type: ignore[misc]
     regularization_losses: Sequence[Any] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Module:
     """The object to be saved.
 
@@ -54,7 +54,7 @@ class Module:
     names: Mapping[str, Names]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Captures:
     """Handles that functions capture, by identity."""
 

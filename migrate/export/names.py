@@ -7,20 +7,20 @@ makes an identifier of every argument name, when a function is traced and when a
 
 from __future__ import annotations
 
-import dataclasses
 import keyword
 from collections.abc import Mapping
 
 # Private: the very function that a call's keyword arguments go through (function_type_utils.py).
 from tensorflow.core.function.polymorphism.function_type import sanitize_arg_name
 
+from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
 
 SPARSE_PARTS = ("indices", "values", "dense_shape")
 """A SparseTensor's dense parts, in the order of `tf.SparseTensor`."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Names:
     """The names of one signature.
 

@@ -7,7 +7,6 @@ unless tensor names are to be kept.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 
@@ -23,13 +22,14 @@ from tensorflow.python.trackable import trackable_utils
 from migrate.export.main_graph import give_names
 from migrate.export.module import Module
 from migrate.export.names import Names, flat
+from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
 from migrate.rewrite.plan import Plan, SignaturePlan
 from migrate.rewrite.tensor_names import KeptTensor
 from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Keys:
     """What a checkpoint for a saved model must hold.
 

@@ -5,17 +5,17 @@ A job for a child process: TensorFlow's file systems come with its runtime.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 
 from migrate.errors import first_line
+from migrate.frozen import frozen
 from migrate.records import Failed
 
 # By this file model servers and loaders know a model, so it comes last.
 _LAST = "saved_model.pb"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class CopyJob:
     """What to copy.
 
@@ -30,7 +30,7 @@ class CopyJob:
     overwrite: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Copied:
     """Everything is there."""
 

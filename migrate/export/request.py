@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from migrate.frozen import frozen
 from migrate.records import Signature
 from migrate.sources.keras import KerasSource
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Request:
     """What is to be loaded, and what may be run for it.
 
@@ -25,7 +25,7 @@ class Request:
     trust: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasExportJob:
     """What the child needs.
 
@@ -40,7 +40,7 @@ class KerasExportJob:
     provenance: Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasExported:
     """The new model stands in the staging directory.
 

@@ -21,6 +21,7 @@ import google_crc32c
 
 from migrate.checks.checkpoint import parse_slice
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.records import Failed
 from migrate.rewrite.plan import Plan, VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
@@ -38,7 +39,7 @@ _LITTLE_BYTES = 1 << 23
 """So much is copied in the time in which a process is started."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Part:
     """The bytes of one tensor, or of one stored slice, in a data file.
 
@@ -57,7 +58,7 @@ class Part:
     variable: str
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Move:
     """A data file whose bytes are to be read.
 
@@ -72,7 +73,7 @@ class Move:
     parts: tuple[Part, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class WeightsJob:
     """What a child process needs to bring the bytes along."""
 
@@ -84,7 +85,7 @@ class WeightsJob:
         return sum(part.size for move in self.moves for part in move.parts) <= _LITTLE_BYTES
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Weights:
     """The data files of a new checkpoint that are taken over.
 
@@ -99,7 +100,7 @@ class Weights:
     job: WeightsJob
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Done:
     """Every byte is there, on the disk, and as its checksum says."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from migrate.forks import TENSORFLOW
+from migrate.frozen import frozen
 from migrate.records import Options
 
 JOBS = "migrate.fleet.jobs"
@@ -27,7 +26,7 @@ PRELOAD = (*VERIFYING, JOBS)
 """What the server imports once for all models of a tree."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class ConvertJob:
     """What a child process needs to convert a model.
 
@@ -46,7 +45,7 @@ class ConvertJob:
     identity: str | None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class AuditJob:
     """What a child process needs to say what would become of a model."""
 

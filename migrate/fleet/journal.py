@@ -7,7 +7,6 @@ a finished model, appended and flushed; of several lines about one model the las
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import json
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping
 
 from migrate.errors import InputError
 from migrate.fleet.codec import decode, encode
+from migrate.frozen import frozen
 from migrate.records import (
     Converted,
     Mismatched,
@@ -39,7 +39,7 @@ _FINAL = (Converted, Unchanged, Unreadable, Refused, Mismatched)
 """Outcomes that the same model, options and versions have again. What failed, crashed or timed out may fare better."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Entry:
     """One line: what became of a model, and of which source and by which settings.
 

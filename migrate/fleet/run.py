@@ -25,6 +25,7 @@ from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import copy_model
 from migrate.fleet.worker import Look, look, work
 from migrate.forks import cores
+from migrate.frozen import frozen
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -79,7 +80,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     return Report(tuple(found), not_started=len(tasks) - len(found), space=space)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Place:
     """A model among those with the same bytes, and its report once it is there."""
 

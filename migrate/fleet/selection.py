@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import os
 from collections.abc import Sequence
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.records import Options
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Task:
     """One model to convert.
 

@@ -20,6 +20,7 @@ from migrate.checks.nodes import locate
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from migrate.sources.keras import KerasSource  # What few models need is imported where they come.
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Studied:
     """A model that was found and judged.
 
@@ -72,7 +73,7 @@ class Studied:
     keras: KerasSource | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class StudiedGraph:
     """A TF1 graph and what is to become of it."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from migrate.export.weights import Weights
 from migrate.forks import Running
+from migrate.frozen import frozen
 from migrate.records import Failed, ModelReport, Verification
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Taking:
     """The weights that are being taken over.
 
@@ -31,7 +31,7 @@ class Taking:
         return done if isinstance(done, Failed) else None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Way:
     """How one source answers, becomes a TF2 SavedModel, and is compared with one. Each step is a child process.
 

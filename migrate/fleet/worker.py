@@ -13,6 +13,7 @@ from migrate.fleet.job import JOBS, AuditJob, ConvertJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
+from migrate.frozen import frozen
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
@@ -21,7 +22,7 @@ _STEPS = 4
 _DYING_SECONDS = 2.0
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Look:
     """What there is before anything is done.
 

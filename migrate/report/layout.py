@@ -6,9 +6,10 @@ display, which is for people who wait, is made of rich (`report/live.py`).
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
+
+from migrate.frozen import frozen
 
 _ANSI = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _GAP = 2  # columns between two columns of a table
@@ -18,7 +19,7 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Text:
     """A paragraph, or several that newlines part.
 
@@ -31,14 +32,14 @@ class Text:
     wrapped: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Indented:
     """A text or a table, two columns to the right."""
 
     block: Text | Table
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Table:
     """Rows of cells under one another.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from migrate.errors import InternalError
+from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite import arrays, composed, control_flow, ops, tables, temporaries, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
@@ -63,7 +63,7 @@ RULED_OPS = frozenset(_BY_OP) | temporaries.OPS
 """Every op that some rule, or the pass before them, looks at."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Rewritten:
     """A run without ref-typed edges.
 

@@ -19,6 +19,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrate.checks.op_table import load_op_table
+from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import (
@@ -33,7 +34,7 @@ from migrate.rewrite.graph import Graph, Run, reach
 from migrate.sources.protos import NodeDef
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Share:
     """What a tensor shares with the variables (or other handles) of its graph.
 
@@ -59,7 +60,7 @@ class Share:
         return self.certain or self.mixed
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Aliases:
     """The answer of `analyse` for one run.
 

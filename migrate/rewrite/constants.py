@@ -7,9 +7,9 @@ batch normalisation is a statistic. Names say nothing here. A Const that nothing
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
@@ -61,7 +61,7 @@ _FLOATS = frozenset({1, 2, 14, 19})
 """DT_FLOAT, DT_DOUBLE, DT_BFLOAT16 and DT_HALF (types.proto)."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Unfrozen:
     """A MetaGraphDef with variables where it had constant weights.
 

@@ -7,10 +7,10 @@ TensorFlow: https://www.tensorflow.org/guide/graph_optimization, control_flow_op
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from migrate.frozen import frozen
 from migrate.rewrite.graph import Graph, Wire, remembered, split
 
 ENTERS = frozenset({"Enter", "RefEnter"})
@@ -20,7 +20,7 @@ SWITCHES = frozenset({"Switch", "RefSwitch"})
 NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Context:
     """Where a node stands.
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 
+from migrate.frozen import frozen
 from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
@@ -123,7 +124,7 @@ class Nodes(dict[str, NodeDef]):
         return result
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@frozen
 class Graph:
     """The nodes of one graph by name, and how they hang together.
 
@@ -136,7 +137,10 @@ class Graph:
 
     nodes: Mapping[str, NodeDef]
     wires: Mapping[str, Wire]
-    answers: dict[object, Any] = dataclasses.field(default_factory=dict, repr=False)
+    answers: dict[object, Any] = dataclasses.field(default_factory=dict)
+
+    __eq__ = object.__eq__  # Identity: to compare all nodes would take long.
+    __hash__ = object.__hash__
 
     @functools.cached_property
     def consumers(self) -> Mapping[str, Sequence[tuple[str, int]]]:
@@ -224,7 +228,7 @@ def dangling(graph: Graph) -> list[str]:
     ]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Run:
     """What one `Session.run` call executes: the closure of its fetches and targets, cut at its feeds.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
+from migrate.frozen import frozen
 from migrate.rewrite import Rewritten, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import ENTERS, contexts
@@ -19,7 +19,7 @@ _STALE = ("_class", "_output_shapes")
 _DEVICE_TYPE = re.compile(r"(?:^|/)(?:device:)?(cpu|gpu|tpu)(?::(\d+|\*))?$", re.IGNORECASE)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Importable:
     """What the importer needs.
 

@@ -10,13 +10,13 @@ ops that call others, where it depends on TensorFlow's inliner whose state is wh
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Container, Iterable, Mapping
 
 from migrate.checks.nodes import called_functions, callers_of
 from migrate.checks.op_outputs import load_op_outputs
 from migrate.checks.op_table import load_op_table
+from migrate.frozen import frozen
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import contexts, first_outside, topological_order
 from migrate.rewrite.graph import Graph, index
@@ -141,7 +141,7 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Ou
     return end
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Outputs:
     """How a body names tensors (`node:output:0`), and how a graph does.
 

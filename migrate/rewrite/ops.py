@@ -6,7 +6,7 @@ the two together), the buffer sharing in the kernels named beside each group.
 
 from __future__ import annotations
 
-import dataclasses
+from migrate.frozen import frozen
 
 VARIABLES = frozenset({"Variable", "VariableV2"})
 
@@ -152,7 +152,7 @@ TEST_OPS = frozenset(
 """Ref ops that TensorFlow registers for its own unit tests."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Twin:
     """The resource form of an op that writes ref variables.
 

@@ -6,9 +6,9 @@ cannot be compared, and a user should know of it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
@@ -25,7 +25,7 @@ ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
 """Ops of a rewritten run that take a handle and do not look at the value."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Unordered:
     """One output that depends on a read which no edge orders against a write.
 

@@ -11,6 +11,7 @@ from migrate.checks.nodes import called_functions, locate
 from migrate.checks.op_table import load_ref_ops, unavailable
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import PYTHON_OPS, find_python_ops
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from migrate.rewrite.constants import Unfrozen
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class VariablePlan:
     """One tf.Variable of the new model.
 
@@ -66,7 +67,7 @@ class VariablePlan:
     value: Value
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class SignaturePlan:
     """One signature of the new model and the run that answers it.
 
@@ -83,7 +84,7 @@ class SignaturePlan:
     defaults: Mapping[str, TensorProto]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class TrainingPlan:
     """What a Reusable SavedModel has for training (tensorflow.org/hub/reusable_saved_models).
 
@@ -98,7 +99,7 @@ class TrainingPlan:
     losses: tuple[Rewritten, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Plan:
     """What convert will do.
 

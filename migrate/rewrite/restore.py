@@ -6,11 +6,11 @@ stands in the RestoreV2 -> Assign edges of the graph. Nothing is run here.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from google.protobuf.message import DecodeError
 
+from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
@@ -39,7 +39,7 @@ _HARMLESS = frozenset(
 _HANDLE_PASSES = frozenset({"Identity", "RefIdentity"})
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class FromCheckpoint:
     """The value is a tensor of the checkpoint, or a slice of one.
 
@@ -53,7 +53,7 @@ class FromCheckpoint:
     slice_spec: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Computed:
     """The value is computed by pure ops from tensors of the checkpoint.
 
@@ -66,17 +66,17 @@ class Computed:
     reads: tuple[FromCheckpoint, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Unset:
     """The restore graph leaves the variable alone: an init op fills it, or nothing does."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Uninitialized:
     """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class FromConstant:
     """The value is that of a Const of the source (`constants.unfreeze`)."""
 
@@ -86,7 +86,7 @@ class FromConstant:
 Value = FromCheckpoint | FromConstant | Computed | Unset | Uninitialized
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class TableFill:
     """What the restore op puts into a table: MutableHashTable saves its keys and values as two tensors.
 
@@ -103,7 +103,7 @@ class TableFill:
     value_dtype: int
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Restore:
     """What a SaverDef's restore op does.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
+from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import Aliases, Share, producer
@@ -15,14 +16,14 @@ from migrate.sources.protos import NodeDef
 DT_RESOURCE = dtype_value("resource")
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Edit:
     """Nodes that take a node's place. Nodes of one name from several edits must be equal and stand once."""
 
     nodes: tuple[NodeDef, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Scope:
     """What a rule may ask while it looks at a node of a run. Nothing here changes anything."""
 
@@ -152,7 +153,7 @@ class Scope:
 Rewrite = Callable[[NodeDef, Scope], Edit | Finding | None]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Rule:
     """One idea: the ops it is about, and what it proposes for a node of such an op.
 

@@ -8,10 +8,10 @@ there, never another answer.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from migrate.checks.nodes import locate
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.graph import Nodes, canonical, prune, split
@@ -19,7 +19,7 @@ from migrate.rewrite.plan import Plan, SignaturePlan, fed_tensors
 from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Place:
     """One tensor of a signature.
 
@@ -34,7 +34,7 @@ class Place:
     part: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KeptTensor:
     """One tensor that has its name again.
 
@@ -47,7 +47,7 @@ class KeptTensor:
     given_by: Place | None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class TensorNames:
     """What is kept.
 
@@ -60,7 +60,7 @@ class TensorNames:
     findings: tuple[Finding, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Giver:
     """One output as a source of a tensor: which inputs its signature has, and which of them the tensor depends on."""
 

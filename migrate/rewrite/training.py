@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions
 from migrate.checks.op_table import load_ref_ops
+from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
@@ -76,7 +77,7 @@ def add_training(plan: Plan, meta_graph: MetaGraphDef, train: MetaGraphDef | Non
     return dataclasses.replace(joined, findings=(*joined.findings, *findings))
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Source:
     """A MetaGraphDef, with what planning its runs needs."""
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 
 _MAX_MEMBERS = 5_000
 """Making a file takes up to a millisecond, and no model has as many."""
@@ -48,7 +49,7 @@ DAMAGE = (
 """What Python's readers of archives raise on a damaged one, beside OSError: their documents name only some."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Member:
     """A file or directory in an archive; `name` is relative and has no `..`."""
 

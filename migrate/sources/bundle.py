@@ -8,13 +8,13 @@ key is the ordered code of tensor name and slice (core/util/saved_tensor_slice_u
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.files import check_regular, read_file
@@ -41,7 +41,7 @@ _STRAY_BYTES = 1024
 """Larger data files are judged by their size alone."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Slice:
     """A part of a tensor, one start and one length a dimension (TensorSliceProto).
 
@@ -61,7 +61,7 @@ class Slice:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Entry:
     """Where one tensor, or one stored slice of a tensor, lies (BundleEntryProto).
 
@@ -86,7 +86,7 @@ class Entry:
     slices: tuple[Slice, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Bundle:
     """The index of a tensor bundle.
 

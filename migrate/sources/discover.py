@@ -6,12 +6,12 @@ further. In every other directory the first bytes of each file say what it is.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from collections.abc import Sequence
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
@@ -38,7 +38,7 @@ _MODELS_ALONE = (".pb", ".h5", ".hdf5", ".keras")
 """Names that others hardly use: a file of such a name that cannot be read is told as well."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Place:
     """Where one model lies.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import filecmp
 import hashlib
 import itertools
 import os
 import stat
 from collections.abc import Iterator
+
+from migrate.frozen import frozen
 
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
@@ -18,7 +19,7 @@ _CHUNK_BYTES = 1 << 20
 _OWN_FOLDERS = ("assets", "assets.extra", "variables")
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Fingerprint:
     """What is known of a model's files without looking into the large ones.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from migrate.errors import InputError, first_line
+from migrate.frozen import frozen
 from migrate.records import Kind, Shape
 from migrate.sources.archive import DAMAGE
 from migrate.sources.bundle import read_bundle
@@ -63,7 +64,7 @@ class Runtime(enum.Enum):
     KERAS = "keras"
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasFiles:
     """Where the parts of one Keras model lie.
 
@@ -79,7 +80,7 @@ class KerasFiles:
     weights: str
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class StoredTensor:
     """A weight as it is stored.
 
@@ -94,7 +95,7 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasSource:
     """A Keras model as it lies on the disk.
 
@@ -476,7 +477,7 @@ def _from_json(text: str | bytes) -> Any:
 # What a config says of itself
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Layer:
     """One layer of a config, or a model inside it.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.records import Finding, GivenSignature, Kind
 from migrate.sources.protos import MetaGraphDef
 
@@ -17,7 +17,7 @@ TRAINING_TAG = "train"
 """tensorflow/cc/saved_model/tag_constants.h, kSavedModelTagTrain."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Source:
     """A model as it lies on the disk, whatever its form; nothing in its files has been changed.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.sources.bundle import FULL_EXTENT, Slice
 from migrate.sources.dtypes import base_name
 from migrate.sources.files import check_regular
@@ -25,7 +26,7 @@ from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class StoredTensor:
     """One tensor of a V1 checkpoint.
 
@@ -42,7 +43,7 @@ class StoredTensor:
     slices: tuple[Slice, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class V1Checkpoint:
     """A V1 checkpoint.
 

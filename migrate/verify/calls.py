@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from migrate.frozen import frozen
+
 Array = npt.NDArray[np.generic]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class SparseValue:
     """A sparse tensor, as `TensorInfo.CooSparse` (meta_graph.proto) describes it.
 
@@ -34,7 +35,7 @@ class SparseValue:
 Value = Array | SparseValue
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Call:
     """One call of one signature.
 
@@ -47,7 +48,7 @@ class Call:
     inputs: Mapping[str, Value]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class CandidateCalls:
     """What may be asked of one signature; the source decides what it accepts.
 
@@ -68,7 +69,7 @@ class CandidateCalls:
     reason: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Answer:
     """What a model answered to one call.
 
@@ -84,7 +85,7 @@ class Answer:
     message: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Fingerprint:
     """A variable's value, by digest, so that golden answers of large models stay small.
 
@@ -99,7 +100,7 @@ class Fingerprint:
     digest: str
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Golden:
     """The source's answers, taken before conversion.
 

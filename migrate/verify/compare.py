@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from migrate.frozen import frozen
 from migrate.records import Mismatch, OutputDifference
 from migrate.verify import dtypes
 from migrate.verify.calls import Answer, Array, Call, Fingerprint
@@ -18,7 +18,7 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _IEEE_LIKE = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Difference:
     """How one array differs from another of the same dtype and shape.
 
@@ -39,7 +39,7 @@ class Difference:
     first: tuple[int, ...] | None
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Comparison:
     """What the comparison of all answers has shown; the fields are those of `records.Verification`."""
 

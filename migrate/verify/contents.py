@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import collections
-import dataclasses
 import functools
 import gzip
 import math
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from migrate.frozen import frozen
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import AttrValue, Example, FunctionDef, MetaGraphDef, NodeDef, TensorProto
 from migrate.verify import dtypes, payloads
@@ -69,7 +69,7 @@ _LOOKUPS = frozenset(["LookupTableFind", "LookupTableFindV2"])
 _MAX_VISITS = 2000
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Tensor:
     """A tensor of the main graph (`scope` empty) or of a function; `index` None is any output of the node."""
 

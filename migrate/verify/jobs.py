@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from migrate.errors import first_line
 from migrate.export.request import Request
+from migrate.frozen import frozen
 from migrate.records import Failed, Signature
 from migrate.verify.calls import Answer, Call, Fingerprint
 
@@ -14,7 +14,7 @@ OPTIMISED = "tf2, optimised"
 """The path on which the graph optimiser is on; the others are compared bit for bit."""
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class GoldenJob:
     """What the child needs to take golden answers from a source.
 
@@ -39,7 +39,7 @@ class GoldenJob:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class KerasGoldenJob:
     """What the child needs to take golden answers from a Keras model.
 
@@ -54,14 +54,14 @@ class KerasGoldenJob:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class OptimisedJob:
     """What the child needs to ask a source once more with the graph optimiser on: `source.calls`, in order."""
 
     source: GoldenJob
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class CandidateJob:
     """What the child needs to replay calls on a candidate.
 
@@ -76,7 +76,7 @@ class CandidateJob:
     variables: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class CandidateResult:
     """The candidate's answers.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import random
 import struct
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from migrate.frozen import frozen
 from migrate.sources.protos import Example, SequenceExample
 
 # 16 x 16 RGB, quality 30, baseline: made once with tf.io.encode_jpeg from a diagonal ramp.
@@ -60,7 +60,7 @@ def wav(samples: int, seed: int) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Feature:
     """One feature that a parsing op asks of a tf.Example.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import math
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from migrate.frozen import frozen
 from migrate.records import Shape, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
@@ -37,7 +37,7 @@ _MAX_VALUES = 1 << 26
 _MAX_VOCABULARY_BYTES = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Input:
     """An input as the graph has it, which is not always as its TensorInfo says.
 
@@ -113,7 +113,7 @@ def _calls(
     return CandidateCalls(signature.key, _Families(signature.key, inputs, sizes), derived)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class _Families:
     """The families of a signature's calls, made one by one as they are asked for: a far-fetched one may be large."""
 

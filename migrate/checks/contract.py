@@ -27,7 +27,7 @@ def shape_of(proto: TensorShapeProto) -> Shape:
     """A TensorShapeProto as a tuple; None for an unknown rank."""
     if proto.unknown_rank:
         return None
-    return tuple(dim.size if dim.size >= 0 else None for dim in proto.dim)
+    return tuple([size if size >= 0 else None for size in [dim.size for dim in proto.dim[:]]])
 
 
 def tensor_spec(info: TensorInfo) -> TensorSpec:
@@ -41,6 +41,11 @@ def tensor_spec(info: TensorInfo) -> TensorSpec:
     if info.WhichOneof("encoding") == "composite_tensor":
         return TensorSpec("", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components))
     return TensorSpec(sys.intern(info.name), dtype, shape)
+
+
+def has_signatures(meta_graph: MetaGraphDef) -> bool:
+    """Whether there is a signature that clients call."""
+    return not RESERVED_KEYS.issuperset(meta_graph.signature_def)
 
 
 def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:

@@ -30,7 +30,7 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
       meta_graph: the source.
       needed: names of the nodes that some signature or the init op runs.
     """
-    nodes = list(meta_graph.graph_def.node)
+    nodes = meta_graph.graph_def.node[:]
     names = [node.op for node in nodes]  # Read once: fields of protos are slow to read.
     trainable = contract.trainable(meta_graph)
     variables = tuple(

@@ -94,18 +94,21 @@ _TELLING = frozenset({"Const", "Placeholder", "Variable", "VariableV2"})
 
 
 def _is_stale(node: NodeDef) -> bool:
-    op = node.op
-    if op not in _TELLING or "_output_shapes" not in node.attr or not node.attr["_output_shapes"].list.shape:
+    op, attr = node.op, node.attr
+    if op not in _TELLING or "_output_shapes" not in attr:
         return False
-    if op == "Const" and "value" in node.attr:
-        own = shape_of(node.attr["value"].tensor.tensor_shape)
-    elif op != "Const" and "shape" in node.attr:
-        own = shape_of(node.attr["shape"].shape)
-        if own == ():
+    told = attr["_output_shapes"].list.shape[:1]
+    if not told:
+        return False
+    if op == "Const" and "value" in attr:
+        own = attr["value"].tensor.tensor_shape
+    elif op != "Const" and "shape" in attr:
+        own = attr["shape"].shape
+        if shape_of(own) == ():
             return False  # In old graphs an empty shape is an unknown one.
     else:
         return False
-    return not _agree(own, shape_of(node.attr["_output_shapes"].list.shape[0]))
+    return own != told[0] and not _agree(shape_of(own), shape_of(told[0]))
 
 
 def _agree(one: Shape, other: Shape) -> bool:

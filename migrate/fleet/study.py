@@ -107,7 +107,6 @@ def tag_sets(path: str) -> tuple[frozenset[str], ...]:
 def study(path: str, options: Options) -> Iterator[Studied]:
     """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends."""
     seconds: dict[str, float] = {}
-    unread = ModelReport(path, None, Kind.UNKNOWN, AlreadyTF2(), seconds=seconds)
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
             size = None
@@ -117,7 +116,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
                 size = stored_bytes(path, place)
                 studied = _studied(place, path, options)
             except InputError as error:
-                studied = Studied(dataclasses.replace(unread, outcome=Unreadable(str(error))))
+                studied = Studied(ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error))))
             if place is not None and place.unpacked is not None:
                 studied = dataclasses.replace(studied, report=_in_archive(studied.report, place.unpacked))
         report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
@@ -160,7 +159,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
-    proposals = () if contract.signatures(chosen) or given else _proposed(chosen)
+    proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
     if options.take_proposals and proposals:
         given, proposals = proposals[:1], ()
         source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))

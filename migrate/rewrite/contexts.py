@@ -81,6 +81,7 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
     if not graph.has(ENTERS | SWITCHES):
         return dict.fromkeys(order, _ROOT)
     wires = graph.wires
+    switches = set(graph.named(SWITCHES))
     result: dict[str, Context] = {}
     branches: dict[str, Context] = {}
     for name in order:
@@ -90,10 +91,9 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
             context = result.get(source)
             if context is None:
                 continue  # A back edge: what holds on entry to the loop holds for the Merge.
-            producer = wires[source]
-            if producer.op in SWITCHES:
+            if source in switches:
                 if tensor not in branches:
-                    branches[tensor] = _branch(context, producer, split(tensor)[1])
+                    branches[tensor] = _branch(context, wires[source], split(tensor)[1])
                 context = branches[tensor]
             sources.append(context)
         for source in wire.controls:

@@ -42,7 +42,7 @@ def as_input(tensor: str) -> str:
 def data_inputs(node: NodeDef) -> list[str]:
     """Full names of the tensors that a node takes, in order."""
     # Spelt out: it is asked some times for every node of a model.
-    return [name if ":" in name else name + ":0" for name in node.input if name[:1] != "^"]
+    return [name if ":" in name else name + ":0" for name in node.input[:] if name[:1] != "^"]
 
 
 def control_inputs(node: NodeDef) -> list[str]:
@@ -84,7 +84,7 @@ def wire(node: NodeDef) -> Wire:
     sources: list[str] = []
     controls: list[str] = []
     is_short = is_sound = True
-    for name in node.input:
+    for name in node.input[:]:  # A slice is one list; to iterate asks the proto for each name.
         if name[:1] == "^":
             controls.append(name[1:])
             continue
@@ -101,18 +101,23 @@ def wire(node: NodeDef) -> Wire:
 
 
 class Nodes(dict[str, NodeDef]):
-    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
+    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once.
+
+    Attributes:
+      wires: op and inputs of each node that somebody has asked for, see `wire`.
+      graphs: what the runs of the nodes were cut to, as long as somebody holds it.
+    """
 
     def __init__(self, nodes: Iterable[NodeDef]) -> None:
         super().__init__((node.name, node) for node in nodes)
-        self._wires: dict[str, Wire] = {}
+        self.wires: dict[str, Wire] = {}
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
 
     def wire(self, name: str) -> Wire:
-        """Op and inputs of a node."""
-        known = self._wires.get(name)
+        """Op and inputs of a node, read when they are first asked for."""
+        known = self.wires.get(name)
         if known is None:
-            known = self._wires[name] = wire(self[name])
+            known = self.wires[name] = wire(self[name])
         return known
 
     @functools.cached_property
@@ -309,9 +314,14 @@ def prune(
         chosen = {node.name: node for node in fed}
         chosen_wires = {node.name: wire(node) for node in fed}
         for name, node in nodes.items():
-            if name in needed:
-                chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
-                chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
+            if name not in needed:
+                continue
+            if needed[name]:
+                chosen[name] = _cut(node, placeholders, fed_placeholders)
+                chosen_wires[name] = wire(chosen[name])
+            else:
+                chosen[name] = node
+                chosen_wires[name] = nodes.wires[name]
         graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 

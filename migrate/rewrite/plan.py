@@ -161,7 +161,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
-    nodes = Nodes(meta_graph.graph_def.node)
+    nodes = Nodes(meta_graph.graph_def.node[:])
     findings: list[Finding] = list(unfrozen.findings) if unfrozen else []
     kept: list[SignaturePlan] = []
     dropped = 0
@@ -227,7 +227,8 @@ def needed_nodes(plan: Plan) -> list[NodeDef]:
     """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name."""
     seen: dict[tuple[str, str], NodeDef] = {}
     for run in plan.runs:
-        seen.update({(node.name, node.op): node for node in run.run.graph.nodes.values()})
+        graph = run.run.graph
+        seen.update({(name, graph.wires[name].op): node for name, node in graph.nodes.items()})
     return list(seen.values())
 
 

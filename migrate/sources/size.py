@@ -37,11 +37,16 @@ def _files(place: Place) -> Iterator[str]:
             yield from glob.iglob(place.checkpoint)
             yield from (f for f in glob.iglob(f"{glob.escape(place.checkpoint)}.*") if not f.endswith(".meta"))
         return
-    for name in _OWN_FILES:
-        yield os.path.join(place.file, name)
-    for folder in _OWN_FOLDERS:
-        for below, _, names in os.walk(os.path.join(place.file, folder)):
-            yield from (os.path.join(below, name) for name in names)
+    try:
+        there = os.listdir(place.file)
+    except OSError:
+        return
+    for name in there:
+        if name in _OWN_FILES:
+            yield os.path.join(place.file, name)
+        elif name in _OWN_FOLDERS:
+            for below, _, names in os.walk(os.path.join(place.file, name)):
+                yield from (os.path.join(below, inner) for inner in names)
 
 
 def _size(file: str) -> int | None:

@@ -289,12 +289,13 @@ def prune(
     needed: dict[str, bool] = {}  # Whether something that the node takes is fed.
     stack = [split(tensor)[0] for tensor in fetches if tensor not in placeholders]
     stack.extend(target for target in targets if target not in fed_placeholders)
+    fed = placeholders.keys()
     while stack:
         name = stack.pop()
         if name in needed or name in fed_placeholders or name not in nodes:
             continue
         known = nodes.wire(name)
-        is_cut = not (placeholders.keys().isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
+        is_cut = not (fed.isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
         needed[name] = is_cut
         if not is_cut:
             stack += known.sources
@@ -310,9 +311,9 @@ def prune(
     of_run = (told, frozenset(needed))
     graph = nodes.graphs.get(of_run)
     if graph is None:
-        fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
-        chosen = {node.name: node for node in fed}
-        chosen_wires = {node.name: wire(node) for node in fed}
+        stand_ins = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
+        chosen = {node.name: node for node in stand_ins}
+        chosen_wires = {node.name: wire(node) for node in stand_ins}
         for name, node in nodes.items():
             if name not in needed:
                 continue

@@ -123,7 +123,8 @@ def _but_provenance(new):
 def test_of_two_with_the_same_bytes_only_what_has_changed_is_done_again(again):
     tree, new = again
     shutil.rmtree(new / "a" / "2")
-    outcomes = convert(tree, new)
+    # With two workers the second may be looked at before the first, and is then converted on its own.
+    outcomes = convert(tree, new, dataclasses.replace(UNVERIFIED, jobs=1))
     assert {n: o for n, o in outcomes.items() if "skipped" not in o} == {"a/2": "converted copy"}
     (tree / "a" / "1" / "assets.extra").mkdir()
     (tree / "a" / "1" / "assets.extra" / "note").write_text("of the first alone")

@@ -55,10 +55,11 @@ def in_turn(
     commands: dict[str, tuple[Sequence[str], str | None]],
     runs: int = RUNS,
     before: Callable[[], None] = lambda: None,
+    good: int = 0,
 ) -> dict[str, list[tuple[float, float]]]:
     """Seconds and megabytes of several commands, run in turn; each may name a directory to remove beforehand.
 
-    `before` is called before each run.
+    `before` is called before each run, which must end with `good`.
     """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(runs):
@@ -66,7 +67,7 @@ def in_turn(
             if output:
                 shutil.rmtree(output, ignore_errors=True)
             before()
-            found[name].append(run(command))
+            found[name].append(run(command, good))
     return found
 
 
@@ -119,10 +120,8 @@ def convert(scratch: str) -> Iterator[str]:
             )
         # An import takes longer or shorter by more than a link takes; where runs are short there are more of them.
         found = in_turn(ways, _MANY_RUNS if size <= _NAIVE_MEGABYTES else RUNS, os.sync)
-        extra = {
-            way: median(rows) if way.startswith("cp") else beyond(rows, found["import"]) for way, rows in found.items()
-        }
-        del extra["import"]
+        base = found.pop("import")
+        extra = {way: median(rows) if way.startswith("cp") else beyond(rows, base) for way, rows in found.items()}
         if size <= _NAIVE_MEGABYTES:
             naive = ([_PYTHON, "-m", "benchmarks.naive", source, new], new)
             rows = in_turn({"import": (_IMPORT, None), "naive": naive}, before=os.sync)
@@ -178,13 +177,12 @@ def audit(scratch: str) -> Iterator[str]:
                     models[number % len(models)], os.path.join(trees[count], str(number // 100), str(number))
                 )
         # Of the models in testdata some are refused on purpose.
-        good = 1 if models is mixed else 0
-        pairs = [[run([program, "audit", trees[count]], good) for count in (100, 1000)] for _ in range(_MANY_RUNS)]
-        rates = sorted(900 / (many[0] - few[0]) for few, many in pairs)
-        few, many = (median(rows) for rows in zip(*pairs, strict=True))
+        audits = {tree: ([program, "audit", tree], None) for tree in trees.values()}
+        few, many = in_turn(audits, _MANY_RUNS, good=1 if models is mixed else 0).values()
+        rates = sorted(900 / (b - a) for (a, _), (b, _) in zip(few, many, strict=True))
         yield (
             f"| {name} | {statistics.median(rates):.0f} | {rates[0]:.0f}, {rates[-1]:.0f} "
-            f"| {many[1]:.0f} | {few[1]:.0f} |"
+            f"| {median(many)[1]:.0f} | {median(few)[1]:.0f} |"
         )
     yield ""
 

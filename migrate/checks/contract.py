@@ -27,7 +27,8 @@ def shape_of(proto: TensorShapeProto) -> Shape:
     """A TensorShapeProto as a tuple; None for an unknown rank."""
     if proto.unknown_rank:
         return None
-    return tuple([size if size >= 0 else None for size in [dim.size for dim in proto.dim[:]]])
+    sizes = [dim.size for dim in proto.dim]
+    return tuple([size if size >= 0 else None for size in sizes])
 
 
 def tensor_spec(info: TensorInfo) -> TensorSpec:

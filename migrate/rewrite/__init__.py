@@ -11,7 +11,7 @@ from migrate.rewrite import arrays, composed, control_flow, ops, tables, tempora
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
-from migrate.rewrite.rule import Rule, Scope, stays, with_values
+from migrate.rewrite.rule import Rule, Scope, with_values
 from migrate.sources.protos import NodeDef
 
 RULES: tuple[Rule, ...] = (
@@ -125,12 +125,9 @@ def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, 
     scope = Scope(aliases)
     nodes: dict[str, NodeDef] = {}
     for name, node in run.graph.nodes.items():
-        wire = run.graph.wires[name]
-        rule = _BY_OP.get(wire.op)
-        if rule is not None:
-            result = rule.rewrite(node, scope)
-        else:
-            result = None if stays(wire, aliases) else with_values(node, scope, wire.op)
+        op = run.graph.wires[name].op
+        rule = _BY_OP.get(op)
+        result = rule.rewrite(node, scope) if rule else with_values(node, scope, op)
         if isinstance(result, Finding):
             refusals.append(result)
             continue

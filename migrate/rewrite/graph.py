@@ -101,23 +101,18 @@ def wire(node: NodeDef) -> Wire:
 
 
 class Nodes(dict[str, NodeDef]):
-    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once.
-
-    Attributes:
-      wires: op and inputs of each node that somebody has asked for, see `wire`.
-      graphs: what the runs of the nodes were cut to, as long as somebody holds it.
-    """
+    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
 
     def __init__(self, nodes: Iterable[NodeDef]) -> None:
         super().__init__((node.name, node) for node in nodes)
-        self.wires: dict[str, Wire] = {}
+        self._wires: dict[str, Wire] = {}
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
 
     def wire(self, name: str) -> Wire:
-        """Op and inputs of a node, read when they are first asked for."""
-        known = self.wires.get(name)
+        """Op and inputs of a node."""
+        known = self._wires.get(name)
         if known is None:
-            known = self.wires[name] = wire(self[name])
+            known = self._wires[name] = wire(self[name])
         return known
 
     @functools.cached_property
@@ -289,13 +284,12 @@ def prune(
     needed: dict[str, bool] = {}  # Whether something that the node takes is fed.
     stack = [split(tensor)[0] for tensor in fetches if tensor not in placeholders]
     stack.extend(target for target in targets if target not in fed_placeholders)
-    fed = placeholders.keys()
     while stack:
         name = stack.pop()
         if name in needed or name in fed_placeholders or name not in nodes:
             continue
         known = nodes.wire(name)
-        is_cut = not (fed.isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
+        is_cut = not (placeholders.keys().isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
         needed[name] = is_cut
         if not is_cut:
             stack += known.sources
@@ -311,18 +305,13 @@ def prune(
     of_run = (told, frozenset(needed))
     graph = nodes.graphs.get(of_run)
     if graph is None:
-        stand_ins = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
-        chosen = {node.name: node for node in stand_ins}
-        chosen_wires = {node.name: wire(node) for node in stand_ins}
+        fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
+        chosen = {node.name: node for node in fed}
+        chosen_wires = {node.name: wire(node) for node in fed}
         for name, node in nodes.items():
-            if name not in needed:
-                continue
-            if needed[name]:
-                chosen[name] = _cut(node, placeholders, fed_placeholders)
-                chosen_wires[name] = wire(chosen[name])
-            else:
-                chosen[name] = node
-                chosen_wires[name] = nodes.wires[name]
+            if name in needed:
+                chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
+                chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
         graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 

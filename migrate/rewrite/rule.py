@@ -219,11 +219,6 @@ def replaced(node: NodeDef, op: str, inputs: Iterable[str]) -> NodeDef:
     return result
 
 
-def stays(wire: Wire, aliases: Aliases) -> bool:
-    """Whether a node that takes values takes them as it stands: none is a ref or alias that the rewrite follows."""
-    return wire.is_short and aliases.followed.isdisjoint(wire.data)
-
-
 def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0)) -> Edit | None:
     """Proposes `op` in a node's place, with handles at the positions `handles` and values everywhere else.
 
@@ -231,7 +226,7 @@ def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0))
       None where that is the node as it stands.
     """
     wire = scope.wire(node)
-    if op == wire.op and not handles and stays(wire, scope.aliases):
+    if op == wire.op and not handles and wire.is_short and scope.aliases.followed.isdisjoint(wire.data):
         return None
     inputs: list[str] = []
     extra: list[NodeDef] = []

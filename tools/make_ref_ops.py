@@ -2,7 +2,7 @@
 
     python tools/make_ref_ops.py
 
-The ops come from migrate/checks/ops.json, their fates from migrate/rewrite, the tests from tests/rewrite, and the
+The ops come from migrate/checks/ops.tsv, their fates from migrate/rewrite, the tests from tests/rewrite, and the
 property test's counts from docs/fuzz.json, which `make fuzz` writes.
 """
 

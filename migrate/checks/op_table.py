@@ -1,21 +1,39 @@
-"""Which ops the TensorFlow releases that this package supports know, and which of them can run.
+"""What is known of each op of the TensorFlow releases that this package supports, one row per op.
 
-The facts lie in ops.json, which tools/make_op_table.py writes. An op may be registered and yet have no kernel
-(BoostedTreesBucketize): such a graph imports, loads and saves, and fails when it is called.
+The facts are in ops.tsv, which tools/make_op_table.py joins from TensorFlow's registries and from
+tools/op_classes.tsv. An op may be registered and yet have no kernel (BoostedTreesBucketize): such a graph imports,
+loads and saves, and fails when it is called.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from migrate.frozen import frozen
 
-TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.json")
+TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.tsv")
 _REF = "f"  # the letter for it in the file
+
+EFFECTS: Mapping[str, str] = {
+    "pure": "computes its outputs from its inputs and attributes alone",
+    "random": "also draws random numbers or reads the clock",
+    "state": "reads or changes state inside the process: variables, tables, queues, iterators",
+    "calls": "runs functions of the graph, whose effects are its own",
+    "prints": "writes to standard output or standard error",
+    "reads-files": "reads files",
+    "writes-files": "writes, moves or deletes files",
+    "network": "talks to other processes or machines",
+    "python": "runs Python code of the program that made the graph",
+    "process": "acts on the process itself: ends it, loads code, changes settings that all of it shares",
+    "device": "configures accelerators or exchanges data with them",
+    "unread": "nobody has read its kernel",
+}
+"""What a kernel may do, each with the rest of a sentence that starts with the op's name."""
+
+SHARES = ("copies", "may")
+"""Whether an output, or what an op keeps, may be an input's buffer: it is known that none is, or it may be."""
 
 
 @frozen
@@ -32,6 +50,12 @@ class OpInfo:
       is_stateful: OpDef.is_stateful, in any release.
       has_ref: whether it takes or gives a ref, in any release.
       dtypes: what it gives, as tools/make_op_table.py writes it (see `tensors.output_dtypes`).
+      effect: what its kernel does beside computing its outputs, a key of `EFFECTS`.
+      writes: positions of the arguments whose buffer, variable, table or queue it changes.
+      copies: whether no output and nothing that it keeps can be an input's buffer; False where that is not known.
+      kernel: the source file of TensorFlow in which `effect`, `writes` and `copies` were read, or empty.
+      outputs: of an op with several outputs their names, each with the attribute that says how many tensors it is,
+        or "".
     """
 
     name: str
@@ -42,7 +66,12 @@ class OpInfo:
     deprecation: str
     is_stateful: bool
     has_ref: bool
-    dtypes: str = ""
+    dtypes: str
+    effect: str
+    writes: tuple[int, ...]
+    copies: bool
+    kernel: str
+    outputs: tuple[tuple[str, str], ...]
 
 
 @frozen
@@ -61,13 +90,10 @@ class Unavailable:
 class _OpTable(Mapping[str, OpInfo]):
     """What is known of each op, by its name; an op's record is made when it is asked for, since a graph has few."""
 
-    def __init__(self, columns: Mapping[str, Any]) -> None:
-        self._letters = {release: _by_name(column["ops"]) for release, column in columns.items()}
-        self._dtypes: dict[str, str] = {}
-        self._deprecated: dict[str, str] = {}
-        for column in columns.values():
-            self._dtypes.update(_by_name(column["dtypes"]))
-            self._deprecated.update(column["deprecated"])
+    def __init__(self, text: str) -> None:
+        header, *lines = text.splitlines()
+        self._columns = header.split("\t")
+        self._rows = {line[: line.index("\t")]: line for line in lines}
         self._made: dict[str, OpInfo] = {}
 
     def __getitem__(self, name: str) -> OpInfo:
@@ -76,56 +102,75 @@ class _OpTable(Mapping[str, OpInfo]):
         return self._made[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._dtypes
+        return name in self._rows
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._dtypes)
+        return iter(self._rows)
 
     def __len__(self) -> int:
-        return len(self._dtypes)
+        return len(self._rows)
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The releases that the table knows, the newest last."""
+        return tuple(column for column in self._columns if column[0].isdigit())
 
     def _op(self, name: str) -> OpInfo:
-        """One op, from the letters that each release's column has for it (tools/make_op_table.py)."""
-        dtypes = self._dtypes[name]
-        by_release = {release: letters[name] for release, letters in self._letters.items() if name in letters}
-        version, _, explanation = self._deprecated.get(name, "0 ").partition(" ")
-        all_letters = "".join(by_release.values())
+        row = dict(zip(self._columns, self._rows[name].split("\t"), strict=True))
+        letters = {release: row[release] for release in self.releases if row[release]}
+        version, _, explanation = row["deprecated"].partition(" ")
+        all_letters = "".join(letters.values())
         return OpInfo(
             name,
-            tuple(by_release),
-            tuple([release for release, letters in by_release.items() if "c" in letters]),
-            tuple([release for release, letters in by_release.items() if "o" in letters]),
-            int(version),
+            tuple(letters),
+            tuple([release for release, known in letters.items() if "c" in known]),
+            tuple([release for release, known in letters.items() if "o" in known]),
+            int(version or 0),
             explanation,
             "s" in all_letters,
             _REF in all_letters,
-            dtypes,
+            row["dtypes"],
+            row["effect"],
+            () if row["writes"] == "-" else tuple(map(int, row["writes"].split(","))),
+            row["shares"] == "copies",
+            "" if row["kernel"] == "-" else row["kernel"],
+            tuple(map(_output, row["outputs"].split(" "))) if row["outputs"] else (),
         )
 
+    def with_ref(self) -> Iterator[str]:
+        """Names of the ops that take or give a ref."""
+        releases = len(self.releases)
+        for line in self._rows.values():
+            name, *letters = line.split("\t", releases + 1)[: releases + 1]
+            if any(_REF in known for known in letters):
+                yield name
 
-def _by_name(names_by_fact: Mapping[str, str]) -> dict[str, str]:
-    return {name: fact for fact, names in names_by_fact.items() for name in names.split(" ")}
+
+def _output(written: str) -> tuple[str, str]:
+    name, _, length = written.partition("*")
+    return name, length
 
 
 @functools.cache
-def _columns() -> Mapping[str, Any]:
-    """The file: a column a release."""
+def _table() -> _OpTable:
     with open(TABLE_FILE, encoding="utf-8") as stream:
-        columns: dict[str, Any] = json.load(stream)
-    return columns
+        return _OpTable(stream.read())
 
 
-@functools.cache
 def load_op_table() -> Mapping[str, OpInfo]:
     """Reads the table, once: what is known of each op, by its name."""
-    return _OpTable(_columns())
+    return _table()
+
+
+def newest_release() -> str:
+    """The newest TensorFlow that the table knows (`2.21`)."""
+    return _table().releases[-1]
 
 
 @functools.cache
 def load_ref_ops() -> frozenset[str]:
     """Every op that takes or gives a ref."""
-    facts = (fact for column in _columns().values() for fact in column["ops"].items())
-    return frozenset(name for letters, names in facts if _REF in letters for name in names.split(" "))
+    return frozenset(_table().with_ref())
 
 
 def unavailable(op: str) -> Unavailable | None:
@@ -144,7 +189,7 @@ def unavailable(op: str) -> Unavailable | None:
       None where the op can run on a CPU, for some dtype.
     """
     table = load_op_table()
-    newest = table["NoOp"].registered[-1]
+    newest = newest_release()
     info = table.get(op)
     if info is None:
         return Unavailable("unknown-op", "is not an op of TensorFlow 2")

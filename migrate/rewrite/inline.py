@@ -14,7 +14,6 @@ import functools
 from collections.abc import Container, Iterable, Mapping
 
 from migrate.checks.nodes import called_functions, callers_of
-from migrate.checks.op_outputs import load_op_outputs
 from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.rewrite import ops
@@ -172,7 +171,8 @@ class _Outputs:
         if position and not (position.isascii() and position.isdecimal() and len(position) < 10):
             return None
         number = int(position or 0)
-        for arg, length in load_op_outputs().get(node.op, ((output, ""),)):
+        info = load_op_table().get(node.op)
+        for arg, length in (info.outputs if info is not None else ()) or ((output, ""),):
             if arg == output:
                 return f"{self.names[name]}:{number}"
             count = _count(node, length)

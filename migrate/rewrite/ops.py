@@ -1,6 +1,6 @@
 """What the rewrite knows about single ops: how each treats a ref edge and the buffer behind it.
 
-Facts are TensorFlow's: the ref arguments stand in its op registry (`checks/ops.json` lists them all, a test holds
+Facts are TensorFlow's: the ref arguments stand in its op registry (`checks/ops.tsv` lists them all, a test holds
 the two together), the buffer sharing in the kernels named beside each group.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
+    "acts-on-process": "The model can end the process, change its settings or run code that is not a graph.",
     "aliased-buffer-undecided": "A tensor may or may not share a ref variable's buffer, which shapes or values decide "
     "while the graph runs, and a write comes between the sharing and the use.",
     "asset-escapes": "An asset's file name leads out of the model's assets/ directory.",
@@ -22,6 +23,7 @@ CODES: Mapping[str, str] = {
     "trained.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
+    "effect-unknown": "The model runs ops of which this version does not know what they do.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
@@ -89,6 +91,7 @@ CODES: Mapping[str, str] = {
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
+    "uses-accelerator": "The model configures accelerators or exchanges data with them when it is called.",
     "variable-in-function": "A function of the library makes a variable in its body.",
     "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",
     "variable-without-value": "A variable that is needed gets no value from the restore op, the init op or a call.",

@@ -78,6 +78,30 @@ class Finding:
     hint: str = ""
 
 
+@frozen
+class DangerousOp:
+    """The nodes of one dangerous op in one place of a model, whether or not anything runs them.
+
+    Attributes:
+      op: name of the op.
+      effect: what its kernel may do: a key of `checks.op_table.EFFECTS`, or `unknown`.
+      where: `main graph` (what signatures call, or nothing reaches), `init op`, `restore graph`, `save graph`, or
+        `function NAME`.
+      nodes: names of the nodes.
+      reached: whether a signature, loading, saving or an object of the model runs it.
+      standard: whether the place is there for it: the saver's own ops, and the init op's that read a table's asset.
+      tags: of the MetaGraphDef.
+    """
+
+    op: str
+    effect: str
+    where: str
+    nodes: tuple[str, ...]
+    reached: bool
+    standard: bool
+    tags: tuple[str, ...]
+
+
 def refusal(code: str, message: str, nodes: tuple[str, ...] = (), hint: str = "") -> Finding:
     """A `Finding` that stops the conversion."""
     return Finding(code, Severity.REFUSAL, message, nodes, hint)
@@ -436,6 +460,7 @@ class ModelReport:
       bytes: size of the source's own files, or None where nothing could be measured.
       skipped: an earlier run has done it and nothing has changed since; the report is that run's.
       duplicate_of: the source with the same bytes whose new model was copied, or None.
+      dangerous_ops: what in its graphs can do more than compute, the saver's standard ops included.
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
@@ -457,6 +482,7 @@ class ModelReport:
     bytes: int | None = None
     skipped: bool = False
     duplicate_of: str | None = None
+    dangerous_ops: tuple[DangerousOp, ...] = ()
 
 
 def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:

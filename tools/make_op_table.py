@@ -25,6 +25,7 @@ CLASSES = TOOLS / "op_classes.tsv"
 sys.path.insert(0, str(TOOLS.parent))
 
 from migrate.checks.op_table import EFFECTS, SHARES, TABLE_FILE  # noqa: E402
+from migrate.checks.side_effects import HARMLESS  # noqa: E402
 
 TABLE = pathlib.Path(TABLE_FILE)
 
@@ -81,7 +82,7 @@ def join(
 
     Args:
       release: of the registry (`2.21`).
-      registry: the columns `facts`, `dtypes`, `outputs` and `deprecated` of each op.
+      registry: the columns `facts`, `dtypes`, `outputs` and `deprecated` of each op, and whether it `calls` functions.
       classes: the rows of tools/op_classes.tsv.
       known: the rows of the table as it is.
 
@@ -89,7 +90,7 @@ def join(
       The names of the table's columns, and its rows by op.
 
     Raises:
-      StaleClassesError: an op has no row, or a row no op.
+      StaleClassesError: an op has no row, a row no op, or an op has an effect that it cannot have.
     """
     if release not in RELEASES:
         raise StaleClassesError(f"the table is to know {', '.join(RELEASES)}, not {release}")
@@ -98,6 +99,13 @@ def join(
     unclassed = sorted(registry.keys() - classes.keys())
     if unclassed:
         raise StaleClassesError(f"{CLASSES.name} has no row for {', '.join(unclassed)}")
+    calling = sorted(
+        op for op, row in registry.items() if row["calls"] and classes[op]["effect"] in HARMLESS - {"calls"}
+    )
+    if calling:
+        raise StaleClassesError(
+            f"{CLASSES.name} says of ops that take functions that they call none: {', '.join(calling)}"
+        )
     gone = sorted(classes.keys() - registry.keys() - others)
     if gone and complete:
         raise StaleClassesError(
@@ -176,6 +184,7 @@ def read_registry() -> dict[str, Row]:
             "facts": facts(op, devices[op.name]),
             "dtypes": dtypes(op),
             "outputs": outputs(op) if len(op.output_arg) > 1 else "",
+            "calls": "yes" if any("func" in attr.type for attr in op.attr) else "",
             "deprecated": f"{op.deprecation.version} {op.deprecation.explanation}" if op.deprecation.version else "",
         }
         for op in found

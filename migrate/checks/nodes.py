@@ -29,7 +29,8 @@ class Located(NamedTuple):
 def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Located, ...]:
     """Adds to a graph's nodes those in the bodies of the functions that they call, directly or not.
 
-    A function is called through an attribute (PartitionedCall, If, MapDataset) or as an op of its own name.
+    A function is called through an attribute (PartitionedCall, If, MapDataset), through an attribute of a function
+    that an attribute names, as an op of its own name, or as the gradient of a function that is called.
 
     Args:
       nodes: nodes of the graph, those that are needed.
@@ -40,25 +41,34 @@ def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Locat
     """
     bodies = {function.signature.name: function.node_def for function in library.function}
     found = [Located(node) for node in nodes]
-    for name in called_functions((located.node for located in found), bodies):
+    for name in called_functions((located.node for located in found), bodies, gradients(library)):
         found += [Located(node, name) for node in bodies[name]]
     return tuple(found)
 
 
-def called_functions(nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[NodeDef]]) -> tuple[str, ...]:
+def gradients(library: FunctionDefLibrary) -> Mapping[str, str]:
+    """The function that computes a function's gradient, by the latter's name (GradientDef, function.proto)."""
+    return {gradient.function_name: gradient.gradient_func for gradient in library.gradient}
+
+
+def called_functions(
+    nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[NodeDef]], gradients: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Names of the functions that nodes call, directly or not, in the order in which calls were met.
 
     Args:
       nodes: nodes of the graph.
       bodies: the nodes of each function by its name.
+      gradients: see `gradients`; given, the gradient of a called function counts as called.
     """
     found: dict[str, None] = {}
     pending = [*nodes] if bodies else []
     for node in pending:  # grows while it is read
         for name in _called(node):
-            if name in bodies and name not in found:
+            while name in bodies and name not in found:
                 found[name] = None
                 pending += bodies[name]
+                name = (gradients or {}).get(name, "")
     return tuple(found)
 
 
@@ -86,16 +96,23 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
 
 def _called(node: NodeDef) -> Iterator[str]:
     yield node.op
+    yield from named_functions(node)
+
+
+def named_functions(node: NodeDef) -> Iterator[str]:
+    """Names of the functions that a node's attributes name: by themselves, in a list, or at any depth in the
+    attributes of a function that they name."""
+    pending = [*_in_order(node.attr)]
+    for attr in pending:  # grows while it is read
+        for function in (attr.func, *attr.list.func) if attr.HasField("func") else attr.list.func:
+            yield function.name
+            pending += _in_order(function.attr)
+
+
+def _in_order(attrs: Mapping[str, AttrValue]) -> Iterator[AttrValue]:
     # A map's own order is another one in each process.
-    for key in sorted(node.attr):
-        yield from _functions(node.attr[key])
-
-
-def _functions(attr: AttrValue) -> Iterator[str]:
-    if attr.HasField("func"):
-        yield attr.func.name
-    for function in attr.list.func:
-        yield function.name
+    for key in sorted(attrs):
+        yield attrs[key]
 
 
 def by_op(nodes: Iterable[Located]) -> Mapping[str, Sequence[Located]]:

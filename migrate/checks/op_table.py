@@ -167,6 +167,11 @@ def newest_release() -> str:
     return _table().releases[-1]
 
 
+def beyond_the_table() -> str:
+    """What to say of an op that the table does not have."""
+    return f"this version knows TensorFlow up to {newest_release()}"
+
+
 @functools.cache
 def load_ref_ops() -> frozenset[str]:
     """Every op that takes or gives a ref."""
@@ -192,7 +197,7 @@ def unavailable(op: str) -> Unavailable | None:
     newest = newest_release()
     info = table.get(op)
     if info is None:
-        return Unavailable("unknown-op", "is not an op of TensorFlow 2")
+        return Unavailable("unknown-op", f"is not an op of TensorFlow 2; {beyond_the_table()}")
     if newest not in info.registered:
         return Unavailable("unknown-op", f"is gone since TensorFlow {info.registered[-1]}")
     if info.deprecated_since and op not in _RUNS_ALTHOUGH_DEPRECATED:

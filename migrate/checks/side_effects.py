@@ -1,126 +1,144 @@
-"""Ops that touch files or the network when the model is called."""
+"""Ops that do more than compute: what each node may do, and which of it a call, loading or restoring runs.
+
+An op is harmless where the table of ops says so, or where an attribute makes it so; any other one is dangerous, and so
+is an op that the table does not have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from migrate.checks.nodes import Located, by_op, labels, show_counts
+from migrate.checks.op_table import beyond_the_table, load_op_table
 from migrate.records import Finding, Severity
 from migrate.sources.protos import NodeDef
 
-# InitializeTableFromTextFile is in neither: it reads an asset, once, when the model is loaded.
-FILE_OPS = frozenset(
-    {
-        # core/ops/io_ops.cc
-        *("ReadFile", "WriteFile", "MatchingFiles"),
-        *("Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2"),
-        *("FixedLengthRecordReader", "FixedLengthRecordReaderV2", "LMDBReader", "TextLineReader"),
-        *("TextLineReaderV2", "TFRecordReader", "TFRecordReaderV2", "WholeFileReader", "WholeFileReaderV2"),
-        # core/ops/dataset_ops.cc, experimental_dataset_ops.cc
-        *("CSVDataset", "CSVDatasetV2", "CacheDataset", "CacheDatasetV2", "DatasetToTFRecord"),
-        *("ExperimentalCSVDataset", "ExperimentalDatasetToTFRecord", "ExperimentalLMDBDataset"),
-        *("ExperimentalMatchingFilesDataset", "ExperimentalSqlDataset", "FixedLengthRecordDataset"),
-        *("FixedLengthRecordDatasetV2", "LMDBDataset", "ListSnapshotChunksDataset", "LoadDataset"),
-        *("MatchingFilesDataset", "SaveDataset", "SaveDatasetV2", "SnapshotChunkDataset", "SnapshotDataset"),
-        *("SnapshotDatasetReader", "SnapshotDatasetV2", "SnapshotNestedDatasetReader", "SqlDataset"),
-        *("TFRecordDataset", "TFRecordDatasetV2", "TextLineDataset", "DistributedSave"),
-        # core/ops/summary_ops.cc: the writers; a summary op such as ScalarSummary only makes a string.
-        *("CloseSummaryWriter", "CreateSummaryDbWriter", "CreateSummaryFileWriter", "FlushSummaryWriter"),
-        *("ImportEvent", "StatsAggregatorSetSummaryWriter", "SummaryWriter", "WriteAudioSummary"),
-        *("WriteGraphSummary", "WriteHistogramSummary", "WriteImageSummary", "WriteRawProtoSummary"),
-        *("WriteScalarSummary", "WriteSummary"),
-        # checkpoint_ops.cc, data_flow_ops.cc, word2vec_ops.cc, debug_ops.cc and others
-        *("GenerateVocabRemapping", "LoadAndRemapMatrix", "RecordInput", "Skipgram", "DumpTensor"),
-        *("CalibrationStatisticsSaver", "DebugIdentityV2", "DTensorRestoreV2", "FileSystemSetConfiguration"),
-    }
+HARMLESS = frozenset({"pure", "random", "state", "calls", "prints"})
+"""Effects with which a node may run in verification; a function that it calls is looked at for itself."""
+
+UNKNOWN = "unknown"
+"""The effect of an op that the table does not have."""
+
+TABLE_FILLS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+"""Ops with which an init op reads its assets."""
+
+_STREAMS = frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"})
+"""The streams of PrintV2 that are no file (core/kernels/logging_ops.cc, valid_output_streams_)."""
+
+
+def _has_no_vocabulary(node: NodeDef) -> bool:
+    return not _string(node, "vocab_file")
+
+
+def _prints_to_stream(node: NodeDef) -> bool:
+    return "output_stream" not in node.attr or _string(node, "output_stream") in _STREAMS
+
+
+def _publishes_nothing(node: NodeDef) -> bool:
+    return "debug_urls" not in node.attr or not node.attr["debug_urls"].list.s
+
+
+def _has_own_descriptors(node: NodeDef) -> bool:
+    """Whether the messages' descriptors are linked in or in the attribute itself (core/util/proto/descriptors.cc)."""
+    source = _string(node, "descriptor_source")
+    return source in (b"", b"local://") or source.startswith(b"bytes://")
+
+
+def _string(node: NodeDef, name: str) -> bytes:
+    # `in` first: reading a map's missing key makes it.
+    return bytes(node.attr[name].s) if name in node.attr else b""
+
+
+_HARMLESS_WHEN: Mapping[str, Callable[[NodeDef], bool]] = {
+    "DebugIdentity": _publishes_nothing,
+    "DebugIdentityV2": _publishes_nothing,
+    "DebugIdentityV3": _publishes_nothing,
+    "DebugNanCount": _publishes_nothing,
+    "DebugNumericSummary": _publishes_nothing,
+    "DecodeProtoV2": _has_own_descriptors,
+    "EncodeProto": _has_own_descriptors,
+    "FixedUnigramCandidateSampler": _has_no_vocabulary,
+    "PrintV2": _prints_to_stream,
+}
+"""Ops that are harmless while an attribute says so."""
+
+
+def dangerous_effect(node: NodeDef) -> str | None:
+    """What a node may do that makes it dangerous: a key of `op_table.EFFECTS`, or `UNKNOWN`; None for a harmless one.
+
+    The name of a function is no op: it is for the caller to tell the two apart.
+    """
+    if may_be_dangerous(node.op) is None or (node.op in _HARMLESS_WHEN and _HARMLESS_WHEN[node.op](node)):
+        return None
+    return may_be_dangerous(node.op)
+
+
+def may_be_dangerous(op: str) -> str | None:
+    """The same, whatever the node's attributes are."""
+    info = load_op_table().get(op)
+    effect = UNKNOWN if info is None else info.effect
+    return None if effect in HARMLESS else effect
+
+
+RISKS = frozenset(
+    {"acts-on-process", "effect-unknown", "python-op", "touches-files", "touches-network", "uses-accelerator"}
 )
-
-NETWORK_OPS = frozenset(
-    {
-        # core/ops/sendrecv_ops.cc, collective_ops.cc, rpc_ops.cc, data_service_ops.cc, functional_ops.cc
-        *("Send", "Recv", "_Send", "_Recv", "_HostSend", "_HostRecv", "RemoteCall"),
-        *("CollectiveAllToAllV2", "CollectiveAllToAllV3", "CollectiveAssignGroupV2", "CollectiveBcastRecv"),
-        *("CollectiveBcastRecvV2", "CollectiveBcastSend", "CollectiveBcastSendV2", "CollectiveGather"),
-        *("CollectiveGatherV2", "CollectiveInitializeCommunicator", "CollectivePermute", "CollectiveReduce"),
-        *("CollectiveReduceScatterV2", "CollectiveReduceV2", "CollectiveReduceV3"),
-        *("RpcCall", "RpcClient", "RpcServer", "RpcServerRegister", "RpcServerStart"),
-        *("DataServiceDataset", "DataServiceDatasetV2", "DataServiceDatasetV3", "DataServiceDatasetV4"),
-        *("RegisterDataset", "RegisterDatasetV2", "WorkerHeartbeat"),
-    }
-)
-
-CONTRIB_NETWORK_OPS = frozenset(
-    {
-        # tf.contrib of TF 1.x (cloud, bigtable, kafka, kinesis, pubsub, ignite, rpc); none is in TF 2.
-        *("BigQueryReader", "GenerateBigQueryReaderPartitions", "GcsConfigureBlockCache"),
-        *("GcsConfigureCredentials", "BigtableClient", "BigtableTable", "BigtableLookupDataset"),
-        *("BigtablePrefixKeyDataset", "BigtableRangeKeyDataset", "BigtableSampleKeysDataset"),
-        *("BigtableSampleKeyPairsDataset", "BigtableScanDataset", "DatasetToBigtable", "KafkaDataset"),
-        *("KinesisDataset", "PubSubDataset", "IgniteDataset", "Rpc", "TryRpc"),
-    }
-)
-
-_DEBUG_OPS = frozenset({"DebugIdentity", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"})
-"""core/ops/debug_ops.cc: they publish what they see to each of `debug_urls`."""
+"""Findings with which a model is not run unless the user says so."""
 
 
-_SUSPECTS = FILE_OPS | NETWORK_OPS | CONTRIB_NETWORK_OPS | _DEBUG_OPS | {"FixedUnigramCandidateSampler", "PrintV2"}
-"""Ops that may do either, depending on their attributes."""
+def find_side_effects(
+    nodes: Iterable[Located], loading: Iterable[Located] = (), functions: Iterable[str] = ()
+) -> tuple[Finding, ...]:
+    """Finds nodes that do more than compute, draw random numbers, keep state and print.
 
-
-def find_side_effects(nodes: Iterable[Located]) -> tuple[Finding, ...]:
-    """Finds nodes that read or write files, or talk to another machine, whenever a signature is called.
-
-    Such a model answers as its surroundings do; replaying its calls would touch them.
+    Such a model answers as its surroundings do; replaying its calls would touch them. What runs Python is
+    `python_ops.find_python_ops`'s.
 
     Args:
-      nodes: the nodes that are needed by a signature.
+      nodes: the nodes that a call of a signature runs.
+      loading: the nodes that a loader runs; reading a table's asset is what they are there for.
+      functions: names of the graph's functions, which nodes may have as their op.
 
     Returns:
-      At most one warning `touches-files` and one `touches-network`.
+      At most one warning for each code.
     """
-    nodes = tuple(located for located in nodes if located.node.op in _SUSPECTS)
-    if not nodes:
-        return ()
+    known = frozenset(functions)
+    found: dict[str, list[Located]] = {}
+    for located in _dangerous(nodes, loading):
+        effect = None if located.node.op in known else dangerous_effect(located.node)
+        if effect is not None:
+            found.setdefault(effect, []).append(located)
+    files = [*found.get("reads-files", ()), *found.get("writes-files", ())]
+    unknown = [*found.get("unread", ()), *found.get(UNKNOWN, ())]
     return (
-        *_warn("touches-files", "reads or writes files", _touches_files, nodes),
-        *_warn("touches-network", "talks to other processes or machines", _touches_network, nodes),
+        *_warn("touches-files", "reads or writes files", files),
+        *_warn("touches-network", "talks to other processes or machines", found.get("network")),
+        *_warn("acts-on-process", "ends the process, changes it or runs other code than graphs", found.get("process")),
+        *_warn("uses-accelerator", "configures accelerators or exchanges data with them", found.get("device")),
+        *_warn("effect-unknown", "runs ops of which this version does not know what they do", unknown),
     )
 
 
-def _warn(code: str, what: str, touches: Callable[[NodeDef], bool], nodes: tuple[Located, ...]) -> tuple[Finding, ...]:
-    found = [located for located in nodes if touches(located.node)]
+def _dangerous(nodes: Iterable[Located], loading: Iterable[Located]) -> Iterator[Located]:
+    """The nodes whose op may be dangerous, each once: a graph has few ops, and many nodes."""
+    every = [(located.node.op, located) for located in nodes]
+    every += [(op, located) for located in loading if (op := located.node.op) not in TABLE_FILLS]
+    suspects = {op for op in {op for op, _ in every} if may_be_dangerous(op) is not None}
+    found = {(located.where, located.node.name, op): located for op, located in every if op in suspects}
+    return iter(found.values())
+
+
+def _warn(code: str, what: str, found: Sequence[Located] | None) -> tuple[Finding, ...]:
     if not found:
         return ()
     counts = {op: len(group) for op, group in by_op(found).items()}
+    beyond = "" if counts.keys() <= load_op_table().keys() else f"; {beyond_the_table()}"
     return (
         Finding(
             code,
             Severity.WARNING,
-            f"The model {what} when it is called: {show_counts(counts)}.",
+            f"The model {what} when it is called: {show_counts(counts)}{beyond}.",
             labels(found),
             "Verification calls it only with --allow_side_effects.",
         ),
     )
-
-
-def _touches_files(node: NodeDef) -> bool:
-    if node.op in FILE_OPS:
-        return True
-    if node.op == "FixedUnigramCandidateSampler":
-        return bool(node.attr["vocab_file"].s) if "vocab_file" in node.attr else False
-    if node.op == "PrintV2":
-        return "output_stream" in node.attr and node.attr["output_stream"].s.startswith(b"file://")
-    return any(url.startswith(b"file://") for url in _debug_urls(node))
-
-
-def _touches_network(node: NodeDef) -> bool:
-    if node.op in NETWORK_OPS or node.op in CONTRIB_NETWORK_OPS:
-        return True
-    return any(url.startswith(b"grpc://") for url in _debug_urls(node))
-
-
-def _debug_urls(node: NodeDef) -> tuple[bytes, ...]:
-    if node.op not in _DEBUG_OPS or "debug_urls" not in node.attr:
-        return ()
-    return tuple(node.attr["debug_urls"].list.s)

@@ -15,6 +15,7 @@ from typing import Any
 
 from migrate import ahead
 from migrate.checks.contract import signatures
+from migrate.checks.side_effects import RISKS
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob
 from migrate.export.publish import check_destination, publish, staging
@@ -58,9 +59,6 @@ Progress = Callable[[str], None]
 
 _WEIGHTS = "weights"
 """Directory beside the staged model, for data files whose names are not known yet."""
-
-_RISKY = frozenset({"touches-files", "touches-network", "python-op"})
-"""Findings with which a model is not run unless the user says so (law 5)."""
 
 
 def run(job: ConvertJob | AuditJob) -> ModelReport:
@@ -378,7 +376,7 @@ def _judge(
 def _risk(report: ModelReport, options: Options) -> Finding | None:
     if options.allow_side_effects:
         return None
-    return next((finding for finding in report.findings if finding.code in _RISKY), None)
+    return next((finding for finding in report.findings if finding.code in RISKS), None)
 
 
 def _identity(path: str) -> str | None:

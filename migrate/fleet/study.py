@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from migrate.checks import contract
 from migrate.checks.checkpoint import Wanted, check_entries
 from migrate.checks.contract import assets, shape_of
+from migrate.checks.dangerous_ops import find_dangerous_ops
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
@@ -149,6 +150,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
+    dangerous = tuple(found for m in source.meta_graphs for found in find_dangerous_ops(m))
+    report = dataclasses.replace(report, dangerous_ops=dangerous)
     if source.kind in _TF2:
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
         return Studied(dataclasses.replace(report, meta_graphs=every), place)
@@ -186,7 +189,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *left_out,
             *_with_proposal(plan.findings, proposals),
             *kept,
-            *_checks(chosen, needed),
+            *_checks(chosen, plan, needed),
             *_files(source, chosen, plan),
         )
     )
@@ -288,10 +291,15 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
-def _checks(meta_graph: MetaGraphDef, needed: list[NodeDef]) -> Iterator[Finding]:
-    located = locate(needed, meta_graph.graph_def.library)
+def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef]) -> Iterator[Finding]:
+    library = meta_graph.graph_def.library
+    located = locate(needed, library)
+    called, loading = located, located[:0]
+    if plan.init is not None:
+        called = locate(needed_nodes(plan, init=False), library)
+        loading = locate(plan.init.run.graph.nodes.values(), library)
     yield from find_forgiven(meta_graph, needed)
-    yield from find_side_effects(located)
+    yield from find_side_effects(called, loading, {function.signature.name for function in library.function})
     yield from find_random_ops(located)
     yield from find_device_pins(located)
 

@@ -94,6 +94,10 @@ def model_document(model: ModelReport) -> JSON:
         "outcome": outcome_name(model.outcome),
         "detail": {name: _number(value) for name, value in dataclasses.asdict(model.outcome).items()},
         "findings": [_finding(finding) for finding in model.findings],
+        "dangerous_ops": [
+            {**dataclasses.asdict(found), "nodes": list(found.nodes), "tags": list(found.tags)}
+            for found in model.dangerous_ops
+        ],
         "signatures": _signatures(chosen.signatures if chosen else _keras_signatures(model.keras)),
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
         "keras": _keras(model.keras) if model.keras else None,

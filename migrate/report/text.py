@@ -14,6 +14,7 @@ from migrate.records import (
     Converted,
     Convertible,
     Crashed,
+    DangerousOp,
     Failed,
     Finding,
     GivenSignature,
@@ -115,6 +116,7 @@ def _model(model: ModelReport) -> Iterator[Block]:
     if model.checkpoint is not None:
         yield _BLANK
         yield from _checkpoint(model.checkpoint)
+    yield from _dangerous_ops(model.dangerous_ops)
     if model.findings:
         yield _BLANK
         yield text("findings", "bold")
@@ -122,6 +124,21 @@ def _model(model: ModelReport) -> Iterator[Block]:
     yield from _proposals(model.proposals)
     if model.verification is not None:
         yield from _verification_details(model.verification)
+
+
+def _dangerous_ops(found: Sequence[DangerousOp]) -> Iterator[Block]:
+    """What can do more than compute, but for the ops that savers and tables are made of; JSON has those, too."""
+    shown = [dangerous for dangerous in found if not dangerous.standard]
+    if not shown:
+        return
+    yield _BLANK
+    yield text("dangerous ops", "bold")
+    rows = []
+    for dangerous in shown:
+        place = dangerous.where if dangerous.reached else f"{dangerous.where}, which nothing reaches"
+        rows.append((_text(dangerous.op), text(dangerous.effect, "yellow"), _text(place)))
+        rows.append((_BLANK, _BLANK, _text(f"nodes: {_names(dangerous.nodes)}")))
+    yield Indented(Table(tuple(rows), fixed=frozenset({0, 1})))
 
 
 def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[Block]:

@@ -223,10 +223,17 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     )
 
 
-def needed_nodes(plan: Plan) -> list[NodeDef]:
-    """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name."""
+def needed_nodes(plan: Plan, init: bool = True) -> list[NodeDef]:
+    """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name.
+
+    Args:
+      plan: what convert will do.
+      init: whether the init op's run is one of them.
+    """
     seen: dict[tuple[str, str], NodeDef] = {}
     for run in plan.runs:
+        if run is plan.init and not init:
+            continue
         graph = run.run.graph
         seen.update({(name, graph.wires[name].op): node for name, node in graph.nodes.items()})
     return list(seen.values())

@@ -1,6 +1,15 @@
 from __future__ import annotations
 
-from migrate.checks.nodes import Located, by_op, called_functions, labels, locate, show_counts
+from migrate.checks.nodes import (
+    Located,
+    by_op,
+    called_functions,
+    callers_of,
+    labels,
+    locate,
+    named_functions,
+    show_counts,
+)
 from migrate.sources.protos import FunctionDefLibrary, NodeDef
 
 
@@ -47,3 +56,22 @@ def test_functions_that_one_node_calls_are_met_in_the_order_of_their_attributes(
     for name in names[::-1]:
         call.attr[name].func.name = name
     assert called_functions([call], dict.fromkeys(names, ())) == tuple(names)
+
+
+def test_a_function_in_an_attribute_of_a_function_is_called():
+    call = NodeDef(name="n", op="StatefulPartitionedCall")
+    outer = call.attr["f"].func
+    outer.name = "a"
+    outer.attr["x"].func.name = "b"
+    outer.attr["x"].func.attr["y"].list.func.add(name="c").attr["z"].func.name = "d"
+    call.attr["g"].list.func.add(name="e").attr["x"].func.name = "f"
+    assert list(named_functions(call)) == ["a", "e", "b", "f", "c", "d"]
+    assert called_functions([call], dict.fromkeys("abcdef", ())) == ("a", "e", "b", "f", "c", "d")
+    assert callers_of(["d"], {"caller": [call], **dict.fromkeys("abcdef", ())}) == {"d", "caller"}
+
+
+def test_the_gradient_of_a_called_function_is_called():
+    library = _library(f=[], g=[NodeDef(name="x", op="h")], h=[])
+    library.gradient.add(function_name="f", gradient_func="g")
+    assert labels(locate([NodeDef(name="n", op="f")], library)) == ("n", "g/x")
+    assert called_functions([NodeDef(op="f")], {"f": (), "g": ()}) == ("f",)

@@ -63,7 +63,7 @@ def test_the_table_has_the_classes_of_its_source(maker):
 
 
 def _registry(*ops: str) -> dict[str, dict[str, str]]:
-    return {op: {"facts": "rc", "dtypes": "float32", "outputs": "", "deprecated": ""} for op in ops}
+    return {op: {"facts": "rc", "dtypes": "float32", "outputs": "", "deprecated": "", "calls": ""} for op in ops}
 
 
 def _classes(*ops: str) -> dict[str, dict[str, str]]:
@@ -73,6 +73,13 @@ def _classes(*ops: str) -> dict[str, dict[str, str]]:
 def test_an_op_without_a_class_is_named(maker):
     with pytest.raises(maker.StaleClassesError, match=r"no row for New, Newer$"):
         maker.join("2.21", _registry("Add", "Newer", "New"), _classes("Add"), {})
+
+
+def test_an_op_that_takes_functions_is_none_that_only_computes(maker):
+    registry = _registry("Add", "Map")
+    registry["Map"]["calls"] = "yes"
+    with pytest.raises(maker.StaleClassesError, match=r"call none: Map$"):
+        maker.join("2.21", registry, _classes("Add", "Map"), {})
 
 
 def test_a_class_without_an_op_is_named_once_all_releases_are_known(maker):

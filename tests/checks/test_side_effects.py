@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.nodes import Located
-from migrate.checks.op_table import load_op_table
-from migrate.checks.side_effects import CONTRIB_NETWORK_OPS, FILE_OPS, NETWORK_OPS, find_side_effects
+from migrate.checks.nodes import Located, locate
+from migrate.checks.op_table import EFFECTS, load_op_table, newest_release
+from migrate.checks.side_effects import _HARMLESS_WHEN, HARMLESS, RISKS, dangerous_effect, find_side_effects
+from migrate.codes import CODES
 from migrate.records import Severity
-from migrate.sources.protos import NodeDef
+from migrate.sources.protos import FunctionDefLibrary, NodeDef
 
 
 def _node(op: str, **attrs) -> NodeDef:
@@ -22,21 +23,32 @@ def _node(op: str, **attrs) -> NodeDef:
 @pytest.mark.parametrize(
     "node",
     [
-        _node("InitializeTableFromTextFile"),
-        _node("InitializeTableFromTextFileV2"),
         _node("ScalarSummary"),
         _node("MergeSummary"),
         _node("ReadVariableOp"),
         _node("TensorArrayWriteV3"),
+        _node("LookupTableFindV2"),
         _node("DecodeCSV"),
+        _node("ParseExampleV2"),
         _node("ShardedFilename"),
+        _node("RandomUniform"),
+        _node("Assert"),
         _node("Print"),
         _node("PrintV2"),
-        _node("PrintV2", output_stream=b"stderr"),
+        *(
+            _node("PrintV2", output_stream=stream)
+            for stream in (b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)")
+        ),
         _node("DebugIdentity"),
+        _node("DebugIdentityV2"),
         _node("DebugNanCount", debug_urls=[]),
         _node("FixedUnigramCandidateSampler"),
         _node("FixedUnigramCandidateSampler", vocab_file=b""),
+        _node("DecodeProtoV2"),
+        _node("DecodeProtoV2", descriptor_source=b"local://"),
+        _node("EncodeProto", descriptor_source=b"bytes://\n\x00"),
+        _node("StatefulPartitionedCall"),
+        _node("While"),
     ],
     ids=str,
 )
@@ -47,39 +59,128 @@ def test_no_finding(node):
 
 
 @pytest.mark.parametrize(
-    ("node", "codes"),
+    ("node", "code"),
     [
-        (_node("ReadFile"), ["touches-files"]),
-        (_node("SaveV2"), ["touches-files"]),
-        (_node("TFRecordReaderV2"), ["touches-files"]),
-        (_node("WriteScalarSummary"), ["touches-files"]),
-        (_node("PrintV2", output_stream=b"file:///tmp/x"), ["touches-files"]),
-        (_node("FixedUnigramCandidateSampler", vocab_file=b"words"), ["touches-files"]),
-        (_node("Send"), ["touches-network"]),
-        (_node("TryRpc"), ["touches-network"]),
-        (_node("BigQueryReader"), ["touches-network"]),
-        (_node("DebugIdentity", debug_urls=[b"grpc://host:1"]), ["touches-network"]),
-        (
-            _node("DebugIdentityV3", debug_urls=[b"grpc://h:1", b"file:///d"]),
-            ["touches-files", "touches-network"],
+        (_node("ReadFile"), "touches-files"),
+        (_node("SaveV2"), "touches-files"),
+        (_node("MergeV2Checkpoints"), "touches-files"),
+        (_node("TFRecordReaderV2"), "touches-files"),
+        (_node("ImmutableConst"), "touches-files"),
+        (_node("InitializeTableFromTextFileV2"), "touches-files"),
+        (_node("WriteScalarSummary"), "touches-files"),
+        (_node("PrintV2", output_stream=b"file:///tmp/x"), "touches-files"),
+        (_node("PrintV2", output_stream=b"FILE:///tmp/x"), "touches-files"),
+        (_node("PrintV2", output_stream=b"STDOUT"), "touches-files"),
+        (_node("PrintV2", output_stream=b""), "touches-files"),
+        (_node("FixedUnigramCandidateSampler", vocab_file=b"words"), "touches-files"),
+        (_node("DecodeProtoV2", descriptor_source=b"/any/file"), "touches-files"),
+        (_node("DecodeProtoV2", descriptor_source=b"local:///any/file"), "touches-files"),
+        (_node("EncodeProto", descriptor_source=b"BYTES://"), "touches-files"),
+        *(
+            (_node(op, debug_urls=[url]), "touches-files")
+            for op in ("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary")
+            for url in (b"file:///d", b"FILE:///d", b"grpc://host:1", b"memcbk:///d", b"")
         ),
+        (_node("Send"), "touches-network"),
+        (_node("RemoteCall"), "touches-network"),
+        (_node("DataServiceDatasetV4"), "touches-network"),
+        (_node("CollectiveReduceV2"), "touches-network"),
+        (_node("Abort"), "acts-on-process"),
+        (_node("DatasetFromGraph"), "acts-on-process"),
+        (_node("FileSystemSetConfiguration"), "acts-on-process"),
+        (_node("XlaCallModule"), "acts-on-process"),
+        (_node("ConfigureDistributedTPU"), "uses-accelerator"),
+        (_node("RiscAdd"), "effect-unknown"),
+        (_node("TryRpc"), "effect-unknown"),
+        (_node("BigQueryReader"), "effect-unknown"),
     ],
     ids=str,
 )
-def test_findings(node, codes):
-    findings = find_side_effects([Located(node)])
-    assert [f.code for f in findings] == codes
-    assert all(f.severity is Severity.WARNING and f.nodes == ("n",) for f in findings)
+def test_findings(node, code):
+    (finding,) = find_side_effects([Located(node)])
+    assert (finding.code, finding.severity, finding.nodes) == (code, Severity.WARNING, ("n",))
 
 
-def test_nodes_are_gathered():
+def test_an_op_that_the_table_does_not_have():
+    (finding,) = find_side_effects([Located(_node("FromTheFuture")), Located(_node("MatMul"))])
+    assert finding.message == (
+        "The model runs ops of which this version does not know what they do when it is called: FromTheFuture (1); "
+        f"this version knows TensorFlow up to {newest_release()}."
+    )
+    assert find_side_effects([Located(_node("a_function"))], functions=["a_function"]) == ()
+
+
+def test_an_init_op_may_read_a_table_and_nothing_else():
+    fill, write = (Located(NodeDef(name=op, op=op)) for op in ("InitializeTableFromTextFileV2", "WriteFile"))
+    (finding,) = find_side_effects([], [fill, write])
+    assert finding.nodes == ("WriteFile",)
+    assert find_side_effects([], [fill]) == ()
+    assert find_side_effects([fill], [fill])[0].nodes == ("InitializeTableFromTextFileV2",)
+
+
+def test_nodes_are_gathered_each_once():
     nodes = [Located(NodeDef(name=n, op=op), w) for n, op, w in (("a", "ReadFile", ""), ("b", "WriteFile", "f"))]
-    (finding,) = find_side_effects(iter(nodes))
+    (finding,) = find_side_effects(iter(nodes), iter(nodes))
     assert finding.nodes == ("a", "f/b")
     assert "ReadFile (1), WriteFile (1)" in finding.message
 
 
-def test_the_lists_name_real_ops():
-    assert load_op_table().keys() >= FILE_OPS | NETWORK_OPS
-    assert not load_op_table().keys() & CONTRIB_NETWORK_OPS
-    assert not FILE_OPS & NETWORK_OPS
+def test_a_file_op_in_a_function_of_a_function_attribute_of_a_function():
+    """`attr.func.attr` at any depth: a lookup through the outer function alone does not see WriteFile."""
+    library = FunctionDefLibrary()
+    for name, op in (("outer", "MatMul"), ("middle", "MatMul"), ("inner", "WriteFile")):
+        function = library.function.add()
+        function.signature.name = name
+        function.node_def.add(name="n", op=op)
+    call = NodeDef(name="call", op="MapDataset")
+    outer = call.attr["f"].func
+    outer.name = "outer"
+    middle = outer.attr["g"].list.func.add(name="middle")
+    middle.attr["h"].func.name = "inner"
+    (finding,) = find_side_effects(locate([call], library))
+    assert (finding.code, finding.nodes) == ("touches-files", ("inner/n",))
+
+
+def test_the_gradient_of_a_called_function():
+    library = FunctionDefLibrary()
+    for name, op in (("f", "MatMul"), ("f_grad", "WriteFile")):
+        function = library.function.add()
+        function.signature.name = name
+        function.node_def.add(name="n", op=op)
+    library.gradient.add(function_name="f", gradient_func="f_grad")
+    call = NodeDef(name="call", op="SymbolicGradient")
+    call.attr["f"].func.name = "f"
+    (finding,) = find_side_effects(locate([call], library))
+    assert finding.nodes == ("f_grad/n",)
+
+
+def test_only_harmless_effects_are_harmless():
+    table = load_op_table()
+    assert EFFECTS.keys() >= HARMLESS
+    for op, info in table.items():
+        effect = dangerous_effect(_node(op))
+        if op not in _HARMLESS_WHEN:
+            assert effect == (None if info.effect in HARMLESS else info.effect), op
+
+
+def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
+    table = load_op_table()
+    assert all(table[op].effect not in HARMLESS for op in _HARMLESS_WHEN)
+
+
+def test_each_risk_is_a_code():
+    assert CODES.keys() >= RISKS
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        *("Skipgram", "RecordInput", "ImmutableConst", "LoadAndRemapMatrix", "GenerateVocabRemapping", "LMDBDataset"),
+        *("SqlDataset", "SnapshotDatasetV2", "CacheDatasetV2", "SaveDatasetV2", "ImportEvent", "LoadDataset"),
+        *("CreateSummaryFileWriter", "StatsAggregatorSetSummaryWriter", "RegisterDataset", "RpcServerStart"),
+        *("DeserializeIterator", "CalibrationStatisticsSaver", "DumpTensor", "InfeedEnqueue", "EagerPyFunc"),
+        *("TRTEngineOp", "WorkerHeartbeat", "TPUExecute", "NcclAllReduce", "DTensorRestoreV2", "XlaHostCompute"),
+    ],
+)
+def test_ops_that_must_never_be_called_harmless(op):
+    assert dangerous_effect(_node(op)) is not None

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from migrate.records import Converted, Mismatched, Report
+from migrate.records import Converted, DangerousOp, Mismatched, Report
 from migrate.report.json import to_json
 from tests.report.reports import DIFFERENT, FACTS, MODELS, NOTE, PASSED, TRAINING_FACTS, model
 
@@ -51,6 +51,7 @@ def test_every_model_has_the_same_keys():
             "outcome",
             "detail",
             "findings",
+            "dangerous_ops",
             "signatures",
             "meta_graphs",
             "keras",
@@ -124,3 +125,19 @@ def test_the_text_is_ascii_and_always_the_same():
     assert to_json(report).isascii()
     assert to_json(report) == to_json(report)
     assert to_json(report).endswith("}\n")
+
+
+def test_dangerous_ops_the_savers_own_included():
+    own = DangerousOp("SaveV2", "writes-files", "save graph", ("d",), True, True, ("serve",))
+    (shown,) = _load(model("m", Converted(), dangerous_ops=(own,)))["models"]
+    assert shown["dangerous_ops"] == [
+        {
+            "op": "SaveV2",
+            "effect": "writes-files",
+            "where": "save graph",
+            "nodes": ["d"],
+            "reached": True,
+            "standard": True,
+            "tags": ["serve"],
+        }
+    ]

@@ -7,8 +7,10 @@ import pytest
 from rich.cells import cell_len
 
 from migrate.records import (
+    AlreadyTF2,
     Converted,
     Convertible,
+    DangerousOp,
     Finding,
     Refused,
     Report,
@@ -223,3 +225,14 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal():
 def test_size_of_variables(shape, dtype, wanted):
     facts = dataclasses.replace(FACTS, variables=(VariableFacts("v", dtype, shape, False, False, True),))
     assert wanted in _one("m", Convertible(), meta_graphs=(facts,))
+
+
+def test_dangerous_ops_are_shown_and_the_savers_own_are_not():
+    write = DangerousOp("WriteFile", "writes-files", "function f", ("a", "b"), True, False, ("serve",))
+    lone = DangerousOp("TryRpc", "unknown", "main graph", ("c",), False, False, ("serve",))
+    own = DangerousOp("SaveV2", "writes-files", "save graph", ("d",), True, True, ("serve",))
+    words = _one("m", AlreadyTF2(), dangerous_ops=(write, lone, own))
+    assert "dangerous ops WriteFile writes-files function f nodes: a, b" in words
+    assert "TryRpc unknown main graph, which nothing reaches nodes: c" in words
+    assert "SaveV2" not in words
+    assert "dangerous ops" not in _one("m", AlreadyTF2(), dangerous_ops=(own,))

@@ -1,0 +1,182 @@
+"""Where a MetaGraphDef has dangerous ops, whether or not a signature reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from migrate.checks import contract
+from migrate.checks.nodes import gradients, named_functions
+from migrate.checks.op_table import load_op_table
+from migrate.checks.side_effects import HARMLESS, TABLE_FILLS, dangerous_effect, may_be_dangerous
+from migrate.records import DangerousOp
+from migrate.sources.protos import MetaGraphDef, NodeDef
+
+MAIN = "main graph"
+INIT = "init op"
+RESTORE = "restore graph"
+SAVE = "save graph"
+_OBJECTS = "object graph"
+_NOWHERE = ""
+
+_STANDARD: Mapping[str, frozenset[str]] = {
+    INIT: TABLE_FILLS,
+    _OBJECTS: TABLE_FILLS,
+    RESTORE: frozenset({"Restore", "RestoreSlice", "RestoreV2"}),
+    SAVE: frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}),
+}
+"""What each place has such ops for: tables are filled from assets, variables are saved and restored."""
+
+
+def find_dangerous_ops(meta_graph: MetaGraphDef) -> tuple[DangerousOp, ...]:
+    """Lists the dangerous ops of a MetaGraphDef by place: the main graph, the init op, the saver, each function.
+
+    Returns:
+      One record for each op and place, in the order of places, then of ops.
+    """
+    graph = meta_graph.graph_def
+    bodies = {function.signature.name: function.node_def for function in graph.library.function}
+    main = _suspects(graph.node, bodies)
+    inside = {name: found for name, body in bodies.items() if (found := _suspects(body, bodies))}
+    if not main and not inside:
+        return ()
+    places = _places(meta_graph)
+    tags = tuple(sorted(meta_graph.meta_info_def.tags))
+    records = []
+    for place in (*places, _NOWHERE):
+        here = [(node, effect) for node, effect in main if place in _runs(node.name, places)]
+        for (op, effect), names in _by_op(here).items():
+            standard = op in _STANDARD.get(place, ())
+            records.append(DangerousOp(op, effect, place or MAIN, names, bool(place), standard, tags))
+    reached = _functions_of_places(meta_graph, places, bodies) if inside else {}
+    for name in sorted(inside):
+        callers = [place for place, functions in reached.items() if name in functions]
+        for (op, effect), names in _by_op(inside[name]).items():
+            standard = _is_standard(op, callers)
+            records.append(DangerousOp(op, effect, f"function {name}", names, bool(callers), standard, tags))
+    return tuple(records)
+
+
+def _runs(name: str, places: Mapping[str, frozenset[str]]) -> Sequence[str]:
+    """The places that run a node of the main graph."""
+    return [place for place, names in places.items() if name in names] or [_NOWHERE]
+
+
+def _by_op(nodes: Iterable[tuple[NodeDef, str]]) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Names of dangerous nodes by op and effect, in the order of these."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for node, effect in nodes:
+        found.setdefault((node.op, effect), []).append(node.name)
+    return {key: tuple(names) for key, names in sorted(found.items())}
+
+
+def _is_standard(op: str, places: Sequence[str]) -> bool:
+    """Whether an op is in a function for what each of the places is there for; an object alone is called by anybody."""
+    named = [place for place in places if place != _OBJECTS]
+    return bool(named) and all(op in _STANDARD.get(place, ()) for place in places)
+
+
+def _suspects(nodes: Iterable[NodeDef], functions: Mapping[str, object]) -> list[tuple[NodeDef, str]]:
+    """The dangerous nodes among some, with their effects; a graph has few ops, and many nodes."""
+    nodes = list(nodes)
+    names = [node.op for node in nodes]
+    ops = {op for op in set(names) if op not in functions and may_be_dangerous(op) is not None}
+    if not ops:
+        return []
+    found = [(node, dangerous_effect(node)) for op, node in zip(names, nodes, strict=True) if op in ops]
+    return [(node, effect) for node, effect in found if effect is not None]
+
+
+def _places(meta_graph: MetaGraphDef) -> dict[str, frozenset[str]]:
+    """Names of the nodes that each place runs."""
+    index = {node.name: node for node in meta_graph.graph_def.node}
+    called: set[str] = set()
+    for signature in contract.signatures(meta_graph):
+        fed = {_full(tensor) for spec in signature.inputs.values() for tensor in spec.tensors}
+        called |= _behind((t for spec in signature.outputs.values() for t in spec.tensors), index, fed)
+    saver = meta_graph.saver_def
+    targets = {
+        INIT: contract.init_ops(meta_graph),
+        RESTORE: (saver.restore_op_name,),
+        SAVE: (saver.save_tensor_name,),
+    }
+    return {
+        MAIN: frozenset(called),
+        **{place: frozenset(_behind(names, index, frozenset())) for place, names in targets.items()},
+    }
+
+
+def _full(tensor: str) -> str:
+    return tensor if ":" in tensor else tensor + ":0"
+
+
+def _behind(tensors: Iterable[str], index: Mapping[str, NodeDef], fed: Iterable[str]) -> set[str]:
+    """Names of the nodes that give some tensors, without what is behind a tensor that is fed."""
+    found: set[str] = set()
+    known = set(fed)
+    pending = list(tensors)
+    while pending:
+        tensor = pending.pop()
+        name = tensor[1:] if tensor[:1] == "^" else tensor.partition(":")[0]
+        if name in found or name not in index or (tensor[:1] != "^" and _full(tensor) in known):
+            continue
+        found.add(name)
+        pending += index[name].input[:]
+    return found
+
+
+def _functions_of_places(
+    meta_graph: MetaGraphDef, places: Mapping[str, frozenset[str]], bodies: Mapping[str, Sequence[NodeDef]]
+) -> dict[str, frozenset[str]]:
+    """Names of the functions that each place calls, directly or not; the objects of a TF2 SavedModel are one more."""
+    callers = [node for node in meta_graph.graph_def.node if _may_call(node.op, bodies)]
+    library = meta_graph.graph_def.library
+    calls = {name: _calls(body, bodies) for name, body in bodies.items()}
+    for name, gradient in gradients(library).items():
+        calls.setdefault(name, set()).add(gradient)
+    roots = {
+        place: {name for node in callers if node.name in names for name in _calls([node], bodies)}
+        for place, names in places.items()
+    }
+    roots[_OBJECTS] = set(meta_graph.object_graph_def.concrete_functions)
+    roots[INIT] |= _initializers(meta_graph)
+    return {place: frozenset(_closure(names, calls)) for place, names in roots.items()}
+
+
+def _initializers(meta_graph: MetaGraphDef) -> set[str]:
+    """Names of the functions with which a TF2 SavedModel fills its tables (tensorflow/python/saved_model/load.py)."""
+    nodes = meta_graph.object_graph_def.nodes
+    children = {
+        child.node_id
+        for node in nodes
+        for child in node.children
+        if child.local_name in ("_initializer", "_initialize")
+    }
+    return {name for i in children if 0 <= i < len(nodes) for name in nodes[i].function.concrete_functions}
+
+
+def _calls(nodes: Iterable[NodeDef], bodies: Mapping[str, object]) -> set[str]:
+    found: set[str] = set()
+    for node in nodes:
+        op = node.op
+        if _may_call(op, bodies):
+            found.add(op)
+            found.update(named_functions(node))
+    return found & bodies.keys()
+
+
+def _may_call(op: str, bodies: Mapping[str, object]) -> bool:
+    """Whether nodes of an op can call functions: the kernels of other harmless ops do not, whatever attributes say."""
+    if op in bodies:
+        return True
+    info = load_op_table().get(op)
+    return info is None or info.effect == "calls" or info.effect not in HARMLESS
+
+
+def _closure(roots: Iterable[str], calls: Mapping[str, set[str]]) -> Iterator[str]:
+    found = set(roots)
+    pending = [*found]
+    for name in pending:  # grows while it is read
+        yield name
+        fresh = calls.get(name, set()) - found
+        found |= fresh
+        pending += sorted(fresh)

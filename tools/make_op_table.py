@@ -198,6 +198,14 @@ def running_release() -> str:
     return ".".join(tf.__version__.split(".")[:2])
 
 
+def counted(rows: Mapping[str, Row]) -> str:
+    """How many ops have each effect, and on which side of buffer sharing they are."""
+    effects = collections.Counter(row["effect"] for row in rows.values())
+    sides = collections.Counter(row["shares"] for row in rows.values())
+    told = ", ".join(f"{count} {effect}" for effect, count in effects.most_common())
+    return f"{len(rows)} ops: {told}; {sides['copies']} are known to copy, {sides['may']} may share a buffer"
+
+
 def known_rows() -> dict[str, Row]:
     """The rows of the table as it is."""
     return read_rows(TABLE.read_text().splitlines()) if TABLE.exists() else {}
@@ -211,6 +219,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     TABLE.write_text(written(columns, rows))
+    print(counted(rows))
     return 0
 
 

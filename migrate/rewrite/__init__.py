@@ -243,7 +243,7 @@ def _undecided(aliases: Aliases) -> list[Finding]:
         if share.is_followed and share.roots.isdisjoint(moved):
             continue
         readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
-        if tensor in aliases.run.fetches or graph.nodes[source].op in ops.STORES:
+        if tensor in aliases.run.fetches or ops.may_keep(graph.nodes[source].op):
             readers.append(None)
         for reader in readers:
             write = aliases.write_between(share, source, reader)

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
@@ -30,8 +29,8 @@ from migrate.rewrite.contexts import (
     first_outside,
     topological_order,
 )
-from migrate.rewrite.graph import Graph, Run, reach
-from migrate.sources.protos import NodeDef
+from migrate.rewrite.graph import Graph, Run, data_inputs, reach, split
+from migrate.sources.protos import DataType, NodeDef
 
 
 @frozen
@@ -182,7 +181,7 @@ def analyse(run: Run) -> Aliases | Finding:
             f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
             tuple(sorted(cyclic)[:8]),
         )
-    return Aliases(run, *_analysed(run.graph))
+    return Aliases(run, *_analysed(run))
 
 
 _SOURCES = ops.VARIABLES | ops.HANDLES.keys() | ops.OTHER_HANDLES
@@ -190,15 +189,17 @@ _SOURCES = ops.VARIABLES | ops.HANDLES.keys() | ops.OTHER_HANDLES
 
 
 def _analysed(
-    graph: Graph,
+    run: Run,
 ) -> tuple[Mapping[str, Share], Mapping[str, str], frozenset[str], Mapping[str, tuple[str, ...]]]:
-    """The shares, identities, written identities and writers of a graph."""
+    """The shares, identities, written identities and writers of a run."""
+    graph = run.graph
     identities = {name: identity(graph.nodes[name]) for name in graph.named(_SOURCES)}
     if not identities:
         return {}, {}, frozenset(), {}
     order, _ = topological_order(graph)
     where = contexts(graph)
     wires = graph.wires
+    asked_for = _asked_for(run)
     shares: dict[str, Share | None] = {}
     visited: set[str] = set()
     # What a loop's back edge brings, and what its Merge makes of it, is known after the first walk only.
@@ -216,7 +217,7 @@ def _analysed(
             elif shares.keys().isdisjoint(wire.data):
                 continue
             else:
-                found = _outputs(graph, name, shares, visited, where[name])
+                found = _outputs(graph, name, shares, visited, where[name], asked_for)
             for output, share in found:
                 tensor = f"{name}:{output}"
                 if tensor not in shares or (shares[tensor] is not share and shares[tensor] != share):
@@ -255,7 +256,12 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
 
 
 def _outputs(
-    graph: Graph, name: str, shares: Mapping[str, Share | None], visited: Collection[str], context: Context
+    graph: Graph,
+    name: str,
+    shares: Mapping[str, Share | None],
+    visited: Collection[str],
+    context: Context,
+    asked_for: Mapping[str, Sequence[int]],
 ) -> list[tuple[int, Share | None]]:
     """What each output of a node that is no source of shares shares, given its inputs."""
     wire = graph.wires[name]
@@ -293,22 +299,45 @@ def _outputs(
         return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
     if first is not None and op in ops.RESHAPES:
         return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, name)))]
-    if (op in ops.MAY_SHARE or op not in load_op_table()) and not (op == "Cast" and _changes_dtype(graph.nodes[name])):
-        met = [share for share in inputs if share is not None and share.dtype]
-        if met:
-            joined = _join([*met, None], False)
-            assert joined is not None  # Something was met.
-            maybe = dataclasses.replace(joined, mixed=False)
-            outputs = {o for o in range(64) if f"{name}:{o}" in graph.consumers} | {0}
-            return [(output, maybe) for output in sorted(outputs)]
+    met = [share for share in inputs if share is not None and share.dtype]
+    if met and ops.may_share(op) and not (op in _COPIES_WHEN and _COPIES_WHEN[op](graph.nodes[name])):
+        joined = _join([*met, None], False)
+        assert joined is not None  # Something was met.
+        maybe = dataclasses.replace(joined, mixed=False)
+        return [(output, maybe) for output in sorted(set(asked_for.get(name, ())))]
     return []
 
 
 _PASSES = ops.CONTROL_FLOW | ops.IDENTITIES | ops.EFFECTS
 
 
+def _asked_for(run: Run) -> Mapping[str, Sequence[int]]:
+    """The outputs of each node that other nodes take or the call fetches."""
+    found: dict[str, list[int]] = {}
+    for tensor in (*run.graph.consumers, *run.fetches):
+        name, output = split(tensor)
+        found.setdefault(name, []).append(output)
+    return found
+
+
 def _changes_dtype(cast: NodeDef) -> bool:
     return bool(cast.attr["SrcT"].type != cast.attr["DstT"].type)
+
+
+def _makes_strings(node: NodeDef) -> bool:
+    return bool(node.attr["T"].type != DataType.DT_STRING)
+
+
+def _contracts(node: NodeDef) -> bool:
+    return len(data_inputs(node)) > 1
+
+
+_COPIES_WHEN: Mapping[str, Callable[[NodeDef], bool]] = {
+    "AsString": _makes_strings,
+    "Cast": _changes_dtype,
+    "Einsum": _contracts,
+}
+"""Ops that give an input on in some cases only, and copy in those that a node tells (kernels: see the table of ops)."""
 
 
 def _join(met: list[Share | None], is_ref: bool) -> Share | None:

@@ -1,11 +1,12 @@
 """What the rewrite knows about single ops: how each treats a ref edge and the buffer behind it.
 
 Facts are TensorFlow's: the ref arguments stand in its op registry (`checks/ops.tsv` lists them all, a test holds
-the two together), the buffer sharing in the kernels named beside each group.
+the two together), and so do the kernels that are known to copy (`op_table.OpInfo.copies`).
 """
 
 from __future__ import annotations
 
+from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 
 VARIABLES = frozenset({"Variable", "VariableV2"})
@@ -233,46 +234,24 @@ EFFECTS = frozenset({"CheckNumerics", "CheckNumericsV2", "Print", "DebugGradient
 RESHAPES = frozenset({"Bitcast", "EnsureShape", "ExpandDims", "Reshape", "Squeeze"})
 """Pure ops whose output is their first input's buffer under another shape or dtype (reshape_op.h, bitcast_op.cc)."""
 
-MAY_SHARE = frozenset(
-    {
-        # A copy, unless nothing is left to do or the slice is aligned (slice_op.cc, strided_slice_op.cc, split_op.cc,
-        # unpack_op.cc, pack_op.cc, tile_ops.cc, pad_op.cc, transpose_op.cc, cast_op.cc, broadcast_to_op.cc).
-        "BroadcastTo", "Cast", "ConjugateTranspose", "MirrorPad", "Pack", "Pad", "PadV2", "Reverse", "ReverseV2",
-        "Roll", "Slice", "Split", "SplitV", "StridedSlice", "Tile", "Transpose", "Unpack", "RandomShuffle",
-        # Likewise (matrix_band_part_op.cc, matrix_set_diag_op.cc, random_crop_op.cc, reduce_join_op.cc,
-        # string_join_op.cc, sparse_fill_empty_rows_op.cc, sparse_reorder_op.cc, sparse_reshape_op.cc,
-        # spacetobatch_op.cc, batchtospace_op.cc, reshape_op.h for quantized tensors).
-        "BatchMatrixBandPart", "BatchToSpace", "BatchToSpaceND", "MatrixBandPart", "MatrixSetDiag", "MatrixSetDiagV2",
-        "MatrixSetDiagV3", "QuantizedReshape", "RandomCrop", "ReduceJoin", "SpaceToBatch", "SpaceToBatchND",
-        "SparseFillEmptyRows", "SparseReorder", "SparseReshape", "StringJoin",
-        # A reduction over no axis, a sum of one (reduction_ops_common.h, aggregate_ops.cc).
-        "AddN", "All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum", "AccumulateNV2",
-        # One input is passed on (cwise_op_select.cc, identity_n_op.cc).
-        "IdentityN", "Select", "SelectV2", "Conj", "Copy", "CopyHost", "DebugIdentity",
-        # The buffer is kept for later (stack.cc, tensor_array_ops.cc, queue_op.cc, map_stage_op.cc, list_kernels.cc).
-        "StackPush", "StackPushV2", "TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3",
-        "TensorArraySplit", "TensorArraySplitV2", "TensorArraySplitV3",
-        "TensorArrayScatter", "TensorArrayScatterV2", "TensorArrayScatterV3", "TensorArrayUnpack",
-        "QueueEnqueue", "QueueEnqueueV2", "Stage", "MapStage", "TensorListPushBack", "TensorListSetItem",
-        "OptionalFromValue", "OrderedMapStage", "TensorListFromTensor", "TensorListPushBackBatch", "TensorListScatter",
-        "TensorListScatterIntoExistingList", "TensorListScatterV2", "TensorMapInsert",
-        # A function body may give its argument back (function.cc).
-        "BatchFunction", "Case", "For", "If", "PartitionedCall", "RemoteCall", "StatefulPartitionedCall",
-        "StatelessCase", "StatelessIf", "StatelessWhile", "SymbolicGradient", "While",
-    }
-)  # fmt: skip
-"""Ops whose output may share an input's buffer, depending on shapes and values that only a run knows.
 
-So may a node that calls a function of the graph's library by its name.
-"""
+def may_share(op: str) -> bool:
+    """Whether an output of an op, or what it keeps, may be an input's buffer: all but what is known to copy."""
+    info = load_op_table().get(op)
+    return info is None or not info.copies
+
+
+def may_keep(op: str) -> bool:
+    """Whether an op may keep an input's buffer where no edge of the graph leads to its reader."""
+    info = load_op_table().get(op)
+    return info is None or not (info.copies or info.effect in _FORGETFUL)
+
+
+_FORGETFUL = frozenset({"prints", "pure", "random"})
+"""Effects of ops that keep nothing from one call to another."""
 
 INPLACE = frozenset({"InplaceAdd", "InplaceSub", "InplaceUpdate"})
 """Ops that write their first input's buffer, although it is no ref (inplace_ops.cc)."""
-
-STORES = frozenset(
-    op for op in MAY_SHARE if op.startswith(("Stack", "TensorArray", "Queue", "Stage", "MapStage", "Ordered"))
-)
-"""Those of them that keep a buffer where no edge of the graph leads to its reader."""
 
 STRICT_REFS = {"IsVariableInitialized": "VarIsInitializedOp"}
 """Ops that take a ref, write nothing and give no ref."""

@@ -222,3 +222,63 @@ def _registry():
 
     buffer = pywrap_tf_session.TF_GetAllOpList()
     return {op.name: op for op in op_def_pb2.OpList.FromString(pywrap_tf_session.TF_GetBuffer(buffer)).op}
+
+
+def test_the_tables_agree_on_what_is_written():
+    assert all(TABLE[op].writes == tuple(range(twin.refs)) for op, twin in ops.WRITES.items())
+    assert {op for op, info in TABLE.items() if info.effect == "pure" and info.writes} == ops.INPLACE
+
+
+def test_what_gives_its_input_on_is_not_known_to_copy():
+    passing = ops.CONTROL_FLOW | ops.IDENTITIES | ops.EFFECTS | ops.RESHAPES | ops.INPLACE | ops.REF_CONTROL_FLOW.keys()
+    assert all(ops.may_share(op) for op in passing)
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Add", "GatherV2", "ConcatV2", "Conv2D", "TensorListStack"])
+def test_what_copies(op):
+    assert not ops.may_share(op)
+
+
+@pytest.mark.parametrize("op", ["FromTheFuture", "RiscAdd", "XlaCallModule", "a_function_of_the_library"])
+def test_what_nobody_has_read_may_share_and_may_keep(op):
+    assert ops.may_share(op)
+    assert ops.may_keep(op)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        *("QueueEnqueueV2", "Stage", "MapStage", "StackPushV2", "TensorArrayWriteV3", "AssignVariableOp"),
+        *("MakeIterator", "GetSessionHandle", "MutableDenseHashTableV2", "StatefulPartitionedCall", "BatchFunction"),
+    ],
+)
+def test_what_may_keep_a_buffer(op):
+    assert ops.may_keep(op)
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Identity", "TensorListPushBack", "RandomShuffle", "Print", "QueueSizeV2"])
+def test_what_keeps_nothing(op):
+    assert not ops.may_keep(op)
+
+
+def _forwarded(op: str, *, fetch: str = "z:0") -> Rewritten | tuple[Finding, ...]:
+    """`y = op(v); w = v += x after y; z = -y:1 after w`, planned."""
+    x = _node("Placeholder", "x", dtype=1)
+    v = _node("VariableV2", "v", dtype=1)
+    y = _node(op, "y", "v", T=1)
+    w = _node("AssignAdd", "w", "v", "x", "^y", T=1)
+    z = _node("Neg", "z", "y:1", "^w", T=1)
+    run = prune(Nodes([x, v, y, w, z]), "s", {"x:0": (1, None)}, [fetch], ["w"])
+    return rewrite(run, REF_OPS)
+
+
+@pytest.mark.parametrize("op", ["FromTheFuture", "RaggedTensorToVariant", "TensorListPushBack", "MirrorPadGrad"])
+@pytest.mark.parametrize("fetch", ["z:0", "y:1"])
+def test_an_op_between_a_variable_and_a_write_is_refused_unless_it_copies(op, fetch):
+    found = _forwarded(op, fetch=fetch)
+    assert not isinstance(found, Rewritten)
+    assert [finding.code for finding in found] == ["aliased-buffer-undecided"]
+
+
+def test_what_is_known_to_copy_is_not_refused():
+    assert isinstance(_forwarded("Lu"), Rewritten)

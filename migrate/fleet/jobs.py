@@ -303,7 +303,7 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
             raise InputError(done.reason)
         yield Taking(weights, None)
         return
-    running = nursery.begin("weights", "migrate.export.weights", weights.job, options.timeout_seconds)
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout_seconds)
     try:
         yield Taking(weights, running)
     finally:
@@ -326,7 +326,9 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
     )
-    result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
+    result: Exported | Ending = nursery.run(
+        "export", "migrate.export.job", job, Exported | Failed, options.timeout_seconds
+    )
     if not isinstance(result, Exported):
         return result
     if taking.running is not None:

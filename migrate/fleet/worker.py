@@ -77,7 +77,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         step, job = "convert", ConvertJob(task.path, task.destination, options, found.ours, found.identity)
     result: object = None
     try:
-        result = nursery.run(step, JOBS, job, _STEPS * options.timeout_seconds, say)
+        result = nursery.run(step, JOBS, job, ModelReport, _STEPS * options.timeout_seconds, say)
     except OSError as error:
         result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
     finally:

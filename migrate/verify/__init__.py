@@ -88,7 +88,7 @@ def record_golden(
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
     )
-    result: Golden | Ending = nursery.run("golden", _MODULE, job, timeout_seconds)
+    result: Golden | Ending = nursery.run("golden", _MODULE, job, Golden | Failed, timeout_seconds)
     return result
 
 
@@ -107,7 +107,7 @@ def record_keras_golden(
       the golden answers; their variables are the loaded model's.
     """
     job = KerasGoldenJob(request, inputs, timeout_seconds * _PROBING_SHARE)
-    result: Golden | Ending = nursery.run("golden", "migrate.verify.keras", job, timeout_seconds)
+    result: Golden | Ending = nursery.run("golden", "migrate.verify.keras", job, Golden | Failed, timeout_seconds)
     return result
 
 
@@ -130,7 +130,9 @@ def ask_optimised(
         {},
         timeout_seconds,
     )
-    result: tuple[Answer, ...] | Ending = nursery.run("golden", _MODULE, OptimisedJob(job), timeout_seconds)
+    result: tuple[Answer, ...] | Ending = nursery.run(
+        "golden", _MODULE, OptimisedJob(job), tuple[Answer, ...] | Failed, timeout_seconds
+    )
     return result
 
 
@@ -161,7 +163,7 @@ def replay_candidate(
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
     """
     job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables))
-    result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, timeout_seconds)
+    result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, CandidateResult | Failed, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result
     by_path = [

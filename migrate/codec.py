@@ -200,8 +200,9 @@ def decode(kind: Any, value: Any) -> Any:
     """Takes back what `encode` gave.
 
     Args:
-      kind: its type: a record, an enum, a plain type, `tuple[...]`, `Mapping[...]`, an array, or a union of these; `Any`
-        for lists and mappings of plain values. In plain JSON: a TypedDict, `list[...]`, `dict[str, ...]`, a Literal.
+      kind: its type: a record, an enum, a plain type, `tuple[...]`, `Mapping[...]`, an array, or a union of these;
+        `Any` for lists and mappings of plain values. In plain JSON: a TypedDict, `list[...]`, `dict[str, ...]`, a
+        Literal.
       value: as JSON has it.
 
     Raises:

@@ -74,7 +74,7 @@ def command(module: str, arguments: Sequence[str]) -> list[str]:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables for a new interpreter, whose PYTHONPATH has neither relative entries nor the working directory."""
+    """Environment variables for a new interpreter: PYTHONPATH without relative entries and the working directory."""
     cleaned = {name: value for name, value in variables.items() if name != "PYTHONPATH"}
     entries = [
         os.path.abspath(entry)

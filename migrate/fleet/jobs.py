@@ -16,7 +16,7 @@ from typing import Any
 from migrate import ahead
 from migrate.checks.contract import signatures
 from migrate.errors import InputError
-from migrate.export.job import Exported, ExportJob
+from migrate.export.job import Exported, ExportJob, checkpoint_in
 from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
@@ -30,6 +30,7 @@ from migrate.records import (
     AlreadyTF2,
     Converted,
     Convertible,
+    Crashed,
     Failed,
     Finding,
     Kind,
@@ -58,6 +59,8 @@ Progress = Callable[[str], None]
 
 _WEIGHTS = "weights"
 """Directory beside the staged model, for data files whose names are not known yet."""
+
+_MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
 
 _RISKY = frozenset({"touches-files", "touches-network", "python-op"})
 """Findings with which a model is not run unless the user says so (law 5)."""
@@ -335,7 +338,10 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         done: Done | Ending = taking.running.result()
         if not isinstance(done, Done):
             return done
-    put(taking.weights, result.checkpoint, result.data_files)
+    if not len(taking.weights.files) <= result.data_files <= _MOST_DATA_FILES:
+        return Crashed("export", 0, f"{result.data_files:,} data files make no sense")
+    # Where it is to stand is known here; a process that has run TensorFlow is not asked.
+    put(taking.weights, checkpoint_in(staged), result.data_files)
     return result
 
 

@@ -360,7 +360,7 @@ def _decoder(kind: Any) -> _Decoder:
     if kind is None or kind is type(None):
         return _scalar(type(None), "null")
     if kind is str:
-        return _text
+        return _scalar(str, "a text")
     if kind is int:
         return _int
     if kind is bool:
@@ -430,17 +430,6 @@ def _scalar(kind: type, name: str) -> _Decoder:
         return value
 
     return take
-
-
-def _text(value: Any, _: Sequence[Any]) -> str:
-    if type(value) is not str:
-        raise DecodeError(f"expected a text, found {_found(value)}")
-    if not value.isascii():
-        try:
-            value.encode("utf-8", "surrogateescape")  # What a path may hold.
-        except UnicodeEncodeError:
-            raise DecodeError(f"no text: {_found(value)}") from None
-    return value
 
 
 def _int(value: Any, _: Sequence[Any]) -> int:

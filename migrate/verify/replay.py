@@ -1,7 +1,6 @@
 """The child's side: loads a model from disk, replays calls, writes down the answers.
 
-Run as `python -m migrate.verify.replay JOBFILE`; JOBFILE holds a pickled job of `child.py`, JOBFILE.result
-the answer. TensorFlow starts here, and every import of it stands inside a function.
+TensorFlow starts here, and every import of it stands inside a function.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from migrate.cli import main
+from migrate.interpreter import leave_working_directory
 
 _OBJECTS = 100_000  # Python's own 700 has the collector walk the modules a hundred times while they are imported
 
@@ -18,6 +18,9 @@ def run() -> None:
     fifth of its time. What has to be put away is put away by `main`, in `with` blocks.
     """
     gc.set_threshold(_OBJECTS)
+    leave_working_directory()
+    from migrate.cli import main  # After that, for it imports more of the standard library.
+
     code = main(sys.argv)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # None where the process was started without one

@@ -149,24 +149,30 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
     return write_files(to_document(report), directory)
 
 
-def render_report(directory: str) -> tuple[str, ...]:
+def render_report(directory: str, *, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
     """Makes the files of a report again; reads no model.
 
     Args:
       directory: of a report, made again from its report.json; or a tree that `convert` has written, whose journal is
         shown in `.migrate/report` below it.
+      progress: told of what could not be read.
 
     Returns:
       The paths of the files.
 
     Raises:
-      InputError: there is no report.json and no journal, or it is none of this version's.
+      InputError: there is no report.json and no journal, or it is damaged or none of this version's.
     """
     from migrate.fleet import journal
     from migrate.report.files import JSON_FILE, read_document, write_files
 
     if not os.path.lexists(os.path.join(directory, JSON_FILE)):
-        done = journal.reports(directory)
+        found = journal.read_journal(directory)
+        done, damage = found.reports(), journal.damage(directory, found)
+        if damage and not done:
+            raise InputError(damage)
+        if damage and progress is not None:
+            progress(damage)
         if done:
             return write_report(Report(done), os.path.join(directory, journal.DIRECTORY, "report"))
     return write_files(read_document(directory), directory)

@@ -5,31 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
+import resource
+import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-from migrate.ahead import AHEAD
+from migrate import interpreter
+from migrate.answers import Answers
 from migrate.errors import InternalError
 from migrate.forks import (
     JOB_PREFIX,
     TENSORFLOW,
+    Place,
     Running,
     clear_leftovers,
-    job_directory,
     kill_group,
     result_of,
     tail,
     watch,
 )
 from migrate.records import Crashed, TimedOut
+from migrate.server import AHEAD, PATH
+from migrate.serving import ask
 
 _END_SECONDS = 2.0
+_DESCRIPTORS = 8192
 _START_SECONDS = 600.0
 """How long a server may take to fork, its import of TensorFlow from a slow disk included."""
 # oneDNN picks its kernels by CPU and shape, and adds in another order than Eigen does: off, on both sides of a
@@ -44,7 +48,7 @@ class ClosedError(InternalError):
 class Nursery:
     """Runs jobs in forks of one server. A context manager: leaving it ends the server and every job.
 
-    A job is a picklable value; the module that runs it has a function `run(job)` whose picklable result comes back.
+    A job is a picklable value; the module that runs it has a function `run(job)` whose result comes back as data.
     Threads may run jobs side by side. A server that dies is replaced and its jobs run again, so a job must bear
     being started twice.
 
@@ -52,6 +56,7 @@ class Nursery:
       preload: names of the modules that the server imports before its first fork.
       memory_limit_bytes: resident memory at which a job is killed, or None.
       ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `ahead.py`).
+      path: directories in which the server looks for modules first, for jobs that are not this package's.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class Nursery:
         preload: Sequence[str] = TENSORFLOW,
         memory_limit_bytes: int | None = None,
         ahead: Sequence[str] = (),
+        path: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
-        self._arguments = (*preload, AHEAD, *ahead) if ahead else tuple(preload)
+        self._arguments = (*preload, AHEAD, *ahead, PATH, *(os.fspath(directory) for directory in path))
         self._memory_limit = memory_limit_bytes
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._closed = False
+        _raise_limit()
 
     def __enter__(self) -> Nursery:
         return self
@@ -83,31 +90,36 @@ class Nursery:
                 self._server = None
 
     def run(
-        self, step: str, module: str, job: object, timeout_seconds: float, say: Callable[[str], None] | None = None
+        self,
+        step: str,
+        module: str,
+        job: object,
+        kind: Any,
+        timeout_seconds: float,
+        say: Callable[[str], None] | None = None,
     ) -> Any:
         """See `Runner.run`; `say` is told what the job says of itself (`forks.say`).
 
         Raises:
           ClosedError: the nursery was closed meanwhile.
         """
-        with job_directory() as directory:
-            file = os.path.join(directory, "job")
-            with open(file, "wb") as stream:
-                pickle.dump(job, stream)
-            lost = _Lost(0, "")
-            for _ in range(2):
+        lost = _Lost(0, "")
+        for _ in range(2):
+            with Place() as place, tempfile.TemporaryFile() as file:
+                pickle.dump(job, file)
+                file.flush()
                 server = self._ready()
-                ending = server.run(step, module, file, timeout_seconds, self._memory_limit, say or _silent)
+                ending = server.run(step, module, file.fileno(), place, timeout_seconds, self._memory_limit, say)
                 if self._closed:
                     raise ClosedError("the nursery was closed while a job ran")
                 if not isinstance(ending, _Lost):
-                    return result_of(step, file, ending)
+                    return result_of(step, place, kind, ending)
                 lost = ending
-            return Crashed(step, lost.exit_code, lost.stderr_tail)
+        return Crashed(step, lost.exit_code, lost.stderr_tail)
 
-    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """See `Runner.begin`. Here the job is begun when its result is asked for."""
-        return _Later(lambda: self.run(step, module, job, timeout_seconds))
+        return _Later(lambda: self.run(step, module, job, kind, timeout_seconds))
 
     def start(self) -> None:
         """Has the server begin its imports before it is asked for anything."""
@@ -151,133 +163,86 @@ class _Server:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         clear_leftovers(tempfile.gettempdir(), JOB_PREFIX)
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
-        self._process = _start(arguments, self._errors)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
+        self._requests, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with asked:
+            self._process = subprocess.Popen(
+                interpreter.command("migrate.server", arguments),
+                stdin=asked.fileno(),
+                # The lines of TensorFlow and of what it loads are the report's, if anybody's.
+                stdout=self._errors,
+                stderr=self._errors,
+                env=interpreter.environment({**os.environ, **_ENVIRONMENT}),
+                start_new_session=True,  # Ctrl-C is the parent's to handle.
+            )
         self._lock = threading.Lock()
-        self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
-        self._numbers = 0
-        self._ending = _Lost(0, "")
+        self._ending: _Lost | None = None
         self.alive = True
-        self._reader = threading.Thread(target=self._read, name="migrate-answers", daemon=True)
-        self._reader.start()
 
     def close(self) -> None:
         """Ends the server; jobs that run die with it."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with self._lock, contextlib.suppress(OSError):
-            self.alive = False
-            self._process.stdin.close()
+        self.alive = False
+        # Not `close`, which another thread's answer does not hear.
+        with contextlib.suppress(OSError):
+            self._requests.shutdown(socket.SHUT_RDWR)
         # Left to itself it kills what its jobs have started; in the middle of an import it hears nothing.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
         self._process.kill()
-        self._process.wait()
-        self._reader.join(_END_SECONDS)  # Jobs hold the pipe, too, until they are dead.
-        if not self._reader.is_alive():
-            self._process.stdout.close()
-            self._errors.close()
+        self._lost()
+        self._requests.close()
+        self._errors.close()
 
     def run(
         self,
         step: str,
         module: str,
-        file: str,
+        job: int,
+        place: Place,
         timeout_seconds: float,
         memory_limit: int | None,
-        say: Callable[[str], None],
+        say: Callable[[str], None] | None,
     ) -> int | Crashed | TimedOut | _Lost:
         """How a job's process has ended. Its time starts with the process, not with the server's import."""
-        with self._lock:
-            self._numbers += 1
-            number = self._numbers
-            answers = self._answers[number] = queue.SimpleQueue()
+        lines, said = os.pipe()
         try:
-            if not self._ask(f"{number}\t{module}\t{file}\n".encode()):
-                return self._lost()
+            told = ask(self._requests, module, job, place, said)
+        except OSError:
+            os.close(lines)
+            return self._lost()
+        finally:
+            os.close(said)
+        with Answers(told, lines, say) as answers:
             try:
-                while (first := answers.get(timeout=_START_SECONDS)) is not None and not first.startswith("pid "):
-                    say(first.partition(" ")[2])  # The fork may be faster than the server.
-            except queue.Empty:
+                pid = answers.pid(_START_SECONDS)
+            except TimeoutError:
                 self._process.kill()  # It hangs: another one may not.
                 return self._lost()
-            if first is None:
+            if pid is None:
                 return self._lost()
-            pid = int(first.partition(" ")[2])
-            lost = False
-            code = 0
-
-            def wait(seconds: float) -> bool:
-                nonlocal lost, code
-                try:
-                    answer = answers.get(timeout=max(seconds, 0.0))
-                except queue.Empty:
-                    return False
-                if answer is None:
-                    lost = True
-                    return True
-                word, _, rest = answer.partition(" ")
-                if word == "exit":
-                    code = int(rest)
-                    return True
-                say(rest)
-                return False
-
-            ending = watch(step, pid, wait, timeout_seconds, memory_limit)
+            ending = watch(step, pid, answers.wait, timeout_seconds, memory_limit)
             if ending is not None:
                 kill_group(pid)
-                with contextlib.suppress(queue.Empty):  # Its directory is removed next; it must not write there.
-                    while not (answers.get(timeout=_END_SECONDS) or "exit").startswith("exit"):
-                        pass
+                answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.
                 return ending
-            return self._lost() if lost else code
-        finally:
-            with self._lock:
-                del self._answers[number]
-
-    def _ask(self, line: bytes) -> bool:
-        assert self._process.stdin is not None
-        with self._lock:
-            try:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
-            except (OSError, ValueError):
-                return False
-            return self.alive
+            return self._lost() if answers.code is None else answers.code
 
     def _lost(self) -> _Lost:
-        self._reader.join(_END_SECONDS)
+        """How the server has ended, which it is about to if it has not."""
         self.alive = False
-        return self._ending
-
-    def _read(self) -> None:
-        """Hands each answer to the thread that waits for it; None when there will be no more."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            number, _, answer = line.decode(errors="replace").rstrip("\n").partition(" ")
-            with self._lock:
-                waiting = self._answers.get(int(number))
-            if waiting is not None:
-                waiting.put(answer)
-        self._ending = _Lost(self._process.wait(), tail(self._errors))
         with self._lock:
-            self.alive = False
-            for waiting in self._answers.values():
-                waiting.put(None)
+            if self._ending is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_END_SECONDS)
+                self._process.kill()
+                self._ending = _Lost(self._process.wait(), tail(self._errors.fileno()))
+            return self._ending
 
 
-def _start(arguments: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    # This very package must be found, also where the working directory was how the parent found it.
-    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-m", "migrate.server", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
-        start_new_session=True,  # Ctrl-C is the parent's to handle.
-    )
-
-
-def _silent(_: str) -> None:
-    """Takes what a job says where nobody listens."""
+def _raise_limit() -> None:
+    """Lets this process hold as many descriptors as it may: every job takes a few, and there may be hundreds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -133,7 +133,8 @@ def _render(arguments: Sequence[str]) -> int:
     if len(arguments) != 1 or not arguments[0] or arguments[0].startswith("-"):
         given = ", ".join(map(repr, arguments)) or "nothing"
         raise UsageError(f"report takes DIRECTORY, not {given}: migrate report DIRECTORY")
-    _say(f"the report is in {', '.join(api.render_report(arguments[0]))}")
+    files = api.render_report(arguments[0], progress=lambda line: _say(f"migrate: {line}"))
+    _say(f"the report is in {', '.join(files)}")
     return GOOD
 
 

@@ -60,4 +60,14 @@ class Finished:
         return f"[{self.done}/{self.models}] {self.report.source}: {type(self.report.outcome).__name__}"
 
 
-Event = Began | Step | Finished
+@frozen
+class Warned:
+    """Something that the user should know, and that stops nothing."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Event = Began | Step | Finished | Warned

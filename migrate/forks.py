@@ -2,7 +2,11 @@
 
 Such a fork takes milliseconds where importing takes seconds, and is as fresh as a new process: no session, no eager
 context, no resource has been made yet. A job that crashes, hangs or eats memory costs that fork alone. A job is a
-value; the module that runs it has a function `run(job)` whose picklable result comes back through a file.
+value; the module that runs it has a function `run(job)`.
+
+Whoever has run a model may be its author's. So the result of a job is data (`codec`) of a declared type, in a file
+without a name that was opened before the job's process was there, and that process has no other descriptor of ours
+than those that this module hands to it.
 """
 
 from __future__ import annotations
@@ -13,7 +17,6 @@ import fcntl
 import gc
 import importlib
 import os
-import pickle
 import re
 import resource
 import select
@@ -23,9 +26,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol
 
+from migrate import codec
 from migrate.records import Crashed, TimedOut
 
 TENSORFLOW = ("tensorflow",)
@@ -33,7 +38,9 @@ TENSORFLOW = ("tensorflow",)
 JOB_PREFIX = "migrate-job-"
 """Names of the directories of jobs, among the system's temporary files, begin with it."""
 SAY = "MIGRATE_SAYS"
-"""Environment variable of a job that says where its lines go: DESCRIPTOR:NUMBER."""
+"""Environment variable of a job: the descriptor of the pipe that takes its lines."""
+AHEAD_PLACE = "MIGRATE_AHEAD"
+"""Environment variable of a job: where the fork is that imports TensorFlow for it (see `ahead`)."""
 POLL_SECONDS = 0.5
 """How often a process is looked at whose end would not be told otherwise."""
 
@@ -41,7 +48,9 @@ _TAIL_LINES = 20
 _TAIL_BYTES = 1 << 16
 _FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 _MEMORY_POLL_SECONDS = 0.05
-_SAID_BYTES = 2000  # Shorter than PIPE_BUF, so that lines of several jobs never mix.
+_BLIND_POLL_SECONDS = 0.02  # Where the kernel tells nobody that a process has ended.
+_SAID_BYTES = 2000  # Shorter than PIPE_BUF: a line is in the pipe as a whole.
+_SAID_CHARACTERS = 500
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel takes a job, not the parent.
 
@@ -49,20 +58,22 @@ _OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel t
 class Runner(Protocol):
     """Runs jobs in processes of their own: a `Nursery`, or in a job `Forks`."""
 
-    def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
+    def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """Runs a job in a process of its own.
 
         Args:
           step: name of the step, for the report (`golden`, `export`, `candidate`).
           module: full name of the module whose `run` takes the job.
           job: what it takes.
+          kind: the type of its result, as `codec.decode` takes it.
           timeout_seconds: after which the child, and what it has started, is killed.
 
         Returns:
-          What `run` has returned, or a `Crashed` or `TimedOut`. A child that ends without a result has crashed.
+          What `run` has returned, or a `Crashed` or `TimedOut`. A child that ends without a result of that type has
+          crashed.
         """
 
-    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """Begins a job that needs no TensorFlow, beside those that follow; the arguments are those of `run`."""
 
 
@@ -85,39 +96,77 @@ class Forks:
     def __init__(self, memory_limit_bytes: int | None = None) -> None:
         self._memory_limit = memory_limit_bytes
 
-    def run(self, step: str, module: str, job: object, timeout_seconds: float) -> Any:
+    def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """See `Runner.run`."""
         if TENSORFLOW[0] not in sys.modules:
             warm(TENSORFLOW)
-        running = self.begin(step, module, job, timeout_seconds)
+        running = self.begin(step, module, job, kind, timeout_seconds)
         try:
             return running.result()
         finally:
             running.stop()
 
-    def begin(self, step: str, module: str, job: object, timeout_seconds: float) -> Running:
+    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """See `Runner.begin`."""
-        return _Fork(step, module, job, timeout_seconds, self._memory_limit)
+        return _Fork(step, module, job, kind, timeout_seconds, self._memory_limit)
+
+
+class Place:
+    """A directory and files for one job, opened by the process that is to read them. A context manager.
+
+    Attributes:
+      directory: for what the job writes in passing; it goes when the block ends.
+      output: descriptor of a file without a name for what the job writes to standard output and standard error.
+      result: descriptor of one for its result.
+    """
+
+    def __init__(self) -> None:
+        self._held = contextlib.ExitStack()
+        self.directory = self._held.enter_context(job_directory())
+        self.output, self.result = (self._file() for _ in range(2))
+
+    def _file(self) -> int:
+        return self._held.enter_context(tempfile.TemporaryFile()).fileno()
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives all of it back."""
+        self._held.close()
 
 
 class _Fork:
     """A job in a fork of this process."""
 
-    def __init__(self, step: str, module: str, job: object, timeout_seconds: float, memory_limit: int | None) -> None:
+    def __init__(
+        self, step: str, module: str, job: object, kind: Any, timeout_seconds: float, memory_limit: int | None
+    ) -> None:
         self._step = step
+        self._kind = kind
         self._deadline = time.monotonic() + timeout_seconds
         self._timeout = timeout_seconds
         self._memory_limit = memory_limit
-        self._directory = contextlib.ExitStack()
-        self._file = os.path.join(self._directory.enter_context(job_directory()), "job")
+        self._place = Place()
         self._code: int | None = None
-        self._pid, self._lifeline = fork(lambda: work(importlib.import_module(module).run, job, self._file), self._file)
+        result = self._place.result
+        self._pid, self._end = fork(
+            lambda: work(importlib.import_module(module).run, job, result),
+            self._place.directory,
+            self._place.output,
+            (result,),
+        )
 
     def result(self) -> Any:
         """See `Running.result`."""
 
         def wait(seconds: float) -> bool:
-            select.select([self._lifeline], [], [], seconds)
+            wait_for((self._end,), seconds)
             self._code = reap(self._pid)
             return self._code is not None
 
@@ -125,17 +174,16 @@ class _Fork:
         ending = watch(self._step, self._pid, wait, left, self._memory_limit)
         if isinstance(ending, TimedOut):
             ending = TimedOut(self._step, self._timeout)
-        if ending is not None:
-            self._kill()
-        return result_of(self._step, self._file, ending if ending is not None else self._code or 0)
+        self._kill()
+        return result_of(self._step, self._place, self._kind, ending if ending is not None else self._code or 0)
 
     def stop(self) -> None:
         """See `Running.stop`."""
         self._kill()
-        with contextlib.suppress(OSError):  # Closed by an earlier call.
-            os.close(self._lifeline)
-            self._lifeline = -1
-        self._directory.close()
+        if self._end >= 0:
+            os.close(self._end)
+            self._end = -1
+        self._place.close()
 
     def _kill(self) -> None:
         if self._code is None:
@@ -162,11 +210,21 @@ def cores() -> int:
 
 def say(text: str) -> None:
     """In a job: tells the parent in a line what is being done. Elsewhere: does nothing."""
-    descriptor, _, number = os.environ.get(SAY, "").partition(":")
+    descriptor = os.environ.get(SAY)
     if descriptor:
-        line = f"{number} says {' '.join(text.split())}".encode(errors="replace")[:_SAID_BYTES]
+        line = " ".join(text.split()).encode(errors="replace")[:_SAID_BYTES]
         with contextlib.suppress(OSError):
             os.write(int(descriptor), line + b"\n")
+
+
+def said(line: bytes) -> str:
+    """A line of a job as it may be shown: of few characters, and all of them printable."""
+    return plain(line[:_SAID_BYTES].decode(errors="replace"))[:_SAID_CHARACTERS]
+
+
+def plain(line: str) -> str:
+    """A line without the characters that mean something to a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in line.expandtabs())
 
 
 def clear_leftovers(parent: str, prefix: str) -> None:
@@ -236,21 +294,20 @@ def watch(
     return None
 
 
-def result_of(step: str, file: str, ending: int | Crashed | TimedOut) -> Any:
+def result_of(step: str, place: Place, kind: Any, ending: int | Crashed | TimedOut) -> Any:
     """A job's result, or how it ended without one, with the last lines that it wrote to standard error."""
-    output = file + ".output"
-    words = ""
-    if os.path.exists(output):
-        with open(output, "rb") as stream:
-            words = tail(stream)
+    words = tail(place.output)
     if isinstance(ending, TimedOut):
         return TimedOut(ending.step, ending.seconds, words)
     if isinstance(ending, Crashed):
         return Crashed(ending.step, ending.exit_code, "\n".join(filter(None, [words, ending.stderr_tail])))
-    if ending == 0 and os.path.exists(file + ".result"):
-        with open(file + ".result", "rb") as stream:
-            return pickle.load(stream)
-    return Crashed(step, ending, words)
+    if ending != 0 or not os.fstat(place.result).st_size:
+        return Crashed(step, ending, words)
+    try:
+        return codec.read(kind, place.result)
+    except codec.DecodeError as error:
+        reason = f"its result is not what was asked for: {plain(str(error))}"
+        return Crashed(step, ending, "\n".join(filter(None, [words, reason])))
 
 
 def _resident_bytes(pid: int) -> int:
@@ -268,34 +325,47 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def tail(stream: IO[bytes]) -> str:
-    """The last lines of a file."""
-    stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-    lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+def tail(output: int) -> str:
+    """The last lines of a file, by its descriptor, whose offset is neither used nor moved."""
+    size = os.fstat(output).st_size
+    text = os.pread(output, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace")
+    lines = [plain(line) for line in text.splitlines() if line.strip()]
     # TensorFlow's last word (absl's log, severity F) may stand above a long list of stack frames.
     fatal = [line for line in lines[:-_TAIL_LINES] if _FATAL.match(line)]
     return "\n".join([*fatal[-1:], *lines[-_TAIL_LINES:]])
 
 
-def fork(work: Callable[[], int], file: str) -> tuple[int, int]:
+def fork(
+    work: Callable[[], int],
+    directory: str,
+    output: int,
+    kept: Sequence[int],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, int]:
     """Forks; the child does its work and ends.
 
+    Args:
+      work: gives the child's exit code.
+      directory: for temporary files.
+      output: descriptor of the file that is to be the child's standard output and standard error.
+      kept: descriptors that the child keeps; all others are closed.
+      environment: what `SAY` and `AHEAD_PLACE` are in the child; without them they are not set there.
+
     Returns:
-      The child's process id, and the end of a pipe that becomes readable when the child is gone.
+      The child's process id, and a descriptor for `wait_for`.
     """
-    lifeline, end = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid:
-        os.close(end)
-        return pid, lifeline
+        return pid, _end_of(pid)
     code = 1
     try:
-        os.close(lifeline)
         os.setsid()
         _die_with(parent)
-        _prepare(file)
+        _prepare(directory, output, kept)
+        for name in (SAY, AHEAD_PLACE):
+            os.environ.pop(name, None)
+        os.environ.update(environment or {})
         code = work()
     except BaseException:
         traceback.print_exc()
@@ -304,6 +374,34 @@ def fork(work: Callable[[], int], file: str) -> tuple[int, int]:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _end_of(pid: int) -> int:
+    """A descriptor that becomes readable when a child has ended; -1 where the kernel has none (before Linux 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def wait_for(ends: Collection[int], seconds: float | None, *others: int) -> list[int]:
+    """Waits until one of some processes may have ended, or one of some other descriptors is readable.
+
+    Args:
+      ends: what `fork` gives for each process.
+      seconds: how long at the most; None for ever.
+      others: the other descriptors.
+
+    Returns:
+      Those that are readable. That none is does not say that no process has ended.
+    """
+    if -1 in ends:
+        seconds = _BLIND_POLL_SECONDS if seconds is None else min(seconds, _BLIND_POLL_SECONDS)
+    poll = select.poll()  # `select.select` knows no descriptor beyond 1,023.
+    for descriptor in (*ends, *others):
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds * 1000))]
 
 
 def _die_with(parent: int) -> None:
@@ -315,25 +413,34 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _prepare(file: str) -> None:
-    """Gives a job its own output, standard input and place for temporary files."""
+def _prepare(directory: str, output: int, kept: Collection[int]) -> None:
+    """Gives a job its own output, standard input and place for temporary files, and no descriptor but its own."""
     # TensorFlow's temporary files would outlive the fork, which ends without its exit handlers.
-    tempfile.tempdir = os.path.dirname(file)
-    output = os.open(file + ".output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    tempfile.tempdir = directory
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    close_others(kept)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # TensorFlow's would be gigabytes.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
         score.write(_OOM_SCORE)
 
 
-def work(run: Callable[[Any], Any], job: object, file: str) -> int:
-    """In a fork: runs a job and puts its result beside the job's file. Gives the exit code."""
-    result = run(job)
-    with open(file + ".partial", "wb") as stream:
-        pickle.dump(result, stream)
-    os.replace(file + ".partial", file + ".result")
+def close_others(kept: Collection[int]) -> None:
+    """Closes every descriptor but the standard ones and those that are to be kept."""
+    try:
+        there: Iterable[int] = map(int, os.listdir("/proc/self/fd"))
+    except OSError:
+        there = range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    for descriptor in there:
+        if descriptor > 2 and descriptor not in kept:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def work(run: Callable[[Any], Any], job: object, result: int) -> int:
+    """In a fork: runs a job and writes its result to a descriptor. Gives the exit code."""
+    codec.write(run(job), result)
     return 0
 
 

@@ -1,33 +1,30 @@
-"""The program that forks for every job: `python -m migrate.server MODULE... [--ahead MODULE...]`.
+"""The program that forks for every job: its arguments are `MODULE... --ahead MODULE... --path DIRECTORY...`.
 
-It imports the first modules and serves the parent (`children.py`) as `serving.py` has it. Those that are to be there
-ahead of need are imported by a fork of it meanwhile.
+It imports the first modules and serves the parent (`children.py`), whose socket is its standard input, as `serving.py`
+has it. Those that are to be there ahead of need are imported by a fork of it meanwhile.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-from migrate.ahead import AHEAD, started
+from migrate.ahead import started
 from migrate.serving import serve
 
+AHEAD = "--ahead"
+PATH = "--path"
+_ASKED = 0
 
-def main(argv: Sequence[str]) -> int:
+
+def main(arguments: Sequence[str]) -> int:
     """The server."""
-    # The lines are the parent's alone: nothing that TensorFlow prints may come between them.
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    modules = list(argv[1:])
-    if AHEAD in modules:
-        place = modules.index(AHEAD)
-        with started(modules[place + 1 :]) as ended:
-            serve(modules[:place], answers, ended)
+    first, second = arguments.index(AHEAD), arguments.index(PATH)
+    modules, later = arguments[:first], arguments[first + 1 : second]
+    sys.path[:0] = arguments[second + 1 :]
+    if later:
+        with started(later) as ahead:
+            serve(modules, _ASKED, ahead.ended, ahead.lend)
     else:
-        serve(modules, answers)
+        serve(modules, _ASKED)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

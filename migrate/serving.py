@@ -1,8 +1,8 @@
 """Forks a process that has imported TensorFlow for every job that it is asked for.
 
-It is asked in lines of standard input, `NUMBER<tab>MODULE<tab>JOBFILE`, and answers `NUMBER pid PID` and later
-`NUMBER exit CODE`; in between the job itself may write `NUMBER says TEXT`. Several jobs run side by side. It ends when
-its standard input does, and the jobs end with it.
+It is asked in packets on a socket, and answers each on a pipe of its own that came with it: `pid PID`, and later
+`exit CODE`. No job has that pipe, so none can answer for itself or for another one. Several jobs run side by side. The
+server ends when its socket does, and the jobs end with it.
 """
 
 from __future__ import annotations
@@ -12,56 +12,125 @@ import functools
 import importlib
 import os
 import pickle
-import select
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
 
-from migrate.forks import POLL_SECONDS, SAY, fork, kill_group, reap, warm, work
+from migrate.forks import AHEAD_PLACE, POLL_SECONDS, SAY, Place, fork, kill_group, reap, wait_for, warm, work
+from migrate.frozen import frozen
+
+_PACKET_BYTES = 1 << 14
+_PACKET_DESCRIPTORS = 5
+
+Lend = Callable[[], tuple[str, Sequence[int]]]
+"""Gives what `AHEAD_PLACE` is to be for a job, and the descriptors that it names; nothing where there is no fork."""
 
 
-def serve(modules: Sequence[str], answers: int, ended: Callable[[int], None] | None = None) -> None:
-    """Imports modules, then answers standard input until it ends.
+@frozen
+class _Job:
+    """A job that runs: its process, what tells of its end, and the pipe for answers."""
+
+    pid: int
+    end: int
+    answers: int
+
+
+def ask(server: socket.socket, module: str, job: int, place: Place, said: int | None) -> int:
+    """Asks a server for a job.
+
+    Args:
+      server: the parent's end of its socket.
+      module: full name of the module whose `run` takes the job.
+      job: descriptor of a file with the job, pickled by this process; nobody else can write to it.
+      place: of the job.
+      said: where the job may write lines, or None.
+
+    Returns:
+      Descriptor of the pipe with the answers; it ends when the server does.
+
+    Raises:
+      OSError: the server is gone.
+    """
+    answers, told = os.pipe()
+    try:
+        descriptors = [job, place.result, place.output, told, *([] if said is None else [said])]
+        socket.send_fds(server, [os.fsencode(f"{module}\n{place.directory}")], descriptors)
+    except OSError:
+        os.close(answers)
+        raise
+    finally:
+        os.close(told)
+    return answers
+
+
+def serve(
+    modules: Sequence[str],
+    asked: int,
+    ended: Callable[[int], None] | None = None,
+    lend: Lend | None = None,
+    kept: Sequence[int] = (),
+) -> None:
+    """Imports modules, then answers what it is asked until there is nobody left to ask.
 
     Args:
       modules: their names.
-      answers: descriptor to write to.
+      asked: descriptor of the socket.
       ended: told the exit code of a job before it is answered.
+      lend: called for each job.
+      kept: descriptors that every job keeps.
     """
     warm(modules)
-    with contextlib.suppress(BrokenPipeError):
-        _serve(answers, ended)
-
-
-def _load_and_work(module: str, file: str) -> int:
-    with open(file, "rb") as stream:
-        job = pickle.load(stream)
-    return work(importlib.import_module(module).run, job, file)
-
-
-def _serve(answers: int, ended: Callable[[int], None] | None) -> None:
-    """Forks for every line of standard input until it ends, and tells of every fork that ends."""
-    jobs: dict[int, tuple[str, int]] = {}  # by lifeline: number of the request, process id
-    rest = b""
+    server = socket.socket(fileno=asked)
+    jobs: dict[int, _Job] = {}
     while True:
-        ready, _, _ = select.select([0, *jobs], [], [], POLL_SECONDS if jobs else None)
-        if 0 in ready:
-            read = os.read(0, 1 << 16)
-            if not read:
+        ready = wait_for([job.end for job in jobs.values()], POLL_SECONDS if jobs else None, asked)
+        if asked in ready:
+            packet, descriptors, _, _ = socket.recv_fds(
+                server, _PACKET_BYTES, _PACKET_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+            if not packet:
                 break
-            *lines, rest = (rest + read).split(b"\n")
-            for line in lines:
-                number, module, file = os.fsdecode(line).split("\t")
-                os.environ[SAY] = f"{answers}:{number}"
-                pid, lifeline = fork(functools.partial(_load_and_work, module, file), file)
-                jobs[lifeline] = number, pid
-                os.write(answers, f"{number} pid {pid}\n".encode())
-        for lifeline, (number, pid) in list(jobs.items()):
-            code = reap(pid)
+            module, _, directory = os.fsdecode(packet).partition("\n")
+            started = _start(module, directory, descriptors, lend, kept)
+            jobs[started.pid] = started
+            _answer(started, f"pid {started.pid}")
+        for job in list(jobs.values()):
+            code = reap(job.pid)
             if code is not None:
-                os.close(lifeline)
-                del jobs[lifeline]
-                kill_group(pid)  # What the job has started must not outlive it.
+                del jobs[job.pid]
+                if job.end >= 0:
+                    os.close(job.end)
+                kill_group(job.pid)  # What the job has started must not outlive it.
                 if ended is not None:
                     ended(code)
-                os.write(answers, f"{number} exit {code}\n".encode())
-    for _, pid in jobs.values():
-        kill_group(pid)
+                _answer(job, f"exit {code}")
+                os.close(job.answers)
+    for job in jobs.values():
+        kill_group(job.pid)
+
+
+def _answer(job: _Job, line: str) -> None:
+    with contextlib.suppress(OSError):  # Nobody waits any more.
+        os.write(job.answers, line.encode() + b"\n")
+
+
+def _start(module: str, directory: str, descriptors: Sequence[int], lend: Lend | None, kept: Sequence[int]) -> _Job:
+    file, result, output, answers, *said = descriptors
+    environment: Mapping[str, str] = {SAY: str(said[0])} if said else {}
+    lent: Sequence[int] = ()
+    if lend is not None:
+        place, lent = lend()
+        environment = {**environment, AHEAD_PLACE: place}
+    own = (file, result, *said)
+    pid, end = fork(
+        functools.partial(_load_and_work, module, file, result), directory, output, (*own, *lent, *kept), environment
+    )
+    for descriptor in (*own, output):
+        os.close(descriptor)
+    return _Job(pid, end, answers)
+
+
+def _load_and_work(module: str, file: int, result: int) -> int:
+    with open(file, "rb") as stream:
+        stream.seek(0)
+        job = pickle.load(stream)
+    return work(importlib.import_module(module).run, job, result)

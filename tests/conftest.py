@@ -18,7 +18,7 @@ from tests import conversions
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Child processes with TensorFlow ready, shared by all tests of a run."""
-    with Nursery() as result:
+    with Nursery(path=(conversions.ROOT,)) as result:
         yield result
 
 

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from migrate.ahead import Ahead, place
 from migrate.children import ClosedError, Nursery
 from migrate.records import Crashed, TimedOut
+from tests.conversions import ROOT
 
 _MODULE = "tests.test_ahead"
+_RESULT = int | tuple[Crashed | TimedOut | tuple[bool, int], ...]
 
 
 def run(job):
@@ -25,7 +28,7 @@ def run(job):
     kind, *rest = job
     if kind == "steps":
         with Ahead(place()) as runner:
-            return [runner.run("step", _MODULE, step, seconds) for step, seconds in rest]
+            return [runner.run("step", _MODULE, step, Any, seconds) for step, seconds in rest]
     if kind == "leave":
         with Ahead(place()):
             return place().pid
@@ -33,7 +36,7 @@ def run(job):
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "hang":
         with Ahead(place()) as runner:
-            return runner.run("step", _MODULE, ("sleep", rest[0]), 60)
+            return runner.run("step", _MODULE, ("sleep", rest[0]), Any, 60)
     if kind == "sleep":
         pathlib.Path(rest[0]).write_text(str(os.getpid()))
         time.sleep(60)
@@ -54,9 +57,9 @@ def _gone(pid):
 
 
 def _ask(job, ahead=("wave", _MODULE), seconds=60):
-    with Nursery((_MODULE,), ahead=ahead) as nursery:
+    with Nursery((_MODULE,), ahead=ahead, path=(ROOT,)) as nursery:
         nursery.start()
-        return nursery.run("convert", _MODULE, job, seconds)
+        return nursery.run("convert", _MODULE, job, _RESULT, seconds)
 
 
 def test_every_step_has_a_process_of_its_own_with_the_imports_done():
@@ -96,8 +99,8 @@ def test_an_import_that_fails_is_tried_where_its_failure_is_told():
 def test_a_step_does_not_outlive_the_job_that_wanted_it(tmp_path):
     """Its staging directory is cleared away as soon as the job's end is known."""
     file = tmp_path / "pid"
-    with Nursery((_MODULE,), ahead=("wave", _MODULE)) as nursery:
-        ending = nursery.run("convert", _MODULE, ("hang", str(file)), 10)
+    with Nursery((_MODULE,), ahead=("wave", _MODULE), path=(ROOT,)) as nursery:
+        ending = nursery.run("convert", _MODULE, ("hang", str(file)), Any, 10)
         assert isinstance(ending, TimedOut)
         assert _gone(file.read_text())
 
@@ -107,9 +110,9 @@ def test_a_killed_server_leaves_nobody_behind(tmp_path):
 
     def ask(nursery):
         with contextlib.suppress(ClosedError):
-            nursery.run("convert", _MODULE, ("steps", (("sleep", str(file)), 60)), 60)
+            nursery.run("convert", _MODULE, ("steps", (("sleep", str(file)), 60)), _RESULT, 60)
 
-    with Nursery((_MODULE,), ahead=("wave", _MODULE)) as nursery:
+    with Nursery((_MODULE,), ahead=("wave", _MODULE), path=(ROOT,)) as nursery:
         thread = threading.Thread(target=ask, args=(nursery,))
         thread.start()
         while not file.exists() or not file.read_text():
@@ -124,9 +127,9 @@ def test_its_directory_is_gone_when_it_is(tmp_path):
     code = (
         "import os, tempfile\n"
         "from migrate.ahead import started\n"
-        "with started(('json',)) as ended:\n"
+        "with started(('json',)) as ahead:\n"
         "    assert os.listdir(tempfile.gettempdir())\n"
-        "    ended(1)\n"
+        "    ahead.ended(1)\n"
         "assert not os.listdir(tempfile.gettempdir())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
 from migrate import children
 from migrate.children import Nursery
 from migrate.records import Crashed, TimedOut
+from tests.conversions import ROOT
 
 pytestmark = pytest.mark.tensorflow
 
@@ -44,72 +46,73 @@ def run(job):
 
 
 def test_a_result_comes_back(nursery):
-    assert nursery.run("golden", _MODULE, {"a": [1]}, 60) == {"a": [1]}
+    assert nursery.run("golden", _MODULE, {"a": [1]}, Any, 60) == {"a": [1]}
 
 
 def test_every_job_has_a_process_of_its_own(nursery):
-    first, second = (nursery.run("golden", _MODULE, "tensorflow", 60) for _ in range(2))
+    first, second = (nursery.run("golden", _MODULE, "tensorflow", Any, 60) for _ in range(2))
     assert first[0] == second[0] == 3
     assert first[1] != second[1]
 
 
 def test_a_child_that_aborts_is_crashed(nursery):
-    result = nursery.run("golden", _MODULE, "abort", 60)
+    result = nursery.run("golden", _MODULE, "abort", Any, 60)
     assert isinstance(result, Crashed)
     assert (result.step, result.exit_code) == ("golden", -signal.SIGABRT)
     assert "last words" in result.stderr_tail
 
 
 def test_a_child_that_raises_is_crashed(nursery):
-    result = nursery.run("export", _MODULE, "raise", 60)
+    result = nursery.run("export", _MODULE, "raise", Any, 60)
     assert isinstance(result, Crashed) and result.exit_code == 1
     assert result.stderr_tail.endswith("ValueError: in the child")
 
 
 def test_a_child_that_ends_without_a_result_is_crashed(nursery):
-    assert nursery.run("golden", _MODULE, "exit", 60) == Crashed("golden", 7, "")
+    assert nursery.run("golden", _MODULE, "exit", Any, 60) == Crashed("golden", 7, "")
 
 
 def test_a_slow_child_is_timed_out_and_the_next_one_is_well(nursery):
-    assert nursery.run("candidate", _MODULE, "sleep", 0.5) == TimedOut("candidate", 0.5)
-    assert nursery.run("candidate", _MODULE, 1, 60) == 1
+    assert nursery.run("candidate", _MODULE, "sleep", Any, 0.5) == TimedOut("candidate", 0.5)
+    assert nursery.run("candidate", _MODULE, 1, Any, 60) == 1
 
 
 def test_what_a_child_prints_is_not_taken_for_an_answer(nursery):
-    assert nursery.run("golden", _MODULE, "noise", 60) == "noise"
-    assert nursery.run("golden", _MODULE, 2, 60) == 2
+    assert nursery.run("golden", _MODULE, "noise", Any, 60) == "noise"
+    assert nursery.run("golden", _MODULE, 2, Any, 60) == 2
 
 
 def test_what_a_child_has_started_does_not_outlive_it(nursery):
-    assert nursery.run("golden", _MODULE, "fork", 60) == "forked"
+    assert nursery.run("golden", _MODULE, "fork", Any, 60) == "forked"
     time.sleep(0.2)
     assert subprocess.run(["pgrep", "-f", "sleep 61"], check=False, capture_output=True).stdout == b""
 
 
 def test_a_dead_server_is_replaced():
-    with Nursery() as nursery:
-        assert nursery.run("golden", _MODULE, 1, 60) == 1
+    with Nursery(path=(ROOT,)) as nursery:
+        assert nursery.run("golden", _MODULE, 1, Any, 60) == 1
         nursery._server._process.kill()
         nursery._server._process.wait()
-        assert nursery.run("golden", _MODULE, 2, 60) == 2
+        assert nursery.run("golden", _MODULE, 2, Any, 60) == 2
 
 
 def test_a_server_that_hangs_is_replaced(monkeypatch):
-    with Nursery(preload=("time",)) as nursery:
-        assert nursery.run("golden", _MODULE, "well", 60) == "well"
+    with Nursery(preload=("time",), path=(ROOT,)) as nursery:
+        assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         hung = nursery._server._process
         os.kill(hung.pid, signal.SIGSTOP)
         monkeypatch.setattr(children, "_START_SECONDS", 15.0)
-        assert nursery.run("golden", _MODULE, "well", 60) == "well"
+        assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         assert hung.wait(5) == -signal.SIGKILL
 
 
 def test_a_killed_parent_leaves_nobody_behind(tmp_path):
     code = (
-        "import sys; from migrate.children import Nursery; n = Nursery(); n.run('a', 'tests.test_children', 1, 60);"
-        "print(n._server._process.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', 60)"
+        "import sys; from typing import Any; from migrate.children import Nursery; n = Nursery(path=sys.argv[1:]);"
+        "n.run('a', 'tests.test_children', 1, Any, 60);"
+        "print(n._server._process.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', Any, 60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    parent = subprocess.Popen([sys.executable, "-c", code, ROOT], stdout=subprocess.PIPE)
     server = int(parent.stdout.readline())
     time.sleep(0.5)
     parent.kill()

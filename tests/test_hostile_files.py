@@ -239,7 +239,7 @@ def test_what_a_library_does_costs_the_file_alone(read, words, monkeypatch):
     forks, fork = [], os.fork
     monkeypatch.setattr(os, "fork", lambda: forks.append(fork()) or forks[-1])
     with pytest.raises(InputError, match=words):
-        guarded("FILE", read)
+        guarded("FILE", read, int)
     (pid,) = forks
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # It was waited for.
@@ -247,7 +247,7 @@ def test_what_a_library_does_costs_the_file_alone(read, words, monkeypatch):
 
 def test_what_is_guarded_may_be_large_and_changes_no_limit():
     before = resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS)
-    assert guarded("FILE", lambda: b"x" * 5_000_000) == b"x" * 5_000_000
+    assert guarded("FILE", lambda: b"x" * 5_000_000, bytes) == b"x" * 5_000_000
     assert (resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS)) == before
 
 

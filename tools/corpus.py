@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import pathlib
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ from migrate.children import Nursery
 from migrate.fleet.jobs import convert_model
 from migrate.records import Converted, ModelReport, Severity, outcome_name
 from migrate.signature_flag import as_flag
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 FORMS = (
     "saved_model_tf1",
@@ -62,7 +65,7 @@ def main(argv: list[str]) -> int:
     with open(os.path.join(corpus, "INDEX.jsonl"), encoding="utf-8") as file:
         index = [json.loads(line) for line in file]
     rows = []
-    with tempfile.TemporaryDirectory() as scratch, Nursery() as nursery:
+    with tempfile.TemporaryDirectory() as scratch, Nursery(path=(_ROOT,)) as nursery:
         for number, entry in enumerate(e for e in index if e["kind"] in FORMS):
             source = os.path.join(corpus, entry["name"])
             print(f"{number + 1:4} {entry['name']}", file=sys.stderr)
@@ -83,7 +86,8 @@ def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) 
     baseline: int | str = ""
     if entry["kind"] in _TF1_SAVED_MODELS:
         tags = list(model.meta_graphs[0].tags) if model.meta_graphs else []
-        answer = nursery.run("baseline", "tools.corpus", (source, os.path.join(scratch, "saved"), tags), 300)
+        job = (source, os.path.join(scratch, "saved"), tags)
+        answer = nursery.run("baseline", "tools.corpus", job, Any, 300)
         baseline = answer if isinstance(answer, (int, str)) else outcome_name(answer)
     return {
         "entry": entry,

@@ -58,17 +58,15 @@ class Exported:
     """The new model stands in the staging directory, save for the data files that are taken over.
 
     Attributes:
-      staging: where.
       data_files: how many its checkpoint has, those included.
     """
 
-    staging: str
     data_files: int
 
-    @property
-    def checkpoint(self) -> str:
-        """Prefix of its checkpoint."""
-        return os.path.join(self.staging, "variables", "variables")
+
+def checkpoint_in(directory: str) -> str:
+    """Prefix of a SavedModel's checkpoint."""
+    return os.path.join(directory, "variables", "variables")
 
 
 def run(job: ExportJob) -> Exported | Failed:
@@ -96,7 +94,7 @@ def run(job: ExportJob) -> Exported | Failed:
             plan,
             keys.by_variable,
             keys.object_graph,
-            os.path.join(job.staging, "variables", "variables"),
+            checkpoint_in(job.staging),
             job.taken,
             lambda variable: values.value_of(plan, variable, prefix),
         )
@@ -111,7 +109,7 @@ def run(job: ExportJob) -> Exported | Failed:
         return Failed(f"the new model cannot be written: {error.strerror or error}")
     except (tf.errors.OpError, ValueError, TypeError) as error:
         return Failed(f"TensorFlow cannot export the rewritten graph: {type(error).__name__}: {first_line(error)}")
-    return Exported(job.staging, count)
+    return Exported(count)
 
 
 def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
 
 
 def custom_objects(entries: Sequence[str]) -> dict[str, Any]:
-    """Imports the user's classes and functions.
+    """Imports the user's classes and functions, for which this process alone looks in the working directory, last.
 
     Args:
       entries: `module:Name` each.
@@ -96,6 +97,8 @@ def custom_objects(entries: Sequence[str]) -> dict[str, Any]:
       InputError: an entry is not of this form, or cannot be imported.
     """
     found = {}
+    if entries and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     for entry in entries:
         module, separator, name = entry.partition(":")
         if not (separator and module and name):

@@ -58,7 +58,7 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
         return Failed(f"the new model cannot be written: {error.strerror or error}")
     except Exception as error:  # The user's layers may raise anything while they are traced.
         return Failed(f"the model cannot be exported: {type(error).__name__}: {first_line(error)}")
-    return KerasExported(job.staging, loaded.signature, loaded.optimizer, loaded.lost)
+    return KerasExported(loaded.signature, loaded.optimizer, loaded.lost)
 
 
 def _save_tf_keras(loaded: Loaded, names: Names, directory: str) -> None:

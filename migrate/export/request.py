@@ -45,13 +45,11 @@ class KerasExported:
     """The new model stands in the staging directory.
 
     Attributes:
-      staging: where.
       signature: its `serving_default`.
       optimizer: class of the optimizer whose state it holds, or empty.
       lost: why the stored state of the optimizer is not in it, or empty.
     """
 
-    staging: str
     signature: Signature
     optimizer: str
     lost: str

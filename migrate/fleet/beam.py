@@ -33,6 +33,7 @@ from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import rename_source, source_of
 from migrate.fleet.worker import look, work
 from migrate.records import Converted, Failed, Kind, ModelReport, Options, Report, Unchanged, outcome_name
+from migrate.regular_files import open_regular
 from migrate.sources.discover import find_models
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Models:
             if is_remote(file):
                 with _files().open(file, compression_type=_PLAIN) as stream:
                     return from_line(stream.read())
-            with open(file, "rb") as stream:
+            with os.fdopen(open_regular(file, os.O_RDONLY), "rb") as stream:
                 return from_line(stream.read())
         except (OSError, ValueError):
             return None

@@ -17,7 +17,7 @@ from migrate import ahead
 from migrate.checks.contract import signatures
 from migrate.checks.side_effects import RISKS
 from migrate.errors import InputError
-from migrate.export.job import Exported, ExportJob
+from migrate.export.job import Exported, ExportJob, checkpoint_in
 from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
@@ -31,6 +31,7 @@ from migrate.records import (
     AlreadyTF2,
     Converted,
     Convertible,
+    Crashed,
     Failed,
     Finding,
     Kind,
@@ -59,6 +60,8 @@ Progress = Callable[[str], None]
 
 _WEIGHTS = "weights"
 """Directory beside the staged model, for data files whose names are not known yet."""
+
+_MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
 
 
 def run(job: ConvertJob | AuditJob) -> ModelReport:
@@ -301,7 +304,7 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
             raise InputError(done.reason)
         yield Taking(weights, None)
         return
-    running = nursery.begin("weights", "migrate.export.weights", weights.job, options.timeout_seconds)
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout_seconds)
     try:
         yield Taking(weights, running)
     finally:
@@ -324,14 +327,19 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
     )
-    result: Exported | Ending = nursery.run("export", "migrate.export.job", job, options.timeout_seconds)
+    result: Exported | Ending = nursery.run(
+        "export", "migrate.export.job", job, Exported | Failed, options.timeout_seconds
+    )
     if not isinstance(result, Exported):
         return result
     if taking.running is not None:
         done: Done | Ending = taking.running.result()
         if not isinstance(done, Done):
             return done
-    put(taking.weights, result.checkpoint, result.data_files)
+    if not len(taking.weights.files) <= result.data_files <= _MOST_DATA_FILES:
+        return Crashed("export", 0, f"{result.data_files:,} data files make no sense")
+    # Where it is to stand is known here; a process that has run TensorFlow is not asked.
+    put(taking.weights, checkpoint_in(staged), result.data_files)
     return result
 
 

@@ -14,9 +14,10 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from typing import IO
 
+from migrate.codec import decode, encode, parsed
 from migrate.errors import InputError
-from migrate.fleet.codec import decode, encode
 from migrate.frozen import frozen
 from migrate.records import (
     Converted,
@@ -28,12 +29,15 @@ from migrate.records import (
     Unreadable,
     shaping,
 )
+from migrate.regular_files import open_directory, open_regular
 from migrate.report.json import tool
 
 DIRECTORY = ".migrate"
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _SCHEMA_VERSION = 1
+_LINE_BYTES = 1 << 26
+"""A line has all of a report but its files; those of the largest models have a few megabytes."""
 
 _FINAL = (Converted, Unchanged, Unreadable, Refused, Mismatched)
 """Outcomes that the same model, options and versions have again. What failed, crashed or timed out may fare better."""
@@ -79,11 +83,15 @@ class Journal:
         self._handle = handle
         self._lock = threading.Lock()
         self.damaged = damaged
-        """How many lines could not be read; their models are looked at again."""
+        """How many lines could not be read; their models are done again."""
 
     def get(self, name: str) -> Entry | None:
         """What is known of a model."""
         return self._entries.get(name)
+
+    def reports(self) -> tuple[ModelReport, ...]:
+        """All that is known, a report a model, by name."""
+        return tuple(self._entries[name].report for name in sorted(self._entries))
 
     def add(self, entry: Entry) -> None:
         """Puts a line on the disk; it is there when this returns.
@@ -116,30 +124,42 @@ def open_journal(tree: str) -> Iterator[Journal]:
     with contextlib.ExitStack() as stack:
         try:
             os.makedirs(directory, exist_ok=True)
-            lock = os.open(os.path.join(directory, _LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+            folder = open_directory(directory)
+            stack.callback(os.close, folder)
+            lock = open_regular(_LOCK, os.O_RDWR | os.O_CREAT, folder=folder)
             stack.callback(os.close, lock)
             _take(lock, tree)
-            handle = os.open(os.path.join(directory, _JOURNAL), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            handle = open_regular(_JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, folder=folder)
             stack.callback(os.close, handle)
             with open(handle, "rb", closefd=False) as stream:
-                data = stream.read()
-            data = data[: data.rfind(b"\n") + 1]  # A line that a killed run has left half written was told to nobody.
-            os.ftruncate(handle, len(data))
+                entries, damaged, whole = _parse(stream)
+            os.ftruncate(handle, whole)  # A line that a killed run has left half written was told to nobody.
             for made in (directory, tree, os.path.dirname(os.path.abspath(tree))):
                 _flush(made)
         except OSError as error:
-            raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
-        yield Journal(*_parse(data), handle)
+            name = os.path.join(directory, error.filename) if error.filename in (_LOCK, _JOURNAL) else directory
+            raise InputError(f"{name}: cannot be written ({error.strerror})") from error
+        yield Journal(entries, damaged, handle)
 
 
 def read_journal(tree: str) -> Journal:
-    """The journal of a tree as it is, for reading; empty where there is none. Nothing is written to the disk."""
+    """The journal of a tree as it is, for reading; empty where there is none. Nothing is written to the disk.
+
+    Raises:
+      InputError: something else is in its place, or it cannot be read.
+    """
+    directory = os.path.join(tree, DIRECTORY)
     try:
-        with open(os.path.join(tree, DIRECTORY, _JOURNAL), "rb") as file:
-            data = file.read()
-    except OSError:
-        data = b""
-    return Journal(*_parse(data), None)
+        with contextlib.ExitStack() as stack:
+            folder = open_directory(directory)
+            stack.callback(os.close, folder)
+            file = stack.enter_context(os.fdopen(open_regular(_JOURNAL, os.O_RDONLY, folder=folder), "rb"))
+            entries, damaged, _ = _parse(file)
+    except FileNotFoundError:
+        return no_journal()
+    except OSError as error:
+        raise InputError(f"{os.path.join(directory, _JOURNAL)}: cannot be read ({error.strerror})") from error
+    return Journal(entries, damaged, None)
 
 
 def no_journal() -> Journal:
@@ -149,8 +169,15 @@ def no_journal() -> Journal:
 
 def reports(tree: str) -> tuple[ModelReport, ...]:
     """All that a tree's journal knows, a report a model, by name."""
-    journal = read_journal(tree)
-    return tuple(journal._entries[name].report for name in sorted(journal._entries))
+    return read_journal(tree).reports()
+
+
+def damage(tree: str, journal: Journal) -> str:
+    """One line on the lines that could not be read, or nothing."""
+    if not journal.damaged:
+        return ""
+    file = os.path.join(tree, DIRECTORY, _JOURNAL)
+    return f"{file}: {journal.damaged:,} damaged line(s); convert does the models again that are not in the others"
 
 
 def to_line(entry: Entry) -> bytes:
@@ -171,30 +198,38 @@ def from_line(line: bytes) -> Entry | None:
     Raises:
       ValueError: it is damaged.
     """
-    try:
-        record = json.loads(line)
-        if record["schema_version"] != _SCHEMA_VERSION:
-            return None
-        report = decode(record["report"])
-        if not isinstance(report, ModelReport):
-            raise ValueError("no report")
-        return Entry(str(record["name"]), record["source"], str(record["settings"]), report)
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no line of a journal: {error}") from error
+    record = parsed(line)
+    if not isinstance(record, dict):
+        raise ValueError("no line of a journal")
+    version = record.pop("schema_version", None)
+    if type(version) is int and version != _SCHEMA_VERSION:
+        return None
+    if type(version) is not int:
+        raise ValueError("no line of a journal")
+    entry: Entry = decode(Entry, {"_": "Entry", **record})
+    return entry
 
 
-def _parse(data: bytes) -> tuple[dict[str, Entry], int]:
+def _parse(stream: IO[bytes]) -> tuple[dict[str, Entry], int, int]:
+    """The last entry about each model, how many lines are damaged, and where the last whole line ends."""
     entries: dict[str, Entry] = {}
-    damaged = 0
-    for line in data.split(b"\n"):
+    damaged, whole, place = 0, 0, 0
+    while line := stream.readline(_LINE_BYTES):
+        place += len(line)
+        beyond = False
+        while not line.endswith(b"\n") and (rest := stream.readline(_LINE_BYTES)):
+            place, line, beyond = place + len(rest), rest, True
+        if not line.endswith(b"\n"):
+            break
+        whole = place
         try:
-            entry = from_line(line) if line.strip() else None
+            entry = None if not beyond and not line.strip() else from_line(b"" if beyond else line)
         except ValueError:
             damaged += 1
             continue
         if entry is not None:
             entries[entry.name] = entry
-    return entries, damaged
+    return entries, damaged, whole
 
 
 def _take(lock: int, tree: str) -> None:

@@ -14,6 +14,7 @@ from migrate.fleet.keras_study import facts
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import (
+    Failed,
     Finding,
     ModelReport,
     Options,
@@ -43,7 +44,9 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
         job = KerasExportJob(request, staged, _provenance(source, path, options))
-        done: KerasExported | Ending = nursery.run("export", "migrate.export.keras_job", job, options.timeout_seconds)
+        done: KerasExported | Ending = nursery.run(
+            "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout_seconds
+        )
         if not isinstance(done, KerasExported):
             return done
         known = dataclasses.replace(facts(source), signature=done.signature)

@@ -13,7 +13,7 @@ from migrate.errors import InputError
 from migrate.export.remote import Copied, CopyJob
 from migrate.fleet.run import Listener, convert_fleet
 from migrate.fleet.standing import rename_source
-from migrate.records import Converted, Options, Report, Unchanged
+from migrate.records import Converted, Failed, Options, Report, Unchanged
 
 _A_DAY = 24 * 3600.0
 
@@ -94,6 +94,6 @@ def _named(path: str, names: Mapping[str, str]) -> str:
 
 
 def _copy(nursery: Nursery, job: CopyJob) -> None:
-    result: object = nursery.run("copy", "migrate.export.remote", job, _A_DAY)
+    result: object = nursery.run("copy", "migrate.export.remote", job, Copied | Failed, _A_DAY)
     if not isinstance(result, Copied):
         raise InputError(getattr(result, "reason", f"{job.source}: cannot be copied: {result}"))

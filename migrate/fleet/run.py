@@ -17,10 +17,10 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 
 from migrate.children import Nursery
 from migrate.errors import InputError
-from migrate.events import Began, Event, Finished, Step
+from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.export.publish import check_destination
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
-from migrate.fleet.journal import Entry, Journal, no_journal, open_journal, read_journal, settings
+from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, read_journal, settings
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import copy_model
 from migrate.fleet.worker import Look, look, work
@@ -74,6 +74,8 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     with journal as opened, Nursery(preload, options.memory_limit_bytes, ahead) as nursery:
         if ahead:
             nursery.start()
+        if warning := damage(destination, opened):
+            listen(Warned(warning))
         fleet = _Fleet(options, opened, nursery, listen, len(tasks))
         found = fleet.run(tasks, jobs)
     space = _space(found, destination) if options.dry_run else None

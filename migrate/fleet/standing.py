@@ -9,14 +9,18 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from migrate.codec import parsed
+from migrate.errors import InputError
 from migrate.export.publish import publish, staging
 from migrate.fleet.journal import Entry
 from migrate.records import Unchanged
+from migrate.regular_files import open_regular
 from migrate.sources.fingerprint import Fingerprint, digest_of, fingerprint
 
 _PROVENANCE = os.path.join("assets.extra", "migration.json")
 _DIGEST = "saved_model_sha256"
 _COPY_BYTES = 1 << 30
+_LARGEST_BYTES = 1 << 28
 
 
 def sign(staged: str) -> None:
@@ -54,7 +58,8 @@ def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprin
 def source_of(model: str) -> str | None:
     """The path of the source that a new model's provenance names, None where it has none."""
     content = _read(model)
-    return None if content is None else content["source"].get("path")
+    path = None if content is None else content["source"].get("path")
+    return path if isinstance(path, str) else None
 
 
 def rename_source(model: str, path: str) -> None:
@@ -109,17 +114,21 @@ def _take(old: str, new: str, link: bool) -> None:
 def _read(model: str) -> Mapping[str, Any] | None:
     """A model's provenance, None where it has none."""
     try:
-        with open(os.path.join(model, _PROVENANCE), encoding="utf-8") as file:
-            content = json.load(file)
+        with os.fdopen(open_regular(os.path.join(model, _PROVENANCE), os.O_RDONLY), "rb") as file:
+            content = parsed(file.read(_LARGEST_BYTES + 1), _LARGEST_BYTES)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("source"), dict) else None
 
 
 def _write(model: str, content: Mapping[str, Any]) -> None:
-    with open(os.path.join(model, _PROVENANCE), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, sort_keys=True)
-        file.write("\n")
+    path = os.path.join(model, _PROVENANCE)
+    try:
+        text = json.dumps(content, indent=1, sort_keys=True)
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; it was not written by this program") from None
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
 
 
 def _sha256(model: str) -> str | None:

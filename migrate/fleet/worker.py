@@ -77,7 +77,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         step, job = "convert", ConvertJob(task.path, task.destination, options, found.ours, found.identity)
     result: object = None
     try:
-        result = nursery.run(step, JOBS, job, _STEPS * options.timeout_seconds, say)
+        result = nursery.run(step, JOBS, job, ModelReport, _STEPS * options.timeout_seconds, say)
     except OSError as error:
         result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
     finally:
@@ -87,7 +87,13 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         assert isinstance(result, (Crashed, TimedOut, Failed))
         destination = None if options.dry_run else task.destination
         result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
-    return dataclasses.replace(result, bytes=result.bytes if found.mark is None else found.mark.bytes)
+    # Which model it was is known here; the child, which has read the model's files, is not asked.
+    return dataclasses.replace(
+        result,
+        source=task.path,
+        destination=None if result.destination is None else task.destination,
+        bytes=result.bytes if found.mark is None else found.mark.bytes,
+    )
 
 
 def _clear(destination: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from migrate import codec
 from migrate.errors import InputError
+from migrate.regular_files import open_regular
+from migrate.report.document import Document
 from migrate.report.json import SCHEMA_VERSION, dumps
 from migrate.report.words import JSON
 
 JSON_FILE = "report.json"
+_LARGEST_BYTES = 1 << 32
+_MOST_SECONDS = 1e12
 FILES = (JSON_FILE, "junit.xml", "report.sarif", "report.html")
 
 
@@ -77,31 +81,26 @@ def read_document(directory: str) -> JSON:
     """
     path = os.path.join(directory, JSON_FILE)
     try:
-        with open(path, encoding="utf-8") as stream:
-            document: JSON = json.load(stream)
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as stream:
+            text = stream.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); pass a directory that --report={directory} has written"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no JSON ({str(error)[:200]}); write the report again") from error
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: no report of schema_version {SCHEMA_VERSION} (found {version!r})")
-    _check(document, path)
+    try:
+        content = codec.parsed(text, _LARGEST_BYTES, finite=True)
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if version != SCHEMA_VERSION:
+            raise InputError(f"{path}: no report of schema_version {SCHEMA_VERSION} (found {version!r:.60})")
+        document: JSON = codec.decode(Document, content)
+        _check_seconds(document)
+    except codec.DecodeError as error:
+        raise InputError(f"{path}: damaged: {error}; write the report again") from None
     return document
 
 
-_WANTED = {"source": str, "outcome": str, "kind": str, "findings": list, "seconds": dict, "meta_graphs": list}
-
-
-def _check(document: JSON, path: str) -> None:
-    models = document.get("models")
-    if not isinstance(document.get("tool"), dict) or not isinstance(models, list):
-        raise InputError(f"{path}: a report without its tool or models; write it again")
-    for number, model in enumerate(models):
-        wrong = [
-            key for key, kind in _WANTED.items() if not isinstance(model, dict) or not isinstance(model.get(key), kind)
-        ]
-        if wrong:
-            raise InputError(f"{path}: models[{number}] has no sound {wrong[0]!r}; write the report again")
+def _check_seconds(document: JSON) -> None:
+    for number, model in enumerate(document["models"]):
+        for step, seconds in model["seconds"].items():
+            if isinstance(seconds, (int, float)) and not 0 <= seconds < _MOST_SECONDS:
+                raise codec.DecodeError(f"no time: {seconds}", f"models[{number}].seconds[{step[:60]!r}]")

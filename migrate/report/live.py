@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from migrate.events import Began, Event, Finished, Step
+from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.records import GOOD_OUTCOMES
 
 _WORKERS_SHOWN = 16
@@ -22,7 +22,7 @@ Listener = Callable[[Event], None]
 @contextlib.contextmanager
 def live(console: Console) -> Iterator[Listener]:
     """Shows how many models are done and how many have failed, the rate, the time left and what each worker does."""
-    display = Display()
+    display = Display(console)
     with Live(display, console=console, transient=True, refresh_per_second=5):
         yield display
 
@@ -30,7 +30,8 @@ def live(console: Console) -> Iterator[Listener]:
 class Display:
     """A bar for the fleet and a line for each worker. Threads call it with events; rich asks it what to show."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._bar = Progress(
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
@@ -49,6 +50,8 @@ class Display:
             match event:
                 case Began(models=models):
                     self._bar.update(self._fleet, total=models, visible=models > 1)
+                case Warned(text=text):
+                    self._console.print(Text(f"migrate: {text}"))
                 case Step(worker=worker):
                     self._lines[worker] = str(event)
                 case Finished(worker=worker, report=report, done=done):

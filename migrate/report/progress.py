@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from migrate.events import Event, Finished
+from migrate.events import Event, Finished, Warned
 from migrate.records import ModelReport, outcome_name
 
 
 def line(event: Event) -> str | None:
-    """A plain line for a log: one a finished model of many, None for all else."""
+    """A plain line for a log: one a finished model of many, and each warning; None for all else."""
+    if isinstance(event, Warned):
+        return f"migrate: {event.text}"
     if not isinstance(event, Finished) or event.models == 1:
         return None
     report = event.report

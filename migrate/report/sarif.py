@@ -101,5 +101,9 @@ def _uri(path: str) -> str:
 
 
 def _quoted(path: str) -> str:
+    try:
+        data = os.fsencode(path)
+    except UnicodeEncodeError:  # It has halves of characters that no path has.
+        data = path.encode("utf-8", "backslashreplace")
     # A colon in the first part of a relative path would read as a scheme.
-    return urllib.parse.quote(os.fsencode(path), safe="/")
+    return urllib.parse.quote(data, safe="/")

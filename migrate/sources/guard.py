@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import resource
 import select
 import signal
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
-from migrate.errors import InputError
+from migrate import codec
+from migrate.errors import InputError, InternalError
+from migrate.forks import close_others
+from migrate.frozen import frozen
 
 _PROCESSOR_SECONDS, _BYTES_A_SECOND, _MOST_SECONDS = 3, 1 << 21, 60
 """Processor time for any file, bytes for which there is a second more, and the end of it. A sound file of 10,000
@@ -27,19 +29,35 @@ _MEMORY_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
 _NO_MEMORY = 3  # an exit code
 
-T = TypeVar("T")
+
+@frozen
+class _Raised:
+    """An exception, as data.
+
+    Attributes:
+      kind: name of its class: `InputError`, `OSError`, or another one, which is a bug of ours.
+      message: what it says.
+      number: of an OSError.
+      file: of an OSError, or empty.
+    """
+
+    kind: str
+    message: str
+    number: int = 0
+    file: str = ""
 
 
-def guarded(path: str, read: Callable[[], T]) -> T:
+def guarded(path: str, read: Callable[[], object], kind: Any) -> Any:
     """What `read` gives, from a fork of this process.
 
     Args:
       path: of the file, for messages.
-      read: gives a value that can be pickled; nothing that it changes is seen here.
+      read: gives a value that `codec` can hold; nothing that it changes is seen here.
+      kind: the value's type, as `codec.decode` takes it.
 
     Raises:
-      InputError: the fork took too long or too much memory, or died.
-      Exception: `read` has raised it.
+      InputError: `read` has raised it, or the fork took too long or too much memory, or died.
+      OSError: `read` has raised it.
     """
     seconds = _PROCESSOR_SECONDS
     with contextlib.suppress(OSError):
@@ -58,21 +76,42 @@ def guarded(path: str, read: Callable[[], T]) -> T:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)  # It has answered, or is not going to.
         _, status = os.waitpid(pid, 0)
-    if data:
-        with contextlib.suppress(EOFError, pickle.UnpicklingError):
-            error, value = pickle.loads(data)
-            if error is not None:
-                raise error
-            result: T = value
-            return result
-    raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
+    if not data:
+        raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
+    try:
+        answered = codec.from_json(tuple[_Raised | None, kind | None], data)
+    except codec.DecodeError as error:
+        raise InputError(f"{path}: damaged: what reads it answers nonsense ({error})") from None
+    raised, value = answered
+    if raised is None:
+        return value
+    raise _again(raised)
+
+
+def _again(raised: _Raised) -> Exception:
+    """An exception as it was."""
+    if raised.kind == "InputError":
+        return InputError(raised.message)
+    if raised.kind == "OSError":
+        return OSError(raised.number, raised.message, *([raised.file] if raised.file else []))
+    return InternalError(f"{raised.kind}: {raised.message}")
+
+
+def _as_data(error: Exception) -> _Raised:
+    if isinstance(error, OSError) and error.errno is not None:
+        file = error.filename if isinstance(error.filename, str) else ""
+        return _Raised("OSError", error.strerror or "", error.errno, file)
+    return _Raised(type(error).__name__, str(error))
 
 
 def _work(read: Callable[[], object], end: int, seconds: int) -> None:
     """In the fork; does not return."""
     code = 1
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # The library's own complaints, and those of its destructors.
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):  # The library's own complaints, and those of its destructors.
+            os.dup2(null, descriptor)
+        close_others((end,))
         _limit(resource.RLIMIT_CPU, seconds)
         _limit(resource.RLIMIT_CORE, 0)
         with open("/proc/self/statm", encoding="ascii") as stream:
@@ -82,11 +121,11 @@ def _work(read: Callable[[], object], end: int, seconds: int) -> None:
         pass  # No /proc, or limits that may not be set: none.
     try:
         try:
-            answer = pickle.dumps((None, read()))
+            answer = codec.to_json((None, read()))
         except MemoryError:
             raise
         except Exception as error:
-            answer = pickle.dumps((error, None))
+            answer = codec.to_json((_as_data(error), None))
         with open(end, "wb") as pipe:
             pipe.write(answer)
         code = 0
@@ -114,6 +153,8 @@ def _received(answer: int) -> bytes:
         if not chunk:
             return bytes(data)
         data += chunk
+        if len(data) > codec.MOST_JSON_BYTES:
+            break
     return b""
 
 

@@ -186,7 +186,8 @@ def _latest_checkpoint(directory: str) -> str:
 
 def _kind_of_hdf5(file: str) -> Kind | None:
     _import_h5py()
-    return guarded(file, lambda: _kind_within(file))
+    kind: Kind | None = guarded(file, lambda: _kind_within(file), Kind)
+    return kind
 
 
 def _kind_within(file: str) -> Kind | None:
@@ -218,7 +219,8 @@ def read_keras(files: KerasFiles) -> KerasSource:
     if not os.path.isfile(files.weights):
         return _read(files)  # No weights, or a checkpoint: nothing of HDF5.
     _import_h5py()
-    return guarded(files.weights, lambda: _read(files))
+    source: KerasSource = guarded(files.weights, lambda: _read(files), KerasSource)
+    return source
 
 
 def _import_h5py() -> None:

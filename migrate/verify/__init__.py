@@ -17,7 +17,7 @@ from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseVal
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables, nondeterministic
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
+from migrate.verify.jobs import OPTIMISED, PATHS, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
 from migrate.verify.requests import synthesise
 
 __all__ = [
@@ -88,8 +88,7 @@ def record_golden(
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
     )
-    result: Golden | Ending = nursery.run("golden", _MODULE, job, timeout_seconds)
-    return result
+    return _sound(nursery.run("golden", _MODULE, job, Golden | Failed, timeout_seconds))
 
 
 def record_keras_golden(
@@ -107,7 +106,13 @@ def record_keras_golden(
       the golden answers; their variables are the loaded model's.
     """
     job = KerasGoldenJob(request, inputs, timeout_seconds * _PROBING_SHARE)
-    result: Golden | Ending = nursery.run("golden", "migrate.verify.keras", job, timeout_seconds)
+    return _sound(nursery.run("golden", "migrate.verify.keras", job, Golden | Failed, timeout_seconds))
+
+
+def _sound(result: Golden | Ending) -> Golden | Ending:
+    """A result whose parts fit each other; the types of the parts alone do not say so."""
+    if isinstance(result, Golden) and not len(result.calls) == len(result.answers) == len(result.again):
+        return Crashed("golden", 0, "its answers are not to the calls that it has made")
     return result
 
 
@@ -130,7 +135,11 @@ def ask_optimised(
         {},
         timeout_seconds,
     )
-    result: tuple[Answer, ...] | Ending = nursery.run("golden", _MODULE, OptimisedJob(job), timeout_seconds)
+    result: tuple[Answer, ...] | Ending = nursery.run(
+        "golden", _MODULE, OptimisedJob(job), tuple[Answer, ...] | Failed, timeout_seconds
+    )
+    if isinstance(result, tuple) and len(result) != len(golden.calls):
+        return Crashed("golden", 0, "its answers are not to the calls that were made")
     return result
 
 
@@ -161,9 +170,11 @@ def replay_candidate(
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
     """
     job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables))
-    result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, timeout_seconds)
+    result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, CandidateResult | Failed, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result
+    if result.answers.keys() != PATHS or any(len(a) != len(golden.calls) for a in result.answers.values()):
+        return Crashed("candidate", 0, "its answers are not to the calls that were made")
     by_path = [
         compare_calls(golden.calls, golden.answers, golden.again, answers, path, max_ulps, undefined)
         for path, answers in result.answers.items()

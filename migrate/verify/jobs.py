@@ -13,6 +13,9 @@ from migrate.verify.calls import Answer, Call, Fingerprint
 OPTIMISED = "tf2, optimised"
 """The path on which the graph optimiser is on; the others are compared bit for bit."""
 
+PATHS = frozenset({"tf2", "session", OPTIMISED})
+"""All of them."""
+
 
 @frozen
 class GoldenJob:

@@ -1,7 +1,6 @@
 """The child's side: loads a model from disk, replays calls, writes down the answers.
 
-Run as `python -m migrate.verify.replay JOBFILE`; JOBFILE holds a pickled job of `child.py`, JOBFILE.result
-the answer. TensorFlow starts here, and every import of it stands inside a function.
+TensorFlow starts here, and every import of it stands inside a function.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import time
@@ -35,6 +33,7 @@ from migrate.verify.calls import (
     Value,
 )
 from migrate.verify.compare import contradictions, nondeterministic
+from migrate.verify.conversion import Conversion, read_conversion
 from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.requests import synthesise
 
@@ -538,16 +537,6 @@ def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]
 # The candidate
 
 
-def _conversion(tf: Any, path: str) -> Mapping[str, Any]:
-    """What the converter wrote beside the model (`arguments`, `results`, `variables`); empty for a stranger's."""
-    file_name = os.path.join(path, "assets.extra", "migration.json")
-    if not tf.io.gfile.exists(file_name):
-        return {}
-    with tf.io.gfile.GFile(file_name, "r") as file:
-        content = json.load(file)
-    return content if isinstance(content, dict) else {}
-
-
 def _arguments(call: Call, mapping: Mapping[str, Any]) -> dict[str, Array]:
     """A call's values by argument name.
 
@@ -581,7 +570,7 @@ def _renamed(outputs: Mapping[str, Array], mapping: Mapping[str, Any]) -> dict[s
     return {names.get(name, name): value for name, value in outputs.items()}
 
 
-def _ask_tf2(tf: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
+def _ask_tf2(tf: Any, path: str, conversion: Conversion) -> Asker:
     """Asks through tf.saved_model.load, by keyword, as a TF2 user does."""
     loaded = tf.saved_model.load(path)
 
@@ -628,7 +617,7 @@ def _load_unoptimised(tf: Any, session: Any, path: str) -> MetaGraphDef:
     return loaded
 
 
-def _ask_session(tf: Any, session: Any, path: str, conversion: Mapping[str, Any]) -> Asker:
+def _ask_session(tf: Any, session: Any, path: str, conversion: Conversion) -> Asker:
     """Asks through a v1 Session and the candidate's SignatureDefs, as a model server does."""
     meta_graph = _load_unoptimised(tf, session, path)
 
@@ -675,7 +664,7 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     configure_eager(tf)
     path = job.candidate_path
     try:
-        conversion = _conversion(tf, path)
+        conversion = read_conversion(path)
     except Exception as error:
         return step_failed(error, "assets.extra/migration.json cannot be read")
     answers: dict[str, tuple[Answer, ...]] = {}

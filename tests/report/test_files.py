@@ -169,8 +169,8 @@ def test_an_older_report_without_the_newer_fields_is_shown(tmp_path):
         ("[" * 100_000, "no JSON"),
         ("[]", "no report of schema_version 1 (found None)"),
         ('{"schema_version": 2}', "no report of schema_version 1 (found 2)"),
-        ('{"schema_version": 1, "tool": {}}', "without its tool or models"),
-        ('{"schema_version": 1, "tool": {}, "models": [3]}', "models[0] has no sound 'source'"),
+        ('{"schema_version": 1, "tool": {}}', "damaged: 'models' is missing"),
+        ('{"schema_version": 1, "tool": {}, "models": [3]}', "damaged: models[0]: expected an object, found 3"),
     ],
 )
 def test_what_is_no_report_is_said_in_a_line(content, said, tmp_path, capsys):

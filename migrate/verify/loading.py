@@ -8,6 +8,7 @@ not stand where all its inputs are constants. The converter asks the same in cod
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -49,12 +50,14 @@ class _Part:
       nodes: by name.
       given: what is known of tensors: of a graph by full tensor name, of a function by argument.
       is_body: whether it is a function's.
+      held: what variables hold, by the name of the handle's node.
     """
 
     where: str
     nodes: Mapping[str, NodeDef]
     given: Mapping[str, str]
     is_body: bool = False
+    held: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def known(self, tensor: str) -> str | None:
         """What is given in the place of a tensor, or None."""
@@ -139,13 +142,36 @@ class _Judge:
                 raise UnsafeError(f"the asset {file!r} is not in the model's assets/ directory")
         saver = self.meta_graph.saver_def
         restore = _Part("the restore op: ", self.nodes, {_full(saver.filename_tensor_name): _PREFIX})
-        init = _Part("the init op: ", self.nodes, dict.fromkeys((tensor for tensor, _ in files), _ASSET))
+        paths = dict.fromkeys((tensor for tensor, _ in files), _ASSET)
+        init = _Part("the init op: ", self.nodes, paths, held=self._hold_assets(paths) if files else {})
         found = set()
         for part, names in ((restore, [saver.restore_op_name]), (init, contract.init_ops(self.meta_graph))):
             needed = _closure(part, names)
             self._check(part, needed, is_load=True)
             found |= needed
         return found
+
+    def _hold_assets(self, paths: Mapping[str, str]) -> dict[str, str]:
+        """The variables into which nothing is ever put but the path of an asset, as TensorFlow 2 exports assets."""
+        handles: dict[bytes, list[str]] = {}
+        for node in self.nodes.values():
+            if node.op == "VarHandleOp":
+                handles.setdefault(_shared_name(node), []).append(node.name)
+        elsewhere = {
+            _shared_name(node) for f in self.functions.values() for node in f.node_def if node.op == "VarHandleOp"
+        }
+        alone = {names[0] for key, names in handles.items() if len(names) == 1 and key not in elsewhere}
+        values: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            for position, tensor in enumerate(_data(node)):
+                name = tensor.partition(":")[0]
+                if name not in alone or node.op in ("ReadVariableOp", "VarIsInitializedOp"):
+                    continue
+                if node.op == "AssignVariableOp" and position == 0:
+                    values.setdefault(name, []).append(_full(node.input[1]))
+                else:
+                    alone.discard(name)  # It may be written there.
+        return {name: _ASSET for name, given in values.items() if name in alone and all(v in paths for v in given)}
 
     def check_calls(self, called: MetaGraphDef, side_effects: bool) -> set[str]:
         """Checks what the signatures of a MetaGraphDef run in this graph; gives the names of those nodes."""
@@ -255,6 +281,8 @@ def _kind(part: _Part, tensor: str) -> str:
         if known is not None:
             return known
         node = part.node(passed)
+        if node is not None and node.op == "ReadVariableOp" and node.input and node.input[0] in part.held:
+            return part.held[node.input[0]]
         if node is None or node.op not in _SAME or not node.input:
             break
         passed = node.input[0]
@@ -337,6 +365,11 @@ def _part(function: FunctionDef, kinds: Sequence[str]) -> _Part:
     given = dict(zip((arg.name for arg in function.signature.input_arg), kinds, strict=True))
     nodes = {node.name: node for node in function.node_def}
     return _Part(f"function {function.signature.name!r}: ", nodes, given, is_body=True)
+
+
+def _shared_name(node: NodeDef) -> bytes:
+    name: bytes = node.attr["shared_name"].s if "shared_name" in node.attr else b""
+    return name or node.name.encode()
 
 
 def _data(node: NodeDef) -> list[str]:

@@ -29,6 +29,8 @@ CODES: Mapping[str, str] = {
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
     "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
+    "initializer-left-out": "A table initializer that no signature needs has effects outside the process; it is left "
+    "out.",
     "initialized-undecided": "The init op asks whether a variable is initialised after an assignment that may not run.",
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",

@@ -6,26 +6,10 @@ judged by the op's effect, and by whether the file names that it takes are the m
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 
 from migrate.checks.op_table import load_op_table
 from migrate.sources.protos import NodeDef
-
-EFFECTS: Mapping[str, str] = {
-    "pure": "computes its outputs from its inputs and attributes alone",
-    "random": "also draws random numbers or reads the clock",
-    "state": "reads or changes state inside the process: variables, tables, queues, iterators",
-    "calls": "runs functions of the graph, whose effects are its own",
-    "prints": "writes to standard output or standard error",
-    "reads-files": "reads files",
-    "writes-files": "writes, moves or deletes files",
-    "network": "talks to other processes or machines",
-    "python": "runs Python code of the program that made the graph",
-    "process": "acts on the process itself: ends it, loads code, changes settings that all of it shares",
-    "device": "configures accelerators or exchanges data with them",
-    "unread": "nobody has read its kernel",
-}
 
 HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
 """Effects that nothing outside the process sees but its standard output; `calls` stands for what the functions do."""
@@ -57,6 +41,7 @@ NAMING_ATTRIBUTES: Mapping[str, str] = {
     "DumpTensor": "log_dir_path",
     "EncodeProto": "descriptor_source",
     "FixedUnigramCandidateSampler": "vocab_file",
+    "ImmutableConst": "memory_region_name",
     "PrintV2": "output_stream",
     "RecordInput": "file_pattern",
     "Skipgram": "filename",
@@ -75,20 +60,7 @@ _NO_FILES: Mapping[str, tuple[bytes, ...]] = {
 def effect(op: str) -> str:
     """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `unread` for one that the table does not know."""
     info = load_op_table().get(op)
-    return "unread" if info is None else _interim().get(op, "unread")
-
-
-@functools.cache
-def _interim() -> dict[str, str]:
-    from migrate.checks.side_effects import CONTRIB_NETWORK_OPS, FILE_OPS, NETWORK_OPS
-
-    found = {name: "state" if info.is_stateful else "pure" for name, info in load_op_table().items()}
-    found.update(dict.fromkeys(FILE_OPS, "writes-files"))
-    found.update(dict.fromkeys(NAMED_FILES, "reads-files"))
-    found.update(dict.fromkeys(NETWORK_OPS | CONTRIB_NETWORK_OPS, "network"))
-    found.update(dict.fromkeys(("PyFunc", "EagerPyFunc", "PyFuncStateless"), "python"))
-    found.update(Abort="process", DebugIdentity="writes-files", DebugNumericSummary="writes-files")
-    return found
+    return "unread" if info is None else info.effect
 
 
 def effect_of(node: NodeDef) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrate.checks.effects import (
-    EFFECTS,
     HARMLESS,
     NAMED_FILES,
     NAMING_ATTRIBUTES,
@@ -20,7 +19,7 @@ from migrate.checks.effects import (
     is_evaluated_on_import,
 )
 from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import EFFECTS, load_op_table
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite.graph import PLACEHOLDERS, Run

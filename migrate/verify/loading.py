@@ -14,14 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.effects import (
-    EFFECTS,
     HARMLESS,
     NAMED_FILES,
     effect_of,
     file_in_attribute,
     is_evaluated_on_import,
 )
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import EFFECTS, load_op_table
 from migrate.frozen import frozen
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SavedModel
 
@@ -82,7 +81,9 @@ def make_safe(meta_graph: MetaGraphDef, called: MetaGraphDef | None = None) -> N
       UnsafeError: it cannot be made so.
     """
     judge = _Judge.of(meta_graph)
-    needed = judge.check_loading()
+    # No loader runs a collection of table initialisers, so what is run is what the caller of this has in it.
+    listed = meta_graph if contract.init_key(meta_graph) != contract.TABLES_KEY else called or meta_graph
+    needed = judge.check_loading(contract.init_ops(listed))
     suspects = [node for node in meta_graph.graph_def.node if judge.is_suspect(node)]
     if suspects or any(judge.is_suspect(node) for f in judge.functions.values() for node in f.node_def):
         needed |= judge.check_calls(called or meta_graph, True)
@@ -101,7 +102,7 @@ def check_candidate(saved_model: SavedModel, side_effects: bool) -> None:
     """
     for meta_graph in saved_model.meta_graphs:
         judge = _Judge.of(meta_graph)
-        judge.check_loading()
+        judge.check_loading(contract.init_ops(meta_graph))
         judge.check_calls(meta_graph, side_effects)
         judge.check_import()
         judge.check_objects(side_effects)
@@ -134,8 +135,8 @@ class _Judge:
             return False
         return effect_of(node) not in HARMLESS or bool(file_in_attribute(node))
 
-    def check_loading(self) -> set[str]:
-        """Checks the restore op and the init op; gives the names of the nodes that they run."""
+    def check_loading(self, init_ops: Sequence[str]) -> set[str]:
+        """Checks the restore op and the init ops; gives the names of the nodes that they run."""
         files = contract.assets(self.meta_graph)
         for _, file in files:
             if os.path.isabs(file) or ".." in file.replace("\\", "/").split("/"):
@@ -145,7 +146,7 @@ class _Judge:
         paths = dict.fromkeys((tensor for tensor, _ in files), _ASSET)
         init = _Part("the init op: ", self.nodes, paths, held=self._hold_assets(paths) if files else {})
         found = set()
-        for part, names in ((restore, [saver.restore_op_name]), (init, contract.init_ops(self.meta_graph))):
+        for part, names in ((restore, [saver.restore_op_name]), (init, init_ops)):
             needed = _closure(part, names)
             self._check(part, needed, is_load=True)
             found |= needed

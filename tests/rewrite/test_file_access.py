@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.checks.effects import HARMLESS, NAMED_FILES, NAMING_ATTRIBUTES
+from migrate.checks.op_table import load_op_table
 from migrate.records import Severity
 from migrate.rewrite.plan import make_plan
 from migrate.sources.protos import MetaGraphDef
@@ -101,4 +103,16 @@ def test_a_random_initializer_may_run():
     attacks.add(nodes, "random", "RandomUniform", "shape", T=3, dtype=1)
     attacks.add(nodes, "fill_again", "Assign", "embedding", "random", T=1)
     attacks._after(graph, attacks.INIT, "fill_again")
+    assert not _refusals(graph)
+
+
+def test_each_op_of_the_lists_is_known_for_what_it_does():
+    table = load_op_table()
+    assert {table[op].effect for op in NAMED_FILES} == {"reads-files"}
+    assert all(table[op].effect not in HARMLESS for op in NAMING_ATTRIBUTES)
+
+
+def test_a_descriptor_that_is_linked_in_is_no_file():
+    graph = attacks.vocabulary()
+    attacks.import_opens_a_descriptor(graph, "local://")
     assert not _refusals(graph)

@@ -26,13 +26,15 @@ def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tupl
     if contract.init_key(meta_graph) != contract.TABLES_KEY:
         return meta_graph, ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
+    parts = {name: _behind(nodes, [name]) for name in contract.init_ops(meta_graph)}
+    parts = {
+        name: part for name, part in parts.items() if any(effect_of(nodes[other]) not in HARMLESS for other in part)
+    }
+    if not parts:
+        return meta_graph, ()
     outputs = [t for s in contract.signatures(meta_graph) for spec in s.outputs.values() for t in spec.tensors]
     needed = _behind(nodes, outputs)
-    left_out = []
-    for name in contract.init_ops(meta_graph):
-        part = _behind(nodes, [name])
-        if part.isdisjoint(needed & _stateful(nodes, part)) and any(effect_of(nodes[n]) not in HARMLESS for n in part):
-            left_out.append(name)
+    left_out = [name for name, part in parts.items() if needed.isdisjoint(_stateful(nodes, part))]
     if not left_out:
         return meta_graph, ()
     result = MetaGraphDef()

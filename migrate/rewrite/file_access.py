@@ -7,7 +7,8 @@ op that reads a file may stand where all its inputs are constants, in any run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from migrate.checks.effects import (
     HARMLESS,
@@ -22,7 +23,7 @@ from migrate.checks.nodes import called_functions
 from migrate.checks.op_table import EFFECTS, load_op_table
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
-from migrate.rewrite.graph import PLACEHOLDERS, Run
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, Run
 from migrate.sources.protos import AttrValue, FunctionDef, FunctionDefLibrary, NodeDef
 
 ASSET, CONSTANT, OTHER = "asset", "constant", "other"
@@ -36,6 +37,9 @@ _OF_SHAPES = frozenset({"Rank", "Shape", "ShapeN", "Size"})
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 """Ops whose inputs are the arguments of the function that they call."""
+
+_MOST_CALLS = 16
+"""For how many kinds of arguments a function's body is looked at; after that, for the worst."""
 
 _HINT_FILE = "export the file as an asset of the SavedModel (tf.compat.v1.GraphKeys.ASSET_FILEPATHS)"
 
@@ -64,12 +68,17 @@ class _Body:
     Attributes:
       where: what the labels of its nodes start with.
       nodes: by name.
-      origins: what each argument or node gives, see `ASSET`.
+      given: what arguments and placeholders give, see `ASSET`.
     """
 
     where: str
     nodes: Mapping[str, NodeDef]
-    origins: Mapping[str, str]
+    given: Mapping[str, str]
+
+    @functools.cached_property
+    def origins(self) -> Mapping[str, str]:
+        """What each node and argument gives; few bodies have a node for which it matters."""
+        return _origins(self.nodes, self.given)
 
 
 def find_file_access(run: Run, library: FunctionDefLibrary, is_load: bool) -> tuple[Finding, ...]:
@@ -83,29 +92,41 @@ def find_file_access(run: Run, library: FunctionDefLibrary, is_load: bool) -> tu
     Returns:
       Refusals: `file-outside-model` and `effect-on-import`, and `init-op-effect` for what loading does.
     """
+    graph = run.graph
     functions = {function.signature.name: function for function in library.function}
-    if not _is_suspect(run.graph.by_op, functions):
-        bodies_of = {name: function.node_def for name, function in functions.items()}
-        called = called_functions(run.graph.nodes.values(), bodies_of)
-        if not any(_is_suspect({node.op for node in bodies_of[name]}, functions) for name in called):
-            return ()
-    fed = ASSET if is_load else OTHER
-    given = {name: fed if name in run.feeds.values() else OTHER for name in run.graph.named(PLACEHOLDERS)}
-    bodies = [_body("", run.graph.nodes.values(), given)]
-    seen: set[tuple[str, tuple[str, ...]]] = set()
+    suspects = _suspects(graph.by_op, functions)
+    if not suspects and not _calls_suspects(graph, functions):
+        return ()
+    fed = set(run.feeds.values()) if is_load else ()
+    given = {name: ASSET if name in fed else OTHER for name in graph.named(PLACEHOLDERS)}
+    bodies = [(_Body("", graph.nodes, given), [name for op in suspects for name in graph.by_op[op]])]
+    seen: dict[str, set[tuple[str, ...]]] = {}
     faults: dict[_Fault, list[str]] = {}
-    for body in bodies:  # grows while it is read
-        for node in body.nodes.values():
-            fault = _judge(body, node, functions, is_load)
+    for body, names in bodies:  # grows while it is read
+        for name in names:
+            fault = _judge(body, body.nodes[name], is_load)
             if fault is not None:
-                faults.setdefault(fault, []).append(body.where + node.name)
-            for function, origins in _called(body, node, functions):
-                name = function.signature.name
-                if (name, origins) not in seen:
-                    seen.add((name, origins))
-                    arguments = zip((arg.name for arg in function.signature.input_arg), origins, strict=True)
-                    bodies.append(_body(f"{name}/", function.node_def, dict(arguments)))
+                faults.setdefault(fault, []).append(body.where + name)
+        for function, origins in _all_called(body, functions) if functions else ():
+            known = seen.setdefault(function.signature.name, set())
+            if len(known) >= _MOST_CALLS:
+                origins = ((OTHER if is_load else CONSTANT),) * len(origins)
+            if origins not in known:
+                known.add(origins)
+                bodies.append(_body(function, origins, functions))
     return tuple(_finding(run.key, fault, labels) for fault, labels in faults.items())
+
+
+def _suspects(ops: Iterable[str], functions: Container[str]) -> list[str]:
+    """Those of some ops that may have effects outside the process."""
+    return [op for op in ops if op not in functions and (op in NAMING_ATTRIBUTES or effect(op) not in HARMLESS)]
+
+
+def _calls_suspects(graph: Graph, functions: Mapping[str, FunctionDef]) -> bool:
+    bodies = {name: function.node_def for name, function in functions.items()}
+    suspects = {name for name, body in bodies.items() if _suspects({node.op for node in body}, functions)}
+    # To find out who calls what takes longer than to look at every body.
+    return bool(suspects) and not suspects.isdisjoint(called_functions(graph.nodes.values(), bodies))
 
 
 def _finding(key: str, fault: _Fault, labels: Sequence[str]) -> Finding:
@@ -114,14 +135,8 @@ def _finding(key: str, fault: _Fault, labels: Sequence[str]) -> Finding:
     return refusal(fault.code, f"{key}: {fault.op} {names[0]!r}{more} {fault.reason}", names, fault.hint)
 
 
-def _is_suspect(ops: Iterable[str], functions: Mapping[str, FunctionDef]) -> bool:
-    return any(op not in functions and (op in NAMING_ATTRIBUTES or effect(op) not in HARMLESS) for op in ops)
-
-
-def _judge(body: _Body, node: NodeDef, functions: Mapping[str, FunctionDef], is_load: bool) -> _Fault | None:
+def _judge(body: _Body, node: NodeDef, is_load: bool) -> _Fault | None:
     """What is wrong with one node, or None."""
-    if node.op in functions:
-        return None
     file = file_in_attribute(node)
     if file:
         reason = f"names the file {file!r} in an attribute, which is no asset of the model"
@@ -150,9 +165,13 @@ def _judge(body: _Body, node: NodeDef, functions: Mapping[str, FunctionDef], is_
     return None
 
 
-def _body(where: str, nodes: Iterable[NodeDef], given: Mapping[str, str]) -> _Body:
-    by_name = {node.name: node for node in nodes}
-    return _Body(where, by_name, _origins(by_name, given))
+def _body(function: FunctionDef, origins: Sequence[str], functions: Container[str]) -> tuple[_Body, list[str]]:
+    """A function's body, and the names of its nodes that may have effects outside the process."""
+    nodes = {node.name: node for node in function.node_def}
+    given = dict(zip((arg.name for arg in function.signature.input_arg), origins, strict=True))
+    suspects = set(_suspects({node.op for node in nodes.values()}, functions))
+    body = _Body(f"{function.signature.name}/", nodes, given)
+    return body, [name for name, node in nodes.items() if node.op in suspects]
 
 
 def _origins(nodes: Mapping[str, NodeDef], given: Mapping[str, str]) -> dict[str, str]:
@@ -187,21 +206,28 @@ def _passed_on(body: _Body, name: str) -> str:
     return body.origins.get(name, OTHER)
 
 
+def _all_called(body: _Body, functions: Mapping[str, FunctionDef]) -> Iterator[tuple[FunctionDef, tuple[str, ...]]]:
+    for node in body.nodes.values():
+        yield from _called(body, node, functions)
+
+
 def _called(
     body: _Body, node: NodeDef, functions: Mapping[str, FunctionDef]
 ) -> Iterator[tuple[FunctionDef, tuple[str, ...]]]:
     """The functions that a node calls, each with what its arguments are."""
+    names = [node.op, *(name for key in sorted(node.attr) for name in _functions(node.attr[key]))]
+    names = [name for name in names if name in functions]
+    if not names:
+        return
     taken = [_passed_on(body, name.partition(":")[0]) for name in node.input if not name.startswith("^")]
     is_plain = node.op in functions or node.op in _CALLS
-    names = [node.op, *(name for key in sorted(node.attr) for name in _functions(node.attr[key]))]
     constant = all(origin == CONSTANT for origin in taken)
     for name in names:
-        if name in functions:
-            count = len(functions[name].signature.input_arg)
-            if is_plain and len(taken) == count:
-                yield functions[name], tuple(taken)
-            else:
-                yield functions[name], (CONSTANT if constant else OTHER,) * count
+        count = len(functions[name].signature.input_arg)
+        if is_plain and len(taken) == count:
+            yield functions[name], tuple(taken)
+        else:
+            yield functions[name], (CONSTANT if constant else OTHER,) * count
 
 
 def _functions(attr: AttrValue) -> Iterator[str]:

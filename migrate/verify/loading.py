@@ -33,6 +33,8 @@ _SHAPES = ("Rank", "Shape", "ShapeN", "Size")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _RUN_BY_LOADER = frozenset({"_create_resource", "_destroy_resource", "_initialize"})
 """Methods of a loaded object that TensorFlow calls by itself (saved_model/load.py, trackable/resource.py)."""
+_MOST_CALLS = 16
+"""For how many kinds of arguments a function's body is looked at; after that, for the worst."""
 _DT_STRING = 7
 
 
@@ -198,7 +200,7 @@ class _Judge:
         objects = self.meta_graph.object_graph_def
         loading = {c.node_id for node in objects.nodes for c in node.children if c.local_name in _RUN_BY_LOADER}
         loading.update(s.restore_function for node in objects.nodes for s in node.saveable_objects.values())
-        seen: set[tuple[str, tuple[str, ...]]] = set()
+        seen: dict[bool, dict[str, set[tuple[str, ...]]]] = {True: {}, False: {}}
         for number, node in enumerate(objects.nodes):
             names = [*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name]
             for name in filter(self.functions.__contains__, names):
@@ -209,7 +211,8 @@ class _Judge:
                 kinds = [_FED] * max(count - len(bound), 0)
                 kinds += [_ASSET if objects.nodes[i].HasField("asset") else _FED for i in bound]
                 part = _part(function, kinds[:count])
-                self._check(part, part.nodes, number in loading, side_effects, seen=seen)
+                is_load = number in loading
+                self._check(part, part.nodes, is_load, side_effects, seen=seen[is_load])
 
     def _check(
         self,
@@ -218,10 +221,10 @@ class _Judge:
         is_load: bool,
         side_effects: bool = True,
         follow: bool = True,
-        seen: set[tuple[str, tuple[str, ...]]] | None = None,
+        seen: dict[str, set[tuple[str, ...]]] | None = None,
     ) -> None:
         """Checks nodes of a part, and the functions that they call where `follow` says so."""
-        seen = set() if seen is None else seen
+        seen = {} if seen is None else seen
         parts: list[tuple[_Part, Iterable[str]]] = [(part, names)]
         for current, chosen in parts:  # grows while it is read
             for name in chosen:
@@ -232,9 +235,11 @@ class _Judge:
                         inside = f"{current.where}{node.op} {name!r} {reason}"
                         raise UnsafeError(inside if current is part else part.where + inside)
                 for function, kinds in self._called(current, node) if follow else ():
-                    key = (function.signature.name, kinds)
-                    if key not in seen:
-                        seen.add(key)
+                    known = seen.setdefault(function.signature.name, set())
+                    if len(known) >= _MOST_CALLS:
+                        kinds = ((_FED if is_load else _CONSTANT),) * len(kinds)
+                    if kinds not in known:
+                        known.add(kinds)
                         body = _part(function, kinds)
                         parts.append((body, body.nodes))
 

@@ -36,9 +36,7 @@ NAMED_FILES: Mapping[str, tuple[int, ...]] = {
 """Ops that read the files which these arguments name, and do nothing else outside the process."""
 
 NAMING_ATTRIBUTES: Mapping[str, str] = {
-    "CalibrationStatisticsSaver": "output_file_path",
     "DecodeProtoV2": "descriptor_source",
-    "DumpTensor": "log_dir_path",
     "EncodeProto": "descriptor_source",
     "FixedUnigramCandidateSampler": "vocab_file",
     "ImmutableConst": "memory_region_name",
@@ -46,15 +44,17 @@ NAMING_ATTRIBUTES: Mapping[str, str] = {
     "RecordInput": "file_pattern",
     "Skipgram": "filename",
 }
-"""Attributes that may name a file. No loader puts the path of an asset there."""
+"""Attributes that may name a file; without one the op has no effects. No loader puts the path of an asset there."""
 
 _DEBUG_OPS = frozenset({"DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"})
 """Ops that publish what they take to each of their `debug_urls` (debug_io_utils.cc)."""
 
-_NO_FILES: Mapping[str, tuple[bytes, ...]] = {
-    "descriptor_source": (b"local://", b"bytes://"),  # core/util/proto/descriptors.cc
-    "output_stream": (b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"),  # logging_ops.cc
+_NO_FILES: Mapping[str, frozenset[bytes]] = {
+    "descriptor_source": frozenset({b"local://"}),  # core/util/proto/descriptors.cc
+    "output_stream": frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"}),  # logging_ops.cc
 }
+_INLINE = b"bytes://"
+"""What a descriptor source starts with that is the descriptor itself."""
 
 
 def effect(op: str) -> str:
@@ -78,7 +78,9 @@ def file_in_attribute(node: NodeDef) -> str:
     if key is None or key not in node.attr:
         return ""
     name: bytes = node.attr[key].s
-    return "" if name.startswith(_NO_FILES.get(key, ())) else name.decode("utf-8", "replace")
+    if name in _NO_FILES.get(key, ()) or (key == "descriptor_source" and name.startswith(_INLINE)):
+        return ""
+    return name.decode("utf-8", "replace")
 
 
 def is_evaluated_on_import(node: NodeDef) -> bool:

@@ -9,7 +9,7 @@ import migrate
 from migrate.codes import CODES
 from tools.make_findings import PAGE, page
 
-_MAKERS = {"refusal", "Finding", "Unavailable", "_warn"}
+_MAKERS = {"refusal", "Finding", "Unavailable", "_warn", "_Fault"}
 
 
 def _codes_in_the_source() -> set[str]:

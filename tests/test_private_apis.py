@@ -260,6 +260,21 @@ def test_the_op_table_has_exactly_the_ref_ops_of_this_release():
     assert taking == {name for name, info in table.items() if info.has_ref and RELEASE in info.registered}
 
 
+# Loading what is in memory.
+
+
+def test_a_saved_model_loader_loads_the_proto_that_it_gives_out():
+    """What is judged before loading (verify/loading.py) is what is loaded."""
+    from tensorflow.python.saved_model import loader_impl
+
+    loader = loader_impl.SavedModelLoader(str(conversions.MODELS / "simple_save"))
+    loader.get_meta_graph_def_from_tags(["serve"]).graph_def.node.add(name="added", op="NoOp")
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        loader.load(session, ["serve"])
+    assert graph.get_operation_by_name("added").type == "NoOp"
+    assert loader_impl.parse_saved_model(str(conversions.MODELS / "tf2")).meta_graphs
+
+
 # And all of it together.
 
 _MODELS = ("simple_save", "counter", "vocabulary", "odd_names")

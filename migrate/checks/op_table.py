@@ -162,6 +162,7 @@ def load_op_table() -> Mapping[str, OpInfo]:
     return _table()
 
 
+@functools.cache
 def newest_release() -> str:
     """The newest TensorFlow that the table knows (`2.21`)."""
     return _table().releases[-1]

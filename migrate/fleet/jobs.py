@@ -286,7 +286,16 @@ def _replay(
     def optimised() -> Sequence[Answer] | Ending:
         return ask_optimised(nursery, studied.source, studied.meta_graph, signatures, golden, options.timeout_seconds)
 
-    return replay_candidate(nursery, golden, candidate, options.max_ulps, options.timeout_seconds, undefined, optimised)
+    return replay_candidate(
+        nursery,
+        golden,
+        candidate,
+        options.max_ulps,
+        options.timeout_seconds,
+        undefined,
+        optimised,
+        options.allow_side_effects,
+    )
 
 
 @contextlib.contextmanager

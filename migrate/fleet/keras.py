@@ -53,7 +53,14 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
         return dataclasses.replace(report, keras=known, findings=(*report.findings, *_optimizer(source, done.lost)))
 
     def replay(answers: Golden, candidate: str) -> Verification | Ending:
-        return replay_candidate(nursery, answers, candidate, options.max_ulps, options.timeout_seconds)
+        return replay_candidate(
+            nursery,
+            answers,
+            candidate,
+            options.max_ulps,
+            options.timeout_seconds,
+            side_effects=options.allow_side_effects,
+        )
 
     return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay)
 

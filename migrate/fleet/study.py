@@ -16,6 +16,7 @@ from migrate.checks.dangerous_ops import find_dangerous_ops
 from migrate.checks.devices import find_device_pins
 from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
+from migrate.checks.initializers import leave_out_initializers
 from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
 from migrate.checks.randomness import find_random_ops
@@ -172,6 +173,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
+    chosen, no_init = leave_out_initializers(chosen)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
     train = training_meta_graph(source, original)
     if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
@@ -187,6 +189,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *source.findings,
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
+            *no_init,
             *_with_proposal(plan.findings, proposals),
             *kept,
             *_checks(chosen, plan, needed),

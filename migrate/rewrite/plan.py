@@ -15,6 +15,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.file_access import find_file_access
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
@@ -296,7 +297,7 @@ def plan_signature(
             feeds[tensor] = (dtype, shape)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
     run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
-    problems = unfed_placeholders(run, where)
+    problems = unfed_placeholders(run, where) or find_file_access(run, library, is_load=False)
     if problems:
         return problems
     result = rewrite(run, ref_ops)
@@ -468,9 +469,9 @@ def _init(
     files = {tensor: file for tensor, file in contract.assets(meta_graph) if split(tensor)[0] in nodes}
     feeds: dict[str, tuple[int, object]] = {tensor: (_DT_STRING, TensorShapeProto()) for tensor in files}
     run = prune(nodes, "the init op", feeds, (), targets)
-    unfed = unfed_placeholders(run, "the init op")
-    if unfed:
-        return None, (), (*findings, *unfed)
+    problems = unfed_placeholders(run, run.key) or find_file_access(run, meta_graph.graph_def.library, is_load=True)
+    if problems:
+        return None, (), (*findings, *problems)
     decided = initialized.decide(run, restore.values if restore else ())
     if isinstance(decided, Finding):
         return None, (), (*findings, decided)

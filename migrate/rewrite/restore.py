@@ -15,7 +15,8 @@ from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.broken import find_broken, find_cycle
-from migrate.rewrite.graph import Nodes, Run, canonical, control_inputs, data_inputs, prune, split
+from migrate.rewrite.file_access import PASSES
+from migrate.rewrite.graph import Graph, Nodes, Run, canonical, control_inputs, data_inputs, prune, split
 from migrate.sources.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
@@ -30,8 +31,8 @@ PURE = frozenset(
 
 _HARMLESS = frozenset(
     {
-        "Identity", "MergeV2Checkpoints", "NoOp", "Placeholder", "PlaceholderWithDefault", "ReadVariableOp",
-        "RefIdentity", "ShardedFilename", "StringJoin", "VarHandleOp",
+        "Identity", "NoOp", "Placeholder", "PlaceholderWithDefault", "ReadVariableOp", "RefIdentity", "ShardedFilename",
+        "StringJoin", "VarHandleOp",
     }
 )  # fmt: skip
 """What else stands in a restore graph and fills nothing."""
@@ -149,7 +150,9 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
     graph = run.graph.nodes
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
-    findings = []
+    findings = [
+        _other_prefix(run.graph, name) for name in run.graph.named(RESTORES) if not _reads(run.graph, name, filename)
+    ]
     for name, wire in run.graph.wires.items():
         if wire.op in _KNOWN:
             continue
@@ -165,9 +168,9 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
             findings.append(
                 refusal(
                     "restore-op-effect",
-                    f"the restore op runs {wire.op} {name!r}, which fills something other than a variable",
+                    f"the restore op runs {wire.op} {name!r}, which does something other than fill a variable",
                     (name,),
-                    "fill it from the init op instead, or ask for this case",
+                    "do it in the init op instead, or please open an issue",
                 )
             )
             continue
@@ -187,6 +190,28 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
         else:
             values[identity(variable)] = value
     return Restore(values, tables, run, filename, tuple(findings))
+
+
+def _reads(graph: Graph, name: str, filename: str) -> bool:
+    """Whether a node reads the checkpoint whose prefix is fed: no op between them changes the name."""
+    tensor = graph.wires[name].data[0]
+    seen: set[str] = set()
+    while tensor != filename and tensor not in seen:
+        seen.add(tensor)
+        wire = graph.wires[split(tensor)[0]]
+        if wire.op not in PASSES or not wire.data:
+            return False
+        tensor = wire.data[0]
+    return tensor == filename
+
+
+def _other_prefix(graph: Graph, name: str) -> Finding:
+    tensor = graph.wires[name].data[0]
+    message = (
+        f"{graph.wires[name].op} {name!r} of the restore op reads the checkpoint that {tensor!r} names, not its own"
+    )
+    hint = "export the model with one saver, whose checkpoint holds every variable"
+    return refusal("file-outside-model", message, (name,), hint)
 
 
 def restore_by_name(nodes: Nodes, meta_graph: MetaGraphDef, set_by_init: frozenset[str]) -> Restore | None:

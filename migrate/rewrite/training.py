@@ -19,6 +19,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.file_access import find_file_access
 from migrate.rewrite.graph import Nodes, canonical, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import finding
@@ -34,7 +35,7 @@ from migrate.rewrite.plan import (
     unfed_placeholders,
     unrunnable,
 )
-from migrate.rewrite.restore import FromCheckpoint, read_restore, restore_by_name
+from migrate.rewrite.restore import FromCheckpoint, Restore, read_restore, restore_by_name
 from migrate.sources.protos import FunctionDef, MetaGraphDef
 
 UPDATE_OPS = "update_ops"
@@ -175,10 +176,11 @@ def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
             continue
         where = f"the regularization loss {name!r}"
         run = prune(source.nodes, where, {}, (tensor,), ())
-        problems = unfed_placeholders(run, where)
+        library = source.meta_graph.graph_def.library
+        problems = unfed_placeholders(run, where) or find_file_access(run, library, is_load=False)
         result = problems or rewrite(run, source.ref_ops)
         if isinstance(result, Rewritten):
-            problems = unrunnable(result.graph, source.meta_graph.graph_def.library)
+            problems = unrunnable(result.graph, library)
         if isinstance(result, Rewritten) and not problems:
             losses.append(result)
         else:
@@ -215,7 +217,9 @@ def _variables(source: _Source, runs: Sequence[Rewritten]) -> tuple[VariablePlan
     saver = source.meta_graph.saver_def
     if saver.restore_op_name:
         read = read_restore(source.nodes, saver)
-        restore = None if isinstance(read, Finding) else read
+        # What it reads from another checkpoint is nothing that this model has.
+        is_own = not isinstance(read, Finding) and all(f.code != "file-outside-model" for f in read.findings)
+        restore = read if isinstance(read, Restore) and is_own else None
     else:
         restore = restore_by_name(source.nodes, source.meta_graph, frozenset())
     return plan_variables(source.meta_graph, runs, None, restore, source.nodes, {})[0]

@@ -151,6 +151,7 @@ def replay_candidate(
     timeout_seconds: float = 600.0,
     undefined: Collection[tuple[str, str]] = (),
     optimised: Callable[[], Sequence[Answer] | Ending] | None = None,
+    side_effects: bool = False,
 ) -> Verification | Ending:
     """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
 
@@ -165,11 +166,12 @@ def replay_candidate(
       undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone.
       optimised: gives the source's answers with the graph optimiser on (`ask_optimised`). It is called where the
         optimised candidate is far from what the source answers without: the optimiser may have done that to both.
+      side_effects: whether the candidate's signatures may have effects outside the process.
 
     Returns:
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
     """
-    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables))
+    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables), side_effects)
     result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, CandidateResult | Failed, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result

@@ -72,11 +72,13 @@ class CandidateJob:
       candidate_path: the TF2 SavedModel's directory.
       calls: in order.
       variables: names of the variables to read from the candidate's checkpoint.
+      side_effects: whether its signatures may have effects outside the process.
     """
 
     candidate_path: str
     calls: tuple[Call, ...]
     variables: tuple[str, ...]
+    side_effects: bool = False
 
 
 @frozen

@@ -35,6 +35,7 @@ from migrate.verify.calls import (
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.conversion import Conversion, read_conversion
 from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
+from migrate.verify.loading import UnsafeError, check_candidate, make_safe
 from migrate.verify.requests import synthesise
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
@@ -89,8 +90,14 @@ def _session(tf: Any, optimised: bool = False) -> Iterator[Any]:
 
 
 def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
+    # Private: nothing public loads a proto that is in memory already, and what is loaded is what was judged.
+    from tensorflow.python.saved_model import loader_impl
+
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
-    tf.compat.v1.saved_model.load(session, list(meta_graph.meta_info_def.tags), job.saved_model)
+    tags = list(meta_graph.meta_info_def.tags)
+    loader = loader_impl.SavedModelLoader(job.saved_model)
+    make_safe(loader.get_meta_graph_def_from_tags(tags), meta_graph)
+    loader.load(session, tags)
     if contract.init_key(meta_graph) == contract.TABLES_KEY:
         # A loader runs no init op then; the clients of such models run tf.tables_initializer().
         session.run(list(contract.init_ops(meta_graph)), _assets(meta_graph, job))
@@ -99,6 +106,7 @@ def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
 def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
     """Imports what is no SavedModel, restores its checkpoint and initialises its tables, as TF1's users did."""
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
+    make_safe(meta_graph)
     if job.checkpoint is None:
         tf.import_graph_def(meta_graph.graph_def, name="")
     else:
@@ -131,6 +139,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
         for node in nodes:
             node.attr.pop("_output_shapes", None)
     _cut_where_all_feed(meta_graph)
+    make_safe(meta_graph)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list
     tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)
@@ -203,6 +212,7 @@ def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob
     """Name and function of the first loader that takes the source: TensorFlow's own, then ours.
 
     Raises:
+      UnsafeError: loading the source would do what it must not.
       Exception: TensorFlow's own loader's, where both refuse.
     """
     own = _load_with_tensorflow if job.saved_model is not None else _load_as_trained
@@ -210,10 +220,14 @@ def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob
         with _session(tf) as session:
             own(tf, session, job)
         return "tensorflow", own
+    except UnsafeError:
+        raise
     except Exception as refusal:
         try:
             with _session(tf) as session:
                 _load_leniently(tf, session, job)
+        except UnsafeError:
+            raise
         except Exception:
             raise refusal from None
     return "lenient", _load_leniently
@@ -437,6 +451,8 @@ def golden(job: GoldenJob) -> Golden | Failed:
     configure_eager(tf)
     try:
         loader, load = _loader(tf, job)
+    except UnsafeError as error:
+        return Failed(f"the source was not loaded: {error}")
     except Exception as error:
         return step_failed(error, "TensorFlow cannot load the source")
     skipped: dict[str, str] = {}
@@ -472,6 +488,8 @@ def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
     configure_eager(tf)
     try:
         _, load = _loader(tf, job.source)
+    except UnsafeError as error:
+        return Failed(f"the source was not loaded: {error}")
     except Exception as error:
         return step_failed(error, "TensorFlow cannot load the source")
     return _replay_source(tf, job.source, load, job.source.calls, inline=True, optimised=True)
@@ -660,6 +678,7 @@ def _ask_session(tf: Any, session: Any, path: str, conversion: Conversion) -> As
 def candidate(job: CandidateJob) -> CandidateResult | Failed:
     """Replays the calls on the candidate, in both ways in which users load it, each from a fresh load."""
     import tensorflow as tf
+    from tensorflow.python.saved_model import loader_impl
 
     configure_eager(tf)
     path = job.candidate_path
@@ -667,6 +686,12 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
         conversion = read_conversion(path)
     except Exception as error:
         return step_failed(error, "assets.extra/migration.json cannot be read")
+    try:
+        check_candidate(loader_impl.parse_saved_model(path), job.side_effects)
+    except UnsafeError as error:
+        return Failed(f"the candidate was not loaded: {error}")
+    except Exception as error:
+        return step_failed(error, "the candidate's saved_model.pb cannot be read")
     answers: dict[str, tuple[Answer, ...]] = {}
     try:
         ask = _ask_tf2(tf, path, conversion)

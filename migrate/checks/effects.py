@@ -1,0 +1,94 @@
+"""What an op may do beside computing its outputs, and where it takes the names of files from.
+
+Whoever asks decides: what a model runs while it is loaded, and what TensorFlow evaluates while it imports a graph, is
+judged by the op's effect, and by whether the file names that it takes are the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from migrate.checks.op_table import load_op_table
+from migrate.sources.protos import NodeDef
+
+HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
+"""Effects that nothing outside the process sees but its standard output; `calls` stands for what the functions do."""
+
+NAMED_FILES: Mapping[str, tuple[int, ...]] = {
+    "CSVDataset": (0,),
+    "CSVDatasetV2": (0,),
+    "ExperimentalCSVDataset": (0,),
+    "FixedLengthRecordDataset": (0,),
+    "FixedLengthRecordDatasetV2": (0,),
+    "GenerateVocabRemapping": (0, 1),
+    "InitializeTableFromTextFile": (1,),
+    "InitializeTableFromTextFileV2": (1,),
+    "LoadAndRemapMatrix": (0,),
+    "MatchingFiles": (0,),
+    "ReadFile": (0,),
+    "Restore": (0,),
+    "RestoreSlice": (0,),
+    "RestoreV2": (0,),
+    "TFRecordDataset": (0,),
+    "TFRecordDatasetV2": (0,),
+    "TextLineDataset": (0,),
+}
+"""Ops that read the files which these arguments name, and do nothing else outside the process."""
+
+NAMING_ATTRIBUTES: Mapping[str, str] = {
+    "DecodeProtoV2": "descriptor_source",
+    "EncodeProto": "descriptor_source",
+    "FixedUnigramCandidateSampler": "vocab_file",
+    "ImmutableConst": "memory_region_name",
+    "PrintV2": "output_stream",
+    "RecordInput": "file_pattern",
+    "Skipgram": "filename",
+}
+"""Attributes that may name a file; without one the op has no effects. No loader puts the path of an asset there."""
+
+_DEBUG_OPS = frozenset({"DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"})
+"""Ops that publish what they take to each of their `debug_urls` (debug_io_utils.cc)."""
+
+_NO_FILES: Mapping[str, frozenset[bytes]] = {
+    "descriptor_source": frozenset({b"local://"}),  # core/util/proto/descriptors.cc
+    "output_stream": frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"}),  # logging_ops.cc
+}
+_INLINE = b"bytes://"
+"""What a descriptor source starts with that is the descriptor itself."""
+
+
+def effect(op: str) -> str:
+    """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `unread` for one that the table does not know."""
+    info = load_op_table().get(op)
+    return "unread" if info is None else info.effect
+
+
+def effect_of(node: NodeDef) -> str:
+    """What a node does: less than its op may do, where the attribute that would name a file names none."""
+    if node.op in NAMING_ATTRIBUTES and not file_in_attribute(node):
+        return "state"
+    if node.op in _DEBUG_OPS and not ("debug_urls" in node.attr and node.attr["debug_urls"].list.s):
+        return "pure"
+    return effect(node.op)
+
+
+def file_in_attribute(node: NodeDef) -> str:
+    """The file that a node's attribute names, or empty."""
+    key = NAMING_ATTRIBUTES.get(node.op)
+    if key is None or key not in node.attr:
+        return ""
+    name: bytes = node.attr[key].s
+    if name in _NO_FILES.get(key, ()) or (key == "descriptor_source" and name.startswith(_INLINE)):
+        return ""
+    return name.decode("utf-8", "replace")
+
+
+def is_evaluated_on_import(node: NodeDef) -> bool:
+    """Whether TensorFlow may run a node while it imports its graph, given that all its inputs are constants.
+
+    Shape inference runs what it takes for a constant (eval_const_tensor.cc), and so does the conversion of a graph for
+    a Session. It leaves stateful ops alone.
+    """
+    info = load_op_table().get(node.op)
+    # What gives nothing is no constant.
+    return info is not None and not info.is_stateful and bool(info.dtypes)

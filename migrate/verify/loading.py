@@ -268,9 +268,9 @@ def _fault(part: _Part, node: NodeDef, is_load: bool, side_effects: bool) -> str
         return ""
     taken = _data(node)
     named = [taken[i] for i in NAMED_FILES.get(node.op, ()) if i < len(taken)]
+    if what == "reads-files" and named and all(_kind(part, tensor) in (_ASSET, _PREFIX) for tensor in named):
+        return ""
     if is_load:
-        if what == "reads-files" and named and all(_kind(part, tensor) in (_ASSET, _PREFIX) for tensor in named):
-            return ""
         return "reads a file that is none of the model's" if named else f"{EFFECTS[what]}, while the model is loaded"
     if is_evaluated_on_import(node) and all(_kind(part, tensor) == _CONSTANT for tensor in taken):
         return f"{EFFECTS[what]}, which TensorFlow would do while it imports the graph"

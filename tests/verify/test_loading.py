@@ -173,7 +173,10 @@ def test_a_candidate_fills_its_tables_from_captured_assets_only(captured):
     getattr(objects.nodes.add(), captured).SetInParent()
     objects.concrete_functions["fill"].bound_inputs.extend([len(objects.nodes) - 2, len(objects.nodes) - 1])
     objects.nodes.add().function.concrete_functions.append("fill")
-    objects.nodes[len(objects.nodes) - 3].children.add(local_name="_initialize", node_id=len(objects.nodes) - 1)
+    # As TensorFlow exports it: the function and its trace are two objects.
+    objects.nodes.add().bare_concrete_function.concrete_function_name = "fill"
+    objects.nodes[len(objects.nodes) - 2].children.add(local_name="trace_0", node_id=len(objects.nodes) - 1)
+    objects.nodes[len(objects.nodes) - 4].children.add(local_name="_initialize", node_id=len(objects.nodes) - 2)
     if captured == "asset":
         check_candidate(model, False)
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from migrate.checks import contract
 from migrate.checks.nodes import gradients, named_functions
-from migrate.checks.op_table import load_op_table
-from migrate.checks.side_effects import HARMLESS, TABLE_FILLS, dangerous_effect, may_be_dangerous
+from migrate.checks.op_table import may_call
+from migrate.checks.side_effects import TABLE_FILLS, dangerous_effect, may_be_dangerous
 from migrate.records import DangerousOp
 from migrate.sources.protos import MetaGraphDef, NodeDef
 
@@ -27,8 +28,37 @@ _STANDARD: Mapping[str, frozenset[str]] = {
 """What each place has such ops for: tables are filled from assets, variables are saved and restored."""
 
 
-def find_dangerous_ops(meta_graph: MetaGraphDef) -> tuple[DangerousOp, ...]:
+class Edges(Protocol):
+    """What a node takes."""
+
+    @property
+    def data(self) -> Sequence[str]:
+        """Full names of tensors."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Names of the nodes that give them."""
+
+    @property
+    def controls(self) -> Sequence[str]:
+        """Names of the nodes that it waits for."""
+
+
+class Reader(Protocol):
+    """The nodes of the main graph, where somebody has read them already (`rewrite.graph.Nodes`)."""
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def wire(self, name: str) -> Edges:
+        """What a node takes."""
+
+
+def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -> tuple[DangerousOp, ...]:
     """Lists the dangerous ops of a MetaGraphDef by place: the main graph, the init op, the saver, each function.
+
+    Args:
+      meta_graph: the source.
+      reader: knows its main graph.
 
     Returns:
       One record for each op and place, in the order of places, then of ops.
@@ -39,7 +69,7 @@ def find_dangerous_ops(meta_graph: MetaGraphDef) -> tuple[DangerousOp, ...]:
     inside = {name: found for name, body in bodies.items() if (found := _suspects(body, bodies))}
     if not main and not inside:
         return ()
-    places = _places(meta_graph)
+    places = _places(meta_graph, reader or _Nodes(meta_graph))
     tags = tuple(sorted(meta_graph.meta_info_def.tags))
     records = []
     for place in (*places, _NOWHERE):
@@ -56,7 +86,7 @@ def find_dangerous_ops(meta_graph: MetaGraphDef) -> tuple[DangerousOp, ...]:
     return tuple(records)
 
 
-def _runs(name: str, places: Mapping[str, frozenset[str]]) -> Sequence[str]:
+def _runs(name: str, places: Mapping[str, Collection[str]]) -> Sequence[str]:
     """The places that run a node of the main graph."""
     return [place for place, names in places.items() if name in names] or [_NOWHERE]
 
@@ -75,9 +105,9 @@ def _is_standard(op: str, places: Sequence[str]) -> bool:
     return bool(named) and all(op in _STANDARD.get(place, ()) for place in places)
 
 
-def _suspects(nodes: Iterable[NodeDef], functions: Mapping[str, object]) -> list[tuple[NodeDef, str]]:
+def _suspects(nodes: Sequence[NodeDef], functions: Mapping[str, object]) -> list[tuple[NodeDef, str]]:
     """The dangerous nodes among some, with their effects; a graph has few ops, and many nodes."""
-    nodes = list(nodes)
+    nodes = nodes[:]  # A slice is one list; to iterate asks the proto for each node.
     names = [node.op for node in nodes]
     ops = {op for op in set(names) if op not in functions and may_be_dangerous(op) is not None}
     if not ops:
@@ -86,22 +116,41 @@ def _suspects(nodes: Iterable[NodeDef], functions: Mapping[str, object]) -> list
     return [(node, effect) for node, effect in found if effect is not None]
 
 
-def _places(meta_graph: MetaGraphDef) -> dict[str, frozenset[str]]:
+class _Edges(NamedTuple):
+    data: Sequence[str]
+    sources: Sequence[str]
+    controls: Sequence[str]
+
+
+class _Nodes:
+    """A `Reader` of nodes that nobody has read yet."""
+
+    def __init__(self, meta_graph: MetaGraphDef) -> None:
+        self._nodes = {node.name: node for node in meta_graph.graph_def.node[:]}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def wire(self, name: str) -> Edges:
+        inputs = self._nodes[name].input[:]
+        data = [tensor if ":" in tensor else tensor + ":0" for tensor in inputs if tensor[:1] != "^"]
+        controls = [tensor[1:] for tensor in inputs if tensor[:1] == "^"]
+        return _Edges(data, [_node_of(tensor) for tensor in data], controls)
+
+
+def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[str]]:
     """Names of the nodes that each place runs."""
-    index = {node.name: node for node in meta_graph.graph_def.node}
     called: set[str] = set()
     for signature in contract.signatures(meta_graph):
         fed = {_full(tensor) for spec in signature.inputs.values() for tensor in spec.tensors}
-        called |= _behind((t for spec in signature.outputs.values() for t in spec.tensors), index, fed)
+        fetched = [_full(tensor) for spec in signature.outputs.values() for tensor in spec.tensors]
+        called |= _behind((_node_of(tensor) for tensor in fetched if tensor not in fed), reader, fed)
     saver = meta_graph.saver_def
-    targets = {
-        INIT: contract.init_ops(meta_graph),
-        RESTORE: (saver.restore_op_name,),
-        SAVE: (saver.save_tensor_name,),
-    }
     return {
-        MAIN: frozenset(called),
-        **{place: frozenset(_behind(names, index, frozenset())) for place, names in targets.items()},
+        MAIN: called,
+        INIT: _behind(contract.init_ops(meta_graph), reader),
+        RESTORE: _behind([_node_of(saver.restore_op_name)], reader),
+        SAVE: _behind([_node_of(saver.save_tensor_name)], reader),
     }
 
 
@@ -109,26 +158,33 @@ def _full(tensor: str) -> str:
     return tensor if ":" in tensor else tensor + ":0"
 
 
-def _behind(tensors: Iterable[str], index: Mapping[str, NodeDef], fed: Iterable[str]) -> set[str]:
-    """Names of the nodes that give some tensors, without what is behind a tensor that is fed."""
+def _node_of(tensor: str) -> str:
+    return tensor.partition(":")[0]
+
+
+def _behind(names: Iterable[str], reader: Reader, fed: Collection[str] = ()) -> set[str]:
+    """Names of some nodes and of those behind them, without what is behind a tensor that is fed only."""
     found: set[str] = set()
-    known = set(fed)
-    pending = list(tensors)
+    pending = list(names)
     while pending:
-        tensor = pending.pop()
-        name = tensor[1:] if tensor[:1] == "^" else tensor.partition(":")[0]
-        if name in found or name not in index or (tensor[:1] != "^" and _full(tensor) in known):
+        name = pending.pop()
+        if name in found or name not in reader:
             continue
         found.add(name)
-        pending += index[name].input[:]
+        edges = reader.wire(name)
+        pending += edges.controls
+        if fed:
+            pending += [s for s, tensor in zip(edges.sources, edges.data, strict=True) if tensor not in fed]
+        else:
+            pending += edges.sources
     return found
 
 
 def _functions_of_places(
-    meta_graph: MetaGraphDef, places: Mapping[str, frozenset[str]], bodies: Mapping[str, Sequence[NodeDef]]
+    meta_graph: MetaGraphDef, places: Mapping[str, Collection[str]], bodies: Mapping[str, Sequence[NodeDef]]
 ) -> dict[str, frozenset[str]]:
     """Names of the functions that each place calls, directly or not; the objects of a TF2 SavedModel are one more."""
-    callers = [node for node in meta_graph.graph_def.node if _may_call(node.op, bodies)]
+    callers = [node for node in meta_graph.graph_def.node if node.op in bodies or may_call(node.op)]
     library = meta_graph.graph_def.library
     calls = {name: _calls(body, bodies) for name, body in bodies.items()}
     for name, gradient in gradients(library).items():
@@ -158,18 +214,10 @@ def _calls(nodes: Iterable[NodeDef], bodies: Mapping[str, object]) -> set[str]:
     found: set[str] = set()
     for node in nodes:
         op = node.op
-        if _may_call(op, bodies):
+        if op in bodies or may_call(op):
             found.add(op)
             found.update(named_functions(node))
     return found & bodies.keys()
-
-
-def _may_call(op: str, bodies: Mapping[str, object]) -> bool:
-    """Whether nodes of an op can call functions: the kernels of other harmless ops do not, whatever attributes say."""
-    if op in bodies:
-        return True
-    info = load_op_table().get(op)
-    return info is None or info.effect == "calls" or info.effect not in HARMLESS
 
 
 def _closure(roots: Iterable[str], calls: Mapping[str, set[str]]) -> Iterator[str]:

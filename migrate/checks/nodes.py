@@ -6,6 +6,7 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from migrate.checks.op_table import may_call
 from migrate.sources.protos import AttrValue, FunctionDefLibrary, NodeDef
 
 
@@ -64,6 +65,9 @@ def called_functions(
     found: dict[str, None] = {}
     pending = [*nodes] if bodies else []
     for node in pending:  # grows while it is read
+        op = node.op
+        if op not in bodies and not may_call(op):
+            continue
         for name in _called(node):
             while name in bodies and name not in found:
                 found[name] = None
@@ -95,24 +99,31 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
 
 
 def _called(node: NodeDef) -> Iterator[str]:
-    yield node.op
-    yield from named_functions(node)
+    op = node.op
+    yield op
+    if may_call(op):
+        yield from named_functions(node)
 
 
 def named_functions(node: NodeDef) -> Iterator[str]:
     """Names of the functions that a node's attributes name: by themselves, in a list, or at any depth in the
     attributes of a function that they name."""
-    pending = [*_in_order(node.attr)]
+    pending = _of_functions(node.attr)
     for attr in pending:  # grows while it is read
         for function in (attr.func, *attr.list.func) if attr.HasField("func") else attr.list.func:
             yield function.name
-            pending += _in_order(function.attr)
+            pending += _of_functions(function.attr)
 
 
-def _in_order(attrs: Mapping[str, AttrValue]) -> Iterator[AttrValue]:
+def _of_functions(attrs: Mapping[str, AttrValue]) -> list[AttrValue]:
+    """The attributes that may name functions, in the order of their names."""
+    found = [(key, attr) for key, attr in attrs.items() if attr.HasField("func") or attr.HasField("list")]
     # A map's own order is another one in each process.
-    for key in sorted(attrs):
-        yield attrs[key]
+    return [attr for _, attr in sorted(found, key=_key)] if found else []
+
+
+def _key(item: tuple[str, AttrValue]) -> str:
+    return item[0]
 
 
 def by_op(nodes: Iterable[Located]) -> Mapping[str, Sequence[Located]]:

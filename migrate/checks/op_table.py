@@ -163,6 +163,17 @@ def load_op_table() -> Mapping[str, OpInfo]:
 
 
 @functools.cache
+def may_call(op: str) -> bool:
+    """Whether a node of an op may call functions that its attributes name: an unknown op may."""
+    info = _table().get(op)
+    return info is None or info.effect not in _CALLING_NOTHING
+
+
+_CALLING_NOTHING = frozenset({"prints", "pure", "random", "state"})
+"""Effects whose ops take no functions; tools/make_op_table.py sees to it."""
+
+
+@functools.cache
 def newest_release() -> str:
     """The newest TensorFlow that the table knows (`2.21`)."""
     return _table().releases[-1]

@@ -6,7 +6,7 @@ is an op that the table does not have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.checks.nodes import Located, by_op, labels, show_counts
 from migrate.checks.op_table import beyond_the_table, load_op_table
@@ -87,7 +87,7 @@ RISKS = frozenset(
 
 
 def find_side_effects(
-    nodes: Iterable[Located], loading: Iterable[Located] = (), functions: Iterable[str] = ()
+    nodes: Iterable[Located], functions: Container[str] = (), called: Callable[[], Collection[Located]] | None = None
 ) -> tuple[Finding, ...]:
     """Finds nodes that do more than compute, draw random numbers, keep state and print.
 
@@ -95,17 +95,24 @@ def find_side_effects(
     `python_ops.find_python_ops`'s.
 
     Args:
-      nodes: the nodes that a call of a signature runs.
-      loading: the nodes that a loader runs; reading a table's asset is what they are there for.
+      nodes: the nodes that a loader runs and those that a call of a signature runs.
       functions: names of the graph's functions, which nodes may have as their op.
+      called: gives the latter alone, where a loader runs any: what fills a table is dangerous among these only.
 
     Returns:
       At most one warning for each code.
     """
-    known = frozenset(functions)
+    suspects = _suspects(nodes, functions)
+    if called is not None and any(located.node.op in TABLE_FILLS for located in suspects):
+        by_calls = {(located.where, located.node.name) for located in called()}
+        suspects = [
+            located
+            for located in suspects
+            if located.node.op not in TABLE_FILLS or (located.where, located.node.name) in by_calls
+        ]
     found: dict[str, list[Located]] = {}
-    for located in _dangerous(nodes, loading):
-        effect = None if located.node.op in known else dangerous_effect(located.node)
+    for located in suspects:
+        effect = dangerous_effect(located.node)
         if effect is not None:
             found.setdefault(effect, []).append(located)
     files = [*found.get("reads-files", ()), *found.get("writes-files", ())]
@@ -119,13 +126,11 @@ def find_side_effects(
     )
 
 
-def _dangerous(nodes: Iterable[Located], loading: Iterable[Located]) -> Iterator[Located]:
-    """The nodes whose op may be dangerous, each once: a graph has few ops, and many nodes."""
+def _suspects(nodes: Iterable[Located], functions: Container[str]) -> list[Located]:
+    """The nodes whose op may be dangerous; a graph has few ops, and many nodes."""
     every = [(located.node.op, located) for located in nodes]
-    every += [(op, located) for located in loading if (op := located.node.op) not in TABLE_FILLS]
-    suspects = {op for op in {op for op, _ in every} if may_be_dangerous(op) is not None}
-    found = {(located.where, located.node.name, op): located for op, located in every if op in suspects}
-    return iter(found.values())
+    ops = {op for op in {op for op, _ in every} if op not in functions and may_be_dangerous(op) is not None}
+    return [located for op, located in every if op in ops] if ops else []
 
 
 def _warn(code: str, what: str, found: Sequence[Located] | None) -> tuple[Finding, ...]:

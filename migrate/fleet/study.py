@@ -18,7 +18,7 @@ from migrate.checks.facts import facts
 from migrate.checks.forgiven import find_forgiven
 from migrate.checks.initializers import leave_out_initializers
 from migrate.checks.missing_assets import leave_out_needless
-from migrate.checks.nodes import locate
+from migrate.checks.nodes import Located, locate
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
@@ -26,6 +26,7 @@ from migrate.frozen import frozen
 from migrate.records import (
     AlreadyTF2,
     Convertible,
+    DangerousOp,
     Finding,
     GivenSignature,
     Kind,
@@ -37,6 +38,7 @@ from migrate.records import (
     gravest_first,
     refusal,
 )
+from migrate.rewrite.graph import Nodes
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import as_flag
@@ -151,15 +153,15 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
-    dangerous = tuple(found for m in source.meta_graphs for found in find_dangerous_ops(m))
-    report = dataclasses.replace(report, dangerous_ops=dangerous)
     if source.kind in _TF2:
+        report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
         return Studied(dataclasses.replace(report, meta_graphs=every), place)
     try:
         chosen = choose_meta_graph(source, options.tags)
     except InputError as error:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
+        report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
@@ -169,7 +171,13 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))
     added = _with_signatures(chosen, given) if given else chosen
     if not isinstance(added, MetaGraphDef):
-        report = dataclasses.replace(report, outcome=Refused(), findings=added, meta_graphs=(facts(chosen, ()),))
+        report = dataclasses.replace(
+            report,
+            outcome=Refused(),
+            findings=added,
+            meta_graphs=(facts(chosen, ()),),
+            dangerous_ops=_dangerous_ops(source.meta_graphs),
+        )
         return Studied(report, place)
     original = chosen
     chosen, left_out = leave_out_needless(added, source.assets_dir)
@@ -203,6 +211,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         findings=gravest_first(found),
         meta_graphs=(facts(chosen, names), *others),
         proposals=proposals,
+        dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
     )
     return Studied(report, place, StudiedGraph(source, chosen, plan, train))
@@ -294,15 +303,23 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
+def _dangerous_ops(
+    meta_graphs: Iterable[MetaGraphDef], planned: MetaGraphDef | None = None, nodes: Nodes | None = None
+) -> tuple[DangerousOp, ...]:
+    """The dangerous ops of all meta graphs; the nodes of the planned one have been read."""
+    return tuple(found for m in meta_graphs for found in find_dangerous_ops(m, nodes if m is planned else None))
+
+
 def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef]) -> Iterator[Finding]:
     library = meta_graph.graph_def.library
     located = locate(needed, library)
-    called, loading = located, located[:0]
-    if plan.init is not None:
-        called = locate(needed_nodes(plan, init=False), library)
-        loading = locate(plan.init.run.graph.nodes.values(), library)
+
+    def called() -> tuple[Located, ...]:
+        return locate(needed_nodes(plan, init=False), library)
+
     yield from find_forgiven(meta_graph, needed)
-    yield from find_side_effects(called, loading, {function.signature.name for function in library.function})
+    functions = frozenset(function.signature.name for function in library.function)
+    yield from find_side_effects(located, functions, called if plan.init is not None else None)
     yield from find_random_ops(located)
     yield from find_device_pins(located)
 

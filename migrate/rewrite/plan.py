@@ -116,6 +116,7 @@ class Plan:
       producer: GraphDef version of the source.
       findings: everything a user should know; with a refusal among them the plan must not be carried out.
       training: what a TF1 Hub module has beside its signatures.
+      nodes: the source's main graph as it was read; None where the plan has another one (a function that was inlined).
     """
 
     tags: tuple[str, ...]
@@ -129,6 +130,7 @@ class Plan:
     producer: int
     findings: tuple[Finding, ...]
     training: TrainingPlan | None = None
+    nodes: Nodes | None = None
 
     @property
     def refused(self) -> bool:
@@ -158,6 +160,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
       variables: make variables of constant weights.
     """
     ref_ops = load_ref_ops()
+    source = meta_graph
     meta_graph = inline_ref_functions(meta_graph, ref_ops)
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
@@ -221,6 +224,7 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
         functions,
         meta_graph.graph_def.versions.producer,
         tuple(dict.fromkeys(findings)),
+        nodes=nodes if meta_graph is source else None,
     )
 
 

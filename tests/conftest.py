@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pathlib
 import shutil
 import subprocess
@@ -13,6 +14,11 @@ import pytest
 
 from migrate.children import Nursery
 from tests import conversions
+from tests.waiting import PATIENCE_SECONDS
+
+# Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
+# own for each processor. That the product turns it off by itself is tested in test_children.py.
+os.environ.update(conversions.QUIET)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +65,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return program

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import hypothesis
 import pytest
 
 from migrate.children import Nursery
@@ -19,6 +20,9 @@ from tests.waiting import PATIENCE_SECONDS
 # Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
 # own for each processor. That the product turns it off by itself is tested in test_children.py.
 os.environ.update(conversions.QUIET)
+# By default an example that takes more than 0.2 s is an error.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

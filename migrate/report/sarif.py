@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.codes import CODES
-from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, visible
+from migrate.escapes import visible
+from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"refusal": "error", "warning": "warning", "note": "note"}
@@ -56,12 +58,12 @@ def to_sarif(document: Mapping[str, Any]) -> str:
 
 def _results(model: JSON) -> Iterator[JSON]:
     for finding in model["findings"]:
-        hint = f"\nHint: {finding['hint']}" if finding["hint"] else ""
-        yield _result(
-            model, finding["code"], _LEVELS.get(finding["severity"], "none"), finding["message"] + hint, finding
-        )
+        text = _text(finding["message"])
+        if finding["hint"]:
+            text += f"\nHint: {_text(finding['hint'])}"
+        yield _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding)
     if not is_good(model) and not refusals(model):
-        text = explanation(model) or outcome_words(model["outcome"])
+        text = _text(explanation(model) or outcome_words(model["outcome"]))
         yield _result(model, _outcome_rule(model["outcome"]), "error", text, None)
 
 
@@ -69,12 +71,12 @@ def _result(model: JSON, rule: str, level: str, text: str, finding: JSON | None)
     location: JSON = {"physicalLocation": {"artifactLocation": {"uri": _uri(model["source"])}}}
     nodes = finding["nodes"][:_MOST_NODES] if finding else []
     if nodes:
-        location["logicalLocations"] = [{"fullyQualifiedName": _text(node), "kind": "element"} for node in nodes]
+        location["logicalLocations"] = [{"fullyQualifiedName": _name(node), "kind": "element"} for node in nodes]
     identity = json.dumps([model["source"], rule, text, nodes])
     return {
         "ruleId": visible(rule),
         "level": level,
-        "message": {"text": _text(text)},
+        "message": {"text": text},
         "locations": [location],
         "partialFingerprints": {"finding/v1": hashlib.sha256(identity.encode()).hexdigest()},
     }
@@ -89,13 +91,22 @@ def _pascal(code: str) -> str:
 
 
 def _text(text: str) -> str:
-    return visible(cut(text, _TEXT_CHARACTERS)) or "(empty)"
+    """A name or a message: one line, without links, which a message may have (`[text](target)`, SARIF 3.11.6)."""
+    return visible(cut(text, _TEXT_CHARACTERS)).replace("](", "] (") or "(empty)"
+
+
+def _name(name: str) -> str:
+    return visible(cut(name, _TEXT_CHARACTERS)) or "(empty)"
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
+"""Of a URI (RFC 3986, 3.1)."""
 
 
 def _uri(path: str) -> str:
     """A path as a URI: absolute ones are `file:`, those of other file systems (`gs://...`) are URIs already."""
-    if "://" in path:
-        scheme, _, rest = path.partition("://")
+    scheme, separator, rest = path.partition("://")
+    if separator and _SCHEME.match(scheme):
         return f"{scheme}://{_quoted(rest)}"
     return ("file://" if os.path.isabs(path) else "") + _quoted(path)
 

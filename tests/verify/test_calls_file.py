@@ -15,7 +15,9 @@ import pytest
 from migrate import cli
 from migrate.children import Nursery
 from migrate.errors import InputError
+from migrate.fleet import run
 from migrate.records import Signature, TensorSpec
+from migrate.sources import discover
 from migrate.verify import calls_file, given
 from tests.conversions import MODELS
 
@@ -129,8 +131,8 @@ def no_model(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("a model was touched")
 
-    monkeypatch.setattr("migrate.sources.discover.find_models", fail)
-    monkeypatch.setattr("migrate.fleet.run.find_models", fail)
+    monkeypatch.setattr(discover, "find_models", fail)
+    monkeypatch.setattr(run, "find_models", fail)
     monkeypatch.setattr(Nursery, "__init__", fail)
 
 

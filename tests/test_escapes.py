@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import migrate
+from migrate import cli
 from migrate.checks.proposals import propose
 from migrate.errors import UsageError
 from migrate.escapes import flag, visible, visible_lines
@@ -25,7 +26,6 @@ from migrate.report.sarif import to_sarif
 from migrate.report.text import render
 from migrate.signature_flag import as_flag, parse_signature, to_copy
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
-from tests.conversions import migrate_command
 
 _FLOAT = 1
 _NAMES = (
@@ -84,7 +84,7 @@ def _pasted(words: str, folder) -> list[str]:
 
 
 @pytest.mark.parametrize("name", _NAMES, ids=ascii)
-def test_the_flag_that_audit_proposes_can_be_pasted(name, tmp_path):
+def test_the_flag_that_audit_proposes_can_be_pasted(name, tmp_path, capsys):
     """A real shell runs nothing of it, and gives the program the proposal."""
     (tmp_path / "graph.pb").write_bytes(_graph(name).SerializeToString())
     (model,) = migrate.audit(str(tmp_path / "graph.pb")).models
@@ -98,9 +98,8 @@ def test_the_flag_that_audit_proposes_can_be_pasted(name, tmp_path):
     # So with the hint, whose lines are broken where a flag is not.
     (hint,) = [line.split()[-1] for line in text.splitlines() if "--signature=" in line and not line.startswith("  --")]
     assert _pasted(hint, tmp_path / "again") == [word]
-    again = migrate_command("audit", tmp_path / "graph.pb", word, "--format=json")
-    assert again.returncode in (0, 1), again.stderr
-    (report,) = json.loads(again.stdout)["models"]
+    assert cli.main(["migrate", "audit", str(tmp_path / "graph.pb"), word, "--format=json"]) in (0, 1)
+    (report,) = json.loads(capsys.readouterr().out)["models"]
     assert "signature-tensor-missing" not in {finding["code"] for finding in report["findings"]}
 
 
@@ -352,8 +351,6 @@ def test_a_terminal_gets_no_order(tmp_path):
     ids=ascii,
 )
 def test_what_is_wrong_with_a_command_line_is_told_in_a_line_without_orders(arguments, capsys, tmp_path, monkeypatch):
-    from migrate import cli
-
     monkeypatch.chdir(tmp_path)
     assert cli.main(["migrate", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -362,7 +359,7 @@ def test_what_is_wrong_with_a_command_line_is_told_in_a_line_without_orders(argu
 
 
 def test_a_bug_of_ours_is_told_without_orders(capsys, monkeypatch):
-    from migrate import api, cli
+    from migrate import api
 
     def fail(*_, **__):
         raise ValueError("\x1b[31m\u202e\r")

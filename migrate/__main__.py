@@ -27,6 +27,8 @@ def run() -> None:
         code = main(sys.argv)
     except (MemoryError, SystemError, OSError, ImportError) as error:
         code = _tell(error)
+    except KeyboardInterrupt:  # While the program was still being imported.
+        code = 130
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # None where the process was started without one
             stream.flush()

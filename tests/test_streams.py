@@ -153,3 +153,15 @@ def test_what_the_machine_lacks_is_told_from_a_bug(error, words):
     wrapped = KeyError()
     wrapped.__context__ = error
     assert bool(starved(wrapped)) == bool(words)
+
+
+def test_an_interrupt_before_the_program_has_begun_is_quiet(tmp_path):
+    code = (
+        "import sys\nfrom migrate import __main__\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'migrate.cli':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n__main__.run()\n"
+    )
+    (tmp_path / "program.py").write_text(code)
+    assert _shell(f"{sys.executable} program.py", tmp_path) == (130, "", "")

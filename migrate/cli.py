@@ -132,6 +132,8 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
         raise InputError(f"no model was found in {', '.join(operands)}")
     if values.report is not None:
         _say(f"the report is in {', '.join(api.write_report(report, values.report))}")
+    if values.flag_values_dict().get("security"):
+        return _print_security(report, values.format)
     return _print(_shown(report, values.format), GOOD if report.ok else NOT_GOOD)
 
 
@@ -228,7 +230,7 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # flags may stand after operands
     flags.DEFINE_boolean("help", False, "Show this text.", short_name="h", flag_values=values)
-    flags.DEFINE_enum("format", "text", ["text", "json"], "How the report is written.", flag_values=values)
+    flags.DEFINE_enum("format", "text", ["text", "json", "sarif"], "How the report is written.", flag_values=values)
     flags.DEFINE_integer(
         "verbosity",
         _WARNINGS,
@@ -282,7 +284,15 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
 
 
 def _define_audit(values: flags.FlagValues) -> None:
-    """Audit has the common flags only."""
+    from absl import flags
+
+    flags.DEFINE_boolean(
+        "security",
+        False,
+        "Say only whether it is safe to open each model: what in it can do more than compute, and where. The exit code "
+        "is 1 where something dangerous is found. Of a TF2 SavedModel, too.",
+        flag_values=values,
+    )
 
 
 def _define_convert(values: flags.FlagValues) -> None:
@@ -575,9 +585,31 @@ def _shown(report: Report, form: str) -> str:
         from migrate.report.json import to_json
 
         return to_json(report)
+    if form == "sarif":
+        from migrate.report.json import to_document
+        from migrate.report.sarif import to_sarif
+
+        return to_sarif(to_document(report))
     from migrate.report.text import render
 
     return render(report, _columns(), color=_wants_color())
+
+
+def _print_security(report: Report, form: str) -> int:
+    """Shows what `audit --security` has found; its code says whether every model is safe to open."""
+    from migrate.report.json import dumps, to_document
+    from migrate.report.security import is_safe, render, security_document
+
+    document = to_document(report)
+    if form == "sarif":
+        from migrate.report.sarif import to_sarif
+
+        shown = to_sarif(document, security_only=True)
+    elif form == "json":
+        shown = dumps(security_document(document))
+    else:
+        shown = render(document, _columns(), _wants_color())
+    return _print(shown, GOOD if all(map(is_safe, document["models"])) else NOT_GOOD)
 
 
 def _columns() -> int:

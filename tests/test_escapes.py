@@ -373,14 +373,16 @@ def test_a_bug_of_ours_is_told_without_orders(capsys, monkeypatch):
 def test_progress_has_no_orders():
     from rich.console import Console
 
-    from migrate.events import Step
+    from migrate.events import Step, Warned
 
-    display = Display()
-    display(Step(0, "\x1b[31mmodel\u202e", "\x07converting\n"))
     console = Console(width=100, force_terminal=True, color_system=None)
+    display = Display(console)
     with console.capture() as shown:
+        display(Warned("\x1b[32mdamaged"))
+        display(Step(0, "\x1b[31mmodel\u202e", "\x07converting\n"))
         console.print(display)
     assert r"\x1b[31mmodel\u202e: \x07converting\n" in shown.get()
+    assert r"migrate: \x1b[32mdamaged" in shown.get()
 
 
 def test_a_keras_class_with_no_name_of_a_class_is_not_to_be_copied():

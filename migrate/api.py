@@ -85,6 +85,7 @@ def convert(
       InputError: the source holds no model, or the destination cannot be written.
     """
     listen = _silent if progress is None else progress
+    _check_calls(source, options)
     if options.runner is None and ("://" in source or "://" in destination):
         from migrate.fleet.remote import convert_remote
 
@@ -121,6 +122,7 @@ def validate(
     from migrate.sources.discover import find_models
 
     say = _silent if progress is None else progress
+    _check_calls(against, options)
     with brought((candidate, against)) as here:
         for path, local in here.items():
             if find_models(local) != (local.rstrip(os.sep) or os.sep,):
@@ -128,6 +130,31 @@ def validate(
         with Nursery() as nursery:
             found = validate_model(here[candidate], here[against], options, nursery, say)
         return named(Report((found,)), {local: path for path, local in here.items()})
+
+
+def _check_calls(source: str, options: Options) -> None:
+    """Reads the user's calls before any model: what is wrong with them is told at once, not by each model.
+
+    Raises:
+      InputError: they cannot be read, or do not fit the one model at `source`.
+    """
+    if options.inputs is None:
+        return
+    from migrate.verify.given import check_calls
+
+    check_calls(options.inputs, None)
+    if "://" in source or options.runner is not None:
+        return
+    from migrate.sources.discover import find_models
+
+    if find_models(source) != (source.rstrip(os.sep) or os.sep,):
+        return
+    from migrate.fleet.study import audit_model
+    from migrate.records import Convertible
+
+    report = audit_model(source, options)
+    if isinstance(report.outcome, Convertible) and report.meta_graphs and not options.all_tags:
+        check_calls(options.inputs, report.meta_graphs[0].signatures)  # The one that is converted.
 
 
 def write_report(report: Report, directory: str) -> tuple[str, ...]:

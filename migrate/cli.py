@@ -11,12 +11,12 @@ import difflib
 import os
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from migrate import api
-from migrate.errors import InputError, UsageError
+from migrate.errors import InputError, UsageError, starved
+from migrate.escapes import quoted, visible, visible_lines
 from migrate.frozen import frozen
 from migrate.records import GivenSignature, Options, Report
 
@@ -80,8 +80,15 @@ def main(argv: Sequence[str]) -> int:
         finished = " except the models already finished" if argv[1:2] == ["convert"] else ""
         _say(f"interrupted; nothing was written{finished}")
         return INTERRUPTED
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        lack = starved(error)
+        if lack is not None:
+            _say(f"migrate: {lack}")
+            return WRONG_USE
+        import traceback
+
+        for line in traceback.format_exc().splitlines():
+            _say(line)
         _say("migrate: this is a bug of migrate, not of your model; please report it with the lines above")
         return BUG
 
@@ -103,7 +110,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if first == "help":
         return _print(_verb_help(rest[0], _verb(rest[0], verbs)) if rest else _help(verbs))
     if first.startswith("-"):
-        raise UsageError(f"a command comes first, then its flags: migrate audit {first} PATH")
+        raise UsageError(f"a command comes first, then its flags: migrate audit {quoted(first)} PATH")
     return _run(first, _verb(first, verbs), rest)
 
 
@@ -113,6 +120,8 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
     if values.help:
         return _print(_verb_help(name, verb))
     _check_operands(name, verb, operands)
+    if sys.stdout is None:  # Told before hours of work, not after them.
+        raise UsageError("standard output is closed, and the report goes there; send it to /dev/null to do without it")
     if values.verbosity != _WARNINGS:
         _start_logging(values.verbosity)
     if values.report is not None:
@@ -123,6 +132,8 @@ def _run(name: str, verb: Verb, arguments: Sequence[str]) -> int:
         raise InputError(f"no model was found in {', '.join(operands)}")
     if values.report is not None:
         _say(f"the report is in {', '.join(api.write_report(report, values.report))}")
+    if values.flag_values_dict().get("security"):
+        return _print_security(report, values.format)
     return _print(_shown(report, values.format), GOOD if report.ok else NOT_GOOD)
 
 
@@ -219,7 +230,7 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # flags may stand after operands
     flags.DEFINE_boolean("help", False, "Show this text.", short_name="h", flag_values=values)
-    flags.DEFINE_enum("format", "text", ["text", "json"], "How the report is written.", flag_values=values)
+    flags.DEFINE_enum("format", "text", ["text", "json", "sarif"], "How the report is written.", flag_values=values)
     flags.DEFINE_integer(
         "verbosity",
         _WARNINGS,
@@ -273,7 +284,15 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
 
 
 def _define_audit(values: flags.FlagValues) -> None:
-    """Audit has the common flags only."""
+    from absl import flags
+
+    flags.DEFINE_boolean(
+        "security",
+        False,
+        "Say only whether it is safe to open each model: what in it can do more than compute, and where. The exit code "
+        "is 1 where something dangerous is found. Of a TF2 SavedModel, too.",
+        flag_values=values,
+    )
 
 
 def _define_convert(values: flags.FlagValues) -> None:
@@ -566,9 +585,31 @@ def _shown(report: Report, form: str) -> str:
         from migrate.report.json import to_json
 
         return to_json(report)
+    if form == "sarif":
+        from migrate.report.json import to_document
+        from migrate.report.sarif import to_sarif
+
+        return to_sarif(to_document(report))
     from migrate.report.text import render
 
     return render(report, _columns(), color=_wants_color())
+
+
+def _print_security(report: Report, form: str) -> int:
+    """Shows what `audit --security` has found; its code says whether every model is safe to open."""
+    from migrate.report.json import dumps, to_document
+    from migrate.report.security import is_safe, render, security_document
+
+    document = to_document(report)
+    if form == "sarif":
+        from migrate.report.sarif import to_sarif
+
+        shown = to_sarif(document, security_only=True)
+    elif form == "json":
+        shown = dumps(security_document(document))
+    else:
+        shown = render(document, _columns(), _wants_color())
+    return _print(shown, GOOD if all(map(is_safe, document["models"])) else NOT_GOOD)
 
 
 def _columns() -> int:
@@ -579,7 +620,7 @@ def _columns() -> int:
 
 def _wants_color() -> bool:
     # https://no-color.org
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.contextmanager
@@ -588,14 +629,14 @@ def _progress(logged: bool) -> Iterator[Progress]:
     if logged:
         yield _log
         return
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console
     from rich.text import Text
 
     with Console(stderr=True).status("starting") as status:
-        yield lambda line: status.update(Text(str(line), overflow="ellipsis", no_wrap=True))
+        yield lambda line: status.update(Text(visible(str(line)), overflow="ellipsis", no_wrap=True))
 
 
 @contextlib.contextmanager
@@ -604,7 +645,7 @@ def _fleet_progress(logged: bool) -> Iterator[Progress]:
     if logged:
         yield _log
         return
-    if sys.stderr.isatty():
+    if _is_terminal(sys.stderr):
         from rich.console import Console
 
         from migrate.report.live import live
@@ -625,7 +666,7 @@ def _fleet_progress(logged: bool) -> Iterator[Progress]:
 def _log(event: str | Event) -> None:
     from absl import logging
 
-    logging.info("%s", event)
+    logging.info("%s", visible(str(event)))
 
 
 def _start_logging(verbosity: int) -> None:
@@ -636,27 +677,51 @@ def _start_logging(verbosity: int) -> None:
 
     # Not absl's own handler: it warns on every start that the global FLAGS are not parsed, and this program
     # leaves those alone.
+    class Visible(logging.PythonFormatter):  # type: ignore[misc]
+        """Names and paths come with the lines of libraries, too."""
+
+        def format(self, record: standard.LogRecord) -> str:
+            return visible_lines(super().format(record))
+
     handler = standard.StreamHandler()
-    handler.setFormatter(logging.PythonFormatter())
+    handler.setFormatter(Visible())
     standard.basicConfig(handlers=[handler])
     logging.set_verbosity(verbosity)
 
 
 def _print(text: str, code: int = GOOD) -> int:
     """Writes to standard output and gives the exit code."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; nothing can be shown")
     try:
         print(_encodable(text, sys.stdout.encoding), end="", flush=True)
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). What Python flushes at exit must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)  # The reader has seen enough (`| head`).
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         raise InputError(f"standard output cannot be written: {error}") from error
     return code
 
 
 def _say(line: str) -> None:
-    print(_encodable(line, sys.stderr.encoding), file=sys.stderr)
+    """Writes a line to standard error, where there is one."""
+    if sys.stderr is None:
+        return
+    try:
+        print(_encodable(visible(line), sys.stderr.encoding), file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)  # There is nowhere left to tell it.
+
+
+def _silence(stream: TextIO) -> None:
+    """Takes what Python still holds of a stream that failed: flushing it at the end would fail again."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _encodable(text: str, encoding: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class InputError(Exception):
     """What the user gave cannot be read or makes no sense.
@@ -35,3 +37,45 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = (line for line in lines if not line.startswith(_PREAMBLE))
     return next(telling, lines[0] if lines else "")[:300]
+
+
+_LACKS = {
+    errno.EMFILE: "too many open files for the limit of this process; raise it with ulimit -n",
+    errno.ENFILE: "too many open files on this machine",
+    errno.ENOMEM: "not enough memory, or a limit on it (ulimit -v)",
+    errno.EAGAIN: "no more processes or threads may be started (ulimit -u)",
+}
+_WORDS = {  # Of the dynamic loader and of CPython's threads, which give no number.
+    "Too many open files": errno.EMFILE,
+    "cannot open shared object file: Error 24": errno.EMFILE,
+    "failed to map segment": errno.ENOMEM,
+    "Cannot allocate memory": errno.ENOMEM,
+    "cannot allocate memory": errno.ENOMEM,
+    "out of memory": errno.ENOMEM,  # protobuf's, of its own descriptors, as the next
+    "Couldn't parse file content!": errno.ENOMEM,
+    "can't start new thread": errno.EAGAIN,
+}
+
+
+def starved(error: BaseException) -> str | None:
+    """What the machine or its limits did not give, where an exception says that; None for any other exception."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError):
+            return _LACKS[errno.ENOMEM]
+        if isinstance(cause, OSError) and cause.errno in _LACKS:
+            return _LACKS[cause.errno]
+        if isinstance(cause, SystemError) and _memory_is_limited():
+            return _LACKS[errno.ENOMEM]  # A function of C had no memory for its exception.
+        if isinstance(cause, (ImportError, RuntimeError, TypeError)):
+            for words, number in _WORDS.items():
+                if words in str(cause):
+                    return _LACKS[number]
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _memory_is_limited() -> bool:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

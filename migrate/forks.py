@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from migrate import codec
+from migrate.errors import starved
 from migrate.records import Crashed, TimedOut
 
 TENSORFLOW = ("tensorflow",)
@@ -367,8 +368,8 @@ def fork(
             os.environ.pop(name, None)
         os.environ.update(environment or {})
         code = work()
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        tell(error)
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
@@ -402,6 +403,15 @@ def wait_for(ends: Collection[int], seconds: float | None, *others: int) -> list
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
     return [descriptor for descriptor, _ in poll.poll(None if seconds is None else max(0.0, seconds * 1000))]
+
+
+def tell(error: BaseException) -> None:
+    """Says on standard error why a process of ours ends: in a line where the machine or its limits gave too little."""
+    lack = starved(error)
+    if lack is not None:
+        print(lack, file=sys.stderr, flush=True)
+    else:
+        traceback.print_exception(error)
 
 
 def _die_with(parent: int) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from migrate.ahead import started
+from migrate.forks import tell
 from migrate.serving import serve
 
 AHEAD = "--ahead"
@@ -22,9 +23,13 @@ def main(arguments: Sequence[str]) -> int:
     first, second = arguments.index(AHEAD), arguments.index(PATH)
     modules, later = arguments[:first], arguments[first + 1 : second]
     sys.path[:0] = arguments[second + 1 :]
-    if later:
-        with started(later) as ahead:
-            serve(modules, _ASKED, ahead.ended, ahead.lend)
-    else:
-        serve(modules, _ASKED)
+    try:
+        if later:
+            with started(later) as ahead:
+                serve(modules, _ASKED, ahead.ended, ahead.lend)
+        else:
+            serve(modules, _ASKED)
+    except Exception as error:
+        tell(error)
+        return 1
     return 0

@@ -1,15 +1,26 @@
-"""The flag `--signature`: as the user gives it, and as audit proposes it.
+r"""The flag `--signature`: as the user gives it, and as audit proposes it.
 
 NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0;method=tensorflow/serving/predict
+
+A backslash before one of \ , = ; : takes it as a part of a name; \xHH, \uHHHH and \UHHHHHHHH are characters by their
+number. Names are the model's, so a flag that is shown has every character in this form that is not known to be harmless
+in a terminal and in a shell.
 """
 
 from __future__ import annotations
 
+import re
+
 from migrate.errors import UsageError
+from migrate.escapes import quoted
 from migrate.records import GivenSignature
 
 _FORM = "NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0"
 _PREDICT = "tensorflow/serving/predict"
+_HARMLESS = frozenset("_./-+@>")
+"""What may stand in a shown flag as it is, beside letters and digits."""
+_MARKS = ",=;:\\"
+_TOKEN = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[,=;:\\])|[^\\]", re.DOTALL)
 
 
 def parse_signature(text: str) -> GivenSignature:
@@ -20,45 +31,119 @@ def parse_signature(text: str) -> GivenSignature:
     Raises:
       UsageError: it is none, or names something twice; the message shows the form.
     """
-    key, colon, rest = text.partition(":")
-    sections: dict[str, str] = {}
-    for section in filter(None, rest.split(";")):
-        name, equals, value = section.partition("=")
-        if not equals or name not in ("inputs", "outputs", "method") or name in sections:
-            raise UsageError(f"--signature={text!r}: {section!r} is not understood; write {_FORM}")
-        sections[name] = value
-    if not key or not colon or "outputs" not in sections:
-        raise UsageError(f"--signature={text!r}: has no {'outputs' if key else 'name'}; write {_FORM}")
-    return GivenSignature(
-        key,
-        _pairs(text, sections.get("inputs", "")),
-        _pairs(text, sections["outputs"]),
-        sections.get("method", _PREDICT),
-    )
+    return _Parser(text).signature()
 
 
-def _pairs(text: str, section: str) -> tuple[tuple[str, str], ...]:
-    found: dict[str, str] = {}
-    for part in filter(None, section.split(",")):
-        name, equals, tensor = part.partition("=")
-        if not equals:
-            name, tensor = part.partition(":")[0].rsplit("/", 1)[-1], part
-        node, colon, output = tensor.partition(":")
-        if not name or not node or (colon and not output.isdigit()):
-            raise UsageError(f"--signature={text!r}: {part!r} names no tensor; write {_FORM}")
-        if name in found:
-            raise UsageError(f"--signature={text!r}: the name {name!r} stands there twice; write {_FORM}")
-        found[name] = f"{node}:{output or 0}"
-    return tuple(found.items())
+class _Parser:
+    """Reads one value of the flag. Its parts are lists of tokens, a token being a character or an escape."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _TOKEN.findall(text)
+        if "".join(self._tokens) != text:
+            raise self._error(r"has a backslash that escapes nothing; write \\ for a backslash")
+
+    def signature(self) -> GivenSignature:
+        """The signature."""
+        key, colon, rest = _partition(self._tokens, ":")
+        sections: dict[str, list[str]] = {}
+        for section in filter(None, _split(rest, ";")):
+            name, equals, value = _partition(section, "=")
+            word = _plain(name)
+            if not equals or word not in ("inputs", "outputs", "method") or word in sections:
+                raise self._error(f"{''.join(section)!r} is not understood; write {_FORM}")
+            sections[word] = value
+        if not key or not colon or "outputs" not in sections:
+            raise self._error(f"has no {'outputs' if key else 'name'}; write {_FORM}")
+        return GivenSignature(
+            _plain(key),
+            self._pairs(sections.get("inputs", [])),
+            self._pairs(sections["outputs"]),
+            _plain(sections["method"]) if "method" in sections else _PREDICT,
+        )
+
+    def _pairs(self, section: list[str]) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for part in filter(None, _split(section, ",")):
+            alias, equals, tensor = _partition(part, "=")
+            if not equals:
+                alias, tensor = _last_part(_partition(part, ":")[0]), part
+            node, colon, output = _partition(tensor, ":")
+            number = "".join(output)
+            name = _plain(alias)
+            if not name or not node or (colon and not (number.isascii() and number.isdigit())):
+                raise self._error(f"{''.join(part)!r} names no tensor; write {_FORM}")
+            if name in found:
+                raise self._error(f"the name {name!r} stands there twice; write {_FORM}")
+            found[name] = f"{_plain(node)}:{number or 0}"
+        return tuple(found.items())
+
+    def _error(self, what: str) -> UsageError:
+        return UsageError(f"--signature={self._text!r}: {what}")
+
+
+def _partition(tokens: list[str], mark: str) -> tuple[list[str], bool, list[str]]:
+    """`str.partition` at the first mark that is not escaped."""
+    if mark not in tokens:
+        return tokens, False, []
+    place = tokens.index(mark)
+    return tokens[:place], True, tokens[place + 1 :]
+
+
+def _split(tokens: list[str], mark: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token == mark:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _last_part(tokens: list[str]) -> list[str]:
+    """What stands after the last slash."""
+    return _split(tokens, "/")[-1]
+
+
+def _plain(tokens: list[str]) -> str:
+    return "".join(token if len(token) == 1 else _meant(token) for token in tokens)
+
+
+def _meant(escape: str) -> str:
+    if escape[1] in _MARKS:
+        return escape[1]
+    number = int(escape[2:], 16)
+    return chr(number) if number <= 0x10FFFF else "\ufffd"
 
 
 def as_flag(signature: GivenSignature) -> str:
-    """What `parse_signature` reads."""
+    """What `parse_signature` reads, in characters that a terminal shows and a shell takes as they are."""
     sections = [
-        f"{name}={','.join(f'{alias}={tensor}' for alias, tensor in pairs)}"
+        f"{name}={','.join(f'{_escaped(alias)}={_tensor(tensor)}' for alias, tensor in pairs)}"
         for name, pairs in (("inputs", signature.inputs), ("outputs", signature.outputs))
         if pairs
     ]
     if signature.method_name != _PREDICT:
-        sections.append(f"method={signature.method_name}")
-    return f"{signature.key}:{';'.join(sections)}"
+        sections.append(f"method={_escaped(signature.method_name)}")
+    return f"{_escaped(signature.key)}:{';'.join(sections)}"
+
+
+def to_copy(signature: GivenSignature) -> str:
+    """The whole flag, to be copied into a shell."""
+    return f"--signature={quoted(as_flag(signature))}"
+
+
+def _tensor(tensor: str) -> str:
+    node, _, output = tensor.rpartition(":")
+    return f"{_escaped(node)}:{output}"
+
+
+def _escaped(name: str) -> str:
+    return "".join(char if char.isalnum() or char in _HARMLESS else _escape(char) for char in name)
+
+
+def _escape(char: str) -> str:
+    number = ord(char)
+    if char in _MARKS:
+        return f"\\{char}"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pathlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import hypothesis
 import pytest
 
 from migrate.children import Nursery
 from tests import conversions
+from tests.waiting import PATIENCE_SECONDS
+
+# Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
+# own for each processor. That the product turns it off by itself is tested in test_children.py.
+os.environ.update(conversions.QUIET)
+# By default an example that takes more than 0.2 s is an error.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +69,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return program

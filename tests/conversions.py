@@ -21,6 +21,7 @@ import numpy as np
 
 import migrate
 from migrate.records import Options
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ROOT / "testdata" / "models"
@@ -200,7 +201,7 @@ def run_child(arguments: Iterable[str], **environment: str) -> str:
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, **QUIET, **environment},
     )
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -213,6 +214,6 @@ def migrate_command(*arguments: object, **environment: str) -> subprocess.Comple
         [sys.executable, "-m", "migrate", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, **environment},
     )

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
 
+from migrate import ahead as module
 from migrate.ahead import Ahead, place
 from migrate.children import ClosedError, Nursery
 from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
+from tests.waiting import gone, hang, wait_until, write_pid, written
 
 _MODULE = "tests.test_ahead"
-_RESULT = int | tuple[Crashed | TimedOut | tuple[bool, int], ...]
+_STEPS = tuple[Crashed | TimedOut | tuple[bool, int], ...]
+_RESULT = int | _STEPS
 
 
 def run(job):
@@ -29,6 +30,10 @@ def run(job):
     if kind == "steps":
         with Ahead(place()) as runner:
             return [runner.run("step", _MODULE, step, Any, seconds) for step, seconds in rest]
+    if kind == "pids":
+        watch, pids = module.watch, []
+        module.watch = lambda step, pid, *others: (pids.append(pid), watch(step, pid, *others))[1]
+        return run(("steps", *rest)), pids
     if kind == "leave":
         with Ahead(place()):
             return place().pid
@@ -36,30 +41,20 @@ def run(job):
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "hang":
         with Ahead(place()) as runner:
-            return runner.run("step", _MODULE, ("sleep", rest[0]), Any, 60)
-    if kind == "sleep":
-        pathlib.Path(rest[0]).write_text(str(os.getpid()))
-        time.sleep(60)
+            write_pid(rest[0])
+            return runner.run("step", _MODULE, ("step", rest[1]), Any, 600)
+    if kind == "step":
+        write_pid(rest[0])
+        hang()
     if kind == "loaded":
         return "wave" in sys.modules, os.getpid()
     return job
 
 
-def _gone(pid):
-    for _ in range(100):
-        with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        if not os.path.exists(f"/proc/{pid}"):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _ask(job, ahead=("wave", _MODULE), seconds=60):
+def _ask(job, ahead=("wave", _MODULE), seconds=60, kind=_RESULT):
     with Nursery((_MODULE,), ahead=ahead, path=(ROOT,)) as nursery:
         nursery.start()
-        return nursery.run("convert", _MODULE, job, _RESULT, seconds)
+        return nursery.run("convert", _MODULE, job, kind, seconds)
 
 
 def test_every_step_has_a_process_of_its_own_with_the_imports_done():
@@ -69,25 +64,24 @@ def test_every_step_has_a_process_of_its_own_with_the_imports_done():
 
 
 def test_a_step_that_dies_or_hangs_costs_that_step(tmp_path):
-    results = _ask(("steps", (("die",), 60), (("sleep", str(tmp_path / "pid")), 2), (("loaded",), 60)))
+    steps = ((("die",), 60), (("step", str(tmp_path / "pid")), 2), (("loaded",), 60))
+    results, pids = _ask(("pids", *steps), kind=tuple[_STEPS, tuple[int, ...]])
     assert results[0] == Crashed("step", -signal.SIGKILL, "")
     assert results[1] == TimedOut("step", 2)
     assert results[2][0]
-    assert _gone((tmp_path / "pid").read_text())
+    wait_until(lambda: gone(pids[1]))
 
 
 def test_an_import_that_nobody_needs_is_not_waited_for(tmp_path):
     """A model that is refused is told at once, and leaves nobody behind."""
-    (tmp_path / "sleepy.py").write_text("import time\ntime.sleep(60)\n")
+    (tmp_path / "sleepy.py").write_text("from tests.waiting import hang\nhang()\n")
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), before])
     try:
-        begun = time.monotonic()
-        pid = _ask(("leave",), ahead=("sleepy",))
-        assert time.monotonic() - begun < 30
+        pid = _ask(("leave",), ahead=("sleepy",))  # Were the import waited for, this would be `TimedOut`.
     finally:
         os.environ["PYTHONPATH"] = before
-    assert _gone(pid)
+    wait_until(lambda: gone(pid))
 
 
 def test_an_import_that_fails_is_tried_where_its_failure_is_told():
@@ -98,11 +92,17 @@ def test_an_import_that_fails_is_tried_where_its_failure_is_told():
 
 def test_a_step_does_not_outlive_the_job_that_wanted_it(tmp_path):
     """Its staging directory is cleared away as soon as the job's end is known."""
-    file = tmp_path / "pid"
+    job, step, endings = tmp_path / "job", tmp_path / "step", []
     with Nursery((_MODULE,), ahead=("wave", _MODULE), path=(ROOT,)) as nursery:
-        ending = nursery.run("convert", _MODULE, ("hang", str(file)), Any, 10)
-        assert isinstance(ending, TimedOut)
-        assert _gone(file.read_text())
+        thread = threading.Thread(
+            target=lambda: endings.append(nursery.run("convert", _MODULE, ("hang", str(job), str(step)), Any, 600))
+        )
+        thread.start()
+        pid = int(written(step))
+        os.kill(int(written(job)), signal.SIGKILL)
+        thread.join()
+        assert endings == [Crashed("convert", -signal.SIGKILL, "")]
+        wait_until(lambda: gone(pid))
 
 
 def test_a_killed_server_leaves_nobody_behind(tmp_path):
@@ -110,17 +110,16 @@ def test_a_killed_server_leaves_nobody_behind(tmp_path):
 
     def ask(nursery):
         with contextlib.suppress(ClosedError):
-            nursery.run("convert", _MODULE, ("steps", (("sleep", str(file)), 60)), _RESULT, 60)
+            nursery.run("convert", _MODULE, ("steps", (("step", str(file)), 600)), _RESULT, 600)
 
     with Nursery((_MODULE,), ahead=("wave", _MODULE), path=(ROOT,)) as nursery:
         thread = threading.Thread(target=ask, args=(nursery,))
         thread.start()
-        while not file.exists() or not file.read_text():
-            time.sleep(0.05)
+        pid = int(written(file))
         nursery._server._process.kill()
-        assert _gone(file.read_text())
+        wait_until(lambda: gone(pid))
         nursery.close()
-        thread.join(20)
+        thread.join()
 
 
 def test_its_directory_is_gone_when_it_is(tmp_path):

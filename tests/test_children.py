@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from migrate import children
 from migrate.children import Nursery
 from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
+from tests.waiting import gone, hang, wait_until, write_pid, written
 
 pytestmark = pytest.mark.tensorflow
 
@@ -30,11 +30,15 @@ def run(job):
         raise ValueError("in the child")
     if job == "exit":
         os._exit(7)
-    if job == "sleep":
-        time.sleep(60)
+    if job == "hang":
+        hang()
+    if isinstance(job, tuple) and job[0] == "hang":
+        write_pid(job[1])
+        hang()
     if job == "fork":
-        subprocess.Popen(["sleep", "61"])
-        return "forked"
+        return subprocess.Popen(["sleep", "infinity"]).pid
+    if job == "environment":
+        return {name: os.environ.get(name) for name in children._ENVIRONMENT}
     if job == "noise":
         print("\n\nready\n12\n", flush=True)
         return "noise"
@@ -73,7 +77,7 @@ def test_a_child_that_ends_without_a_result_is_crashed(nursery):
 
 
 def test_a_slow_child_is_timed_out_and_the_next_one_is_well(nursery):
-    assert nursery.run("candidate", _MODULE, "sleep", Any, 0.5) == TimedOut("candidate", 0.5)
+    assert nursery.run("candidate", _MODULE, "hang", Any, 0.5) == TimedOut("candidate", 0.5)
     assert nursery.run("candidate", _MODULE, 1, Any, 60) == 1
 
 
@@ -83,9 +87,15 @@ def test_what_a_child_prints_is_not_taken_for_an_answer(nursery):
 
 
 def test_what_a_child_has_started_does_not_outlive_it(nursery):
-    assert nursery.run("golden", _MODULE, "fork", Any, 60) == "forked"
-    time.sleep(0.2)
-    assert subprocess.run(["pgrep", "-f", "sleep 61"], check=False, capture_output=True).stdout == b""
+    started = nursery.run("golden", _MODULE, "fork", Any, 60)
+    wait_until(lambda: gone(started))
+
+
+def test_what_the_environment_says_of_kernels_does_not_reach_a_child(monkeypatch):
+    for name in children._ENVIRONMENT:
+        monkeypatch.setenv(name, "1")
+    with Nursery(preload=("time",), path=(ROOT,)) as nursery:
+        assert nursery.run("golden", _MODULE, "environment", Any, 60) == children._ENVIRONMENT
 
 
 def test_a_dead_server_is_replaced():
@@ -101,25 +111,28 @@ def test_a_server_that_hangs_is_replaced(monkeypatch):
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         hung = nursery._server._process
         os.kill(hung.pid, signal.SIGSTOP)
-        monkeypatch.setattr(children, "_START_SECONDS", 15.0)
+        start, seconds = children._start, children._START_SECONDS
+
+        def replace(*arguments):
+            monkeypatch.setattr(children, "_START_SECONDS", seconds)  # The new one may take its time.
+            return start(*arguments)
+
+        monkeypatch.setattr(children, "_start", replace)
+        monkeypatch.setattr(children, "_START_SECONDS", 0.5)
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
-        assert hung.wait(5) == -signal.SIGKILL
+        assert hung.wait() == -signal.SIGKILL
 
 
 def test_a_killed_parent_leaves_nobody_behind(tmp_path):
     code = (
-        "import sys; from typing import Any; from migrate.children import Nursery; n = Nursery(path=sys.argv[1:]);"
-        "n.run('a', 'tests.test_children', 1, Any, 60);"
-        "print(n._server._process.pid, flush=True); n.run('a', 'tests.test_children', 'sleep', Any, 60)"
+        "import sys; from typing import Any; from migrate.children import Nursery; n = Nursery(path=sys.argv[2:]);"
+        "n.run('a', 'tests.test_children', 1, Any, 60); print(n._server._process.pid, flush=True);"
+        "n.run('a', 'tests.test_children', ('hang', sys.argv[1]), Any, 600)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, ROOT], stdout=subprocess.PIPE)
+    parent = subprocess.Popen([sys.executable, "-c", code, tmp_path / "job", ROOT], stdout=subprocess.PIPE)
     server = int(parent.stdout.readline())
-    time.sleep(0.5)
+    job = int(written(tmp_path / "job"))
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(50):
-        if not os.path.exists(f"/proc/{server}"):
-            break
-        time.sleep(0.1)
-    assert not os.path.exists(f"/proc/{server}")
+    wait_until(lambda: gone(server) and gone(job))

@@ -22,6 +22,7 @@ from migrate.records import (
     Report,
     Unreadable,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 def _report(*outcomes):
@@ -71,10 +72,10 @@ def _main(line):
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
             "audit a --overwrite",
-            "audit has no flag --overwrite; it has --custom_objects, --format, --help, --report, --signature, --tags, "
-            "--take_proposals, --trust, --verbosity",
+            "audit has no flag --overwrite; it has --custom_objects, --format, --help, --report, --security, "
+            "--signature, --tags, --take_proposals, --trust, --verbosity",
         ),
-        ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json>"),
+        ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),
         ("convert a b --max_ulps=-1", "convert: flag --max_ulps=-1: "),
         ("convert a b --timeout=0", "convert: flag --timeout=0: "),
@@ -211,7 +212,9 @@ def test_what_the_stream_cannot_encode_is_spelled_out(calls, capsys):
 
 
 def _run(code, **pipes):
-    return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=60, **pipes)
+    return subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, timeout=PATIENCE_SECONDS, **pipes
+    )
 
 
 _FAKE = """
@@ -245,20 +248,23 @@ def test_piped_text_is_plain():
 def test_progress_is_shown_on_a_terminal_and_gone_when_the_report_comes():
     pty = pytest.importorskip("pty")
     terminal, end = pty.openpty()
-    code = _FAKE.format(copies=1, flags="'--format=json'").replace("return", "import time; time.sleep(1); return")
-    done = subprocess.run(
+    # The model is not done before the terminal has shown it.
+    code = _FAKE.format(copies=1, flags="'--format=json'").replace("return", "sys.stdin.readline(); return")
+    with subprocess.Popen(
         [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=end,
         text=True,
-        timeout=60,
         env={**os.environ, "TERM": "xterm"},
-    )
-    os.close(end)
-    shown = os.read(terminal, 1 << 16).decode()
+    ) as child:
+        os.close(end)
+        shown = b""
+        while b"[reading] the model" not in shown:
+            shown += os.read(terminal, 1 << 16)
+        out, _ = child.communicate("go on\n")
     os.close(terminal)
-    assert "[reading] the model" in shown
-    assert json.loads(done.stdout)["models"][0]["source"] == "model"
+    assert json.loads(out)["models"][0]["source"] == "model"
 
 
 def test_a_closed_pipe_is_quiet():
@@ -270,7 +276,7 @@ def test_a_closed_pipe_is_quiet():
         child.stdout.readline()
         child.stdout.close()
         assert child.stderr.read() == ""
-        assert child.wait(60) == 1
+        assert child.wait() == 1
 
 
 def test_a_full_disk_is_no_bug_of_ours():
@@ -280,7 +286,7 @@ def test_a_full_disk_is_no_bug_of_ours():
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
     assert done.returncode == 2
     assert done.stderr.startswith("migrate: standard output cannot be written: ")
@@ -288,6 +294,8 @@ def test_a_full_disk_is_no_bug_of_ours():
 
 
 def test_python_m_migrate_is_the_same_program():
-    done = subprocess.run([sys.executable, "-m", "migrate", "convrt"], text=True, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "migrate", "convrt"], text=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 2
     assert done.stderr == "migrate: there is no command 'convrt'; did you mean migrate convert?\n"

@@ -235,7 +235,8 @@ def _raise():
     ],
 )
 def test_what_a_library_does_costs_the_file_alone(read, words, monkeypatch):
-    monkeypatch.setattr(guard, "_PROCESSOR_SECONDS", 1)
+    if read is _loop:
+        monkeypatch.setattr(guard, "_PROCESSOR_SECONDS", 1)
     forks, fork = [], os.fork
     monkeypatch.setattr(os, "fork", lambda: forks.append(fork()) or forks[-1])
     with pytest.raises(InputError, match=words):

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 _LIST = """
 import sys
 print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
@@ -19,7 +21,11 @@ def _loaded(code):
 
     def packages(code):
         done = subprocess.run(
-            [sys.executable, "-c", f"{code}\n{_LIST}"], text=True, capture_output=True, timeout=60, check=True
+            [sys.executable, "-c", f"{code}\n{_LIST}"],
+            text=True,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=True,
         )
         return set(done.stderr.split())
 
@@ -61,7 +67,7 @@ def test_what_an_audit_does_not_import(slow):
     subprocess.run(
         [sys.executable, "-c", f"import sys\n{_program('audit', _SIMPLE)}\nassert {slow!r} not in sys.modules"],
         stdout=subprocess.DEVNULL,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
 

@@ -15,6 +15,7 @@ import migrate
 from migrate.checks.op_table import load_op_table
 from migrate.records import Converted, Options
 from tests import conversions
+from tests.waiting import PATIENCE_SECONDS
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = [pytest.mark.tensorflow, pytest.mark.private_api]
@@ -66,7 +67,7 @@ def test_protos_load_without_the_runtime():
         "assert type(tf.compat.v1.MetaGraphDef()) is protos.MetaGraphDef\n"
         "assert protos.SavedModel().DESCRIPTOR.full_name == 'tensorflow.SavedModel'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
 
 

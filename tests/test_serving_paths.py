@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conversions import BY_NAME, QUIET, ROOT, run_child
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.tensorflow
 
@@ -64,7 +65,7 @@ def test_the_c_api_answers_as_the_source(name, client, tensors, converted, golde
             [client, *arguments, *(float(v).hex() for v in value.ravel())],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             env={**os.environ, **QUIET},
         )
         assert done.returncode == 0, done.stderr
@@ -206,7 +207,7 @@ def test_saved_model_cli_shows_and_runs_the_model(converted, golden, tmp_path):
         [program, "show", "--dir", path, "--all"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, **QUIET},
     )
     assert shown.returncode == 0, shown.stderr
@@ -221,7 +222,7 @@ def test_saved_model_cli_shows_and_runs_the_model(converted, golden, tmp_path):
         [program, *run, "--inputs", f"{key}={tmp_path / 'x.npy'}", "--outdir", str(tmp_path), "--overwrite"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, **QUIET},
     )
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import pytest
 import migrate
 from migrate.records import Options
 from tests.conversions import BY_NAME, MODELS, QUIET, ROOT, Conversions, ask, compare, run_child
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.tensorflow
 
@@ -157,7 +158,7 @@ def test_the_c_api_feeds_and_fetches_by_name(call, client, config, named, golden
         [client, *arguments, *(float(v).hex() for v in value.ravel())],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, **QUIET},
     )
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import functools
 import importlib.metadata
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from migrate.frozen import frozen
@@ -106,7 +106,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             "keras-custom-object",
             f"{len(missing)} class(es) or function(s) are not Keras' own: {', '.join(missing[:10])}",
             missing,
-            " ".join(f"--custom_objects=MODULE:{name.rpartition('>')[2]}" for name in missing[:3]),
+            _custom_flags(missing) or "none of these can be the name of anything in a Python module",
         )
     if found.foreign:
         yield refusal(
@@ -189,6 +189,12 @@ def _side_effects(source: KerasSource) -> Iterator[Finding]:
             yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} calls tf.{function}", (layer.name,))
         if layer.class_name == "TensorFlowOpLayer" and "File" in json.dumps(layer.config.get("node_def", "")):
             yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} is an op on files", (layer.name,))
+
+
+def _custom_flags(names: Iterable[str]) -> str:
+    """Flags to copy for the first few; a name that Python cannot have is left out."""
+    plain = [name.rpartition(">")[2] for name in names]
+    return " ".join([f"--custom_objects=MODULE:{name}" for name in plain if name.isidentifier()][:3])
 
 
 def _optimizer(source: KerasSource, given: Collection[str]) -> Iterator[Finding]:

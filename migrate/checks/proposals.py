@@ -36,7 +36,7 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     """
     graph_def = meta_graph.graph_def
     # A name with a colon is none of TensorFlow's (node_def_util.cc), and would be taken for a tensor's.
-    nodes = {n.name: n for n in graph_def.node if not _GRADIENTS.match(n.name) and ":" not in n.name}
+    nodes = {n.name: n for n in graph_def.node if n.name and not _GRADIENTS.match(n.name) and ":" not in n.name}
     savers = meta_graph.saver_def.filename_tensor_name.partition(":")[0]
     cut = {
         node.name
@@ -161,9 +161,9 @@ def _named(tensors: Iterable[str]) -> tuple[tuple[str, str], ...]:
     tensors = list(dict.fromkeys(tensors))
     for parts in range(1, 1 + max((tensor.count("/") for tensor in tensors), default=0) + 1):
         names = [_short(tensor, parts, tensors) for tensor in tensors]
-        if len(set(names)) == len(names):
-            break
-    return tuple(zip(names, tensors, strict=True)) if tensors else ()
+        if all(names) and len(set(names)) == len(names):
+            return tuple(zip(names, tensors, strict=True))
+    return tuple(zip(tensors, tensors, strict=True))  # `a/b` and `a_b`: their own names are never the same.
 
 
 def _short(tensor: str, parts: int, tensors: list[str]) -> str:

@@ -22,6 +22,7 @@ from migrate.checks.nodes import Located, locate
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
 from migrate.errors import InputError
+from migrate.escapes import flag
 from migrate.frozen import frozen
 from migrate.records import (
     AlreadyTF2,
@@ -41,7 +42,7 @@ from migrate.records import (
 from migrate.rewrite.graph import Nodes
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
-from migrate.signature_flag import as_flag
+from migrate.signature_flag import to_copy
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
@@ -227,7 +228,7 @@ def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
 
 
 def _taken(proposal: GivenSignature) -> Finding:
-    message = f"the graph has no signature; it was given the first proposed one, --signature='{as_flag(proposal)}'"
+    message = f"the graph has no signature; it was given the first proposed one, {to_copy(proposal)}"
     hint = "look whether these are the inputs and outputs that are wanted, else give it another one"
     return Finding("signature-proposed", Severity.WARNING, message, (), hint)
 
@@ -253,7 +254,7 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
 def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:
     for finding in findings:
         if finding.code == "no-signature" and proposals:
-            hint = f"say what to call, for example --signature='{as_flag(proposals[0])}', or --take_proposals"
+            hint = f"say what to call, or give --take_proposals; for example {to_copy(proposals[0])}"
             yield dataclasses.replace(finding, hint=hint)
         else:
             yield finding
@@ -269,8 +270,17 @@ def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Optio
         codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"
-        hint = f"take it with --tags={tags}, or every one with --all_tags"
+        one = _tags_flag(meta_graph.meta_info_def.tags)
+        hint = f"take it with {one}, or every one with --all_tags" if one else "take every one with --all_tags"
         yield Finding("other-meta-graph", Severity.NOTE, message, (), hint)
+
+
+def _tags_flag(tags: Iterable[str]) -> str | None:
+    """The flag for a tag set; None for one that it cannot say, since it drops the spaces around a tag."""
+    if any(tag != tag.strip() or not tag for tag in tags):
+        return None
+    listed = ('"' + tag.replace('"', '""') + '"' if set(tag) & {",", '"'} else tag for tag in sorted(tags))
+    return flag("tags", ",".join(listed))
 
 
 def _checkpoint_alone(place: Place, path: str) -> ModelReport:

@@ -85,7 +85,7 @@ def read_document(directory: str) -> JSON:
             text = stream.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); pass a directory that --report={directory} has written"
+            f"{path}: cannot be read ({error.strerror}); pass a directory that --report has written"
         ) from error
     try:
         content = codec.parsed(text, _LARGEST_BYTES, finite=True)

@@ -21,6 +21,7 @@ import jinja2
 import markupsafe
 
 from migrate.codes import CODES
+from migrate.escapes import visible
 from migrate.report.words import (
     BAD,
     GOOD,
@@ -33,7 +34,6 @@ from migrate.report.words import (
     short_names,
     size_words,
     verified,
-    visible,
 )
 
 _CHUNK = 16

@@ -1,7 +1,8 @@
 """A report as JUnit XML, for continuous integration: a test case a model.
 
 The form is the one that Jenkins, GitLab and GitHub's actions read (https://github.com/testmoapp/junitxml): a model that
-is refused or mismatched is a failure, one that could not be worked on is an error.
+is refused or mismatched is a failure, one that could not be worked on is an error. XML 1.0 has no way to write most
+control characters, not even escaped, and ElementTree writes them all the same: nothing gets there but what is visible.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Any
 
-from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, short_names, visible
+from migrate.escapes import visible, visible_lines
+from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, short_names
 
 _FAILURES = frozenset({"refused", "mismatched"})
 _MESSAGE_CHARACTERS = 1000
@@ -42,36 +44,36 @@ def _case(suite: ET.Element, name: str, model: JSON) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
-        name=_xml(last or name),
-        classname=_xml("migrate." + folder.replace("/", ".") if folder else "migrate"),
-        file=_xml(model["source"]),
+        name=visible(last or name),
+        classname=visible("migrate." + folder.replace("/", ".") if folder else "migrate"),
+        file=visible(model["source"]),
         time=_seconds(_time(model)),
     )
     if not is_good(model):
         kind = "failure" if model["outcome"] in _FAILURES else "error"
         found = refusals(model)
         message = f"{found[0]['code']}: {found[0]['message']}" if found else explanation(model)
-        trouble = ET.SubElement(case, kind, type=_xml(found[0]["code"] if found else model["outcome"]))
-        trouble.set("message", _xml(cut(message or outcome_words(model["outcome"]), _MESSAGE_CHARACTERS)))
-        trouble.text = _xml(cut(_details(model), _TEXT_CHARACTERS))
+        trouble = ET.SubElement(case, kind, type=visible(found[0]["code"] if found else model["outcome"]))
+        trouble.set("message", visible(cut(message or outcome_words(model["outcome"]), _MESSAGE_CHARACTERS)))
+        trouble.text = cut(_details(model), _TEXT_CHARACTERS)
     rest = [finding for finding in model["findings"] if finding["severity"] != "refusal"]
     if rest:
-        said = "\n".join(f"{f['severity']}: {_finding(f)}" for f in rest)
-        ET.SubElement(case, "system-out").text = _xml(cut(said, _TEXT_CHARACTERS))
+        said = "\n".join(f"{visible(f['severity'])}: {_finding(f)}" for f in rest)
+        ET.SubElement(case, "system-out").text = cut(said, _TEXT_CHARACTERS)
 
 
 def _details(model: JSON) -> str:
-    lines = [explanation(model), *(_finding(finding) for finding in refusals(model))]
+    lines = [visible(explanation(model)), *(_finding(finding) for finding in refusals(model))]
     for mismatch in ((model.get("verification") or {}).get("mismatches") or ())[:20]:
         place = f"{mismatch['signature']}/{mismatch['output']}, call {mismatch['call']}, {mismatch['path']}"
-        lines.append(f"{place}: {mismatch['reason']}")
+        lines.append(visible(f"{place}: {mismatch['reason']}"))
     tail = (model.get("detail") or {}).get("stderr_tail")
-    return "\n".join(filter(None, [*lines, tail]))
+    return "\n".join(filter(None, [*lines, visible_lines(tail or "")]))
 
 
 def _finding(finding: JSON) -> str:
-    hint = f"\n  hint: {finding['hint']}" if finding["hint"] else ""
-    return f"{finding['code']}: {finding['message']}{hint}"
+    hint = f"\n  hint: {visible(finding['hint'])}" if finding["hint"] else ""
+    return f"{visible(finding['code'])}: {visible(finding['message'])}{hint}"
 
 
 def _time(model: JSON) -> float:
@@ -80,8 +82,3 @@ def _time(model: JSON) -> float:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}"
-
-
-def _xml(text: str) -> str:
-    """XML 1.0 has no way to write most control characters, not even escaped; ElementTree writes them all the same."""
-    return visible(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

@@ -26,10 +26,12 @@ class Text:
     Attributes:
       spans: its parts and their styles.
       wrapped: whether lines may be broken to fit.
+      words_broken: whether a word that is longer than a line may be broken, too. One that is to be copied may not.
     """
 
     spans: tuple[Span, ...]
     wrapped: bool = True
+    words_broken: bool = True
 
 
 @frozen
@@ -96,7 +98,7 @@ def _text_lines(block: Text, width: int) -> Iterator[Line]:
     whole = "".join(part for part, _ in block.spans)
     start = 0
     for paragraph in whole.split("\n"):
-        ranges = _wrapped(paragraph, width) if block.wrapped else [(0, len(paragraph))]
+        ranges = _wrapped(paragraph, width, block.words_broken) if block.wrapped else [(0, len(paragraph))]
         for first, last in ranges:
             yield _between(block.spans, start + first, start + last)
         start += len(paragraph) + 1
@@ -114,8 +116,8 @@ def _between(spans: Sequence[Span], first: int, last: int) -> Line:
     return tuple(found)
 
 
-def _wrapped(paragraph: str, width: int) -> list[tuple[int, int]]:
-    """Where the lines of a paragraph begin and end: broken at spaces, and inside words that are too long for a line."""
+def _wrapped(paragraph: str, width: int, words_broken: bool) -> list[tuple[int, int]]:
+    """Where the lines of a paragraph begin and end: broken at spaces, and inside long words if wanted."""
     if cells(paragraph) <= width:
         return [(0, len(paragraph))]
     ranges: list[tuple[int, int]] = []
@@ -124,7 +126,7 @@ def _wrapped(paragraph: str, width: int) -> list[tuple[int, int]]:
         if last > first and cells(paragraph[first : word.end()]) > width:
             ranges.append((first, last))
             first = word.start()
-        while cells(paragraph[first : word.end()]) > width:
+        while words_broken and cells(paragraph[first : word.end()]) > width:
             cut = _fitting(paragraph, first, word.end(), width)
             ranges.append((first, cut))
             first = cut

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from migrate.escapes import visible
 from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.records import GOOD_OUTCOMES
 
@@ -51,7 +52,7 @@ class Display:
                 case Began(models=models):
                     self._bar.update(self._fleet, total=models, visible=models > 1)
                 case Warned(text=text):
-                    self._console.print(Text(f"migrate: {text}"))
+                    self._console.print(Text(visible(f"migrate: {text}")))
                 case Step(worker=worker):
                     self._lines[worker] = str(event)
                 case Finished(worker=worker, report=report, done=done):
@@ -63,7 +64,7 @@ class Display:
     def __rich__(self) -> Group:
         with self._lock:
             lines = [self._lines[worker] for worker in sorted(self._lines)]
-        shown = [Text(line, overflow="ellipsis", no_wrap=True) for line in lines[:_WORKERS_SHOWN]]
+        shown = [Text(visible(line), overflow="ellipsis", no_wrap=True) for line in lines[:_WORKERS_SHOWN]]
         return Group(self._bar, *shown)
 
     def _counts(self, done: int) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.codes import CODES
-from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, visible
+from migrate.escapes import visible
+from migrate.report.security import EFFECTS, dangers, severity, words
+from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"refusal": "error", "warning": "warning", "note": "note"}
@@ -30,11 +33,20 @@ _OUTCOMES = {
 """Endings that no finding explains, told as results of rules of their own (`outcome-failed`)."""
 
 
-def to_sarif(document: Mapping[str, Any]) -> str:
-    """Gives a report's JSON document as a SARIF log, in ASCII."""
+def to_sarif(document: Mapping[str, Any], security_only: bool = False) -> str:
+    """Gives a report's JSON document as a SARIF log, in ASCII.
+
+    Args:
+      document: see `report.json.to_document`.
+      security_only: leave out what is not about security.
+    """
     tool = document["tool"]
-    results = [result for model in document["models"] for result in _results(model)]
-    meanings = {**CODES, **{_outcome_rule(outcome): meaning for outcome, meaning in _OUTCOMES.items()}}
+    results = [result for model in document["models"] for result in _results(model, security_only)]
+    meanings = {
+        **CODES,
+        **{_outcome_rule(outcome): meaning for outcome, meaning in _OUTCOMES.items()},
+        **{_effect_rule(effect): f"The graph has an op that {does}." for effect, (does, _) in EFFECTS.items()},
+    }
     rules = sorted({result["ruleId"] for result in results})
     for result in results:
         result["ruleIndex"] = rules.index(result["ruleId"])
@@ -42,7 +54,12 @@ def to_sarif(document: Mapping[str, Any]) -> str:
         "name": "migrate",
         "version": visible(str(tool.get("version") or "unknown")),
         "rules": [
-            {"id": rule, "shortDescription": {"text": meanings.get(rule, rule)}, "name": _pascal(rule)}
+            {
+                "id": visible(rule),
+                "shortDescription": {"text": visible(meanings.get(rule, rule))},
+                "name": _pascal(visible(rule)),
+                **_security(rule),
+            }
             for rule in rules
         ],
     }
@@ -54,30 +71,49 @@ def to_sarif(document: Mapping[str, Any]) -> str:
     return json.dumps(log, indent=2, allow_nan=False) + "\n"
 
 
-def _results(model: JSON) -> Iterator[JSON]:
-    for finding in model["findings"]:
-        hint = f"\nHint: {finding['hint']}" if finding["hint"] else ""
-        yield _result(
-            model, finding["code"], _LEVELS.get(finding["severity"], "none"), finding["message"] + hint, finding
-        )
+def _security(rule: str) -> JSON:
+    """What code scanning sorts a rule by: `security-severity` is a number of CVSS, as text (GitHub's documentation)."""
+    effect = rule.removeprefix(_EFFECT)
+    if effect == rule:
+        return {}
+    return {"properties": {"tags": ["security"], "security-severity": f"{severity(effect):.1f}"}}
+
+
+def _results(model: JSON, security_only: bool) -> Iterator[JSON]:
+    for danger in dangers(model):
+        if danger.counts:
+            told = _text(f"{danger.what} in {danger.where} {words(danger.effect)}")
+            yield _result(model, _effect_rule(danger.effect), "error", told, danger.nodes)
+    for finding in () if security_only else model["findings"]:
+        text = _text(finding["message"])
+        if finding["hint"]:
+            text += f"\nHint: {_text(finding['hint'])}"
+        yield _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding["nodes"])
     if not is_good(model) and not refusals(model):
-        text = explanation(model) or outcome_words(model["outcome"])
-        yield _result(model, _outcome_rule(model["outcome"]), "error", text, None)
+        text = _text(explanation(model) or outcome_words(model["outcome"]))
+        yield _result(model, _outcome_rule(model["outcome"]), "error", text, ())
 
 
-def _result(model: JSON, rule: str, level: str, text: str, finding: JSON | None) -> JSON:
+def _result(model: JSON, rule: str, level: str, text: str, names: Sequence[str]) -> JSON:
     location: JSON = {"physicalLocation": {"artifactLocation": {"uri": _uri(model["source"])}}}
-    nodes = finding["nodes"][:_MOST_NODES] if finding else []
+    nodes = list(names[:_MOST_NODES])
     if nodes:
-        location["logicalLocations"] = [{"fullyQualifiedName": _text(node), "kind": "element"} for node in nodes]
+        location["logicalLocations"] = [{"fullyQualifiedName": _name(node), "kind": "element"} for node in nodes]
     identity = json.dumps([model["source"], rule, text, nodes])
     return {
         "ruleId": visible(rule),
         "level": level,
-        "message": {"text": _text(text)},
+        "message": {"text": text},
         "locations": [location],
         "partialFingerprints": {"finding/v1": hashlib.sha256(identity.encode()).hexdigest()},
     }
+
+
+_EFFECT = "op-"
+
+
+def _effect_rule(effect: str) -> str:
+    return _EFFECT + effect
 
 
 def _outcome_rule(outcome: str) -> str:
@@ -89,13 +125,22 @@ def _pascal(code: str) -> str:
 
 
 def _text(text: str) -> str:
-    return visible(cut(text, _TEXT_CHARACTERS)) or "(empty)"
+    """A name or a message: one line, without links, which a message may have (`[text](target)`, SARIF 3.11.6)."""
+    return visible(cut(text, _TEXT_CHARACTERS)).replace("](", "] (") or "(empty)"
+
+
+def _name(name: str) -> str:
+    return visible(cut(name, _TEXT_CHARACTERS)) or "(empty)"
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
+"""Of a URI (RFC 3986, 3.1)."""
 
 
 def _uri(path: str) -> str:
     """A path as a URI: absolute ones are `file:`, those of other file systems (`gs://...`) are URIs already."""
-    if "://" in path:
-        scheme, _, rest = path.partition("://")
+    scheme, separator, rest = path.partition("://")
+    if separator and _SCHEME.match(scheme):
         return f"{scheme}://{_quoted(rest)}"
     return ("file://" if os.path.isabs(path) else "") + _quoted(path)
 

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from migrate.escapes import visible, visible_lines
 from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
@@ -40,7 +41,7 @@ from migrate.records import (
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
 from migrate.report.words import short_names, size_words
-from migrate.signature_flag import as_flag
+from migrate.signature_flag import to_copy
 from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
@@ -148,17 +149,16 @@ def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[Block]:
     yield _BLANK
     yield text("proposed signatures", "bold")
     for proposal in proposals:
-        flag = _printable(as_flag(proposal)).replace("'", "'\\''")
-        yield text(f"  --signature='{flag}'", wrapped=False)
+        yield text(f"  {to_copy(proposal)}", wrapped=False)
 
 
 def _headline(model: ModelReport) -> Iterator[Block]:
     good = isinstance(model.outcome, GOOD_OUTCOMES)
     verdict = (_verdict(model), "bold green" if good else "bold red")
-    yield Text(((_printable(model.source), "bold"), (": ", ""), verdict))
+    yield Text(((visible(model.source), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
-        yield Indented(_text(detail))
+        yield Indented(text(detail))
 
 
 def _verdict(model: ModelReport) -> str:
@@ -187,11 +187,11 @@ def _verdict(model: ModelReport) -> str:
 def _detail(model: ModelReport) -> str:
     match model.outcome:
         case Unreadable(reason=reason) | Mismatched(reason=reason) | Failed(reason=reason):
-            return reason
+            return visible(reason)
         case Crashed(exit_code=code, stderr_tail=tail):
-            return f"{_ended(code)}\n{tail}".rstrip()
+            return f"{_ended(code)}\n{visible_lines(tail)}".rstrip()
         case TimedOut(stderr_tail=tail):
-            return tail
+            return visible_lines(tail)
         case _:
             return ""
 
@@ -236,7 +236,7 @@ def _distance(verification: Verification) -> str:
 
 def _meta_graph(facts: MetaGraphFacts) -> Iterator[Block]:
     tags = ", ".join(sorted(facts.tags)) or "no tags"
-    yield text(f"meta graph {_printable(tags)}", "bold")
+    yield text(f"meta graph {visible(tags)}", "bold")
     size = [_count(facts.nodes, "node"), _count(len(facts.ops), "op")]
     if facts.functions:
         size.append(_count(len(facts.functions), "function"))
@@ -311,7 +311,7 @@ def _bulk(variables: Sequence[VariableFacts]) -> str:
 def _checkpoint(facts: CheckpointFacts) -> Iterator[Block]:
     based = "object-based" if facts.object_based else "name-based"
     size = sum(tensor.bytes or 0 for tensor in facts.tensors)
-    yield text(f"checkpoint {_printable(os.path.basename(facts.path))}", "bold")
+    yield text(f"checkpoint {visible(os.path.basename(facts.path))}", "bold")
     told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
     tensors = f"{_count(len(facts.tensors), 'tensor')}, {size_words(size)}"
     yield Indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
@@ -321,16 +321,16 @@ def _checkpoint(facts: CheckpointFacts) -> Iterator[Block]:
     for tensor in facts.tensors:
         stored = "" if tensor.bytes is None else size_words(tensor.bytes)
         slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
-        row = (_printable(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
+        row = (visible(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
         rows.append(tuple(map(text, row)))
     yield _BLANK
     yield Indented(Table(tuple(rows), fixed=frozenset({1, 2, 3, 4})))
 
 
 def _signature(signature: Signature) -> Iterator[Block]:
-    method = _printable(signature.method_name.removeprefix("tensorflow/serving/"))
+    method = visible(signature.method_name.removeprefix("tensorflow/serving/"))
     told = f", method {method}" if method else ", no method name"
-    yield Indented(Text((("signature ", ""), (_printable(signature.key), "bold"), (told, ""))))
+    yield Indented(Text((("signature ", ""), (visible(signature.key), "bold"), (told, ""))))
     rows = []
     for direction, tensors in (("in", signature.inputs), ("out", signature.outputs)):
         for name, spec in sorted(tensors.items()):
@@ -344,12 +344,13 @@ def _findings(findings: Sequence[Finding]) -> Table:
     rows = []
     for finding in findings:
         severity = text(finding.severity.value, _STYLES[finding.severity])
-        rows.append((severity, text(_printable(finding.code), "bold")))
+        rows.append((severity, text(visible(finding.code), "bold")))
         rows.append((_BLANK, _text(finding.message)))
         if finding.nodes:
             rows.append((_BLANK, _text(f"nodes: {_names(finding.nodes)}")))
         if finding.hint:
-            rows.append((_BLANK, _text(f"hint: {finding.hint}")))
+            hint = visible(f"hint: {finding.hint}")
+            rows.append((_BLANK, Text(((hint, ""),), words_broken=False)))  # It may have a flag to copy.
     return Table(tuple(rows), fixed=frozenset({0}))
 
 
@@ -366,7 +367,7 @@ def _verification_details(verification: Verification) -> Iterator[Block]:
         yield _BLANK
         yield text("outputs that differ from run to run in the source itself", "bold")
         yield text("only name, dtype and shape of these were compared", "dim")
-        yield Indented(_text("\n".join(verification.nondeterministic)))
+        yield Indented(text("\n".join(map(visible, verification.nondeterministic))))
 
 
 def _mismatches(verification: Verification) -> Iterator[Block]:
@@ -375,7 +376,7 @@ def _mismatches(verification: Verification) -> Iterator[Block]:
         # A call that gave no answer differs as a whole.
         output = f"output {mismatch.output}, " if mismatch.output else ""
         place = f"{mismatch.signature}, {output}call {mismatch.call}, {mismatch.path}"
-        yield Indented(text(_printable(place), "bold"))
+        yield Indented(text(visible(place), "bold"))
         yield Indented(Table(((_BLANK, _text(mismatch.reason)),)))
     hidden = len(verification.mismatches) - len(shown)
     if hidden:
@@ -462,24 +463,15 @@ def _space(space: Space) -> Text:
 
 
 def _pairs(pairs: Sequence[tuple[str, Text]]) -> Table:
-    return Table(tuple((text(_shown(label), "dim"), value) for label, value in pairs))
+    return Table(tuple((text(visible(label), "dim"), value) for label, value in pairs))
 
 
 def _text(content: str) -> Text:
-    return text(_shown(content))
-
-
-def _shown(content: str) -> str:
-    return "\n".join(map(_printable, content.split("\n")))
-
-
-def _printable(name: str) -> str:
-    """Spells control characters out: names come from the model, and a terminal would obey them."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
+    return text(visible(content))
 
 
 def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(_printable(name) for name in names[:_NAMES_SHOWN])
+    shown = ", ".join(visible(name) for name in names[:_NAMES_SHOWN])
     hidden = len(names) - _NAMES_SHOWN
     return f"{shown} and {hidden:,} more" if hidden > 0 else shown
 

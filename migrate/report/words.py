@@ -81,14 +81,6 @@ def explanation(model: Mapping[str, Any]) -> str:
             return str(detail.get("reason") or "")
 
 
-def visible(text: str) -> str:
-    """Spells out control characters, lone surrogates and what turns the direction of writing: names are the model's."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in text
-    )
-
-
 def cut(text: str, characters: int) -> str:
     """A text's beginning where it is longer than `characters`."""
     return text if len(text) <= characters else text[: characters - 1] + "\u2026"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +16,7 @@ from migrate.errors import InputError
 from migrate.records import Signature, TensorSpec
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, SparseValue, Value
+from migrate.verify.calls_file import Entry, read_json, read_npz
 
 _DEFAULT = "serving_default"
 _PARTS = ("indices", "values", "dense_shape")
@@ -43,27 +44,48 @@ def load_calls(path: str, signatures: Sequence[Signature]) -> tuple[Call, ...]:
         have the dtype or the rank of its input.
     """
     by_key = {signature.key: signature for signature in signatures}
+    raw = read_raw(path)
+    entries = raw if isinstance(raw, tuple) else _entries(path, raw, by_key)
+    return tuple(_call(path, number, e.signature, e.inputs, by_key) for number, e in enumerate(entries))
+
+
+def read_raw(path: str) -> tuple[Entry, ...] | Mapping[str, Array]:
+    """Reads as much of a file with calls as means the same for every model.
+
+    Raises:
+      InputError: it cannot be read, or holds no call.
+    """
     if path.endswith(".npz"):
-        raw = _from_npz(path, by_key)
+        raw: tuple[Entry, ...] | Mapping[str, Array] = read_npz(path)
     elif path.endswith(".json"):
-        raw = _from_json(path)
+        raw = read_json(path)
     else:
         raise InputError(f"{path}: calls are read from a .npz or a .json file")
-    calls = tuple(_call(path, number, key, inputs, by_key) for number, (key, inputs) in enumerate(raw))
-    if not calls:
+    if not raw:
         raise InputError(f"{path}: holds no call")
-    return calls
+    return raw
 
 
-def _from_npz(path: str, by_key: Mapping[str, Signature]) -> Iterable[tuple[str | None, Mapping[str, Any]]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as .npz: {error}") from None
+def check_calls(path: str, signatures: Sequence[Signature] | None) -> None:
+    """Reads a file with calls for its faults alone.
+
+    Args:
+      path: of the file.
+      signatures: of the one model that is to be called, or None where there are several or it is not known yet.
+
+    Raises:
+      InputError: as `load_calls`, or `read_raw` where there are no signatures.
+    """
+    if signatures is None:
+        read_raw(path)
+    else:
+        load_calls(path, signatures)
+
+
+def _entries(path: str, arrays: Mapping[str, Array], by_key: Mapping[str, Signature]) -> Iterable[Entry]:
     calls: dict[tuple[int, str | None], dict[str, Any]] = {}
     for name, array in arrays.items():
-        numbered = re.match(r"(\d+)/(.+)$", name, re.DOTALL)
+        numbered = re.match(r"([0-9]{1,9})/(.+)\Z", name, re.DOTALL)
         number, rest = (int(numbered[1]), numbered[2]) if numbered and not _names_input(name, by_key) else (0, name)
         key = next((k for k in sorted(by_key, key=len, reverse=True) if rest.startswith(k + "/")), None)
         default = _default(by_key)
@@ -72,12 +94,15 @@ def _from_npz(path: str, by_key: Mapping[str, Signature]) -> Iterable[tuple[str 
         if key is not None:
             rest = rest[len(key) + 1 :]
         inputs = calls.setdefault((number, key), {})
-        part = rest.rpartition("/")
-        if part[2] in _PARTS and rest not in _inputs(key, by_key):
-            inputs.setdefault(part[0], {})[part[2]] = array
+        stem, _, part = rest.rpartition("/")
+        if part in _PARTS and rest not in _inputs(key, by_key):
+            held = inputs.setdefault(stem, {})
         else:
-            inputs[rest] = array
-    return [(key, inputs) for (_, key), inputs in sorted(calls.items(), key=lambda item: item[0][0])]
+            held, part = inputs, rest
+        if not isinstance(held, dict) or part in held:
+            raise InputError(f"{path}: array {name!r}: call {number} has this input already")
+        held[part] = array
+    return [Entry(key, inputs) for (_, key), inputs in sorted(calls.items(), key=lambda item: item[0][0])]
 
 
 def _inputs(key: str | None, by_key: Mapping[str, Signature]) -> Mapping[str, TensorSpec]:
@@ -89,20 +114,6 @@ def _names_input(name: str, by_key: Mapping[str, Signature]) -> bool:
     """Whether `name` is an input of one of the signatures, or a part of a sparse one."""
     stem, _, part = name.rpartition("/")
     return any(name in s.inputs or (part in _PARTS and stem in s.inputs) for s in by_key.values())
-
-
-def _from_json(path: str) -> Iterable[tuple[str | None, Mapping[str, Any]]]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
-    if isinstance(content, dict):
-        content = [content if isinstance(content.get("inputs"), dict) else {"inputs": content}]
-    for number, entry in enumerate(content if isinstance(content, list) else [None]):
-        if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), dict):
-            raise InputError(f'{path}: call {number}: expected {{"signature": ..., "inputs": {{name: value}}}}')
-        yield entry.get("signature"), entry["inputs"]
 
 
 def _default(by_key: Mapping[str, Signature]) -> str | None:
@@ -164,13 +175,29 @@ def _array(where: str, value: Any, dtype: str) -> Array:
         if dtype == "string":
             return _strings(value)
         array = np.asarray(value)
-        converted = array.astype(target)
-    except (TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise InputError(f"{where}: is no array of {dtype}: {error}") from None
-    lossy = array.dtype.kind in "OSU" or (array.dtype.kind == "f" and target.kind in "iub")
-    if lossy or (target.kind in "iu" and array.size and not np.array_equal(converted, array)):
+        # What is lost in a conversion is looked for below.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            converted = array.astype(target)
+    except (TypeError, ValueError, OverflowError, MemoryError, RecursionError, binascii.Error) as error:
+        raise InputError(f"{where}: is no array of {dtype}: {' '.join(str(error).split())}") from None
+    if _is_lossy(array, converted, target):
         raise InputError(f"{where}: expected {dtype}, found {array.dtype.name}")
+    # JSON has no infinity, but numbers that are too large for any float.
+    if ("float" in dtype or "complex" in dtype) and not np.array_equal(np.isfinite(converted), _finite(array, value)):
+        raise InputError(f"{where}: a number is too large for {dtype}")
     return converted
+
+
+def _is_lossy(array: Array, converted: Array, target: np.dtype[Any]) -> bool:
+    kind = array.dtype.kind
+    if kind not in "biufcV" or (kind == "f" and target.kind in "iub") or (kind == "c" and target.kind != "c"):
+        return True
+    return target.kind in "iub" and bool(array.size) and not np.array_equal(converted, array)
+
+
+def _finite(array: Array, value: Any) -> Any:
+    return np.isfinite(array) if isinstance(value, np.ndarray) else np.ones(array.shape, np.bool_)
 
 
 def _strings(value: Any) -> Array:
@@ -188,12 +215,12 @@ def _strings(value: Any) -> Array:
         if isinstance(nested, list):
             for item in nested:
                 yield from flat(item)
-        elif isinstance(nested, dict) and set(nested) == {"b64"}:
+        elif isinstance(nested, dict) and set(nested) == {"b64"} and isinstance(nested["b64"], str):
             yield base64.b64decode(nested["b64"], validate=True)
         elif isinstance(nested, (str, bytes)):
             yield nested.encode() if isinstance(nested, str) else nested
         else:
-            raise ValueError(f"{nested!r} is no string")
+            raise ValueError(f"{repr(nested)[:100]} is no string")
 
     nested = value.tolist() if isinstance(value, np.ndarray) else value
     dims = shape(nested)

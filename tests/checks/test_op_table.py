@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pathlib
-import time
 
 import pytest
 
 from migrate.checks import op_table
 from migrate.checks.op_table import EFFECTS, SHARES, load_op_table, newest_release, unavailable
+from tests.waiting import steps
 
 TOOLS = pathlib.Path(__file__).parents[2] / "tools"
 
@@ -129,14 +129,9 @@ def test_reasons():
 
 
 def test_loading_is_quick():
-    seconds = []
-    for _ in range(5):
-        op_table._table.cache_clear()
-        start = time.perf_counter()
-        load_op_table()
-        seconds.append(time.perf_counter() - start)
-    # 1 ms on the machine it was written on; what the bound guards against is a table that is parsed in full.
-    assert min(seconds) < 0.05
+    op_table._table.cache_clear()
+    # Two for each op; what the bound guards against is a table that is parsed in full.
+    assert steps(load_op_table) < 5 * len(load_op_table())
 
 
 @pytest.mark.tensorflow

@@ -95,11 +95,12 @@ def test_an_error_leaves_nothing(tmp_path):
 
 
 _BUILD = """
-import sys, time
+import sys
 from migrate.export.publish import staging
+from tests.waiting import hang
 with staging(sys.argv[1]) as staged:
     print(staged, flush=True)
-    time.sleep(60)
+    hang()
 """
 
 

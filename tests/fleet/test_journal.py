@@ -88,11 +88,12 @@ def test_a_journal_of_another_schema_is_not_taken_for_ours(tmp_path):
 
 
 _HOLD = """
-import sys, time
+import sys
 from migrate.fleet.journal import open_journal
+from tests.waiting import hang
 with open_journal(sys.argv[1]):
     print("held", flush=True)
-    time.sleep(60)
+    hang()
 """
 
 

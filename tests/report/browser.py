@@ -9,8 +9,9 @@ import select
 import shutil
 import subprocess
 import tempfile
-import time
 from typing import Any
+
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -57,13 +58,7 @@ class Browser:
             self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
     def _pages(self) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            found = [t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page"]
-            if found:
-                return found
-            time.sleep(0.05)
-        raise TimeoutError("Chromium has opened no page")
+        return wait_until(lambda: [t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page"])
 
     def close(self) -> None:
         os.close(self._write)
@@ -80,7 +75,7 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._receive(30)
+            answer = self._receive(PATIENCE_SECONDS)
             if answer.get("id") == self._number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -123,13 +118,12 @@ class Browser:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 20) -> None:
+    def wait(self, condition: str) -> None:
         """Waits until an expression is true."""
-        deadline = time.monotonic() + seconds
-        while not self.run(f"Boolean({condition})"):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"never true: {condition}; logged: {self.logged}")
-            time.sleep(0.02)
+        try:
+            wait_until(lambda: self.run(f"Boolean({condition})"))
+        except TimeoutError:
+            raise TimeoutError(f"never true: {condition}; logged: {self.logged}") from None
 
     def press(self, key: str, code: int) -> None:
         """Presses a key as a keyboard does."""

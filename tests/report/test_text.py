@@ -77,7 +77,7 @@ def test_color_is_for_those_who_ask():
         "out y float32 ()",
         "signature classify, method classify in inputs int64 coo_sparse (None, 9)",
         "signature bare, no method name",
-        "note stale-shapes first line second line",
+        r"note stale-shapes first line\nsecond line",
     ],
 )
 def test_one_model_in_full(wanted):

@@ -137,7 +137,6 @@ def outcome(program: programs.Program) -> str:
     max_examples=EXAMPLES or 60,
     derandomize=not EXAMPLES,
     database=None,
-    deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
     print_blob=False,
 )

@@ -223,7 +223,7 @@ def test_v1_checkpoints(tmp_path):
     assert not is_v1_checkpoint(str(old))
 
 
-_ANY_FILE = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_ANY_FILE = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_ANY_FILE

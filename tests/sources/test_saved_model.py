@@ -172,7 +172,7 @@ def test_choose_none(tmp_path, tag_sets, tags, says):
         choose_meta_graph(source, None if tags is None else frozenset(tags))
 
 
-_ANY_FILE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_ANY_FILE = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_ANY_FILE

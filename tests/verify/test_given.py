@@ -77,13 +77,13 @@ def test_json_forms(tmp_path):
         ([{"inputs": {}}], "also needs 'x'"),
         ({"x": [[1, 2, 3]]}, "expected shape ['?', 2], found [1, 3]"),
         ({"x": [["a", "b"]]}, "float32"),
-        ({"x": [[1], [1, 2]]}, "no array"),
+        ({"x": [[1], [1, 2]]}, "rows differ in length"),
         ([{"signature": "words", "inputs": {"image/encoded": [1]}}], "no string"),
         ([{"signature": "words", "inputs": {"image/encoded": [{"b64": "?"}]}}], "no array of string"),
         ([{"signature": "sparse", "inputs": {"ids": [1]}}], "a sparse tensor"),
         ([], "holds no call"),
         ([1], "expected"),
-        ("{", "cannot be read as JSON"),
+        ("{", "line 1, column 2: no JSON"),
     ],
 )
 def test_wrong_calls_say_what_is_right(tmp_path, content, words):

@@ -6,8 +6,9 @@
   const byId = (id) => document.getElementById(id);
 
   // Control characters, lone surrogates and what turns the direction of writing are spelled out.
-  const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
-  const visible = (text) => String(text).replace(HIDDEN, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+  const HIDDEN = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu;
+  const escaped = (n) => (n > 0xffff ? "\\U" + n.toString(16).padStart(8, "0") : "\\u" + n.toString(16).padStart(4, "0"));
+  const visible = (text) => String(text).replace(HIDDEN, (c) => escaped(c.codePointAt(0)));
 
   function fill(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes || {})) {

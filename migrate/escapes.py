@@ -1,0 +1,38 @@
+"""Text of strangers made safe to show and to copy: names come from the model, paths and flags from anybody.
+
+A terminal obeys control characters, and a shell runs what is pasted into it.
+"""
+
+from __future__ import annotations
+
+
+def visible(text: str) -> str:
+    r"""Writes every character that does not print as an escape: `\x1b`, `\n`, `\u202e`, `\udcff`.
+
+    These are control characters, line breaks of any kind, what turns the direction of writing, and bytes of file names
+    that are no text (lone surrogates).
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def visible_lines(text: str) -> str:
+    """`visible`, but line breaks stay: for text of several lines, such as the last words of a process."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def flag(name: str, value: str) -> str | None:
+    """A flag to copy into a shell (`--name='value'`).
+
+    Returns:
+      None where the value has characters that cannot be copied from a terminal.
+    """
+    return f"--{name}={quoted(value)}" if value.isprintable() else None
+
+
+def quoted(value: str) -> str:
+    """A word of a shell's command that means `value` and nothing else."""
+    import shlex
+
+    return shlex.quote(value)

@@ -268,6 +268,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "follow_links",
+        False,
+        "Read files that links in a model lead to outside of it, as hub caches have them. By default such a model is "
+        "refused.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -444,6 +451,7 @@ def _options(values: flags.FlagValues) -> Options:
         signatures=_signatures(given["signature"]),
         take_proposals=given["take_proposals"],
         all_tags=given.get("all_tags", default.all_tags),
+        follow_links=given["follow_links"],
     )
 
 

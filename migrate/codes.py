@@ -27,6 +27,8 @@ CODES: Mapping[str, str] = {
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
     "outside the process.",
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
+    "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
+    "link that leads nowhere or to a directory that is not copied with it.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
@@ -50,6 +52,9 @@ CODES: Mapping[str, str] = {
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
     "keras-weights-missing": "A Keras architecture without weights.",
+    "link-followed": "With --follow_links: files outside of the model were read through links in it.",
+    "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
+    "model. The path that you pass is resolved first and may be a link.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",

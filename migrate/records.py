@@ -557,6 +557,7 @@ class Options:
       signatures: added to those that a model has.
       take_proposals: give a graph without signatures the first one that audit proposes.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
+      follow_links: read files that links in a model lead to outside of it.
     """
 
     tags: frozenset[str] | None = None
@@ -576,6 +577,7 @@ class Options:
     signatures: tuple[GivenSignature, ...] = ()
     take_proposals: bool = False
     all_tags: bool = False
+    follow_links: bool = False
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.sources.boundary import Boundary
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
@@ -49,6 +50,7 @@ class Place:
       checkpoint: what a restore op is fed with, or None.
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
       unpacked: the temporary directory that an archive was unpacked into, or None.
+      boundary: where its files may be; None for anywhere.
     """
 
     form: Form
@@ -57,6 +59,7 @@ class Place:
     checkpoint: str | None = None
     others: tuple[str, ...] = ()
     unpacked: str | None = None
+    boundary: Boundary | None = None
 
 
 def find_models(path: str) -> tuple[str, ...]:

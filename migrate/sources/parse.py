@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
+from migrate.sources.boundary import Boundary
 from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
@@ -28,18 +29,19 @@ _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
 """The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
 
 
-def parse_file(file: str, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+def parse_file(file: str, wanted: str, boundary: Boundary | None = None) -> SavedModel | MetaGraphDef | GraphDef:
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
       file: its path; text and binary protos are told apart by their first bytes.
       wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
+      boundary: where it may be; None for anywhere.
 
     Raises:
       InputError: it cannot be read, or it is none of the three; the message says why.
     """
     try:
-        data = read_file(file, PROTO_LIMIT_BYTES)
+        data = read_file(file, PROTO_LIMIT_BYTES, boundary)
     except FileNotFoundError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)

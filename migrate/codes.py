@@ -41,7 +41,8 @@ CODES: Mapping[str, str] = {
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
-    "keras-external-link": "An HDF5 file refers to data in other files, which are not opened.",
+    "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
+    "followed.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",

@@ -6,6 +6,7 @@ further. In every other directory the first bytes of each file say what it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -73,10 +74,10 @@ def find_models(path: str) -> tuple[str, ...]:
 
     Returns:
       `path` itself when it is one model, else every model below it, sorted: by directory where it lies there alone,
-      by file or prefix where others lie beside or below it.
+      by file or prefix where others lie beside or below it. A directory below that cannot be listed is among them.
 
     Raises:
-      InputError: nothing is there, a file is no model, a directory cannot be listed, or no model is in it.
+      InputError: nothing is there, a file is no model, the directory cannot be listed, or no model is in it.
     """
     if not os.path.lexists(path) and _prefix_place(path) is None:
         near = _near(path)
@@ -103,7 +104,11 @@ def find_models(path: str) -> tuple[str, ...]:
         if real in seen:
             continue
         seen.add(real)
-        names, folders, links = _list(folder)
+        try:
+            names, folders, links = _list(folder)
+        except InputError:
+            models.append(folder)  # Reading it says why it cannot be listed; the others are found all the same.
+            continue
         if _is_saved_model(names):
             models.append(folder)
             folders = [f for f in folders if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
@@ -359,6 +364,8 @@ def _list(folder: str) -> tuple[frozenset[str], list[str], list[str]]:
                     links.append(entry.path)
                 else:
                     folders.append(entry.path)
+        if files and not os.access(folder, os.X_OK):
+            raise PermissionError(errno.EACCES, "its names can be listed, its files cannot be read", folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed ({error.strerror})") from error
     return frozenset(files), folders, links

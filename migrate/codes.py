@@ -21,6 +21,8 @@ CODES: Mapping[str, str] = {
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
     "trained.",
+    "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
+    "constant-of-handle": "A constant of dtype variant or resource, whose value is an object of a running program.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "effect-unknown": "The model runs ops of which this version does not know what they do.",
@@ -29,6 +31,7 @@ CODES: Mapping[str, str] = {
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
     "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
     "link that leads nowhere or to a directory that is not copied with it.",
+    "functions-nested": "Functions call functions, more than 100 within one another.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
@@ -67,6 +70,7 @@ CODES: Mapping[str, str] = {
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
+    "recursive-function": "A function of the library calls itself, directly or through others.",
     "ref-in-function": "A function of the library has a ref op in its body, and is not called as a plain function.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",

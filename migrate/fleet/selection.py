@@ -62,7 +62,7 @@ def _by_tag_set(tasks: Sequence[Task], options: Options) -> tuple[Task, ...]:
 
     result = []
     for task in tasks:
-        found = tag_sets(task.path, options.follow_links)
+        found = tag_sets(task.path, options)
         for tags in found:
             folder = "_".join(sorted(tags)).replace(os.sep, "_") or "no_tags"
             name = os.path.normpath(os.path.join(task.name, folder))

@@ -21,6 +21,7 @@ from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import locate
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
+from migrate.checks.structure import find_unreadable_structure
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import (
@@ -93,10 +94,10 @@ def audit_model(path: str, options: Options) -> ModelReport:
         return studied.report
 
 
-def tag_sets(path: str, follow_links: bool = False) -> tuple[frozenset[str], ...]:
+def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
     """The tag sets of a TF1 model with several MetaGraphDefs, each once; none for any other model or what is none."""
     try:
-        with opened(path, follow_links) as place:
+        with opened(path, options.follow_links, options.graph_memory_bytes) as place:
             if place.form is not Form.SAVED_MODEL:
                 return ()
             source = read_source(place, path)
@@ -116,7 +117,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
             size = None
             place = None
             try:
-                place = stack.enter_context(opened(path, options.follow_links))
+                place = stack.enter_context(opened(path, options.follow_links, options.graph_memory_bytes))
                 size = stored_bytes(path, place)
                 links = link_findings(place, path, options)
                 if any(finding.severity is Severity.REFUSAL for finding in links):
@@ -199,6 +200,10 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
+    broken = find_unreadable_structure(chosen)
+    if broken:
+        every = tuple(facts(m, ()) for m in source.meta_graphs)
+        return Studied(dataclasses.replace(report, outcome=Refused(), findings=broken, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
     if options.take_proposals and proposals:
@@ -213,6 +218,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     chosen, no_init = leave_out_initializers(chosen)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
     train = training_meta_graph(source, original)
+    if train is not None and find_unreadable_structure(train):
+        train = None
     if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
         from migrate.rewrite.training import add_training
 
@@ -299,8 +306,9 @@ def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Optio
         if any(meta_graph is other for other in taken):
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
-        codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
+        found = find_unreadable_structure(meta_graph)
+        found = found or make_plan(meta_graph, options.drop_signatures, options.variables).findings
+        codes = sorted({finding.code for finding in found if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"
         hint = f"take it with --tags={tags}, or every one with --all_tags"

@@ -39,6 +39,11 @@ _READER_VERSION = 1
 _LARGEST_INDEX_BYTES = 1 << 28
 """Some hundred bytes a tensor: room for a million of them."""
 
+_MOST_ENTRIES, _BYTES_AN_ENTRY = 500_000, 250
+"""An entry takes up to a kilobyte of memory, and an index of 500 MB and four times its bytes is the most."""
+_LARGEST_ENTRY_BYTES = 1 << 20
+"""Room for the slices of a tensor that is stored in 50,000 parts. In memory it is fifty times as much."""
+
 _STRAY_BYTES = 1024
 """Larger data files are judged by their size alone."""
 
@@ -177,6 +182,8 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
         raise InputError(f"{file}: an unknown byte order ({header.endianness})")
     entries: dict[str, Entry] = {}
     stored_slices: dict[tuple[str, Slice], Entry] = {}
+    most = _MOST_ENTRIES + os.path.getsize(file) // _BYTES_AN_ENTRY
+    count = 0
     for code, value in table:
         # A tensor's name never starts with a zero byte, a slice's key always does.
         if code[0] == 0:
@@ -184,7 +191,11 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
             stored_slices[key, stored] = _entry(key, value, header.num_shards, file)
         else:
             key = _text(code, file)
-            entries[key] = _entry(key, value, header.num_shards, file)
+            entry = entries[key] = _entry(key, value, header.num_shards, file)
+            count += len(entry.slices) + len(entry.shape) // 8
+        count += 1
+        if count > most:
+            raise InputError(f"{file}: more than {most:,} tensors and slices, as no checkpoint has")
     for key, entry in entries.items():
         for stored in entry.slices:
             if len(stored.starts) != len(entry.shape) or (key, stored) not in stored_slices:
@@ -201,6 +212,8 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
 
 def _entry(key: str, value: bytes, num_shards: int, file: str) -> Entry:
     proto = BundleEntryProto()
+    if len(value) > _LARGEST_ENTRY_BYTES:
+        raise InputError(f"{file}: damaged: the entry of tensor {key!r} has {len(value):,} bytes")
     _parse(proto, value, file, f"the entry of tensor {key!r}")
     try:
         dtype = dtype_name(proto.dtype)

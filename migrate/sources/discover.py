@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
+from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
@@ -52,6 +53,7 @@ class Place:
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
       unpacked: the temporary directory that an archive was unpacked into, or None.
       boundary: where its files may be; None for anywhere.
+      memory_bytes: what reading its graph may take, see `budget.check_budget`.
     """
 
     form: Form
@@ -61,6 +63,7 @@ class Place:
     others: tuple[str, ...] = ()
     unpacked: str | None = None
     boundary: Boundary | None = None
+    memory_bytes: int = MEMORY_BYTES
 
 
 def find_models(path: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from migrate.errors import InputError
 from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.boundary import Boundary, boundary_of
+from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import open_stream
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
@@ -24,19 +25,21 @@ KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
 
 
 @contextlib.contextmanager
-def opened(path: str, follow_links: bool = False) -> Iterator[Place]:
+def opened(path: str, follow_links: bool = False, memory_bytes: int = MEMORY_BYTES) -> Iterator[Place]:
     """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
 
     Args:
       path: what the user calls it.
       follow_links: whether links may lead out of the model.
+      memory_bytes: see `Place`.
 
     Raises:
       InputError: there is no model, there are several, or the archive is refused.
     """
     place = place_of(path)
     if place.form is not Form.ARCHIVE:
-        yield place if follow_links else dataclasses.replace(place, boundary=boundary_of(path))
+        boundary = None if follow_links else boundary_of(path)
+        yield dataclasses.replace(place, boundary=boundary, memory_bytes=memory_bytes)
         return
     from migrate.sources.archive import unpacked
 
@@ -51,7 +54,8 @@ def opened(path: str, follow_links: bool = False) -> Iterator[Place]:
         inner = place_of(models[0])
         if inner.form is Form.ARCHIVE:
             raise InputError(f"{path}: an archive in an archive; unpack it and pass what is in it")
-        yield dataclasses.replace(inner, unpacked=directory, boundary=boundary_of(directory))
+        boundary = boundary_of(directory)
+        yield dataclasses.replace(inner, unpacked=directory, boundary=boundary, memory_bytes=memory_bytes)
 
 
 def read_source(place: Place, path: str) -> Source:
@@ -65,10 +69,10 @@ def read_source(place: Place, path: str) -> Source:
       InputError: it cannot be read; the message says why.
     """
     if place.form is Form.SAVED_MODEL:
-        return read_saved_model(place.file, place.boundary)
+        return read_saved_model(place.file, place.boundary, place.memory_bytes)
     if place.form is Form.STRAY:
         raise InputError(f"{place.file}: {_stray(place.file, place.boundary)}")
-    proto = parse_file(place.file, place.form.value, place.boundary)
+    proto = parse_file(place.file, place.form.value, place.boundary, place.memory_bytes)
     folder = os.path.dirname(place.file)
     checkpoint: str | None = None
     given: tuple[GivenSignature, ...] = ()

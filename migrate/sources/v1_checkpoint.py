@@ -26,6 +26,9 @@ from migrate.sources.protos import SavedTensorSlices
 from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
 
+_LARGEST_LIST_BYTES = 1 << 23
+"""Some fifty bytes a tensor: room for 100,000 of them. In memory it is fifty times as much."""
+
 
 @frozen
 class StoredTensor:
@@ -112,6 +115,8 @@ def _tensors(file: str, boundary: Boundary | None) -> Iterator[StoredTensor]:
     if first is None or first[0] != b"":
         raise InputError(f"{file}: a table that lists no tensors; not a checkpoint")
     slices = SavedTensorSlices()
+    if len(first[1]) > _LARGEST_LIST_BYTES:
+        raise InputError(f"{file}: damaged: its list of tensors has {len(first[1]):,} bytes")
     try:
         slices.ParseFromString(first[1])
     except DecodeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.copies import copy_tree
+from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
@@ -120,6 +121,7 @@ def convert_model(
         seconds = dict(base.seconds)
         try:
             check_destination(path, destination, overwrite)
+            _check_space(studied, destination)
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
                 progress("copying")
                 with timed(seconds, "copy"), staging(destination) as staged:
@@ -134,6 +136,27 @@ def convert_model(
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
         except OSError as error:
             return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
+
+
+def _check_space(studied: Studied, destination: str) -> None:
+    """Says before the work that there is no room for what is copied whole. The weights' space is reserved by itself.
+
+    Raises:
+      InputError: more is needed than is free.
+    """
+    place = studied.place
+    folder = studied.graph.source.extra_dir if studied.graph is not None else place.file if place is not None else ""
+    if not isinstance(studied.report.outcome, (AlreadyTF2, Convertible)) or place is None or not os.path.isdir(folder):
+        return
+    parent = os.path.dirname(os.path.abspath(destination))
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    needed, free = tree_bytes(folder, place.boundary), shutil.disk_usage(parent).free
+    if needed > free:
+        raise InputError(
+            f"{destination}: the copy of {folder} takes {needed:,} bytes, and {parent} has {free:,} free; make room, "
+            "or choose another destination"
+        )
 
 
 def validate_model(candidate: str, source: str, options: Options, nursery: Runner, progress: Progress) -> ModelReport:

@@ -20,6 +20,8 @@ from migrate.sources.boundary import Boundary, LinkError
 from migrate.sources.files import open_file
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write.
+_STAT_BLOCK_BYTES = 512
+"""What `st_blocks` counts (stat(3type))."""
 _CHUNK_BYTES = 1 << 20
 _RANGE_BYTES = 1 << 30
 _MOST_FOLLOWED = 1000
@@ -185,6 +187,32 @@ def data_ranges(handle: int, size: int) -> Iterator[tuple[int, int]]:
             return
         yield start, min(end, size)
         offset = end
+
+
+def data_bytes(path: str, status: os.stat_result) -> int:
+    """Bytes of a regular file without its holes, which is what a copy of it takes.
+
+    Args:
+      path: of the file.
+      status: what `os.stat` gives for it.
+    """
+    if status.st_blocks * _STAT_BLOCK_BYTES >= status.st_size:
+        return status.st_size
+    try:
+        handle = open_file(path)
+    except (OSError, InputError):
+        return status.st_size
+    try:
+        return sum(end - start for start, end in data_ranges(handle, status.st_size))
+    finally:
+        os.close(handle)
+
+
+def tree_bytes(root: str, boundary: Boundary | None) -> int:
+    """Bytes that a copy of a directory takes, as `entries` says what is copied."""
+    return sum(
+        data_bytes(entry.path, os.stat(entry.path)) for entry in entries(root, boundary) if entry.kind is Kind.FILE
+    )
 
 
 def _copy_range(old: int, new: int, start: int, end: int) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary, boundary_of
+from migrate.sources.copies import data_bytes
 from migrate.sources.files import open_stream
 
 _WHOLE_BYTES = 1 << 26
@@ -32,7 +33,7 @@ class Fingerprint:
     Attributes:
       content: digest of the names and sizes of all files and of the bytes of small ones.
       large: name, size and time of change (ns) of each file whose bytes do not count.
-      bytes: size of all files.
+      bytes: size of all files, without holes.
     """
 
     content: str
@@ -70,7 +71,7 @@ def fingerprint(path: str) -> Fingerprint | None:
             if not stat.S_ISREG(status.st_mode):
                 continue
             digest.update(f"{status.st_size}\0".encode())
-            total += status.st_size
+            total += data_bytes(file, status)
             if ends[status.st_size] > _WHOLE_BYTES:
                 large.append((name, status.st_size, status.st_mtime_ns))
                 continue

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from migrate.sources.copies import data_bytes
 from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES, Place
 from migrate.sources.sniff import SHARDED_V1, Form
 
@@ -15,7 +16,7 @@ OWN_FOLDERS = ("variables", "assets", "assets.extra")
 
 
 def stored_bytes(path: str, place: Place) -> int | None:
-    """Adds up the files of a model; another model's that lies in the same directory do not count.
+    """Adds up the files of a model, without holes; another model's that lies in the same directory do not count.
 
     Args:
       path: what the user calls the model; an archive counts as it lies there.
@@ -61,4 +62,4 @@ def _size(file: str) -> int | None:
         status = os.stat(file)
     except (OSError, ValueError):
         return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    return data_bytes(file, status) if stat.S_ISREG(status.st_mode) else None

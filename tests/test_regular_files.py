@@ -88,7 +88,11 @@ def test_the_journal_and_its_lock(name, way, tmp_path, victim):
     with pytest.raises(InputError, match=rf"\.migrate/{name}: cannot be written"):
         journal.open_journal(str(tmp_path / "out")).__enter__()
     assert _untouched(victim)
-    assert journal.reports(str(tmp_path / "out")) == ()  # Reading does not wait for a pipe.
+    if name == "lock":
+        assert journal.reports(str(tmp_path / "out")) == ()
+    else:
+        with pytest.raises(InputError, match="cannot be read"):  # It does not wait for a pipe.
+            journal.reports(str(tmp_path / "out"))
 
 
 def test_the_directory_of_the_journal(tmp_path):
@@ -99,7 +103,8 @@ def test_the_directory_of_the_journal(tmp_path):
         journal.open_journal(str(tmp_path / "out")).__enter__()
     assert not any((tmp_path / "elsewhere").iterdir())
     (tmp_path / "elsewhere" / "journal.jsonl").write_bytes(b"{}\n")
-    assert journal.read_journal(str(tmp_path / "out")).damaged == 0
+    with pytest.raises(InputError, match="cannot be read"):
+        journal.read_journal(str(tmp_path / "out"))
 
 
 def test_the_report_on_a_journal(tmp_path, monkeypatch):
@@ -109,7 +114,7 @@ def test_the_report_on_a_journal(tmp_path, monkeypatch):
         (tree / name).parent.mkdir(parents=True)
         (tree / name).symlink_to(tmp_path / f"elsewhere{len(name)}")
         monkeypatch.setattr(journal, "reports", lambda _: (_report(),))
-        with pytest.raises(InputError, match=f"{name}: a link"):
+        with pytest.raises(InputError, match="a link, through which nothing is"):
             migrate.api.render_report(str(tree))
         assert not any((tmp_path / f"elsewhere{len(name)}").iterdir())
 
@@ -136,7 +141,7 @@ def test_the_files_of_a_report(way, tmp_path, victim):
 @pytest.mark.parametrize("way", [_pipe, _device])
 def test_a_report_that_is_no_file_is_not_waited_for(way, tmp_path, victim):
     way(tmp_path / "report.json", victim)
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_document(str(tmp_path))
 
 
@@ -155,8 +160,7 @@ def test_the_provenance_of_a_model_that_stands_there(way, tmp_path, victim):
     assert not is_ours(str(tmp_path / "model"), str(tmp_path), None, None)
     victim.write_text(json.dumps({"source": {}}))
     if way is _link:
-        with pytest.raises(OSError, match="a link"):
-            sign(str(tmp_path / "model"))
+        sign(str(tmp_path / "model"))  # There is nothing to sign.
         assert json.loads(victim.read_text()) == {"source": {}}
 
 

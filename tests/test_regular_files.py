@@ -107,16 +107,20 @@ def test_the_directory_of_the_journal(tmp_path):
         journal.read_journal(str(tmp_path / "out"))
 
 
-def test_the_report_on_a_journal(tmp_path, monkeypatch):
-    for name in (".migrate", ".migrate/report"):
-        tree = tmp_path / name.replace("/", "_")
-        (tmp_path / f"elsewhere{len(name)}").mkdir()
-        (tree / name).parent.mkdir(parents=True)
-        (tree / name).symlink_to(tmp_path / f"elsewhere{len(name)}")
-        monkeypatch.setattr(journal, "reports", lambda _: (_report(),))
-        with pytest.raises(InputError, match="a link, through which nothing is"):
-            migrate.api.render_report(str(tree))
-        assert not any((tmp_path / f"elsewhere{len(name)}").iterdir())
+@pytest.mark.parametrize("name", [".migrate", ".migrate/report"])
+def test_the_report_on_a_journal(name, tmp_path):
+    tree = tmp_path / "out"
+    with journal.open_journal(str(tree)) as opened:
+        opened.add(journal.Entry("counter", None, "", _report()))
+    if name == ".migrate":
+        (tree / name).rename(tmp_path / "elsewhere")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+    before = sorted(os.listdir(tmp_path / "elsewhere"))
+    (tree / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="a link, through which nothing is"):
+        migrate.api.render_report(str(tree))
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == before
 
 
 def _report() -> ModelReport:

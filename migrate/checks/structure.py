@@ -27,8 +27,13 @@ def find_unreadable_structure(meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
 def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function for function in graph.library.function}
-    constants = [node.name for node in graph.node if _is_handle(node)]
-    constants += [f"{name}/{n.name}" for name, function in bodies.items() for n in function.node_def if _is_handle(n)]
+    constants = [node.name for node in graph.node if node.op == "Const" and _is_handle(node)]
+    constants += [
+        f"{name}/{n.name}"
+        for name, function in bodies.items()
+        for n in function.node_def
+        if n.op == "Const" and _is_handle(n)
+    ]
     if constants:
         yield refusal(
             "constant-of-handle",
@@ -44,8 +49,7 @@ def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
         calls[name] = tuple(other for other in called if other in bodies)
         if depth > _DEEPEST_ATTRIBUTES:
             deep.append(name)
-    # Attributes hold other functions in graphs that have some; in others nobody looks into them.
-    if deep or (bodies and any(_depth(node) > _DEEPEST_ATTRIBUTES for node in graph.node)):
+    if deep:
         yield refusal(
             "attributes-nested",
             f"functions as attributes of functions, more than {_DEEPEST_ATTRIBUTES} within one another",
@@ -71,8 +75,6 @@ def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
 
 
 def _is_handle(node: NodeDef) -> bool:
-    if node.op != "Const":
-        return False
     return node.attr["dtype"].type in (_VARIANT, _RESOURCE) if "dtype" in node.attr else False
 
 
@@ -89,10 +91,6 @@ def _called(function: FunctionDef) -> tuple[tuple[str, ...], int]:
         found[name] = None
         deepest = max(deepest, depth)
     return tuple(found), deepest
-
-
-def _depth(node: NodeDef) -> int:
-    return max((depth for _, depth in _functions(node.attr.values())), default=0)
 
 
 def _functions(values: Iterable[AttrValue]) -> Iterator[tuple[str, int]]:

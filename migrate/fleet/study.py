@@ -140,6 +140,8 @@ def link_findings(place: Place, path: str, options: Options) -> tuple[Finding, .
 
 def _own_boundary(place: Place, path: str) -> Boundary:
     """Where a model's own files are, whether links may lead elsewhere or not."""
+    if place.boundary is not None:
+        return place.boundary
     return boundary_of(path if place.unpacked is None else place.unpacked)
 
 

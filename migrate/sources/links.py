@@ -87,7 +87,9 @@ def _links(place: Place, boundary: Boundary) -> Iterator[str]:
         if os.path.islink(path):
             yield path
             path = os.path.realpath(path)
-        if path in seen or not os.path.isdir(path) or not boundary.holds(os.path.realpath(path)):
+            if not boundary.holds(path):
+                continue
+        if path in seen or not os.path.isdir(path):
             continue
         seen.add(path)
         try:

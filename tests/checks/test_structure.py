@@ -158,15 +158,12 @@ def test_functions_that_many_call_are_counted_once():
     assert _codes(meta_graph) == []
 
 
-@pytest.mark.parametrize("where", ["graph", "function"])
 @pytest.mark.parametrize(("depth", "codes"), [(3, []), (20, ["attributes-nested"])])
-def test_attributes_within_attributes(where, depth, codes):
+def test_attributes_within_attributes(depth, codes):
     meta_graph = _model()
-    function = _function(meta_graph, "f")
-    nodes = meta_graph.graph_def.node if where == "graph" else function.node_def
-    value = _identity(nodes, "y", "x").attr["_more"]
+    value = _identity(_function(meta_graph, "f").node_def, "y", "a").attr["_more"]
     for _ in range(depth):
-        value.func.name = "f" if where == "graph" else "other"
+        value.func.name = "other"
         value = value.func.attr["more"]
     assert _codes(meta_graph) == codes
 

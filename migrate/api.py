@@ -201,7 +201,7 @@ def render_report(directory: str, *, progress: Callable[[str], None] | None = No
         if damage and progress is not None:
             progress(damage)
         if done:
-            return write_report(Report(done), os.path.join(directory, journal.DIRECTORY, "report"))
+            return write_report(Report(done), journal.report_directory(directory))
     return write_files(read_document(directory), directory)
 
 

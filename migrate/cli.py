@@ -279,6 +279,21 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "graph_memory",
+        Options().graph_memory_bytes >> 20,
+        "Megabytes that reading a model may take beyond four times its graph's bytes; a model that takes more is not "
+        "read.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "follow_links",
+        False,
+        "Read files that links in a model lead to outside of it, as hub caches have them. By default such a model is "
+        "refused.",
+        flag_values=values,
+    )
     verb.define(values)
     return values
 
@@ -463,6 +478,8 @@ def _options(values: flags.FlagValues) -> Options:
         signatures=_signatures(given["signature"]),
         take_proposals=given["take_proposals"],
         all_tags=given.get("all_tags", default.all_tags),
+        follow_links=given["follow_links"],
+        graph_memory_bytes=given["graph_memory"] << 20,
     )
 
 

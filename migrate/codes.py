@@ -21,12 +21,17 @@ CODES: Mapping[str, str] = {
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
     "trained.",
+    "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
+    "constant-of-handle": "A constant of dtype variant or resource, whose value is an object of a running program.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "effect-unknown": "The model runs ops of which this version does not know what they do.",
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
     "outside the process.",
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
+    "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
+    "link that leads nowhere or to a directory that is not copied with it.",
+    "functions-nested": "Functions call functions, more than 100 within one another.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
@@ -39,7 +44,8 @@ CODES: Mapping[str, str] = {
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
-    "keras-external-link": "An HDF5 file refers to data in other files, which are not opened.",
+    "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
+    "followed.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
@@ -50,6 +56,9 @@ CODES: Mapping[str, str] = {
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
     "keras-weights-missing": "A Keras architecture without weights.",
+    "link-followed": "With --follow_links: files outside of the model were read through links in it.",
+    "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
+    "model. The path that you pass is resolved first and may be a link.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-signature": "There is no signature that could be exported.",
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
@@ -61,6 +70,7 @@ CODES: Mapping[str, str] = {
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
+    "recursive-function": "A function of the library calls itself, directly or through others.",
     "ref-in-function": "A function of the library has a ref op in its body, and is not called as a plain function.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",

@@ -557,6 +557,8 @@ class Options:
       signatures: added to those that a model has.
       take_proposals: give a graph without signatures the first one that audit proposes.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
+      follow_links: read files that links in a model lead to outside of it.
+      graph_memory_bytes: what an audit may take beyond four times the bytes of the model's graph.
     """
 
     tags: frozenset[str] | None = None
@@ -576,6 +578,8 @@ class Options:
     signatures: tuple[GivenSignature, ...] = ()
     take_proposals: bool = False
     all_tags: bool = False
+    follow_links: bool = False
+    graph_memory_bytes: int = 500 << 20
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()
@@ -594,6 +598,7 @@ _NOT_SHAPING = frozenset(
         "dry_run",
         "exclude",
         "fail_fast",
+        "graph_memory_bytes",
         "include",
         "jobs",
         "memory_limit_bytes",

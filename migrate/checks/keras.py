@@ -90,7 +90,9 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
         yield refusal("keras-sparse-input", f"{', '.join(loose)}: sparse or ragged inputs are not exported", loose)
     if source.links:
         yield refusal(
-            "keras-external-link", "data of this HDF5 file lie in other files, which are not opened", source.links
+            "keras-external-link",
+            "parts of this HDF5 file are links, or data in other files; none of them is followed",
+            source.links,
         )
     if source.runtime is Runtime.KERAS and not _has_keras_3():
         yield refusal(

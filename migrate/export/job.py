@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
 from migrate.records import Failed
+from migrate.regular_files import create
 from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.rewrite.training import add_training
+from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Entry
-from migrate.sources.files import copy_file
+from migrate.sources.copies import copy_tree
 from migrate.sources.protos import MetaGraphDef
 
 
@@ -37,6 +38,7 @@ class ExportJob:
       variables: as in `records.Options`.
       is_hub_module: whether it is one of TF Hub's, which may have a training branch.
       train: the MetaGraphDef for training, serialized.
+      boundary: where the source's files may be; None for anywhere.
     """
 
     meta_graph: bytes
@@ -51,6 +53,7 @@ class ExportJob:
     variables: bool = False
     is_hub_module: bool = False
     train: bytes | None = None
+    boundary: Boundary | None = None
 
 
 @frozen
@@ -101,7 +104,7 @@ def run(job: ExportJob) -> Exported | Failed:
         patch.write_fingerprint(job.staging)
         extra = os.path.join(job.staging, "assets.extra")
         if os.path.isdir(job.extra_dir):
-            shutil.copytree(job.extra_dir, extra, dirs_exist_ok=True, copy_function=copy_file)
+            copy_tree(job.extra_dir, extra, job.boundary)
         _write_provenance(job, plan, built.names, keys.by_variable)
     except InputError as error:
         return Failed(str(error))
@@ -127,6 +130,5 @@ def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys
     }
     directory = os.path.join(job.staging, "assets.extra")
     os.makedirs(directory, exist_ok=True)
-    with open(os.path.join(directory, "migration.json"), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, sort_keys=True)
-        file.write("\n")
+    with create(os.path.join(directory, "migration.json")) as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")

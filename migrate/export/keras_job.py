@@ -20,6 +20,7 @@ from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
 from migrate.export.request import KerasExported, KerasExportJob
 from migrate.records import Failed, Signature
+from migrate.regular_files import create
 from migrate.sources.keras import Runtime
 from migrate.sources.protos import SavedModel, TrackableObjectGraph
 
@@ -143,7 +144,7 @@ def _patch(directory: str, signature: Signature, names: Names) -> None:
     with open(path, "rb") as file:
         model = SavedModel.FromString(file.read())
     rename(model.meta_graphs[0].signature_def[SIGNATURE], signature, names)
-    with open(path, "wb") as file:
+    with create(path) as file:
         file.write(model.SerializeToString(deterministic=True))
 
 
@@ -186,6 +187,5 @@ def _write_provenance(job: KerasExportJob, names: Names, loaded: Loaded, keys: M
     }
     directory = os.path.join(job.staging, "assets.extra")
     os.makedirs(directory, exist_ok=True)
-    with open(os.path.join(directory, "migration.json"), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, sort_keys=True)
-        file.write("\n")
+    with create(os.path.join(directory, "migration.json")) as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")

@@ -24,6 +24,7 @@ from migrate.export.module import Module
 from migrate.export.names import Names, flat
 from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
+from migrate.regular_files import create
 from migrate.rewrite.plan import Plan, SignaturePlan
 from migrate.rewrite.tensor_names import KeptTensor
 from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
@@ -109,7 +110,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mappi
     give_names(meta_graph, tensors)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
-    with open(path, "wb") as file:
+    with create(path) as file:
         file.write(model.SerializeToString(deterministic=True))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 from collections.abc import Iterator
 
 from migrate.errors import InputError
 from migrate.forks import claim, clear_leftovers
 
+_STAGED = "model"
+_LONGEST_NAME_BYTES = 200
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2): swap two paths in one step.
 
@@ -56,7 +59,7 @@ def staging(destination: str) -> Iterator[str]:
     _make(parent)
     clear_staging(destination)
     with claim(_prefix(name), parent) as directory:
-        yield os.path.join(directory, name)
+        yield os.path.join(directory, _STAGED)
 
 
 def _make(directory: str) -> None:
@@ -78,6 +81,11 @@ def clear_staging(destination: str) -> bool:
 
 
 def _prefix(name: str) -> str:
+    encoded = os.fsencode(name)
+    if len(encoded) > _LONGEST_NAME_BYTES:
+        # Names of files have 255 bytes at most (limits.h, NAME_MAX), of which the name's own may be all.
+        start = encoded[: _LONGEST_NAME_BYTES - 65].decode(errors="ignore")
+        name = f"{start}-{hashlib.sha256(encoded).hexdigest()}"
     return f".{name}.migrate-"
 
 

@@ -23,10 +23,13 @@ from migrate.checks.checkpoint import parse_slice
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Failed
+from migrate.regular_files import create, open_regular
 from migrate.rewrite.plan import Plan, VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Bundle, Entry, Slice, data_file, index_file, read_bundle
 from migrate.sources.dtypes import base_name
+from migrate.sources.files import open_file, open_stream
 from migrate.sources.leveldb import mask
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write.
@@ -66,11 +69,13 @@ class Move:
       old: the file to read.
       new: the file to write, with the parts one after the other, or None: the bytes are compared only.
       parts: in the order of their offsets; no two share a byte.
+      boundary: where the old file may be; None for anywhere.
     """
 
     old: str
     new: str | None
     parts: tuple[Part, ...]
+    boundary: Boundary | None = None
 
 
 @frozen
@@ -105,7 +110,9 @@ class Done:
     """Every byte is there, on the disk, and as its checksum says."""
 
 
-def take_over(plan: Plan, source: str, directory: str, mode: str, check: bool) -> Weights:
+def take_over(
+    plan: Plan, source: str, directory: str, mode: str, check: bool, boundary: Boundary | None = None
+) -> Weights:
     """Decides which bytes of a checkpoint are taken over, and prepares their files.
 
     Data files that nobody needs stay behind. With `link`, and where the file system can share blocks, no byte is read
@@ -118,11 +125,12 @@ def take_over(plan: Plan, source: str, directory: str, mode: str, check: bool) -
       mode: `auto` (share blocks where the file system can, else copy), `link` (hard links, which share bytes with the
         source), `copy`, or `rewrite` (nothing is taken over).
       check: compare the checksum of every tensor that is linked; those that are copied always are.
+      boundary: where the source's files may be; None for anywhere.
 
     Raises:
       InputError: the index is damaged, a data file cannot be read, or the file system cannot link.
     """
-    bundle = _bundle(plan, source) if mode != "rewrite" else None
+    bundle = _bundle(plan, source, boundary) if mode != "rewrite" else None
     found = {} if bundle is None else _takeable(plan.variables, bundle)
     if bundle is None or not found:
         return Weights({}, (), WeightsJob(()))
@@ -139,12 +147,12 @@ def take_over(plan: Plan, source: str, directory: str, mode: str, check: bool) -
         old = data_file(bundle.prefix, shard, bundle.num_shards)
         new = os.path.join(directory, str(number))
         if mode == "link":
-            _link(old, new)
+            _link(old, new, boundary)
             moves.append(Move(new, None, ordered if check else ()))
-        elif mode == "auto" and _share_blocks(old, new):
+        elif mode == "auto" and _share_blocks(old, new, boundary):
             moves.append(Move(new, None, ordered))
         else:
-            moves.append(Move(old, new, ordered))
+            moves.append(Move(old, new, ordered, boundary))
         places = {p.offset: p.offset for p in ordered} if moves[-1].new is None else _packed(ordered)
         for identity, entry in mine.items():
             taken[identity] = dataclasses.replace(entry, shard=number, offset=places[entry.offset])
@@ -170,12 +178,12 @@ def put(weights: Weights, destination: str, count: int) -> None:
         os.rename(file, data_file(destination, number, count))
 
 
-def _bundle(plan: Plan, source: str) -> Bundle | None:
+def _bundle(plan: Plan, source: str, boundary: Boundary | None) -> Bundle | None:
     if not any(isinstance(variable.value, FromCheckpoint) for variable in plan.variables):
         return None
     if not os.path.exists(index_file(source)):
         return None  # A V1 checkpoint, which TensorFlow reads.
-    bundle = read_bundle(source)
+    bundle = read_bundle(source, boundary)
     return bundle if bundle.endianness == "LITTLE" else None
 
 
@@ -210,17 +218,24 @@ def _entry(variable: VariablePlan, bundle: Bundle) -> Entry | None:
     return bundle.find_slice(value.key, parsed[1])
 
 
-def _link(old: str, new: str) -> None:
+def _link(old: str, new: str, boundary: Boundary | None) -> None:
     try:
         os.link(os.path.realpath(old), new)
+        if boundary is not None:
+            handle = open_file(old, boundary)
+            try:
+                if not os.path.samestat(os.fstat(handle), os.lstat(new)):
+                    raise InputError(f"{old}: was changed while it was linked; convert it again")
+            finally:
+                os.close(handle)
     except OSError as error:
         raise InputError(f"{old}: cannot be linked to {new} ({error.strerror}); use --checkpoint=copy") from error
 
 
-def _share_blocks(old: str, new: str) -> bool:
+def _share_blocks(old: str, new: str, boundary: Boundary | None) -> bool:
     """Makes the new file of the old one's blocks; False on another file system, or one that cannot."""
     try:
-        with open(old, "rb") as source, open(new, "wb") as target:
+        with open_stream(old, boundary) as source, create(new) as target:
             fcntl.ioctl(target, _FICLONE, source.fileno())
     except OSError:
         return False
@@ -239,7 +254,7 @@ def _packed(parts: Sequence[Part]) -> dict[int, int]:
 
 def _carry_out(move: Move) -> None:
     try:
-        source = os.open(move.old, os.O_RDONLY)
+        source = open_file(move.old, move.boundary)
     except OSError as error:
         raise InputError(f"{move.old}: cannot be read ({error.strerror})") from error
     try:
@@ -287,7 +302,7 @@ class _Target:
     """
 
     def __init__(self, path: str, size: int) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        self._file = open_regular(path, os.O_WRONLY | os.O_CREAT)
         self._written = 0
         self._started = 0
         self._libc = ctypes.CDLL(None, use_errno=True)

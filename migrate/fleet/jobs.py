@@ -24,7 +24,7 @@ from migrate.export.weights import run as carry_weights
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.standing import sign
-from migrate.fleet.study import Studied, StudiedGraph, audit_model, study, timed
+from migrate.fleet.study import Studied, StudiedGraph, audit_model, refuse_links, study, timed
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
@@ -48,7 +48,7 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.files import copy_file
+from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
@@ -111,6 +111,8 @@ def convert_model(
     def finish(staged: str) -> None:
         if identity is not None and _identity(path) != identity:
             raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
+        if not options.follow_links:
+            refuse_links(path, options)
         sign(staged)
         publish(staged, destination, overwrite)
 
@@ -119,10 +121,11 @@ def convert_model(
         seconds = dict(base.seconds)
         try:
             check_destination(path, destination, overwrite)
+            _check_space(studied, destination)
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
                 progress("copying")
                 with timed(seconds, "copy"), staging(destination) as staged:
-                    shutil.copytree(studied.place.file, staged, symlinks=False, copy_function=copy_file)
+                    copy_tree(studied.place.file, staged, studied.place.boundary)
                     finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
@@ -131,12 +134,38 @@ def convert_model(
             return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
-        except (OSError, shutil.Error) as error:
+        except OSError as error:
             return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
+def _check_space(studied: Studied, destination: str) -> None:
+    """Says before the work that there is no room for what is copied whole. The weights' space is reserved by itself.
+
+    Raises:
+      InputError: more is needed than is free.
+    """
+    place = studied.place
+    folder = studied.graph.source.extra_dir if studied.graph is not None else place.file if place is not None else ""
+    if not isinstance(studied.report.outcome, (AlreadyTF2, Convertible)) or place is None or not os.path.isdir(folder):
+        return
+    parent = os.path.dirname(os.path.abspath(destination))
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    needed, free = tree_bytes(folder, place.boundary), shutil.disk_usage(parent).free
+    if needed > free:
+        raise InputError(
+            f"{destination}: the copy of {folder} takes {needed:,} bytes, and {parent} has {free:,} free; make room, "
+            "or choose another destination"
+        )
+
+
 def validate_model(candidate: str, source: str, options: Options, nursery: Runner, progress: Progress) -> ModelReport:
-    """Replays the source's answers on a candidate that stands on the disk already."""
+    """Replays the source's answers on a candidate that stands on the disk already.
+
+    Raises:
+      InputError: the candidate is no model, or links in it lead out of it.
+    """
+    refuse_links(candidate, options)
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
         way = _way(studied, source, options, nursery)
@@ -303,7 +332,9 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
     """Takes the weights over beside the steps that need TensorFlow."""
     check = options.verify or options.checkpoint != "link"
     directory = os.path.join(os.path.dirname(staged), _WEIGHTS)
-    weights = take_over(studied.plan, studied.source.checkpoint or "", directory, options.checkpoint, check)
+    weights = take_over(
+        studied.plan, studied.source.checkpoint or "", directory, options.checkpoint, check, studied.source.boundary
+    )
     if not weights.job.moves:
         yield Taking(weights, None)
         return
@@ -335,6 +366,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
+        source.boundary,
     )
     result: Exported | Ending = nursery.run(
         "export", "migrate.export.job", job, Exported | Failed, options.timeout_seconds
@@ -360,7 +392,7 @@ def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, An
         "source": {
             "path": os.path.abspath(source.path),
             "file": os.path.basename(source.file),
-            "sha256": digest_of(source.file),
+            "sha256": digest_of(source.file, source.boundary),
             "tags": list(plan.tags),
         },
         "options": shaping(options),

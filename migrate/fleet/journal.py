@@ -162,6 +162,19 @@ def read_journal(tree: str) -> Journal:
     return Journal(entries, damaged, None)
 
 
+def report_directory(tree: str) -> str:
+    """Where the report on a tree's journal is written.
+
+    Raises:
+      InputError: it is a link, as no directory of this program is.
+    """
+    directory = os.path.join(tree, DIRECTORY)
+    for path in (directory, report := os.path.join(directory, "report")):
+        if os.path.islink(path):
+            raise InputError(f"{path}: a link, through which nothing is written; remove it")
+    return report
+
+
 def no_journal() -> Journal:
     """For a model that is converted alone: nothing is remembered."""
     return Journal({}, 0, None)

@@ -13,8 +13,10 @@ from migrate.errors import InputError
 from migrate.export.remote import Copied, CopyJob
 from migrate.fleet.run import Listener, convert_fleet
 from migrate.fleet.standing import rename_source
+from migrate.forks import claim, clear_leftovers
 from migrate.records import Converted, Failed, Options, Report, Unchanged
 
+_PREFIX = "migrate-remote-"
 _A_DAY = 24 * 3600.0
 
 
@@ -36,7 +38,7 @@ def brought(paths: tuple[str, ...]) -> Iterator[Mapping[str, str]]:
     if not any(map(is_remote, paths)):
         yield {path: path for path in paths}
         return
-    with tempfile.TemporaryDirectory(prefix="migrate-remote-") as scratch, Nursery() as nursery:
+    with _scratch() as scratch, Nursery() as nursery:
         here = {}
         for number, path in enumerate(paths):
             here[path] = path
@@ -53,7 +55,7 @@ def convert_remote(source: str, destination: str, options: Options, listen: List
     Raises:
       InputError: as there, or something cannot be copied.
     """
-    with brought((source,)) as here, tempfile.TemporaryDirectory(prefix="migrate-remote-") as scratch:
+    with brought((source,)) as here, _scratch() as scratch:
         new = os.path.join(scratch, "new") if is_remote(destination) else destination
         if here[source] != source and options.checkpoint == "auto":
             options = dataclasses.replace(options, checkpoint="link")  # The copy is ours, and goes when all is done.
@@ -69,6 +71,15 @@ def convert_remote(source: str, destination: str, options: Options, listen: List
                     target = _named(str(model.destination), names)
                     _copy(nursery, CopyJob(str(model.destination), target, options.overwrite))
         return named(report, names)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[str]:
+    """A directory that goes when the block ends; the next one clears away what a killed process left."""
+    parent = tempfile.gettempdir()
+    clear_leftovers(parent, _PREFIX)
+    with claim(_PREFIX, parent) as directory:
+        yield directory
 
 
 def named(report: Report, names: Mapping[str, str]) -> Report:

@@ -44,7 +44,7 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
     root = source.rstrip(os.sep) or os.sep
     if tuple(models) == (root,):
         alone = (Task(os.curdir, root, destination),)
-        return _by_tag_set(alone) if options.all_tags else alone
+        return _by_tag_set(alone, options) if options.all_tags else alone
     tasks = [Task(name, path, os.path.join(destination, name)) for path in models for name in (_relative(path, root),)]
     chosen = [t for t in tasks if _is_chosen(t.name, options)]
     if options.only_latest_version:
@@ -54,15 +54,15 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
             f"{source}: --include and --exclude leave out all {len(tasks)} models, such as {tasks[0].name}; "
             "a pattern is matched against a model's path in the tree and the directories that lead to it"
         )
-    return _by_tag_set(chosen) if options.all_tags else tuple(chosen)
+    return _by_tag_set(chosen, options) if options.all_tags else tuple(chosen)
 
 
-def _by_tag_set(tasks: Sequence[Task]) -> tuple[Task, ...]:
+def _by_tag_set(tasks: Sequence[Task], options: Options) -> tuple[Task, ...]:
     from migrate.fleet.study import tag_sets  # Rules and checks, which this process has no other use for.
 
     result = []
     for task in tasks:
-        found = tag_sets(task.path)
+        found = tag_sets(task.path, options)
         for tags in found:
             folder = "_".join(sorted(tags)).replace(os.sep, "_") or "no_tags"
             name = os.path.normpath(os.path.join(task.name, folder))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +13,12 @@ from migrate.errors import InputError
 from migrate.export.publish import publish, staging
 from migrate.fleet.journal import Entry
 from migrate.records import Unchanged
-from migrate.regular_files import open_regular
+from migrate.regular_files import create, open_regular
+from migrate.sources.copies import copy_file
 from migrate.sources.fingerprint import Fingerprint, digest_of, fingerprint
 
 _PROVENANCE = os.path.join("assets.extra", "migration.json")
 _DIGEST = "saved_model_sha256"
-_COPY_BYTES = 1 << 30
 _LARGEST_BYTES = 1 << 28
 
 
@@ -100,15 +99,7 @@ def _take(old: str, new: str, link: bool) -> None:
         with contextlib.suppress(OSError):
             os.link(old, new)
             return
-    with open(old, "rb") as source, open(new, "xb") as target:
-        try:
-            while os.copy_file_range(source.fileno(), target.fileno(), _COPY_BYTES):
-                pass
-        except OSError:
-            source.seek(0)
-            target.seek(0)
-            target.truncate()
-            shutil.copyfileobj(source, target)
+    copy_file(old, new)
 
 
 def _read(model: str) -> Mapping[str, Any] | None:
@@ -127,12 +118,12 @@ def _write(model: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=1, sort_keys=True)
     except RecursionError:
         raise InputError(f"{path}: nested too deeply; it was not written by this program") from None
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+    with create(path) as file:
+        file.write(text.encode() + b"\n")
 
 
 def _sha256(model: str) -> str | None:
     try:
         return digest_of(os.path.join(model, "saved_model.pb"))
-    except OSError:
+    except (OSError, InputError):
         return None

@@ -21,6 +21,7 @@ from migrate.checks.missing_assets import leave_out_needless
 from migrate.checks.nodes import Located, locate
 from migrate.checks.randomness import find_random_ops
 from migrate.checks.side_effects import find_side_effects
+from migrate.checks.structure import find_unreadable_structure
 from migrate.errors import InputError
 from migrate.escapes import flag
 from migrate.frozen import frozen
@@ -43,9 +44,11 @@ from migrate.rewrite.graph import Nodes
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import to_copy
+from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
+from migrate.sources.links import find_copied, find_links
 from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
@@ -94,10 +97,10 @@ def audit_model(path: str, options: Options) -> ModelReport:
         return studied.report
 
 
-def tag_sets(path: str) -> tuple[frozenset[str], ...]:
+def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
     """The tag sets of a TF1 model with several MetaGraphDefs, each once; none for any other model or what is none."""
     try:
-        with opened(path) as place:
+        with opened(path, options.follow_links, options.graph_memory_bytes) as place:
             if place.form is not Form.SAVED_MODEL:
                 return ()
             source = read_source(place, path)
@@ -117,15 +120,49 @@ def study(path: str, options: Options) -> Iterator[Studied]:
             size = None
             place = None
             try:
-                place = stack.enter_context(opened(path))
+                place = stack.enter_context(opened(path, options.follow_links, options.graph_memory_bytes))
                 size = stored_bytes(path, place)
-                studied = _studied(place, path, options)
+                links = link_findings(place, path, options)
+                if any(finding.severity is Severity.REFUSAL for finding in links):
+                    studied = Studied(ModelReport(path, None, Kind.UNKNOWN, Refused(), links), place)
+                else:
+                    studied = _studied(place, path, options)
+                    studied = _with_findings(studied, links)
             except InputError as error:
                 studied = Studied(ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error))))
             if place is not None and place.unpacked is not None:
                 studied = dataclasses.replace(studied, report=_in_archive(studied.report, place.unpacked))
         report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
         yield dataclasses.replace(studied, report=report)
+
+
+def link_findings(place: Place, path: str, options: Options) -> tuple[Finding, ...]:
+    """What is to be said of links among a model's files; a refusal means that none of them was opened."""
+    return tuple(find_links(place, _own_boundary(place, path), options.follow_links))
+
+
+def _own_boundary(place: Place, path: str) -> Boundary:
+    """Where a model's own files are, whether links may lead elsewhere or not."""
+    if place.boundary is not None:
+        return place.boundary
+    return boundary_of(path if place.unpacked is None else place.unpacked)
+
+
+def refuse_links(path: str, options: Options) -> None:
+    """Looks again whether links lead out of a model.
+
+    Raises:
+      InputError: they do, or there is no model.
+    """
+    with opened(path, options.follow_links) as place:
+        for finding in link_findings(place, path, options):
+            if finding.severity is Severity.REFUSAL:
+                raise InputError(f"{path}: {finding.message}; {finding.hint}")
+
+
+def _with_findings(studied: Studied, found: Sequence[Finding]) -> Studied:
+    findings = gravest_first(dict.fromkeys((*found, *studied.report.findings)))
+    return dataclasses.replace(studied, report=dataclasses.replace(studied.report, findings=findings))
 
 
 def _in_archive(report: ModelReport, directory: str) -> ModelReport:
@@ -154,10 +191,13 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
+    copied = tuple(find_copied(place, _copied(source, place), _own_boundary(place, path), options.follow_links))
     if source.kind in _TF2:
         report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
-        return Studied(dataclasses.replace(report, meta_graphs=every), place)
+        refused = any(finding.severity is Severity.REFUSAL for finding in copied)
+        outcome = Refused() if refused else AlreadyTF2()
+        return Studied(dataclasses.replace(report, outcome=outcome, findings=copied, meta_graphs=every), place)
     try:
         chosen = choose_meta_graph(source, options.tags)
     except InputError as error:
@@ -165,6 +205,10 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         findings = (refusal("tag-set", str(error)),)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=findings, meta_graphs=every), place)
+    broken = find_unreadable_structure(chosen)
+    if broken:
+        every = tuple(facts(m, ()) for m in source.meta_graphs)
+        return Studied(dataclasses.replace(report, outcome=Refused(), findings=broken, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
     if options.take_proposals and proposals:
@@ -185,6 +229,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     chosen, no_init = leave_out_initializers(chosen)
     plan = make_plan(chosen, options.drop_signatures, options.variables)
     train = training_meta_graph(source, original)
+    if train is not None and find_unreadable_structure(train):
+        train = None
     if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
         from migrate.rewrite.training import add_training
 
@@ -196,6 +242,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     found = dict.fromkeys(
         (
             *source.findings,
+            *copied,
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
             *no_init,
@@ -219,6 +266,11 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 
 
 # What few models need is imported where it is: an audit of one model is mostly imports.
+
+
+def _copied(source: Source, place: Place) -> str:
+    """The directory of a source that is copied whole."""
+    return place.file if source.kind in _TF2 else source.extra_dir
 
 
 def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
@@ -266,8 +318,9 @@ def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Optio
         if any(meta_graph is other for other in taken):
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
-        codes = sorted({finding.code for finding in plan.findings if finding.severity is Severity.REFUSAL})
+        found = find_unreadable_structure(meta_graph)
+        found = found or make_plan(meta_graph, options.drop_signatures, options.variables).findings
+        codes = sorted({finding.code for finding in found if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"
         one = _tags_flag(meta_graph.meta_info_def.tags)
@@ -296,10 +349,10 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
     if is_v1_checkpoint(checkpoint):
         from migrate.sources.v1_checkpoint import read_v1_checkpoint
 
-        known = of_v1(read_v1_checkpoint(checkpoint))
+        known = of_v1(read_v1_checkpoint(checkpoint, place.boundary))
     else:
-        bundle = read_bundle(checkpoint)
-        known, findings = of_bundle(bundle), check_shards(bundle)
+        bundle = read_bundle(checkpoint, place.boundary)
+        known, findings = of_bundle(bundle), check_shards(bundle, place.boundary)
     if known.object_based:
         message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
         hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"
@@ -356,7 +409,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
         if is_v1_checkpoint(source.checkpoint):
             from migrate.sources.v1_checkpoint import read_v1_checkpoint
 
-            old = read_v1_checkpoint(source.checkpoint)
+            old = read_v1_checkpoint(source.checkpoint, source.boundary)
             for file in old.missing[:_SHARDS_TOLD]:  # Each says how many there are; a name may promise 99,999.
                 message = (
                     f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
@@ -365,7 +418,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
             if not old.missing:
                 yield from check_entries(wanted, old.tensors, source.checkpoint)
             return
-        bundle = read_bundle(source.checkpoint)
+        bundle = read_bundle(source.checkpoint, source.boundary)
     except InputError as error:
         yield refusal(
             "checkpoint-unreadable",
@@ -373,7 +426,7 @@ def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Fin
             hint=f"{len(plan.variables)} variable(s) get their values from it; bring the checkpoint along",
         )
         return
-    yield from check_shards(bundle)
+    yield from check_shards(bundle, source.boundary)
     yield from check_entries(wanted, bundle.entries, index_file(bundle.prefix))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -64,12 +65,14 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
 
 def _replace(path: str, data: bytes) -> None:
     partial = f"{path}.{os.getpid()}.partial"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(partial)  # What stands there is nobody's: this process has its number for itself.
     try:
-        with open(partial, "wb") as stream:
+        with os.fdopen(open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as stream:
             stream.write(data)
         os.replace(partial, path)
     finally:
-        if os.path.exists(partial):
+        if os.path.lexists(partial):
             os.unlink(partial)
 
 

@@ -19,8 +19,10 @@ from collections.abc import Iterator
 from typing import IO
 
 from migrate.errors import InputError
+from migrate.forks import claim, clear_leftovers
 from migrate.frozen import frozen
 
+_PREFIX = "migrate-archive-"
 _MAX_MEMBERS = 5_000
 """Making a file takes up to a millisecond, and no model has as many."""
 _MAX_BYTES = 1 << 36
@@ -31,6 +33,12 @@ _MAX_LEVELS = 100
 """Directories within one another: no model has as many, and walking them takes the square of their number."""
 _FREE_BYTES_KEPT = 1 << 28
 _LOOKED_AT_MEMBERS = 10_000
+_LOOKED_AT_BYTES = 1 << 31
+"""Bytes of a tar archive's content that are passed over in search of a model's file: some seconds of unpacking."""
+_MAX_HEADER_BYTES = 1 << 24
+"""Headers with long names or attributes (POSIX.1-2017, pax) are read into memory; most members have a kilobyte."""
+_MAX_DIRECTORY_BYTES = 1 << 22
+"""The central directory of a zip file is read into memory, too, and a member takes 46 bytes of it or more."""
 _MODEL_ENDS = (".pb", ".pbtxt", ".meta", ".index", ".h5", ".hdf5", ".keras")
 _CHUNK_BYTES = 1 << 20
 
@@ -58,18 +66,111 @@ class _Member:
     size: int
 
 
+class _TooLargeError(InputError):
+    """An archive's own tables are larger than those of any archive of a model."""
+
+
+_MEMBER_TYPES = (
+    tarfile.REGTYPE,
+    tarfile.AREGTYPE,
+    tarfile.CONTTYPE,
+    tarfile.DIRTYPE,
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.FIFOTYPE,
+)
+"""Types of tar headers whose size is that of a member, which is read in pieces."""
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header that is refused where what it announces would take memory without end. See `_headers`."""
+
+    spent = 0
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        """See `tarfile.TarInfo.frombuf`, which every header passes through."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type not in _MEMBER_TYPES:
+            cls.spent += max(header.size, 0)
+            if cls.spent > _MAX_HEADER_BYTES:
+                raise _TooLargeError(f"long headers of {cls.spent:,} bytes, where {_MAX_HEADER_BYTES:,} are the most")
+        return header
+
+    # The map of a sparse member may have any length. The names of these methods are tarfile's own; where another
+    # version has other ones, such a member is refused after its map was read.
+
+    def _proc_sparse(self, *_: object) -> tarfile.TarInfo:
+        raise _TooLargeError("a sparse member")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _proc_sparse
+
+
+def _headers() -> type[_Header]:
+    """A class of headers for one archive, which counts what they take together."""
+    return type("_CountedHeader", (_Header,), {"spent": 0})
+
+
+class _Limited:
+    """A file of which nobody reads more than so many bytes at once; what `zipfile` asks of a file, and no more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.limit: int | None = _MAX_DIRECTORY_BYTES
+
+    def read(self, count: int = -1) -> bytes:
+        if count < 0:
+            count = max(0, os.fstat(self._file.fileno()).st_size - self._file.tell())
+        if self.limit is not None and count > self.limit:
+            raise _TooLargeError(f"a list of members of {count:,} bytes, where {self.limit:,} are the most")
+        return self._file.read(count)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def open_zip(file: str) -> Iterator[zipfile.ZipFile]:
+    """An open zip archive, whose list of members is no longer than any model needs.
+
+    Raises:
+      InputError: its list of members is too long.
+      OSError, or one of `DAMAGE`: it cannot be read.
+    """
+    with open(file, "rb") as stream:
+        limited = _Limited(stream)
+        with zipfile.ZipFile(limited) as archive:
+            limited.limit = None
+            yield archive
+
+
 def holds_model(file: str) -> bool:
-    """Whether an archive names a file as models have them; False for one that cannot be read."""
+    """Whether an archive names a file as models have them; False for one that cannot be read.
+
+    One that would take too much to find out counts as if it did: unpacking it says what is wrong with it.
+    """
     try:
         if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
+            with open_zip(file) as archive:
                 return any(name.endswith(_MODEL_ENDS) for name in archive.namelist())
-        with tarfile.open(file) as tar:
+        with tarfile.open(file, tarinfo=_headers()) as tar:
             for number, member in enumerate(tar):
                 if member.isfile() and member.name.endswith(_MODEL_ENDS):
                     return True
-                if number >= _LOOKED_AT_MEMBERS or member.offset > _MAX_BYTES:
+                if number >= _LOOKED_AT_MEMBERS:
                     return False
+                if member.offset_data + member.size > _LOOKED_AT_BYTES:
+                    return True
+    except _TooLargeError:
+        return True
     except (OSError, *DAMAGE):
         return False
     return False
@@ -79,20 +180,24 @@ def holds_model(file: str) -> bool:
 def unpacked(file: str) -> Iterator[str]:
     """A temporary directory with an archive's content, gone when the block ends.
 
+    The next call clears away what a killed process left.
+
     Links, devices and other special files, absolute names, names with `..` and encrypted members are refused, and so
     is an archive that would fill the disk or is far smaller than what comes out of it.
 
     Raises:
       InputError: the archive is refused, cannot be read, or the disk is full; the message says why.
     """
-    with tempfile.TemporaryDirectory(prefix="migrate-archive-") as directory:
+    parent = tempfile.gettempdir()
+    clear_leftovers(parent, _PREFIX)
+    with claim(_PREFIX, parent) as directory:
         try:
             if zipfile.is_zipfile(file):
                 _unpack_zip(file, directory)
             else:
                 _unpack_tar(file, directory)
-        except InputError:
-            raise
+        except _TooLargeError as error:
+            raise InputError(f"{file}: has {error}, as no archive of a model has; unpack it yourself") from error
         except OSError as error:
             # Unpacking reads and writes; gzip's and tarfile's own errors have no errno.
             raise InputError(f"{file}: cannot be unpacked ({error.strerror or error})") from error
@@ -102,7 +207,7 @@ def unpacked(file: str) -> Iterator[str]:
 
 
 def _unpack_zip(file: str, directory: str) -> None:
-    with zipfile.ZipFile(file) as archive:
+    with open_zip(file) as archive:
         infos = archive.infolist()
         members = []
         for info in infos:
@@ -125,8 +230,10 @@ def _unpack_zip(file: str, directory: str) -> None:
 def _unpack_tar(file: str, directory: str) -> None:
     budget = _Budget(file, directory)
     # A stream is read once from start to end: an index first would unpack all of it twice.
-    with tarfile.open(file, "r|*") as archive:
+    with tarfile.open(file, "r|*", tarinfo=_headers()) as archive:
         for number, info in enumerate(archive, 1):
+            if info.issparse():
+                raise _TooLargeError("a sparse member")
             if not (info.isfile() or info.isdir()):
                 raise InputError(f"{file}: holds {info.name!r}, a link or special file; unpack it yourself")
             member = _Member(_safe(file, info.name), info.isdir(), info.size)

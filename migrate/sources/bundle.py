@@ -16,8 +16,10 @@ from google.protobuf.message import DecodeError
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
+from migrate.regular_files import create
+from migrate.sources.boundary import Boundary
 from migrate.sources.dtypes import dtype_name, dtype_value
-from migrate.sources.files import check_regular, read_file
+from migrate.sources.files import open_stream, read_file
 from migrate.sources.leveldb import (
     read_ordered_signed,
     read_ordered_string,
@@ -36,6 +38,11 @@ _READER_VERSION = 1
 
 _LARGEST_INDEX_BYTES = 1 << 28
 """Some hundred bytes a tensor: room for a million of them."""
+
+_MOST_ENTRIES, _BYTES_AN_ENTRY = 500_000, 250
+"""An entry takes up to a kilobyte of memory, and an index of 500 MB and four times its bytes is the most."""
+_LARGEST_ENTRY_BYTES = 1 << 20
+"""Room for the slices of a tensor that is stored in 50,000 parts. In memory it is fifty times as much."""
 
 _STRAY_BYTES = 1024
 """Larger data files are judged by their size alone."""
@@ -140,18 +147,19 @@ def data_file(prefix: str, shard: int, num_shards: int) -> str:
     return f"{prefix}.data-{shard:05d}-of-{num_shards:05d}"
 
 
-def read_bundle(prefix: str) -> Bundle:
+def read_bundle(prefix: str, boundary: Boundary | None = None) -> Bundle:
     """Reads a bundle's index; the data files are not looked at (see `check_shards`).
 
     Args:
       prefix: what TensorFlow calls the checkpoint's path: the index's path without `.index`.
+      boundary: where its files may be; None for anywhere.
 
     Raises:
       InputError: there is no index, or it cannot be read; the message names the file.
     """
     file = index_file(prefix)
     try:
-        data = read_file(file, _LARGEST_INDEX_BYTES)
+        data = read_file(file, _LARGEST_INDEX_BYTES, boundary)
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file; the weights of this model are missing") from error
     stray = describe_stray(data)
@@ -174,6 +182,8 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
         raise InputError(f"{file}: an unknown byte order ({header.endianness})")
     entries: dict[str, Entry] = {}
     stored_slices: dict[tuple[str, Slice], Entry] = {}
+    most = _MOST_ENTRIES + os.path.getsize(file) // _BYTES_AN_ENTRY
+    count = 0
     for code, value in table:
         # A tensor's name never starts with a zero byte, a slice's key always does.
         if code[0] == 0:
@@ -181,7 +191,11 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
             stored_slices[key, stored] = _entry(key, value, header.num_shards, file)
         else:
             key = _text(code, file)
-            entries[key] = _entry(key, value, header.num_shards, file)
+            entry = entries[key] = _entry(key, value, header.num_shards, file)
+            count += len(entry.slices) + len(entry.shape) // 8
+        count += 1
+        if count > most:
+            raise InputError(f"{file}: more than {most:,} tensors and slices, as no checkpoint has")
     for key, entry in entries.items():
         for stored in entry.slices:
             if len(stored.starts) != len(entry.shape) or (key, stored) not in stored_slices:
@@ -198,6 +212,8 @@ def _bundle(prefix: str, table: Iterator[tuple[bytes, bytes]], file: str) -> Bun
 
 def _entry(key: str, value: bytes, num_shards: int, file: str) -> Entry:
     proto = BundleEntryProto()
+    if len(value) > _LARGEST_ENTRY_BYTES:
+        raise InputError(f"{file}: damaged: the entry of tensor {key!r} has {len(value):,} bytes")
     _parse(proto, value, file, f"the entry of tensor {key!r}")
     try:
         dtype = dtype_name(proto.dtype)
@@ -278,15 +294,16 @@ def write_index(prefix: str, entries: Iterable[Entry], num_shards: int) -> None:
         for size in entry.shape:
             proto.shape.dim.add(size=size)
         items.append((entry.key.encode(), proto.SerializeToString()))
-    with open(index_file(prefix), "wb") as file:
+    with create(index_file(prefix)) as file:
         file.write(write_table(sorted(items)))
 
 
-def check_shards(bundle: Bundle) -> tuple[Finding, ...]:
+def check_shards(bundle: Bundle, boundary: Boundary | None = None) -> tuple[Finding, ...]:
     """Compares the sizes of the data files with what the index says lies in them; no data is read.
 
     Args:
       bundle: an index.
+      boundary: where the files may be; None for anywhere.
 
     Returns:
       A refusal for each data file that some tensor lies in and that is missing (`checkpoint-shard-missing`),
@@ -302,14 +319,22 @@ def check_shards(bundle: Bundle) -> tuple[Finding, ...]:
     return tuple(
         finding
         for shard in sorted(ends)
-        if (finding := _check_shard(data_file(bundle.prefix, shard, bundle.num_shards), tensors[shard], ends[shard]))
+        if (
+            finding := _check_shard(
+                data_file(bundle.prefix, shard, bundle.num_shards), tensors[shard], ends[shard], boundary
+            )
+        )
     )
 
 
-def _check_shard(file: str, tensors: int, end: int) -> Finding | None:
+def _check_shard(file: str, tensors: int, end: int, boundary: Boundary | None) -> Finding | None:
+    stray = None
     try:
-        check_regular(file)
-        size = os.stat(file).st_size
+        with open_stream(file, boundary) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            # A pointer file may be larger than a small model's weights. An empty file may be a checkpoint's.
+            if 0 < size < _STRAY_BYTES:
+                stray = describe_stray(stream.read())
     except (OSError, InputError) as error:
         reason = f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)
         return refusal(
@@ -318,8 +343,6 @@ def _check_shard(file: str, tensors: int, end: int) -> Finding | None:
             (file,),
             "Copy the whole checkpoint: the index and all of its data files.",
         )
-    # A pointer file may be larger than a small model's weights.
-    stray = _stray(file) if size < _STRAY_BYTES else None
     if size >= end and stray is None:
         return None
     what = stray or f"has {size:,} bytes, although the checkpoint's tensors fill {end:,} bytes of it"
@@ -329,13 +352,3 @@ def _check_shard(file: str, tensors: int, end: int) -> Finding | None:
         (file,),
         "Copy the file again from where it is whole.",
     )
-
-
-def _stray(file: str) -> str | None:
-    """What a small file is, where it is none of TensorFlow's; an empty one may be a checkpoint's."""
-    try:
-        with open(file, "rb") as stream:
-            data = stream.read()
-    except OSError:
-        return None
-    return describe_stray(data) if data else None

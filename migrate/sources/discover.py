@@ -6,12 +6,15 @@ further. In every other directory the first bytes of each file say what it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.sources.boundary import Boundary
+from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
@@ -49,6 +52,8 @@ class Place:
       checkpoint: what a restore op is fed with, or None.
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
       unpacked: the temporary directory that an archive was unpacked into, or None.
+      boundary: where its files may be; None for anywhere.
+      memory_bytes: what reading its graph may take, see `budget.check_budget`.
     """
 
     form: Form
@@ -57,6 +62,8 @@ class Place:
     checkpoint: str | None = None
     others: tuple[str, ...] = ()
     unpacked: str | None = None
+    boundary: Boundary | None = None
+    memory_bytes: int = MEMORY_BYTES
 
 
 def find_models(path: str) -> tuple[str, ...]:
@@ -70,10 +77,10 @@ def find_models(path: str) -> tuple[str, ...]:
 
     Returns:
       `path` itself when it is one model, else every model below it, sorted: by directory where it lies there alone,
-      by file or prefix where others lie beside or below it.
+      by file or prefix where others lie beside or below it. A directory below that cannot be listed is among them.
 
     Raises:
-      InputError: nothing is there, a file is no model, a directory cannot be listed, or no model is in it.
+      InputError: nothing is there, a file is no model, the directory cannot be listed, or no model is in it.
     """
     if not os.path.lexists(path) and _prefix_place(path) is None:
         near = _near(path)
@@ -100,7 +107,11 @@ def find_models(path: str) -> tuple[str, ...]:
         if real in seen:
             continue
         seen.add(real)
-        names, folders, links = _list(folder)
+        try:
+            names, folders, links = _list(folder)
+        except InputError:
+            models.append(folder)  # Reading it says why it cannot be listed; the others are found all the same.
+            continue
         if _is_saved_model(names):
             models.append(folder)
             folders = [f for f in folders if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
@@ -356,6 +367,8 @@ def _list(folder: str) -> tuple[frozenset[str], list[str], list[str]]:
                     links.append(entry.path)
                 else:
                     folders.append(entry.path)
+        if files and not os.access(folder, os.X_OK):
+            raise PermissionError(errno.EACCES, "its names can be listed, its files cannot be read", folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed ({error.strerror})") from error
     return frozenset(files), folders, links

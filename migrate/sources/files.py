@@ -1,36 +1,81 @@
-"""Reads and copies what a model's directory claims to hold; what is no regular file is refused, not waited for."""
+"""Opens, reads and copies what a model's directory claims to hold.
+
+Anything that is not a regular file is rejected rather than opened, and a file outside of the model's boundary rather
+than read. All files below a model that this program reads by itself are opened in `open_file`.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
+from typing import IO
 
 from migrate.errors import InputError
+from migrate.sources.boundary import Boundary
 
 
-def read_file(path: str, largest_bytes: int) -> bytes:
+def open_file(path: str, boundary: Boundary | None = None) -> int:
+    """Opens a regular file for reading.
+
+    Args:
+      path: the file; links are followed within the boundary.
+      boundary: where it may be; None for anywhere.
+
+    Returns:
+      A descriptor.
+
+    Raises:
+      FileNotFoundError: nothing is there.
+      LinkError: it is outside of the boundary.
+      InputError: it is no regular file, or cannot be opened.
+    """
+    check_regular(path)
+    try:
+        # O_NONBLOCK: it may have become a pipe since.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InputError(f"{path}: no regular file but a pipe, a socket or a device")
+        if boundary is not None:
+            boundary.check(handle, path)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def open_stream(path: str, boundary: Boundary | None = None) -> IO[bytes]:
+    """As `open_file`, as a file object."""
+    return os.fdopen(open_file(path, boundary), "rb")
+
+
+def read_file(path: str, largest_bytes: int, boundary: Boundary | None = None) -> bytes:
     """The bytes of a regular file.
 
     A pipe would block for ever, a device or a sparse file would fill the memory.
 
     Args:
-      path: the file; links are followed.
+      path: the file; links are followed within the boundary.
       largest_bytes: what no sound file of this kind exceeds.
+      boundary: where it may be; None for anywhere.
 
     Raises:
       FileNotFoundError: nothing is there.
+      LinkError: it is outside of the boundary.
       InputError: it is no regular file, too large, or cannot be read.
     """
-    check_regular(path)
-    try:
-        with open(path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > largest_bytes:
-                raise InputError(f"{path}: {size:,} bytes, where {largest_bytes:,} are the most that makes sense")
+    with open_stream(path, boundary) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > largest_bytes:
+            raise InputError(f"{path}: {size:,} bytes, where {largest_bytes:,} are the most that makes sense")
+        try:
             return stream.read(size)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def check_regular(path: str) -> None:
@@ -50,13 +95,3 @@ def check_regular(path: str) -> None:
         raise InputError(f"{path}: cannot be read (Is a directory)")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: no regular file but a pipe, a socket or a device")
-
-
-def copy_file(source: str, destination: str) -> str:
-    """As `shutil.copy2`, of regular files alone; a `copy_function` for `shutil.copytree`.
-
-    Raises:
-      InputError: the source is no regular file.
-    """
-    check_regular(source)
-    return str(shutil.copy2(source, destination))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import hashlib
 import itertools
@@ -9,13 +10,19 @@ import os
 import stat
 from collections.abc import Iterator
 
+from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.sources.boundary import Boundary, boundary_of
+from migrate.sources.copies import data_bytes
+from migrate.sources.files import open_stream
 
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
 of every tensor), assets. Of the other files size and time of change are taken, so that looking again at terabytes of
 models costs seconds, in whatever number of files their weights lie."""
 _CHUNK_BYTES = 1 << 20
+_MOST_DESCRIBED = 10_000
+"""Files of a directory outside of the model that are looked at."""
 _OWN_FOLDERS = ("assets", "assets.extra", "variables")
 
 
@@ -26,7 +33,7 @@ class Fingerprint:
     Attributes:
       content: digest of the names and sizes of all files and of the bytes of small ones.
       large: name, size and time of change (ns) of each file whose bytes do not count.
-      bytes: size of all files.
+      bytes: size of all files, without holes.
     """
 
     content: str
@@ -44,12 +51,18 @@ def fingerprint(path: str) -> Fingerprint | None:
 
     The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
     `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too.
+    A file outside that a link leads to is not read: its path, size and time of change count.
     """
     digest = hashlib.sha256()
     large: list[tuple[str, int, int]] = []
     total = 0
+    boundary = boundary_of(path)
     try:
-        files = [(name, file, os.stat(file)) for name, file in sorted(_own_files(path))]
+        found = [(name, file, _outside(file, boundary)) for name, file in sorted(_own_files(path, boundary))]
+        for name, _, real in found:
+            if real is not None:
+                digest.update(f"{name}\0{_described(real)}\0".encode(errors="surrogateescape"))
+        files = [(name, file, os.stat(file)) for name, file, real in found if real is None]
         sizes = sorted(status.st_size for _, _, status in files if stat.S_ISREG(status.st_mode))
         # Files of one size are treated alike, so that which of them count does not hang on their names.
         ends = dict(zip(sizes, itertools.accumulate(sizes), strict=True))
@@ -58,26 +71,31 @@ def fingerprint(path: str) -> Fingerprint | None:
             if not stat.S_ISREG(status.st_mode):
                 continue
             digest.update(f"{status.st_size}\0".encode())
-            total += status.st_size
+            total += data_bytes(file, status)
             if ends[status.st_size] > _WHOLE_BYTES:
                 large.append((name, status.st_size, status.st_mtime_ns))
                 continue
-            with open(file, "rb") as stream:
+            with open_stream(file, boundary) as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
                     digest.update(chunk)
-    except OSError:
+    except (OSError, InputError):
         return None
     return Fingerprint(digest.hexdigest(), tuple(large), total)
 
 
-def digest_of(file: str) -> str:
+def digest_of(file: str, boundary: Boundary | None = None) -> str:
     """Hexadecimal SHA-256 of a file's bytes.
+
+    Args:
+      file: its path.
+      boundary: where it may be; None for anywhere.
 
     Raises:
       OSError: it cannot be read.
+      InputError: it is no regular file, or outside of the boundary.
     """
     digest = hashlib.sha256()
-    with open(file, "rb") as stream:
+    with open_stream(file, boundary) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -93,8 +111,11 @@ def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint
         return False
 
 
-def _own_files(path: str) -> Iterator[tuple[str, str]]:
-    """Relative and full path of each file, and of each thing that is neither a file nor a directory."""
+def _own_files(path: str, boundary: Boundary) -> Iterator[tuple[str, str]]:
+    """Relative and full path of each file, of each thing that is neither a file nor a directory, and of each link out.
+
+    Links to directories within the boundary are followed.
+    """
     if not os.path.isdir(path):
         folder, name = os.path.split(path)
         stem = os.path.splitext(name)[0] if os.path.isfile(path) else name
@@ -105,13 +126,53 @@ def _own_files(path: str) -> Iterator[tuple[str, str]]:
     with os.scandir(path) as entries:
         yield from [(entry.name, entry.path) for entry in entries if not entry.is_dir()]
     for own in _OWN_FOLDERS:
+        top = os.path.join(path, own)
+        if _outside(top, boundary) is not None:
+            yield own, top
+            continue
         seen = set()
-        for folder, folders, files in os.walk(os.path.join(path, own), followlinks=True, onerror=_raise):
+        for folder, folders, files in os.walk(top, followlinks=True, onerror=_raise):
             if os.path.realpath(folder) in seen:
                 folders.clear()
                 continue
             seen.add(os.path.realpath(folder))
-            yield from ((os.path.relpath(os.path.join(folder, f), path), os.path.join(folder, f)) for f in files)
+            out = [f for f in folders if _outside(os.path.join(folder, f), boundary) is not None]
+            folders[:] = [f for f in folders if f not in out]
+            yield from (
+                (os.path.relpath(os.path.join(folder, f), path), os.path.join(folder, f)) for f in (*files, *out)
+            )
+
+
+def _outside(file: str, boundary: Boundary) -> str | None:
+    """The real path of what a link leads to outside of the boundary; None for anything else."""
+    if not os.path.islink(file):
+        return None
+    real = os.path.realpath(file)
+    return None if boundary.holds(real) else real
+
+
+def _described(real: str) -> list[tuple[str, int, int, int]]:
+    """What is there to be seen of a file or directory outside without reading it; of a large directory, a part.
+
+    Raises:
+      OSError: nothing is there.
+    """
+    os.lstat(real)
+    found: list[tuple[str, int, int, int]] = []
+    pending = [real]
+    while pending and len(found) < _MOST_DESCRIBED:
+        path = pending.pop()
+        try:
+            status = os.lstat(path)
+        except OSError:
+            found.append((path, 0, 0, 0))
+            continue
+        is_dir = stat.S_ISDIR(status.st_mode)
+        found.append((path, stat.S_IFMT(status.st_mode), 0 if is_dir else status.st_size, status.st_mtime_ns))
+        if is_dir:
+            with contextlib.suppress(OSError), os.scandir(path) as entries:
+                pending += sorted(entry.path for entry in entries)
+    return found
 
 
 def _raise(error: OSError) -> None:

@@ -18,7 +18,7 @@ from typing import IO, Any
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
 from migrate.records import Kind, Shape
-from migrate.sources.archive import DAMAGE
+from migrate.sources.archive import DAMAGE, open_zip
 from migrate.sources.bundle import read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.files import read_file
@@ -194,13 +194,30 @@ def _kind_within(file: str) -> Kind | None:
     with _open_hdf5(file) as content:
         if "model_config" in content.attrs:
             return Kind.KERAS_H5_MODEL
-        if "layer_names" in content.attrs or "model_weights" in content or _has_v3_layout(content):
+        if "layer_names" in content.attrs or _names_entry(content, "model_weights") or _has_v3_layout(content):
             return Kind.KERAS_H5_WEIGHTS
     return None
 
 
 def _has_v3_layout(content: Any) -> bool:
-    return "layers" in content or "_layer_checkpoint_dependencies" in content
+    return _names_entry(content, "layers") or _names_entry(content, "_layer_checkpoint_dependencies")
+
+
+def _names_entry(group: Any, name: str) -> bool:
+    """Whether a group has an entry. `name in group` would open the file that an external link leads to."""
+    return bool(group.id.links.exists(_encoded(name)))
+
+
+def _is_in_file(group: Any, name: str) -> bool:
+    """Whether an entry of a group is an object of this file, rather than a path here or in another file."""
+    import h5py
+
+    links = group.id.links
+    return bool(links.exists(_encoded(name)) and links.get_info(_encoded(name)).type == h5py.h5l.TYPE_HARD)
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")  # As h5py gives names (_hl/base.py).
 
 
 def _is_config(content: Any) -> bool:
@@ -256,7 +273,7 @@ def _read_hdf5(files: KerasFiles) -> KerasSource:
 def _read_archive(files: KerasFiles) -> KerasSource:
     path = files.architecture
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             _check_members(path, archive)
             config = _member(path, archive, "config.json")
             metadata = _member(path, archive, "metadata.json")
@@ -335,7 +352,8 @@ def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
         form = Weights.HDF5_V3
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))
-        weights = tuple(_below(tensors, "model_weights/")) if "model_weights" in content else tuple(tensors)
+        whole = _names_entry(content, "model_weights")
+        weights = tuple(_below(tensors, "model_weights/")) if whole else tuple(tensors)
         form = Weights.HDF5
     return dataclasses.replace(source, form=form, weights=weights, optimizer=optimizer, links=tuple(links))
 
@@ -347,7 +365,10 @@ def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTenso
 
 
 def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int]]) -> Iterator[StoredTensor]:
-    """Datasets of a group and below; what would lead to another file goes to `links` and is not followed.
+    """Datasets of a group and below; what leads, or may lead, to another file goes to `links` and is not followed.
+
+    That are external links, and soft links, whose path may pass through one. h5py opens the target of either when it is
+    asked for anything but the link itself.
 
     A group that has several names is looked into once: hard links may lead round, or by more ways than can be gone.
     """
@@ -359,10 +380,10 @@ def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int
     seen.add((place.fileno, place.addr))
     for name in group:
         path = f"{prefix}{name}"
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        if not _is_in_file(group, name):
             links.append(path)
             continue
-        item = group.get(name)
+        item = group[name]
         if isinstance(item, h5py.Group):
             yield from _tensors(item, f"{path}/", links, seen)
         elif isinstance(item, h5py.Dataset):
@@ -413,7 +434,8 @@ def _open_hdf5(path: str, stream: IO[bytes] | None = None) -> Iterator[Any]:
 
 def _attribute(content: Any, name: str) -> str:
     """A string attribute; Keras wrote some on the file, some on the group of the weights."""
-    holder = content if name in content.attrs or "model_weights" not in content else content["model_weights"]
+    here = name in content.attrs or not _is_in_file(content, "model_weights")
+    holder = content if here else content["model_weights"]
     value = holder.attrs.get(name, "")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 

@@ -8,6 +8,8 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
+from migrate.sources.boundary import Boundary
+from migrate.sources.budget import MEMORY_BYTES, check_budget
 from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
@@ -28,25 +30,34 @@ _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
 """The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
 
 
-def parse_file(file: str, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+def parse_file(
+    file: str, wanted: str, boundary: Boundary | None = None, memory_bytes: int = MEMORY_BYTES
+) -> SavedModel | MetaGraphDef | GraphDef:
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
       file: its path; text and binary protos are told apart by their first bytes.
       wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
+      boundary: where it may be; None for anywhere.
+      memory_bytes: what an audit of it may take beyond four times its bytes.
 
     Raises:
-      InputError: it cannot be read, or it is none of the three; the message says why.
+      InputError: it cannot be read, takes too much memory, or is none of the three; the message says why.
     """
     try:
-        data = read_file(file, PROTO_LIMIT_BYTES)
+        data = read_file(file, PROTO_LIMIT_BYTES, boundary)
     except FileNotFoundError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)
     if stray is not None:
         raise InputError(f"{file}: {stray}")
     is_text = file.endswith(".pbtxt") or text_type(data) is not None
-    return _parse_text(file, data, wanted) if is_text else _parse_binary(file, data, wanted)
+    parse = _parse_text if is_text else _parse_binary
+    try:
+        check_budget(file, data, lambda: _all_nodes(parse(file, data, wanted)), memory_bytes)
+        return parse(file, data, wanted)
+    except MemoryError as error:
+        raise InputError(f"{file}: takes more memory than this process may use ({len(data):,} bytes)") from error
 
 
 def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[GraphDef] | None:
@@ -82,6 +93,15 @@ def _parse_text(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDe
     if isinstance(proto, MetaGraphDef | GraphDef) and not _nodes(proto):
         raise InputError(f"{file}: a {type(proto).__name__} without nodes; export the model again")
     return proto
+
+
+def _all_nodes(proto: SavedModel | MetaGraphDef | GraphDef) -> int:
+    """How many nodes there are, those of functions included."""
+    if isinstance(proto, SavedModel):
+        graphs = [meta_graph.graph_def for meta_graph in proto.meta_graphs]
+    else:
+        graphs = [proto.graph_def if isinstance(proto, MetaGraphDef) else proto]
+    return sum(len(g.node) + sum(len(function.node_def) for function in g.library.function) for g in graphs)
 
 
 def _nodes(proto: MetaGraphDef | GraphDef) -> int:
@@ -120,7 +140,9 @@ def _parse_binary(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraph
 def _parses(message: Message, data: bytes) -> bool:
     try:
         message.ParseFromString(data)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if "alloc" in str(error) or "memory" in str(error):  # upb's way to say so
+            raise MemoryError(str(error)) from error
         return False
     return True
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from migrate.errors import InputError
 from migrate.records import Finding, GivenSignature, Kind, Severity
+from migrate.sources.boundary import Boundary, boundary_of
+from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.discover import Place, find_models, place_of
-from migrate.sources.files import check_regular
+from migrate.sources.files import open_stream
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef
@@ -23,15 +25,21 @@ KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Place]:
+def opened(path: str, follow_links: bool = False, memory_bytes: int = MEMORY_BYTES) -> Iterator[Place]:
     """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
+
+    Args:
+      path: what the user calls it.
+      follow_links: whether links may lead out of the model.
+      memory_bytes: see `Place`.
 
     Raises:
       InputError: there is no model, there are several, or the archive is refused.
     """
     place = place_of(path)
     if place.form is not Form.ARCHIVE:
-        yield place
+        boundary = None if follow_links else boundary_of(path)
+        yield dataclasses.replace(place, boundary=boundary, memory_bytes=memory_bytes)
         return
     from migrate.sources.archive import unpacked
 
@@ -46,7 +54,8 @@ def opened(path: str) -> Iterator[Place]:
         inner = place_of(models[0])
         if inner.form is Form.ARCHIVE:
             raise InputError(f"{path}: an archive in an archive; unpack it and pass what is in it")
-        yield dataclasses.replace(inner, unpacked=directory)
+        boundary = boundary_of(directory)
+        yield dataclasses.replace(inner, unpacked=directory, boundary=boundary, memory_bytes=memory_bytes)
 
 
 def read_source(place: Place, path: str) -> Source:
@@ -60,10 +69,10 @@ def read_source(place: Place, path: str) -> Source:
       InputError: it cannot be read; the message says why.
     """
     if place.form is Form.SAVED_MODEL:
-        return read_saved_model(place.file)
+        return read_saved_model(place.file, place.boundary, place.memory_bytes)
     if place.form is Form.STRAY:
-        raise InputError(f"{place.file}: {_stray(place.file)}")
-    proto = parse_file(place.file, place.form.value)
+        raise InputError(f"{place.file}: {_stray(place.file, place.boundary)}")
+    proto = parse_file(place.file, place.form.value, place.boundary, place.memory_bytes)
     folder = os.path.dirname(place.file)
     checkpoint: str | None = None
     given: tuple[GivenSignature, ...] = ()
@@ -88,6 +97,7 @@ def read_source(place: Place, path: str) -> Source:
         os.path.join(folder, "assets.extra"),
         signatures=given,
         findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
+        boundary=place.boundary,
     )
 
 
@@ -111,13 +121,12 @@ def chosen_among(place: Place) -> Iterator[Finding]:
         )
 
 
-def _stray(file: str) -> str:
+def _stray(file: str, boundary: Boundary | None) -> str:
     """What a file is that stands in a model's place."""
     if os.path.islink(file) and not os.path.exists(file):
         return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
     try:
-        check_regular(file)
-        with open(file, "rb") as stream:
+        with open_stream(file, boundary) as stream:
             found = describe_stray(stream.read(4096))
     except OSError as error:
         return f"cannot be read ({error.strerror})"
@@ -126,7 +135,7 @@ def _stray(file: str) -> str:
     if found:
         return found
     try:
-        parse_file(file, "GraphDef")
+        parse_file(file, "GraphDef", boundary)
     except InputError as error:
         return str(error).removeprefix(f"{file}: ")
     return "no model"

@@ -121,13 +121,11 @@ def _starts_as_graph(head: bytes) -> bool:
 
 def _is_keras_v3(file: str) -> bool:
     """Whether a zip archive is what `keras.Model.save` writes (keras/src/saving/saving_lib.py)."""
-    import zipfile
-
-    from migrate.sources.archive import DAMAGE
+    from migrate.sources.archive import DAMAGE, open_zip
 
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             names = set(archive.namelist())
-    except (OSError, *DAMAGE):
+    except (InputError, OSError, *DAMAGE):
         return False
     return {"config.json", "metadata.json"} <= names

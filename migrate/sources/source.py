@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Finding, GivenSignature, Kind
+from migrate.sources.boundary import Boundary
 from migrate.sources.protos import MetaGraphDef
 
 SERVING_TAG = "serve"
@@ -36,6 +37,7 @@ class Source:
       saved_model: directory that TensorFlow's own SavedModel loader takes, or None.
       signatures: what the form says of signatures outside of its MetaGraphDef.
       findings: what the reader has to say about the choice and the state of the files.
+      boundary: where its files may be; None for anywhere.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Source:
     saved_model: str | None = None
     signatures: tuple[GivenSignature, ...] = ()
     findings: tuple[Finding, ...] = ()
+    boundary: Boundary | None = None
 
 
 def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphDef:

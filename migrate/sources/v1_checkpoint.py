@@ -17,13 +17,17 @@ from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import FULL_EXTENT, Slice
 from migrate.sources.dtypes import base_name
-from migrate.sources.files import check_regular
+from migrate.sources.files import open_stream
 from migrate.sources.leveldb import read_table
 from migrate.sources.protos import SavedTensorSlices
 from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
+
+_LARGEST_LIST_BYTES = 1 << 23
+"""Some fifty bytes a tensor: room for 100,000 of them. In memory it is fifty times as much."""
 
 
 @frozen
@@ -70,11 +74,12 @@ def is_foreign_table(file: str) -> bool:
     return first is None or first[0] != b""
 
 
-def read_v1_checkpoint(path: str) -> V1Checkpoint:
+def read_v1_checkpoint(path: str, boundary: Boundary | None = None) -> V1Checkpoint:
     """Reads what a checkpoint says of its tensors.
 
     Args:
       path: see `V1Checkpoint.path`.
+      boundary: where its files may be; None for anywhere.
 
     Raises:
       InputError: a file cannot be read, or is no such checkpoint; the message names it.
@@ -82,7 +87,7 @@ def read_v1_checkpoint(path: str) -> V1Checkpoint:
     files, missing = _files(path)
     tensors: dict[str, StoredTensor] = {}
     for file in files:
-        for tensor in _tensors(file):
+        for tensor in _tensors(file, boundary):
             known = tensors.get(tensor.key)
             # Shards have parts of a partitioned variable each.
             slices = tensor.slices if known is None else (*known.slices, *tensor.slices)
@@ -104,12 +109,14 @@ def _files(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _tensors(file: str) -> Iterator[StoredTensor]:
-    with _bytes(file) as data:
+def _tensors(file: str, boundary: Boundary | None) -> Iterator[StoredTensor]:
+    with _bytes(file, boundary) as data:
         first = next(read_table(data, file), None)
     if first is None or first[0] != b"":
         raise InputError(f"{file}: a table that lists no tensors; not a checkpoint")
     slices = SavedTensorSlices()
+    if len(first[1]) > _LARGEST_LIST_BYTES:
+        raise InputError(f"{file}: damaged: its list of tensors has {len(first[1]):,} bytes")
     try:
         slices.ParseFromString(first[1])
     except DecodeError as error:
@@ -132,11 +139,10 @@ def _tensors(file: str) -> Iterator[StoredTensor]:
 
 
 @contextlib.contextmanager
-def _bytes(file: str) -> Iterator[bytes]:
+def _bytes(file: str, boundary: Boundary | None = None) -> Iterator[bytes]:
     """A file's bytes, of which only those are read that are looked at: the values lie in it as well."""
     try:
-        check_regular(file)
-        with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with open_stream(file, boundary) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             stray = describe_stray(data[:1024])
             if stray is not None:
                 raise InputError(f"{file}: {stray}")

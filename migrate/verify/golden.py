@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from migrate.errors import InputError
+from migrate.regular_files import create
 from migrate.verify import dtypes
 from migrate.verify.calls import Answer, Array, Call, Fingerprint, Golden, SparseValue, Value
 
@@ -60,7 +61,7 @@ def save_golden(golden: Golden, path: str) -> None:
         "tf_version": golden.tf_version,
     }
     arrays["golden.json"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    with open(path, "wb") as file:
+    with create(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Shape, Signature, TensorSpec
 from migrate.sources.dtypes import base_name
+from migrate.sources.files import open_stream
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
@@ -85,9 +88,9 @@ def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple
     for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = AssetFileDef.FromString(entry.value)
         try:
-            with open(f"{assets_directory}/{asset.filename}", "rb") as file:
+            with open_stream(os.path.join(assets_directory, asset.filename)) as file:
                 lines = file.read(_MAX_VOCABULARY_BYTES).splitlines()[:40]
-        except OSError:
+        except (OSError, InputError):
             continue  # words only make a call more telling; the model itself will say what it lacks
         words += [line for line in lines if 0 < len(line) <= 100]
     return tuple(words)

@@ -136,3 +136,31 @@ def test_bad_destinations(tmp_path, source, destination, overwrite, message):
     os.symlink(tmp_path / "m", tmp_path / "link")
     with pytest.raises(InputError, match=message):
         publish.check_destination(str(tmp_path / source), str(tmp_path / destination), overwrite)
+
+
+@pytest.mark.parametrize("name", ["n" * 240, "n" * 255, "\u00e4" * 120, "model", "weights", "old"])
+def test_names_of_any_length(name, tmp_path):
+    """A name has 255 bytes at most, and that of the staging directory is longer than the model's."""
+    for _ in range(2):
+        with publish.staging(str(tmp_path / name)) as staged:
+            _model(pathlib.Path(staged))
+            publish.publish(staged, str(tmp_path / name), overwrite=True)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_names_that_begin_alike_have_staging_directories_of_their_own(tmp_path):
+    long = "n" * 250
+    with publish.staging(str(tmp_path / f"{long}1")) as one, publish.staging(str(tmp_path / f"{long}2")) as two:
+        assert os.path.dirname(one) != os.path.dirname(two)
+        assert not publish.clear_staging(str(tmp_path / f"{long}1"))  # It is alive.
+        assert publish.clear_staging(str(tmp_path / f"{long}3"))
+
+
+def test_a_long_name_where_nothing_can_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    name = "n" * 255
+    _model(tmp_path / name)
+    with publish.staging(str(tmp_path / name)) as staged:
+        os.makedirs(staged)
+        publish.publish(staged, str(tmp_path / name), overwrite=True)
+    assert os.listdir(tmp_path / name) == []

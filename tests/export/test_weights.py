@@ -112,10 +112,13 @@ def test_a_file_system_that_cannot_link_is_told_with_a_way_out(tmp_path):
 def test_a_link_without_a_check_reads_no_byte_of_the_weights(tmp_path, monkeypatch):
     prefix = _bundle(tmp_path, [{"a": A}, {"b": B}])
     opened = []
-    monkeypatch.setattr(weights.os, "open", lambda path, *_: opened.append(path))
+    really = os.open
+    monkeypatch.setattr(
+        weights.os, "open", lambda path, *rest, **named: (opened.append(path), really(path, *rest, **named))[1]
+    )
     monkeypatch.setattr(weights.os, "pread", lambda *_: pytest.fail("a byte was read"))
     taking = weights.take_over(_plan(x="a", y="b"), prefix, str(tmp_path / "w"), "link", False)
-    assert (taking.job, opened) == (weights.WeightsJob(()), [])
+    assert (taking.job, opened) == (weights.WeightsJob(()), [f"{prefix}.index"])
     assert weights.run(taking.job) == weights.Done()
 
 

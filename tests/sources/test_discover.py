@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
+import migrate
 from migrate.errors import InputError
+from migrate.records import Options, Unreadable
 from migrate.sources.discover import find_models
+from tests.conversions import ROOT
 
 
 def _touch(root, *names):
@@ -77,3 +83,48 @@ def test_a_directory_that_cannot_be_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(InputError, match="cannot be listed"):
         find_models(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO])
+def test_a_directory_below_that_cannot_be_listed_is_a_row_of_the_report(number, tmp_path, monkeypatch):
+    _touch(tmp_path, "a/saved_model.pb", "locked/saved_model.pb", "z/saved_model.pb", "z/locked/any")
+    really = os.scandir
+
+    def scandir(path):
+        if isinstance(path, str) and os.path.basename(path) == "locked":
+            raise OSError(number, os.strerror(number), path)
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    names = ["a", "locked", "z", "z/locked"]
+    assert find_models(str(tmp_path)) == tuple(str(tmp_path / name) for name in names)
+    reports = migrate.audit(str(tmp_path)).models
+    assert [os.path.relpath(r.source, tmp_path) for r in reports] == names
+    for report in (reports[1], reports[3]):
+        assert report.outcome == Unreadable(f"{report.source}: cannot be listed ({os.strerror(number)})")
+    # The rest of the tree is converted; here all of it is unreadable, and each says so.
+    converted = migrate.convert(str(tmp_path), str(tmp_path) + "-new", Options(dry_run=True)).models
+    assert [os.path.relpath(r.source, tmp_path) for r in converted] == names
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_directory_that_others_may_not_read(mode, tmp_path):
+    """Root may read everything, so a child of another user looks."""
+    _touch(tmp_path, "a/saved_model.pb", "locked/saved_model.pb")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != folder.parent:
+            os.chmod(folder, folder.stat().st_mode | 0o055)
+    os.chmod(tmp_path / "locked", mode)
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from migrate.sources.discover import find_models\n"
+        "if os.geteuid() == 0: os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
+        "print(find_models(sys.argv[2]))\n"
+    )
+    try:
+        found = subprocess.run(
+            [sys.executable, "-c", program, str(ROOT), str(tmp_path)], capture_output=True, text=True, check=True
+        )
+    finally:
+        os.chmod(tmp_path / "locked", 0o755)
+    assert found.stdout.strip() == repr((str(tmp_path / "a"), str(tmp_path / "locked")))

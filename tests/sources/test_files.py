@@ -10,7 +10,8 @@ from migrate.errors import InputError
 from migrate.fleet.study import audit_model
 from migrate.records import Options, Refused, Unreadable
 from migrate.sources.bundle import read_bundle
-from migrate.sources.files import check_regular, copy_file, read_file
+from migrate.sources.copies import copy_file
+from migrate.sources.files import check_regular, read_file
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from tests.conversions import MODELS

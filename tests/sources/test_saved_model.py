@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import builtins
 import contextlib
 import json
 import os
@@ -117,7 +116,7 @@ def test_paths_that_hold_no_file(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", file)
 
     with monkeypatch.context() as patched:
-        patched.setattr(builtins, "open", refuse)
+        patched.setattr(os, "open", refuse)
         with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
             read_saved_model(str(tmp_path))
     chunked = tmp_path / "chunked"

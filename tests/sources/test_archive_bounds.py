@@ -1,0 +1,227 @@
+"""What an archive says of itself does not decide how much memory, disk or time it takes to refuse it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import textwrap
+import zipfile
+import zlib
+
+import pytest
+
+from migrate.errors import InputError
+from migrate.fleet.study import audit_model
+from migrate.forks import clear_leftovers
+from migrate.records import Convertible, Options, Unreadable
+from migrate.sources import archive
+from migrate.sources.discover import find_models
+from tests.conversions import MODELS, ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+_BLOCK = tarfile.BLOCKSIZE
+
+
+def _why(path):
+    outcome = audit_model(str(path), Options()).outcome
+    assert isinstance(outcome, Unreadable), outcome
+    return outcome.reason
+
+
+def _header(kind, size, name="header"):
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _member(name, data=b""):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf() + data + bytes(-len(data) % _BLOCK)
+
+
+def _pax(**values):
+    records = b""
+    for key, value in values.items():
+        key = key.replace("__", ".")
+        length = len(f" {key}={value}\n".encode())
+        total = length + len(str(length))
+        total = length + len(str(total))
+        records += f"{total} {key}={value}\n".encode()
+    return _header(tarfile.XHDTYPE, len(records)) + records + bytes(-len(records) % _BLOCK)
+
+
+MODEL = _member("saved_model.pb", b"\x08\x01")
+END = bytes(2 * _BLOCK)
+LARGE = 1 << 28
+
+
+def _tar(path, *parts):
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        for part in (*parts, END):
+            stream.write(part)
+    return path
+
+
+def _tar_of_zeros(path, head, megabytes):
+    """A tar.gz of which nobody reads the end: a block of zeros is packed once and written many times."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    start = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    path.write_bytes(gzip.compress(b"")[:10] + start + block * megabytes + packer.flush())
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, b"L", b"K"])
+def test_a_header_that_announces_more_than_any_header(kind, tmp_path):
+    path = _tar_of_zeros(tmp_path / "model.tar.gz", _header(kind, LARGE), LARGE >> 20)
+    assert "long headers of 268,435,456 bytes" in _why(path)
+
+
+def test_headers_that_are_many(tmp_path):
+    one = _header(tarfile.XGLTYPE, 1 << 20) + bytes(1 << 20)
+    path = _tar(tmp_path / "model.tar.gz", *[one + _member(f"file{n}") for n in range(20)], MODEL)
+    assert "long headers of 17,825,792 bytes" in _why(path)
+
+
+def test_headers_of_one_archive_do_not_count_for_another(tmp_path):
+    one = _pax(comment="x" * (1 << 19))
+    for number in range(40):
+        _tar(tmp_path / f"{number}.tar.gz", one, MODEL)
+        assert "long headers" not in _why(tmp_path / f"{number}.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (_header(b"S", 0),),
+        (_pax(GNU__sparse__map="0,1", GNU__sparse__size="9", GNU__sparse__numblocks="1"), MODEL),
+        (_pax(GNU__sparse__size="9", GNU__sparse__offset="0", GNU__sparse__numbytes="1"), MODEL),
+        (_pax(GNU__sparse__major="1", GNU__sparse__minor="0", GNU__sparse__realsize="9"), MODEL),
+    ],
+    ids=["old", "0.1", "0.0", "1.0"],
+)
+def test_a_sparse_member(parts, tmp_path):
+    path = _tar(tmp_path / "model.tar.gz", *parts)
+    assert "a sparse member" in _why(path)
+
+
+def test_an_ordinary_archive_with_long_names(tmp_path):
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "model.tar.gz", "w:gz", format=form) as tar:
+            tar.add(MODELS / "counter", "long" * 40 + "/" + "name" * 40)
+        assert isinstance(audit_model(str(tmp_path / "model.tar.gz"), Options()).outcome, Convertible)
+
+
+def test_a_tree_with_such_archives_has_a_row_for_each(tmp_path):
+    _tar(tmp_path / "header.tar.gz", _header(b"L", LARGE), *[bytes(1 << 20)] * 16)
+    _tar(tmp_path / "sparse.tar.gz", _header(b"S", 0))
+    _directory_of(tmp_path / "members.zip", 100_000)
+    (tmp_path / "notes.txt").write_text("notes")
+    assert [os.path.basename(p) for p in find_models(str(tmp_path))] == [
+        "header.tar.gz",
+        "members.zip",
+        "sparse.tar.gz",
+    ]
+
+
+def test_a_search_for_a_model_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_LOOKED_AT_BYTES", 1 << 20)
+    _tar(tmp_path / "a.tar.gz", _member("first", bytes(1 << 21)), _member("second"))
+    assert archive.holds_model(str(tmp_path / "a.tar.gz"))  # It may: unpacking it says.
+    _tar(tmp_path / "b.tar.gz", _member("first"), _member("second"))
+    assert not archive.holds_model(str(tmp_path / "b.tar.gz"))
+
+
+def _directory_of(path, members):
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    size = len(entry) * members
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, members & 0xFFFF, members & 0xFFFF, size, 4, 0)
+    path.write_bytes(b"PK\3\4" + entry * members + end)
+
+
+def test_a_zip_with_a_list_of_members_that_no_model_has(tmp_path):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for number in range(100_000):
+            file.writestr(f"{number:06}", b"")
+    assert "a list of members of" in _why(path)
+    with pytest.raises(InputError), archive.open_zip(str(path)):
+        pass
+
+
+def test_a_zip_whose_sizes_are_lies(tmp_path):
+    """The extra field of a large member (APPNOTE.TXT, 4.5.3) claims any size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("saved_model.pb", b"\x08\x01")
+    data = buffer.getvalue()
+    at = data.rindex(b"PK\1\2")
+    for claimed in (1 << 40, 1 << 62):
+        extra = struct.pack("<2HQ", 1, 8, claimed)
+        entry = bytearray(data[at : data.rindex(b"PK\5\6")])
+        entry[24:28] = b"\xff" * 4
+        entry[30:32] = struct.pack("<H", len(extra))
+        end = bytearray(data[data.rindex(b"PK\5\6") :])
+        end[12:16] = struct.pack("<L", len(entry) + len(extra))
+        (tmp_path / "model.zip").write_bytes(data[:at] + entry + extra + end)
+        assert f"unpack to {claimed:,}" in _why(tmp_path / "model.zip")
+
+
+def test_what_it_takes(tmp_path):
+    """Three gigabytes are announced, and no more memory is there than an audit takes."""
+    _tar_of_zeros(tmp_path / "pax.tar.gz", _header(tarfile.XHDTYPE, 3000 << 20), 3000)
+    _tar_of_zeros(tmp_path / "name.tar.gz", _header(b"L", 3000 << 20), 3000)
+    for name in ("pax.tar.gz", "name.tar.gz"):
+        found = subprocess.run(
+            [sys.executable, "-m", "migrate", "audit", str(tmp_path / name)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)),
+            check=False,
+        )
+        assert found.returncode == 1, found.stderr
+        assert "Traceback" not in found.stderr
+        assert "long headers" in " ".join(found.stdout.split())
+
+
+# What a killed process leaves.
+
+
+def test_what_a_killed_process_has_unpacked_is_cleared_away(tmp_path):
+    with tarfile.open(tmp_path / "model.tar", "w") as tar:
+        tar.add(MODELS / "counter", "model")
+    program = textwrap.dedent(
+        f"""
+        import os, signal
+        from migrate.sources.archive import unpacked
+        with unpacked({str(tmp_path / "model.tar")!r}) as directory:
+            assert os.listdir(directory) == ["model"]
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(os.listdir(scratch)) == 1
+    tempfile_dir, tempfile.tempdir = tempfile.tempdir, str(scratch)
+    try:
+        with archive.unpacked(str(tmp_path / "model.tar")) as directory:
+            assert [os.path.join(scratch, name) for name in os.listdir(scratch)] == [directory]
+            clear_leftovers(str(scratch), "migrate-archive-")  # Another process's audit leaves ours alone.
+            assert os.path.isdir(directory)
+        assert os.listdir(scratch) == []
+    finally:
+        tempfile.tempdir = tempfile_dir

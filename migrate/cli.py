@@ -259,8 +259,8 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     flags.DEFINE_multi_string(
         "feed",
         [],
-        "TENSOR=VALUE for a tensor that has the same value in every call, such as keep_prob:0=1.0 (quote it); VALUE is a "
-        "JSON literal. May be repeated. In a tree it applies to the models that have the tensor.",
+        "TENSOR=VALUE for a tensor that has the same value in every call, such as keep_prob:0=1.0 (quote it); VALUE is "
+        "a JSON literal. May be repeated. In a tree it applies to the models that have the tensor.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(

@@ -27,8 +27,8 @@ CODES: Mapping[str, str] = {
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
     "outside the process.",
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
-    "feed-proposed": "A placeholder that no signature feeds was given the value that audit proposes (--take_proposals).",
-    "feed-tensor-missing": "--feed names a tensor that this model does not have; in a tree it may be for another model.",
+    "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
+    "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
     "feed-value": "A value of --feed does not fit its tensor.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
@@ -96,8 +96,8 @@ CODES: Mapping[str, str] = {
     "training-control-flow": "In the training graph of a TF1 Hub module v1 control flow stands between variables and "
     "outputs, through which TensorFlow has no gradient.",
     "training-loss-left-out": "A regularization loss of a TF1 Hub module that cannot be a callable without arguments.",
-    "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed; a warning "
-    "where another signature of the model can be answered.",
+    "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed; a "
+    "warning where another signature of the model can be answered.",
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",

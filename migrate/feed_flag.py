@@ -1,7 +1,7 @@
 """The flag `--feed`: as the user gives it, and as audit proposes it.
 
-TENSOR=VALUE, for example `dropout_1/keras_learning_phase:0=false`. VALUE is a JSON literal, a nested list for a tensor of
-rank 1 or more, or the text itself for a string.
+TENSOR=VALUE, for example `dropout_1/keras_learning_phase:0=false`. VALUE is a JSON literal, a nested list for a tensor
+of rank 1 or more, or the text itself for a string.
 """
 
 from __future__ import annotations

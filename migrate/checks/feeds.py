@@ -238,8 +238,8 @@ def _near(tensor: str, nodes: Mapping[str, NodeDef]) -> list[str]:
 def propose_feeds(meta_graph: MetaGraphDef, names: Iterable[str]) -> tuple[GivenFeed, ...]:
     """Values for placeholders that no signature feeds, where their use tells what inference wants.
 
-    A bool that only chooses branches is false: it says whether the model is trained. A number that only dropout reads is
-    the probability to keep (1.0) or to drop (0.0).
+    A bool that only chooses branches is false: it says whether the model is trained. A number that only dropout reads
+    is the probability to keep (1.0) or to drop (0.0).
 
     Args:
       meta_graph: the source.
@@ -300,7 +300,8 @@ def _only_chooses(name: str, consumers: _Consumers) -> bool:
 
 def _dropout(name: str, nodes: Mapping[str, NodeDef], consumers: _Consumers) -> str | None:
     """`1.0` for a number that dropout keeps by, `0.0` for one that it drops by, else None (nn_ops.py, dropout)."""
-    said: set[bool] = set()  # Whether the number is the probability to keep.
+    keeps: set[bool] = set()  # What each use says: whether the number is the probability to keep.
+    draws = False
     stack = [(name, False)]
     seen: set[tuple[str, bool]] = set()
     while stack:
@@ -309,17 +310,22 @@ def _dropout(name: str, nodes: Mapping[str, NodeDef], consumers: _Consumers) -> 
             continue
         seen.add((current, flipped))
         for node, position in consumers.get(current, ()):
+            other = node.input[1 - position] if position < 2 <= len(node.input) else ""
             if node.op == "Identity":
                 stack.append((node.name, flipped))
-            elif node.op == "Sub" and position == 1 and _is_one(nodes.get(node.input[0].removesuffix(":0"))):
+            elif node.op == "Sub" and position == 1 and _is_one(nodes.get(other.removesuffix(":0"))):
                 stack.append((node.name, not flipped))
-            elif (node.op in ("Add", "AddV2") and _is_random(node.input[1 - position], nodes)) or (node.op in ("RealDiv", "Div") and position == 1):
-                said.add(not flipped)
-            elif node.op == "GreaterEqual" and position == 1 and _is_random(node.input[0], nodes):
-                said.add(flipped)
+            elif node.op in ("RealDiv", "Div") and position == 1:
+                keeps.add(not flipped)
+            elif node.op in ("Add", "AddV2") and _is_random(other, nodes):
+                keeps.add(not flipped)
+                draws = True
+            elif node.op == "GreaterEqual" and position == 1 and _is_random(other, nodes):
+                keeps.add(flipped)
+                draws = True
             else:
                 return None
-    return {True: "1.0", False: "0.0"}[said.pop()] if len(said) == 1 else None
+    return ("1.0" if keeps.pop() else "0.0") if draws and len(keeps) == 1 else None
 
 
 def _is_one(node: NodeDef | None) -> bool:

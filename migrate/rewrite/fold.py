@@ -289,7 +289,7 @@ def _has_effect(graph: Graph, name: str) -> bool:
     """Whether it matters that a node runs, although nothing takes what it gives."""
     op = graph.wires[name].op
     info = load_op_table().get(op)
-    return op not in _INERT and (info is None or info.is_stateful or info.has_ref)
+    return op not in _INERT and (info is None or info.effect not in ("pure", "random"))
 
 
 _INERT = frozenset({"Const", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "VarHandleOp", "Variable"}) | {

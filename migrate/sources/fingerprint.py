@@ -87,8 +87,10 @@ def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint
     """Whether two models consist of the same bytes. Large files are read where all else is equal."""
     if mark.content != other_mark.content:
         return False
+    # A model that is one file, or files of one stem, lies in a folder with others.
+    first, second = (p if os.path.isdir(p) else os.path.dirname(p) for p in (path, other))
     try:
-        return all(filecmp.cmp(os.path.join(path, n), os.path.join(other, n), shallow=False) for n, _, _ in mark.large)
+        return all(filecmp.cmp(os.path.join(first, n), os.path.join(second, n), shallow=False) for n, _, _ in mark.large)
     except OSError:
         return False
 

@@ -26,6 +26,7 @@ _PREAMBLE = (
     "Node: ",
     "Restoring from checkpoint failed",
     "Original stack",
+    "<stack traces unavailable>",
 )
 
 

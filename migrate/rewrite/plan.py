@@ -597,7 +597,8 @@ def plan_variables(
     unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
     # Where a call sets it, that is how the model is used; where none does, its weights are lost.
     by_calls = frozenset[str]().union(*(assigned(run.graph) for run in runs)) if unset else frozenset()
-    later = [root for root in empty if found[root].name in unset and root in by_calls]
+    asked = _only_asked(runs) if unset else frozenset()
+    later = [root for root in empty if found[root].name in unset and (root in by_calls or root in asked)]
     for root in later:
         found[root] = dataclasses.replace(found[root], value=Uninitialized())
     unset = [name for name in unset if name not in {found[root].name for root in later}]
@@ -626,6 +627,18 @@ def plan_variables(
     if restore:
         findings.extend(restore.findings)
     return tuple(found.values()), tuple(findings)
+
+
+def _only_asked(runs: Sequence[Rewritten]) -> frozenset[str]:
+    """Identities of the variables of which every run asks no more than whether they are initialised."""
+    asked: set[str] = set()
+    used: set[str] = set()
+    for run in runs:
+        for name in run.graph.by_op.get("VarHandleOp", ()):
+            consumers = [taker for taker, _ in run.graph.consumers.get(f"{name}:0", ())]
+            only = all(run.graph.wires[taker].op == "VarIsInitializedOp" for taker in consumers)
+            (asked if only else used).add(identity(run.graph.nodes[name]))
+    return frozenset(asked - used)
 
 
 def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:

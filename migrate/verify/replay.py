@@ -130,14 +130,15 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
     """Loads what TensorFlow 1 forgave and TensorFlow 2 refuses.
 
     That is a tensorflow_version which is none, several init ops in one collection, `_output_shapes` that
-    contradict the ops, a TensorInfo that contradicts its tensor, ops of other libraries that no signature needs:
-    nothing of these is needed to run the graph.
+    contradict the ops, a TensorInfo that contradicts its tensor, ops of other libraries that no signature needs, the
+    jobs and tasks of a cluster: nothing of these is needed to run the graph.
     """
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     graph_def = meta_graph.graph_def
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
             node.attr.pop("_output_shapes", None)
+            node.device = _here(node.device)
     _cut_where_all_feed(meta_graph)
     make_safe(meta_graph)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
@@ -151,6 +152,12 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
             _restore_by_name(tf, session, job)
     for init_op in contract.init_ops(meta_graph):
         session.run(init_op, {**_fixed(tf, session, job), **_assets(meta_graph, job)})
+
+
+def _here(device: str) -> str:
+    """A device string without the job, replica and task of a cluster that is gone, as `clear_devices` of TF1 does."""
+    kept = [part for part in device.split("/") if not part.startswith(("job:", "replica:", "task:"))]
+    return "/".join(kept)
 
 
 def _cut_where_all_feed(meta_graph: MetaGraphDef) -> None:

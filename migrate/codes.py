@@ -58,6 +58,8 @@ CODES: Mapping[str, str] = {
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
+    "op-not-in-functions": "An op that runs in a v1 Session and not in a function, as which TensorFlow 2 "
+    "keeps each signature.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
     "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",

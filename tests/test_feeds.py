@@ -75,7 +75,7 @@ def test_proposed_values_are_taken_and_told(tmp_path):
     assert "--feed=is_training:0=false --feed=keep_prob:0=1.0" in finding["hint"]
     done = migrate_command("convert", MODELS / "unfed_training", tmp_path / "new", "--take_proposals", "--format=json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [f["code"] for f in json.loads(done.stdout)["models"][0]["findings"]] == ["feed-proposed"]
+    assert [f["code"] for f in json.loads(done.stdout)["models"][0]["findings"]] == ["feed-proposed", "random-op"]
 
 
 @pytest.mark.parametrize("command", ["audit", "convert", "validate"])

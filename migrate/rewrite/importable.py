@@ -133,9 +133,6 @@ def _clean(node: NodeDef) -> None:
         if key in node.attr:
             del node.attr[key]
     node.device = device_type(node.device)
-    if node.op == "OneShotIterator" and "shared_name" in node.attr:
-        # In a function it must be empty (iterator_ops.cc); the iterator belongs to the node.
-        del node.attr["shared_name"]
     if node.op in PLACEHOLDERS and "shape" not in node.attr:
         node.attr["shape"].shape.unknown_rank = True
 

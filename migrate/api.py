@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from migrate.errors import InputError
+from migrate.errors import InputError, UsageError
 from migrate.records import Options, Report
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ def audit(
     paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
     say = _silent if progress is None else progress
     if not any("://" in path for path in paths):
-        return _audit(paths, options, say)
+        return _feeds_found(_audit(paths, options, say), options)
     from migrate.fleet.remote import brought, named
 
     with brought(tuple(paths)) as here:
-        return named(_audit(list(here.values()), options, say), {local: path for path, local in here.items()})
+        found = _feeds_found(_audit(list(here.values()), options, say), options)
+        return named(found, {local: path for path, local in here.items()})
 
 
 def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -> Report:
@@ -58,6 +59,26 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
         say(model)
         reports.append(audit_model(model, options))
     return Report(tuple(reports))
+
+
+def _feeds_found(report: Report, options: Options) -> Report:
+    """Gives the report back, unless no model in it has a tensor that `options.feeds` names.
+
+    Raises:
+      UsageError: it names such a tensor, and the nearest ones that a model has.
+    """
+    for feed in options.feeds:
+        lacking = [
+            finding
+            for model in report.models
+            for finding in model.findings
+            if finding.code == "feed-tensor-missing" and finding.nodes == (feed.tensor,)
+        ]
+        if len(lacking) < len(report.models) or not report.models:
+            continue
+        near = next((f"; {finding.hint}" for finding in lacking if finding.hint), "")
+        raise UsageError(f"--feed: no model here has the tensor {feed.tensor!r}{near}")
+    return report
 
 
 def convert(
@@ -86,6 +107,8 @@ def convert(
     """
     listen = _silent if progress is None else progress
     _check_calls(source, options)
+    if options.feeds and options.runner is None:
+        audit(source, options)  # Before anything is written.
     if options.runner is None and ("://" in source or "://" in destination):
         from migrate.fleet.remote import convert_remote
 
@@ -123,6 +146,8 @@ def validate(
 
     say = _silent if progress is None else progress
     _check_calls(against, options)
+    if options.feeds:
+        audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
         for path, local in here.items():
             if find_models(local) != (local.rstrip(os.sep) or os.sep,):

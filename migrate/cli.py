@@ -18,7 +18,7 @@ from migrate import api
 from migrate.errors import InputError, UsageError, starved
 from migrate.escapes import quoted, visible, visible_lines
 from migrate.frozen import frozen
-from migrate.records import GivenSignature, Options, Report
+from migrate.records import GivenFeed, GivenSignature, Options, Report
 
 if TYPE_CHECKING:
     from absl import flags
@@ -268,6 +268,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_multi_string(
+        "feed",
+        [],
+        "TENSOR=VALUE for a tensor that has the same value in every call, such as keep_prob:0=1.0 (quote it); VALUE is "
+        "a JSON literal. May be repeated. In a tree it applies to the models that have the tensor.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
         "custom_objects",
         [],
         "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
@@ -477,6 +484,7 @@ def _options(values: flags.FlagValues) -> Options:
         trust=given["trust"],
         signatures=_signatures(given["signature"]),
         take_proposals=given["take_proposals"],
+        feeds=_feeds(given["feed"]),
         all_tags=given.get("all_tags", default.all_tags),
         follow_links=given["follow_links"],
         graph_memory_bytes=given["graph_memory"] << 20,
@@ -493,6 +501,19 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
+    return found
+
+
+def _feeds(texts: Sequence[str]) -> tuple[GivenFeed, ...]:
+    if not texts:
+        return ()
+    from migrate.feed_flag import parse_feed
+
+    found = tuple(parse_feed(text) for text in texts)
+    tensors = [feed.tensor for feed in found]
+    twice = next((tensor for tensor in tensors if tensors.count(tensor) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--feed gives {twice!r} two values; give it one")
     return found
 
 

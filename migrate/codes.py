@@ -32,6 +32,9 @@ CODES: Mapping[str, str] = {
     "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
     "link that leads nowhere or to a directory that is not copied with it.",
     "functions-nested": "Functions call functions, more than 100 within one another.",
+    "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
+    "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
+    "feed-value": "A value of --feed does not fit its tensor.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
@@ -64,6 +67,8 @@ CODES: Mapping[str, str] = {
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
+    "op-not-in-functions": "An op that runs in a v1 Session and not in a function, as which TensorFlow 2 "
+    "keeps each signature.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
     "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",
@@ -103,7 +108,8 @@ CODES: Mapping[str, str] = {
     "training-control-flow": "In the training graph of a TF1 Hub module v1 control flow stands between variables and "
     "outputs, through which TensorFlow has no gradient.",
     "training-loss-left-out": "A regularization loss of a TF1 Hub module that cannot be a callable without arguments.",
-    "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed.",
+    "unfed-placeholder": "A signature needs a placeholder that it does not feed, so no call of it can succeed; a "
+    "warning where another signature of the model can be answered.",
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",

@@ -28,6 +28,7 @@ _PREAMBLE = (
     "Node: ",
     "Restoring from checkpoint failed",
     "Original stack",
+    "<stack traces unavailable>",
 )
 
 

@@ -167,6 +167,19 @@ class GivenSignature:
 
 
 @frozen
+class GivenFeed:
+    """A value that the user gives a tensor for good, or that audit proposes.
+
+    Attributes:
+      tensor: full name, such as `keep_prob:0`.
+      value: as `--feed` has it: a JSON literal or, for a string, the text itself.
+    """
+
+    tensor: str
+    value: str
+
+
+@frozen
 class VariableFacts:
     """One variable as audit shows it.
 
@@ -555,7 +568,9 @@ class Options:
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
       trust: run the Python bytecode in a Keras file (Lambda layers).
       signatures: added to those that a model has.
-      take_proposals: give a graph without signatures the first one that audit proposes.
+      take_proposals: give a graph without signatures the first one that audit proposes, and placeholders that no
+        signature feeds the values that it proposes.
+      feeds: tensors that have the same value in every call of the new model.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
       follow_links: read files that links in a model lead to outside of it.
       graph_memory_bytes: what an audit may take beyond four times the bytes of the model's graph.
@@ -577,6 +592,7 @@ class Options:
     trust: bool = False
     signatures: tuple[GivenSignature, ...] = ()
     take_proposals: bool = False
+    feeds: tuple[GivenFeed, ...] = ()
     all_tags: bool = False
     follow_links: bool = False
     graph_memory_bytes: int = 500 << 20

@@ -126,6 +126,12 @@ CALLS = {
         (SERVE, "regression", {"inputs": _COLORS}),
         (SERVE, "predict", {"examples": _COLORS}),
     ),
+    "folded_conds": (
+        (SERVE, "serving_default", _X3),
+        (SERVE, "either", {**_X3, "is_training": np.array(True)}),
+        (SERVE, "either", {**_X3, "is_training": np.array(False)}),
+        (SERVE, "serving_default", _X3),
+    ),
     "hub_module": (
         ((), "default", {"default": _floats(5, 3)}),
         ((), "features", _X3),
@@ -195,6 +201,7 @@ CALLS = {
     ),
     "two_init_ops": ((SERVE, "serving_default", {"x": _floats(2)}),),
     "unfed_placeholder": ((SERVE, "good", {"x": _floats(3)}), (SERVE, "bad", {"x": _floats(3)})),
+    "unfed_training": _PLAIN3,
     "unknown_op": _PLAIN,
     "vocabulary": (
         (SERVE, "serving_default", {"tokens": _strings("cat", "dog", "naïve".encode())}),
@@ -216,6 +223,7 @@ EXPECTED_FAILURES = {
     "stale_output_shapes": (None, "_output_shapes"),
     "two_init_ops": (None, "init op"),
     "unfed_placeholder": ("bad", "You must feed a value"),
+    "unfed_training": ("serving_default", "You must feed a value"),
     "unknown_op": (None, "MyCustomOp"),
 }
 """What a v1 Session of TF 2.15.1 and 2.21.0 does not do with these models as they lie on disk."""

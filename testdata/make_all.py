@@ -22,6 +22,7 @@ SCRIPTS = (
     "make_variables.py",
     "make_savers.py",
     "make_signatures.py",
+    "make_conds.py",
     "make_strings.py",
     "make_frozen.py",
     "make_hub.py",

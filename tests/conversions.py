@@ -59,7 +59,7 @@ def _options(**given: Any) -> Options:
     return Options(verify=False, **given)
 
 
-_NOT_PLAIN = ("hub_module", "multi_tags", "refused_pyfunc", "unfed_placeholder", "unknown_op", "tf2")
+_NOT_PLAIN = ("hub_module", "multi_tags", "refused_pyfunc", "unfed_placeholder", "unfed_training", "unknown_op", "tf2")
 PLAIN = tuple(Case(model, model) for model in sorted(calls.CALLS) if model not in _NOT_PLAIN)
 CASES = (
     *PLAIN,

@@ -344,17 +344,23 @@ def test_no_such_tag_set_lists_those_that_are_there(tmp_path):
 
 
 def test_several_tag_sets_that_fit_are_listed(tmp_path):
-    done = migrate_command("convert", MODELS / "multi_tags", tmp_path / "new", "--format=json")
+    model = _copy("multi_tags", tmp_path / "model")
+    proto = SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    for meta_graph in proto.meta_graphs:
+        if list(meta_graph.meta_info_def.tags) == ["serve"]:
+            meta_graph.meta_info_def.tags.append("tpu")
+    (model / "saved_model.pb").write_bytes(proto.SerializeToString())
+    done = migrate_command("convert", model, tmp_path / "new", "--format=json")
     assert done.returncode == _NOT_GOOD
     said = _explanation(done)
-    assert all(tags in said for tags in ("{serve}", "{gpu, serve}", "--tags")), said
-    assert not os.listdir(tmp_path)
+    assert all(tags in said for tags in ("{serve, tpu}", "{gpu, serve}", "--tags")), said
+    assert os.listdir(tmp_path) == ["model"]
 
 
 def test_an_unsound_signature_is_refused_by_name(tmp_path):
-    done = migrate_command("convert", MODELS / "unfed_placeholder", tmp_path / "new", "--format=json")
+    done = migrate_command("convert", MODELS / "unfed_training", tmp_path / "new", "--format=json")
     assert done.returncode == _NOT_GOOD
-    assert "'bad'" in _explanation(done)
+    assert "'serving_default'" in _explanation(done)
     assert not os.listdir(tmp_path)
 
 

@@ -79,7 +79,7 @@ class Unavailable:
     """Why an op cannot run in TensorFlow 2.
 
     Attributes:
-      code: `unknown-op`, `op-without-kernel`, `op-without-cpu-kernel` or `op-deprecated`.
+      code: `unknown-op`, `op-without-kernel`, `op-without-cpu-kernel`, `op-not-in-functions` or `op-deprecated`.
       reason: the rest of a sentence that starts with the op's name.
     """
 
@@ -217,12 +217,23 @@ def unavailable(op: str) -> Unavailable | None:
             "op-deprecated",
             f"was removed in GraphDef version {info.deprecated_since} ({info.deprecation.rstrip('.')})",
         )
+    if op in _NOT_IN_FUNCTIONS:
+        return Unavailable("op-not-in-functions", _NOT_IN_FUNCTIONS[op])
     if newest in info.on_cpu:
         return None
     if newest in info.on_other_device:
         return Unavailable("op-without-cpu-kernel", "runs on a GPU or TPU only")
     return Unavailable("op-without-kernel", "has no kernel in TensorFlow 2: it loads, but every call of it fails")
 
+
+_NOT_IN_FUNCTIONS: Mapping[str, str] = {
+    # function_deserialization.py, fix_node_def, gives each node of a loaded function a shared_name; iterator_ops.cc,
+    # OneShotIteratorOp, refuses one.
+    "OneShotIterator": "cannot be loaded as part of a function, which each signature of a TF2 SavedModel is",
+    # Measured on 2.15.1 and 2.21.0: NotFoundError on the first call, InternalError on those that follow.
+    "SymbolicGradient": "differentiates a function of TF1 (Defun), which fails inside of a function of TF2",
+}
+"""Ops that run in a v1 Session alone."""
 
 _RUNS_ALTHOUGH_DEPRECATED = frozenset({"PlaceholderV2"})
 """An input of a function replaces it before anybody asks for its version (measured on 2.15.1 and 2.21.0)."""

@@ -12,6 +12,8 @@ _HINTS = {
     "unknown-op": "Export the model without it: ops of other libraries (tf.contrib, TensorFlow Text, custom "
     "ops) are not supported.",
     "op-without-kernel": "Export the model without it: TensorFlow 2 cannot run it.",
+    "op-not-in-functions": "Export the model without it; inputs can be fed where an iterator gives them "
+    "(--signature), and TensorFlow 2 differentiates the converted model itself.",
     "op-without-cpu-kernel": "It can be converted, but be verified and served only where such a device is.",
     "op-deprecated": "Export the model with the op that took its place.",
 }
@@ -28,8 +30,8 @@ def find_unavailable_ops(
       rewritten: ops that the rewrite replaces, so that it does not matter whether TensorFlow 2 has them.
 
     Returns:
-      One finding an op: a refusal `unknown-op`, `op-without-kernel` or `op-deprecated`, or a warning
-      `op-without-cpu-kernel`.
+      One finding per op: a refusal `unknown-op`, `op-without-kernel`, `op-not-in-functions` or `op-deprecated`, or a
+      warning `op-without-cpu-kernel`.
     """
     return tuple(
         _finding(op, group, reason)

@@ -44,14 +44,20 @@ def flat(names: Mapping[str, str | Mapping[str, str]]) -> list[str]:
 
 
 def _spread(specs: Mapping[str, TensorSpec], are_arguments: bool) -> dict[str, str | Mapping[str, str]]:
-    # A name that can stay as it is keeps itself from being taken by another one's stand-in.
-    taken = {name for name, spec in specs.items() if spec.encoding != "coo_sparse" and _stays(name, are_arguments)}
+    # A name that can stay as it is keeps itself from being taken by another one's stand-in. A function's arguments have
+    # names in lower case (graph_to_functiondef.cc, Normalize), so of `x` and `X` one is renamed.
+    kept: dict[str, str] = {}
+    for name, spec in specs.items():
+        if spec.encoding != "coo_sparse" and _stays(name, are_arguments):
+            kept.setdefault(name.lower() if are_arguments else name, name)
+    taken = set(kept)
+    stay = set(kept.values())
     found: dict[str, str | Mapping[str, str]] = {}
     for name, spec in specs.items():
         if spec.encoding == "coo_sparse":
             found[name] = {part: _free(f"{name}_{part}", taken, are_arguments) for part in SPARSE_PARTS}
         else:
-            found[name] = name if name in taken else _free(name, taken, are_arguments)
+            found[name] = name if name in stay else _free(name, taken, are_arguments)
     return found
 
 
@@ -70,7 +76,7 @@ def _free(name: str, taken: set[str], is_argument: bool) -> str:
         # TensorFlow renames an argument that is not ASCII once more, when it makes a placeholder of it.
         name = name if name.isascii() else name.encode("ascii", "replace").decode().replace("?", "_")
         name = f"input_{name}" if _is_reserved(name) else name
-    while name in taken:
+    while (name.lower() if is_argument else name) in taken:
         name += "_"
-    taken.add(name)
+    taken.add(name.lower() if is_argument else name)
     return name

@@ -298,11 +298,12 @@ def _golden(studied: StudiedGraph, options: Options, nursery: Runner) -> Golden 
     return record_golden(
         nursery,
         studied.source,
-        studied.meta_graph,
+        studied.judged,
         [s.signature for s in studied.plan.signatures],
         variables,
         options.inputs,
         options.timeout_seconds,
+        studied.feeds,
     )
 
 
@@ -313,7 +314,9 @@ def _replay(
     signatures = [s.signature for s in studied.plan.signatures]
 
     def optimised() -> Sequence[Answer] | Ending:
-        return ask_optimised(nursery, studied.source, studied.meta_graph, signatures, golden, options.timeout_seconds)
+        return ask_optimised(
+            nursery, studied.source, studied.judged, signatures, golden, options.timeout_seconds, studied.feeds
+        )
 
     return replay_candidate(
         nursery,

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
@@ -49,7 +49,7 @@ from migrate.sources.bundle import check_shards, index_file, read_bundle
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.links import find_copied, find_links
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto
 from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
 from migrate.sources.sniff import Form, is_v1_checkpoint
@@ -60,6 +60,7 @@ _SHARDS_TOLD = 10
 _TF2 = frozenset({Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL})
 
 if TYPE_CHECKING:
+    from migrate.checks.feeds import Fed
     from migrate.sketches import Sketch
     from migrate.sources.keras import KerasSource  # What few models need is imported where they come.
 
@@ -83,11 +84,22 @@ class Studied:
 
 @frozen
 class StudiedGraph:
-    """A TF1 graph and what is to become of it."""
+    """A TF1 graph and what is to become of it.
+
+    Attributes:
+      source: the model's files.
+      meta_graph: what is converted: with the user's signatures, and constants where the user feeds tensors.
+      plan: of its conversion.
+      judged: the same without these constants: what a v1 Session is asked.
+      feeds: what it is fed in each call, by full tensor name.
+      train: the training graph of a TF1 Hub module.
+    """
 
     source: Source
     meta_graph: MetaGraphDef
     plan: Plan
+    judged: MetaGraphDef
+    feeds: Mapping[str, TensorProto]
     train: MetaGraphDef | None = None
 
 
@@ -225,9 +237,10 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         )
         return Studied(report, place)
     original = chosen
-    chosen, left_out = leave_out_needless(added, source.assets_dir)
-    chosen, no_init = leave_out_initializers(chosen)
-    plan = make_plan(chosen, options.drop_signatures, options.variables)
+    judged, left_out = leave_out_needless(added, source.assets_dir)
+    judged, no_init = leave_out_initializers(judged)
+    fed, plan = _planned(judged, options)
+    chosen = fed.meta_graph
     train = training_meta_graph(source, original)
     if train is not None and find_unreadable_structure(train):
         train = None
@@ -246,7 +259,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
             *no_init,
-            *_with_proposal(plan.findings, proposals),
+            *fed.findings,
+            *_with_proposal(plan.findings, proposals, judged),
             *kept,
             *_checks(chosen, plan, needed),
             *_files(source, chosen, plan),
@@ -262,7 +276,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
     )
-    return Studied(report, place, StudiedGraph(source, chosen, plan, train))
+    return Studied(report, place, StudiedGraph(source, chosen, plan, judged, fed.values, train))
 
 
 # What few models need is imported where it is: an audit of one model is mostly imports.
@@ -303,8 +317,30 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
     return tuple(filter(None, map(sketch, plan.runs)))
 
 
-def _with_proposal(findings: Iterable[Finding], proposals: Sequence[GivenSignature]) -> Iterator[Finding]:
+def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[Fed, Plan]:
+    """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes."""
+    from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
+
+    fed = apply_feeds(meta_graph, options.feeds)
+    plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
+    unfed = [name for f in plan.findings if f.code == "unfed-placeholder" for name in f.nodes]
+    proposed = propose_feeds(fed.meta_graph, dict.fromkeys(unfed)) if options.take_proposals and unfed else ()
+    if proposed:
+        more = apply_feeds(meta_graph, (*options.feeds, *proposed))
+        fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
+        plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
+    return fed, plan
+
+
+def _with_proposal(
+    findings: Iterable[Finding], proposals: Sequence[GivenSignature], meta_graph: MetaGraphDef
+) -> Iterator[Finding]:
     for finding in findings:
+        if finding.code == "unfed-placeholder":
+            from migrate.checks.feeds import with_proposals
+
+            yield with_proposals(finding, meta_graph)
+            continue
         if finding.code == "no-signature" and proposals:
             hint = f"say what to call, or give --take_proposals; for example {to_copy(proposals[0])}"
             yield dataclasses.replace(finding, hint=hint)

@@ -16,6 +16,7 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.file_access import find_file_access
+from migrate.rewrite.fold import fold
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
@@ -169,8 +170,14 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     findings: list[Finding] = list(unfrozen.findings) if unfrozen else []
     kept: list[SignaturePlan] = []
     dropped = 0
-    for signature in contract.signatures(meta_graph):
-        result = plan_signature(nodes, signature, ref_ops, library)
+    results = [(s, plan_signature(nodes, s, ref_ops, library)) for s in contract.signatures(meta_graph)]
+    answered = any(isinstance(result, SignaturePlan) for _, result in results)
+    for signature, result in results:
+        if answered and not drop_signatures and not isinstance(result, SignaturePlan):
+            failing = plan_signature(nodes, signature, ref_ops, library, unfed=True)
+            if isinstance(failing, SignaturePlan):
+                findings.extend(_failing(f) for f in result)
+                result = failing
         if isinstance(result, SignaturePlan):
             kept.append(result)
             findings.extend(_forgiven(nodes, signature))
@@ -256,6 +263,7 @@ def plan_signature(
     ref_ops: frozenset[str],
     library: FunctionDefLibrary,
     targets: tuple[str, ...] = (),
+    unfed: bool = False,
 ) -> SignaturePlan | tuple[Finding, ...]:
     """Plans one signature, or gives all refusals.
 
@@ -265,6 +273,7 @@ def plan_signature(
       ref_ops: every op of TensorFlow's registry that has a ref argument or result.
       library: the MetaGraphDef's functions.
       targets: names of nodes that the same call runs for their effect.
+      unfed: keep placeholders that the signature does not feed; each call then fails, as in TF1.
     """
     where = f"signature {signature.key!r}"
     missing = [
@@ -301,12 +310,14 @@ def plan_signature(
             feeds[tensor] = (dtype, shape)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
     run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
-    problems = unfed_placeholders(run, where) or find_file_access(run, library, is_load=False)
+    folded = fold(run)
+    problems = () if unfed else unfed_placeholders(run, where, folded.dead)
+    problems = problems or find_file_access(run, library, is_load=False)
     if problems:
         return problems
-    result = rewrite(run, ref_ops)
+    result = rewrite(folded.run, ref_ops)
     if not isinstance(result, Rewritten):
-        return (*result, *unrunnable(run.graph, library))
+        return (*result, *unrunnable(folded.run.graph, library))
     problems = unrunnable(result.graph, library)
     if problems:
         return problems
@@ -433,10 +444,16 @@ def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Findin
     return found
 
 
-def unfed_placeholders(run: Run, where: str) -> tuple[Finding, ...]:
-    """A refusal of a run that needs placeholders which nobody feeds."""
+def unfed_placeholders(run: Run, where: str, dead: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """A refusal of a run that needs placeholders which nobody feeds.
+
+    Args:
+      run: as the source has it.
+      where: what it is for.
+      dead: names of nodes that never run (`fold`).
+    """
     fed = set(run.feeds.values())
-    names = [name for name in run.graph.named(PLACEHOLDERS) if name not in fed]
+    names = [name for name in run.graph.named(PLACEHOLDERS) if name not in fed and name not in dead]
     if not names:
         return ()
     return (
@@ -445,8 +462,17 @@ def unfed_placeholders(run: Run, where: str) -> tuple[Finding, ...]:
             f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: "
             f"{', '.join(names[:3])}",
             tuple(names),
-            "leave this signature out with --drop_signatures",
+            "give them a value with --feed, or leave this signature out with --drop_signatures",
         ),
+    )
+
+
+def _failing(problem: Finding) -> Finding:
+    """The warning of a signature whose every call fails."""
+    return dataclasses.replace(
+        problem,
+        severity=Severity.WARNING,
+        message=f"{problem.message}; kept, and each call of it fails with InvalidArgumentError as in TF1",
     )
 
 
@@ -575,7 +601,8 @@ def plan_variables(
     unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]
     # Where a call sets it, that is how the model is used; where none does, its weights are lost.
     by_calls = frozenset[str]().union(*(assigned(run.graph) for run in runs)) if unset else frozenset()
-    later = [root for root in empty if found[root].name in unset and root in by_calls]
+    asked = _only_asked(runs) if unset else frozenset()
+    later = [root for root in empty if found[root].name in unset and (root in by_calls or root in asked)]
     for root in later:
         found[root] = dataclasses.replace(found[root], value=Uninitialized())
     unset = [name for name in unset if name not in {found[root].name for root in later}]
@@ -604,6 +631,18 @@ def plan_variables(
     if restore:
         findings.extend(restore.findings)
     return tuple(found.values()), tuple(findings)
+
+
+def _only_asked(runs: Sequence[Rewritten]) -> frozenset[str]:
+    """Identities of the variables of which every run asks no more than whether they are initialised."""
+    asked: set[str] = set()
+    used: set[str] = set()
+    for run in runs:
+        for name in run.graph.by_op.get("VarHandleOp", ()):
+            consumers = [taker for taker, _ in run.graph.consumers.get(f"{name}:0", ())]
+            only = all(run.graph.wires[taker].op == "VarIsInitializedOp" for taker in consumers)
+            (asked if only else used).add(identity(run.graph.nodes[name]))
+    return frozenset(asked - used)
 
 
 def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:

@@ -105,8 +105,11 @@ def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint
     """Whether two models consist of the same bytes. Large files are read where all else is equal."""
     if mark.content != other_mark.content:
         return False
+    # A model that is one file, or files of one stem, lies in a folder with others.
+    first, second = (p if os.path.isdir(p) else os.path.dirname(p) for p in (path, other))
     try:
-        return all(filecmp.cmp(os.path.join(path, n), os.path.join(other, n), shallow=False) for n, _, _ in mark.large)
+        pairs = [(os.path.join(first, name), os.path.join(second, name)) for name, _, _ in mark.large]
+        return all(filecmp.cmp(one, two, shallow=False) for one, two in pairs)
     except OSError:
         return False
 

@@ -58,8 +58,8 @@ def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphD
 
     Args:
       source: a model.
-      tags: the exact tag set, or None for the only meta graph or, among several, the only one with `serve`; of a TF1
-        Hub module the one without tags, which TF Hub takes for inference.
+      tags: the exact tag set, or None for the only meta graph or, among several, the one with the tag `serve` alone or
+        else the only one with `serve`; of a TF1 Hub module the one without tags, which TF Hub takes for inference.
 
     Returns:
       The source's own MetaGraphDef, which must not be changed. Of several with the same tag set it is the
@@ -82,7 +82,8 @@ def choose_meta_graph(source: Source, tags: frozenset[str] | None) -> MetaGraphD
     plain = [meta_graph for meta_graph in meta_graphs if not meta_graph.meta_info_def.tags]
     if source.kind is Kind.TF1_HUB_MODULE and len(plain) == 1:
         return plain[0]
-    serving = [i for i, tag_set in enumerate(tag_sets) if SERVING_TAG in tag_set]
+    serving = [i for i, tag_set in enumerate(tag_sets) if tag_set == {SERVING_TAG}][:1]
+    serving = serving or [i for i, tag_set in enumerate(tag_sets) if SERVING_TAG in tag_set]
     if len(serving) == 1:
         return meta_graphs[serving[0]]
     if serving:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from migrate.export.request import Request
 from migrate.forks import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
-from migrate.sources.protos import MetaGraphDef
+from migrate.sources.protos import MetaGraphDef, TensorProto
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables, nondeterministic
@@ -46,6 +46,13 @@ _MODULE = "migrate.verify.replay"  # Run in the child; importing it here would b
 _PROBING_SHARE = 0.5
 
 
+_NO_FEEDS: Mapping[str, TensorProto] = {}
+
+
+def _serialized(feeds: Mapping[str, TensorProto]) -> dict[str, bytes]:
+    return {tensor: value.SerializeToString() for tensor, value in feeds.items()}
+
+
 def record_golden(
     nursery: Runner,
     source: Source,
@@ -54,6 +61,7 @@ def record_golden(
     variables: Mapping[str, tuple[str, str]],
     inputs: str | None = None,
     timeout_seconds: float = 600.0,
+    feeds: Mapping[str, TensorProto] = _NO_FEEDS,
 ) -> Golden | Ending:
     """Takes the source's answers, before it is converted.
 
@@ -65,6 +73,7 @@ def record_golden(
       variables: (checkpoint key, RestoreV2 slice spec or "") by variable name.
       inputs: path of the user's calls (`load_calls`), or None to synthesise them.
       timeout_seconds: limit for the child process.
+      feeds: what each call feeds beside its inputs, by full tensor name.
 
     Returns:
       the golden answers. A signature that the source does not answer stands in `Golden.skipped`; only a
@@ -87,6 +96,7 @@ def record_golden(
         calls,
         dict(variables),
         timeout_seconds * _PROBING_SHARE,
+        _serialized(feeds),
     )
     return _sound(nursery.run("golden", _MODULE, job, Golden | Failed, timeout_seconds))
 
@@ -123,6 +133,7 @@ def ask_optimised(
     signatures: Sequence[Signature],
     golden: Golden,
     timeout_seconds: float,
+    feeds: Mapping[str, TensorProto] = _NO_FEEDS,
 ) -> tuple[Answer, ...] | Ending:
     """Makes the golden calls to the source once more, with the graph optimiser on; arguments as in `record_golden`."""
     job = GoldenJob(
@@ -134,6 +145,7 @@ def ask_optimised(
         golden.calls,
         {},
         timeout_seconds,
+        _serialized(feeds),
     )
     result: tuple[Answer, ...] | Ending = nursery.run(
         "golden", _MODULE, OptimisedJob(job), tuple[Answer, ...] | Failed, timeout_seconds

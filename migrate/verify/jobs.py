@@ -30,6 +30,7 @@ class GoldenJob:
       calls: the user's calls; empty means that the child synthesises them.
       variables: (checkpoint key, slice spec or "") by variable name.
       seconds: what the child may spend on finding calls that the source accepts.
+      feeds: what is fed in each call beside its inputs: TensorProtos, serialized, by full tensor name.
     """
 
     saved_model: str | None
@@ -40,6 +41,7 @@ class GoldenJob:
     calls: tuple[Call, ...]
     variables: Mapping[str, tuple[str, str]]
     seconds: float
+    feeds: Mapping[str, bytes]
 
 
 @frozen

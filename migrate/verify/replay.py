@@ -20,7 +20,7 @@ from migrate.checks import contract
 from migrate.errors import first_line
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.rewrite.graph import canonical
-from migrate.sources.protos import MetaGraphDef, SavedModel
+from migrate.sources.protos import MetaGraphDef, SavedModel, TensorProto
 from migrate.verify import dtypes
 from migrate.verify.calls import (
     Answer,
@@ -115,7 +115,7 @@ def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
             saver.restore(session, job.checkpoint)
     init_ops = contract.init_ops(meta_graph)
     if init_ops:
-        session.run(list(init_ops), _assets(meta_graph, job))
+        session.run(list(init_ops), {**_fixed(tf, session, job), **_assets(meta_graph, job)})
 
 
 def _assets(meta_graph: MetaGraphDef, job: GoldenJob) -> dict[str, str]:
@@ -130,14 +130,15 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
     """Loads what TensorFlow 1 forgave and TensorFlow 2 refuses.
 
     That is a tensorflow_version which is none, several init ops in one collection, `_output_shapes` that
-    contradict the ops, a TensorInfo that contradicts its tensor, ops of other libraries that no signature needs:
-    nothing of these is needed to run the graph.
+    contradict the ops, a TensorInfo that contradicts its tensor, ops of other libraries that no signature needs, the
+    jobs and tasks of a cluster: nothing of these is needed to run the graph.
     """
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     graph_def = meta_graph.graph_def
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
             node.attr.pop("_output_shapes", None)
+            node.device = _here(node.device)
     _cut_where_all_feed(meta_graph)
     make_safe(meta_graph)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
@@ -150,7 +151,13 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
         else:
             _restore_by_name(tf, session, job)
     for init_op in contract.init_ops(meta_graph):
-        session.run(init_op, _assets(meta_graph, job))
+        session.run(init_op, {**_fixed(tf, session, job), **_assets(meta_graph, job)})
+
+
+def _here(device: str) -> str:
+    """A device string without the job, replica and task of a cluster that is gone, as `clear_devices` of TF1 does."""
+    kept = [part for part in device.split("/") if not part.startswith(("job:", "replica:", "task:"))]
+    return "/".join(kept)
 
 
 def _cut_where_all_feed(meta_graph: MetaGraphDef) -> None:
@@ -239,10 +246,21 @@ def _feeds(inputs: Mapping[str, Value], specs: Mapping[str, TensorSpec]) -> dict
     for name, value in inputs.items():
         if isinstance(value, SparseValue):
             values, indices, dense_shape = specs[name].components
-            feeds |= {values: value.values, indices: value.indices, dense_shape: value.dense_shape}
+            tensors = {values: value.values, indices: value.indices, dense_shape: value.dense_shape}
+            feeds |= {canonical(tensor): part for tensor, part in tensors.items()}
         else:
-            feeds[specs[name].name] = value
+            feeds[canonical(specs[name].name)] = value
     return feeds
+
+
+def _fixed(tf: Any, session: Any, job: GoldenJob) -> dict[str, Array]:
+    """What each call feeds beside its inputs, where the loaded graph has it."""
+    loaded = {operation.name for operation in session.graph.get_operations()} if job.feeds else set()
+    return {
+        tensor: tf.make_ndarray(TensorProto.FromString(value))
+        for tensor, value in job.feeds.items()
+        if tensor.partition(":")[0] in loaded
+    }
 
 
 def _fetches(specs: Mapping[str, TensorSpec]) -> dict[str, str]:
@@ -323,6 +341,7 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
         load(tf, session, job)
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
         shaped = [_shaped(session.graph, signature) for signature in job.signatures]
+        fixed = _fixed(tf, session, job)
         for candidates in synthesise(meta_graph, shaped, job.assets_dir):
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
@@ -330,7 +349,7 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
             signature, derived = signatures[candidates.signature], candidates.derived
 
             def attempt(call: Call, left: float, signature: Signature = signature, derived: Any = derived) -> Attempt:
-                return _try(tf, session, signature, derived, call, left)
+                return _try(tf, session, signature, derived, call, left, fixed)
 
             calls, reason = probe(candidates, deadline, attempt)
             accepted += calls
@@ -395,16 +414,22 @@ def probe(
 
 
 def _try(
-    tf: Any, session: Any, signature: Signature, derived: Sequence[str], synthesised: Call, seconds: float
+    tf: Any,
+    session: Any,
+    signature: Signature,
+    derived: Sequence[str],
+    synthesised: Call,
+    seconds: float,
+    fixed: Mapping[str, Array],
 ) -> Attempt:
     """The call in the form in which the source accepts it, or None and why not."""
 
     def ask(call: Call) -> Mapping[str, Array]:
-        fetches, feeds = _fetches(signature.outputs), _feeds(call.inputs, signature.inputs)
+        fetches, feeds = _fetches(signature.outputs), {**fixed, **_feeds(call.inputs, signature.inputs)}
         return _run(tf, session, fetches, feeds, seconds / 2)
 
     error = ""
-    for call in _natural(tf, session, signature, derived, synthesised, seconds):
+    for call in _natural(tf, session, signature, derived, synthesised, seconds, fixed):
         answer = answer_to(ask, call)
         if not answer.error:
             return call, ""
@@ -413,7 +438,13 @@ def _try(
 
 
 def _natural(
-    tf: Any, session: Any, signature: Signature, derived: Sequence[str], call: Call, seconds: float
+    tf: Any,
+    session: Any,
+    signature: Signature,
+    derived: Sequence[str],
+    call: Call,
+    seconds: float,
+    fixed: Mapping[str, Array],
 ) -> Iterable[Call]:
     """The call with the graph's own values for the inputs that the graph computes, then the call as it is.
 
@@ -424,7 +455,8 @@ def _natural(
         roots = {name: value for name, value in call.inputs.items() if name not in derived}
         specs = {name: signature.inputs[name] for name in derived}
         with contextlib.suppress(Exception):
-            found = _run(tf, session, _fetches(specs), _feeds(roots, signature.inputs), seconds / 2)
+            feeds = {**fixed, **_feeds(roots, signature.inputs)}
+            found = _run(tf, session, _fetches(specs), feeds, seconds / 2)
             values = {name: _assemble(name, spec, found) for name, spec in specs.items()}
             by_tensor = {spec.tensors: values[name] for name, spec in specs.items()}
             yield Call(call.signature, {**roots, **{n: by_tensor[specs[n].tensors] for n in specs}})
@@ -511,13 +543,14 @@ def _replay_source(
     signatures = {s.key: s for s in job.signatures}
     with _session(tf, optimised) as session:
         load(tf, session, job)
+        fixed = _fixed(tf, session, job)
         fetches = {key: _fetches(signature.outputs) for key, signature in signatures.items()}
         if optimised:
             # The optimiser leaves what is fetched as it is; in the new model an output is a function's inner node.
             fetches = {key: _behind_identities(tf, session.graph, names) for key, names in fetches.items()}
 
         def ask(call: Call) -> Mapping[str, Array]:
-            feeds = _feeds(call.inputs, signatures[call.signature].inputs)
+            feeds = {**fixed, **_feeds(call.inputs, signatures[call.signature].inputs)}
             return _run(tf, session, fetches[call.signature], feeds, inline=inline)
 
         return tuple(answer_to(ask, call) for call in calls)

@@ -58,6 +58,8 @@ def test_no_finding_for_functions_and_what_is_rewritten():
         ("AccumulateNV2", "op-without-kernel", Severity.REFUSAL),
         ("TPUReplicateMetadata", "op-without-kernel", Severity.REFUSAL),
         ("CudnnRNN", "op-without-cpu-kernel", Severity.WARNING),
+        ("OneShotIterator", "op-not-in-functions", Severity.REFUSAL),
+        ("SymbolicGradient", "op-not-in-functions", Severity.REFUSAL),
         ("TopK", "op-deprecated", Severity.REFUSAL),
         ("RandomPoisson", "op-deprecated", Severity.REFUSAL),
     ],

@@ -90,6 +90,18 @@ def test_large_files_of_one_size_are_compared_byte_by_byte(model, tmp_path, monk
     assert not same_files(str(model), marks[0], str(other), fingerprint(str(other)))
 
 
+def test_large_models_of_one_file_are_compared_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WHOLE_BYTES", 10)
+    files = [tmp_path / folder / "frozen.pb" for folder in ("one", "two", "three")]
+    for file, last in zip(files, b"aab", strict=True):
+        file.parent.mkdir()
+        file.write_bytes(bytes(20) + bytes([last]))
+    first, second, third = (fingerprint(str(file)) for file in files)
+    assert first.large
+    assert same_files(str(files[0]), first, str(files[1]), second)
+    assert not same_files(str(files[0]), first, str(files[2]), third)
+
+
 def test_links_that_lead_round_in_a_circle_and_pipes_are_not_waited_for(model):
     (model / "assets" / "round").symlink_to(model / "assets")
     os.mkfifo(model / "pipe")

@@ -144,6 +144,7 @@ def test_kind(tmp_path):
         ([()], None, 0),
         ([("eval",)], None, 0),
         ([("train",), ("serve", "gpu")], None, 1),
+        ([("serve", "tpu"), ("serve",), ("serve", "gpu")], None, 1),
         ([("serve",), ("serve", "gpu")], {"serve"}, 0),
         ([("serve",), ("gpu", "serve")], {"serve", "gpu"}, 1),
         ([("serve",), ()], set(), 1),
@@ -160,7 +161,7 @@ def test_choose(tmp_path, tag_sets, tags, chosen):
 @pytest.mark.parametrize(
     ("tag_sets", "tags", "says"),
     [
-        ([("serve",), ("serve", "gpu")], None, "2 meta graphs .*{gpu, serve}, {serve}"),
+        ([("serve", "tpu"), ("serve", "gpu")], None, "2 meta graphs .*{gpu, serve}, {serve, tpu}"),
         ([("train",), ()], None, "no meta graph has the tag 'serve'.*{train}, {}"),
         ([("serve", "tpu")], {"serve"}, "exactly the tags {serve}; there are {serve, tpu}"),
     ],

@@ -1,25 +1,30 @@
 """The judge: a v1 Session answers first, then the rewritten graph must give the same bits.
 
 A case builds a TF1 graph and names its signatures; `check` saves it, lets a v1 Session answer a sequence of calls,
-plans and builds the conversion from the saved files, and asks the new functions for the same calls in the same order.
-A case that has a signature named INIT has an init op, which both sides run once after restoring.
+plans and saves the conversion, and has a fresh process load it, by `tf.saved_model.load` and in a v1 Session, and ask
+for the same calls in the same order. A case that has a signature named INIT has an init op, which both sides run once
+after restoring.
 """
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from migrate.export import module, values
+from migrate.children import Nursery
+from migrate.export import checkpoint, module, patch, values
 from migrate.records import Finding
-from migrate.rewrite.plan import Plan, make_plan
-from migrate.rewrite.restore import Uninitialized
+from migrate.rewrite.plan import Plan, VariablePlan, make_plan
 from migrate.sources.protos import MetaGraphDef
+from tests.rewrite import fresh
 
 v1 = tf.compat.v1
 
@@ -106,30 +111,54 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
     return Saved(meta_graph, "", found, starts)
 
 
-def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
-    """Builds the new model from the checkpoint and takes its answers to the same calls."""
-    filled = [v for v in plan.variables if not isinstance(v.value, Uninitialized)]
-    return answers(plan, {v.identity: values.value_of(plan, v, prefix) for v in filled}, calls)
+def ask_converted(plan: Plan, prefix: str, calls: Calls, optimise: bool = False) -> list[Any]:
+    """Builds the new model from the checkpoint and takes its answers to the same calls, see `ask_saved`."""
+    return ask_saved(plan, lambda variable: values.value_of(plan, variable, prefix), calls, prefix, optimise)
 
 
-def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
+def ask_values(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
     """The same with the variables' values by identity."""
-    built = module.build(plan, "", {})
-    for identity, variable in built.variables.items():
-        if identity in starts:
-            variable.assign(starts[identity])
-    if plan.init is not None:
-        built.root.initializer._initialize()
-    found: list[Any] = []
-    for key, fed in calls:
-        function = built.signatures[key]
-        specs = function.structured_input_signature[1]
-        try:
-            given = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
-            found.append({name: tensor.numpy() for name, tensor in given.items()})
-        except tf.errors.OpError as error:
-            found.append(type(error))
-    return found
+    return ask_saved(plan, lambda variable: tf.constant(starts[variable.identity]), calls)
+
+
+def ask_saved(
+    plan: Plan, value: Callable[[VariablePlan], Any], calls: Calls, prefix: str = "", optimise: bool = False
+) -> list[Any]:
+    """Saves the new model, and takes the answers of a fresh process that loads it.
+
+    Args:
+      plan: of the conversion.
+      value: gives the value of a variable.
+      calls: as everywhere here.
+      prefix: of the checkpoint from which tables are filled.
+      optimise: see `fresh.Ask`.
+
+    Returns:
+      The answers of `tf.saved_model.load`. Those of a v1 Session are asserted to be the same.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "model")
+        tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
+        built = module.build(plan, "", tables)
+        keys = patch.save(built, plan, path)
+        patch.patch(path, plan, built.names, {})
+        checkpoint.write_checkpoint(
+            plan, keys.by_variable, keys.object_graph, os.path.join(path, "variables", "variables"), {}, value
+        )
+        found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), 300.0)
+    assert isinstance(found, tuple), found
+    by_function, by_session = found
+    differs = differences(by_function, by_session)
+    assert not differs, "function and Session: " + "\n".join(differs)
+    return by_function
+
+
+@functools.cache
+def nursery() -> Nursery:
+    """The process from which each case's is forked."""
+    made = Nursery(("tensorflow", "migrate.verify.replay", "tests.rewrite.fresh"))
+    atexit.register(made.close)
+    return made
 
 
 def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:

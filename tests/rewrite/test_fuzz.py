@@ -24,7 +24,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from migrate.records import Severity  # noqa: E402
 from migrate.rewrite.plan import make_plan  # noqa: E402
 from tests.rewrite import programs  # noqa: E402
-from tests.rewrite.differential import answers, differences, saved_graph  # noqa: E402
+from tests.rewrite.differential import ask_values, differences, saved_graph  # noqa: E402
 from tests.rewrite.programs import Compute, Cond, Loop, Program, Read, Write  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
@@ -128,7 +128,7 @@ def outcome(program: programs.Program) -> str:
         assert ALLOWED.issuperset(refused), [f.message for f in plan.findings]
         return refused[0]
     assert not any(isinstance(answer, type) for answer in saved.answers), saved.answers
-    found = differences(saved.answers, answers(plan, saved.values, programs.calls(program)))
+    found = differences(saved.answers, ask_values(plan, saved.values, programs.calls(program)))
     assert not found, "\n".join(found)
     return "equal"
 

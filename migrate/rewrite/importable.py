@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.rewrite import Rewritten, ops
+from migrate.rewrite import Rewritten, ops, typed_handles
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.calls import in_order
 from migrate.rewrite.contexts import ENTERS, contexts
@@ -77,6 +77,8 @@ def importable(
             del new.input[:]
             new.input.extend(i for i in renamed if i)
     graph_def.node.extend(node for chain in inside.values() for node in chain)
+    if run.graph.has(typed_handles.STRICT):
+        _give_types(graph_def)
     for new in graph_def.node:
         _clean(new)
     if graph_def.library.function:
@@ -132,6 +134,15 @@ def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:
             node.attr["T"].type = dtype_value("resource")
         result[name] = chain
     return result
+
+
+def _give_types(graph_def: GraphDef) -> None:
+    taken = {node.name for node in graph_def.node}
+    for new in list(graph_def.node):
+        if new.op in typed_handles.STRICT:
+            made = list(typed_handles.typed_handle(new, taken))
+            graph_def.node.extend(made)
+            new.input[0] = made[-1].name
 
 
 def _clean(node: NodeDef) -> None:

@@ -9,43 +9,10 @@ from typing import Any
 import pytest
 
 from migrate.rewrite.calls import in_order
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef, NodeDef
+from migrate.sources.protos import NodeDef
+from tests.rewrite.texts import FLOAT, RESOURCE, function, node
 
-RESOURCE, FLOAT, BOOL = (dtype_value(name) for name in ("resource", "float32", "bool"))
-
-
-def _node(line: str) -> NodeDef:
-    """A node from `name = Op(input, ^control)`; a call's op is written `PartitionedCall/f`, an If's `If/then/else`."""
-    name, _, call = line.partition(" = ")
-    op, _, inputs = call.rstrip(")").partition("(")
-    op, *functions = op.split("/")
-    node = NodeDef(name=name, op=op, input=[i.strip() for i in inputs.split(",") if i.strip()])
-    if op.endswith("PartitionedCall"):
-        node.attr["f"].func.name = functions[0]
-    if op in ("If", "StatelessIf"):
-        node.attr["then_branch"].func.name, node.attr["else_branch"].func.name = functions[:2]
-        node.attr["Tout"].list.type.extend([FLOAT] * 2)
-        if "lowered" in functions:
-            node.attr["_lower_using_switch_merge"].b = True
-    if op == "Switch":
-        node.attr["T"].type = FLOAT
-    return node
-
-
-def _function(name: str, arguments: str, *lines: str, **outputs: str) -> FunctionDef:
-    made = FunctionDef()
-    made.signature.name = name
-    for argument in arguments.split():
-        made.signature.input_arg.add(name=argument, type=RESOURCE if argument == "h" else FLOAT)
-    for output, tensor in outputs.items():
-        made.signature.output_arg.add(name=output, type=FLOAT)
-        made.ret[output] = tensor
-    made.node_def.extend(_node(line) for line in lines)
-    return made
-
-
-WRITES = _function(
+WRITES = function(
     "writes",
     "h a",
     "one = Const()",
@@ -55,15 +22,15 @@ WRITES = _function(
     y="m:z:0",
     k="r:value:0",
 )
-PURE = _function("pure", "a b", y="a", z="b")
+PURE = function("pure", "a b", y="a", z="b")
 
 
 def _show(nodes: list[NodeDef]) -> dict[str, str]:
-    return {node.name: f"{node.op}({', '.join(node.input)})" for node in nodes}
+    return {n.name: f"{n.op}({', '.join(n.input)})" for n in nodes}
 
 
 def test_a_graph_whose_calls_write_nothing_stays():
-    nodes = [_node("x = Neg(a)"), _node("c = PartitionedCall/pure(x, x)")]
+    nodes = [node("x = Neg(a)"), node("c = PartitionedCall/pure(x, x)")]
     before = _show(nodes)
     made, functions = in_order(nodes, {"c"}, [PURE])
     assert _show(made) == before and functions == [PURE]
@@ -71,11 +38,11 @@ def test_a_graph_whose_calls_write_nothing_stays():
 
 def test_a_call_waits_for_what_gives_its_inputs():
     nodes = [
-        _node("x = Neg(argument)"),
-        _node("c = StatefulPartitionedCall/writes(handle, x, ^other)"),
-        _node("other = NoOp()"),
-        _node("d = PartitionedCall/pure(c, c:1)"),
-        _node("e = writes(handle, d:1)"),
+        node("x = Neg(argument)"),
+        node("c = StatefulPartitionedCall/writes(handle, x, ^other)"),
+        node("other = NoOp()"),
+        node("d = PartitionedCall/pure(c, c:1)"),
+        node("e = writes(handle, d:1)"),
     ]
     made, functions = in_order(nodes, {"e"}, [PURE, WRITES])
     assert _show(made) | {"x": ""} == {
@@ -92,7 +59,7 @@ def test_a_call_waits_for_what_gives_its_inputs():
 
 
 def test_outputs_wait_for_all_that_a_body_does():
-    _, functions = in_order([_node("c = StatefulPartitionedCall/writes(h, x)")], {"c"}, [WRITES])
+    _, functions = in_order([node("c = StatefulPartitionedCall/writes(h, x)")], {"c"}, [WRITES])
     (whole,) = functions
     shown = _show(list(whole.node_def))
     assert shown["whole"] == "NoOp(^w, ^r)"
@@ -103,22 +70,22 @@ def test_outputs_wait_for_all_that_a_body_does():
 
 
 def test_a_branch_is_alive_through_its_tensor_and_not_through_its_switch():
-    nodes = [_node("s = Switch(a, p)"), _node("c = writes(handle, s:1)")]
+    nodes = [node("s = Switch(a, p)"), node("c = writes(handle, s:1)")]
     made, _ = in_order(nodes, {"c"}, [WRITES])
     assert _show(made)["c"] == "writes__whole(handle, c/input_1, ^c/input_1)"
     assert _show(made)["c/input_1"] == "Identity(s:1)"
 
 
 def test_the_op_of_a_function_without_outputs_is_waited_for():
-    nothing = _function("nothing", "h a", "w = AssignAddVariableOp(h, a)")
-    made, functions = in_order([_node("c = nothing(handle, x)"), _node("y = Neg(x, ^c)")], {"y"}, [nothing])
+    nothing = function("nothing", "h a", "w = AssignAddVariableOp(h, a)")
+    made, functions = in_order([node("c = nothing(handle, x)"), node("y = Neg(x, ^c)")], {"y"}, [nothing])
     assert made[0].op == "StatefulPartitionedCall" and made[0].attr["f"].func.name == "nothing__whole"
     assert list(made[0].attr["Tin"].list.type) == [RESOURCE, FLOAT]
     assert list(functions[0].control_ret.values()) == ["whole"]
 
 
 def test_a_body_in_a_branch_of_a_body_waits_where_the_branch_ends():
-    looped = _function(
+    looped = function(
         "looped",
         "h a p",
         "s = Switch(a, p)",
@@ -128,52 +95,51 @@ def test_a_body_in_a_branch_of_a_body_waits_where_the_branch_ends():
         "n = Mul(a, a)",
         y="n:z:0",
     )
-    _, functions = in_order([_node("c = looped(h, x, p)")], {"c"}, [looped])
+    _, functions = in_order([node("c = looped(h, x, p)")], {"c"}, [looped])
     assert _show(list(functions[0].node_def))["whole"] == "NoOp(^m)"
 
 
-IDENTITY = _function("identity", "h a", y="a", k="a")
+IDENTITY = function("identity", "h a", y="a", k="a")
 
 
 def test_a_lowered_branch_does_what_its_used_outputs_need():
-    nodes = [_node("c = If/writes/identity/lowered(p, handle, x)"), _node("y = Neg(c)")]
+    nodes = [node("c = If/writes/identity/lowered(p, handle, x)"), node("y = Neg(c)")]
     made, functions = in_order(nodes, {"y"}, [WRITES, IDENTITY])
     by_name = {f.signature.name: f for f in functions}
     then = by_name[made[0].attr["then_branch"].func.name]
-    assert [node.name for node in then.node_def] == ["m"]
+    assert [n.name for n in then.node_def] == ["m"]
     assert list(then.ret) == ["y"] and list(made[0].attr["Tout"].list.type) == [FLOAT]
     assert _show(made)["c"] == "If(p, handle, x)"
 
 
 def test_a_tensor_behind_one_that_is_gone_gets_its_place():
-    nodes = [_node("c = If/other/identity/lowered(p, handle, x)"), _node("y = Neg(c:1)")]
-    other = _function("other", "h a", "w = AssignAddVariableOp(h, a)", "i = Identity(a, ^w)", y="i:output:0", k="a")
+    nodes = [node("c = If/other/identity/lowered(p, handle, x)"), node("y = Neg(c:1)")]
+    other = function("other", "h a", "w = AssignAddVariableOp(h, a)", "i = Identity(a, ^w)", y="i:output:0", k="a")
     made, _ = in_order(nodes, {"y"}, [other, IDENTITY])
     assert _show(made)["y"] == "Neg(c)"
 
 
 def test_a_lowered_branch_that_is_fetched_is_whole():
-    nodes = [_node("c = If/writes/identity/lowered(p, handle, x)")]
+    nodes = [node("c = If/writes/identity/lowered(p, handle, x)")]
     made, functions = in_order(nodes, {"c"}, [WRITES, IDENTITY])
     assert functions == [IDENTITY, WRITES] and len(made[0].attr["Tout"].list.type) == 2
 
 
 def test_a_function_that_calls_itself_ends():
-    again = _function("again", "h a", "w = AssignAddVariableOp(h, a)", "c = again(h, a)", y="c:y:0")
-    lowered = _function("lowered", "h a", "c = If/lowered/lowered/lowered(a, h, a)", y="c:output:0", k="a")
-    _, functions = in_order([_node("c = again(handle, x)"), _node("d = lowered(handle, c)")], {"d"}, [again, lowered])
+    again = function("again", "h a", "w = AssignAddVariableOp(h, a)", "c = again(h, a)", y="c:y:0")
+    lowered = function("lowered", "h a", "c = If/lowered/lowered/lowered(a, h, a)", y="c:output:0", k="a")
+    _, functions = in_order([node("c = again(handle, x)"), node("d = lowered(handle, c)")], {"d"}, [again, lowered])
     assert {f.signature.name for f in functions} == {"again__whole", "lowered__whole"}
-    in_order([_node("w = Rand()"), _node("d = If/lowered/lowered/lowered(a, h, a)")], {"d"}, [lowered])
+    in_order([node("w = Rand()"), node("d = If/lowered/lowered/lowered(a, h, a)")], {"d"}, [lowered])
 
 
 def test_runs_that_need_different_parts_name_them_differently():
     used = {}
     for tensor in ("c", "c:1"):
-        nodes = [_node("c = If/writes/identity/lowered(p, handle, x)"), _node(f"y = Neg({tensor})")]
+        nodes = [node("c = If/writes/identity/lowered(p, handle, x)"), node(f"y = Neg({tensor})")]
         _, functions = in_order(nodes, {"y"}, [WRITES, IDENTITY])
-        for function in functions:
-            known = used.setdefault(function.signature.name, function)
-            assert known == function
+        for made in functions:
+            assert used.setdefault(made.signature.name, made) == made
     assert len(used) > 2
 
 
@@ -236,13 +202,13 @@ def _state(name: str) -> Any:
 def _called(form: str, body: Callable[[Any, Any], tuple[Any, Any]], name: str) -> Callable[[Any, Any], Any]:
     """A body behind a call of some form; `-kernel` is functional control flow that no pass lowers."""
     import tensorflow as tf
-    from tensorflow.python.framework import function
+    from tensorflow.python.framework.function import Defun
 
     v1 = tf.compat.v1
     if form == "tf.function":
         return tf.function(body, autograph=False)
     if form == "Defun":
-        return function.Defun(tf.resource, tf.float32, func_name=name)(body)
+        return Defun(tf.resource, tf.float32, func_name=name)(body)
 
     def call(handle: Any, a: Any) -> tuple[Any, Any]:
         v1.enable_control_flow_v2()

@@ -87,7 +87,7 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
         saver = v1.train.Saver(variables) if variables else None
         if saver and prefix:
             saver.save(session, prefix, write_meta_graph=False)
-        starts = {} if prefix else session.run({variable.op.name: variable.op.outputs[0] for variable in variables})
+        starts = {} if prefix else session.run({variable.op.name: variable.value() for variable in variables})
         meta_graph = MetaGraphDef.FromString(
             v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
         )

@@ -143,7 +143,8 @@ class _Library:
         if node.op in self.functions:
             signature = self.functions[node.op].signature
             whole = self._whole_of(node.op)
-            if signature.output_arg or not self._is_stateful(node.op):
+            is_plain = not any(arg.number_attr or arg.type_list_attr for arg in signature.input_arg)
+            if signature.output_arg or not is_plain or not self._is_stateful(node.op):
                 node.op = whole
                 return
             # What waits for the op of a function's name waits for its outputs, and there is none.

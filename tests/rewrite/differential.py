@@ -20,9 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.children import Nursery
-from migrate.export import checkpoint, module, patch, values
 from migrate.records import Finding
-from migrate.rewrite.plan import Plan, VariablePlan, make_plan
+from migrate.rewrite.plan import Plan, make_plan
 from migrate.sources.protos import MetaGraphDef
 from tests.rewrite import fresh
 
@@ -34,9 +33,6 @@ CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
 
 INIT = "__saved_model_init_op"
 """Key of the signature whose one output, of the same name, is the init op (an Operation)."""
-
-# Both sides run the graph as it is: grappler fuses and reorders arithmetic, which may change a last bit.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
@@ -111,26 +107,12 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
     return Saved(meta_graph, "", found, starts)
 
 
-def ask_converted(plan: Plan, prefix: str, calls: Calls, optimise: bool = False) -> list[Any]:
-    """Builds the new model from the checkpoint and takes its answers to the same calls, see `ask_saved`."""
-    return ask_saved(plan, lambda variable: values.value_of(plan, variable, prefix), calls, prefix, optimise)
-
-
-def ask_values(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
-    """The same with the variables' values by identity."""
-    return ask_saved(plan, lambda variable: tf.constant(starts[variable.identity]), calls)
-
-
-def ask_saved(
-    plan: Plan, value: Callable[[VariablePlan], Any], calls: Calls, prefix: str = "", optimise: bool = False
-) -> list[Any]:
-    """Saves the new model, and takes the answers of a fresh process that loads it.
+def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[Any]:
+    """Saves the conversion, and takes the answers of a fresh process that loads it.
 
     Args:
-      plan: of the conversion.
-      value: gives the value of a variable.
+      saved: the source.
       calls: as everywhere here.
-      prefix: of the checkpoint from which tables are filled.
       optimise: see `fresh.Ask`.
 
     Returns:
@@ -138,13 +120,9 @@ def ask_saved(
     """
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "model")
-        tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
-        built = module.build(plan, "", tables)
-        keys = patch.save(built, plan, path)
-        patch.patch(path, plan, built.names, {})
-        checkpoint.write_checkpoint(
-            plan, keys.by_variable, keys.object_graph, os.path.join(path, "variables", "variables"), {}, value
-        )
+        job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, path)
+        written = nursery().run("export", "tests.rewrite.fresh", job, 300.0)
+        assert written is None, written
         found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), 300.0)
     assert isinstance(found, tuple), found
     by_function, by_session = found
@@ -156,7 +134,7 @@ def ask_saved(
 @functools.cache
 def nursery() -> Nursery:
     """The process from which each case's is forked."""
-    made = Nursery(("tensorflow", "migrate.verify.replay", "tests.rewrite.fresh"))
+    made = Nursery(fresh.PRELOAD)
     atexit.register(made.close)
     return made
 
@@ -184,7 +162,7 @@ def check(build: Callable[[], Signatures], calls: Calls, directory: str) -> Plan
     plan = make_plan(saved.meta_graph)
     assert not plan.refused, [f.message for f in plan.findings]
     assert any(not isinstance(answer, type) for answer in saved.answers), saved.answers
-    found = differences(saved.answers, ask_converted(plan, saved.prefix, calls))
+    found = differences(saved.answers, ask_converted(saved, calls))
     assert not found, "\n".join(found)
     return plan
 

@@ -1,10 +1,35 @@
-"""Asks a converted model from the disk: a job for a fork of a process that has imported TensorFlow and run nothing."""
+"""Saves a converted model, or asks one from the disk: jobs for forks of a process that has only imported TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest import mock
+
+PRELOAD = (
+    "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
+    "migrate.export.values", "migrate.verify.replay", "tests.rewrite.fresh",
+)  # fmt: skip
+"""What the process has imported from which they are forked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Save:
+    """What to save.
+
+    Attributes:
+      meta_graph: the source's MetaGraphDef, serialized.
+      prefix: of its checkpoint, or empty.
+      values: the variables' values by identity, where there is no checkpoint.
+      path: of the SavedModel to be written.
+    """
+
+    meta_graph: bytes
+    prefix: str
+    values: Mapping[str, Any]
+    path: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +47,35 @@ class Ask:
     optimise: bool = False
 
 
-def run(job: Ask) -> tuple[list[Any], list[Any]]:
+def run(job: Save | Ask) -> tuple[list[Any], list[Any]] | None:
     """The answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
+    if isinstance(job, Save):
+        _save(job)
+        return None
     return _function(job), _session(job)
+
+
+def _save(job: Save) -> None:
+    import tensorflow as tf
+
+    from migrate.export import checkpoint, module, patch, values
+    from migrate.rewrite.plan import VariablePlan, make_plan
+    from migrate.sources.protos import MetaGraphDef
+
+    plan = make_plan(MetaGraphDef.FromString(job.meta_graph))
+
+    def value(variable: VariablePlan) -> Any:
+        known = job.values.get(variable.identity)
+        return tf.constant(known) if known is not None else values.value_of(plan, variable, job.prefix)
+
+    tables = {name: values.table_content(fill, job.prefix) for name, fill in plan.tables.items()}
+    # Nobody calls the loaded object itself here, and a function for it takes as long as one for a signature.
+    with mock.patch.object(module, "call_key", lambda keys: None):
+        built = module.build(plan, "", tables)
+    keys = patch.save(built, plan, job.path)
+    patch.patch(job.path, plan, built.names, {})
+    prefix = os.path.join(job.path, "variables", "variables")
+    checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix, {}, value)
 
 
 def _function(job: Ask) -> list[Any]:
@@ -53,7 +104,7 @@ def _session(job: Ask) -> list[Any]:
     found: list[Any] = []
     with tf.Graph().as_default(), v1.Session(config=None if job.optimise else replay._config(tf)) as session:
         if job.optimise:
-            meta_graph = v1.saved_model.load(session, ["serve"], job.path)
+            meta_graph = v1.saved_model.load(session, replay._tags(tf, job.path), job.path)
         else:
             meta_graph = replay._load_unoptimised(tf, session, job.path)
         for key, fed in job.calls:

@@ -161,7 +161,8 @@ def _increment(handle: Any, a: Any) -> tuple[Any, Any]:
 
     write = tf.raw_ops.AssignAddVariableOp(resource=handle, value=tf.constant(1.0))
     with tf.control_dependencies([write]):
-        return _slow(a), tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+        after = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+    return _slow(a), after
 
 
 def _enqueue(handle: Any, a: Any) -> tuple[Any, Any]:
@@ -170,7 +171,8 @@ def _enqueue(handle: Any, a: Any) -> tuple[Any, Any]:
 
     write = tf.raw_ops.QueueEnqueueV2(handle=handle, components=[tf.constant(1.0)])
     with tf.control_dependencies([write]):
-        return _slow(a), tf.cast(tf.raw_ops.QueueSizeV2(handle=handle), tf.float32)
+        after = tf.cast(tf.raw_ops.QueueSizeV2(handle=handle), tf.float32)
+    return _slow(a), after
 
 
 def _insert(handle: Any, a: Any) -> tuple[Any, Any]:
@@ -181,7 +183,8 @@ def _insert(handle: Any, a: Any) -> tuple[Any, Any]:
     old = tf.raw_ops.LookupTableFindV2(table_handle=handle, keys=key, default_value=none)
     write = tf.raw_ops.LookupTableInsertV2(table_handle=handle, keys=key, values=old + 1.0)
     with tf.control_dependencies([write]):
-        return _slow(a), tf.raw_ops.LookupTableFindV2(table_handle=handle, keys=key, default_value=none)
+        after = tf.raw_ops.LookupTableFindV2(table_handle=handle, keys=key, default_value=none)
+    return _slow(a), after
 
 
 STATES = {"variable": _increment, "queue": _enqueue, "table": _insert}
@@ -264,7 +267,20 @@ CASES = [
         for inner in ("tf.function", "Defun", "If", "If-kernel", "Case")
     ),
 ]
-CALLS = [("s", {"x": 1.0})] * 100
+
+
+def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory: str) -> list[Any]:
+    """Asserts that the converted model answers as the source; gives the source's answers."""
+    from migrate.rewrite.plan import make_plan
+    from tests.rewrite import differential
+
+    saved = differential.save_and_ask(build, calls, directory)
+    plan = make_plan(saved.meta_graph)
+    assert not plan.refused, [f.message for f in plan.findings]
+    found = differential.ask_converted(saved, calls, optimise)
+    assert differential.differences(saved.answers, found) == []
+    answers: list[Any] = saved.answers
+    return answers
 
 
 @pytest.mark.tensorflow
@@ -272,14 +288,16 @@ CALLS = [("s", {"x": 1.0})] * 100
 @pytest.mark.parametrize(("state", "form", "outer", "third"), CASES)
 def test_calls_in_the_order_of_a_session(state, form, outer, third, optimise, tmp_path):
     pytest.importorskip("tensorflow")
-    from migrate.rewrite.plan import make_plan
-    from tests.rewrite import differential
-
-    build = functools.partial(_twice, state, form, outer, third)
-    saved = differential.save_and_ask(build, CALLS, str(tmp_path))
+    calls = [("s", {"x": 1.0})] * 10
+    answers = _check(functools.partial(_twice, state, form, outer, third), calls, optimise, str(tmp_path))
     if "If" not in (form, outer) and form not in ("Case", "While"):
-        assert [answer["k"] for answer in saved.answers] == [2.0 * (n + 1) for n in range(len(CALLS))]
-    plan = make_plan(saved.meta_graph)
-    assert not plan.refused, [f.message for f in plan.findings]
-    found = differential.ask_converted(plan, saved.prefix, CALLS, optimise)
-    assert differential.differences(saved.answers, found) == []
+        assert [answer["k"] for answer in answers] == [2.0 * (n + 1) for n in range(len(calls))]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("optimise", [False, True], ids=["", "optimised"])
+def test_a_hundred_calls(optimise, tmp_path):
+    pytest.importorskip("tensorflow")
+    build = functools.partial(_twice, "variable", "tf.function")
+    answers = _check(build, [("s", {"x": 1.0})] * 100, optimise, str(tmp_path))
+    assert [answer["k"] for answer in answers] == [2.0 * (n + 1) for n in range(100)]

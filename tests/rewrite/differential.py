@@ -12,6 +12,8 @@ import atexit
 import dataclasses
 import functools
 import os
+import pathlib
+import pickle
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,11 +123,11 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "model")
         job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, path)
-        written = nursery().run("export", "tests.rewrite.fresh", job, 300.0)
-        assert written is None, written
-        found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), 300.0)
-    assert isinstance(found, tuple), found
-    by_function, by_session = found
+        written = nursery().run("export", "tests.rewrite.fresh", job, bytes, 300.0)
+        assert isinstance(written, bytes), written
+        found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), bytes, 300.0)
+    assert isinstance(found, bytes), found
+    by_function, by_session = pickle.loads(found)
     differs = differences(by_function, by_session)
     assert not differs, "function and Session: " + "\n".join(differs)
     return by_function
@@ -134,7 +136,7 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
 @functools.cache
 def nursery() -> Nursery:
     """The process from which each case's is forked."""
-    made = Nursery(fresh.PRELOAD)
+    made = Nursery(fresh.PRELOAD, path=(pathlib.Path(__file__).parents[2],))
     atexit.register(made.close)
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
@@ -47,12 +48,12 @@ class Ask:
     optimise: bool = False
 
 
-def run(job: Save | Ask) -> tuple[list[Any], list[Any]] | None:
-    """The answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
+def run(job: Save | Ask) -> bytes:
+    """The pickled answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
     if isinstance(job, Save):
         _save(job)
-        return None
-    return _function(job), _session(job)
+        return b""
+    return pickle.dumps((_function(job), _session(job)))
 
 
 def _save(job: Save) -> None:

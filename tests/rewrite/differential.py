@@ -36,6 +36,9 @@ CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
 INIT = "__saved_model_init_op"
 """Key of the signature whose one output, of the same name, is the init op (an Operation)."""
 
+# A tf.function's call carries these settings, whatever the Session's are: both sides run the graph as it is.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 Calls = Sequence[tuple[str, Mapping[str, Any]]]
 

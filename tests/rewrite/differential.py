@@ -45,12 +45,16 @@ Calls = Sequence[tuple[str, Mapping[str, Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """A TF1 graph with its checkpoint, and a v1 Session's answers; `values` where there is no checkpoint."""
+    """A TF1 graph with its checkpoint, and a v1 Session's answers; `values` where there is no checkpoint.
+
+    `assets` is the directory of the files that the collection ASSET_FILEPATHS names.
+    """
 
     meta_graph: MetaGraphDef
     prefix: str
     answers: list[Any]
     values: Mapping[str, Any]
+    assets: str = ""
 
 
 def old_producer(version: int) -> None:
@@ -92,6 +96,10 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
         meta_graph = MetaGraphDef.FromString(
             v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
         )
+        assets = ""
+        for tensor in graph.get_collection(v1.GraphKeys.ASSET_FILEPATHS):
+            assets, file = os.path.split(session.run(tensor).decode())
+            meta_graph.asset_file_def.add(filename=file).tensor_info.name = tensor.name
         for key, (inputs, outputs) in signatures.items():
             if key == INIT:
                 session.run(outputs[INIT])
@@ -109,7 +117,7 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
                 found.append(session.run({name: t.name for name, t in outputs.items()}, feeds))
             except tf.errors.OpError as error:
                 found.append(type(error))
-    return Saved(meta_graph, "", found, starts)
+    return Saved(meta_graph, "", found, starts, assets)
 
 
 def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[Any]:
@@ -125,7 +133,7 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
     """
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "model")
-        job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, path)
+        job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, saved.assets, path)
         written = nursery().run("export", "tests.rewrite.fresh", job, bytes, 300.0)
         assert isinstance(written, bytes), written
         found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), bytes, 300.0)

@@ -24,12 +24,14 @@ class Save:
       meta_graph: the source's MetaGraphDef, serialized.
       prefix: of its checkpoint, or empty.
       values: the variables' values by identity, where there is no checkpoint.
+      assets: directory of its assets, or empty.
       path: of the SavedModel to be written.
     """
 
     meta_graph: bytes
     prefix: str
     values: Mapping[str, Any]
+    assets: str
     path: str
 
 
@@ -72,7 +74,7 @@ def _save(job: Save) -> None:
     tables = {name: values.table_content(fill, job.prefix) for name, fill in plan.tables.items()}
     # Nobody calls the loaded object itself here, and a function for it takes as long as one for a signature.
     with mock.patch.object(module, "call_key", lambda keys: None):
-        built = module.build(plan, "", tables)
+        built = module.build(plan, job.assets, tables)
     keys = patch.save(built, plan, job.path)
     patch.patch(job.path, plan, built.names, {})
     prefix = os.path.join(job.path, "variables", "variables")

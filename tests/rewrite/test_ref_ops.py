@@ -399,9 +399,9 @@ def hash_table(_: str) -> Any:
 def hash_table_from_a_file(files: str) -> Any:
     k = v1.placeholder(tf.string, [3], name="k")
     table = raw.HashTable(key_dtype=tf.string, value_dtype=tf.int64, shared_name="vocabulary")
-    start = raw.InitializeTableFromTextFile(
-        table_handle=table, filename=os.path.join(files, "lines.txt"), key_index=-2, value_index=-1
-    )
+    path = tf.constant(os.path.join(files, "lines.txt"))
+    v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+    start = raw.InitializeTableFromTextFile(table_handle=table, filename=path, key_index=-2, value_index=-1)
     found = raw.LookupTableFind(table_handle=table, keys=k, default_value=tf.constant(-1, tf.int64))
     return {"s": ({"k": k}, {"found": found}), INIT: ({}, {INIT: start})}
 

@@ -21,6 +21,9 @@ from migrate.checks.op_table import load_op_table  # noqa: E402
 from migrate.codes import CODES  # noqa: E402
 from migrate.rewrite import RULED_OPS, ops  # noqa: E402
 
+FACTS = frozenset({"equal", "graphs", "next_seed", "programs", "tensorflow"})
+"""Keys of docs/fuzz.json that are no code of a refusal."""
+
 OWN = {
     "AccumulateNV2": "AddN (a v1 Session does the same)",
     "DestroyTemporaryVariable": "Identity of what was last written",
@@ -146,16 +149,17 @@ def page() -> str:
         "",
         "## The property test",
         "",
-        "`make fuzz` draws random TF1 programs (variables, reads, writes, scatters, conds and loops, ordered by",
-        "control and data edges) and compares several calls of each, bit for bit, with a v1 Session",
-        "(`tests/rewrite/test_fuzz.py`).",
+        "`make fuzz` draws random TF1 programs (ref and resource variables, reads, writes, scatters, conds and loops",
+        "of both kinds, functions, ordered by control and data edges), saves the converted model, and compares several",
+        "calls of it, by `tf.saved_model.load` and in a v1 Session, bit for bit, with the source in a v1 Session",
+        "(`tests/rewrite/test_fuzz.py`). It goes on from the seed at which the last run has ended.",
     ]
     if counts:
-        others = {key: n for key, n in counts.items() if key not in ("tensorflow", "graphs", "equal")}
+        others = {key: n for key, n in counts.items() if key not in FACTS}
         told = "".join(f", {n} were refused as `{code}`" for code, n in others.items())
         lines += [
             "",
-            f"Its last long run drew {counts['graphs']} graphs on TensorFlow {counts['tensorflow']}:",
+            f"Its long runs drew {counts['graphs']} graphs on TensorFlow {counts['tensorflow']}:",
             f"{counts['equal']} gave equal answers{told}; none differed.",
         ]
     lines += ["", "What it has found, each now a test of its own (`test_found`):", ""]

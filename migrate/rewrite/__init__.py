@@ -58,6 +58,8 @@ def by_op(rules: tuple[Rule, ...]) -> Mapping[str, Rule]:
 
 
 _BY_OP = by_op(RULES)
+_ALWAYS = frozenset(op for op, rule in _BY_OP.items() if not rule.follows)
+"""Ops for which a run is rewritten although none of its ops is a ref op."""
 
 RULED_OPS = frozenset(_BY_OP) | temporaries.OPS
 """Every op that some rule, or the pass before them, looks at."""
@@ -105,7 +107,7 @@ def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, 
     broken = find_broken(run)
     if broken is not None:
         return (broken,)
-    if not (run.graph.has(ref_ops) or run.graph.has(ops.ALWAYS)):
+    if not (run.graph.has(ref_ops) or run.graph.has(_ALWAYS)):
         cyclic = find_cycle(run)
         if cyclic is not None:
             return (cyclic,)

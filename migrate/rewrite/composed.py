@@ -85,7 +85,7 @@ def _accumulate(node: NodeDef, scope: Scope) -> Edit:
     # AccumulateNV2 has no kernel: a v1 Session replaces it (accumulate_n_optimizer.cc), a loaded function does not.
     edit = with_values(node, scope, "AddN")
     assert edit is not None  # The op changes.
-    del edit.nodes[-1].attr["shape"]
+    edit.nodes[-1].attr.pop("shape", None)
     return edit
 
 

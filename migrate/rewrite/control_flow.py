@@ -65,4 +65,4 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
 
 
 REF = Rule(frozenset(ops.REF_CONTROL_FLOW), _ref)
-PLAIN = Rule(ops.CONTROL_FLOW, _plain)
+PLAIN = Rule(ops.CONTROL_FLOW, _plain, follows=True)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.rewrite import Rewritten, ops
+from migrate.rewrite import Rewritten, ops, typed_handles
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.calls import in_order
 from migrate.rewrite.contexts import ENTERS, contexts
-from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, unique_name
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, split, unique_name
 from migrate.rewrite.uninitialized import guards
 from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef, GraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, FunctionDefLibrary, GraphDef, NodeDef
 
 _STALE = ("_class", "_output_shapes")
 # A function runs where its caller is: job, replica and task name a cluster that is gone; the device type may matter.
@@ -76,8 +77,15 @@ def importable(
             del new.input[:]
             new.input.extend(i for i in renamed if i)
     graph_def.node.extend(node for chain in inside.values() for node in chain)
+    if run.graph.has(typed_handles.STRICT):
+        _give_types(graph_def)
     for new in graph_def.node:
         _clean(new)
+    if graph_def.library.function:
+        fetched = {split(tensor)[0] for tensor in run.fetches.values()} | {*run.run.targets}
+        nodes_in_order, called = in_order(graph_def.node, fetched, graph_def.library.function)
+        library = FunctionDefLibrary(function=called)
+        graph_def = GraphDef(node=nodes_in_order, library=library, versions=graph_def.versions)
     return Importable(graph_def, variables, resources)
 
 
@@ -126,6 +134,15 @@ def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:
             node.attr["T"].type = dtype_value("resource")
         result[name] = chain
     return result
+
+
+def _give_types(graph_def: GraphDef) -> None:
+    taken = {node.name for node in graph_def.node}
+    for new in list(graph_def.node):
+        if new.op in typed_handles.STRICT:
+            made = list(typed_handles.typed_handle(new, taken))
+            graph_def.node.extend(made)
+            new.input[0] = made[-1].name
 
 
 def _clean(node: NodeDef) -> None:

@@ -92,7 +92,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
     start_waits = [f"^{names[arg.name]}" for arg in arguments] or waits
     if start_waits:
         result.append(NodeDef(name=start, op="NoOp", input=start_waits))
-    outputs = _Outputs(function, names)
+    outputs = Outputs(function, names)
     for node in function.node_def:
         new = NodeDef(name=names[node.name], op=node.op, device=node.device)
         inputs = [outputs.tensor(i) for i in node.input]
@@ -110,7 +110,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
     return () if end is None else (*result, end)
 
 
-def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Outputs) -> NodeDef | None:
+def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Outputs) -> NodeDef | None:
     """The node that has the call's name: it gives what the call gives, when all is done that the body must do."""
     graph = index(body)
     _, cyclic = topological_order(graph)
@@ -141,7 +141,7 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: _Ou
 
 
 @frozen
-class _Outputs:
+class Outputs:
     """How a body names tensors (`node:output:0`), and how a graph does.
 
     Attributes:

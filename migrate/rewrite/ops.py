@@ -125,9 +125,6 @@ RENAMED = {
 NO_REF = frozenset({"AccumulateNV2", "TopK", *RENAMED})
 """Ops without a ref argument that are rewritten all the same: a function takes them no longer, or never did."""
 
-ALWAYS = NO_REF | {name for name in (*OTHER_HANDLES, *STEP_USERS) if name.endswith("V2")}
-"""Ops for which a run is rewritten although they are no ref ops."""
-
 REFUSED = {
     "Barrier": "a barrier's handle is a string that its kernels look up; TensorFlow has no resource form of it",
     "SparseConditionalAccumulator": "TensorFlow has no resource form of it (sparse_conditional_accumulator_op.cc)",

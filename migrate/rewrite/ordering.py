@@ -6,15 +6,19 @@ cannot be compared, and a user should know of it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.calls import callees
 from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts, topological_order
+from migrate.rewrite.expanded import lower, touched_by
 from migrate.rewrite.graph import Graph, reach, remembered, split
 from migrate.sources.dtypes import dtype_value
+from migrate.sources.protos import FunctionDef
 
 _DT_RESOURCE = dtype_value("resource")
 _REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
@@ -42,10 +46,24 @@ class Unordered:
     write: str
 
 
-def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, ...]:
-    """Finds the fetched tensors of a rewritten run that depend on an unordered read."""
-    if not graph.has(_WRITES):
+def unordered_outputs(
+    graph: Graph, fetches: Iterable[str], library: Mapping[str, FunctionDef] | None = None
+) -> tuple[Unordered, ...]:
+    """Finds the fetched tensors of a rewritten run that depend on an unordered read.
+
+    Args:
+      graph: a rewritten run.
+      fetches: full names of tensors.
+      library: the functions that it calls, by name. What a call does counts as done by the call, for a v1 Session
+        starts it when all its inputs are there; control flow that it lowers is part of the graph.
+    """
+    library = library or {}
+    calls = {name for name, wire in graph.wires.items() if wire.op in library or any(callees(graph.nodes[name]))}
+    if not (graph.has(_WRITES) or calls):
         return ()
+    moved: Mapping[str, str] = {}
+    if calls:
+        graph, moved = lower(graph, library)
     order, _ = topological_order(graph)
     carried = handles(graph)
     reads: dict[str, set[str]] = {}
@@ -54,9 +72,16 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
         wire = graph.wires[name]
         if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
             continue
-        for tensor in wire.data:
+        touched = touched_by(graph.nodes[name], library, _WRITES, PASSES) if calls else None
+        for position, tensor in enumerate(wire.data):
             for root in carried.get(tensor, ()):
-                (writes if wire.op in _WRITES else reads).setdefault(root, set()).add(name)
+                if touched is None:
+                    (writes if wire.op in _WRITES else reads).setdefault(root, set()).add(name)
+                    continue
+                if position in touched.reads or position in touched.writes:
+                    reads.setdefault(root, set()).add(name)
+                if position in touched.writes:
+                    writes.setdefault(root, set()).add(name)
     shared = {root for root in reads if root in writes}
     if not shared:
         return ()
@@ -72,11 +97,14 @@ def unordered_outputs(graph: Graph, fetches: Iterable[str]) -> tuple[Unordered, 
         for read in sorted(reads[root]):
             if read in racing:
                 continue
-            for write in _marked(every & ~(before[read] | after[read]), names):
+            own = bits.get(read, 0)
+            for write in _marked(every & ~(before[read] | after[read] | own), names):
                 if not _exclude(where[read], where[write]):
                     racing[read] = (root, write)
                     break
-    return tuple(_outputs(graph, fetches, racing))
+    asked = {moved.get(tensor, tensor): tensor for tensor in fetches}
+    found = _outputs(graph, asked, racing)
+    return tuple(dataclasses.replace(u, tensor=asked[u.tensor]) for u in found)
 
 
 def _marked(bits: int, names: Sequence[str]) -> Iterator[str]:
@@ -156,9 +184,8 @@ def _exclude(one: Context, other: Context) -> bool:
     """Whether two nodes stand in different branches of one cond, so that a call runs one of them at the most."""
     if one.frames or other.frames:
         return False  # Another iteration may take the other branch.
-    return any(
-        (depth, predicate, 1 - branch) in other.conditions for depth, predicate, branch in one.conditions if branch < 2
-    )
+    taken = {(depth, predicate): branch for depth, predicate, branch in other.conditions}
+    return any(taken.get((depth, predicate), branch) != branch for depth, predicate, branch in one.conditions)
 
 
 def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[str, str]]) -> Iterable[Unordered]:

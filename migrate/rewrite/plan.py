@@ -321,7 +321,8 @@ def plan_signature(
     problems = unrunnable(result.graph, library)
     if problems:
         return problems
-    found = {u.tensor: u for u in unordered_outputs(result.graph, result.fetches.values())}
+    functions = {function.signature.name: function for function in library.function}
+    found = {u.tensor: u for u in unordered_outputs(result.graph, result.fetches.values(), functions)}
     unordered = tuple(
         (name, found[result.fetches[canonical(t)]])
         for name, spec in signature.outputs.items()

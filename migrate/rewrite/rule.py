@@ -160,10 +160,12 @@ class Rule:
     Attributes:
       ops: op names; no two rules of the table claim the same one.
       rewrite: gives an `Edit`, a refusal (`records.Finding`), or None where the node may stay as it is.
+      follows: whether it leaves each node as it is in a graph without ref ops: it looks at what a buffer passes.
     """
 
     ops: frozenset[str]
     rewrite: Rewrite
+    follows: bool = False
 
 
 def new_node(op: str, name: str, inputs: Iterable[str], **types: int) -> NodeDef:

@@ -35,7 +35,7 @@ def _without_runtime() -> Iterator[None]:
 
 with _without_runtime():
     from tensorflow.core.example.example_pb2 import Example, SequenceExample
-    from tensorflow.core.framework.attr_value_pb2 import AttrValue
+    from tensorflow.core.framework.attr_value_pb2 import AttrValue, NameAttrList
     from tensorflow.core.framework.function_pb2 import FunctionDef, FunctionDefLibrary
     from tensorflow.core.framework.graph_pb2 import GraphDef
     from tensorflow.core.framework.node_def_pb2 import NodeDef
@@ -69,6 +69,7 @@ __all__ = [
     "FunctionDefLibrary",
     "GraphDef",
     "MetaGraphDef",
+    "NameAttrList",
     "NodeDef",
     "OpDef",
     "OpList",

@@ -1,25 +1,31 @@
 """The judge: a v1 Session answers first, then the rewritten graph must give the same bits.
 
 A case builds a TF1 graph and names its signatures; `check` saves it, lets a v1 Session answer a sequence of calls,
-plans and builds the conversion from the saved files, and asks the new functions for the same calls in the same order.
-A case that has a signature named INIT has an init op, which both sides run once after restoring.
+plans and saves the conversion, and has a fresh process load it, by `tf.saved_model.load` and in a v1 Session, and ask
+for the same calls in the same order. A case that has a signature named INIT has an init op, which both sides run once
+after restoring.
 """
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import os
+import pathlib
+import pickle
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from migrate.export import module, values
+from migrate.children import Nursery
 from migrate.records import Finding
 from migrate.rewrite.plan import Plan, make_plan
-from migrate.rewrite.restore import Uninitialized
 from migrate.sources.protos import MetaGraphDef
+from tests.rewrite import fresh
 
 v1 = tf.compat.v1
 
@@ -30,7 +36,7 @@ CONFIG.graph_options.rewrite_options.disable_meta_optimizer = True
 INIT = "__saved_model_init_op"
 """Key of the signature whose one output, of the same name, is the init op (an Operation)."""
 
-# Both sides run the graph as it is: grappler fuses and reorders arithmetic, which may change a last bit.
+# A tf.function's call carries these settings, whatever the Session's are: both sides run the graph as it is.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
@@ -39,12 +45,16 @@ Calls = Sequence[tuple[str, Mapping[str, Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """A TF1 graph with its checkpoint, and a v1 Session's answers; `values` where there is no checkpoint."""
+    """A TF1 graph with its checkpoint, and a v1 Session's answers; `values` where there is no checkpoint.
+
+    `assets` is the directory of the files that the collection ASSET_FILEPATHS names.
+    """
 
     meta_graph: MetaGraphDef
     prefix: str
     answers: list[Any]
     values: Mapping[str, Any]
+    assets: str = ""
 
 
 def old_producer(version: int) -> None:
@@ -82,10 +92,14 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
         saver = v1.train.Saver(variables) if variables else None
         if saver and prefix:
             saver.save(session, prefix, write_meta_graph=False)
-        starts = {} if prefix else session.run({variable.op.name: variable.op.outputs[0] for variable in variables})
+        starts = {} if prefix else session.run({variable.op.name: variable.value() for variable in variables})
         meta_graph = MetaGraphDef.FromString(
             v1.train.export_meta_graph(saver_def=saver.saver_def if saver else None, graph=graph).SerializeToString()
         )
+        assets = ""
+        for tensor in graph.get_collection(v1.GraphKeys.ASSET_FILEPATHS):
+            assets, file = os.path.split(session.run(tensor).decode())
+            meta_graph.asset_file_def.add(filename=file).tensor_info.name = tensor.name
         for key, (inputs, outputs) in signatures.items():
             if key == INIT:
                 session.run(outputs[INIT])
@@ -103,33 +117,39 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
                 found.append(session.run({name: t.name for name, t in outputs.items()}, feeds))
             except tf.errors.OpError as error:
                 found.append(type(error))
-    return Saved(meta_graph, "", found, starts)
+    return Saved(meta_graph, "", found, starts, assets)
 
 
-def ask_converted(plan: Plan, prefix: str, calls: Calls) -> list[Any]:
-    """Builds the new model from the checkpoint and takes its answers to the same calls."""
-    filled = [v for v in plan.variables if not isinstance(v.value, Uninitialized)]
-    return answers(plan, {v.identity: values.value_of(plan, v, prefix) for v in filled}, calls)
+def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[Any]:
+    """Saves the conversion, and takes the answers of a fresh process that loads it.
+
+    Args:
+      saved: the source.
+      calls: as everywhere here.
+      optimise: see `fresh.Ask`.
+
+    Returns:
+      The answers of `tf.saved_model.load`. Those of a v1 Session are asserted to be the same.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "model")
+        job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, saved.assets, path)
+        written = nursery().run("export", "tests.rewrite.fresh", job, bytes, 300.0)
+        assert isinstance(written, bytes), written
+        found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), bytes, 300.0)
+    assert isinstance(found, bytes), found
+    by_function, by_session = pickle.loads(found)
+    differs = differences(by_function, by_session)
+    assert not differs, "function and Session: " + "\n".join(differs)
+    return by_function
 
 
-def answers(plan: Plan, starts: Mapping[str, Any], calls: Calls) -> list[Any]:
-    """The same with the variables' values by identity."""
-    built = module.build(plan, "", {})
-    for identity, variable in built.variables.items():
-        if identity in starts:
-            variable.assign(starts[identity])
-    if plan.init is not None:
-        built.root.initializer._initialize()
-    found: list[Any] = []
-    for key, fed in calls:
-        function = built.signatures[key]
-        specs = function.structured_input_signature[1]
-        try:
-            given = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
-            found.append({name: tensor.numpy() for name, tensor in given.items()})
-        except tf.errors.OpError as error:
-            found.append(type(error))
-    return found
+@functools.cache
+def nursery() -> Nursery:
+    """The process from which each case's is forked."""
+    made = Nursery(fresh.PRELOAD, path=(pathlib.Path(__file__).parents[2],))
+    atexit.register(made.close)
+    return made
 
 
 def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:
@@ -155,7 +175,7 @@ def check(build: Callable[[], Signatures], calls: Calls, directory: str) -> Plan
     plan = make_plan(saved.meta_graph)
     assert not plan.refused, [f.message for f in plan.findings]
     assert any(not isinstance(answer, type) for answer in saved.answers), saved.answers
-    found = differences(saved.answers, ask_converted(plan, saved.prefix, calls))
+    found = differences(saved.answers, ask_converted(saved, calls))
     assert not found, "\n".join(found)
     return plan
 

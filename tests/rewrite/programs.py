@@ -98,6 +98,34 @@ class Loop:
 
 
 @dataclasses.dataclass(frozen=True)
+class Functional:
+    """A call, or functional control flow, that adds to the program's resource variable.
+
+    Attributes:
+      kind: one of FUNCTIONAL.
+      value: what it is given.
+      raw: whether that may be a variable's buffer.
+      whole: whether a Session runs it as a kernel; else it may lower it.
+      first: whether the output is taken that does not need the write, where a kernel does it all the same.
+      nested: whether the body calls a function of its own for the write.
+      times: how often a loop runs.
+    """
+
+    kind: str
+    value: int
+    raw: bool
+    whole: bool
+    first: bool
+    nested: bool
+    times: int
+
+
+FUNCTIONAL = (
+    "cond", "pure_cond", "case", "while", "list", "map", "scan", "defun", "function", "partitioned_twice",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
 class Program:
     """Variables, statements, and for each signature the numbers of the tensors that it fetches."""
 
@@ -140,11 +168,15 @@ def programs() -> st.SearchStrategy[Program]:
             st.builds(Loop, st.integers(0, 3), number, tuples(inner, 1, 3), number, st.tuples(often, often)),
         )
 
+    seldom = st.sampled_from((False, False, False, False, False, True))
+    functional = st.builds(
+        Functional, st.sampled_from(FUNCTIONAL), number, seldom, often, often, often, st.integers(0, 3)
+    )
     feed = st.sampled_from([-2.0, 0.0, 0.5, 3.0])
     return st.builds(
         Program,
         tuples(st.tuples(st.sampled_from(DTYPES), st.integers(0, len(SHAPES) - 1)), 1, 3),
-        tuples(nest(nest(simple)), 2, 9),
+        tuples(st.one_of(nest(nest(simple)), nest(nest(simple)), nest(nest(simple)), functional), 2, 9),
         tuples(tuples(number, 1, 3), 1, 3),
         st.booleans(),
         tuples(st.tuples(st.integers(0, 2), st.tuples(feed, feed)), 3, 5),
@@ -173,7 +205,9 @@ class Builder:
                 size *= length
             start = tf.reshape(tf.cast(tf.range(1, size + 1), dtype), SHAPES[shape])
             self.variables.append(v1.Variable(start, name=f"v{number}", use_resource=False))
-        self.everything = frozenset(range(len(self.variables)))
+        self.resource = v1.Variable([1.0, 2.0], name="resource", use_resource=True)
+        # The last number is the resource variable's.
+        self.everything = frozenset(range(len(self.variables) + 1))
         self.x = v1.placeholder(tf.float32, [2], name="x")
         self.env = [Value(self.x, "float32", (2,), frozenset())]
         self.last: dict[int, Any] = {}
@@ -326,6 +360,29 @@ class Builder:
         tensor.set_shape((2,))  # The op of a function's name infers none.
         self.put(Value(tensor, "float32", (2,), frozenset()), self.everything)
 
+    def _functional(self, statement: Functional) -> None:
+        value = self.take(statement.value)
+        graph = v1.get_default_graph()
+        with tf.control_dependencies(self.after(self.everything)):
+            given = self.fit(value, "float32", (2,)).tensor
+            given = raw.Identity(input=given) if statement.raw else raw.AddV2(x=given, y=tf.ones([2]))
+            known = len(graph.get_operations())
+            v1.enable_control_flow_v2()
+            try:
+                first, second = _FORMS[statement.kind](self.resource.handle, given, statement)
+            finally:
+                v1.disable_control_flow_v2()
+        lowered = False
+        for operation in graph.get_operations()[known:]:
+            if operation.type.removeprefix("Stateless") in ("If", "Case", "While"):
+                if statement.whole:
+                    operation._set_attr("_lower_using_switch_merge", v1.AttrValue(b=False))
+                lowered = lowered or not statement.whole
+        # Of what is lowered, what nobody needs does not run, and nothing waits for it.
+        tensor = raw.AddV2(x=first if statement.first and not lowered else second, y=tf.reshape(first, [2]) * 0.0)
+        tensor.set_shape((2,))
+        self.put(Value(tensor, "float32", (2,), frozenset()), self.everything)
+
     def _inside(self, statements: Sequence[Any], result: int, as_it_is: bool, like: Value) -> Value:
         """Runs statements in the context that stands open; gives a tensor that comes after all of them."""
         env, last, refs = list(self.env), dict(self.last), dict(self.refs)
@@ -400,6 +457,125 @@ def _body(argument: Any) -> Any:
         added = raw.AssignAdd(ref=ref, value=argument)
     with tf.control_dependencies([added]):
         return raw.AddV2(x=alias, y=argument)
+
+
+def _add(handle: Any, argument: Any) -> tuple[Any, Any]:
+    """Gives a tensor that does not need the write of the variable behind a handle, and one that does."""
+    write = raw.AssignAddVariableOp(resource=handle, value=raw.Mul(x=argument, y=tf.constant([0.5, 2.0])))
+    with tf.control_dependencies([write]):
+        after = raw.ReadVariableOp(resource=handle, dtype=tf.float32)
+    after.set_shape((2,))
+    return raw.AddV2(x=argument, y=tf.ones([2])), raw.Mul(x=after, y=tf.constant(2.0))
+
+
+def _look(handle: Any, argument: Any) -> tuple[Any, Any]:
+    """The same without a write."""
+    return raw.Neg(x=argument), raw.AddV2(x=raw.ReadVariableOp(resource=handle, dtype=tf.float32), y=argument)
+
+
+def _inner(statement: Functional) -> Callable[[Any, Any], tuple[Any, Any]]:
+    if not statement.nested:
+        return _add
+    called = tf.function(_add, autograph=False) if statement.first else _defun(_add, "added")
+
+    def call(handle: Any, argument: Any) -> tuple[Any, Any]:
+        return tuple(tf.reshape(tensor, [2]) for tensor in called(handle, argument))
+
+    return call
+
+
+def _defun(body: Callable[..., Any], name: str) -> Callable[..., Any]:
+    made: Callable[..., Any] = function.Defun(tf.resource, tf.float32, func_name=name)(body)
+    return made
+
+
+def _cond_v2(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    add = _inner(statement)
+    result = tf.cond(tf.reduce_sum(given) > 2.0, lambda: add(handle, given), lambda: _look(handle, given))
+    return result[0], result[1]
+
+
+def _pure_cond_v2(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    read = raw.ReadVariableOp(resource=handle, dtype=tf.float32)
+    first, second = tf.cond(
+        tf.reduce_sum(given) > 2.0, lambda: (given + 1.0, read * 2.0), lambda: (given * 2.0, read - given)
+    )
+    with tf.control_dependencies([second]):  # Of the first output alone the read may still be to come.
+        return tf.identity(first), second
+
+
+def _case_v2(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    add = _inner(statement)
+    number = tf.cast(tf.reduce_sum(given) > 2.0, tf.int32) + tf.cast(tf.reduce_sum(given) > 6.0, tf.int32)
+    branches = [lambda: add(handle, given), lambda: _look(handle, given), lambda: (given + 3.0, given)]
+    result = tf.switch_case(number, branches)
+    return result[0], result[1]
+
+
+def _while_v2(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    add = _inner(statement)
+
+    def body(i: Any, first: Any, second: Any) -> tuple[Any, Any, Any]:
+        one, other = add(handle, first + second * 0.25)
+        return i + 1, one, other
+
+    _, first, second = tf.while_loop(
+        lambda i, *_: i < statement.times, body, [0, given, given], maximum_iterations=5, parallel_iterations=1
+    )
+    return first, second
+
+
+def _list_v2(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    rows = tf.TensorArray(tf.float32, size=statement.times + 1, element_shape=[2], clear_after_read=False)
+    rows = rows.write(statement.times, given)
+
+    def body(i: Any, total: Any, rows: Any) -> tuple[Any, Any, Any]:
+        return i + 1, total * 0.5 + given, rows.write(i, total)
+
+    _, total, rows = tf.while_loop(lambda i, *_: i < statement.times, body, [0, given, rows], parallel_iterations=1)
+    return total, tf.reduce_sum(rows.stack(), 0)
+
+
+def _map_fn(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    mapped = tf.map_fn(lambda x: x * 2.0 + float(statement.times), given)
+    return given - 1.0, tf.reshape(mapped, [2])
+
+
+def _scan(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    scanned = tf.scan(lambda total, x: total + x * float(statement.times), given, initializer=tf.constant(0.5))
+    return given - 1.0, tf.reshape(scanned, [2])
+
+
+def _call_defun(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    first, second = _defun(_inner(statement), "outer")(handle, given)
+    return tf.reshape(first, [2]), tf.reshape(second, [2])
+
+
+def _call_function(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    first, second = tf.function(_inner(statement), autograph=False)(handle, given)
+    return tf.reshape(first, [2]), tf.reshape(second, [2])
+
+
+def _call_twice(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    """Two calls that only data orders."""
+    called = tf.function(_add, autograph=False) if statement.whole else _defun(_add, "twice")
+    first, _ = called(handle, given)
+    again, second = called(handle, tf.exp(tf.reshape(first, [2]) * 0.0) + tf.reshape(first, [2]))
+    return tf.reshape(again, [2]), tf.reshape(second, [2])
+
+
+_FORMS = {
+    "cond": _cond_v2,
+    "pure_cond": _pure_cond_v2,
+    "case": _case_v2,
+    "while": _while_v2,
+    "list": _list_v2,
+    "map": _map_fn,
+    "scan": _scan,
+    "defun": _call_defun,
+    "function": _call_function,
+    "partitioned_twice": _call_twice,
+}
 
 
 def _named() -> Callable[[Any], Any]:

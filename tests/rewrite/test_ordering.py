@@ -8,6 +8,7 @@ from migrate.rewrite.graph import index
 from migrate.rewrite.ordering import assigned_first, finding, unordered_outputs
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
+from tests.rewrite.texts import function, node
 
 
 def _graph(*lines: str):
@@ -136,3 +137,54 @@ def test_the_finding_names_read_write_and_outputs():
 )
 def test_assigned_before_it_is_looked_at(lines, expected):
     assert ("v" in assigned_first(_graph(*_V, *lines), {"v"})) is expected
+
+
+FIRST = function("first", "a b", "n = Neg(a)", y="n:y:0", k="b")
+TAKES = function(
+    "takes", "h a", "i = Identity(h)", "w = AssignAddVariableOp(i:output:0, a)", "n = Neg(a)", y="n:y:0", k="a"
+)
+LOOKS = function("looks", "h a", "c = PartitionedCall/reads(h)", y="c:output:0", k="a")
+READS = function("reads", "h", "r = ReadVariableOp(h)", y="r:value:0")
+LIBRARY = {f.signature.name: f for f in (FIRST, TAKES, LOOKS, READS)}
+
+
+def _called(*lines: str):
+    nodes = [node(line) for line in ("v = VarHandleOp()", "x = Placeholder()", "p = Placeholder()", *lines)]
+    nodes[0].attr["shared_name"].s = b"v"
+    return index(nodes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # A kernel gives all its outputs at once; what is lowered gives each when it can.
+        (("r = ReadVariableOp(v)", "c = StatelessIf/first/first(p, x, r)", "w = AssignAddVariableOp(v, c)"), []),
+        (
+            ("r = ReadVariableOp(v)", "c = StatelessIf/first/first/lowered(p, x, r)", "w = AssignAddVariableOp(v, c)"),
+            ["r:0", "c:1"],
+        ),
+        (
+            (
+                "r = ReadVariableOp(v)",
+                "c = StatelessIf/first/first/lowered(p, x, r)",
+                "w = AssignAddVariableOp(v, c:1)",
+            ),
+            [],
+        ),
+        (("r = ReadVariableOp(v)", "c = first(x, r)", "w = AssignAddVariableOp(v, c)"), []),
+        # What a call does to a variable is done by the call.
+        (("r = ReadVariableOp(v)", "c = takes(v, x)"), ["r:0"]),
+        (("r = ReadVariableOp(v)", "c = takes(v, r)"), []),
+        (("r = ReadVariableOp(v, ^c)", "c = takes(v, x)"), []),
+        (("c = looks(v, x)", "r = ReadVariableOp(v)", "w = AssignAddVariableOp(v, r)"), ["c:0", "c:1"]),
+        (("c = looks(v, x)", "r = ReadVariableOp(v)", "w = AssignAddVariableOp(v, r, ^c)"), []),
+        (("r = first(x, x)", "c = takes(v, x)", "w = takes(v, x)"), ["c:0", "c:1"]),
+        (("r = first(x, x)", "c = takes(v, x)", "w = takes(v, c)"), []),
+        (("r = Neg(x)", "c = If/takes/looks/lowered(p, v, x)", "w = AssignAddVariableOp(v, x)"), ["c:0"]),
+        (("r = Neg(x)", "c = If/takes/looks(p, v, x)", "w = AssignAddVariableOp(v, x)"), ["c:0", "c:1"]),
+        (("r = Neg(x)", "c = If/takes/looks/lowered(p, v, x, ^w)", "w = AssignAddVariableOp(v, x)"), []),
+    ],
+)
+def test_calls(lines, expected):
+    found = unordered_outputs(_called(*lines), ["r:0", "c:0", "c:1"], LIBRARY)
+    assert [u.tensor for u in found] == expected

@@ -141,6 +141,36 @@ for _name in ("Add", "Max", "Min", "Sub", "Update"):
     )
 
 
+_CHAINED: dict[str, Callable[[Any, Any], Any]] = {
+    "Assign": lambda ref, x: raw.Assign(ref=ref, value=x),
+    "AssignAdd": lambda ref, x: raw.AssignAdd(ref=ref, value=x),
+    "ScatterAdd": lambda ref, x: raw.ScatterAdd(ref=ref, indices=[2, 0, 1], updates=x),
+    "ScatterNdAdd": lambda ref, x: raw.ScatterNdAdd(ref=ref, indices=[[2], [0]], updates=x[:2]),
+    "ScatterNdUpdate": lambda ref, x: raw.ScatterNdUpdate(ref=ref, indices=[[1]], updates=x[:1]),
+    "StridedSliceAssign": lambda ref, x: raw.StridedSliceAssign(ref=ref, begin=[1], end=[3], strides=[1], value=x[:2]),
+    "ApplyGradientDescent": lambda ref, x: raw.ApplyGradientDescent(var=ref, alpha=0.5, delta=x),
+}
+
+
+@case(*_CHAINED)
+def every_write_of_what_every_write_gives(_: str) -> Any:
+    x, outputs = _input(), {}
+    for first, write in _CHAINED.items():
+        for second, again in _CHAINED.items():
+            v = _variable([1.0, 2.0, 4.0], f"{first}_{second}")
+            outputs[f"{first}_{second}"] = again(write(v._ref(), x), x * 2.0) + 1.0
+    return {"s": ({"x": x}, outputs)}
+
+
+@case("CountUpTo", calls=(("s", {"p": True}), ("s", {"p": False}), ("s", {"p": True})))
+def count_up_to_in_a_branch_and_after_a_write(_: str) -> Any:
+    p = v1.placeholder(tf.bool, [], name="p")
+    v, w = _variable(0, "v"), _variable(0, "w")
+    counted = v1.cond(p, lambda: raw.CountUpTo(ref=v._ref(), limit=9), lambda: tf.constant(-1))
+    later = raw.CountUpTo(ref=raw.AssignAdd(ref=w._ref(), value=2), limit=100)
+    return {"s": ({"p": p}, {"counted": counted, "later": later})}
+
+
 @case("Assign", "AssignAdd", "AssignSub", "VariableV2")
 def assigns_in_a_row(_: str) -> Any:
     x, v = _input(), _variable([1.0, 1.0, 1.0])
@@ -369,9 +399,9 @@ def hash_table(_: str) -> Any:
 def hash_table_from_a_file(files: str) -> Any:
     k = v1.placeholder(tf.string, [3], name="k")
     table = raw.HashTable(key_dtype=tf.string, value_dtype=tf.int64, shared_name="vocabulary")
-    start = raw.InitializeTableFromTextFile(
-        table_handle=table, filename=os.path.join(files, "lines.txt"), key_index=-2, value_index=-1
-    )
+    path = tf.constant(os.path.join(files, "lines.txt"))
+    v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+    start = raw.InitializeTableFromTextFile(table_handle=table, filename=path, key_index=-2, value_index=-1)
     found = raw.LookupTableFind(table_handle=table, keys=k, default_value=tf.constant(-1, tf.int64))
     return {"s": ({"k": k}, {"found": found}), INIT: ({}, {INIT: start})}
 
@@ -704,7 +734,7 @@ def test_fixed_length_record_reader_runs_although_no_session_runs_it(files: str,
     calls = [("fill", {}), ("read", {}), ("some", {}), ("count", {})]
     saved = save_and_ask(build, calls, str(tmp_path))
     assert saved.answers[1:] == [tf.errors.NotFoundError] * 3
-    found = ask_converted(make_plan(saved.meta_graph), saved.prefix, calls)
+    found = ask_converted(saved, calls)
     assert found[1]["value"] == b"ne\nt"
     assert found[2]["values"].tolist() == [b"wo\nt", b"hree"]
     assert found[3]["produced"] == 3

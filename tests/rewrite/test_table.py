@@ -16,6 +16,8 @@ from migrate.sources.protos import NodeDef
 
 TABLE = load_op_table()
 REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)
+ALONE = sorted({op for rule in RULES if not rule.follows for op in rule.ops} - REF_OPS)
+"""Ops without refs that a rule takes wherever they stand."""
 
 TWINS = {
     **{name: twin.op for name, twin in ops.WRITES.items()},
@@ -47,7 +49,7 @@ def test_every_refusal_is_of_an_op_that_is_there():
 @pytest.mark.parametrize("op", sorted(TWINS))
 def test_twin(op):
     twin = TABLE[TWINS[op]]
-    assert op in REF_OPS or op in ops.ALWAYS
+    assert op in REF_OPS or op in ALONE
     assert not twin.has_ref
     assert twin.registered == twin.on_cpu == ("2.15", "2.21")
     assert not twin.deprecated_since
@@ -88,6 +90,14 @@ def test_rewriting_twice_changes_nothing():
     assert isinstance(again, Rewritten)
     assert dict(again.graph.nodes) == dict(once.graph.nodes)
     assert list(again.fetches) == list(again.fetches.values()) == list(once.fetches.values())
+
+
+@pytest.mark.parametrize("op", ALONE)
+def test_a_rule_fires_where_no_op_is_a_ref_op(op):
+    inputs = tuple(f"i{n}" for n in range(max(1, ops.fewest_inputs(op))))
+    given = (_node("Const", name, dtype=FLOAT) for name in inputs)
+    result = rewrite(_run(*given, _node(op, "y", *inputs, T=FLOAT), fetches=("y:0",)), REF_OPS)
+    assert not isinstance(result, Rewritten) or result.graph.nodes["y"].op != op
 
 
 UNTOUCHED = {

@@ -1,0 +1,166 @@
+"""What a graph's calls do to the handles that they are given, and what of them a v1 Session makes part of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from migrate.frozen import frozen
+from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
+from migrate.rewrite.graph import Graph, as_input, index
+from migrate.rewrite.inline import Outputs
+from migrate.rewrite.rule import new_node
+from migrate.sources.dtypes import dtype_value
+from migrate.sources.protos import FunctionDef, NodeDef
+
+_MAX_NODES = 10_000
+_BOOL = dtype_value("bool")
+
+Library = Mapping[str, FunctionDef]
+
+
+@frozen
+class Touched:
+    """Positions of a function's arguments whose variables its body reads, and writes."""
+
+    reads: frozenset[int]
+    writes: frozenset[int]
+
+
+def lower(graph: Graph, library: Library) -> tuple[Graph, Mapping[str, str]]:
+    """Puts the branches of an If or Case into a graph, as a v1 Session does before it runs (lower_if_op.cc).
+
+    An output then waits for what its own value needs, where a kernel's waits for all.
+
+    Args:
+      graph: a rewritten run.
+      library: functions by name.
+
+    Returns:
+      The graph, and for each tensor of a node that is gone the tensor in its place.
+    """
+    nodes = dict(graph.nodes)
+    moved: dict[str, str] = {}
+    pending = [node for node in nodes.values() if is_lowered(node) and node.op not in LOOPS]
+    while pending and len(nodes) < len(graph.nodes) + _MAX_NODES:
+        node = pending.pop()
+        found = _lowered(node, library)
+        if found is None or any(new.name in nodes for new in (*found[0], *found[1])):
+            continue
+        merges, made = found
+        end = NodeDef(name=node.name, op="NoOp", input=[f"^{new.name}" for new in made if new.name.endswith("/done")])
+        nodes.update((new.name, new) for new in (*merges, *made, end))
+        moved.update((f"{node.name}:{k}", f"{merge.name}:0") for k, merge in enumerate(merges))
+        pending += [new for new in made if is_lowered(new) and new.op not in LOOPS]
+    if not moved:
+        return graph, moved
+    for name, node in nodes.items():
+        if any(_full(i) in moved for i in node.input):
+            new = NodeDef.FromString(node.SerializeToString())
+            new.input[:] = [as_input(moved.get(_full(i), i)) if not i.startswith("^") else i for i in node.input]
+            nodes[name] = new
+    return index(nodes.values(), graph), moved
+
+
+def _full(written: str) -> str:
+    return written if ":" in written else written + ":0"
+
+
+def _lowered(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeDef]] | None:
+    """The nodes that take an If's or Case's place: a Merge for each output, and the rest."""
+    functions = [library.get(name) for name in callees(node)]
+    given = [i for i in node.input if not i.startswith("^")]
+    controls = [i for i in node.input if i.startswith("^")]
+    if not given or not functions:
+        return None
+    # An If's first branch is the one for true.
+    branches = [1, 0] if node.op in BRANCHES and "then_branch" in BRANCHES[node.op] else list(range(len(functions)))
+    pivot = NodeDef(name=f"{node.name}/pivot", op="Switch", input=[given[0], given[0], *controls])
+    pivot.attr["T"].type = _BOOL
+    made = [pivot]
+    switches: list[NodeDef] = []
+    returned: list[list[str]] = []
+    dtypes: list[int] = []
+    done = []
+    for number, function in zip(branches, functions, strict=True):
+        if function is None or len(function.signature.input_arg) != len(given) - 1:
+            return None
+        if not switches:
+            for position, (arg, tensor) in enumerate(zip(function.signature.input_arg, given[1:], strict=True)):
+                name = f"{node.name}/switch_{position}"
+                switches.append(new_node("Switch", name, [tensor, given[0]], T=arg.type))
+            dtypes = [arg.type for arg in function.signature.output_arg]
+        prefix = f"{node.name}/{number}"
+        start = NodeDef(name=f"{prefix}/start", op="Identity", input=[f"{pivot.name}:{number}"])
+        names = {arg.name: f"{prefix}/{arg.name}" for arg in function.signature.input_arg}
+        names.update((inner.name, f"{prefix}/{inner.name}") for inner in function.node_def)
+        outputs = Outputs(function, names)
+        made.append(start)
+        for arg, switch in zip(function.signature.input_arg, switches, strict=True):
+            made.append(
+                new_node("Identity", names[arg.name], [f"{switch.name}:{number}", f"^{start.name}"], T=arg.type)
+            )
+        for inner in function.node_def:
+            new = NodeDef(name=names[inner.name], op=inner.op, attr=inner.attr)
+            inputs = [outputs.tensor(i) for i in inner.input]
+            new.input.extend(i for i in inputs if i is not None)
+            if None in inputs:
+                return None
+            if not new.input:
+                new.input.append(f"^{start.name}")
+            made.append(new)
+        tensors = [outputs.tensor(function.ret.get(arg.name, "")) for arg in function.signature.output_arg]
+        if None in tensors or len(tensors) != len(dtypes):
+            return None
+        returned.append([tensor for tensor in tensors if tensor is not None])
+        done += [f"^{names[name]}" for name in function.control_ret.values() if name in names]
+    merges = [
+        new_node("Merge", f"{node.name}/merge_{k}", [tensors[k] for tensors in returned], T=dtype)
+        for k, dtype in enumerate(dtypes)
+    ]
+    starts = [f"{node.name}/{number}/start" for number in branches]
+    made.append(NodeDef(name=f"{node.name}/done", op="Merge", input=[*starts, *done]))
+    return merges, [*switches, *made]
+
+
+def touched_by(node: NodeDef, library: Library, writes: frozenset[str], passes: frozenset[str]) -> Touched | None:
+    """Which of a call's data inputs the functions read or write that it calls; None for a node that is no call."""
+    names = [node.op] if node.op in library else [name for name in callees(node) if name in library]
+    if not names:
+        return None
+    first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
+    found = [_touched(name, library, writes, passes, frozenset()) for name in names]
+    return Touched(
+        frozenset(first + k for t in found for k in t.reads), frozenset(first + k for t in found for k in t.writes)
+    )
+
+
+def _touched(
+    name: str, library: Library, writes: frozenset[str], passes: frozenset[str], above: frozenset[str]
+) -> Touched:
+    if name in above:
+        return Touched(frozenset(), frozenset())
+    function = library[name]
+    carried = {arg.name: {k} for k, arg in enumerate(function.signature.input_arg)}
+    grown = True
+    while grown:
+        grown = False
+        for node in function.node_def:
+            if node.op in passes:
+                met = set().union(*(carried.get(i.partition(":")[0], ()) for i in node.input if i[:1] != "^"))
+                if met - carried.setdefault(node.name, set()):
+                    carried[node.name] |= met
+                    grown = True
+    read, written = set[int](), set[int]()
+    for node in function.node_def:
+        if node.op in passes:
+            continue
+        taken = [carried.get(i.partition(":")[0], set()) for i in node.input if not i.startswith("^")]
+        inner = [node.op] if node.op in library else [called for called in callees(node) if called in library]
+        first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
+        if not inner:
+            (written if node.op in writes else read).update(*taken)
+        for called in inner:
+            found = _touched(called, library, writes, passes, above | {name})
+            read.update(*(taken[first + k] for k in found.reads if first + k < len(taken)))
+            written.update(*(taken[first + k] for k in found.writes if first + k < len(taken)))
+    return Touched(frozenset(read), frozenset(written))

@@ -1,0 +1,44 @@
+"""Handles whose dtype and shape are known while TensorFlow loads a function.
+
+The loader gives the arguments of a function their handle data after it has imported the body
+(function_def_to_graph.py, `_set_handle_data`), and the shape function of ResourceCountUpTo refuses a handle without
+(state_ops.cc: "Handle has no shape/type information"). No op takes a handle and says what it holds; but a list of
+handles has the handle data of its first, so the handle is taken out of a list that begins with one of the same type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from migrate.rewrite.graph import data_inputs, unique_name
+from migrate.rewrite.rule import DT_RESOURCE, constant, new_node
+from migrate.sources.protos import NodeDef
+
+STRICT = frozenset({"ResourceCountUpTo"})
+"""Ops whose shape function fails on a handle of which nothing is known, with a scalar of dtype `T` behind it."""
+
+
+def typed_handle(user: NodeDef, taken: Collection[str]) -> Iterator[NodeDef]:
+    """The nodes that give a node's handle with its type; the last one is the handle. No variable is made.
+
+    Args:
+      user: a node of a `STRICT` op.
+      taken: names of nodes.
+    """
+    handle = data_inputs(user)[0]
+    like = NodeDef(name=unique_name(f"{user.name}/like", taken), op="VarHandleOp")
+    source = handle.partition(":")[0]
+    if source in taken:  # In the loop or branch of the handle; a captured one is in none.
+        like.input.append(f"^{source}")
+    like.attr["dtype"].type = user.attr["T"].type
+    like.attr["shape"].shape.SetInParent()
+    like.attr["shared_name"].s = like.name.encode()
+    pack = new_node("Pack", unique_name(f"{user.name}/handles", taken), [like.name, handle], T=DT_RESOURCE)
+    pack.attr["N"].i = 2
+    pack.attr["axis"].i = 0
+    names = [unique_name(f"{user.name}/handles/{part}", taken) for part in ("begin", "end", "strides")]
+    bounds = [constant(name, [value], [pack.name]) for name, value in zip(names, (1, 2, 1), strict=True)]
+    slice_ = new_node("StridedSlice", unique_name(f"{user.name}/handle", taken), [pack.name, *names], T=DT_RESOURCE)
+    slice_.attr["Index"].type = bounds[0].attr["dtype"].type
+    slice_.attr["shrink_axis_mask"].i = 1
+    yield from (like, pack, *bounds, slice_)

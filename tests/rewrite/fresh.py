@@ -1,0 +1,120 @@
+"""Saves a converted model, or asks one from the disk: jobs for forks of a process that has only imported TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+from unittest import mock
+
+PRELOAD = (
+    "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
+    "migrate.export.values", "migrate.verify.replay", "tests.rewrite.fresh",
+)  # fmt: skip
+"""What the process has imported from which they are forked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Save:
+    """What to save.
+
+    Attributes:
+      meta_graph: the source's MetaGraphDef, serialized.
+      prefix: of its checkpoint, or empty.
+      values: the variables' values by identity, where there is no checkpoint.
+      assets: directory of its assets, or empty.
+      path: of the SavedModel to be written.
+    """
+
+    meta_graph: bytes
+    prefix: str
+    values: Mapping[str, Any]
+    assets: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+    """What to ask.
+
+    Attributes:
+      path: the SavedModel's directory.
+      calls: (signature key, inputs) pairs, in their order.
+      optimise: whether TensorFlow's graph optimiser may work; it changes last bits of arithmetic.
+    """
+
+    path: str
+    calls: Sequence[tuple[str, Mapping[str, Any]]]
+    optimise: bool = False
+
+
+def run(job: Save | Ask) -> bytes:
+    """The pickled answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
+    if isinstance(job, Save):
+        _save(job)
+        return b""
+    return pickle.dumps((_function(job), _session(job)))
+
+
+def _save(job: Save) -> None:
+    import tensorflow as tf
+
+    from migrate.export import checkpoint, module, patch, values
+    from migrate.rewrite.plan import VariablePlan, make_plan
+    from migrate.sources.protos import MetaGraphDef
+
+    plan = make_plan(MetaGraphDef.FromString(job.meta_graph))
+
+    def value(variable: VariablePlan) -> Any:
+        known = job.values.get(variable.identity)
+        return tf.constant(known) if known is not None else values.value_of(plan, variable, job.prefix)
+
+    tables = {name: values.table_content(fill, job.prefix) for name, fill in plan.tables.items()}
+    # Nobody calls the loaded object itself here, and a function for it takes as long as one for a signature.
+    with mock.patch.object(module, "call_key", lambda keys: None):
+        built = module.build(plan, job.assets, tables)
+    keys = patch.save(built, plan, job.path)
+    patch.patch(job.path, plan, built.names, {})
+    prefix = os.path.join(job.path, "variables", "variables")
+    checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix, {}, value)
+
+
+def _function(job: Ask) -> list[Any]:
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not job.optimise})
+    loaded = tf.saved_model.load(job.path)
+    found: list[Any] = []
+    for key, fed in job.calls:
+        function = loaded.signatures[key]
+        specs = function.structured_input_signature[1]
+        try:
+            given = function(**{name: tf.constant(value, specs[name].dtype) for name, value in fed.items()})
+            found.append({name: tensor.numpy() for name, tensor in given.items()})
+        except tf.errors.OpError as error:
+            found.append(type(error))
+    return found
+
+
+def _session(job: Ask) -> list[Any]:
+    import tensorflow as tf
+
+    from migrate.verify import replay
+
+    v1 = tf.compat.v1
+    found: list[Any] = []
+    with tf.Graph().as_default(), v1.Session(config=None if job.optimise else replay._config(tf)) as session:
+        if job.optimise:
+            meta_graph = v1.saved_model.load(session, replay._tags(tf, job.path), job.path)
+        else:
+            meta_graph = replay._load_unoptimised(tf, session, job.path)
+        for key, fed in job.calls:
+            signature = meta_graph.signature_def[key]
+            feeds = {signature.inputs[name].name: value for name, value in fed.items()}
+            try:
+                found.append(session.run({name: info.name for name, info in signature.outputs.items()}, feeds))
+            except tf.errors.OpError as error:
+                found.append(type(error))
+    return found

@@ -39,7 +39,9 @@ CODES: Mapping[str, str] = {
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
+    "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
     "keras-external-link": "An HDF5 file refers to data in other files, which are not opened.",
+    "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",

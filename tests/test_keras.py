@@ -19,7 +19,7 @@ pytestmark = pytest.mark.tensorflow
 MODELS = ROOT / "testdata" / "keras"
 LAYERS = str(ROOT / "testdata")
 # Verified by the tool as well; the others are judged by Keras alone, which takes less time.
-VERIFIED = ("functional", "recurrent_3", "json_names")
+VERIFIED = ("functional", "recurrent_3", "json_names", "tf_ops", "op_layers")
 PLAIN = ("archive_2", "archive_3", "dict_3", "hdf5_3", "json_3", "json_hdf5", "json_objects", "old_adam", "recurrent")
 NAMES = (*VERIFIED, *PLAIN, "custom")
 OPTIMIZERS = {"functional": 19, "old_adam": 19, "archive_2": 19, "archive_3": 20}
@@ -86,7 +86,8 @@ def test_the_model_is_reusable(name, converted):
     assert content["source"]["sha256"]
     signature = converted[1][name].keras.signature
     assert set(content["arguments"]["serving_default"]) == set(signature.inputs)
-    assert all(spec.dtype == "float32" for spec in signature.outputs.values())
+    dtypes = {"tf.strings.join": "string"}
+    assert all(spec.dtype == dtypes.get(name, "float32") for name, spec in signature.outputs.items())
 
 
 _REUSED = """
@@ -196,6 +197,22 @@ def test_a_custom_object_that_cannot_be_imported_is_told(tmp_path):
     done = migrate_command("convert", MODELS / "custom", tmp_path / "new", "--custom_objects=nowhere:Scale")
     assert done.returncode == 1
     assert "nowhere:Scale: cannot be imported: ModuleNotFoundError" in " ".join(done.stdout.split())
+
+
+_MAKE_VOCABULARY = """
+import sys, tf_keras
+layer = tf_keras.layers.StringLookup(name="lookup")
+layer.adapt(["a", "b", "b"])
+x = tf_keras.Input([], dtype="string", name="x")
+tf_keras.Model(x, layer(x)).save(sys.argv[1])
+"""
+
+
+def test_a_vocabulary_of_the_archive_s_own_is_loaded(tmp_path):
+    file = str(tmp_path / "model.keras")
+    run_child(["-c", _MAKE_VOCABULARY, file])
+    (report,) = migrate.convert(file, str(tmp_path / "new")).models
+    assert isinstance(report.outcome, Converted), report
 
 
 @pytest.mark.private_api

@@ -21,7 +21,8 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from migrate.checks.keras import may_compile, needs, optimizer_name
+from migrate.checks.keras import forbidden, may_compile, optimizer_name
+from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
 from migrate.export.request import Request
 from migrate.frozen import frozen
@@ -63,10 +64,13 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
     """
     source = request.source
     found = needs(source.config, source.runtime)
+    if forbidden(found, request.custom_objects, request.trust):
+        raise InputError(f"{source.files.path}: asks for what was not allowed, although audit has looked")
     given = custom_objects(request.custom_objects)
-    missing = [name for name in found.custom if name.rpartition(">")[2] not in given]
-    if missing or found.foreign or (found.code and not request.trust):
-        raise InputError(f"{source.files.path}: asks for code that was not allowed, although audit has looked")
+    # By the full name, too: Keras imports the module that the file names for one that it does not find.
+    for name in (*found.custom, *training_needs(source.training, source.runtime).custom):
+        if name.rpartition(">")[2] in given:
+            given[name] = given[name.rpartition(">")[2]]
     keras = _runtime(source.runtime)
     lost = ""
     if with_optimizer and source.optimizer:

@@ -194,13 +194,22 @@ def _kind_within(file: str) -> Kind | None:
     with _open_hdf5(file) as content:
         if "model_config" in content.attrs:
             return Kind.KERAS_H5_MODEL
-        if "layer_names" in content.attrs or "model_weights" in content or _has_v3_layout(content):
+        if "layer_names" in content.attrs or _has(content, "model_weights") or _has_v3_layout(content):
             return Kind.KERAS_H5_WEIGHTS
     return None
 
 
 def _has_v3_layout(content: Any) -> bool:
-    return "layers" in content or "_layer_checkpoint_dependencies" in content
+    return _has(content, "layers") or _has(content, "_layer_checkpoint_dependencies")
+
+
+def _has(group: Any, name: str) -> bool:
+    """Whether a group has a member of its own by this name; `name in group` opens the file that a link names."""
+    import h5py
+
+    return bool(group.id.links.exists(name.encode())) and (
+        group.id.links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD
+    )
 
 
 def _is_config(content: Any) -> bool:
@@ -328,14 +337,19 @@ def _mentions(value: Any, key: str) -> bool:
 def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
     """Adds the facts of an open HDF5 file."""
     links: list[str] = []
-    tensors = list(_tensors(content, "", links, set()))
+    soft: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    tensors = list(_tensors(content, "", links, soft, seen))
+    while soft and not links:  # A soft link may lead through one to another file, so those come first.
+        path = soft.pop()
+        tensors += _tensors_of(content.get(path), path, links, soft, seen)
     if _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
         weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
         form = Weights.HDF5_V3
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))
-        weights = tuple(_below(tensors, "model_weights/")) if "model_weights" in content else tuple(tensors)
+        weights = tuple(_below(tensors, "model_weights/")) if _has(content, "model_weights") else tuple(tensors)
         form = Weights.HDF5
     return dataclasses.replace(source, form=form, weights=weights, optimizer=optimizer, links=tuple(links))
 
@@ -346,8 +360,10 @@ def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTenso
             yield dataclasses.replace(tensor, name=tensor.name[len(prefix) :])
 
 
-def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int]]) -> Iterator[StoredTensor]:
-    """Datasets of a group and below; what would lead to another file goes to `links` and is not followed.
+def _tensors(
+    group: Any, prefix: str, links: list[str], soft: list[str], seen: set[tuple[int, int]]
+) -> Iterator[StoredTensor]:
+    """Datasets of a group and below; what leads to another file goes to `links`, soft links to `soft`, unfollowed.
 
     A group that has several names is looked into once: hard links may lead round, or by more ways than can be gone.
     """
@@ -359,18 +375,29 @@ def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int
     seen.add((place.fileno, place.addr))
     for name in group:
         path = f"{prefix}{name}"
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        link = group.id.links.get_info(name.encode()).type
+        if link == h5py.h5l.TYPE_SOFT:
+            soft.append(path)
+        elif link == h5py.h5l.TYPE_HARD:
+            yield from _tensors_of(group.get(name), path, links, soft, seen)
+        else:
             links.append(path)
-            continue
-        item = group.get(name)
-        if isinstance(item, h5py.Group):
-            yield from _tensors(item, f"{path}/", links, seen)
-        elif isinstance(item, h5py.Dataset):
-            if item.is_virtual or item.external:
-                links.append(path)
-            else:
-                dtype = "string" if item.dtype.kind in "OS" else item.dtype.name
-                yield StoredTensor(path, dtype, tuple(item.shape or ()))
+
+
+def _tensors_of(
+    item: Any, path: str, links: list[str], soft: list[str], seen: set[tuple[int, int]]
+) -> Iterator[StoredTensor]:
+    """Datasets of one member of a group: itself, or what is below it."""
+    import h5py
+
+    if isinstance(item, h5py.Group):
+        yield from _tensors(item, f"{path}/", links, soft, seen)
+    elif isinstance(item, h5py.Dataset):
+        if item.is_virtual or item.external:
+            links.append(path)
+        else:
+            dtype = "string" if item.dtype.kind in "OS" else item.dtype.name
+            yield StoredTensor(path, dtype, tuple(item.shape or ()))
 
 
 def _with_checkpoint(source: KerasSource) -> KerasSource:
@@ -413,7 +440,7 @@ def _open_hdf5(path: str, stream: IO[bytes] | None = None) -> Iterator[Any]:
 
 def _attribute(content: Any, name: str) -> str:
     """A string attribute; Keras wrote some on the file, some on the group of the weights."""
-    holder = content if name in content.attrs or "model_weights" not in content else content["model_weights"]
+    holder = content if name in content.attrs or not _has(content, "model_weights") else content["model_weights"]
     value = holder.attrs.get(name, "")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 

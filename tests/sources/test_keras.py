@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.checks.keras import may_compile, needs
+from migrate.checks.keras import may_compile
+from migrate.checks.keras_needs import needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras

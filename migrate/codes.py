@@ -22,6 +22,7 @@ CODES: Mapping[str, str] = {
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
     "trained.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
+    "destination-renamed": "A Keras file of a tree became a directory without the suffix of the file's name.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "effect-unknown": "The model runs ops of which this version does not know what they do.",
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "

@@ -117,6 +117,14 @@ def test_an_architecture_without_weights_is_refused(tmp_path):
     assert [f.code for f in report.findings] == ["keras-weights-missing"]
 
 
+@pytest.mark.parametrize("spelled", ["model.json", "./model.json", "../here/model.json", "..//here//model.json"])
+def test_an_architecture_is_not_beside_itself(spelled, tmp_path, monkeypatch):
+    shutil.copytree(MODELS / "json_hdf5", tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    (report,) = migrate.audit(spelled).models
+    assert isinstance(report.outcome, Convertible), report
+
+
 def test_several_files_of_weights_are_told(tmp_path):
     shutil.copytree(MODELS / "json_hdf5", tmp_path, dirs_exist_ok=True)
     shutil.copy(tmp_path / "model.h5", tmp_path / "other.h5")

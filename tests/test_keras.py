@@ -199,6 +199,47 @@ def test_a_custom_object_that_cannot_be_imported_is_told(tmp_path):
     assert "nowhere:Scale: cannot be imported: ModuleNotFoundError" in " ".join(done.stdout.split())
 
 
+_MAKE_NAMELESS = """
+import sys, tf_keras, keras_layers
+x = tf_keras.Input([3], name="x")
+scaled = keras_layers.Scale(name="scale")(x)
+tf_keras.Model(x, [keras_layers.Nameless()(scaled), keras_layers.Nameless()(x)]).save(sys.argv[1])
+"""
+
+
+def test_outputs_whose_names_keras_makes_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    file = str(tmp_path / "model.h5")
+    run_child(["-c", _MAKE_NAMELESS, file])
+    options = Options(custom_objects=("keras_layers:Scale", "keras_layers:Nameless"))
+    (report,) = migrate.convert(file, str(tmp_path / "new"), options).models
+    assert isinstance(report.outcome, Converted), report
+    assert report.verification.bitwise_equal
+    assert list(report.keras.signature.outputs) == ["nameless", "nameless_1"]
+
+
+@pytest.mark.parametrize("name", ["new.h5", "new.hdf5", "new.keras"])
+def test_a_destination_may_have_any_name(name, tmp_path):
+    (report,) = migrate.convert(str(MODELS / "json_hdf5"), str(tmp_path / name), Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report
+    assert (tmp_path / name / "saved_model.pb").is_file()
+    assert (tmp_path / name / "variables" / "variables.index").is_file()
+
+
+def test_a_directory_of_a_callbacks_files_is_a_tree(tmp_path):
+    (tmp_path / "run").mkdir()
+    for step in ("model-01.h5", "model-02.h5"):
+        shutil.copy(MODELS / "functional" / "model.h5", tmp_path / "run" / step)
+        with h5py.File(tmp_path / "run" / step, "r+") as file:
+            file["model_weights/value/value/bias:0"][0] = int(step[-4])
+    report = migrate.convert(str(tmp_path / "run"), str(tmp_path / "new"), Options(verify=False))
+    assert [type(model.outcome) for model in report.models] == [Converted, Converted], report
+    assert [model.destination for model in report.models] == [str(tmp_path / "new" / f"model-0{n}") for n in (1, 2)]
+    assert all("destination-renamed" in [f.code for f in model.findings] for model in report.models)
+    again = migrate.convert(str(tmp_path / "run"), str(tmp_path / "new"), Options(verify=False))
+    assert all(model.skipped for model in again.models)
+
+
 _MAKE_VOCABULARY = """
 import sys, tf_keras
 layer = tf_keras.layers.StringLookup(name="lookup")

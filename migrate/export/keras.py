@@ -132,6 +132,8 @@ def _runtime(runtime: Runtime) -> Any:
 
 def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool, compiled: bool) -> Any:
     files = source.files
+    # Layers without a name in the config get one that counts up with each load of this process.
+    keras.backend.clear_session()
     if source.kind is Kind.KERAS_V3:
         with _named(files.architecture, "model.keras", writable=source.runtime is Runtime.TF_KERAS) as path:
             return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)

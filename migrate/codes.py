@@ -45,6 +45,7 @@ CODES: Mapping[str, str] = {
     "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
+    "keras-not-compiled": "The model was compiled, and the new one is without its optimizer, loss and metrics.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
     "keras-optimizer-kept": "The new model holds the optimizer's state, value by value.",

@@ -290,7 +290,7 @@ def listed(name: str) -> list[str]:
     return found
 
 
-def column() -> tuple[dict[str, object], dict[str, object]]:
+def column() -> tuple[dict[str, str], dict[str, object]]:
     """What this release has: the table's column, and why the other candidates are not in it."""
     kept, left = [], {}
     verdicts: dict[int, tuple[set[str], bool]] = {}
@@ -303,13 +303,13 @@ def column() -> tuple[dict[str, object], dict[str, object]]:
             kept.append(name)
         else:
             left[name] = bad or "no call works"
-    methods = listed("ragged_class_method")
-    return {
+    names = {
         "functions": kept,
-        "class_methods": {"RaggedTensor": methods},
-        "properties": sorted({*listed("ragged_property"), *listed("sparse_property")}),
-        "methods": sorted({*listed("ragged_method_name"), *listed("sparse_method")}),
-    }, left
+        "class_methods": [f"RaggedTensor.{method}" for method in listed("ragged_class_method")],
+        "properties": listed("ragged_property") + listed("sparse_property"),
+        "methods": listed("ragged_method_name") + listed("sparse_method"),
+    }
+    return {key: " ".join(sorted(set(values))) for key, values in names.items()}, left
 
 
 def main() -> None:

@@ -45,12 +45,9 @@ def load_symbols() -> Symbols:
         columns = json.load(file).values()
 
     def union(key: str) -> frozenset[str]:
-        return frozenset(name for column in columns for name in column[key])
+        return frozenset(name for column in columns for name in column[key].split(" "))
 
-    methods = frozenset(
-        f"{name}.{method}" for column in columns for name, own in column["class_methods"].items() for method in own
-    )
-    return Symbols(union("functions"), methods, union("properties"), union("methods"))
+    return Symbols(union("functions"), union("class_methods"), union("properties"), union("methods"))
 
 
 def find_calls(class_name: str, layer: Mapping[str, Any], where: str) -> Iterator[str]:

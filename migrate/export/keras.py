@@ -43,7 +43,7 @@ class Loaded:
       model: a `Model` of tf_keras or of keras.
       signature: its inputs and outputs, as the model's `serving_default`.
       optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
-      lost: why the stored state of the optimizer was not loaded, or empty.
+      lost: why the optimizer, loss and metrics were not loaded, or empty.
     """
 
     model: Any
@@ -51,13 +51,19 @@ class Loaded:
     optimizer: str
     lost: str
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has the optimizer, loss and metrics that it was stored with."""
+        return getattr(self.model, "optimizer", None) is not None
+
 
 def load(request: Request, with_optimizer: bool) -> Loaded:
     """Loads a model.
 
     Args:
       request: what to load.
-      with_optimizer: whether the optimizer's state is wanted as well; where it cannot be had, the model comes without.
+      with_optimizer: whether the optimizer, loss and metrics are wanted as well; where they cannot be had, the model
+        comes without.
 
     Raises:
       InputError: the model cannot be loaded; the message says why.
@@ -73,8 +79,10 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             given[name] = given[name.rpartition(">")[2]]
     keras = _runtime(source.runtime)
     lost = ""
-    if with_optimizer and source.optimizer:
+    if with_optimizer and (source.optimizer or source.training):
         try:
+            if not source.training:
+                raise InputError("no file says how the model was compiled")
             if not may_compile(source, request.custom_objects, request.trust):
                 raise InputError("its loss, metrics or optimizer are not Keras' own")
             model = _load(keras, source, given, request.trust, compiled=True)
@@ -146,9 +154,10 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
                 file, custom_objects=dict(given), compile=compiled and not _is_legacy(source)
             )
         if compiled and _is_legacy(source):
-            _compile_legacy(keras, model, source)
+            _compile_legacy(model, source, given)
         return model
-    model = keras.models.model_from_json(json.dumps(source.config), custom_objects=dict(given))
+    config = {**source.config, "compile_config": source.training} if compiled else source.config
+    model = keras.models.model_from_json(json.dumps(config), custom_objects=dict(given))
     if source.form is Weights.HDF5:
         with _named(files.weights, "weights.h5") as path:
             model.load_weights(path)
@@ -211,25 +220,34 @@ def _is_legacy(source: KerasSource) -> bool:
     return isinstance(config, Mapping) and config.get("is_legacy_optimizer", True) is not False
 
 
-def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
+def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -> None:
     """Compiles with the optimizer of TensorFlow 2.10 and before, and gives it its stored state.
 
     Raises:
       InputError: what is stored is not what this optimizer has, slot by slot.
     """
+    # Private, and what load_model itself goes by.
+    saving_utils = importlib.import_module("tf_keras.src.saving.legacy.saving_utils")
+    json_utils = importlib.import_module("tf_keras.src.saving.legacy.saved_model.json_utils")
     described = source.training["optimizer_config"]
+    # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
-    optimizer = getattr(keras.optimizers.legacy, described["class_name"]).from_config(config)
-    training = source.training
-    model.compile(optimizer=optimizer, loss=training.get("loss"))
+    training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
+    arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
+    model.compile(**arguments, from_serialized=True)
+    saving_utils.try_build_compiled_arguments(model)
+    if not source.optimizer:
+        return
+    optimizer = model.optimizer
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
     stored = stored_optimizer(source)
     prefix = f"{config.get('name', described['class_name'])}/"
     own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
-    if own != [name.removeprefix(prefix) for name, _ in stored]:
+    # TF 1.x has made the training function in a name scope.
+    if own != [name.removeprefix("training/").removeprefix(prefix) for name, _ in stored]:
         raise InputError(
-            f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), which tf_keras' "
-            f"{described['class_name']} calls otherwise ({len(own)}: {own[0]}, ...)"
+            f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), for which tf_keras' "
+            f"{described['class_name']} has other names ({len(own)}: {own[0]}, ...)"
         )
     optimizer.set_weights([value for _, value in stored])
 
@@ -272,11 +290,13 @@ def _name_list(group: Any, attribute: str) -> list[str]:
 
 
 def _checked_optimizer(model: Any, source: KerasSource) -> str:
-    """The optimizer's class.
+    """The optimizer's class, or an empty string where no state of it is stored.
 
     Raises:
       InputError: it does not hold what was stored: Keras only warns, and starts afresh.
     """
+    if not source.optimizer:
+        return ""
     stored = [value for _, value in stored_optimizer(source)]
     held = optimizer_variables(model)
     same = len(stored) == len(held) and all(

@@ -264,6 +264,12 @@ def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_pat
         _layer("Dense", f={"class_name": ["Dense"], "config": {}}),
         {**_layer("Dense"), "module": "tensorflow.python.ops"},
         {**_layer("Dense"), "module": "builtins"},
+        {
+            **_layer("Adam", function="io.write_file"),
+            "module": "tf_keras.src.layers.core.tf_op_layer",
+            "registered_name": "TFOpLambda",
+        },
+        {**_layer("Dense"), "module": "keras.layers", "registered_name": "Conv2D"},
         _layer(
             "Dense",
             activation={
@@ -276,7 +282,7 @@ def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_pat
         _layer("Dense", m={"class_name": "MeanMetricWrapper", "config": {"name": "m", "fn": "serialize_keras_object"}}),
         {**_layer("Dense"), "compile_config": {"loss": {"bad": "serialize"}, "metrics": ["accuracy", "get"]}},
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_a_name_that_is_on_no_list_is_refused(layer, tmp_path):
     path = _hdf5(tmp_path / "model.h5", _model(layer))

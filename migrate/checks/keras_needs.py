@@ -141,7 +141,7 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
         name = value.get("config")
         if not (own or value.get("module") == "builtins") or name not in known:
             yield "custom", str(name)
-        elif registered not in (None, "", "function") and registered not in known:
+        elif registered not in (None, "", "function", name):
             yield "custom", str(registered)
     elif class_name in ("TypeSpec", "__typespec__"):
         if not _is_spec(value):
@@ -149,10 +149,10 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
     elif not own or not (class_name in known or class_name in _PLAIN or class_name == "Lambda"):
         if value.get("module") != "builtins" or class_name not in _PLAIN:
             yield "custom", str(registered or class_name)
-    elif registered is not None and not (
-        registered in ("", *known) or str(registered).startswith(("keras>", "Keras>"))
+    elif registered not in (None, "", class_name, *(f"{package}>{class_name}" for package in ("keras", "Keras"))) and (
+        registered not in known or str(registered).rpartition(">")[2] != class_name.rpartition(">")[2]
     ):
-        # `Custom>Dense` is the user's own class of that name, and not Keras'.
+        # `Custom>Dense` is the user's own class of that name, and Keras takes another class of the module by it.
         yield "custom", str(registered)
     elif class_name.rpartition(">")[2] in _OP_LAYERS:
         # What few files need is imported where it is needed.

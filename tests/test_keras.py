@@ -277,7 +277,7 @@ found = []
 for path in sys.argv[1:]:
     model = tf_keras.models.load_model(path)
     before = model.evaluate(*data, verbose=0, return_dict=True)
-    history = model.fit(*data, epochs=2, shuffle=False, verbose=0).history
+    history = model.fit(*data, batch_size=8, shuffle=False, verbose=0).history
     found.append((before, history))
     assert set(before) == {"loss", "accuracy", "sparse_top_k_categorical_accuracy"}, before
 assert found[0][0] == found[1][0], found
@@ -294,7 +294,7 @@ def test_training_goes_on_where_the_source_would(kind, tmp_path):
     assert isinstance(report.outcome, Converted), report
     codes = [finding.code for finding in report.findings]
     assert "keras-not-compiled" not in codes
-    assert ("keras-optimizer-kept" in codes) is (kind != "untrained")
+    assert "keras-optimizer-kept" in codes
     run_child(["-c", _CONTINUED, file, new])
 
 

@@ -283,7 +283,8 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     flags.DEFINE_boolean(
         "trust",
         False,
-        "Run the Python bytecode that a Keras file holds (Lambda layers): it can do anything that you can.",
+        "Run the Python bytecode that a Keras file holds (Lambda layers), call what its layers name and read files "
+        "that it names: it can do anything that you can.",
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -24,6 +24,7 @@ CODES: Mapping[str, str] = {
     "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
     "constant-of-handle": "A constant of dtype variant or resource, whose value is an object of a running program.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
+    "destination-renamed": "A Keras file of a tree became a directory without the suffix of the file's name.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
     "effect-unknown": "The model runs ops of which this version does not know what they do.",
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
@@ -49,8 +50,11 @@ CODES: Mapping[str, str] = {
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
     "followed.",
+    "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
+    "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
+    "keras-not-compiled": "The model was compiled, and the new one is without its optimizer, loss and metrics.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
     "keras-optimizer-kept": "The new model holds the optimizer's state, value by value.",

@@ -566,7 +566,7 @@ class Options:
       runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
       beam_options: more of Beam's options, as its command line takes them.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
-      trust: run the Python bytecode in a Keras file (Lambda layers).
+      trust: run the Python bytecode in a Keras file (Lambda layers), call what it names, read files that it names.
       signatures: added to those that a model has.
       take_proposals: give a graph without signatures the first one that audit proposes, and placeholders that no
         signature feeds the values that it proposes.

@@ -13,3 +13,13 @@ class Scale(tf_keras.layers.Layer):
 
     def call(self, inputs):
         return inputs * self.factor
+
+
+class Nameless(tf_keras.layers.Layer):
+    """Adds one, and keeps nothing in its config, so that Keras makes its name up at each load."""
+
+    def call(self, inputs):
+        return inputs + 1.0
+
+    def get_config(self):
+        return {}

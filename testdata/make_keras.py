@@ -214,9 +214,53 @@ def saved_model(directory):
     _fill(_sequential(tf_keras)).save(directory, save_format="tf")
 
 
+def tf_ops(directory):
+    """HDF5 by tf_keras: functions of TensorFlow between layers, which become TFOpLambda and SlicingOpLambda."""
+    x = tf_keras.Input([4, 4, 3], name="x")
+    bigger = tf.image.resize(2.0 * tf.nn.relu(x) + 1.0, [6, 6])
+    halves = tf.concat([bigger[:, :3], tf.reverse(bigger[:, 3:], [1])], axis=-1)
+    flat = tf.reshape(tf.transpose(halves, [0, 2, 1, 3]), [-1, 108])
+    mean = tf_keras.backend.mean(flat, axis=-1, keepdims=True)
+    chosen = tf.where(flat > mean, flat, tf.zeros_like(flat))
+    scores = tf_keras.layers.Dense(3, name="scores")(tf.math.l2_normalize(chosen, axis=-1))
+    words = tf.strings.join(["class ", tf.strings.as_string(tf.argmax(scores, -1))])
+    _fill(tf_keras.Model(x, [tf.reduce_sum(scores * scores, -1), words, scores])).save(directory / "model.h5")
+
+
+def op_layers(directory):
+    """HDF5 with the op layers of TensorFlow 2.0 to 2.3, each of which holds a NodeDef (written by hand)."""
+    from tf_keras.src.engine.base_layer import TensorFlowOpLayer
+
+    def op(name, op, inputs, constants, **attributes):
+        node = tf.compat.v1.NodeDef(name=name, op=op, input=inputs)
+        for key, value in attributes.items():
+            node.attr[key].type = value
+        return TensorFlowOpLayer(node.SerializeToString(), name, constants)
+
+    x = tf_keras.Input([4], name="x")
+    added = op("AddV2", "AddV2", ["x", "AddV2/y"], {1: np.float32(1.5)}, T=1)(x)
+    shaped = op("Reshape", "Reshape", ["AddV2", "Reshape/shape"], {1: np.int32([-1, 2, 2])}, T=1, Tshape=3)(added)
+    dense = tf_keras.layers.Dense(2, name="dense")(shaped)
+    total = op("AddV2_1", "AddV2", ["Reshape", "dense/BiasAdd"], None, T=1)([shaped, dense])
+    _fill(tf_keras.Model(x, total)).save(directory / "model.h5")
+    _edit(directory / "model.h5", keras_version="2.4.0")
+
+
 BY_TF_KERAS = (
-    *(functional, old_adam, recurrent, custom, marshalled, weights_alone, theano, keras_1, archive_2, json_hdf5),
-    *(json_objects, json_names, saved_model),
+    *(
+        functional,
+        old_adam,
+        recurrent,
+        custom,
+        marshalled,
+        weights_alone,
+        theano,
+        keras_1,
+        archive_2,
+        json_hdf5,
+        tf_ops,
+    ),
+    *(json_objects, json_names, saved_model, op_layers),
 )
 BY_KERAS_3 = (archive_3, recurrent_3, dict_3, hdf5_3, json_3)
 

@@ -25,6 +25,7 @@ PAIRS = RANDOM.uniform(-2, 2, [5, 2]).astype("float32")
 FOURS = RANDOM.uniform(-2, 2, [5, 4]).astype("float32")
 STEPS = RANDOM.uniform(-2, 2, [2, 4, 3]).astype("float32")
 STEPS[0, 2:] = 0.0  # masked
+IMAGES = RANDOM.uniform(-2, 2, [5, 4, 4, 3]).astype("float32")
 # By model: its inputs by name, and the names of its outputs in Keras' order.
 CALLS = {
     **dict.fromkeys(
@@ -33,6 +34,8 @@ CALLS = {
     "recurrent": ({"masking_input": STEPS}, ("memory",)),
     "recurrent_3": ({"x": STEPS}, ("add",)),
     "dict_3": ({"class": PAIRS, "a/b": PAIRS[::-1]}, ("dense", "sum")),
+    "tf_ops": ({"x": IMAGES}, ("tf.math.reduce_sum", "tf.strings.join", "scores")),
+    "op_layers": ({"x": FOURS}, ("tf_op_layer_AddV2_1",)),
     "custom": ({"x": FOURS[:, :3]}, ("scale",)),
     **dict.fromkeys(
         ("json_hdf5", "json_objects", "json_names", "json_3", "hdf5_3"), ({"features": FOURS}, ("scores",))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.tensorflow
 MODELS = ROOT / "testdata" / "keras"
 LAYERS = str(ROOT / "testdata")
 # Verified by the tool as well; the others are judged by Keras alone, which takes less time.
-VERIFIED = ("functional", "recurrent_3", "json_names")
+VERIFIED = ("functional", "recurrent_3", "json_names", "tf_ops", "op_layers")
 PLAIN = ("archive_2", "archive_3", "dict_3", "hdf5_3", "json_3", "json_hdf5", "json_objects", "old_adam", "recurrent")
 NAMES = (*VERIFIED, *PLAIN, "custom")
 OPTIMIZERS = {"functional": 19, "old_adam": 19, "archive_2": 19, "archive_3": 20}
@@ -86,7 +86,8 @@ def test_the_model_is_reusable(name, converted):
     assert content["source"]["sha256"]
     signature = converted[1][name].keras.signature
     assert set(content["arguments"]["serving_default"]) == set(signature.inputs)
-    assert all(spec.dtype == "float32" for spec in signature.outputs.values())
+    dtypes = {"tf.strings.join": "string"}
+    assert all(spec.dtype == dtypes.get(name, "float32") for name, spec in signature.outputs.items())
 
 
 _REUSED = """
@@ -196,6 +197,153 @@ def test_a_custom_object_that_cannot_be_imported_is_told(tmp_path):
     done = migrate_command("convert", MODELS / "custom", tmp_path / "new", "--custom_objects=nowhere:Scale")
     assert done.returncode == 1
     assert "nowhere:Scale: cannot be imported: ModuleNotFoundError" in " ".join(done.stdout.split())
+
+
+_MAKE_NAMELESS = """
+import sys, tf_keras, keras_layers
+x = tf_keras.Input([3], name="x")
+scaled = keras_layers.Scale(name="scale")(x)
+tf_keras.Model(x, [keras_layers.Nameless()(scaled), keras_layers.Nameless()(x)]).save(sys.argv[1])
+"""
+
+
+def test_outputs_whose_names_keras_makes_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    file = str(tmp_path / "model.h5")
+    run_child(["-c", _MAKE_NAMELESS, file])
+    options = Options(custom_objects=("keras_layers:Scale", "keras_layers:Nameless"))
+    (report,) = migrate.convert(file, str(tmp_path / "new"), options).models
+    assert isinstance(report.outcome, Converted), report
+    assert report.verification.bitwise_equal
+    assert list(report.keras.signature.outputs) == ["nameless", "nameless_1"]
+
+
+@pytest.mark.parametrize("name", ["new.h5", "new.hdf5", "new.keras"])
+def test_a_destination_may_have_any_name(name, tmp_path):
+    (report,) = migrate.convert(str(MODELS / "json_hdf5"), str(tmp_path / name), Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report
+    assert (tmp_path / name / "saved_model.pb").is_file()
+    assert (tmp_path / name / "variables" / "variables.index").is_file()
+
+
+def test_a_directory_of_a_callbacks_files_is_a_tree(tmp_path):
+    (tmp_path / "run").mkdir()
+    for step in ("model-01.h5", "model-02.h5"):
+        shutil.copy(MODELS / "functional" / "model.h5", tmp_path / "run" / step)
+        with h5py.File(tmp_path / "run" / step, "r+") as file:
+            file["model_weights/value/value/bias:0"][0] = int(step[-4])
+    report = migrate.convert(str(tmp_path / "run"), str(tmp_path / "new"), Options(verify=False))
+    assert [type(model.outcome) for model in report.models] == [Converted, Converted], report
+    assert [model.destination for model in report.models] == [str(tmp_path / "new" / f"model-0{n}") for n in (1, 2)]
+    assert all("destination-renamed" in [f.code for f in model.findings] for model in report.models)
+    again = migrate.convert(str(tmp_path / "run"), str(tmp_path / "new"), Options(verify=False))
+    assert all(model.skipped for model in again.models)
+
+
+_MAKE_COMPILED = """
+import json, sys, h5py, numpy as np, tf_keras
+kind, file = sys.argv[1:]
+legacy = kind in ("legacy", "tf1")
+x = tf_keras.Input([3], name="x")
+model = tf_keras.Model(x, tf_keras.layers.Dense(2, "softmax", name="scores")(x))
+optimizer = tf_keras.optimizers.legacy.Adam(0.01) if legacy else tf_keras.optimizers.Adam(0.01)
+top = tf_keras.metrics.SparseTopKCategoricalAccuracy(1)
+model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy", top])
+data = np.random.RandomState(1).uniform(size=[8, 3]).astype("float32"), np.arange(8) % 2
+if kind != "untrained":
+    model.fit(*data, verbose=0)
+model.save(file)
+if legacy:  # As TensorFlow 2.10 and before, and TF 1.15 in its name scope, wrote it.
+    with h5py.File(file, "r+") as content:
+        training = json.loads(content.attrs["training_config"])
+        training["optimizer_config"]["config"].pop("is_legacy_optimizer", None)
+        content.attrs["training_config"] = json.dumps(training)
+        if kind == "tf1":
+            group = content["optimizer_weights"]
+            names = [name if isinstance(name, str) else name.decode() for name in group.attrs["weight_names"]]
+            values = [np.asarray(group[name]) for name in names]
+            del content["optimizer_weights"]
+            group = content.create_group("optimizer_weights")
+            group.attrs["weight_names"] = [f"training/{name}".encode() for name in names]
+            for name, value in zip(names, values):
+                group[f"training/{name}"] = value
+"""
+
+# Loads both with Keras itself, goes on with both, and compares.
+_CONTINUED = """
+import sys, numpy as np, tf_keras
+data = np.random.RandomState(2).uniform(size=[8, 3]).astype("float32"), np.arange(8) % 2
+found = []
+for path in sys.argv[1:]:
+    model = tf_keras.models.load_model(path)
+    before = model.evaluate(*data, verbose=0, return_dict=True)
+    history = model.fit(*data, batch_size=8, shuffle=False, verbose=0).history
+    found.append((before, history))
+    assert set(before) == {"loss", "accuracy", "sparse_top_k_categorical_accuracy"}, before
+assert found[0][0] == found[1][0], found
+for name, values in found[0][1].items():
+    np.testing.assert_allclose(values, found[1][1][name], rtol=1e-6, err_msg=name)
+"""
+
+
+@pytest.mark.parametrize("kind", ["trained", "legacy", "tf1", "untrained"])
+def test_training_goes_on_where_the_source_would(kind, tmp_path):
+    file, new = str(tmp_path / "model.h5"), str(tmp_path / "new")
+    run_child(["-c", _MAKE_COMPILED, kind, file])
+    (report,) = migrate.convert(file, new, Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report
+    codes = [finding.code for finding in report.findings]
+    assert "keras-not-compiled" not in codes
+    assert "keras-optimizer-kept" in codes
+    run_child(["-c", _CONTINUED, file, new])
+
+
+def test_a_loss_that_nobody_has_is_told(tmp_path):
+    file = tmp_path / "model.h5"
+    shutil.copy(MODELS / "functional" / "model.h5", file)
+    with h5py.File(file, "r+") as content:
+        training = json.loads(content.attrs["training_config"])
+        content.attrs["training_config"] = json.dumps({**training, "loss": "my_own_loss"})
+    (report,) = migrate.convert(str(file), str(tmp_path / "new"), Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report
+    (told,) = [finding for finding in report.findings if finding.code == "keras-not-compiled"]
+    assert "not Keras' own" in told.message
+
+
+_MAKE_JSON_3 = """
+import pathlib, sys, numpy as np, keras
+x = keras.Input([3], name="x")
+model = keras.Model(x, keras.layers.Dense(2, name="scores")(x))
+model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+model.fit(np.ones([4, 3], "float32"), np.ones([4, 2], "float32"), verbose=0)
+folder = pathlib.Path(sys.argv[1])
+(folder / "model.json").write_text(model.to_json())
+model.save_weights(folder / "model.weights.h5")
+"""
+
+
+def test_the_optimizer_of_a_json_file_of_keras_3_is_kept(tmp_path):
+    (tmp_path / "source").mkdir()
+    run_child(["-c", _MAKE_JSON_3, str(tmp_path / "source")], KERAS_BACKEND="tensorflow")
+    (report,) = migrate.convert(str(tmp_path / "source"), str(tmp_path / "new"), Options(verify=False)).models
+    assert isinstance(report.outcome, Converted), report
+    assert "keras-optimizer-kept" in [finding.code for finding in report.findings], report.findings
+
+
+_MAKE_VOCABULARY = """
+import sys, tf_keras
+layer = tf_keras.layers.StringLookup(name="lookup")
+layer.adapt(["a", "b", "b"])
+x = tf_keras.Input([], dtype="string", name="x")
+tf_keras.Model(x, layer(x)).save(sys.argv[1])
+"""
+
+
+def test_a_vocabulary_of_the_archive_s_own_is_loaded(tmp_path):
+    file = str(tmp_path / "model.keras")
+    run_child(["-c", _MAKE_VOCABULARY, file])
+    (report,) = migrate.convert(file, str(tmp_path / "new")).models
+    assert isinstance(report.outcome, Converted), report
 
 
 @pytest.mark.private_api

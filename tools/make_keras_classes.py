@@ -4,16 +4,25 @@
 
 A config names classes; one that is not in the table is the user's. The table holds what the public namespaces offer
 and, by its own name, every layer, operation and initializer of the package, since configs name those too (`Functional`,
-`TFOpLambda`, `GetItem`). Layers that run foreign code or load another file are left out on purpose.
+`TFOpLambda`, `GetItem`), and the other names under which each package itself looks them up (`mse`). Layers that run
+foreign code or load another file are left out on purpose. An argument that may be the name of a file stops the script
+until somebody has read what the class does with it.
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
 import json
 import pathlib
 import pkgutil
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from migrate.checks.keras_needs import FILE_SETTINGS
 
 TABLE = pathlib.Path(__file__).parents[1] / "migrate" / "checks" / "keras_classes.json"
 NAMESPACES = (
@@ -36,7 +45,12 @@ FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", 
 HELPERS = {"get", "serialize", "deserialize"}
 BASES = ("Layer", "Operation", "Initializer", "Optimizer", "Loss", "Metric", "Regularizer", "Constraint")
 # They unpickle, unmarshal or load another model: none of them is harmless because Keras knows it.
-FOREIGN = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "ModuleWrapper"}
+FOREIGN = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "ModuleWrapper", "ReloadedLayer"}
+# Packages whose `ALL_OBJECTS_DICT` or `LOCAL.ALL_OBJECTS` says by what names their `get` finds a class or function.
+LOOKED_UP = ("activations", "constraints", "initializers", "losses", "metrics", "optimizers", "regularizers")
+FILE_LIKE = re.compile("file|path|(^|_)dir|folder|url|vocab|asset|ckpt|checkpoint")
+# Arguments that are no names of files although they look so: a dtype, a number, how many beams.
+NO_FILES = {"vocabulary_dtype", "vocabulary_size", "top_paths"}
 
 
 def public_names(package: str) -> set[str]:
@@ -82,14 +96,49 @@ def former_names() -> set[str]:
     return own | set(object_registration._GLOBAL_CUSTOM_OBJECTS)
 
 
+def looked_up_names(package: str) -> set[str]:
+    """Names that the package's own `get` functions take."""
+    found: set[str] = set()
+    for name in LOOKED_UP:
+        module = importlib.import_module(f"{package}.src.{name}")
+        found |= set(getattr(module, "ALL_OBJECTS_DICT", {}))
+        if hasattr(module, "LOCAL"):
+            module.get("zeros")  # Fills LOCAL.
+            found |= set(module.LOCAL.ALL_OBJECTS)
+    return found
+
+
+def file_arguments(package: str, names: set[str]) -> dict[str, set[str]]:
+    """Arguments that may name a file, each with the classes of the table that take it."""
+    root = importlib.import_module(f"{package}.src")
+    found: dict[str, set[str]] = {}
+    for info in pkgutil.walk_packages(root.__path__, f"{package}.src."):
+        for name, value in vars(sys.modules.get(info.name, root)).items():
+            if name not in names or not inspect.isclass(value):
+                continue
+            for base in value.__mro__:
+                try:
+                    parameters = inspect.signature(base.__init__).parameters
+                except (TypeError, ValueError):
+                    continue
+                for argument in filter(FILE_LIKE.search, parameters):
+                    found.setdefault(argument, set()).add(name)
+    return found
+
+
 def main() -> None:
     """Writes the table for the installed packages."""
     table = {}
     for package in ("tf_keras", "keras"):
         names = public_names(package) | class_names(f"{package}.src")
         names |= former_names() if package == "tf_keras" else set()
-        kept = (name for name in names if name.removeprefix("Custom>").isidentifier() and name not in FOREIGN)
-        table[package] = sorted(kept)
+        names |= looked_up_names(package)
+        kept = {name for name in names if name.removeprefix("Custom>").isidentifier() and name not in FOREIGN}
+        unknown = {a: c for a, c in file_arguments(package, kept).items() if a not in (*FILE_SETTINGS, *NO_FILES)}
+        if unknown:
+            raise SystemExit(f"{package}: arguments that may name a file, which nobody has judged: {unknown}")
+        # tf_keras looks a function up in `builtins`, too.
+        table[package] = sorted(kept - set(dir(builtins)))
     TABLE.write_text(json.dumps(table, indent=1) + "\n")
 
 

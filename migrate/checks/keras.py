@@ -1,65 +1,17 @@
-"""What stands in the way of loading a Keras file, judged by its config alone: foreign code above all.
-
-Keras imports what a config names (`serialization_lib._retrieve_class_or_fn` imports any module) and runs marshalled
-Python. So a config is loaded only when every class in it is Keras' own (`keras_classes.json`) or one that the user has
-given, and none of it is code.
-"""
+"""What stands in the way of loading a Keras file, judged by its config alone."""
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import importlib.metadata
-import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
 
-from migrate.frozen import frozen
+from migrate.checks.keras_needs import Needs, needs, training_needs
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
 
-TABLE_FILE = os.path.join(os.path.dirname(__file__), "keras_classes.json")
-
-# Values that the serialisers write as a class of their own (keras/src/saving/serialization_lib.py).
-# fmt: off
-_PLAIN = frozenset(
-    [
-        "__bytes__", "__dict__", "__ellipsis__", "__keras_tensor__", "__ndarray__", "__numpy__", "__slice__",
-        "__tensor__", "__tuple__", "TensorShape", "TypeSpec", "CompositeTensor", "Tuple",
-    ]
-)
-# fmt: on
-_FOREIGN = frozenset(["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "ModuleWrapper"])
-_OWN_MODULES = ("keras", "tf_keras", "builtins", "tensorflow")
-# A TFOpLambda calls the function of this public name of TensorFlow's.
-_TOUCHES_FILES = ("io.", "raw_ops.", "print", "py_function", "numpy_function")
 # Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
-
-
-@frozen
-class Needs:
-    """What a config asks for beyond Keras.
-
-    Attributes:
-      custom: names of classes and functions that are not Keras' own.
-      code: layers (or settings) that hold marshalled Python.
-      foreign: layers of Keras' own that run another framework's code or another file's graph.
-    """
-
-    custom: tuple[str, ...]
-    code: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-
-def needs(config: Any, runtime: Runtime) -> Needs:
-    """Reads a config for what it would import or run."""
-    known = _known()[runtime.value]
-    found = list(_walk(config, known, ""))
-    custom = dict.fromkeys(name for kind, name in found if kind == "custom")
-    code = dict.fromkeys(name for kind, name in found if kind == "code")
-    foreign = dict.fromkeys(name for kind, name in found if kind == "foreign")
-    return Needs(tuple(custom), tuple(code), tuple(foreign))
 
 
 def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool) -> Iterator[Finding]:
@@ -68,7 +20,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     Args:
       source: as it lies on the disk.
       custom_objects: the user's `module:Name` entries.
-      trust: whether marshalled Python may be run.
+      trust: whether what the file itself brings or names may be run and opened.
     """
     if not source.config:
         yield refusal(
@@ -123,18 +75,28 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
         else:
             hint = "if you trust whoever wrote this file, run it with --trust (and the Python version that wrote it)"
             yield refusal("keras-lambda", message, found.code, hint)
-    yield from _side_effects(source)
-    yield from _optimizer(source, given)
+    yield from _unsafe(found, trust)
+    yield from _optimizer(source)
 
 
 def may_compile(source: KerasSource, custom_objects: Collection[str], trust: bool) -> bool:
     """Whether the optimizer, loss and metrics can be loaded too, without running what nobody has allowed."""
     if not source.training:
         return False
-    found = needs(source.training, source.runtime)
+    return not forbidden(training_needs(source.training, source.runtime), custom_objects, trust)
+
+
+def forbidden(found: Needs, custom_objects: Collection[str], trust: bool) -> tuple[str, ...]:
+    """What a config asks for that nobody has allowed: names, layers and settings.
+
+    Args:
+      found: what it asks for.
+      custom_objects: the user's `module:Name` entries.
+      trust: whether what the file itself brings or names may be run and opened.
+    """
     given = {entry.partition(":")[2] for entry in custom_objects}
-    unknown = [name for name in found.custom if name.rpartition(">")[2] not in given]
-    return not unknown and not found.foreign and (trust or not found.code)
+    unknown = tuple(name for name in found.custom if name.rpartition(">")[2] not in given)
+    return unknown + found.foreign + (() if trust else found.code + found.calls + found.files)
 
 
 def optimizer_name(source: KerasSource) -> str:
@@ -184,13 +146,22 @@ _KERAS_1 = frozenset(
 # fmt: on
 
 
-def _side_effects(source: KerasSource) -> Iterator[Finding]:
-    for layer in layers(source.config):
-        function = str(layer.config.get("function", ""))
-        if layer.class_name == "TFOpLambda" and function.startswith(_TOUCHES_FILES):
-            yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} calls tf.{function}", (layer.name,))
-        if layer.class_name == "TensorFlowOpLayer" and "File" in json.dumps(layer.config.get("node_def", "")):
-            yield Finding("touches-files", Severity.WARNING, f"layer {layer.name!r} is an op on files", (layer.name,))
+def _unsafe(found: Needs, trust: bool) -> Iterator[Finding]:
+    """Loading is running: a refusal, unless the user trusts whoever wrote the file."""
+    if found.calls:
+        message = (
+            f"{len(found.calls)} layer(s) call what is not known to compute and nothing else, and loading the file "
+            f"calls it: {'; '.join(found.calls[:5])}"
+        )
+        hint = "if you trust whoever wrote this file, load it with --trust"
+        yield _with_trust(refusal("keras-calls", message, found.calls, hint), trust)
+    if found.files:
+        message = f"settings name files outside the model, which loading would read: {'; '.join(found.files[:5])}"
+        hint = (
+            "load it where these files are, give each layer its list (set_vocabulary(get_vocabulary())) and save it "
+            "again; or, if you trust whoever wrote this file, use --trust"
+        )
+        yield _with_trust(refusal("keras-file-name", message, found.files, hint), trust)
 
 
 def _custom_flags(names: Iterable[str]) -> str:
@@ -199,7 +170,14 @@ def _custom_flags(names: Iterable[str]) -> str:
     return " ".join([f"--custom_objects=MODULE:{name}" for name in plain if name.isidentifier()][:3])
 
 
-def _optimizer(source: KerasSource, given: Collection[str]) -> Iterator[Finding]:
+def _with_trust(finding: Finding, trust: bool) -> Finding:
+    if not trust:
+        return finding
+    message = f"{finding.message}; it is done, as --trust says"
+    return dataclasses.replace(finding, severity=Severity.WARNING, message=message, hint="")
+
+
+def _optimizer(source: KerasSource) -> Iterator[Finding]:
     name = optimizer_name(source)
     if not name:
         return
@@ -216,59 +194,6 @@ def _optimizer(source: KerasSource, given: Collection[str]) -> Iterator[Finding]
 def _layer_names(source: KerasSource) -> str:
     names = tuple(dict.fromkeys(tensor.name.split("/")[0] for tensor in source.weights))
     return f"{len(source.weights)} tensors of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-
-
-def _walk(value: Any, known: frozenset[str], where: str) -> Iterator[tuple[str, str]]:
-    """(kind, name) of all that is not Keras' own."""
-    if isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner, known, where)
-        return
-    if not isinstance(value, Mapping):
-        return
-    inner = value.get("config")
-    if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
-        where = inner["name"]
-    if isinstance(value.get("class_name"), str):
-        yield from _named(value["class_name"], value, known, where)
-    for key, setting in value.items():
-        kind = value.get(f"{key}_type")
-        if kind == "lambda" and setting is not None:
-            yield "code", where or key
-        elif isinstance(setting, str) and (kind == "function" or key.endswith("activation")):
-            if setting not in known:
-                yield "custom", setting
-        else:
-            yield from _walk(setting, known, where)
-
-
-def _named(class_name: str, value: Mapping[str, Any], known: frozenset[str], where: str) -> Iterator[tuple[str, str]]:
-    registered = value.get("registered_name")
-    own = _is_own(value.get("module"))
-    if class_name == "__lambda__":
-        yield "code", where or "a function"
-    elif class_name in _FOREIGN:
-        yield "foreign", where or class_name
-    elif class_name == "function":
-        if not own or value.get("config") not in known:
-            yield "custom", str(value.get("config"))
-    elif not own or not (class_name in known or class_name in _PLAIN or class_name in ("Lambda", "__typespec__")):
-        yield "custom", str(registered or class_name)
-    elif isinstance(registered, str) and not (
-        registered in ("", *known) or registered.startswith(("keras>", "Keras>"))
-    ):
-        # `Custom>Dense` is the user's own class of that name, and not Keras'.
-        yield "custom", registered
-
-
-def _is_own(module: object) -> bool:
-    return module is None or (isinstance(module, str) and module.split(".")[0] in _OWN_MODULES)
-
-
-@functools.cache
-def _known() -> Mapping[str, frozenset[str]]:
-    with open(TABLE_FILE, encoding="utf-8") as file:
-        return {package: frozenset(names) for package, names in json.load(file).items()}
 
 
 def _has_keras_3() -> bool:

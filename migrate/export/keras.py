@@ -21,7 +21,8 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from migrate.checks.keras import may_compile, needs, optimizer_name
+from migrate.checks.keras import forbidden, may_compile, optimizer_name
+from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
 from migrate.export.request import Request
 from migrate.frozen import frozen
@@ -42,7 +43,7 @@ class Loaded:
       model: a `Model` of tf_keras or of keras.
       signature: its inputs and outputs, as the model's `serving_default`.
       optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
-      lost: why the stored state of the optimizer was not loaded, or empty.
+      lost: why the optimizer, loss and metrics were not loaded, or empty.
     """
 
     model: Any
@@ -50,27 +51,38 @@ class Loaded:
     optimizer: str
     lost: str
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has the optimizer, loss and metrics that it was stored with."""
+        return getattr(self.model, "optimizer", None) is not None
+
 
 def load(request: Request, with_optimizer: bool) -> Loaded:
     """Loads a model.
 
     Args:
       request: what to load.
-      with_optimizer: whether the optimizer's state is wanted as well; where it cannot be had, the model comes without.
+      with_optimizer: whether the optimizer, loss and metrics are wanted as well; where they cannot be had, the model
+        comes without.
 
     Raises:
       InputError: the model cannot be loaded; the message says why.
     """
     source = request.source
     found = needs(source.config, source.runtime)
+    if forbidden(found, request.custom_objects, request.trust):
+        raise InputError(f"{source.files.path}: asks for what was not allowed, although audit has looked")
     given = custom_objects(request.custom_objects)
-    missing = [name for name in found.custom if name.rpartition(">")[2] not in given]
-    if missing or found.foreign or (found.code and not request.trust):
-        raise InputError(f"{source.files.path}: asks for code that was not allowed, although audit has looked")
+    # By the full name, too: Keras imports the module that the file names for one that it does not find.
+    for name in (*found.custom, *training_needs(source.training, source.runtime).custom):
+        if name.rpartition(">")[2] in given:
+            given[name] = given[name.rpartition(">")[2]]
     keras = _runtime(source.runtime)
     lost = ""
-    if with_optimizer and source.optimizer:
+    if with_optimizer and (source.optimizer or source.training):
         try:
+            if not source.training:
+                raise InputError("no file says how the model was compiled")
             if not may_compile(source, request.custom_objects, request.trust):
                 raise InputError("its loss, metrics or optimizer are not Keras' own")
             model = _load(keras, source, given, request.trust, compiled=True)
@@ -128,6 +140,8 @@ def _runtime(runtime: Runtime) -> Any:
 
 def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool, compiled: bool) -> Any:
     files = source.files
+    # Layers without a name in the config get one that counts up with each load of this process.
+    keras.backend.clear_session()
     if source.kind is Kind.KERAS_V3:
         with _named(files.architecture, "model.keras", writable=source.runtime is Runtime.TF_KERAS) as path:
             return keras.models.load_model(path, custom_objects=dict(given), compile=compiled, safe_mode=not trust)
@@ -140,9 +154,10 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
                 file, custom_objects=dict(given), compile=compiled and not _is_legacy(source)
             )
         if compiled and _is_legacy(source):
-            _compile_legacy(keras, model, source)
+            _compile_legacy(model, source, given)
         return model
-    model = keras.models.model_from_json(json.dumps(source.config), custom_objects=dict(given))
+    config = {**source.config, "compile_config": source.training} if compiled else source.config
+    model = keras.models.model_from_json(json.dumps(config), custom_objects=dict(given))
     if source.form is Weights.HDF5:
         with _named(files.weights, "weights.h5") as path:
             model.load_weights(path)
@@ -205,25 +220,34 @@ def _is_legacy(source: KerasSource) -> bool:
     return isinstance(config, Mapping) and config.get("is_legacy_optimizer", True) is not False
 
 
-def _compile_legacy(keras: Any, model: Any, source: KerasSource) -> None:
+def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -> None:
     """Compiles with the optimizer of TensorFlow 2.10 and before, and gives it its stored state.
 
     Raises:
       InputError: what is stored is not what this optimizer has, slot by slot.
     """
+    # Private, and what load_model itself goes by.
+    saving_utils = importlib.import_module("tf_keras.src.saving.legacy.saving_utils")
+    json_utils = importlib.import_module("tf_keras.src.saving.legacy.saved_model.json_utils")
     described = source.training["optimizer_config"]
+    # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
-    optimizer = getattr(keras.optimizers.legacy, described["class_name"]).from_config(config)
-    training = source.training
-    model.compile(optimizer=optimizer, loss=training.get("loss"))
+    training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
+    arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
+    model.compile(**arguments, from_serialized=True)
+    saving_utils.try_build_compiled_arguments(model)
+    if not source.optimizer:
+        return
+    optimizer = model.optimizer
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
     stored = stored_optimizer(source)
     prefix = f"{config.get('name', described['class_name'])}/"
     own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
-    if own != [name.removeprefix(prefix) for name, _ in stored]:
+    # TF 1.x has made the training function in a name scope.
+    if own != [name.removeprefix("training/").removeprefix(prefix) for name, _ in stored]:
         raise InputError(
-            f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), which tf_keras' "
-            f"{described['class_name']} calls otherwise ({len(own)}: {own[0]}, ...)"
+            f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), for which tf_keras' "
+            f"{described['class_name']} has other names ({len(own)}: {own[0]}, ...)"
         )
     optimizer.set_weights([value for _, value in stored])
 
@@ -266,15 +290,18 @@ def _name_list(group: Any, attribute: str) -> list[str]:
 
 
 def _checked_optimizer(model: Any, source: KerasSource) -> str:
-    """The optimizer's class.
+    """The optimizer's class, or an empty string where no state of it is stored.
 
     Raises:
       InputError: it does not hold what was stored: Keras only warns, and starts afresh.
     """
+    if not source.optimizer:
+        return ""
     stored = [value for _, value in stored_optimizer(source)]
     held = optimizer_variables(model)
-    same = len(stored) == len(held) and all(
-        np.array_equal(value, np.asarray(variable)) for value, variable in zip(stored, held, strict=True)
+    # Of an optimizer that never took a step only the counters are stored; what Keras adds is as it starts with.
+    same = len(stored) <= len(held) and all(
+        np.array_equal(value, np.asarray(variable)) for value, variable in zip(stored, held, strict=False)
     )
     if not same:
         raise InputError(f"Keras does not restore the {len(stored)} variables that are stored of it")
@@ -300,6 +327,8 @@ def weights(model: Any) -> dict[str, tf.Variable]:
     """
     found: dict[str, tf.Variable] = {}
     for variable in model.weights:
+        if not (isinstance(variable, tf.Variable) or hasattr(variable, "path")):
+            continue  # What tf_keras has for the vocabulary of a lookup layer.
         base = getattr(variable, "path", None) or variable.name.partition(":")[0]
         name, number = base, 0
         while name in found:

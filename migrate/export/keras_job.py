@@ -59,7 +59,8 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
         return Failed(f"the new model cannot be written: {error.strerror or error}")
     except Exception as error:  # The user's layers may raise anything while they are traced.
         return Failed(f"the model cannot be exported: {type(error).__name__}: {first_line(error)}")
-    return KerasExported(loaded.signature, loaded.optimizer, loaded.lost)
+    compiled = loaded.compiled and job.request.source.runtime is Runtime.TF_KERAS
+    return KerasExported(loaded.signature, loaded.optimizer, loaded.lost, compiled)
 
 
 def _save_tf_keras(loaded: Loaded, names: Names, directory: str) -> None:
@@ -67,7 +68,7 @@ def _save_tf_keras(loaded: Loaded, names: Names, directory: str) -> None:
     loaded.model.save(
         directory,
         save_format="tf",
-        include_optimizer=bool(loaded.optimizer),
+        include_optimizer=loaded.compiled,
         signatures={SIGNATURE: _serving(loaded, names)},
     )
 

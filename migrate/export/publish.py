@@ -48,8 +48,8 @@ def staging(destination: str) -> Iterator[str]:
     """A directory beside the destination in which to build, gone when the block ends.
 
     Its name is no integer, so no model server takes it for a version (tensorflow_serving,
-    file_system_storage_path_source.cc). What a killed process left is cleared away by the next one that builds for
-    the same destination.
+    file_system_storage_path_source.cc). The model's own name in it says nothing of a format: Keras writes HDF5 to what
+    ends in `.h5`. What a killed process left is cleared away by the next one that builds for the same destination.
 
     Yields:
       path of a model directory that does not exist yet.

@@ -47,9 +47,11 @@ class KerasExported:
     Attributes:
       signature: its `serving_default`.
       optimizer: class of the optimizer whose state it holds, or empty.
-      lost: why the stored state of the optimizer is not in it, or empty.
+      lost: why the optimizer, or its stored state, is not in it, or empty.
+      compiled: whether it holds the loss and the metrics, too.
     """
 
     signature: Signature
     optimizer: str
     lost: str
+    compiled: bool

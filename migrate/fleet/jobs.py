@@ -23,6 +23,7 @@ from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
+from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, refuse_links, study, timed
 from migrate.fleet.way import Taking, Way
@@ -117,7 +118,8 @@ def convert_model(
         publish(staged, destination, overwrite)
 
     with study(path, options) as studied:
-        base = dataclasses.replace(studied.report, destination=destination)
+        findings = (*studied.report.findings, *renamed(path, destination))
+        base = dataclasses.replace(studied.report, destination=destination, findings=findings)
         seconds = dict(base.seconds)
         try:
             check_destination(path, destination, overwrite)

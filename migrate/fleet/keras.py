@@ -23,7 +23,7 @@ from migrate.records import (
     shaping,
 )
 from migrate.report.json import tool
-from migrate.sources.keras import KerasSource
+from migrate.sources.keras import KerasSource, Runtime
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
 
@@ -50,7 +50,9 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
         if not isinstance(done, KerasExported):
             return done
         known = dataclasses.replace(facts(source), signature=done.signature)
-        return dataclasses.replace(report, keras=known, findings=(*report.findings, *_optimizer(source, done.lost)))
+        return dataclasses.replace(
+            report, keras=known, findings=(*report.findings, *_optimizer(source, done.lost), *_compiled(source, done))
+        )
 
     def replay(answers: Golden, candidate: str) -> Verification | Ending:
         return replay_candidate(
@@ -74,6 +76,17 @@ def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:
         return (Finding("keras-optimizer-dropped", Severity.WARNING, message),)
     message = f"the state of {name} ({len(source.optimizer)} variables) is in the new model"
     return (Finding("keras-optimizer-kept", Severity.NOTE, message),)
+
+
+def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
+    """Says so where the source was compiled, and `load_model` of the new model gives one that is not."""
+    if not source.training or done.compiled:
+        return ()
+    if source.runtime is Runtime.KERAS and not done.lost:
+        message = "the loss and the metrics are not in the new model: a SavedModel of Keras 3 holds none"
+        return (Finding("keras-not-compiled", Severity.NOTE, message),)
+    message = f"the new model is not compiled: {done.lost}"
+    return (Finding("keras-not-compiled", Severity.WARNING, message, (), "call its compile() before you train it"),)
 
 
 def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 
-from migrate.checks.keras import find_keras, needs, optimizer_name
+from migrate.checks.keras import find_keras, optimizer_name
+from migrate.checks.keras_needs import needs
 from migrate.records import (
     Convertible,
     KerasFacts,

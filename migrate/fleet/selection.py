@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
-from migrate.records import Options
+from migrate.records import Finding, Options, Severity
+
+_SUFFIXES = (".h5", ".hdf5", ".keras")
+"""What the names of Keras files end in; a directory of such a name would be taken for a file of that format."""
 
 
 @frozen
@@ -39,13 +42,14 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
         MetaGraphDefs is a task for each, in a directory named by its tags joined by `_`.
 
     Raises:
-      InputError: there are models, and the options leave out all of them.
+      InputError: there are models, and the options leave out all of them, or two would have one destination.
     """
     root = source.rstrip(os.sep) or os.sep
     if tuple(models) == (root,):
         alone = (Task(os.curdir, root, destination),)
         return _by_tag_set(alone, options) if options.all_tags else alone
-    tasks = [Task(name, path, os.path.join(destination, name)) for path in models for name in (_relative(path, root),)]
+    names = {path: _relative(path, root) for path in models}
+    tasks = [Task(name, path, os.path.join(destination, without_suffix(name))) for path, name in names.items()]
     chosen = [t for t in tasks if _is_chosen(t.name, options)]
     if options.only_latest_version:
         chosen = _latest(chosen)
@@ -54,7 +58,39 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
             f"{source}: --include and --exclude leave out all {len(tasks)} models, such as {tasks[0].name}; "
             "a pattern is matched against a model's path in the tree and the directories that lead to it"
         )
+    _check_apart(chosen)
     return _by_tag_set(chosen, options) if options.all_tags else tuple(chosen)
+
+
+def without_suffix(name: str) -> str:
+    """The directory that a model of this name in a tree becomes: the name itself, save for that of a Keras file."""
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix in _SUFFIXES and os.path.basename(stem) else name
+
+
+def renamed(path: str, destination: str) -> tuple[Finding, ...]:
+    """Says so where a model of a tree has another name in the new tree."""
+    own, name = os.path.basename(path.rstrip(os.sep)), os.path.basename(destination)
+    if own == name or without_suffix(own) != name:
+        return ()
+    message = f"the new model is the directory {destination}; Keras takes one named {own} for a file of that format"
+    return (Finding("destination-renamed", Severity.NOTE, message),)
+
+
+def _check_apart(tasks: Sequence[Task]) -> None:
+    """Raises InputError where the destination of a Keras file is another model's, or would hold or lie in one."""
+    owners = {task.destination: task for task in tasks}
+    for task in tasks:
+        way = task.destination
+        while way and (owners.get(way, task) is task):
+            parent = os.path.dirname(way)
+            way = parent if parent != way else ""
+        if way:
+            other = owners[way]
+            raise InputError(
+                f"{task.path} and {other.path} would both be written to {other.destination}; leave one out with "
+                f"--exclude={os.path.basename(task.name)} and convert it alone"
+            )
 
 
 def _by_tag_set(tasks: Sequence[Task], options: Options) -> tuple[Task, ...]:

@@ -152,7 +152,8 @@ def _beside(place: Place) -> KerasFiles:
     files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
     indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
     stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
-    others = [f for f in files if f != place.file and form_of(f) is Form.KERAS_JSON]
+    own = os.path.basename(place.file)  # The same file may be spelt otherwise: `model.json`, `./model.json`.
+    others = [f for f in files if os.path.basename(f) != own and form_of(f) is Form.KERAS_JSON]
     if others and stored:
         raise InputError(
             f"{folder}: has {len(others) + 1} Keras architectures ({os.path.basename(place.file)}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.keras import needs
+from migrate.checks.keras_needs import needs
 from migrate.sources.keras import Runtime
 
 _BOTH = pytest.mark.parametrize("runtime", list(Runtime))
@@ -37,7 +37,8 @@ def test_what_is_keras_own_needs_nothing(config, runtime):
     [
         ({"class_name": "Scale"}, "Scale"),
         ({"class_name": "Custom>Scale"}, "Custom>Scale"),
-        ({"class_name": "Dense", "module": "os", "registered_name": None}, "Dense"),
+        ({"class_name": "Dense", "module": "os", "registered_name": None}, "os.Dense"),
+        ({"class_name": "Dense", "module": "os", "registered_name": "Dense"}, "Dense"),
         ({"class_name": "Dense", "registered_name": "Custom>Dense"}, "Custom>Dense"),
         ({"class_name": "system", "module": "keras.utils"}, "system"),
         ({"config": {"activation": "my_swish"}}, "my_swish"),

@@ -18,7 +18,6 @@ RUN_WITHOUT_ORDINARY_KERNELS = (
     *(
         "StatelessCase",
         "For",
-        "SymbolicGradient",
         "RemoteCall",
         "FakeParam",
         "Switch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.selection import select
+from migrate.fleet.selection import renamed, select
 from migrate.records import Options
 
 _TREE = ("ads/1", "ads/2", "ads/10", "old/ranker/3", "old/ranker/notes", "ranker/7", "ranker/8", "single")
@@ -48,3 +48,33 @@ def test_what_the_options_choose(options, expected):
 def test_nothing_left_is_told():
     with pytest.raises(InputError, match="leave out all 8 models, such as ads/1"):
         _names(include=("nowhere",))
+
+
+def _destinations(*names):
+    return [t.destination for t in select("/t", [f"/t/{name}" for name in names], "/new", Options())]
+
+
+def test_a_keras_file_becomes_a_directory_without_its_suffix():
+    names = ("a/model-01.h5", "a/model-02.h5", "b.keras", "c.hdf5", "d.pb", "e.meta", ".h5", "f.v2.h5")
+    expected = ["a/model-01", "a/model-02", "b", "c", "d.pb", "e.meta", ".h5", "f.v2"]
+    assert _destinations(*names) == [f"/new/{name}" for name in expected]
+
+
+@pytest.mark.parametrize("names", [("m.h5", "m.keras"), ("m", "m.h5"), ("m.h5", "m/1"), ("a/m.keras", "a/m/x/1")])
+def test_two_models_for_one_directory_are_an_error_that_names_both(names):
+    with pytest.raises(InputError) as raised:
+        _destinations(*names)
+    assert all(f"/t/{name}" in str(raised.value) for name in names)
+
+
+def test_one_of_two_can_be_left_out():
+    models = ["/t/m.h5", "/t/m.keras"]
+    (task,) = select("/t", models, "/new", Options(exclude=("m.keras",)))
+    assert (task.path, task.destination) == ("/t/m.h5", "/new/m")
+
+
+def test_a_changed_name_is_told():
+    (note,) = renamed("/t/model-01.h5", "/new/model-01")
+    assert note.code == "destination-renamed"
+    assert "/new/model-01" in note.message
+    assert renamed("/t/ads/1", "/new/ads/1") == renamed("/t/model-01.h5", "/elsewhere/x") == ()

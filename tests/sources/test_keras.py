@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.checks.keras import may_compile, needs
+from migrate.checks.keras import may_compile
+from migrate.checks.keras_needs import needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras
@@ -114,6 +115,14 @@ def test_an_architecture_without_weights_is_refused(tmp_path):
     shutil.copy(MODELS / "json_hdf5" / "model.json", tmp_path)
     (report,) = migrate.audit(str(tmp_path)).models
     assert [f.code for f in report.findings] == ["keras-weights-missing"]
+
+
+@pytest.mark.parametrize("spelled", ["model.json", "./model.json", "../here/model.json", "..//here//model.json"])
+def test_an_architecture_is_not_beside_itself(spelled, tmp_path, monkeypatch):
+    shutil.copytree(MODELS / "json_hdf5", tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    (report,) = migrate.audit(spelled).models
+    assert isinstance(report.outcome, Convertible), report
 
 
 def test_several_files_of_weights_are_told(tmp_path):

@@ -111,13 +111,13 @@ def test_a_server_that_hangs_is_replaced(monkeypatch):
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         hung = nursery._server._process
         os.kill(hung.pid, signal.SIGSTOP)
-        start, seconds = children._start, children._START_SECONDS
+        start, seconds = children._Server, children._START_SECONDS
 
         def replace(*arguments):
             monkeypatch.setattr(children, "_START_SECONDS", seconds)  # The new one may take its time.
             return start(*arguments)
 
-        monkeypatch.setattr(children, "_start", replace)
+        monkeypatch.setattr(children, "_Server", replace)
         monkeypatch.setattr(children, "_START_SECONDS", 0.5)
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         assert hung.wait() == -signal.SIGKILL

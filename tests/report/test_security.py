@@ -85,7 +85,7 @@ def _verdict(document):
         (_nobodys, "simple_save", "nothing dangerous is run"),
         (lambda meta_graph: None, "vocabulary", "nothing dangerous"),
         (lambda meta_graph: None, "tf2", "nothing dangerous"),
-        (lambda meta_graph: None, "unfed_placeholder", "nothing dangerous"),  # Refused, and not for that.
+        (lambda meta_graph: None, "unfed_placeholder", "nothing dangerous"),
     ],
 )
 def test_the_verdict_on_a_saved_model(edit, model, verdict, tmp_path):
@@ -145,7 +145,7 @@ def test_a_tree_has_a_verdict_a_model_and_totals(tmp_path, capsys):
 
 def test_the_code_is_about_security_alone(capsys):
     """A model that cannot be converted may be safe to open, and one that can may not."""
-    refused, convertible = str(MODELS / "unfed_placeholder"), str(FAULTS / "abort")
+    refused, convertible = str(KERAS / "keras_1"), str(FAULTS / "abort")
     assert [cli.main(["migrate", "audit", path]) for path in (refused, convertible)] == [1, 0]
     assert [cli.main(["migrate", "audit", path, "--security"]) for path in (refused, convertible)] == [0, 1]
     capsys.readouterr()

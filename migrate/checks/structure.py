@@ -75,19 +75,19 @@ def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
 
 
 def _is_handle(node: NodeDef) -> bool:
-    return node.attr["dtype"].type in (_VARIANT, _RESOURCE) if "dtype" in node.attr else False
+    dtype = node.attr.get("dtype")
+    return dtype is not None and dtype.type in (_VARIANT, _RESOURCE)
 
 
 def _called(function: FunctionDef) -> tuple[tuple[str, ...], int]:
     """Names that a function's body and attributes mention as functions', and how deep they are nested."""
     found: dict[str, None] = {}
-    deepest = 0
+    values = [*function.attr.values()]
     for node in function.node_def:
         found[node.op] = None
-        for name, depth in _functions(node.attr.values()):
-            found[name] = None
-            deepest = max(deepest, depth)
-    for name, depth in _functions(function.attr.values()):
+        values += [value for value in node.attr.values() if value.WhichOneof("value") in ("func", "list")]
+    deepest = 0
+    for name, depth in _functions(values):
         found[name] = None
         deepest = max(deepest, depth)
     return tuple(found), deepest

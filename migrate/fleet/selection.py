@@ -77,6 +77,10 @@ def renamed(path: str, destination: str) -> tuple[Finding, ...]:
     return (Finding("destination-renamed", Severity.NOTE, message),)
 
 
+def _is_renamed(task: Task) -> bool:
+    return without_suffix(task.name) != task.name
+
+
 def _check_apart(tasks: Sequence[Task]) -> None:
     """Raises InputError where the destination of a Keras file is another model's, or would hold or lie in one."""
     owners = {task.destination: task for task in tasks}
@@ -85,8 +89,8 @@ def _check_apart(tasks: Sequence[Task]) -> None:
         while way and (owners.get(way, task) is task):
             parent = os.path.dirname(way)
             way = parent if parent != way else ""
-        if way:
-            other = owners[way]
+        other = owners.get(way, task)
+        if other is not task and (_is_renamed(task) or _is_renamed(other)):
             raise InputError(
                 f"{task.path} and {other.path} would both be written to {other.destination}; leave one out with "
                 f"--exclude={os.path.basename(task.name)} and convert it alone"

@@ -15,12 +15,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import importlib
 import os
 import stat
 import struct
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -179,6 +179,7 @@ def confine(confinement: Confinement, scratch: str | None = None) -> None:
         _restrict_calls(_CALLS[os.uname().machine])
 
 
+@functools.cache
 def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -259,7 +260,6 @@ def _python() -> Iterator[str]:
     """What belongs to this Python, and is not in `sys.path`."""
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
         yield from (os.path.join(prefix, name) for name in ("lib", "lib64", "pyvenv.cfg"))
-    yield from {path for key, path in sysconfig.get_paths().items() if key.endswith(("lib", "stdlib"))}
     # Keras reads it where it is there, and takes "may not be read" for a fault of its own.
     home = os.path.join(os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras"))
     yield os.path.join(home, "keras.json")

@@ -93,11 +93,13 @@ class Confinement:
       read: files, and directories with all that is in them.
       names: directories whose names may be listed, those of the directories in them included; no file is opened.
       write: directories below which files may be made, changed and removed.
+      imports: directories that modules are imported from, beside `sys.path`.
     """
 
     read: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 @frozen
@@ -239,7 +241,7 @@ def _rules(confinement: Confinement, scratch: str | None) -> Iterator[tuple[str,
     for path in (*_SYSTEM_FILES, *_LIBRARIES, *_loader_path(), *_python()):
         yield path, _READ
     yield _NULL, _READ_FILE | _WRITE_FILE
-    for entry in dict.fromkeys(os.path.abspath(entry) for entry in sys.path):
+    for entry in dict.fromkeys(os.path.abspath(entry) for entry in (*sys.path, *confinement.imports)):
         yield from _import_rules(entry)
     for path in confinement.read:
         yield path, _READ

@@ -22,16 +22,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import migrate
 from migrate import confinement
+from migrate.checks import contract
 from migrate.confinement import ConfinedJob, Confinement, confine, in_force
 from migrate.errors import InternalError
+from migrate.export.request import Request
 from migrate.fleet import codec, confined
 from migrate.forks import Runner
 from migrate.records import Confined, Converted, Kind, ModelReport, Options, Report
 from migrate.report.json import to_document
 from migrate.report.text import render
+from migrate.sources.discover import place_of
 from migrate.sources.guard import guarded
+from migrate.sources.keras import files_of, read_keras
 from migrate.sources.saved_model import read_saved_model
+from migrate.verify import record_golden, record_keras_golden
+from migrate.verify.calls import Golden
 from tests import confined_jobs, conversions
 
 _HERE = in_force()
@@ -579,7 +586,8 @@ def test_a_checkpoints_files_and_not_their_neighbours(tmp_path):
 
 def test_a_file_beside_a_saved_model_is_not_the_models():
     source = read_saved_model(str(conversions.MODELS / "vocabulary"))
-    read, names = confined._source(source)
+    found = confined._source(source)
+    read, names = found.read, found.names
     assert str(conversions.MODELS / "vocabulary") not in read
     assert str(conversions.MODELS / "vocabulary" / "assets") in read
     assert names == (str(conversions.MODELS / "vocabulary" / "variables"),)
@@ -703,3 +711,82 @@ def test_what_exports_is_confined_whatever_the_user_allows(nursery, victim, list
     assert not found.startswith("done"), found
     assert _files(*victim[:2]) == before
     assert len(listener[1]) == called
+
+
+@_needs_landlock
+@pytest.mark.tensorflow
+def test_what_exports_writes_the_new_model_and_nothing_beside_it(nursery, victim, tmp_path):
+    """Beside it may lie hard links to the source's data files."""
+    staged = tmp_path / "staging" / "model"
+    staged.parent.mkdir()
+    runner = confined.exporting(nursery, read_saved_model(victim[1]), str(staged))
+    beside = _attack(runner, "python_write", (str(staged.parent), *victim[1:]))
+    assert beside.startswith("PermissionError"), beside
+    assert _attack(runner, "python_write", (str(staged), *victim[1:])).startswith("done")
+
+
+@pytest.fixture(scope="module")
+def attackers(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """SavedModels that write, read and delete, one when it is restored, the other when it is called."""
+    root = tmp_path_factory.mktemp("attackers")
+    conversions.run_child(["-m", "tests.confined_graphs", str(root), str(root / "other")])
+    return root
+
+
+@_needs_landlock
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("free", [False, True], ids=["confined", "allowed"])
+@pytest.mark.parametrize("when", ["restored", "called"])
+def test_golden_answers_of_a_model_that_nobody_has_judged(nursery, attackers, victim, when, free):
+    """The step is asked for directly, as if every table called each op harmless."""
+    other, model = attackers / "other", attackers / when
+    shutil.rmtree(other, ignore_errors=True)
+    shutil.copytree(victim[0], other)
+    before = _files(str(other), str(model))
+    source = read_saved_model(str(model))
+    (meta_graph,) = source.meta_graphs
+    runner = confined.asking(nursery, source, Options(allow_side_effects=free))
+    found = record_golden(runner, source, meta_graph, contract.signatures(meta_graph), {}, timeout_seconds=120)
+    assert (_files(str(other), str(model)) != before) is free
+    assert ("secret 7" in repr(found)) is (free and when == "called")
+
+
+@_needs_landlock
+@_needs_seccomp
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("free", [False, True], ids=["confined", "allowed"])
+def test_keras_models_with_code_of_the_users(nursery, victim, listener, tmp_path, free):
+    other, _, port, _ = victim
+    file = tmp_path / "keras" / "model.h5"
+    file.parent.mkdir()
+    conversions.run_child(["-m", "tests.confined_layers", str(file), f"{other}/pwned", port])
+    before, called = _files(other), len(listener[1])
+    source = read_keras(files_of(place_of(str(file))))
+    request = Request(source, ("tests.confined_layers:Writer",), trust=False)
+    runner = confined.asking_keras(nursery, request, Options(allow_side_effects=free))
+    found = record_keras_golden(runner, request, None, 120)
+    assert isinstance(found, Golden), found
+    assert found.answers
+    assert (_files(other) == before) is not free
+    assert (len(listener[1]) == called) is not free
+
+
+@pytest.mark.tensorflow
+def test_the_report_of_a_conversion(tmp_path):
+    model = conversions.MODELS / "simple_save"
+    (report,) = migrate.convert(str(model), str(tmp_path / "new")).models
+    assert report.confinement == in_force()
+    (report,) = migrate.convert(str(model), str(tmp_path / "free"), Options(allow_side_effects=True)).models
+    assert report.confinement == in_force(lifted=("verification",))
+    (report,) = migrate.validate(str(tmp_path / "new"), against=str(model)).models
+    assert report.confinement == in_force(writes=False)
+    (report,) = migrate.audit(str(model)).models
+    assert report.confinement is None
+
+
+def test_the_tests_that_the_documentation_names_are_there():
+    text = (conversions.ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`(test_\w+)(?:\[[^`]*\])?`", text))
+    code = "\n".join(path.read_text() for path in (conversions.ROOT / "tests").rglob("*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in code} == set()

@@ -28,7 +28,7 @@ class ExportJob:
       checkpoint: what its restore op is fed with (see `Source.checkpoint`), or None.
       assets_dir: its directory of assets.
       drop_signatures: as in `records.Options`.
-      staging: directory to write; it must not exist.
+      staging: directory to write; it is there, and empty.
       taken: which weights need not be written, see `weights.Weights`.
       provenance: what `assets.extra/migration.json` says of where the model came from.
       keep_tensor_names: as in `records.Options`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import re
@@ -30,12 +31,12 @@ _OF_A_SAVED_MODEL = (
 
 def exporting(runner: Runner, source: Source, staged: str) -> Runner:
     """Runs a step that reads a source and writes a new model."""
-    return _writing(runner, *_source(source), staged)
+    return _writing(runner, _source(source), staged)
 
 
 def asking(runner: Runner, source: Source, options: Options) -> Runner:
     """Runs a step that asks a source; free, where the user allows side effects."""
-    return runner if options.allow_side_effects else Confining(runner, Confinement(*_source(source)))
+    return runner if options.allow_side_effects else Confining(runner, _source(source))
 
 
 def replaying(runner: Runner, candidate: str, options: Options) -> Runner:
@@ -47,26 +48,25 @@ def replaying(runner: Runner, candidate: str, options: Options) -> Runner:
 
 def exporting_keras(runner: Runner, request: Request, staged: str) -> Runner:
     """Runs a step that loads a Keras file and writes a new model."""
-    return _writing(runner, *_keras(request), staged)
+    return _writing(runner, _keras(request), staged)
 
 
 def asking_keras(runner: Runner, request: Request, options: Options) -> Runner:
     """Runs a step that asks a Keras file's model; free, where the user allows side effects."""
     if options.allow_side_effects:
         return runner
-    read, names = _keras(request)
-    given = () if options.inputs is None else (options.inputs,)
-    return Confining(runner, Confinement((*read, *given), names))
+    found = _keras(request)
+    given = () if options.inputs is None else (os.path.abspath(options.inputs),)
+    return Confining(runner, dataclasses.replace(found, read=(*found.read, *given)))
 
 
-def _writing(runner: Runner, read: tuple[str, ...], names: tuple[str, ...], staged: str) -> Runner:
+def _writing(runner: Runner, found: Confinement, staged: str) -> Runner:
     # Data files beside it may be hard links to the source's: writing to them would be writing to those.
     os.mkdir(staged)
-    return Confining(runner, Confinement(read, names, (staged,)))
+    return Confining(runner, dataclasses.replace(found, write=(staged,)))
 
 
-def _source(source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is read of a source, and which directories are listed."""
+def _source(source: Source) -> Confinement:
     read = [source.file, source.assets_dir, source.extra_dir]
     if source.saved_model is not None:
         read += _saved_model(source.saved_model)
@@ -74,17 +74,23 @@ def _source(source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if source.checkpoint is not None:
         read += _checkpoint(source.checkpoint)
         folders = (os.path.dirname(source.checkpoint) or os.curdir,)
-    return tuple(map(os.path.abspath, _with_links(read, source.boundary))), tuple(map(os.path.abspath, folders))
+    return Confinement(
+        tuple(map(os.path.abspath, _with_links(read, source.boundary))), tuple(map(os.path.abspath, folders))
+    )
 
 
-def _keras(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _keras(request: Request) -> Confinement:
     files = request.source.files
     read = [files.architecture, files.weights, *_modules(request.custom_objects)]
     folders: tuple[str, ...] = ()
     if files.weights and not os.path.isfile(files.weights):
         read += _checkpoint(files.weights)
         folders = (os.path.dirname(files.weights) or os.curdir,)
-    return tuple(map(os.path.abspath, filter(None, read))), tuple(map(os.path.abspath, folders))
+    return Confinement(
+        tuple(map(os.path.abspath, filter(None, read))),
+        tuple(map(os.path.abspath, folders)),
+        imports=(os.getcwd(),) if request.custom_objects else (),
+    )
 
 
 def _modules(custom_objects: Iterable[str]) -> Iterator[str]:

@@ -51,10 +51,23 @@ _SYSTEM_FILES = (
     "/usr/share/locale",
     "/usr/share/zoneinfo",
 )
-"""What the C library, Python and TensorFlow read of a system. A name that ends up on this list is never all of /etc,
-and nothing of anybody's home."""
-_LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
+"""What the C library, Python and TensorFlow read of a system. Never all of /etc, and
+nothing of anybody's home."""
+_LIBRARIES = (
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/nix/store",
+    "/gnu/store",
+)
+"""Where the dynamic loader finds libraries; the last two are how some systems keep every package."""
 _NULL = "/dev/null"
+_PACKAGE = "__init__.py"
 _SELF_THREADS = "/proc/self/task"
 
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
@@ -262,23 +275,30 @@ def _python() -> Iterator[str]:
     """What belongs to this Python, and is not in `sys.path`."""
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
         yield from (os.path.join(prefix, name) for name in ("lib", "lib64", "pyvenv.cfg"))
-    # Keras reads it where it is there, and takes "may not be read" for a fault of its own.
-    home = os.path.join(os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras"))
-    yield os.path.join(home, "keras.json")
+    # Keras' own settings: where the file is there and may not be read, its import fails. Where the home cannot be
+    # written it takes /tmp (keras/src/backend/config.py).
+    for home in (os.environ.get("KERAS_HOME", "~/.keras"), "/tmp/.keras"):
+        yield os.path.join(os.path.expanduser(home), "keras.json")
 
 
 def _import_rules(entry: str) -> Iterator[tuple[str, int]]:
     """The rights on an entry of `sys.path`. One that holds a home has only its modules, packages and names readable."""
     home = os.path.realpath(os.path.expanduser("~"))
     real = os.path.realpath(entry)
-    if os.path.commonpath([real, home]) != real:
-        yield entry, _READ
-        return
-    yield entry, _READ_DIR
+    holds_home = os.path.commonpath([real, home]) == real
+    yield entry, _READ_DIR if holds_home else _READ
     with contextlib.suppress(OSError):
         for found in os.scandir(entry):
-            if found.name.endswith((".py", ".so", ".pth")) or os.path.isfile(os.path.join(found.path, "__init__.py")):
+            if (holds_home or found.is_symlink()) and _is_code(found.path):
                 yield found.path, _READ
+            elif found.name.isidentifier() and found.is_dir():
+                first = os.path.join(found.path, _PACKAGE)
+                if os.path.islink(first):  # Some installers make environments of links, file by file.
+                    yield os.path.dirname(os.path.realpath(first)), _READ
+
+
+def _is_code(path: str) -> bool:
+    return path.endswith((".py", ".so", ".pth", ".libs")) or os.path.isfile(os.path.join(path, _PACKAGE))
 
 
 def _permit(ruleset: int, path: str, rights: int) -> None:

@@ -226,6 +226,41 @@ def test_a_home_that_is_in_the_import_path_is_not_readable(place, monkeypatch):
 
 
 @_needs_landlock
+@pytest.mark.parametrize("how", ["by directory", "by file"])
+def test_an_environment_that_is_made_of_links_is_read(place, monkeypatch, how):
+    """Packages are found behind them; what else a link beside them leads to is not."""
+    store, environment = place.other / "store" / "layers", place.other.parent / "environment"
+    store.mkdir(parents=True)
+    environment.mkdir()
+    for name in ("__init__.py", "inner.py"):
+        (store / name).write_text("X = 1")
+    if how == "by directory":
+        (environment / "layers").symlink_to(store)
+    else:
+        (environment / "layers").mkdir()
+        for name in ("__init__.py", "inner.py"):
+            (environment / "layers" / name).symlink_to(store / name)
+    (environment / "data").symlink_to(place.other)
+    monkeypatch.syspath_prepend(str(environment))
+    assert place.attempt(lambda: importlib.import_module("layers.inner")) == _DONE
+    assert place.attempt((environment / "data" / "file").read_text) == "EACCES"
+
+
+@_needs_landlock
+@pytest.mark.parametrize("variable", ["HOME", "KERAS_HOME"])
+def test_of_a_home_the_settings_of_keras_are_read(place, monkeypatch, variable):
+    """Keras does not start where they are there and may not be read."""
+    folder = place.other / ".keras"
+    folder.mkdir()
+    (folder / "keras.json").write_text("{}")
+    (folder / "token").write_text("secret")
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setenv(variable, str(folder if variable == "KERAS_HOME" else place.other))
+    assert place.attempt((folder / "keras.json").read_text) == _DONE
+    assert place.attempt((folder / "token").read_text) == "EACCES"
+
+
+@_needs_landlock
 def test_what_a_confined_process_starts_is_confined(place):
     def start() -> None:
         found = _in_fork(lambda: _ending((place.other / "file").read_text))

@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import migrate
-from migrate import confinement
+from migrate import codec, confinement
 from migrate.checks import contract
 from migrate.confinement import ConfinedJob, Confinement, confine, in_force
 from migrate.errors import InternalError
 from migrate.export.request import Request
-from migrate.fleet import codec, confined
+from migrate.fleet import confined
 from migrate.forks import Runner
 from migrate.records import Confined, Converted, Kind, ModelReport, Options, Report
 from migrate.report.json import to_document
@@ -587,18 +587,18 @@ def test_a_job_without_a_scratch_directory_of_its_own_is_not_run(monkeypatch):
 @_needs_landlock
 def test_what_reads_hdf5_reads_the_model_alone(place):
     model, other = place.model / "file", place.other / "file"
-    assert guarded(str(model), model.read_text) == "content"
+    assert guarded(str(model), model.read_text, str) == "content"
     with pytest.raises(PermissionError):
-        guarded(str(model), other.read_text)
+        guarded(str(model), other.read_text, str)
     with pytest.raises(PermissionError):
-        guarded(str(model), lambda: (place.other / "new").write_text("x"))
-    assert guarded(str(model), other.read_text, str(other)) == "content"
+        guarded(str(model), lambda: (place.other / "new").write_text("x"), int)
+    assert guarded(str(model), other.read_text, str, (str(other),)) == "content"
 
 
 @_needs_seccomp
 def test_what_reads_hdf5_opens_no_socket(place):
     with pytest.raises(PermissionError):
-        guarded(str(place.model / "file"), socket.socket)
+        guarded(str(place.model / "file"), socket.socket, int)
 
 
 # What a step may touch
@@ -660,9 +660,9 @@ def test_the_report_says_what_is_on(found, expected):
 def test_the_record_survives_a_journal_and_an_older_one_is_read():
     model = _report(Confined(7, True, "", ("verification",))).models[0]
     encoded = json.loads(json.dumps(codec.encode(model)))
-    assert codec.decode(encoded) == model
+    assert codec.decode(ModelReport, encoded) == model
     del encoded["confinement"]
-    assert codec.decode(encoded).confinement is None
+    assert codec.decode(ModelReport, encoded).confinement is None
     assert "confinement" not in render(_report(None), 100)
 
 
@@ -713,7 +713,7 @@ _UNANSWERED = ("debug_grpc",)
 
 
 def _attack(runner: Runner, name: str, victim: tuple[str, ...]) -> str:
-    return str(runner.run("attack", "tests.confined_jobs", confined_jobs.Job(name, victim), 120))
+    return str(runner.run("attack", "tests.confined_jobs", confined_jobs.Job(name, victim), str, 120))
 
 
 @_needs_landlock

@@ -254,8 +254,12 @@ def _rules(confinement: Confinement, scratch: str | None) -> Iterator[tuple[str,
     for path in (*_SYSTEM_FILES, *_LIBRARIES, *_loader_path(), *_python()):
         yield path, _READ
     yield _NULL, _READ_FILE | _WRITE_FILE
-    for entry in dict.fromkeys(os.path.abspath(entry) for entry in (*sys.path, *confinement.imports)):
+    entries = tuple(dict.fromkeys(os.path.abspath(entry) for entry in (*sys.path, *confinement.imports)))
+    for entry in entries:
         yield from _import_rules(entry)
+    for path in _loaded_packages():
+        if not path.startswith(tuple(entry.rstrip(os.sep) + os.sep for entry in entries)):
+            yield path, _READ
     for path in confinement.read:
         yield path, _READ
     for path in confinement.names:
@@ -279,6 +283,13 @@ def _python() -> Iterator[str]:
     # written it takes /tmp (keras/src/backend/config.py).
     for home in (os.environ.get("KERAS_HOME", "~/.keras"), "/tmp/.keras"):
         yield os.path.join(os.path.expanduser(home), "keras.json")
+
+
+def _loaded_packages() -> Iterator[str]:
+    """Directories of packages, this one among them, some of which `sys.path` does not lead to."""
+    for name, module in tuple(sys.modules.items()):
+        if "." not in name:
+            yield from getattr(module, "__dict__", {}).get("__path__") or ()
 
 
 def _import_rules(entry: str) -> Iterator[tuple[str, int]]:

@@ -15,9 +15,11 @@ import shutil
 import signal
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -223,6 +225,17 @@ def test_a_home_that_is_in_the_import_path_is_not_readable(place, monkeypatch):
     for path, expected in (("layers.py", _DONE), ("package/__init__.py", _DONE), ("file", "EACCES")):
         assert place.attempt((home / path).read_text) == expected
     assert place.attempt(lambda: __import__("layers")) == _DONE
+
+
+@_needs_landlock
+def test_packages_that_sys_path_does_not_lead_to_are_read(place, monkeypatch):
+    """This package may be one, and so is what `pip install -e` finds with a hook of its own."""
+    monkeypatch.setattr(confinement.sys, "path", [p for p in sys.path if pathlib.Path(p or ".") != conversions.ROOT])
+    package = types.ModuleType("hooked")
+    package.__path__ = [str(place.other)]
+    monkeypatch.setitem(sys.modules, "hooked", package)
+    assert place.attempt((place.other / "file").read_text) == _DONE
+    assert place.attempt(pathlib.Path(confinement.__file__).read_text) == _DONE
 
 
 @_needs_landlock
@@ -768,19 +781,30 @@ def attackers(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return root
 
 
+class _Unjudging:
+    """Runs steps without the checks that they make themselves."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def run(self, step: str, module: str, job: object, kind: object, timeout_seconds: float) -> object:
+        assert module == "migrate.verify.replay"
+        return self._runner.run(step, "tests.confined_jobs", confined_jobs.Unjudged(job), kind, timeout_seconds)
+
+
 @_needs_landlock
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("free", [False, True], ids=["confined", "allowed"])
 @pytest.mark.parametrize("when", ["restored", "called"])
 def test_golden_answers_of_a_model_that_nobody_has_judged(nursery, attackers, victim, when, free):
-    """The step is asked for directly, as if every table called each op harmless."""
+    """The step is asked for directly, and looks at nothing, as if every table called each op harmless."""
     other, model = attackers / "other", attackers / when
     shutil.rmtree(other, ignore_errors=True)
     shutil.copytree(victim[0], other)
     before = _files(str(other), str(model))
     source = read_saved_model(str(model))
     (meta_graph,) = source.meta_graphs
-    runner = confined.asking(nursery, source, Options(allow_side_effects=free))
+    runner = _Unjudging(confined.asking(nursery, source, Options(allow_side_effects=free)))
     found = record_golden(runner, source, meta_graph, contract.signatures(meta_graph), {}, timeout_seconds=120)
     assert (_files(str(other), str(model)) != before) is free
     assert ("secret 7" in repr(found)) is (free and when == "called")

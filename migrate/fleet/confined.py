@@ -67,7 +67,7 @@ def _writing(runner: Runner, found: Confinement, staged: str) -> Runner:
 
 
 def _source(source: Source) -> Confinement:
-    read = [source.file, source.assets_dir, source.extra_dir]
+    read = [source.file, source.assets_dir]
     if source.saved_model is not None:
         read += _saved_model(source.saved_model)
     folders: tuple[str, ...] = ()

@@ -41,9 +41,7 @@ if __name__ == "__main__":
     assert isinstance(moved, weights.Done), moved
     start = time.perf_counter()
     meta_graph = chosen.SerializeToString()
-    result = job.run(
-        job.ExportJob(meta_graph, model.checkpoint, model.assets_dir, model.extra_dir, False, new, taking.taken, {})
-    )
+    result = job.run(job.ExportJob(meta_graph, model.checkpoint, model.assets_dir, False, new, taking.taken, {}))
     assert isinstance(result, job.Exported), result
     weights.put(taking, result.checkpoint, result.data_files)
     seconds = time.perf_counter() - start

@@ -456,6 +456,23 @@ def outcome_name(outcome: Outcome) -> str:
 
 
 @frozen
+class Confined:
+    """What held the child processes that ran TensorFlow, Keras or libhdf5 for a model.
+
+    Attributes:
+      landlock: the ABI of Landlock that was in force, 0 for none.
+      seccomp: whether their system calls were filtered.
+      reason: why one of the two was not there, or empty.
+      lifted: what the user took out of it (`verification`).
+    """
+
+    landlock: int
+    seccomp: bool
+    reason: str = ""
+    lifted: tuple[str, ...] = ()
+
+
+@frozen
 class ModelReport:
     """All that is known about one model after a command.
 
@@ -477,6 +494,7 @@ class ModelReport:
       keras: audit's facts of a Keras file; None for anything else.
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
+      confinement: what held the steps that ran TensorFlow; None where none was run.
     """
 
     source: str
@@ -496,6 +514,7 @@ class ModelReport:
     skipped: bool = False
     duplicate_of: str | None = None
     dangerous_ops: tuple[DangerousOp, ...] = ()
+    confinement: Confined | None = None
 
 
 def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:

@@ -15,9 +15,7 @@ from migrate.rewrite.plan import Plan, make_plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.tensor_names import keep_tensor_names
 from migrate.rewrite.training import add_training
-from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Entry
-from migrate.sources.copies import copy_tree
 from migrate.sources.protos import MetaGraphDef
 
 
@@ -29,22 +27,19 @@ class ExportJob:
       meta_graph: the source's MetaGraphDef, serialized.
       checkpoint: what its restore op is fed with (see `Source.checkpoint`), or None.
       assets_dir: its directory of assets.
-      extra_dir: its `assets.extra`, copied whole where it is there.
       drop_signatures: as in `records.Options`.
-      staging: directory to write; it must not exist.
+      staging: directory to write; it is there, and empty.
       taken: which weights need not be written, see `weights.Weights`.
       provenance: what `assets.extra/migration.json` says of where the model came from.
       keep_tensor_names: as in `records.Options`.
       variables: as in `records.Options`.
       is_hub_module: whether it is one of TF Hub's, which may have a training branch.
       train: the MetaGraphDef for training, serialized.
-      boundary: where the source's files may be; None for anywhere.
     """
 
     meta_graph: bytes
     checkpoint: str | None
     assets_dir: str
-    extra_dir: str
     drop_signatures: bool
     staging: str
     taken: Mapping[str, Entry]
@@ -53,7 +48,6 @@ class ExportJob:
     variables: bool = False
     is_hub_module: bool = False
     train: bytes | None = None
-    boundary: Boundary | None = None
 
 
 @frozen
@@ -102,9 +96,6 @@ def run(job: ExportJob) -> Exported | Failed:
             lambda variable: values.value_of(plan, variable, prefix),
         )
         patch.write_fingerprint(job.staging)
-        extra = os.path.join(job.staging, "assets.extra")
-        if os.path.isdir(job.extra_dir):
-            copy_tree(job.extra_dir, extra, job.boundary)
         _write_provenance(job, plan, built.names, keys.by_variable)
     except InputError as error:
         return Failed(str(error))

@@ -31,7 +31,7 @@ class KerasExportJob:
 
     Attributes:
       request: what to load.
-      staging: directory to write; it must not exist.
+      staging: directory to write; it is there, and empty.
       provenance: what `assets.extra/migration.json` says of where the model came from.
     """
 

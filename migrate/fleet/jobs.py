@@ -16,11 +16,13 @@ from typing import Any
 from migrate import ahead
 from migrate.checks.contract import signatures
 from migrate.checks.side_effects import RISKS
+from migrate.confinement import in_force
 from migrate.errors import InputError
 from migrate.export.job import Exported, ExportJob, checkpoint_in
 from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
+from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.selection import renamed
@@ -205,6 +207,8 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
     risk = _risk(base, options)
     if risk:
         return dataclasses.replace(base, outcome=Failed(f"not run: {risk.message}; allow it with --allow_side_effects"))
+    lifted = ("verification",) if options.allow_side_effects else ()
+    base = dataclasses.replace(base, confinement=in_force(writes=False, lifted=lifted))
     progress(f"{way.path}: taking golden answers")
     with timed(seconds, "golden"):
         golden = way.golden()
@@ -229,6 +233,8 @@ def _convert(
     seconds: dict[str, float],
     finish: Callable[[str], None],
 ) -> ModelReport:
+    lifted = ("verification",) if options.verify and options.allow_side_effects else ()
+    base = dataclasses.replace(base, confinement=in_force(lifted=lifted))
     with staging(destination) as staged, way.begin(staged) as taking:
         verification: Verification | None = None
         golden: Golden | None = None
@@ -298,7 +304,7 @@ def _golden(studied: StudiedGraph, options: Options, nursery: Runner) -> Golden 
         v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
     }
     return record_golden(
-        nursery,
+        confined.asking(nursery, studied.source, options),
         studied.source,
         studied.judged,
         [s.signature for s in studied.plan.signatures],
@@ -314,14 +320,16 @@ def _replay(
 ) -> Verification | Ending:
     undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
     signatures = [s.signature for s in studied.plan.signatures]
+    asking = confined.asking(nursery, studied.source, options)
+    replaying = confined.replaying(nursery, candidate, options)
 
     def optimised() -> Sequence[Answer] | Ending:
         return ask_optimised(
-            nursery, studied.source, studied.judged, signatures, golden, options.timeout_seconds, studied.feeds
+            asking, studied.source, studied.judged, signatures, golden, options.timeout_seconds, studied.feeds
         )
 
     return replay_candidate(
-        nursery,
+        replaying,
         golden,
         candidate,
         options.max_ulps,
@@ -362,7 +370,6 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         studied.meta_graph.SerializeToString(),
         source.checkpoint,
         source.assets_dir,
-        source.extra_dir,
         options.drop_signatures,
         staged,
         taking.weights.taken,
@@ -371,9 +378,11 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
-        source.boundary,
     )
-    result: Exported | Ending = nursery.run(
+    exporting = confined.exporting(nursery, source, staged)
+    if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
+        copy_tree(source.extra_dir, os.path.join(staged, "assets.extra"), source.boundary)
+    result: Exported | Ending = exporting.run(
         "export", "migrate.export.job", job, Exported | Failed, options.timeout_seconds
     )
     if not isinstance(result, Exported):

@@ -10,6 +10,7 @@ from typing import Any
 
 from migrate.checks.keras import optimizer_name
 from migrate.export.request import KerasExported, KerasExportJob, Request
+from migrate.fleet import confined
 from migrate.fleet.keras_study import facts
 from migrate.fleet.way import Way
 from migrate.forks import Runner
@@ -40,11 +41,13 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     request = Request(source, options.custom_objects, options.trust)
 
     def golden() -> Golden | Ending:
-        return record_keras_golden(nursery, request, options.inputs, options.timeout_seconds)
+        return record_keras_golden(
+            confined.asking_keras(nursery, request, options), request, options.inputs, options.timeout_seconds
+        )
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
         job = KerasExportJob(request, staged, _provenance(source, path, options))
-        done: KerasExported | Ending = nursery.run(
+        done: KerasExported | Ending = confined.exporting_keras(nursery, request, staged).run(
             "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout_seconds
         )
         if not isinstance(done, KerasExported):
@@ -56,7 +59,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
 
     def replay(answers: Golden, candidate: str) -> Verification | Ending:
         return replay_candidate(
-            nursery,
+            confined.replaying(nursery, candidate, options),
             answers,
             candidate,
             options.max_ulps,

@@ -108,6 +108,7 @@ def model_document(model: ModelReport) -> JSON:
         "bytes": model.bytes,
         "skipped": model.skipped,
         "duplicate_of": model.duplicate_of,
+        "confinement": None if model.confinement is None else dataclasses.asdict(model.confinement),
         "converted_signatures": None if model.converted_signatures is None else _signatures(model.converted_signatures),
         "sketches": [_sketch(sketch) for sketch in model.sketches],
     }

@@ -12,6 +12,7 @@ from migrate.records import (
     GOOD_OUTCOMES,
     AlreadyTF2,
     CheckpointFacts,
+    Confined,
     Converted,
     Convertible,
     Crashed,
@@ -104,6 +105,8 @@ def _model(model: ModelReport) -> Iterator[Block]:
         facts.append(("skipped", _text("done before, and nothing has changed since")))
     if model.verification is not None or _could_be_verified(model):
         facts.append(("verification", _verified(model.verification)))
+    if model.confinement is not None:
+        facts.append(("confinement", _text(_confined(model.confinement))))
     if model.seconds:
         steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in model.seconds.items())
         facts.append(("seconds", _text(steps)))
@@ -213,6 +216,14 @@ def _ended(code: int) -> str:
 def _could_be_verified(model: ModelReport) -> bool:
     """Whether a reader may take silence for a pass: something was written or was to be."""
     return not isinstance(model.outcome, Convertible | AlreadyTF2 | Unreadable | Refused | Unchanged)
+
+
+def _confined(confined: Confined) -> str:
+    parts = [f"Landlock {confined.landlock}"] if confined.landlock else []
+    parts += ["seccomp"] if confined.seccomp else []
+    words = ", ".join(parts) or "not confined"
+    words += f" ({confined.reason})" if confined.reason else ""
+    return words + (f"; lifted for {', '.join(confined.lifted)} by --allow_side_effects" if confined.lifted else "")
 
 
 def _verified(verification: Verification | None) -> Text:

@@ -12,10 +12,11 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrate import codec
+from migrate.confinement import Confinement, confine
 from migrate.errors import InputError, InternalError
 from migrate.forks import close_others
 from migrate.frozen import frozen
@@ -47,13 +48,14 @@ class _Raised:
     file: str = ""
 
 
-def guarded(path: str, read: Callable[[], object], kind: Any) -> Any:
-    """What `read` gives, from a fork of this process.
+def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[str] = ()) -> Any:
+    """What `read` gives, from a fork of this process that may open nothing but the model's files.
 
     Args:
       path: of the file, for messages.
       read: gives a value that `codec` can hold; nothing that it changes is seen here.
       kind: the value's type, as `codec.decode` takes it.
+      others: the files that it opens beside that one.
 
     Raises:
       InputError: `read` has raised it, or the fork took too long or too much memory, or died.
@@ -66,7 +68,7 @@ def guarded(path: str, read: Callable[[], object], kind: Any) -> Any:
     pid = os.fork()
     if not pid:
         os.close(answer)
-        _work(read, end, seconds)
+        _work(read, end, seconds, Confinement((path, *others)))
     os.close(end)
     data, status = b"", None
     try:
@@ -104,7 +106,7 @@ def _as_data(error: Exception) -> _Raised:
     return _Raised(type(error).__name__, str(error))
 
 
-def _work(read: Callable[[], object], end: int, seconds: int) -> None:
+def _work(read: Callable[[], object], end: int, seconds: int, confinement: Confinement) -> None:
     """In the fork; does not return."""
     code = 1
     try:
@@ -120,6 +122,7 @@ def _work(read: Callable[[], object], end: int, seconds: int) -> None:
     except (OSError, ValueError):
         pass  # No /proc, or limits that may not be set: none.
     try:
+        confine(confinement)
         try:
             answer = codec.to_json((None, read()))
         except MemoryError:

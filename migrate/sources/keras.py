@@ -237,7 +237,8 @@ def read_keras(files: KerasFiles) -> KerasSource:
     if not os.path.isfile(files.weights):
         return _read(files)  # No weights, or a checkpoint: nothing of HDF5.
     _import_h5py()
-    source: KerasSource = guarded(files.weights, lambda: _read(files), KerasSource)
+    others = (files.architecture, _metadata(files))
+    source: KerasSource = guarded(files.weights, lambda: _read(files), KerasSource, others)
     return source
 
 
@@ -295,7 +296,7 @@ def _read_json(files: KerasFiles) -> KerasSource:
     if not _is_config(config):
         raise InputError(f"{files.architecture}: is no Keras architecture (no class_name, no config)")
     version, backend = str(config.get("keras_version") or ""), str(config.get("backend") or "")
-    beside = os.path.join(os.path.dirname(files.architecture), "metadata.json")
+    beside = _metadata(files)
     if not version and os.path.isfile(beside):
         with contextlib.suppress(InputError, AttributeError):
             version = str(_load_json(beside).get("keras_version", ""))
@@ -306,6 +307,11 @@ def _read_json(files: KerasFiles) -> KerasSource:
         return _with_checkpoint(source)
     with _open_hdf5(files.weights) as content:
         return _with_hdf5(source, content)
+
+
+def _metadata(files: KerasFiles) -> str:
+    """The file beside an architecture in which Keras 3 says of which version it is."""
+    return os.path.join(os.path.dirname(files.architecture), "metadata.json") if files.architecture else ""
 
 
 def _source(

@@ -62,6 +62,7 @@ def test_every_model_has_the_same_keys():
             "bytes",
             "skipped",
             "duplicate_of",
+            "confinement",
             "converted_signatures",
             "sketches",
         )

@@ -22,6 +22,27 @@ class FindingDocument(TypedDict):
     hint: str
 
 
+class DangerousOpDocument(TypedDict):
+    """See `records.DangerousOp`."""
+
+    op: str
+    effect: str
+    where: str
+    nodes: list[str]
+    reached: bool
+    standard: bool
+    tags: list[str]
+
+
+class ConfinementDocument(TypedDict):
+    """See `records.Confined`."""
+
+    landlock: int
+    seccomp: bool
+    reason: str
+    lifted: list[str]
+
+
 class TensorDocument(TypedDict):
     """See `records.TensorSpec`."""
 
@@ -63,6 +84,7 @@ class MetaGraphDocument(TypedDict):
     tf_version: str
     nodes: int
     ops: dict[str, int]
+    signatures: dict[str, SignatureDocument]
     variables: list[VariableDocument]
     tables: list[str]
     assets: list[str]
@@ -199,6 +221,8 @@ class ModelDocument(_Model, total=False):
     checkpoint: CheckpointDocument | None
     verification: VerificationDocument | None
     bytes: int | None
+    dangerous_ops: list[DangerousOpDocument]
+    confinement: ConfinementDocument | None
     converted_signatures: dict[str, SignatureDocument] | None
     sketches: list[SketchDocument]
 

@@ -164,7 +164,8 @@ def _note(event: str, arguments: Sequence[object], written: list[str]) -> None:
     if event == "open":
         path, _, flags = arguments
         if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
-            written.append(str(path))
+            # A descriptor, where a file that is open already becomes a stream.
+            written.append(os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else str(path))
     elif event in _WRITING:
         # The last arguments of these are directories that the paths may be relative to; -1 where there is none.
         path, folder = str(arguments[0]), arguments[-1]

@@ -6,13 +6,16 @@ judged by the op's effect, and by whether the file names that it takes are the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import EFFECTS, load_op_table
 from migrate.sources.protos import NodeDef
 
 HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
 """Effects that nothing outside the process sees but its standard output; `calls` stands for what the functions do."""
+
+UNKNOWN = "unknown"
+"""The effect of an op that the table does not have."""
 
 NAMED_FILES: Mapping[str, tuple[int, ...]] = {
     "CSVDataset": (0,),
@@ -49,38 +52,59 @@ NAMING_ATTRIBUTES: Mapping[str, str] = {
 _DEBUG_OPS = frozenset({"DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"})
 """Ops that publish what they take to each of their `debug_urls` (debug_io_utils.cc)."""
 
-_NO_FILES: Mapping[str, frozenset[bytes]] = {
-    "descriptor_source": frozenset({b"local://"}),  # core/util/proto/descriptors.cc
-    "output_stream": frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"}),  # logging_ops.cc
+_STREAMS = frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"})
+"""The streams of PrintV2 that are no file (core/kernels/logging_ops.cc, valid_output_streams_)."""
+
+
+def _is_own_descriptor(source: bytes) -> bool:
+    """Whether the messages' descriptors are linked in or in the attribute itself (core/util/proto/descriptors.cc)."""
+    return source in (b"", b"local://") or source.startswith(b"bytes://")
+
+
+_HARMLESS_WHEN: Mapping[str, Callable[[bytes], bool]] = {
+    "DecodeProtoV2": _is_own_descriptor,
+    "EncodeProto": _is_own_descriptor,
+    "FixedUnigramCandidateSampler": lambda name: not name,
+    "PrintV2": lambda stream: stream in _STREAMS,
 }
-_INLINE = b"bytes://"
-"""What a descriptor source starts with that is the descriptor itself."""
+"""Ops that are harmless while their naming attribute is missing or has such a value."""
+
+ATTRIBUTE_DECIDES = _HARMLESS_WHEN.keys() | _DEBUG_OPS
+"""Ops that are dangerous in the table of ops, and harmless where an attribute says so."""
 
 
 def effect(op: str) -> str:
-    """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `unread` for one that the table does not know."""
+    """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `UNKNOWN` for one that the table does not have."""
     info = load_op_table().get(op)
-    return "unread" if info is None else info.effect
+    return UNKNOWN if info is None else info.effect
 
 
 def effect_of(node: NodeDef) -> str:
-    """What a node does: less than its op may do, where the attribute that would name a file names none."""
-    if node.op in NAMING_ATTRIBUTES and not file_in_attribute(node):
-        return "state"
+    """What a node does: less than its op may do, where an attribute says so.
+
+    The name of a function is no op: it is for the caller to tell the two apart.
+    """
+    key = NAMING_ATTRIBUTES.get(node.op)
+    if node.op in _HARMLESS_WHEN and (key not in node.attr or _HARMLESS_WHEN[node.op](node.attr[key].s)):
+        return "pure"
     if node.op in _DEBUG_OPS and not ("debug_urls" in node.attr and node.attr["debug_urls"].list.s):
         return "pure"
     return effect(node.op)
 
 
+def words(effect: str) -> str:
+    """The rest of a sentence that starts with the name of an op that has an effect."""
+    return EFFECTS.get(effect, "is an op that this version does not know")
+
+
 def file_in_attribute(node: NodeDef) -> str:
     """The file that a node's attribute names, or empty."""
     key = NAMING_ATTRIBUTES.get(node.op)
-    if key is None or key not in node.attr:
+    if key is None or key not in node.attr:  # `in` first: reading a map's missing key makes it.
         return ""
     name: bytes = node.attr[key].s
-    if name in _NO_FILES.get(key, ()) or (key == "descriptor_source" and name.startswith(_INLINE)):
-        return ""
-    return name.decode("utf-8", "replace")
+    is_none = _HARMLESS_WHEN.get(node.op)
+    return "" if is_none is not None and is_none(name) else name.decode("utf-8", "replace")
 
 
 def is_evaluated_on_import(node: NodeDef) -> bool:

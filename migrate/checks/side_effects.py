@@ -1,82 +1,35 @@
 """Ops that do more than compute: what each node may do, and which of it a call, loading or restoring runs.
 
-An op is harmless where the table of ops says so, or where an attribute makes it so; any other one is dangerous, and so
-is an op that the table does not have.
+An op is harmless where the table of ops says so, or where an attribute makes it so (`effects`); any other one is
+dangerous, and so is an op that the table does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
+from migrate.checks import effects
+from migrate.checks.effects import HARMLESS, UNKNOWN
 from migrate.checks.nodes import Located, by_op, labels, show_counts
 from migrate.checks.op_table import beyond_the_table, load_op_table
 from migrate.records import Finding, Severity
 from migrate.sources.protos import NodeDef
 
-HARMLESS = frozenset({"pure", "random", "state", "calls", "prints"})
-"""Effects with which a node may run in verification; a function that it calls is looked at for itself."""
-
-UNKNOWN = "unknown"
-"""The effect of an op that the table does not have."""
-
 TABLE_FILLS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 """Ops with which an init op reads its assets."""
 
-_STREAMS = frozenset({b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)"})
-"""The streams of PrintV2 that are no file (core/kernels/logging_ops.cc, valid_output_streams_)."""
-
-
-def _has_no_vocabulary(node: NodeDef) -> bool:
-    return not _string(node, "vocab_file")
-
-
-def _prints_to_stream(node: NodeDef) -> bool:
-    return "output_stream" not in node.attr or _string(node, "output_stream") in _STREAMS
-
-
-def _publishes_nothing(node: NodeDef) -> bool:
-    return "debug_urls" not in node.attr or not node.attr["debug_urls"].list.s
-
-
-def _has_own_descriptors(node: NodeDef) -> bool:
-    """Whether the messages' descriptors are linked in or in the attribute itself (core/util/proto/descriptors.cc)."""
-    source = _string(node, "descriptor_source")
-    return source in (b"", b"local://") or source.startswith(b"bytes://")
-
-
-def _string(node: NodeDef, name: str) -> bytes:
-    # `in` first: reading a map's missing key makes it.
-    return bytes(node.attr[name].s) if name in node.attr else b""
-
-
-_HARMLESS_WHEN: Mapping[str, Callable[[NodeDef], bool]] = {
-    "DebugIdentity": _publishes_nothing,
-    "DebugIdentityV2": _publishes_nothing,
-    "DebugIdentityV3": _publishes_nothing,
-    "DebugNanCount": _publishes_nothing,
-    "DebugNumericSummary": _publishes_nothing,
-    "DecodeProtoV2": _has_own_descriptors,
-    "EncodeProto": _has_own_descriptors,
-    "FixedUnigramCandidateSampler": _has_no_vocabulary,
-    "PrintV2": _prints_to_stream,
-}
-"""Ops that are harmless while an attribute says so."""
-
 
 def dangerous_effect(node: NodeDef) -> str | None:
-    """What a node may do that makes it dangerous: a key of `op_table.EFFECTS`, or `UNKNOWN`; None for a harmless one.
-
-    The name of a function is no op: it is for the caller to tell the two apart.
-    """
-    if may_be_dangerous(node.op) is None or (node.op in _HARMLESS_WHEN and _HARMLESS_WHEN[node.op](node)):
+    """What a node may do that makes it dangerous, see `effects.effect_of`; None for a harmless one."""
+    if may_be_dangerous(node.op) is None:
         return None
-    return may_be_dangerous(node.op)
+    effect = effects.effect_of(node)
+    return None if effect in HARMLESS else effect
 
 
 def may_be_dangerous(op: str) -> str | None:
     """The same, whatever the node's attributes are."""
-    info = load_op_table().get(op)
-    effect = UNKNOWN if info is None else info.effect
+    effect = effects.effect(op)
     return None if effect in HARMLESS else effect
 
 

@@ -18,9 +18,10 @@ from migrate.checks.effects import (
     effect_of,
     file_in_attribute,
     is_evaluated_on_import,
+    words,
 )
 from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import EFFECTS, load_op_table
+from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, Run
@@ -152,7 +153,7 @@ def _judge(body: _Body, node: NodeDef, is_load: bool) -> _Fault | None:
         if named:
             reason = "takes a file's name that is not the path of an asset, or not as the loader gives it"
             return _Fault("file-outside-model", node.op, reason, _HINT_FILE)
-        reason = f"{EFFECTS[what]}; loading a model must not do that"
+        reason = f"{words(what)}; loading a model must not do that"
         return _Fault(
             "init-op-effect", node.op, reason, "export the model with an init op that fills variables and tables"
         )
@@ -160,7 +161,7 @@ def _judge(body: _Body, node: NodeDef, is_load: bool) -> _Fault | None:
         reason = "takes a file's name from a constant, which a call does not replace by the path of an asset"
         return _Fault("file-outside-model", node.op, reason, _HINT_FILE)
     if is_evaluated_on_import(node) and all(body.origins.get(name, OTHER) == CONSTANT for name in taken):
-        reason = f"{EFFECTS[what]}, and TensorFlow may run it while it imports the graph: all that it takes is constant"
+        reason = f"{words(what)}, and TensorFlow may run it while it imports the graph: all that it takes is constant"
         return _Fault("effect-on-import", node.op, reason, "export the model without it, or feed what it takes")
     return None
 

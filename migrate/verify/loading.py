@@ -19,8 +19,9 @@ from migrate.checks.effects import (
     effect_of,
     file_in_attribute,
     is_evaluated_on_import,
+    words,
 )
-from migrate.checks.op_table import EFFECTS, load_op_table
+from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SavedModel
 
@@ -271,10 +272,10 @@ def _fault(part: _Part, node: NodeDef, is_load: bool, side_effects: bool) -> str
     if what == "reads-files" and named and all(_kind(part, tensor) in (_ASSET, _PREFIX) for tensor in named):
         return ""
     if is_load:
-        return "reads a file that is none of the model's" if named else f"{EFFECTS[what]}, while the model is loaded"
+        return "reads a file that is none of the model's" if named else f"{words(what)}, while the model is loaded"
     if is_evaluated_on_import(node) and all(_kind(part, tensor) == _CONSTANT for tensor in taken):
-        return f"{EFFECTS[what]}, which TensorFlow would do while it imports the graph"
-    return "" if side_effects else f"{EFFECTS[what]}; allow it with --allow_side_effects"
+        return f"{words(what)}, which TensorFlow would do while it imports the graph"
+    return "" if side_effects else f"{words(what)}; allow it with --allow_side_effects"
 
 
 def _kind(part: _Part, tensor: str) -> str:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.checks.effects import ATTRIBUTE_DECIDES, HARMLESS
 from migrate.checks.nodes import Located, locate
 from migrate.checks.op_table import EFFECTS, load_op_table, newest_release
-from migrate.checks.side_effects import _HARMLESS_WHEN, HARMLESS, RISKS, dangerous_effect, find_side_effects
+from migrate.checks.side_effects import RISKS, dangerous_effect, find_side_effects
 from migrate.codes import CODES
 from migrate.records import Severity
 from migrate.sources.protos import FunctionDefLibrary, NodeDef
@@ -161,13 +162,13 @@ def test_only_harmless_effects_are_harmless():
     assert EFFECTS.keys() >= HARMLESS
     for op, info in table.items():
         effect = dangerous_effect(_node(op))
-        if op not in _HARMLESS_WHEN:
+        if op not in ATTRIBUTE_DECIDES:
             assert effect == (None if info.effect in HARMLESS else info.effect), op
 
 
 def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
     table = load_op_table()
-    assert all(table[op].effect not in HARMLESS for op in _HARMLESS_WHEN)
+    assert all(table[op].effect not in HARMLESS for op in ATTRIBUTE_DECIDES)
 
 
 def test_each_risk_is_a_code():

@@ -10,8 +10,8 @@ import pytest
 
 import migrate
 from migrate import cli
+from migrate.checks.effects import HARMLESS, UNKNOWN
 from migrate.checks.op_table import EFFECTS as ALL_EFFECTS
-from migrate.checks.side_effects import HARMLESS, UNKNOWN
 from migrate.report import security
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif

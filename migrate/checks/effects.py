@@ -84,9 +84,10 @@ def effect_of(node: NodeDef) -> str:
 
     The name of a function is no op: it is for the caller to tell the two apart.
     """
-    key = NAMING_ATTRIBUTES.get(node.op)
-    if node.op in _HARMLESS_WHEN and (key not in node.attr or _HARMLESS_WHEN[node.op](node.attr[key].s)):
-        return "pure"
+    if node.op in _HARMLESS_WHEN:
+        key = NAMING_ATTRIBUTES[node.op]
+        if key not in node.attr or _HARMLESS_WHEN[node.op](node.attr[key].s):
+            return "pure"
     if node.op in _DEBUG_OPS and not ("debug_urls" in node.attr and node.attr["debug_urls"].list.s):
         return "pure"
     return effect(node.op)

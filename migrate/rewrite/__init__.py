@@ -244,6 +244,8 @@ def _undecided(aliases: Aliases) -> list[Finding]:
         source = producer(tensor)
         if share.is_followed and share.roots.isdisjoint(moved):
             continue
+        if graph.wires[source].op in ops.INPLACE:
+            continue  # Its output is its first input's buffer, and where that may be a variable's it is refused.
         readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
         if tensor in aliases.run.fetches or ops.may_keep(graph.nodes[source].op):
             readers.append(None)

@@ -488,7 +488,7 @@ def test_what_forwards_a_buffer_is_answered_as_tf1_does_or_refused(name: str, fe
     if plan.refused:
         assert [f.code for f in plan.findings] == ["aliased-buffer-undecided"]
     else:
-        assert differences(saved.answers, ask_converted(plan, saved.prefix, calls)) == []
+        assert differences(saved.answers, ask_converted(saved, calls)) == []
 
 
 def test_a_string_is_given_on_as_it_is(tmp_path: Any) -> None:

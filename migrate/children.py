@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -71,6 +71,8 @@ class Nursery:
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._closed = False
+        self._idle = threading.Condition()
+        self._running = 0
         _raise_limit()
 
     def __enter__(self) -> Nursery:
@@ -88,6 +90,22 @@ class Nursery:
             if self._server is not None:
                 self._server.close()
                 self._server = None
+        # The program may end right after: each thread has its job's directory to remove first.
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, _END_SECONDS)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Place]:
+        """A place for a job, which `close` sees removed."""
+        with self._idle:
+            self._running += 1
+        try:
+            with Place() as place:
+                yield place
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def run(
         self,
@@ -105,7 +123,7 @@ class Nursery:
         """
         lost = _Lost(0, "")
         for _ in range(2):
-            with Place() as place, tempfile.TemporaryFile() as file:
+            with self._place() as place, tempfile.TemporaryFile() as file:
                 pickle.dump(job, file)
                 file.flush()
                 server = self._ready()

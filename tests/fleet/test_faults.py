@@ -65,7 +65,9 @@ def _job():
 
 
 def test_an_abort_inside_tensorflow_costs_that_model(tmp_path):
-    reports = _run(make(tmp_path / "tree", ["abort", "simple_save"]), tmp_path / "new")
+    # Without the option a model that ends its process is not run.
+    allowed = dataclasses.replace(VERIFIED, allow_side_effects=True)
+    reports = _run(make(tmp_path / "tree", ["abort", "simple_save"]), tmp_path / "new", allowed)
     outcome = reports["abort"].outcome
     assert isinstance(outcome, Crashed) and (outcome.step, outcome.exit_code) == ("golden", -signal.SIGABRT)
     assert "aborted on purpose" in outcome.stderr_tail

@@ -312,13 +312,13 @@ def plan_signature(
     run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
     folded = fold(run)
     problems = () if unfed else unfed_placeholders(run, where, folded.dead)
-    problems = problems or find_file_access(run, library, is_load=False)
     if problems:
         return problems
+    problems = find_file_access(run, library, is_load=False)
     result = rewrite(folded.run, ref_ops)
     if not isinstance(result, Rewritten):
-        return (*result, *unrunnable(folded.run.graph, library))
-    problems = unrunnable(result.graph, library)
+        return (*problems, *result, *unrunnable(folded.run.graph, library))
+    problems = (*problems, *unrunnable(result.graph, library))
     if problems:
         return problems
     functions = {function.signature.name: function for function in library.function}

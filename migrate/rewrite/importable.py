@@ -139,7 +139,7 @@ def _inside(graph: Graph, handles: Iterable[str]) -> dict[str, list[NodeDef]]:
 def _give_types(graph_def: GraphDef) -> None:
     taken = {node.name for node in graph_def.node}
     for new in list(graph_def.node):
-        if new.op in typed_handles.STRICT:
+        if typed_handles.needs_type(new, taken):
             made = list(typed_handles.typed_handle(new, taken))
             graph_def.node.extend(made)
             new.input[0] = made[-1].name

@@ -1,7 +1,7 @@
 """Handles whose dtype and shape are known while TensorFlow loads a function.
 
 The loader gives the arguments of a function their handle data after it has imported the body
-(function_def_to_graph.py, `_set_handle_data`), and the shape function of ResourceCountUpTo refuses a handle without
+(function_def_to_graph.py, `_set_handle_data`), and some shape functions fail on a handle without
 (state_ops.cc: "Handle has no shape/type information"). No op takes a handle and says what it holds; but a list of
 handles has the handle data of its first, so the handle is taken out of a list that begins with one of the same type.
 """
@@ -14,8 +14,29 @@ from migrate.rewrite.graph import data_inputs, unique_name
 from migrate.rewrite.rule import DT_RESOURCE, constant, new_node
 from migrate.sources.protos import NodeDef
 
-STRICT = frozenset({"ResourceCountUpTo"})
-"""Ops whose shape function fails on a handle of which nothing is known, with a scalar of dtype `T` behind it."""
+_SCALARS = frozenset({"ResourceCountUpTo"})
+"""Ops whose shape function fails on a handle of which nothing is known; what is behind it must be a scalar."""
+
+_ND = frozenset(f"ResourceScatterNd{name}" for name in ("Add", "Max", "Min", "Sub", "Update"))
+"""Ops whose shape function takes the handle's own shape for the variable's where nothing is known of the variable.
+
+An argument of a function has no shape while the body is imported; what Identity, Enter or Merge gives is a scalar
+(array_ops.cc, ScatterNdUpdateShape).
+"""
+
+STRICT = _SCALARS | _ND
+
+
+def needs_type(user: NodeDef, taken: Collection[str]) -> bool:
+    """Whether a node's handle must be given a type.
+
+    Args:
+      user: any node.
+      taken: names of nodes; a captured handle is none of them.
+    """
+    if user.op in _ND:
+        return data_inputs(user)[0].partition(":")[0] in taken
+    return user.op in _SCALARS
 
 
 def typed_handle(user: NodeDef, taken: Collection[str]) -> Iterator[NodeDef]:
@@ -31,7 +52,7 @@ def typed_handle(user: NodeDef, taken: Collection[str]) -> Iterator[NodeDef]:
     if source in taken:  # In the loop or branch of the handle; a captured one is in none.
         like.input.append(f"^{source}")
     like.attr["dtype"].type = user.attr["T"].type
-    like.attr["shape"].shape.SetInParent()
+    like.attr["shape"].shape.unknown_rank = user.op in _ND
     like.attr["shared_name"].s = like.name.encode()
     pack = new_node("Pack", unique_name(f"{user.name}/handles", taken), [like.name, handle], T=DT_RESOURCE)
     pack.attr["N"].i = 2

@@ -171,6 +171,36 @@ def count_up_to_in_a_branch_and_after_a_write(_: str) -> Any:
     return {"s": ({"p": p}, {"counted": counted, "later": later})}
 
 
+@case(
+    *(f"ScatterNd{name}" for name in ("Add", "Max", "Min", "Sub", "Update")),
+    calls=tuple(("s", {**X[0], "p": p}) for p in (True, False, True)),
+)
+def nd_scatters_in_a_loop_and_a_branch(_: str) -> Any:
+    x, p = _input(), v1.placeholder(tf.bool, [], name="p")
+    writes = [raw.ScatterNdAdd, raw.ScatterNdMax, raw.ScatterNdMin, raw.ScatterNdSub, raw.ScatterNdUpdate]
+    # Of rank 2: a shape function that takes the handle for the variable finds nothing amiss with rank 1.
+    variables = [_variable([[1.0, 2.0, 3.0]] * 3, f"v{number}") for number in range(len(writes))]
+
+    def scattered() -> Any:
+        pairs = zip(writes, variables, strict=True)
+        return [write(ref=v._ref(), indices=[[0], [2]], updates=[x, x * 2.0]).op for write, v in pairs]
+
+    def step(number: Any) -> Any:
+        with tf.control_dependencies(scattered()):
+            return number + 1
+
+    def branch() -> Any:
+        with tf.control_dependencies(scattered()):
+            return tf.identity(x)
+
+    steps = tf.while_loop(lambda number: number < 3, step, [tf.constant(0)], parallel_iterations=1)
+    with tf.control_dependencies([tf.identity(steps)]):
+        taken = v1.cond(p, branch, lambda: x * 2.0)
+    with tf.control_dependencies([taken]):
+        left = {f"left{number}": v.read_value() for number, v in enumerate(variables)}
+    return {"s": ({"x": x, "p": p}, {"steps": tf.identity(steps), "taken": taken, **left})}
+
+
 @case("Assign", "AssignAdd", "AssignSub", "VariableV2")
 def assigns_in_a_row(_: str) -> Any:
     x, v = _input(), _variable([1.0, 1.0, 1.0])

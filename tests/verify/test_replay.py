@@ -214,7 +214,7 @@ def test_what_tf1_forgave_is_loaded_leniently(nursery, source, tmp_path):
 
 @pytest.mark.tensorflow
 def test_a_source_that_cannot_be_read_is_failed(nursery, tmp_path):
-    job = GoldenJob(str(tmp_path), b"no proto", (), str(tmp_path / "none"), str(tmp_path), (), {}, 10)
+    job = GoldenJob(str(tmp_path), b"no proto", (), str(tmp_path / "none"), str(tmp_path), (), {}, 10, {})
     result = nursery.run("golden", "migrate.verify.replay", job, Golden | Failed, 100)
     assert isinstance(result, Failed)
     assert result.reason.startswith("TensorFlow cannot load the source: ")

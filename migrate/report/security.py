@@ -37,8 +37,8 @@ _FINDINGS: Mapping[str, tuple[str, str]] = {
     "keras-foreign-layer": ("python", "Keras file"),
     "keras-file-name": ("reads-files", "Keras file"),
     "keras-external-link": ("reads-files", "Keras file"),
-    "file-outside-model": ("reads-files", "graph, by a name that is no asset's and not the checkpoint's"),
-    "link-leads-out": ("reads-files", "directory of the model, a link that leads out of it"),
+    "file-outside-model": ("reads-files", "graph (a file outside the model)"),
+    "link-leads-out": ("reads-files", "directory of the model (a link that leads out)"),
 }
 """Findings that say more than the op does: what loading such a model would do, and where."""
 

@@ -7,7 +7,7 @@ nobody knows what will be run, and each op of it counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.escapes import visible
@@ -31,14 +31,16 @@ EFFECTS: Mapping[str, tuple[str, float]] = {
 }
 """What an op may do, and how severe that is on the scale of CVSS (from 7 high, from 9 critical), the worst first."""
 
-_KERAS: Mapping[str, str] = {
-    "keras-lambda": "python",
-    "keras-calls": "python",
-    "keras-foreign-layer": "python",
-    "keras-file-name": "reads-files",
-    "keras-external-link": "reads-files",
+_FINDINGS: Mapping[str, tuple[str, str]] = {
+    "keras-lambda": ("python", "Keras file"),
+    "keras-calls": ("python", "Keras file"),
+    "keras-foreign-layer": ("python", "Keras file"),
+    "keras-file-name": ("reads-files", "Keras file"),
+    "keras-external-link": ("reads-files", "Keras file"),
+    "file-outside-model": ("reads-files", "graph (a file outside the model)"),
+    "link-leads-out": ("reads-files", "directory of the model (a link that leads out)"),
 }
-"""Findings about Keras files, which have no graph: what loading such a file would do."""
+"""Findings that say more than the op does: what loading such a model would do, and where."""
 
 
 @frozen
@@ -62,7 +64,8 @@ class Danger:
 
 def dangers(model: Mapping[str, Any]) -> tuple[Danger, ...]:
     """What a model can do beside computing, the worst first."""
-    found = [*_ops(model), *_calls(model)]
+    ops = tuple(_ops(model))
+    found = [*ops, *_found(model, {name for op in ops if op.counts for name in op.nodes})]
     return tuple(sorted(found, key=lambda danger: (not danger.counts, -severity(danger.effect))))
 
 
@@ -82,11 +85,15 @@ _SAVERS = frozenset({"RestoreV2", "RestoreSlice", "Restore", "SaveV2", "SaveSlic
 """Ops of a second saver, which a training graph without signatures may have; their file names are fed."""
 
 
-def _calls(model: Mapping[str, Any]) -> Iterator[Danger]:
+def _found(model: Mapping[str, Any], known: Collection[str]) -> Iterator[Danger]:
+    """What findings say, except of nodes whose op is dangerous anyway."""
     for finding in model["findings"]:
-        if finding["code"] in _KERAS:
-            names = tuple(finding["nodes"])
-            yield Danger(", ".join(names[:3]) or finding["code"], _KERAS[finding["code"]], "Keras file", names, True)
+        if finding["code"] not in _FINDINGS:
+            continue
+        effect, where = _FINDINGS[finding["code"]]
+        names = tuple(name for name in finding["nodes"] if name not in known and name.rpartition("/")[2] not in known)
+        if names or not finding["nodes"]:
+            yield Danger(", ".join(names[:3]) or finding["code"], effect, where, names, True)
 
 
 def severity(effect: str) -> float:

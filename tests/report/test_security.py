@@ -16,6 +16,7 @@ from migrate.report import security
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif
 from migrate.sources.protos import SavedModel
+from tests import attacks
 from tests.conversions import MODELS, ROOT
 
 FORMS, KERAS, FAULTS = (ROOT / "testdata" / name for name in ("forms", "keras", "faults"))
@@ -92,6 +93,34 @@ def test_the_verdict_on_a_saved_model(edit, model, verdict, tmp_path):
     document = _audit(_edited(tmp_path / "model", edit, model))
     assert _verdict(document) == verdict
     assert security.is_safe(document["models"][0]) == (not verdict.startswith("dangerous"))
+
+
+@pytest.mark.parametrize("attack", [*attacks.LOADING, *attacks.IMPORT, *attacks.CALLS])
+def test_an_attack_on_whoever_loads_or_calls_is_dangerous(attack, tmp_path):
+    """The op may be one that every saver or table has: then the name of its file tells."""
+    shutil.copytree(MODELS / "vocabulary", tmp_path / "model")
+    attacks.attack_on_disk(attack, tmp_path / "model", str(tmp_path / "outside"))
+    (model,) = _audit(tmp_path / "model")["models"]
+    assert not security.is_safe(model)
+
+
+@pytest.mark.parametrize(("follow", "safe"), [(False, False), (True, True)])
+def test_a_link_that_leads_out_is_dangerous_unless_the_user_allows_it(follow, safe, tmp_path):
+    shutil.copytree(MODELS / "vocabulary", tmp_path / "model")
+    asset = next((tmp_path / "model" / "assets").iterdir())
+    asset.rename(tmp_path / "elsewhere")
+    asset.symlink_to(tmp_path / "elsewhere")
+    report = migrate.audit(str(tmp_path / "model"), migrate.Options(follow_links=follow))
+    (model,) = to_document(report)["models"]
+    assert security.is_safe(model) is safe
+
+
+def test_a_node_is_named_once(tmp_path):
+    """An op that is dangerous in itself is not listed again for the name of its file."""
+    shutil.copytree(MODELS / "vocabulary", tmp_path / "model")
+    attacks.attack_on_disk(attacks.import_reads, tmp_path / "model", str(tmp_path / "outside"))
+    (model,) = _audit(tmp_path / "model")["models"]
+    assert [danger.what for danger in security.dangers(model) if danger.counts] == ["ReadFile"]
 
 
 def test_ops_are_told_by_effect_and_place_the_worst_first(tmp_path):

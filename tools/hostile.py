@@ -40,6 +40,7 @@ from migrate.report.files import write_files
 from migrate.report.json import to_document, to_json
 from migrate.report.text import render
 from migrate.sources import discover
+from migrate.sources.boundary import Boundary
 from migrate.sources.discover import find_models
 from tools.mutant_models import Model, choose, make_mutant, models, turns
 from tools.outside import Outside, make_outside
@@ -167,7 +168,8 @@ def _audit(path: str, answer: str, reports: str, temporary: str, outside: Outsid
         result = ("no_model", "")
     except BaseException:
         result = ("traceback", traceback.format_exc())
-    escaped = [file for file in opened if os.path.realpath(file) not in named]
+    # What a tree links to is named by the user, like the tree itself.
+    escaped = [file for file in opened if not Boundary(tuple(named)).holds(os.path.realpath(file))]
     searched += opened
     if escaped:
         result = ("escaped", ", ".join(escaped))

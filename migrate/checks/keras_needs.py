@@ -156,7 +156,7 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
         registered not in known or registered.rpartition(">")[2] != class_name.rpartition(">")[2]
     ):
         # `Custom>Dense` is the user's own class of that name, and Keras takes another class of the module by it.
-        yield "custom", registered
+        yield "custom", str(registered)
     elif class_name.rpartition(">")[2] in _OP_LAYERS:
         # What few files need is imported where it is needed.
         from migrate.checks.keras_calls import find_calls

@@ -231,7 +231,7 @@ LOADING: tuple[Attack, ...] = (
 # What a signature needs, and TensorFlow evaluates while it imports the graph.
 
 
-def _shaped_by(graph: MetaGraphDef, number: str, name: str = OUTPUT) -> None:
+def shaped_by(graph: MetaGraphDef, number: str, name: str = OUTPUT) -> None:
     """Makes an output a Reshape to [number, -1]."""
     nodes = graph.graph_def.node
     add(nodes, "rest", "Sub", number, number, T=_DT_INT32)
@@ -253,7 +253,7 @@ def import_reads(graph: MetaGraphDef, outside: str) -> str:
     nodes = graph.graph_def.node
     add(nodes, "read", "ReadFile", text(nodes, "path", outside))
     _number(graph, "read")
-    _shaped_by(graph, "number")
+    shaped_by(graph, "number")
     return "read"
 
 
@@ -263,7 +263,7 @@ def import_reads_a_joined_name(graph: MetaGraphDef, outside: str) -> str:
     joined.attr["N"].i = 2
     add(nodes, "read", "ReadFile", "joined")
     _number(graph, "read")
-    _shaped_by(graph, "number")
+    shaped_by(graph, "number")
     return "read"
 
 
@@ -280,7 +280,7 @@ def import_reads_by_a_rank(graph: MetaGraphDef, outside: str) -> str:
     )
     add(nodes, "read", "ReadFile", "choice")
     _number(graph, "read")
-    _shaped_by(graph, "number")
+    shaped_by(graph, "number")
     return "read"
 
 
@@ -288,7 +288,7 @@ def import_matches(graph: MetaGraphDef, outside: str) -> str:
     nodes = graph.graph_def.node
     add(nodes, "match", "MatchingFiles", text(nodes, "pattern", f"{outside}*"))
     add(nodes, "number", "Size", "match", T=_DT_STRING, out_type=_DT_INT32)
-    _shaped_by(graph, "number")
+    shaped_by(graph, "number")
     return "match"
 
 
@@ -304,7 +304,7 @@ def import_reads_in_a_function(graph: MetaGraphDef, outside: str) -> str:
     call.attr["f"].func.name = "body"
     call.attr["Tin"].list.SetInParent()
     call.attr["Tout"].list.type.append(_DT_INT32)
-    _shaped_by(graph, "call")
+    shaped_by(graph, "call")
     return "body/read"
 
 
@@ -316,7 +316,7 @@ def import_opens_a_descriptor(graph: MetaGraphDef, outside: str) -> str:
     decode.attr["output_types"].list.SetInParent()
     decode.attr["descriptor_source"].s = outside.encode()
     add(nodes, "number", "Size", "decode", T=_DT_INT32, out_type=_DT_INT32)
-    _shaped_by(graph, "number")
+    shaped_by(graph, "number")
     return "decode"
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 import shutil
+import subprocess
 
 import pytest
 from google.protobuf import text_format
@@ -22,6 +24,7 @@ from tools import hostile
 from tools.hostile import BAD, LARGEST_BYTES, ROOTS, audit_mutant
 from tools.mutant_models import choose, make_mutant, models, turns
 from tools.mutants import HOSTILE, nest
+from tools.outside import make_outside
 
 _MUTANTS = 180
 _CONVERTED = 12
@@ -44,10 +47,48 @@ def test_mutants_of_every_form(by_form, tmp_path, monkeypatch):
 def test_a_mutant_is_made_again_from_its_seed(by_form, tmp_path):
     for seed in range(3 * _FORMS):
         model = choose(by_form, seed)
-        made = [make_mutant(model, str(tmp_path / f"{seed}{n}"), seed) for n in "ab"]
+        made = [make_mutant(model, str(tmp_path / f"{seed}{n}"), seed, _outside(tmp_path)) for n in "ab"]
         assert made[0][1] == made[1][1]
         one, other = ({p.name: _content(p) for p in (tmp_path / f"{seed}{n}").rglob("*")} for n in "ab")
         assert one == other, model
+
+
+def _through_python(path, options):
+    open(_beside(path) + "/secret").close()
+
+
+def _through_a_child(path, options):
+    subprocess.run(["cat", _beside(path) + "/secret"], stdout=subprocess.DEVNULL, check=True)
+
+
+def _by_a_write(path, options):
+    os.symlink("x", _beside(path) + "/new")
+
+
+def _by_a_link(path, options):
+    os.symlink(_beside(path), f"{path}/link")
+    open(f"{path}/link/folder/secret").close()
+
+
+def _beside(path):
+    return f"{path}.outside"
+
+
+@pytest.mark.parametrize("way", [_through_python, _through_a_child, _by_a_write, _by_a_link])
+def test_who_reaches_out_of_a_model_is_seen(way, by_form, tmp_path, monkeypatch):
+    seed = next(s for s in range(1000) if choose(by_form, s).form == "Hub module")
+    model = choose(by_form, seed)
+    monkeypatch.setattr(hostile, "make_mutant", lambda m, to, seed, _: (shutil.copytree(m.folder, to), "none"))
+    assert audit_mutant(model, seed, str(tmp_path)).outcome not in BAD
+    monkeypatch.setattr(hostile, "audit_model", way)
+    assert audit_mutant(model, seed, str(tmp_path)).outcome == "escaped"
+
+
+def _outside(tmp_path):
+    outside = tmp_path / "beside" / "outside"
+    shutil.rmtree(outside.parent, ignore_errors=True)
+    make_outside(str(outside))
+    return str(outside)
 
 
 def _content(path):
@@ -188,7 +229,7 @@ def test_mutants_are_converted_or_end_in_a_type(by_form, nursery, tmp_path):
     done = 0
     for seed in range(1000, 1400):
         folder = tmp_path / f"mutant{seed}"
-        path, _ = make_mutant(choose(by_form, seed), str(folder), seed)
+        path, _ = make_mutant(choose(by_form, seed), str(folder), seed, _outside(tmp_path))
         if isinstance(audit_model(path, Options()).outcome, Convertible):
             new = tmp_path / f"new{seed}"
             options = Options(timeout_seconds=30, verify=bool(done % 2))
@@ -204,8 +245,6 @@ def test_mutants_are_converted_or_end_in_a_type(by_form, nursery, tmp_path):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("model", ["counter", "tf2"])
 def test_a_pipe_among_the_extra_files_is_no_trap(model, nursery, tmp_path):
-    import os
-
     copy = tmp_path / "model"
     shutil.copytree(MODELS / model, copy)
     (copy / "assets.extra").mkdir(exist_ok=True)

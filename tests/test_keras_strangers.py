@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
@@ -15,25 +14,7 @@ import pytest
 
 import migrate
 from migrate.records import Convertible, Options, Refused, Severity, Unreadable
-
-_ALONE = "_CONSTANT_VALUE"
-
-
-def _layer(class_name, inbound=None, **config):
-    return {
-        "class_name": class_name,
-        "name": "bad",
-        "config": {"name": "bad", **config},
-        "inbound_nodes": [["x", 0, 0, {}]] if inbound is None else inbound,
-    }
-
-
-def _model(*layers):
-    """A functional model of an input and some layers behind it."""
-    given = {"name": "x", "batch_input_shape": [None, 3], "dtype": "float32", "sparse": False, "ragged": False}
-    entries = [{"class_name": "InputLayer", "config": given, "name": "x", "inbound_nodes": []}, *layers]
-    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["bad", 0, 0]]}
-    return {"class_name": "Functional", "config": {"name": "model", "layers": entries, **ends}}
+from tests.keras_attacks import ALONE, FLOAT, any_layer, attacks, functional, op_layer
 
 
 def _hdf5(path, config, version="2.15.0"):
@@ -57,67 +38,7 @@ def _archive(path, config, version="3.15.1"):
     return path
 
 
-def _constants(*values, **keywords):
-    return [[_ALONE, -1, values[0], keywords]]
-
-
-def _op(op, inputs=("x",), constants=None, **attributes):
-    node = {"name": "bad", "op": op, "input": list(inputs), "attr": attributes}
-    return _layer("TensorFlowOpLayer", node_def=node, constants=constants or {})
-
-
-_FLOAT = {"type": "DT_FLOAT"}
-
-
-def _attacks(target):
-    """Layers by name; each would delete, write or read `target`, load code or call Python."""
-    own = str(target)
-    url = [base64.b64encode(f"file://{own}".encode()).decode()]
-    calls = {
-        "write_file": _layer("TFOpLambda", _constants(own, contents="x"), function="io.write_file"),
-        "write_file_v1": _layer("TFOpLambda", _constants(own, contents="x"), function="compat.v1.write_file"),
-        "delete": _layer("TFOpLambda", _constants(own), function="compat.v1.gfile.DeleteRecursively"),
-        "rmtree": _layer("TFOpLambda", _constants(own), function="io.gfile.rmtree"),
-        "load_op_library": _layer("TFOpLambda", _constants(own), function="load_op_library"),
-        "load_library": _layer("TFOpLambda", _constants(own), function="load_library"),
-        "read_file": _layer("TFOpLambda", _constants(own), function="io.read_file"),
-        "slicing": _layer("SlicingOpLambda", _constants(own), function="io.gfile.rmtree"),
-        "py_function": _layer("TFOpLambda", function="py_function"),
-        "map_fn": _layer("TFOpLambda", function="map_fn"),
-        "print": _layer("TFOpLambda", [["x", 0, 0, {"output_stream": f"file://{own}"}]], function="print"),
-        "raw_op": _layer("TFOpLambda", function="raw_ops.WriteFile"),
-        "keras": _layer("TFOpLambda", _constants(own), function="keras.models.load_model"),
-        "get_file": _layer("TFOpLambda", _constants("x"), function="keras.utils.get_file"),
-        "saved_model": _layer("TFOpLambda", _constants(own), function="saved_model.load"),
-        "no_function": _layer("TFOpLambda", function=None),
-        "unlisted": _layer("TFOpLambda", function="math.no_such_thing"),
-        "class_method": _layer("ClassMethod", [[_ALONE, -1, [own], {}]], cls_symbol="io.gfile", method_name="rmtree"),
-        "summary": _layer("ClassMethod", cls_symbol="io.TFRecordWriter", method_name="__init__"),
-        "method": _layer("InstanceMethod", attr_name="numpy"),
-        "property": _layer("InstanceProperty", attr_name="graph"),
-        "alone": _layer("TFOpLambda", _constants(1.0, y=2.0), function="math.add"),
-        "alone_deep": _layer("TFOpLambda", [[_ALONE, -1, ["x", 0, 0], {"y": 2.0}]], function="math.add"),
-        "debug": _op("DebugIdentity", T=_FLOAT, debug_urls={"list": {"s": url}}),
-        "write_op": _op("WriteFile", ("filename", "contents"), {"0": own}),
-        "read_op": _op("ReadFile"),
-        "python_op": _op("PyFunc", token={"s": "eA=="}),
-        "state_op": _op("VarHandleOp", ()),
-        "unknown_op": _op("NoSuchOp"),
-        "function": _op("PartitionedCall", f={"func": {"name": "f"}}),
-        "constants": _op("AddV2", ("a", "b"), {"0": 1.0, "1": 2.0}, T=_FLOAT),
-        "no_inputs": _op("AddV2", (), T=_FLOAT),
-        "no_node": _layer("TensorFlowOpLayer", node_def=None),
-        "text_node": _layer("TensorFlowOpLayer", node_def="\x12\tWriteFile\x1a\x01x"),
-    }
-    write = calls["write_file"]
-    timed = _layer("TimeDistributed", layer={"class_name": "TFOpLambda", "config": write["config"]})
-    inner = {**_model(write), "name": "bad", "inbound_nodes": [[["x", 0, 0, {}]]]}
-    module = {"module": "tf_keras.src.layers.core.tf_op_layer", "registered_name": None}
-    wrapped = {"timed": timed, "inner": inner, "spelled": {**write, **module}}
-    return {**calls, **wrapped}
-
-
-_NAMES = tuple(_attacks("/nowhere"))
+_NAMES = tuple(attacks("/nowhere"))
 
 
 @pytest.fixture
@@ -141,7 +62,7 @@ def _refusals(path, tmp_path, options=None):
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_layer_that_does_more_than_compute_is_refused(name, target, tmp_path):
     place = target / "file" if name in ("write_file", "write_file_v1", "write_op", "read_file", "debug") else target
-    config = _model(_attacks(place)[name])
+    config = functional(attacks(place)[name])
     found = _refusals(_hdf5(tmp_path / "model.h5", config), tmp_path)
     assert list(found) == ["keras-calls"], found
     assert "'--trust'" not in found["keras-calls"].message
@@ -149,14 +70,14 @@ def test_a_layer_that_does_more_than_compute_is_refused(name, target, tmp_path):
 
 
 def test_the_symbol_and_the_layer_are_named(tmp_path):
-    found = _refusals(_hdf5(tmp_path / "model.h5", _model(_attacks("/x")["delete"])), tmp_path)
+    found = _refusals(_hdf5(tmp_path / "model.h5", functional(attacks("/x")["delete"])), tmp_path)
     assert "bad: tf.compat.v1.gfile.DeleteRecursively" in found["keras-calls"].message
     assert "--trust" in found["keras-calls"].hint
 
 
 @pytest.mark.parametrize("form", ["archive", "json", "sequential"])
 def test_every_form_of_a_file_is_judged(form, tmp_path):
-    config = _model(_attacks("/x")["write_file"])
+    config = functional(attacks("/x")["write_file"])
     if form == "archive":
         path = _archive(tmp_path / "model.keras", config, "2.15.0")
     elif form == "json":
@@ -166,7 +87,7 @@ def test_every_form_of_a_file_is_judged(form, tmp_path):
         with h5py.File(tmp_path / "weights.h5", "r+") as file:
             del file.attrs["model_config"]
     else:
-        layers = [_layer("TFOpLambda", function="io.write_file")]
+        layers = [any_layer("TFOpLambda", function="io.write_file")]
         path = _hdf5(tmp_path / "model.h5", {"class_name": "Sequential", "config": {"name": "m", "layers": layers}})
     assert "keras-calls" in _refusals(path, tmp_path)
 
@@ -174,31 +95,31 @@ def test_every_form_of_a_file_is_judged(form, tmp_path):
 @pytest.mark.parametrize(
     "layer",
     [
-        _layer("TFOpLambda", [["x", 0, 0, {"y": 1.0}]], function="math.add"),
-        _layer("TFOpLambda", [[_ALONE, -1, 1.0, {"y": ["x", 0, 0]}]], function="__operators__.add"),
-        _layer("TFOpLambda", [[["x", 0, 0, {"axis": 0}]]], function="concat"),
-        _layer("TFOpLambda", function="nn.relu"),
-        _layer("TFOpLambda", [["x", 0, 0, {"dtype": "float16"}]], function="cast"),
-        _layer("TFOpLambda", function="compat.v1.nn.conv2d"),
-        _layer("TFOpLambda", function="keras.backend.mean"),
-        _layer("TFOpLambda", function="image.resize"),
-        _layer("TFOpLambda", function="compat.v1.image.resize_bilinear"),
-        _layer("SlicingOpLambda", [["x", 0, 0, {"slice_spec": [{"start": 0}]}]], function="__operators__.getitem"),
-        _layer("ClassMethod", [[["x", 0, 0, {}]]], cls_symbol="RaggedTensor", method_name="from_row_splits"),
-        _layer("InstanceProperty", attr_name="flat_values"),
-        _layer("InstanceMethod", attr_name="to_tensor"),
-        _op("AddV2", ("x", "y"), {"1": 1.0}, T=_FLOAT),
-        _op("RandomUniform", ("shape",), T={"type": "DT_INT32"}, dtype=_FLOAT),
+        any_layer("TFOpLambda", [["x", 0, 0, {"y": 1.0}]], function="math.add"),
+        any_layer("TFOpLambda", [[ALONE, -1, 1.0, {"y": ["x", 0, 0]}]], function="__operators__.add"),
+        any_layer("TFOpLambda", [[["x", 0, 0, {"axis": 0}]]], function="concat"),
+        any_layer("TFOpLambda", function="nn.relu"),
+        any_layer("TFOpLambda", [["x", 0, 0, {"dtype": "float16"}]], function="cast"),
+        any_layer("TFOpLambda", function="compat.v1.nn.conv2d"),
+        any_layer("TFOpLambda", function="keras.backend.mean"),
+        any_layer("TFOpLambda", function="image.resize"),
+        any_layer("TFOpLambda", function="compat.v1.image.resize_bilinear"),
+        any_layer("SlicingOpLambda", [["x", 0, 0, {"slice_spec": [{"start": 0}]}]], function="__operators__.getitem"),
+        any_layer("ClassMethod", [[["x", 0, 0, {}]]], cls_symbol="RaggedTensor", method_name="from_row_splits"),
+        any_layer("InstanceProperty", attr_name="flat_values"),
+        any_layer("InstanceMethod", attr_name="to_tensor"),
+        op_layer("AddV2", ("x", "y"), {"1": 1.0}, T=FLOAT),
+        op_layer("RandomUniform", ("shape",), T={"type": "DT_INT32"}, dtype=FLOAT),
     ],
     ids=lambda layer: f"{layer['class_name']}-{layer['config'].get('function', '')}",
 )
 def test_a_layer_that_computes_is_not_refused(layer, tmp_path):
-    (report,) = migrate.audit(str(_hdf5(tmp_path / "model.h5", _model(layer)))).models
+    (report,) = migrate.audit(str(_hdf5(tmp_path / "model.h5", functional(layer)))).models
     assert isinstance(report.outcome, Convertible), report
 
 
 def test_with_trust_it_is_told(tmp_path):
-    path = _hdf5(tmp_path / "model.h5", _model(_attacks("/x")["write_file"]))
+    path = _hdf5(tmp_path / "model.h5", functional(attacks("/x")["write_file"]))
     (report,) = migrate.audit(str(path), Options(trust=True)).models
     assert isinstance(report.outcome, Convertible)
     assert [f.code for f in report.findings] == ["keras-calls"]
@@ -211,8 +132,8 @@ def test_with_trust_it_is_told(tmp_path):
 @pytest.mark.parametrize("version", ["2.15.0", "3.15.1"])
 @pytest.mark.parametrize("class_name", ["StringLookup", "IntegerLookup", "TextVectorization"])
 def test_a_vocabulary_in_a_file_is_refused(class_name, version, target, tmp_path):
-    layer = _layer(class_name, vocabulary=str(target / "file"))
-    path = _archive(tmp_path / "model.keras", _model(layer), version)
+    layer = any_layer(class_name, vocabulary=str(target / "file"))
+    path = _archive(tmp_path / "model.keras", functional(layer), version)
     found = _refusals(path, tmp_path)
     assert list(found) == ["keras-file-name"]
     assert str(target / "file") in found["keras-file-name"].message
@@ -220,13 +141,13 @@ def test_a_vocabulary_in_a_file_is_refused(class_name, version, target, tmp_path
 
 @pytest.mark.parametrize("name", ["vocabulary.txt", "assets/vocabulary.txt", "gs://bucket/words", "/dev/zero"])
 def test_any_name_of_a_file_is_one(name, tmp_path):
-    path = _hdf5(tmp_path / "model.h5", _model(_layer("StringLookup", vocabulary=name)))
+    path = _hdf5(tmp_path / "model.h5", functional(any_layer("StringLookup", vocabulary=name)))
     assert list(_refusals(path, tmp_path)) == ["keras-file-name"]
 
 
 def test_a_vocabulary_in_the_config_is_none(tmp_path):
-    layer = _layer("StringLookup", vocabulary=["a", "b"], vocabulary_dtype="string", vocabulary_size=None)
-    (report,) = migrate.audit(str(_archive(tmp_path / "model.keras", _model(layer)))).models
+    layer = any_layer("StringLookup", vocabulary=["a", "b"], vocabulary_dtype="string", vocabulary_size=None)
+    (report,) = migrate.audit(str(_archive(tmp_path / "model.keras", functional(layer)))).models
     assert isinstance(report.outcome, Convertible)
 
 
@@ -234,8 +155,8 @@ def test_a_vocabulary_in_the_config_is_none(tmp_path):
     ("class_name", "version"), [("ReloadedLayer", "2.15.0"), ("TFSMLayer", "3.15.1"), ("TorchModuleWrapper", "3.15.1")]
 )
 def test_another_files_graph_is_refused_even_with_trust(class_name, version, tmp_path):
-    layer = _layer(class_name, filepath="/some/saved_model")
-    path = _archive(tmp_path / "model.keras", _model(layer), version)
+    layer = any_layer(class_name, filepath="/some/saved_model")
+    path = _archive(tmp_path / "model.keras", functional(layer), version)
     assert list(_refusals(path, tmp_path, Options(trust=True))) == ["keras-foreign-layer"]
 
 
@@ -247,8 +168,8 @@ def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_pat
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Scale: pass\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"), prepend=os.pathsep)
-    layer = {**_layer("Scale"), "module": "evil_module", **registered}
-    path = _archive(tmp_path / "model.keras", _model(layer), "2.15.0")
+    layer = {**any_layer("Scale"), "module": "evil_module", **registered}
+    path = _archive(tmp_path / "model.keras", functional(layer), "2.15.0")
     options = Options(custom_objects=("keras_layers:Scale",))
     assert list(_refusals(path, tmp_path, options)) == ["keras-custom-object"]
     assert not (tmp_path / "ran").exists()
@@ -257,20 +178,20 @@ def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_pat
 @pytest.mark.parametrize(
     "layer",
     [
-        _layer("Dense", kernel_regularizer="deserialize_keras_object"),
-        _layer("Dense", kernel_constraint="deserialize"),
-        _layer("Lambda", function="system", function_type="function", module="os"),
-        _layer("Dense", f={"class_name": "TypeSpec", "type_spec": "tf.data.DatasetSpec", "serialized": []}),
-        _layer("Dense", f={"class_name": ["Dense"], "config": {}}),
-        {**_layer("Dense"), "module": "tensorflow.python.ops"},
-        {**_layer("Dense"), "module": "builtins"},
+        any_layer("Dense", kernel_regularizer="deserialize_keras_object"),
+        any_layer("Dense", kernel_constraint="deserialize"),
+        any_layer("Lambda", function="system", function_type="function", module="os"),
+        any_layer("Dense", f={"class_name": "TypeSpec", "type_spec": "tf.data.DatasetSpec", "serialized": []}),
+        any_layer("Dense", f={"class_name": ["Dense"], "config": {}}),
+        {**any_layer("Dense"), "module": "tensorflow.python.ops"},
+        {**any_layer("Dense"), "module": "builtins"},
         {
-            **_layer("Adam", function="io.write_file"),
+            **any_layer("Adam", function="io.write_file"),
             "module": "tf_keras.src.layers.core.tf_op_layer",
             "registered_name": "TFOpLambda",
         },
-        {**_layer("Dense"), "module": "keras.layers", "registered_name": "Conv2D"},
-        _layer(
+        {**any_layer("Dense"), "module": "keras.layers", "registered_name": "Conv2D"},
+        any_layer(
             "Dense",
             activation={
                 "class_name": "function",
@@ -279,13 +200,23 @@ def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_pat
                 "registered_name": "deserialize_keras_object",
             },
         ),
-        _layer("Dense", m={"class_name": "MeanMetricWrapper", "config": {"name": "m", "fn": "serialize_keras_object"}}),
-        {**_layer("Dense"), "compile_config": {"loss": {"bad": "serialize"}, "metrics": ["accuracy", "get"]}},
+        any_layer(
+            "Dense", m={"class_name": "MeanMetricWrapper", "config": {"name": "m", "fn": "serialize_keras_object"}}
+        ),
+        {**any_layer("Dense"), "compile_config": {"loss": {"bad": "serialize"}, "metrics": ["accuracy", "get"]}},
     ],
     ids=range(12),
 )
 def test_a_name_that_is_on_no_list_is_refused(layer, tmp_path):
-    path = _hdf5(tmp_path / "model.h5", _model(layer))
+    path = _hdf5(tmp_path / "model.h5", functional(layer))
+    assert list(_refusals(path, tmp_path)) == ["keras-custom-object"]
+
+
+@pytest.mark.parametrize("odd", [{}, {"a": 1}, [], [["Dense"]], 7, True])
+@pytest.mark.parametrize("key", ["registered_name", "module", "config"])
+def test_a_name_that_is_no_string_is_refused(key, odd, tmp_path):
+    named = {"class_name": "function", "config": "relu", "module": "keras.activations", "registered_name": "function"}
+    path = _hdf5(tmp_path / "model.h5", functional(any_layer("Dense", activation={**named, key: odd})))
     assert list(_refusals(path, tmp_path)) == ["keras-custom-object"]
 
 
@@ -301,7 +232,7 @@ def _pipe(directory: pathlib.Path) -> pathlib.Path:
 @pytest.mark.parametrize("place", ["model_weights", "layers", "model_weights/bad", "a/soft"])
 def test_a_file_behind_an_external_link_is_not_opened(place, tmp_path):
     (tmp_path / "model").mkdir()
-    path = _hdf5(tmp_path / "model" / "model.h5", _model(_layer("Dense", units=3)))
+    path = _hdf5(tmp_path / "model" / "model.h5", functional(any_layer("Dense", units=3)))
     other = _pipe(tmp_path)
     with h5py.File(path, "r+") as file:
         if place == "a/soft":
@@ -327,7 +258,7 @@ def test_weights_alone_behind_an_external_link(tmp_path):
 
 @pytest.mark.parametrize("target", ["/data", "/model_weights", "/nothing"])
 def test_a_soft_link_is_refused_since_it_may_lead_through_another_file(target, tmp_path):
-    path = _hdf5(tmp_path / "model.h5", _model(_layer("Dense", units=3)))
+    path = _hdf5(tmp_path / "model.h5", functional(any_layer("Dense", units=3)))
     with h5py.File(path, "r+") as file:
         file["data"] = np.zeros([3, 3], "float32")
         file["model_weights/bad/kernel"] = h5py.SoftLink(target)

@@ -4,7 +4,8 @@
 
 Mutants are made by `tools.mutant_models` of the models in testdata/ and, where it is set, MIGRATE_CORPUS. Each is
 audited in a fork of its own, which the kernel stops after 5 seconds of processor time or at 1 GB of memory, and its
-reports are made; an audit hook notes what is written anywhere else. Some of the mutants that audit would convert are
+reports are made; an audit hook notes what is written anywhere else, and what is opened of a directory beside the
+mutant, to which it has links and paths. Some of the mutants that audit would convert are
 then converted and verified. `--results=FILE` keeps what is known of each mutant, and the same command goes on there.
 """
 
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
+import types
 from collections.abc import Callable, Iterable, Sequence
 
 import migrate
@@ -37,8 +39,11 @@ from migrate.records import Convertible, Crashed, Options, Outcome, Report, outc
 from migrate.report.files import write_files
 from migrate.report.json import to_document, to_json
 from migrate.report.text import render
+from migrate.sources import discover
+from migrate.sources.boundary import Boundary
 from migrate.sources.discover import find_models
 from tools.mutant_models import Model, choose, make_mutant, models, turns
+from tools.outside import Outside, make_outside
 
 ROOTS = tuple(str(pathlib.Path(__file__).parent.parent / "testdata" / name) for name in ("models", "forms", "keras"))
 LARGEST_BYTES = 3_000_000
@@ -64,11 +69,12 @@ class Ended:
       source: the model that it is made of.
       form: of that model.
       group: what was done to it.
-      outcome: the outcome's name; `no_model` or `several_models` where there is not one; `died`, `traceback`, `wrote`
-        or `left` where migrate has failed.
+      outcome: the outcome's name; `no_model` or `several_models` where there is not one; `died`, `traceback`,
+        `wrote`, `left` or `escaped` where migrate has failed.
       detail: the traceback, the signal or the paths.
       seconds: processor time.
       bytes: largest resident memory.
+      searched: whether the search for models, which looks at what is in a tree whatever it is, went through a link.
     """
 
     seed: int
@@ -79,6 +85,7 @@ class Ended:
     detail: str
     seconds: float
     bytes: int
+    searched: bool
 
 
 def audit_mutant(model: Model, seed: int, scratch: str) -> Ended:
@@ -87,24 +94,37 @@ def audit_mutant(model: Model, seed: int, scratch: str) -> Ended:
     answer = os.path.join(scratch, f"answer{seed}")
     temporary = os.path.join(scratch, f"temporary{seed}")
     os.mkdir(temporary)
-    path, group = make_mutant(model, place, seed)
+    path, group, outside = _made(model, place, seed)
+    reports = os.path.join(scratch, f"report{seed}")
     pid = os.fork()
     if not pid:
-        os._exit(_audit(path, answer, os.path.join(scratch, f"report{seed}"), temporary, whole=seed % _WHOLE == 0))
+        os._exit(_audit(path, answer, reports, temporary, outside, whole=seed % _WHOLE == 0))
     usage = _wait(pid)
     try:
         with open(answer, "rb") as stream:
-            outcome, detail = pickle.load(stream)
+            outcome, detail, searched = pickle.load(stream)
         left = os.listdir(temporary)
         if left:
             outcome, detail = "left", ", ".join(left)
     except (OSError, EOFError, pickle.UnpicklingError):
-        outcome, detail = "died", usage[0]
-    for made in (place, temporary, os.path.join(scratch, f"report{seed}")):
+        outcome, detail, searched = "died", usage[0], False
+    touched = outside.touched(read=not searched)
+    if touched:
+        outcome, detail = "escaped", f"{', '.join(touched)} ({outcome} {detail})"
+    outside.remove()
+    for made in (place, temporary, reports):
         shutil.rmtree(made, ignore_errors=True)
     if os.path.exists(answer):
         os.unlink(answer)
-    return Ended(seed, os.path.join(model.folder, model.path), model.form, group, outcome, detail, *usage[1:])
+    return Ended(seed, os.path.join(model.folder, model.path), model.form, group, outcome, detail, *usage[1:], searched)
+
+
+def _made(model: Model, place: str, seed: int) -> tuple[str, str, Outside]:
+    """A mutant's path, what was done to it, and what lies beside it."""
+    outside = f"{place}.outside"
+    make_outside(outside)
+    path, group = make_mutant(model, place, seed, outside)
+    return path, group, Outside(outside)
 
 
 def _wait(pid: int) -> tuple[str, float, int]:
@@ -124,7 +144,7 @@ def _wait(pid: int) -> tuple[str, float, int]:
     return ending, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def _audit(path: str, answer: str, reports: str, temporary: str, whole: bool) -> int:
+def _audit(path: str, answer: str, reports: str, temporary: str, outside: Outside, whole: bool) -> int:
     """In the fork."""
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     # What the parent has mapped already is none of the audit's doing.
@@ -134,9 +154,13 @@ def _audit(path: str, answer: str, reports: str, temporary: str, whole: bool) ->
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     tempfile.tempdir = temporary
     written: list[str] = []
+    opened: list[str] = []
+    searched: list[str] = []
+    named: set[str] = set()
     sys.addaudithook(lambda event, arguments: _note(event, arguments, written))
+    sys.addaudithook(lambda event, arguments: _note_opened(event, arguments, outside, opened, searched))
     try:
-        report = _reported(path, reports, whole)
+        report = _reported(path, reports, whole, named)
         elsewhere = [file for file in written if not file.startswith((reports, temporary))]
         outcome = outcome_name(report.models[0].outcome) if len(report.models) == 1 else "several_models"
         result = ("wrote", ", ".join(elsewhere)) if elsewhere else (outcome, "")
@@ -144,15 +168,22 @@ def _audit(path: str, answer: str, reports: str, temporary: str, whole: bool) ->
         result = ("no_model", "")
     except BaseException:
         result = ("traceback", traceback.format_exc())
+    # What a tree links to is named by the user, like the tree itself.
+    escaped = [file for file in opened if not Boundary(tuple(named)).holds(os.path.realpath(file))]
+    searched += opened
+    if escaped:
+        result = ("escaped", ", ".join(escaped))
     with open(answer, "wb") as stream:
-        pickle.dump(result, stream)
+        pickle.dump((*result, bool(searched)), stream)
     return 0
 
 
-def _reported(path: str, reports: str, whole: bool) -> Report:
+def _reported(path: str, reports: str, whole: bool, named: set[str]) -> Report:
     """What `migrate audit` does; with `whole` what it does with --report."""
     options = Options(details=whole)
-    report = Report(tuple(audit_model(model, options) for model in find_models(path)))
+    found = find_models(path)
+    named.update(os.path.realpath(model) for model in found)
+    report = Report(tuple(audit_model(model, options) for model in found))
     if whole:
         write_files(to_document(report), reports)
     to_json(report)
@@ -174,6 +205,24 @@ def _note(event: str, arguments: Sequence[object], written: list[str]) -> None:
         written.append(path)
     elif event in ("subprocess.Popen", "os.system", "os.exec", "socket.connect"):
         written.append(f"{event} {arguments[0]}")
+
+
+def _note_opened(
+    event: str, arguments: Sequence[object], outside: Outside, opened: list[str], searched: list[str]
+) -> None:
+    if event != "open" or not isinstance(arguments[0], (str, bytes)):
+        return
+    path = os.fsdecode(arguments[0])
+    if outside.holds(path):
+        (searched if _in_search() else opened).append(path)
+
+
+def _in_search() -> bool:
+    """Whether models are looked for: by the first bytes of whatever is in a tree."""
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != discover.__file__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _chunk(jobs: Sequence[tuple[Model, int]]) -> list[Ended]:
@@ -231,15 +280,15 @@ def convert_all(by_form: Sequence[Sequence[Model]], jobs: Iterable[Ended]) -> li
         for number, job in enumerate(jobs):
             with tempfile.TemporaryDirectory(prefix="hostile-") as scratch:
                 model = choose(by_form, job.seed)
-                results.append((job, *_convert(model, job.seed, scratch, options, nursery)))
+                results.append((job, *_convert(model, job, scratch, options, nursery)))
             print(f"\r{number + 1} converted", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return results
 
 
-def _convert(model: Model, seed: int, scratch: str, options: Options, nursery: Nursery) -> tuple[Outcome | str, float]:
+def _convert(model: Model, job: Ended, scratch: str, options: Options, nursery: Nursery) -> tuple[Outcome | str, float]:
     place = os.path.join(scratch, "mutant")
-    path, _ = make_mutant(model, place, seed)
+    path, _, outside = _made(model, place, job.seed)
     before = _names(place)
     start = time.monotonic()
     outcome: Outcome | str
@@ -248,10 +297,13 @@ def _convert(model: Model, seed: int, scratch: str, options: Options, nursery: N
         outcome = convert_model(path, os.path.join(scratch, "new"), options, nursery, lambda _: None).outcome
     except BaseException:
         return traceback.format_exc(), time.monotonic() - start
-    left = sorted(set(os.listdir(scratch)) - {"mutant", "new"})
+    left = sorted(set(os.listdir(scratch)) - {"mutant", "mutant.outside", "new"})
+    touched = outside.touched(read=not job.searched)
     good = outcome_name(outcome) in ("converted", "unchanged")
     if left or good != os.path.exists(os.path.join(scratch, "new")) or _names(place) != before:
         outcome = f"{outcome}: left behind {left}, changed the source, or the destination is not as it says"
+    if touched:
+        outcome = f"{outcome}: escaped to {touched}"
     return outcome, time.monotonic() - start
 
 
@@ -259,7 +311,7 @@ def _names(directory: str) -> list[tuple[str, float]]:
     return sorted((str(path), path.lstat().st_mtime) for path in pathlib.Path(directory).rglob("*"))
 
 
-BAD = frozenset({"died", "traceback", "wrote", "left"})
+BAD = frozenset({"died", "traceback", "wrote", "left", "escaped"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -318,7 +370,9 @@ def _page(
     yield (
         f"{len(ended):,} mutants of {len({e.source for e in ended})} models were audited, each in a process that the "
         f"kernel ends after {SECONDS} s of processor time or at {MEMORY_BYTES >> 20} MB of address space: {died} "
-        f"crashed, hung, ran out of memory or wrote anywhere but to their report. The slowest took "
+        f"crashed, hung, ran out of memory, wrote anywhere but to their report, or opened or changed a file beside "
+        f"the model, where their links and file names lead. (The search for models, which looks at the first bytes of "
+        f"whatever is in a tree, looked through a link in {sum(e.searched for e in ended)} of them.) The slowest took "
         f"{slowest.seconds:.2f} s, the largest {largest.bytes >> 20} MB; all of them "
         f"{sum(e.seconds for e in ended):.0f} s of processor time. A mutant may be no model any more, or a directory "
         "with several; each form has its turn as often as the others, SavedModels three times as often."
@@ -331,12 +385,13 @@ def _page(
     if not converted:
         return
     yield ""
-    endings = collections.Counter(o if isinstance(o, str) else outcome_name(o) for _, o, _ in converted)
+    endings = collections.Counter("wrong" if isinstance(o, str) else outcome_name(o) for _, o, _ in converted)
+    wrong = endings["wrong"]
     told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in endings.most_common())
     yield (
         f"Of the mutants that audit calls convertible, {len(converted)} were converted and verified, with TensorFlow "
-        f"in child processes: {told}. Every one ended in a typed outcome, with the source untouched and the "
-        "destination whole or absent."
+        f"in child processes: {told}. {'All' if not wrong else f'All but {wrong}'} ended in a typed outcome, with the "
+        "source and what lies beside it untouched and the destination whole or absent."
     )
     crashes = collections.Counter(o.step for _, o, _ in converted if isinstance(o, Crashed))
     if crashes:

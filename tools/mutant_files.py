@@ -20,6 +20,7 @@ import numpy as np
 from migrate.errors import InputError
 from migrate.sources import leveldb
 from migrate.sources.protos import SavedTensorSlices
+from tests.sources.tar_parts import header, member, pax
 from tools.mutants import NAMES, NUMBERS, change_some, mutate_bytes, mutate_file, write
 
 _LONG = "n" * 5000
@@ -259,6 +260,28 @@ def _data(content: h5py.File, rng: random.Random) -> None:
 _HDF5 = (_config, _config, _attributes, _links, _data)
 
 
+def change_config(file: str, change: Callable[[bytes], bytes]) -> None:
+    """Changes the config of a model's file, whatever its form."""
+    if file.endswith(".json"):
+        with open(file, "rb") as stream:
+            data = stream.read()
+        write(file, change(data))
+    elif file.endswith(".keras"):
+        with zipfile.ZipFile(file) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        members["config.json"] = change(members.get("config.json", b""))
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in sorted(members):
+                archive.writestr(zipfile.ZipInfo(name), members[name])
+    else:
+        with h5py.File(file, "r+") as content:
+            text = content.attrs.get("model_config", b"")
+            new = change(text if isinstance(text, bytes) else str(text).encode())
+            content.attrs.pop("model_config", None)
+            if len(new) < 60_000:
+                content.attrs["model_config"] = np.bytes_(new)
+
+
 def mutate_keras(file: str, rng: random.Random) -> None:
     """Breaks a `.keras` archive or one of its members."""
     if rng.random() < 0.3:
@@ -377,12 +400,23 @@ def _odd_member(archive: zipfile.ZipFile, rng: random.Random) -> None:
         archive.writestr(info, b"odd")
         info.flag_bits |= rng.choice((1, 0x40, 0x20))
         info.compress_type = rng.choice((0, 8, 9, 12, 14, 99))
-        info.file_size = rng.choice((0, 1 << 30, 3))
+        info.file_size = rng.choice((0, 1 << 30, 1 << 40, 1 << 62, 3))
         info.header_offset = rng.choice((0, 1 << 20, info.header_offset))
 
 
+_SPARSE = (
+    {"GNU__sparse__map": "0,1", "GNU__sparse__size": "9", "GNU__sparse__numblocks": "1"},
+    {"GNU__sparse__size": "9", "GNU__sparse__offset": "0", "GNU__sparse__numbytes": "1"},
+    {"GNU__sparse__major": "1", "GNU__sparse__minor": "0", "GNU__sparse__realsize": str(1 << 40)},
+    {"size": str(1 << 40)},
+    {"path": "../../up"},
+    {"linkpath": "/etc/passwd", "size": "0"},
+)
+_LONG_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, b"L", b"K", b"S")
+
+
 def _odd_tar_member(tar: tarfile.TarFile, rng: random.Random) -> None:
-    what = rng.randrange(7)
+    what = rng.randrange(10)
     info = tarfile.TarInfo(rng.choice(("odd", *_CLIMBING)))
     if what == 0:
         tar.addfile(info, None)
@@ -399,9 +433,21 @@ def _odd_tar_member(tar: tarfile.TarFile, rng: random.Random) -> None:
             tar.addfile(tarfile.TarInfo(f"many/{number}"))
     elif what == 4:
         info.size = rng.choice((1 << 33, 1 << 60, 5))  # and nothing that follows
-        tar.fileobj.write(info.tobuf(tarfile.GNU_FORMAT))  # type: ignore[union-attr]
-    elif what == 5:
+        _raw(tar, info.tobuf(tarfile.GNU_FORMAT))
+    elif what == 5:  # more than follows, or zeros, or one after the other
+        size = rng.choice((1 << 20, 1 << 28, 3000 << 20, 1 << 60))
+        lie = header(rng.choice(_LONG_HEADERS), size)
+        _raw(tar, rng.choice((lie, lie + bytes(1 << 25), lie * 2000)))
+    elif what == 6:
+        _raw(tar, pax(**rng.choice(_SPARSE)) + member("saved_model.pb", b"\x08\x01"))
+    elif what == 7:
+        _raw(tar, (header(tarfile.XGLTYPE, 1 << 20) + bytes(1 << 20) + member("file")) * 20)
+    elif what == 8:
         info.pax_headers = {rng.choice(("path", "size", "GNU.sparse.map", "GNU.sparse.realsize")): "9" * 4000}
         tar.addfile(info)
     else:
         tar.addfile(tarfile.TarInfo("/".join(["d"] * rng.choice((50, 900)))))
+
+
+def _raw(tar: tarfile.TarFile, data: bytes) -> None:
+    tar.fileobj.write(data)  # type: ignore[union-attr]

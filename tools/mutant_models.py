@@ -18,7 +18,9 @@ from migrate.sources.parse import parse_file, text_type
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.session_bundle import is_session_bundle
 from migrate.sources.sniff import Form, is_v1_checkpoint
+from tools.mutant_attacks import attack_config, attack_graph, attack_links, empty_messages, rename_nodes
 from tools.mutant_files import (
+    change_config,
     mutate_archive,
     mutate_hdf5,
     mutate_json,
@@ -134,13 +136,14 @@ def _variants(model: Model) -> Iterator[Model]:
             yield dataclasses.replace(model, form=f"{kind} archive", packed=kind)
 
 
-def make_mutant(model: Model, destination: str, seed: int) -> tuple[str, str]:
+def make_mutant(model: Model, destination: str, seed: int, outside: str) -> tuple[str, str]:
     """Writes a mutant of a model.
 
     Args:
       model: what it is made of.
       destination: directory that does not exist.
       seed: what is done to it.
+      outside: directory of `tools.outside`, which it tries to reach.
 
     Returns:
       Its path, and what was done in a word or two: the group under which its ending is counted.
@@ -157,7 +160,7 @@ def make_mutant(model: Model, destination: str, seed: int) -> tuple[str, str]:
             archive = f"{destination}.{model.packed}"
             group = "the model in it"
             if rng.random() < 0.3:
-                group = _mutate(model, destination, file, rng)
+                group = _mutate(model, destination, file, rng, outside)
                 pack(destination, archive, model.packed)
             else:
                 pack(destination, archive, model.packed)
@@ -168,12 +171,14 @@ def make_mutant(model: Model, destination: str, seed: int) -> tuple[str, str]:
             path = os.path.join(destination, f"model.{model.packed}")
             os.replace(archive, path)
             return path, group
-        return path, _mutate(model, destination, file, rng)
+        return path, _mutate(model, destination, file, rng, outside)
 
 
-def _mutate(model: Model, folder: str, file: str, rng: random.Random) -> str:
-    ways = [*_graph_ways(file, rng), *_other_ways(file, rng), *_checkpoint_ways(folder, rng)]
+def _mutate(model: Model, folder: str, file: str, rng: random.Random, outside: str) -> str:
+    ways = [*_graph_ways(file, rng, outside), *_other_ways(file, rng, outside), *_checkpoint_ways(folder, rng)]
     ways.append(("files", lambda: _mutate_files(folder, rng)))
+    named = os.path.normpath(os.path.join(folder, model.path))
+    ways.append(("links", lambda: attack_links(folder, named, rng, outside)))
     ways.append(("names of files", lambda: rename(os.path.dirname(file), rng)))
     name, way = rng.choice(ways)
     try:
@@ -186,7 +191,7 @@ def _mutate(model: Model, folder: str, file: str, rng: random.Random) -> str:
 Ways = Iterator[tuple[str, Callable[[], None]]]
 
 
-def _graph_ways(file: str, rng: random.Random) -> Ways:
+def _graph_ways(file: str, rng: random.Random, outside: str) -> Ways:
     try:
         proto = parse_file(file, "SavedModel")
     except InputError:
@@ -197,6 +202,13 @@ def _graph_ways(file: str, rng: random.Random) -> Ways:
     yield "edges of the graph", lambda: _mutate_proto(file, proto, text, rng, edges)
     yield "fields and edges", lambda: _mutate_proto(file, proto, text, rng, fields, edges)
     yield "a hostile graph", lambda: _mutate_proto(file, proto, text, rng, rng.choice(HOSTILE))
+    yield (
+        "an attack in the graph",
+        lambda: _mutate_proto(file, proto, text, rng, lambda p, r: attack_graph(p, r, outside)),
+    )
+    yield "names in the graph", lambda: _mutate_proto(file, proto, text, rng, rename_nodes)
+    if not text:
+        yield "empty messages", lambda: write(file, empty_messages(proto, rng))
     if not isinstance(proto, GraphDef):
         yield "asset names", lambda: _mutate_proto(file, proto, text, rng, assets)
     if isinstance(proto, MetaGraphDef) and is_session_bundle(proto):
@@ -234,7 +246,10 @@ def _bundle(proto: SavedModel, rng: random.Random) -> None:
             packed.value = mutate_bytes(packed.value, rng)
 
 
-def _other_ways(file: str, rng: random.Random) -> Ways:
+def _other_ways(file: str, rng: random.Random, outside: str) -> Ways:
+    if file.endswith((".h5", ".hdf5", ".keras", ".json")):
+        attack = "an attack in a Keras config"
+        yield attack, lambda: change_config(file, lambda config: attack_config(config, rng, outside))
     if file.endswith((".h5", ".hdf5")):
         yield "an HDF5 file", lambda: mutate_hdf5(file, rng)
     elif file.endswith(".keras"):

@@ -280,11 +280,12 @@ def assets(proto: SavedModel, rng: random.Random) -> None:
 # Graphs made to hurt.
 
 
-def _first(proto: SavedModel) -> Any:
+def first(proto: SavedModel) -> Any:
+    """The first MetaGraphDef; one is made where there is none."""
     return proto.meta_graphs[0] if proto.meta_graphs else proto.meta_graphs.add()
 
 
-def _behind_an_output(meta_graph: Any, node: str) -> None:
+def behind_an_output(meta_graph: Any, node: str) -> None:
     """Makes every signature depend on a node, so that it is looked at."""
     wanted = {
         info.name.partition(":")[0]
@@ -298,17 +299,17 @@ def _behind_an_output(meta_graph: Any, node: str) -> None:
 
 def cycle(proto: SavedModel, rng: random.Random) -> None:
     """Thousands of nodes in a circle."""
-    meta_graph, count = _first(proto), rng.choice((1, 2, 300, 5000))
+    meta_graph, count = first(proto), rng.choice((1, 2, 300, 5000))
     for number in range(count):
         node = meta_graph.graph_def.node.add(name=f"round_{number}", op=rng.choice(("Identity", "NoOp", "Merge")))
         node.input.append(("^" if node.op == "NoOp" else "") + f"round_{(number + 1) % count}")
         node.attr["T"].type = 1
-    _behind_an_output(meta_graph, "round_0")
+    behind_an_output(meta_graph, "round_0")
 
 
 def chain(proto: SavedModel, rng: random.Random) -> None:
     """A graph so deep that a recursive walk overflows the stack, hanging from a variable that is written."""
-    meta_graph, count = _first(proto), rng.choice((2000, 6000))
+    meta_graph, count = first(proto), rng.choice((2000, 6000))
     nodes = meta_graph.graph_def.node
     variable = next((n.name for n in nodes if n.op in ("VariableV2", "Variable", "VarHandleOp")), "deep_0")
     for number in range(1, count):
@@ -318,12 +319,12 @@ def chain(proto: SavedModel, rng: random.Random) -> None:
         node.attr["T"].type = 1
     add = nodes.add(name="deep_write", op="AssignAdd", input=[variable, f"deep_{count - 1}"])
     add.attr["T"].type = 1
-    _behind_an_output(meta_graph, "deep_write")
+    behind_an_output(meta_graph, "deep_write")
 
 
 def lattice(proto: SavedModel, rng: random.Random) -> None:
     """Layers in which everything takes everything: few nodes, and more ways through than atoms in the world."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     nodes = meta_graph.graph_def.node
     variable = next((n.name for n in nodes if n.op in ("VariableV2", "Variable", "VarHandleOp")), "lattice_0_0")
     width, depth = rng.choice(((2, 400), (12, 60), (3, 1000)))
@@ -333,12 +334,12 @@ def lattice(proto: SavedModel, rng: random.Random) -> None:
             node.input.extend([variable] if not layer else [f"lattice_{layer - 1}_{i}" for i in range(width)])
             node.attr["T"].type = 1
             node.attr["N"].i = width
-    _behind_an_output(meta_graph, f"lattice_{depth - 1}_0")
+    behind_an_output(meta_graph, f"lattice_{depth - 1}_0")
 
 
 def laugh(proto: SavedModel, rng: random.Random) -> None:
     """Functions that call one another twice each, sixty deep (a billion laughs), or themselves."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     depth = rng.choice((1, 60, 3000))
     for level in range(depth):
         function = meta_graph.graph_def.library.function.add()
@@ -350,12 +351,12 @@ def laugh(proto: SavedModel, rng: random.Random) -> None:
             node.attr["f"].func.attr["g"].func.name = callee
     node = meta_graph.graph_def.node.add(name="laughter", op=rng.choice(("laugh_0", "PartitionedCall")))
     node.attr["f"].func.name = "laugh_0"
-    _behind_an_output(meta_graph, "laughter")
+    behind_an_output(meta_graph, "laughter")
 
 
 def bodies(proto: SavedModel, rng: random.Random) -> None:
     """The graph's own nodes, refs and all, as the body of a function that everything calls; its edges are damaged."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     nodes = list(meta_graph.graph_def.node)[:200]
     if not nodes:
         return
@@ -378,23 +379,23 @@ def bodies(proto: SavedModel, rng: random.Random) -> None:
         call = meta_graph.graph_def.node.add(name=f"call_{number}", op=rng.choice(("body", "PartitionedCall", "If")))
         for key in ("f", "then_branch", "else_branch"):
             call.attr[key].func.name = "body"
-        _behind_an_output(meta_graph, call.name)
+        behind_an_output(meta_graph, call.name)
 
 
 def nest(proto: SavedModel, rng: random.Random) -> None:
     """Attributes within attributes, as deep as the parser takes them."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     node = meta_graph.graph_def.node.add(name="nested", op="NoOp")
     attr = node.attr["a"]
     for level in range(rng.choice((10, 28, 45))):
         attr = attr.func.attr["a"] if level % 2 else attr.list.func.add().attr["a"]
     attr.s = b"bottom"
-    _behind_an_output(meta_graph, "nested")
+    behind_an_output(meta_graph, "nested")
 
 
 def huge_shapes(proto: SavedModel, rng: random.Random) -> None:
     """Tensors and variables whose shapes promise more than any machine holds, or less than nothing."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     sizes = [rng.choice((1 << 62, 1 << 31, -1, -2, -(1 << 63), 0, 1 << 40)) for _ in range(rng.choice((1, 2, 5, 3000)))]
     for node in meta_graph.graph_def.node:
         for key in ("shape", "value"):
@@ -412,7 +413,7 @@ def huge_shapes(proto: SavedModel, rng: random.Random) -> None:
 
 def broken_collections(proto: SavedModel, rng: random.Random) -> None:
     """Collections whose bytes are no protos and whose names lead nowhere."""
-    collections = _first(proto).collection_def
+    collections = first(proto).collection_def
     for key in sorted({*collections, "trainable_variables", "saved_model_main_op", "legacy_init_op", "variables"}):
         what = rng.randrange(5)
         if what == 0:
@@ -427,7 +428,7 @@ def broken_collections(proto: SavedModel, rng: random.Random) -> None:
 
 def wide(proto: SavedModel, rng: random.Random) -> None:
     """Very many signatures, inputs, variables or control inputs."""
-    meta_graph = _first(proto)
+    meta_graph = first(proto)
     what = rng.randrange(4)
     signatures = meta_graph.signature_def
     nodes = meta_graph.graph_def.node
@@ -439,7 +440,7 @@ def wide(proto: SavedModel, rng: random.Random) -> None:
         for number in range(5000):
             nodes.add(name=f"wide_{number}", op="NoOp")
         nodes.add(name="wide", op="NoOp", input=[f"^wide_{number}" for number in range(5000)])
-        _behind_an_output(meta_graph, "wide")
+        behind_an_output(meta_graph, "wide")
     elif what == 2 and nodes:
         variable = next((n for n in nodes if n.op in ("VariableV2", "Variable", "VarHandleOp")), nodes[0])
         last = variable.name
@@ -450,7 +451,7 @@ def wide(proto: SavedModel, rng: random.Random) -> None:
             write = nodes.add(name=f"write_{number}", op="AssignAdd", input=[copy.name, copy.name, f"^{last}"])
             write.attr["T"].type = 1
             last = write.name
-        _behind_an_output(meta_graph, last)
+        behind_an_output(meta_graph, last)
     elif nodes:
         node = rng.choice(nodes)
         node.input.extend([node.input[0] if node.input else node.name] * 50000)
@@ -511,7 +512,7 @@ def snappy_bomb(size: int) -> bytes:
     if size <= 1 << 27:
         packed = bytes(cramjam.snappy.compress_raw(b"\0" * size))
     else:
-        packed = _varint(size) + b"\x00a" + b"\xfe\x01\x00" * 1000
+        packed = varint(size) + b"\x00a" + b"\xfe\x01\x00" * 1000
     return table_of_blocks([(packed, 1)])
 
 
@@ -531,18 +532,19 @@ def table_of_blocks(blocks: Sequence[tuple[bytes, int]], repeat: int = 1) -> byt
 
 
 def _append(data: bytearray, block: bytes, kind: int) -> bytes:
-    handle = _varint(len(data)) + _varint(len(block))
+    handle = varint(len(data)) + varint(len(block))
     data += block + bytes([kind])
     data += leveldb.masked_crc32c(block + bytes([kind])).to_bytes(4, "little")
     return handle
 
 
 def _block(items: Iterable[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(_varint(0) + _varint(len(key)) + _varint(len(value)) + key + value for key, value in items)
+    body = b"".join(varint(0) + varint(len(key)) + varint(len(value)) + key + value for key, value in items)
     return body + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number as protos have it."""
     written = bytearray()
     while number >= 0x80:
         written.append(number & 0x7F | 0x80)

@@ -126,6 +126,9 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
         yield "custom", f"a class_name that is no string: {json.dumps(class_name)[:80]}"
         return
     registered = value.get("registered_name")
+    if not (registered is None or isinstance(registered, str)):
+        yield "custom", f"a registered_name that is no string: {json.dumps(registered)[:80]}"
+        return
     module = value.get("module")
     own = _is_own(module)
     nameless = registered in (None, "") and "registered_name" in value and class_name != "function"
@@ -139,7 +142,7 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
         yield "foreign", where or class_name
     elif class_name == "function":
         name = value.get("config")
-        if not (own or value.get("module") == "builtins") or name not in known:
+        if not (own or module == "builtins") or not isinstance(name, str) or name not in known:
             yield "custom", str(name)
         elif registered not in (None, "", "function", name):
             yield "custom", str(registered)
@@ -150,7 +153,7 @@ def _named(class_name: Any, value: Mapping[str, Any], known: frozenset[str], whe
         if value.get("module") != "builtins" or class_name not in _PLAIN:
             yield "custom", str(registered or class_name)
     elif registered not in (None, "", class_name, *(f"{package}>{class_name}" for package in ("keras", "Keras"))) and (
-        registered not in known or str(registered).rpartition(">")[2] != class_name.rpartition(">")[2]
+        registered not in known or registered.rpartition(">")[2] != class_name.rpartition(">")[2]
     ):
         # `Custom>Dense` is the user's own class of that name, and Keras takes another class of the module by it.
         yield "custom", str(registered)

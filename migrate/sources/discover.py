@@ -69,8 +69,8 @@ class Place:
 def find_models(path: str) -> tuple[str, ...]:
     """Finds the models that a path stands for.
 
-    Links to directories are followed, each real directory is looked at once, and a directory is reported
-    under its own name rather than a link's where both lie in the tree.
+    Links to directories are followed, but for those to a directory that the tree itself lies in. Each real directory is
+    looked at once, and it is reported under its own name rather than a link's where both lie in the tree.
 
     Args:
       path: a model's directory, file or checkpoint prefix, or a tree of models.
@@ -98,14 +98,15 @@ def find_models(path: str) -> tuple[str, ...]:
     models: list[str] = []
     alone: dict[str, str] = {}
     real = os.path.realpath(root)
+    top = real
     seen = {real}
     _add_loose(root, names, models, alone)
     # Links come last: what they lead to keeps its own name when it lies in the tree as well.
     pending, later = _real(folders, real), links
     while pending or later:
         folder, real = pending.pop() if pending else _followed(later.pop())
-        if real in seen:
-            continue
+        if real in seen or Boundary((real,)).holds(top):
+            continue  # A link upwards leads to all that lies beside the tree; one to `/` to the whole machine.
         seen.add(real)
         try:
             names, folders, links = _list(folder)

@@ -25,10 +25,9 @@ from migrate.records import Convertible, Options, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models
 from tests.conversions import MODELS, ROOT
+from tests.sources.tar_parts import BLOCK, header, member, pax
 
 pytestmark = pytest.mark.timeout(60)
-
-_BLOCK = tarfile.BLOCKSIZE
 
 
 def _why(path):
@@ -37,31 +36,8 @@ def _why(path):
     return outcome.reason
 
 
-def _header(kind, size, name="header"):
-    info = tarfile.TarInfo(name)
-    info.type, info.size = kind, size
-    return info.tobuf(tarfile.GNU_FORMAT)
-
-
-def _member(name, data=b""):
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    return info.tobuf() + data + bytes(-len(data) % _BLOCK)
-
-
-def _pax(**values):
-    records = b""
-    for key, value in values.items():
-        key = key.replace("__", ".")
-        length = len(f" {key}={value}\n".encode())
-        total = length + len(str(length))
-        total = length + len(str(total))
-        records += f"{total} {key}={value}\n".encode()
-    return _header(tarfile.XHDTYPE, len(records)) + records + bytes(-len(records) % _BLOCK)
-
-
-MODEL = _member("saved_model.pb", b"\x08\x01")
-END = bytes(2 * _BLOCK)
+MODEL = member("saved_model.pb", b"\x08\x01")
+END = bytes(2 * BLOCK)
 LARGE = 1 << 28
 
 
@@ -83,18 +59,18 @@ def _tar_of_zeros(path, head, megabytes):
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, b"L", b"K"])
 def test_a_header_that_announces_more_than_any_header(kind, tmp_path):
-    path = _tar_of_zeros(tmp_path / "model.tar.gz", _header(kind, LARGE), LARGE >> 20)
+    path = _tar_of_zeros(tmp_path / "model.tar.gz", header(kind, LARGE), LARGE >> 20)
     assert "long headers of 268,435,456 bytes" in _why(path)
 
 
 def test_headers_that_are_many(tmp_path):
-    one = _header(tarfile.XGLTYPE, 1 << 20) + bytes(1 << 20)
-    path = _tar(tmp_path / "model.tar.gz", *[one + _member(f"file{n}") for n in range(20)], MODEL)
+    one = header(tarfile.XGLTYPE, 1 << 20) + bytes(1 << 20)
+    path = _tar(tmp_path / "model.tar.gz", *[one + member(f"file{n}") for n in range(20)], MODEL)
     assert "long headers of 17,825,792 bytes" in _why(path)
 
 
 def test_headers_of_one_archive_do_not_count_for_another(tmp_path):
-    one = _pax(comment="x" * (1 << 19))
+    one = pax(comment="x" * (1 << 19))
     for number in range(40):
         _tar(tmp_path / f"{number}.tar.gz", one, MODEL)
         assert "long headers" not in _why(tmp_path / f"{number}.tar.gz")
@@ -103,10 +79,10 @@ def test_headers_of_one_archive_do_not_count_for_another(tmp_path):
 @pytest.mark.parametrize(
     "parts",
     [
-        (_header(b"S", 0),),
-        (_pax(GNU__sparse__map="0,1", GNU__sparse__size="9", GNU__sparse__numblocks="1"), MODEL),
-        (_pax(GNU__sparse__size="9", GNU__sparse__offset="0", GNU__sparse__numbytes="1"), MODEL),
-        (_pax(GNU__sparse__major="1", GNU__sparse__minor="0", GNU__sparse__realsize="9"), MODEL),
+        (header(b"S", 0),),
+        (pax(GNU__sparse__map="0,1", GNU__sparse__size="9", GNU__sparse__numblocks="1"), MODEL),
+        (pax(GNU__sparse__size="9", GNU__sparse__offset="0", GNU__sparse__numbytes="1"), MODEL),
+        (pax(GNU__sparse__major="1", GNU__sparse__minor="0", GNU__sparse__realsize="9"), MODEL),
     ],
     ids=["old", "0.1", "0.0", "1.0"],
 )
@@ -123,8 +99,8 @@ def test_an_ordinary_archive_with_long_names(tmp_path):
 
 
 def test_a_tree_with_such_archives_has_a_row_for_each(tmp_path):
-    _tar(tmp_path / "header.tar.gz", _header(b"L", LARGE), *[bytes(1 << 20)] * 16)
-    _tar(tmp_path / "sparse.tar.gz", _header(b"S", 0))
+    _tar(tmp_path / "header.tar.gz", header(b"L", LARGE), *[bytes(1 << 20)] * 16)
+    _tar(tmp_path / "sparse.tar.gz", header(b"S", 0))
     _directory_of(tmp_path / "members.zip", 100_000)
     (tmp_path / "notes.txt").write_text("notes")
     assert [os.path.basename(p) for p in find_models(str(tmp_path))] == [
@@ -136,9 +112,9 @@ def test_a_tree_with_such_archives_has_a_row_for_each(tmp_path):
 
 def test_a_search_for_a_model_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "_LOOKED_AT_BYTES", 1 << 20)
-    _tar(tmp_path / "a.tar.gz", _member("first", bytes(1 << 21)), _member("second"))
+    _tar(tmp_path / "a.tar.gz", member("first", bytes(1 << 21)), member("second"))
     assert archive.holds_model(str(tmp_path / "a.tar.gz"))  # It may: unpacking it says.
-    _tar(tmp_path / "b.tar.gz", _member("first"), _member("second"))
+    _tar(tmp_path / "b.tar.gz", member("first"), member("second"))
     assert not archive.holds_model(str(tmp_path / "b.tar.gz"))
 
 
@@ -179,8 +155,8 @@ def test_a_zip_whose_sizes_are_lies(tmp_path):
 
 def test_what_it_takes(tmp_path):
     """Three gigabytes are announced, and no more memory is there than an audit takes."""
-    _tar_of_zeros(tmp_path / "pax.tar.gz", _header(tarfile.XHDTYPE, 3000 << 20), 3000)
-    _tar_of_zeros(tmp_path / "name.tar.gz", _header(b"L", 3000 << 20), 3000)
+    _tar_of_zeros(tmp_path / "pax.tar.gz", header(tarfile.XHDTYPE, 3000 << 20), 3000)
+    _tar_of_zeros(tmp_path / "name.tar.gz", header(b"L", 3000 << 20), 3000)
     for name in ("pax.tar.gz", "name.tar.gz"):
         found = subprocess.run(
             [sys.executable, "-m", "migrate", "audit", str(tmp_path / name)],

@@ -45,6 +45,18 @@ def test_the_folders_of_a_model_are_not_searched(tmp_path):
     assert str(tmp_path / "plain/assets") in found
 
 
+@pytest.mark.parametrize("up", ["..", "../..", "/"])
+def test_a_link_upwards_is_not_followed(up, tmp_path, monkeypatch):
+    """It leads to all that lies beside the tree."""
+    looked_at = []
+    really = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (looked_at.append(path), really(path))[1])
+    _touch(tmp_path, "tree/below/model/saved_model.pb", "beside/model/saved_model.pb")
+    (tmp_path / "tree" / "below" / "up").symlink_to({"..": tmp_path, "../..": tmp_path.parent, "/": "/"}[up])
+    assert find_models(str(tmp_path / "tree")) == (str(tmp_path / "tree" / "below" / "model"),)
+    assert len(looked_at) < 10
+
+
 def test_links(tmp_path):
     _touch(tmp_path, "tree/z/1/saved_model.pb", "outside/saved_model.pb")
     (tmp_path / "tree/z/loop").symlink_to(tmp_path / "tree")

@@ -250,7 +250,7 @@ def test_a_pipe_among_the_extra_files_is_no_trap(model, nursery, tmp_path):
     (copy / "assets.extra").mkdir(exist_ok=True)
     os.mkfifo(copy / "assets.extra" / "pipe")
     options = Options(timeout_seconds=60, verify=False)
-    outcome = convert_model(str(copy), str(tmp_path / "new"), options, nursery, lambda _: None).outcome
-    assert outcome_name(outcome) == "failed"
-    assert "no regular file" in outcome.reason
+    report = convert_model(str(copy), str(tmp_path / "new"), options, nursery, lambda _: None)
+    assert outcome_name(report.outcome) == "refused"
+    assert [f.code for f in report.findings if f.severity is Severity.REFUSAL] == ["file-not-copied"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 import migrate
+from migrate.errors import InputError
 from migrate.records import Converted, Failed, Options, Refused, Validated
 from migrate.sources.protos import SavedModel
 from tests import attacks
@@ -139,3 +140,13 @@ def test_a_candidate_that_writes_while_it_is_loaded_is_not_loaded(tmp_path, conv
     report = _validate(candidate, MODELS / "vocabulary")
     assert isinstance(report.outcome, Failed) and "'outside'" in report.outcome.reason, report.outcome
     assert not written.exists()
+
+
+@pytest.mark.parametrize("file", ["fingerprint.pb", "variables/variables.index", "assets.extra/more"])
+def test_a_pipe_in_a_candidate_is_not_waited_for(tmp_path, converted, file):
+    candidate = tmp_path / "candidate"
+    shutil.copytree(converted, candidate)
+    (candidate / file).unlink(missing_ok=True)
+    os.mkfifo(candidate / file)
+    with pytest.raises(InputError, match=f"{file} is a pipe"):
+        _validate(candidate, MODELS / "vocabulary")

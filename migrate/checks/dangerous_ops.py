@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from migrate.checks import contract
-from migrate.checks.nodes import gradients, named_functions
+from migrate.checks.nodes import companions, named_functions
 from migrate.checks.op_table import may_call
 from migrate.checks.side_effects import TABLE_FILLS, dangerous_effect, may_be_dangerous
 from migrate.records import DangerousOp
@@ -187,8 +187,8 @@ def _functions_of_places(
     callers = [node for node in meta_graph.graph_def.node if node.op in bodies or may_call(node.op)]
     library = meta_graph.graph_def.library
     calls = {name: _calls(body, bodies) for name, body in bodies.items()}
-    for name, gradient in gradients(library).items():
-        calls.setdefault(name, set()).add(gradient)
+    for name, others in companions(library).items():
+        calls.setdefault(name, set()).update(others)
     roots = {
         place: {name for node in callers if node.name in names for name in _calls([node], bodies)}
         for place, names in places.items()

@@ -31,7 +31,7 @@ def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Locat
     """Adds to a graph's nodes those in the bodies of the functions that they call, directly or not.
 
     A function is called through an attribute (PartitionedCall, If, MapDataset), through an attribute of a function
-    that an attribute names, as an op of its own name, or as the gradient of a function that is called.
+    that an attribute names, as an op of its own name, or for a function that is called (`companions`).
 
     Args:
       nodes: nodes of the graph, those that are needed.
@@ -42,25 +42,42 @@ def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Locat
     """
     bodies = {function.signature.name: function.node_def for function in library.function}
     found = [Located(node) for node in nodes]
-    for name in called_functions((located.node for located in found), bodies, gradients(library)):
+    for name in called_functions((located.node for located in found), bodies, companions(library)):
         found += [Located(node, name) for node in bodies[name]]
     return tuple(found)
 
 
-def gradients(library: FunctionDefLibrary) -> Mapping[str, str]:
-    """The function that computes a function's gradient, by the latter's name (GradientDef, function.proto)."""
-    return {gradient.function_name: gradient.gradient_func for gradient in library.gradient}
+def companions(library: FunctionDefLibrary) -> Mapping[str, Sequence[str]]:
+    """The functions that may run where a function is called, by the latter's name.
+
+    That is the one that computes its gradient (GradientDef, function.proto), and each one with the same attribute
+    `api_implements`, which TensorFlow's optimiser may put in its place (grappler, implementation_selector.cc).
+    """
+    found: dict[str, list[str]] = {g.function_name: [g.gradient_func] for g in library.gradient}
+    twins: dict[bytes, list[str]] = {}
+    for function in library.function:
+        if _IMPLEMENTS in function.attr:
+            twins.setdefault(function.attr[_IMPLEMENTS].s, []).append(function.signature.name)
+    for names in twins.values():
+        for name in names if len(names) > 1 else ():
+            found.setdefault(name, []).extend(names)
+    return found
+
+
+_IMPLEMENTS = "api_implements"
 
 
 def called_functions(
-    nodes: Iterable[NodeDef], bodies: Mapping[str, Iterable[NodeDef]], gradients: Mapping[str, str] | None = None
+    nodes: Iterable[NodeDef],
+    bodies: Mapping[str, Iterable[NodeDef]],
+    companions: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[str, ...]:
     """Names of the functions that nodes call, directly or not, in the order in which calls were met.
 
     Args:
       nodes: nodes of the graph.
       bodies: the nodes of each function by its name.
-      gradients: see `gradients`; given, the gradient of a called function counts as called.
+      companions: see `companions`; given, those of a called function count as called.
     """
     found: dict[str, None] = {}
     pending = [*nodes] if bodies else []
@@ -68,11 +85,12 @@ def called_functions(
         op = node.op
         if op not in bodies and not may_call(op):
             continue
-        for name in _called(node):
-            while name in bodies and name not in found:
+        names = [*_called(node)]
+        for name in names:  # grows while it is read
+            if name in bodies and name not in found:
                 found[name] = None
                 pending += bodies[name]
-                name = (gradients or {}).get(name, "")
+                names += (companions or {}).get(name, ())
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
-from migrate.fleet.study import Studied, StudiedGraph, audit_model, refuse_links, study, timed
+from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
@@ -167,9 +167,9 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
     """Replays the source's answers on a candidate that stands on the disk already.
 
     Raises:
-      InputError: the candidate is no model, or links in it lead out of it.
+      InputError: the candidate is no model, links in it lead out of it, or it has a pipe in the place of a file.
     """
-    refuse_links(candidate, options)
+    check_candidate_files(candidate, options)
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
         way = _way(studied, source, options, nursery)

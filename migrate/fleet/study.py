@@ -46,6 +46,8 @@ from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.bundle import check_shards, index_file, read_bundle
+from migrate.sources.copies import Kind as EntryKind
+from migrate.sources.copies import entries
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
 from migrate.sources.links import find_copied, find_links
@@ -170,6 +172,21 @@ def refuse_links(path: str, options: Options) -> None:
         for finding in link_findings(place, path, options):
             if finding.severity is Severity.REFUSAL:
                 raise InputError(f"{path}: {finding.message}; {finding.hint}")
+
+
+def check_candidate_files(path: str, options: Options) -> None:
+    """Looks at the files of a candidate before TensorFlow opens them: it would wait for the writer of a pipe.
+
+    Raises:
+      InputError: links lead out of it, one of its files is no regular file, or there is no model.
+    """
+    refuse_links(path, options)
+    with opened(path, options.follow_links) as place:
+        if not os.path.isdir(place.file):
+            return
+        for entry in entries(place.file, None if options.follow_links else _own_boundary(place, path)):
+            if entry.kind is EntryKind.NOT_COPIED:
+                raise InputError(f"{path}: {entry.name} {entry.target}; put a file in its place or remove it")
 
 
 def _with_findings(studied: Studied, found: Sequence[Finding]) -> Studied:

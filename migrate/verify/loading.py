@@ -249,6 +249,9 @@ class _Judge:
         names = [name for name in (node.op, *_named_functions(node)) if name in self.functions]
         if not names:
             return
+        # TensorFlow's optimiser may put one in another's place (grappler, implementation_selector.cc).
+        interfaces = {_interface(self.functions[name]) for name in names} - {b""}
+        names += [name for name, f in self.functions.items() if interfaces and _interface(f) in interfaces]
         kinds = tuple(_kind(part, tensor) for tensor in _data(node))
         is_plain = node.op in self.functions or node.op in _CALLS
         for name in names:
@@ -385,6 +388,11 @@ def _data(node: NodeDef) -> list[str]:
 
 def _full(tensor: str) -> str:
     return tensor if ":" in tensor else tensor + ":0"
+
+
+def _interface(function: FunctionDef) -> bytes:
+    """What a function says it implements, as others may; empty for nothing."""
+    return bytes(function.attr["api_implements"].s) if "api_implements" in function.attr else b""
 
 
 def _named_functions(node: NodeDef) -> Iterator[str]:

@@ -39,6 +39,21 @@ def test_bodies_of_called_functions_are_included_once():
     assert labels(found) == ("call", "outer/case", "outer/direct", "inner/x")
 
 
+def test_a_function_that_may_run_in_the_place_of_a_called_one_is_included():
+    library = _library(
+        called=[NodeDef(name="x", op="Neg")],
+        twin=[NodeDef(name="w", op="WriteFile")],
+        other=[NodeDef(name="o", op="PyFunc")],
+        gradient=[NodeDef(name="g", op="ReadFile")],
+    )
+    for function, interface in zip(library.function, b"112", strict=False):
+        function.attr["api_implements"].s = bytes([interface])
+    library.gradient.add(function_name="called", gradient_func="gradient")
+    call = NodeDef(name="call", op="PartitionedCall")
+    call.attr["f"].func.name = "called"
+    assert set(labels(locate([call], library))) == {"call", "called/x", "twin/w", "gradient/g"}
+
+
 def test_a_function_that_calls_itself_ends():
     again = NodeDef(name="again", op="f")
     assert labels(locate([NodeDef(name="n", op="f")], _library(f=[again]))) == ("n", "f/again")

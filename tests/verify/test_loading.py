@@ -136,6 +136,21 @@ def test_a_candidate_that_reads_a_file_in_a_function_nobody_calls_is_not_loaded(
         check_candidate(model, True)
 
 
+def test_a_candidate_with_a_twin_of_a_called_function_that_writes_needs_leave():
+    model = _tf2()
+    library = model.meta_graphs[0].graph_def.library
+    (called,) = [f for f in library.function if f.signature.name.startswith("__inference___call__")][:1]
+    twin = library.function.add()
+    twin.CopyFrom(called)
+    twin.signature.name = "twin"
+    _write(twin.node_def)
+    check_candidate(model, False)  # Nothing leads to it.
+    for function in (called, twin):
+        function.attr["api_implements"].s = b"one of several"
+    with pytest.raises(UnsafeError, match=r"'twin'.*allow_side_effects"):
+        check_candidate(model, False)
+
+
 def test_a_candidate_whose_call_writes_needs_leave():
     model = _tf2()
     _write(_body(model, "__inference___call__"))

@@ -227,10 +227,17 @@ def _unpack_zip(file: str, directory: str) -> None:
                 _write(stream, directory, member, budget)
 
 
+def _stream(file: str) -> tarfile.TarFile:
+    try:
+        return tarfile.open(file, "r|*", tarinfo=_headers())
+    except TypeError as error:  # tarfile's own, of a gzip header that ends early
+        raise tarfile.ReadError("it ends in its first header") from error
+
+
 def _unpack_tar(file: str, directory: str) -> None:
     budget = _Budget(file, directory)
     # A stream is read once from start to end: an index first would unpack all of it twice.
-    with tarfile.open(file, "r|*", tarinfo=_headers()) as archive:
+    with _stream(file) as archive:
         for number, info in enumerate(archive, 1):
             if info.issparse():
                 raise _TooLargeError("a sparse member")

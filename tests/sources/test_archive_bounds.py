@@ -63,6 +63,15 @@ def test_a_header_that_announces_more_than_any_header(kind, tmp_path):
     assert "long headers of 268,435,456 bytes" in _why(path)
 
 
+@pytest.mark.parametrize("flags", [0, 2, 4, 8, 16, 28])
+def test_a_gzip_header_that_ends_early(flags, tmp_path):
+    header_of_gzip = b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + b"\x20\x00extra"
+    for length in range(3, len(header_of_gzip)):
+        (tmp_path / "model.tar.gz").write_bytes(header_of_gzip[:length])
+        with pytest.raises(InputError), archive.unpacked(str(tmp_path / "model.tar.gz")):
+            pass
+
+
 def test_headers_that_are_many(tmp_path):
     one = header(tarfile.XGLTYPE, 1 << 20) + bytes(1 << 20)
     path = _tar(tmp_path / "model.tar.gz", *[one + member(f"file{n}") for n in range(20)], MODEL)

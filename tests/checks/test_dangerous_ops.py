@@ -54,7 +54,7 @@ def test_what_signatures_reach_and_what_nothing_reaches():
 
 
 def test_what_is_behind_a_fed_tensor_is_not_reached():
-    model = _model(_node("q", "ReaderReadV2"), _node("r", "ReadFile", ["q"]), _node("y", "Identity", ["r"]))
+    model = _model(_node("q", "QueueDequeueV2"), _node("r", "ReadFile", ["q"]), _node("y", "Identity", ["r"]))
     model.signature_def["s"].inputs["x"].name = "r:0"
     assert _found(model) == [("ReadFile", "reads-files", "main graph", ("r",), False, False)]
     # A control edge runs it all the same.

@@ -139,7 +139,7 @@ def test_ops_are_told_by_effect_and_place_the_worst_first(tmp_path):
         (MODELS / "refused_pyfunc", "dangerous: PyFunc runs Python code"),
         (MODELS / "unknown_op", "dangerous: MyCustomOp is no op of TensorFlow"),
         (FAULTS / "abort", "dangerous: Abort ends or changes the process, or loads code"),
-        (FORMS / "saver_no_state", "dangerous: TFRecordReaderV2 reads files"),  # No signature says what is run.
+        (FORMS / "saver_no_state", "dangerous: ReaderReadV2 reads files"),  # No signature says what is run.
         (FORMS / "saver_signatures", "nothing dangerous is run"),  # A second saver.
         (KERAS / "marshalled", "dangerous: twice runs Python code"),
         (KERAS / "functional", "nothing dangerous"),

@@ -46,8 +46,8 @@ def test_an_op_that_no_list_of_file_readers_has_is_refused_where_it_is_a_constan
     nodes = graph.graph_def.node
     attacks.add(nodes, "register", "RegisterDatasetV2", attacks.text(nodes, "dataset", "x"), "dataset", "dataset")
     attacks.add(nodes, "number", "Size", "register", T=9, out_type=3)
-    attacks._shaped_by(graph, "number")
-    assert _refusals(graph) == {"effect-on-import": {"register"}}
+    attacks.shaped_by(graph, "number")
+    assert _refusals(graph)["effect-on-import"] == {"register"}
 
 
 def test_what_no_signature_needs_is_not_refused():

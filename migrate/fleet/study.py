@@ -256,8 +256,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     judged, left_out = leave_out_needless(added, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
-    fed, plan = _planned(judged, options)
-    chosen = fed.meta_graph
+    chosen, plan, fed = _planned(judged, options)
     train = training_meta_graph(source, original)
     if train is not None and find_unreadable_structure(train):
         train = None
@@ -276,7 +275,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
             *no_init,
-            *fed.findings,
+            *(fed.findings if fed is not None else ()),
             *_with_proposal(plan.findings, proposals, judged),
             *kept,
             *_checks(chosen, plan, needed),
@@ -293,7 +292,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
     )
-    return Studied(report, place, StudiedGraph(source, chosen, plan, judged, fed.values, train))
+    return Studied(
+        report, place, StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train)
+    )
 
 
 # What few models need is imported where it is: an audit of one model is mostly imports.
@@ -334,8 +335,16 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
     return tuple(filter(None, map(sketch, plan.runs)))
 
 
-def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[Fed, Plan]:
-    """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes."""
+def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[MetaGraphDef, Plan, Fed | None]:
+    """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes.
+
+    Returns:
+      What is planned: the source where no tensor is fed; the plan; and what is fed, if anything is.
+    """
+    if not options.feeds:
+        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
+        if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
+            return meta_graph, plan, None
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
     fed = apply_feeds(meta_graph, options.feeds)
@@ -346,7 +355,7 @@ def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[Fed, Plan]:
         more = apply_feeds(meta_graph, (*options.feeds, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
         plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
-    return fed, plan
+    return fed.meta_graph, plan, fed
 
 
 def _with_proposal(

@@ -19,7 +19,6 @@ A body that is changed gets a new name, and the same one for each run, since the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from migrate.checks.nodes import called_functions
@@ -261,6 +260,8 @@ class _Library:
         if content == source.SerializeToString(deterministic=True):
             return name
         # Runs cut one function differently, and functions of one name must be equal.
+        import hashlib  # Few graphs come here, and it is slow to import.
+
         version = f"{name}__part_{hashlib.sha256(content).hexdigest()[:12]}"
         made.signature.name = version
         self.functions[version] = made

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.calls import callees
 from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts, topological_order
-from migrate.rewrite.expanded import lower, touched_by
 from migrate.rewrite.graph import Graph, reach, remembered, split
 from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef
+from migrate.sources.protos import FunctionDef, NodeDef
+
+if TYPE_CHECKING:
+    from migrate.rewrite.expanded import Touched
 
 _DT_RESOURCE = dtype_value("resource")
 _REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
@@ -46,6 +48,20 @@ class Unordered:
     write: str
 
 
+def _calls(graph: Graph, library: Mapping[str, FunctionDef]) -> frozenset[str]:
+    """Names of the nodes that call functions."""
+    from migrate.rewrite.calls import callees
+
+    wires = graph.wires.items()
+    return frozenset(name for name, wire in wires if wire.op in library or any(callees(graph.nodes[name])))
+
+
+def _touched(node: NodeDef, library: Mapping[str, FunctionDef]) -> Touched | None:
+    from migrate.rewrite.expanded import touched_by
+
+    return touched_by(node, library, _WRITES, PASSES)
+
+
 def unordered_outputs(
     graph: Graph, fetches: Iterable[str], library: Mapping[str, FunctionDef] | None = None
 ) -> tuple[Unordered, ...]:
@@ -58,11 +74,13 @@ def unordered_outputs(
         starts it when all its inputs are there; control flow that it lowers is part of the graph.
     """
     library = library or {}
-    calls = {name for name, wire in graph.wires.items() if wire.op in library or any(callees(graph.nodes[name]))}
+    calls = _calls(graph, library) if library else frozenset[str]()
     if not (graph.has(_WRITES) or calls):
         return ()
     moved: Mapping[str, str] = {}
     if calls:
+        from migrate.rewrite.expanded import lower  # Few graphs have functions.
+
         graph, moved = lower(graph, library)
     order, _ = topological_order(graph)
     carried = handles(graph)
@@ -72,7 +90,7 @@ def unordered_outputs(
         wire = graph.wires[name]
         if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
             continue
-        touched = touched_by(graph.nodes[name], library, _WRITES, PASSES) if calls else None
+        touched = _touched(graph.nodes[name], library) if calls else None
         for position, tensor in enumerate(wire.data):
             for root in carried.get(tensor, ()):
                 if touched is None:

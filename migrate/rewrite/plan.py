@@ -15,8 +15,8 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.contexts import SWITCHES
 from migrate.rewrite.file_access import find_file_access
-from migrate.rewrite.fold import fold
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
@@ -310,14 +310,14 @@ def plan_signature(
             feeds[tensor] = (dtype, shape)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
     run = prune(nodes, where, feeds, tuple(dict.fromkeys(fetches)), targets)
-    folded = fold(run)
-    problems = () if unfed else unfed_placeholders(run, where, folded.dead)
+    folded, dead = _folded(run)
+    problems = () if unfed else unfed_placeholders(run, where, dead)
     if problems:
         return problems
     problems = find_file_access(run, library, is_load=False)
-    result = rewrite(folded.run, ref_ops)
+    result = rewrite(folded, ref_ops)
     if not isinstance(result, Rewritten):
-        return (*problems, *result, *unrunnable(folded.run.graph, library))
+        return (*problems, *result, *unrunnable(folded.graph, library))
     problems = (*problems, *unrunnable(result.graph, library))
     if problems:
         return problems
@@ -330,6 +330,16 @@ def plan_signature(
         if result.fetches[canonical(t)] in found
     )
     return SignaturePlan(signature, result, unordered, _defaults(nodes, signature))
+
+
+def _folded(run: Run) -> tuple[Run, frozenset[str]]:
+    """A run without the branches that cannot run, and what never runs in it."""
+    if not run.graph.has(SWITCHES):
+        return run, frozenset()
+    from migrate.rewrite.fold import fold
+
+    result = fold(run)
+    return result.run, result.dead
 
 
 def _defaults(nodes: Mapping[str, NodeDef], signature: Signature) -> dict[str, TensorProto]:

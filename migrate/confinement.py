@@ -292,7 +292,18 @@ def _loaded_packages() -> Iterator[str]:
             yield from getattr(module, "__dict__", {}).get("__path__") or ()
 
 
-def _import_rules(entry: str) -> Iterator[tuple[str, int]]:
+def prepare() -> None:
+    """Looks at the entries of `sys.path` once for all forks of this process, each of which would do it again."""
+    for entry in dict.fromkeys(map(os.path.abspath, sys.path)):
+        _import_rules(entry)
+
+
+@functools.cache
+def _import_rules(entry: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_rules_of(entry))
+
+
+def _rules_of(entry: str) -> Iterator[tuple[str, int]]:
     """The rights on an entry of `sys.path`. One that holds a home has only its modules, packages and names readable."""
     home = os.path.realpath(os.path.expanduser("~"))
     real = os.path.realpath(entry)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrate import codec
-from migrate.confinement import Confinement, confine
+from migrate.confinement import Confinement, confine, prepare
 from migrate.errors import InputError, InternalError
 from migrate.forks import close_others
 from migrate.frozen import frozen
@@ -64,6 +64,7 @@ def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[s
     seconds = _PROCESSOR_SECONDS
     with contextlib.suppress(OSError):
         seconds = min(_PROCESSOR_SECONDS + os.stat(path).st_size // _BYTES_A_SECOND, _MOST_SECONDS)
+    prepare()
     answer, end = os.pipe()
     pid = os.fork()
     if not pid:

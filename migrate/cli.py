@@ -263,8 +263,8 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
     flags.DEFINE_boolean(
         "take_proposals",
         False,
-        "Give a graph without signatures the first one that audit proposes, for trees in which nobody knows them all. "
-        "The report says which.",
+        "Give a graph without signatures the first one that audit proposes, and placeholders that no signature feeds "
+        "the proposed values, for trees in which nobody knows them all. The report says which.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(

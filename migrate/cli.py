@@ -498,8 +498,7 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     from migrate.signature_flag import parse_signature
 
     found = tuple(parse_signature(text) for text in texts)
-    keys = [signature.key for signature in found]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
+    twice = _repeated([signature.key for signature in found])
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
     return found
@@ -511,11 +510,15 @@ def _feeds(texts: Sequence[str]) -> tuple[GivenFeed, ...]:
     from migrate.feed_flag import parse_feed
 
     found = tuple(parse_feed(text) for text in texts)
-    tensors = [feed.tensor for feed in found]
-    twice = next((tensor for tensor in tensors if tensors.count(tensor) > 1), None)
+    twice = _repeated([feed.tensor for feed in found])
     if twice is not None:
         raise UsageError(f"--feed gives {twice!r} two values; give it one")
     return found
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """The first name that is there more than once."""
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _custom_object(entry: str) -> str:

@@ -205,7 +205,8 @@ def json_names(directory):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = [tf.compat.v1.get_variable(name, initializer=value) for name, value in values.items()]
         session.run(tf.compat.v1.global_variables_initializer())
-        saver = tf.compat.v1.train.Saver(variables)
+        # Else the file `checkpoint` has the path of the machine that made it.
+        saver = tf.compat.v1.train.Saver(variables, save_relative_paths=True)
         saver.save(session, str(directory / "model.ckpt"), write_meta_graph=False)
 
 

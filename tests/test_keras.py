@@ -269,7 +269,7 @@ if legacy:  # As TensorFlow 2.10 and before, and TF 1.15 in its name scope, wrot
                 group[f"training/{name}"] = value
 """
 
-# Loads both with Keras itself, goes on with both, and compares.
+# Loads the source and the new model with Keras, trains each for one more step, and compares the results.
 _CONTINUED = """
 import sys, numpy as np, tf_keras
 data = np.random.RandomState(2).uniform(size=[8, 3]).astype("float32"), np.arange(8) % 2

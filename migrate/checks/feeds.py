@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from migrate.checks.given_signatures import near_tensors
 from migrate.checks.op_table import load_op_table
 from migrate.checks.tensors import output_dtypes
 from migrate.feed_flag import feed_option
@@ -18,8 +18,6 @@ from migrate.sources.dtypes import base_name, dtype_value
 from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
-_NEAR = 3
-_MANY_NODES = 20_000
 
 
 @frozen
@@ -69,7 +67,8 @@ def _value(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, feed: GivenFe
     node = nodes.get(name)
     dtypes = output_dtypes(node, meta_graph.graph_def.library) if node is not None else ()
     if node is None or (dtypes is not None and int(output) >= len(dtypes)):
-        near = _near(feed.tensor, nodes)
+        placeholders = [other.name for other in nodes.values() if other.op in _PLACEHOLDERS]
+        near = near_tensors(feed.tensor, nodes, placeholders)
         return Finding(
             "feed-tensor-missing",
             Severity.NOTE,
@@ -222,16 +221,6 @@ def _constant(node: NodeDef, value: TensorProto) -> None:
     node.attr["value"].tensor.CopyFrom(value)
 
 
-def _near(tensor: str, nodes: Mapping[str, NodeDef]) -> list[str]:
-    name = tensor.partition(":")[0]
-    last = name.rsplit("/", 1)[-1]
-    placeholders = [n.name for n in nodes.values() if n.op in _PLACEHOLDERS]
-    same_end = [node for node in nodes if node.rsplit("/", 1)[-1] == last]
-    among = placeholders if len(nodes) > _MANY_NODES else list(nodes)
-    close = difflib.get_close_matches(name, among, n=_NEAR)
-    return [f"{node}:0" for node in dict.fromkeys((*same_end[:_NEAR], *close)) if node != name]
-
-
 # What audit proposes
 
 
@@ -281,9 +270,14 @@ _PASSES = frozenset({"Identity", "LogicalNot", "StopGradient", "Squeeze", "Resha
 def _only_chooses(name: str, consumers: _Consumers) -> bool:
     """Whether a bool is the predicate of conds and nothing else."""
     chooses = False
+    seen: set[str] = set()
     stack = [name]
     while stack:
-        for node, position in consumers.get(stack.pop(), ()):
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for node, position in consumers.get(current, ()):
             if (node.op in _PASSES and position == 0) or node.op in ("LogicalAnd", "LogicalOr"):
                 stack.append(node.name)
             elif (node.op in ("Switch", "RefSwitch") and position == 1) or (

@@ -51,7 +51,7 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                     infos[name].CopyFrom(info)
                 else:
                     message = f"signature {signature.key!r}: {name!r} names {info}"
-                    near = _near(tensor, nodes)
+                    near = near_tensors(tensor, nodes)
                     hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
                     findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
     return tuple(findings) or result
@@ -86,9 +86,16 @@ def _shape(node: NodeDef, output: int) -> TensorShapeProto:
     return TensorShapeProto(unknown_rank=True)
 
 
-def _near(tensor: str, nodes: Mapping[str, NodeDef]) -> list[str]:
+def near_tensors(tensor: str, nodes: Mapping[str, NodeDef], likely: Iterable[str] = ()) -> list[str]:
+    """Tensors that a user may have meant.
+
+    Args:
+      tensor: what the graph does not have.
+      nodes: of the graph, by name.
+      likely: names of the nodes to look at where the graph has too many to look at all.
+    """
     name = tensor.partition(":")[0]
     last = name.rsplit("/", 1)[-1]
     same_end = [node for node in nodes if node.rsplit("/", 1)[-1] == last]
-    close: Iterable[str] = () if len(nodes) > _MANY_NODES else difflib.get_close_matches(name, nodes, n=_NEAR)
+    close = difflib.get_close_matches(name, likely if len(nodes) > _MANY_NODES else nodes, n=_NEAR)
     return [f"{node}:0" for node in dict.fromkeys((*same_end[:_NEAR], *close)) if node != name]

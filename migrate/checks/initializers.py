@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from migrate.checks import contract
 from migrate.checks.effects import HARMLESS, effect_of
+from migrate.checks.nodes import behind
 from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, Severity
 from migrate.sources.protos import MetaGraphDef, NodeDef
@@ -26,14 +27,14 @@ def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tupl
     if contract.init_key(meta_graph) != contract.TABLES_KEY:
         return meta_graph, ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    parts = {name: _behind(nodes, [name]) for name in contract.init_ops(meta_graph)}
+    parts = {name: behind(nodes, [name]) for name in contract.init_ops(meta_graph)}
     parts = {
         name: part for name, part in parts.items() if any(effect_of(nodes[other]) not in HARMLESS for other in part)
     }
     if not parts:
         return meta_graph, ()
     outputs = [t for s in contract.signatures(meta_graph) for spec in s.outputs.values() for t in spec.tensors]
-    needed = _behind(nodes, outputs)
+    needed = behind(nodes, outputs)
     left_out = [name for name, part in parts.items() if needed.isdisjoint(_stateful(nodes, part))]
     if not left_out:
         return meta_graph, ()
@@ -51,18 +52,6 @@ def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tupl
         )
         for name in left_out
     )
-
-
-def _behind(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
-    """The nodes that tensors depend on, by data or control edges."""
-    seen: set[str] = set()
-    stack = [tensor.partition(":")[0] for tensor in tensors]
-    while stack:
-        name = stack.pop()
-        if name not in seen and name in nodes:
-            seen.add(name)
-            stack.extend(i.lstrip("^").partition(":")[0] for i in nodes[name].input)
-    return seen
 
 
 def _stateful(nodes: Mapping[str, NodeDef], names: Iterable[str]) -> set[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from migrate.checks import contract
+from migrate.checks.nodes import behind
 from migrate.records import Finding, Severity
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
 
@@ -41,7 +42,7 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
         return meta_graph, ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     wanted = [tensor for s in contract.signatures(meta_graph) for spec in s.outputs.values() for tensor in spec.tensors]
-    needed = _behind(nodes, wanted)
+    needed = behind(nodes, wanted)
     needless = {t: f for t, f in missing.items() if _goes_nowhere(nodes, t.partition(":")[0], needed)}
     if not needless:
         return meta_graph, ()
@@ -63,18 +64,6 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
         )
         for file in needless.values()
     )
-
-
-def _behind(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
-    """The nodes that tensors depend on, by data or control edges."""
-    seen: set[str] = set()
-    stack = [tensor.partition(":")[0] for tensor in tensors]
-    while stack:
-        name = stack.pop()
-        if name not in seen and name in nodes:
-            seen.add(name)
-            stack.extend(i.lstrip("^").partition(":")[0] for i in nodes[name].input)
-    return seen
 
 
 def _goes_nowhere(nodes: Mapping[str, NodeDef], start: str, needed: set[str]) -> bool:

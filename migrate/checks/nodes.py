@@ -144,6 +144,18 @@ def _key(item: tuple[str, AttrValue]) -> str:
     return item[0]
 
 
+def behind(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
+    """Names of the nodes that tensors depend on, by data or control edges."""
+    seen: set[str] = set()
+    stack = [tensor.partition(":")[0] for tensor in tensors]
+    while stack:
+        name = stack.pop()
+        if name not in seen and name in nodes:
+            seen.add(name)
+            stack.extend(i.lstrip("^").partition(":")[0] for i in nodes[name].input)
+    return seen
+
+
 def by_op(nodes: Iterable[Located]) -> Mapping[str, Sequence[Located]]:
     """Groups nodes by their op, ops in the order of their names."""
     groups: dict[str, list[Located]] = collections.defaultdict(list)

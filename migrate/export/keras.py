@@ -62,7 +62,7 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
 
     Args:
       request: what to load.
-      with_optimizer: whether the optimizer, loss and metrics are wanted as well; where they cannot be had, the model
+      with_optimizer: whether to load the optimizer, loss and metrics too; where Keras cannot load them, the model
         comes without.
 
     Raises:

@@ -63,7 +63,7 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
 
 
 def without_suffix(name: str) -> str:
-    """The directory that a model of this name in a tree becomes: the name itself, save for that of a Keras file."""
+    """The name of the new model's directory in the tree: the model's own name, without the suffix of a Keras file."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix in _SUFFIXES and os.path.basename(stem) else name
 

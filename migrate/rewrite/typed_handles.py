@@ -32,7 +32,7 @@ def needs_type(user: NodeDef, taken: Collection[str]) -> bool:
 
     Args:
       user: any node.
-      taken: names of nodes; a captured handle is none of them.
+      taken: names of nodes; captured handles are not among them.
     """
     if user.op in _ND:
         return data_inputs(user)[0].partition(":")[0] in taken

@@ -42,7 +42,7 @@ def parse_file(
       memory_bytes: what an audit of it may take beyond four times its bytes.
 
     Raises:
-      InputError: it cannot be read, takes too much memory, or is none of the three; the message says why.
+      InputError: it cannot be read, takes too much memory, or has none of the three forms; the message says why.
     """
     try:
         data = read_file(file, PROTO_LIMIT_BYTES, boundary)

@@ -253,7 +253,7 @@ def _array(where: str, content: bytes) -> Array:
     if dtype.hasobject:
         raise InputError(f"{where}: holds Python objects, which are not loaded")
     if dtype.kind not in _KINDS or not dtype.itemsize:
-        raise InputError(f"{where}: dtype {dtype} is none of a tensor's")
+        raise InputError(f"{where}: dtype {dtype} is none of a tensor's dtypes")
     held = len(content) - stream.tell()
     count = math.prod(shape)
     if any(size < 0 for size in shape) or len(shape) > _DEEPEST or count * dtype.itemsize != held:

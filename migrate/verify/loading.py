@@ -267,7 +267,7 @@ def _fault(part: _Part, node: NodeDef, is_load: bool, side_effects: bool) -> str
     what = effect_of(node)
     file = file_in_attribute(node)
     if file and (is_load or not side_effects or is_evaluated_on_import(node)):
-        return f"names the file {file!r}, which is none of the model's"
+        return f"names the file {file!r}, which is none of the model's files"
     if what in HARMLESS:
         return ""
     taken = _data(node)
@@ -275,7 +275,9 @@ def _fault(part: _Part, node: NodeDef, is_load: bool, side_effects: bool) -> str
     if what == "reads-files" and named and all(_kind(part, tensor) in (_ASSET, _PREFIX) for tensor in named):
         return ""
     if is_load:
-        return "reads a file that is none of the model's" if named else f"{words(what)}, while the model is loaded"
+        return (
+            "reads a file that is none of the model's files" if named else f"{words(what)}, while the model is loaded"
+        )
     if is_evaluated_on_import(node) and all(_kind(part, tensor) == _CONSTANT for tensor in taken):
         return f"{words(what)}, which TensorFlow would do while it imports the graph"
     return "" if side_effects else f"{words(what)}; allow it with --allow_side_effects"

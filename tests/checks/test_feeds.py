@@ -132,6 +132,16 @@ _KEEP = (_node("k", "Placeholder", dtype="float32"), _node("r", "RandomUniform",
         ((_placeholder("k", "bool"), _node("s", "Select", "k", "x", "z")), None),
         ((_placeholder("k", "bool"), _node("s", "Switch", "x", "k"), _node("c", "Cast", "k")), None),
         ((_placeholder("k", "bool"),), None),
+        # A graph that cannot run: its cycle is walked once.
+        (
+            (
+                _placeholder("k", "bool"),
+                _node("a", "LogicalAnd", "k", "i"),
+                _node("i", "Identity", "a"),
+                _node("s", "Switch", "x", "a"),
+            ),
+            "false",
+        ),
         # nn_ops.py, dropout of TF 1.0 to 1.12: x / keep * floor(keep + random).
         ((*_KEEP, _node("a", "Add", "k", "r"), _node("d", "RealDiv", "x", "k")), "1.0"),
         # TF 1.13 on, by keep_prob: rate = 1 - keep; random >= rate; x / (1 - rate).

@@ -275,7 +275,7 @@ def _callable(wrapped: tf.types.experimental.ConcreteFunction) -> tf.types.exper
         traced.get_concrete_function()
         return traced
 
-    return _patiently(trace)
+    return patiently(trace)
 
 
 def feed_order(spec: TensorSpec) -> list[str]:
@@ -299,7 +299,7 @@ def _signature_function(
         name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(arguments, wrapped.inputs, strict=False)
     }
-    return _patiently(lambda: tf.function(function, autograph=False).get_concrete_function(**specs))
+    return patiently(lambda: tf.function(function, autograph=False).get_concrete_function(**specs))
 
 
 def _call(
@@ -351,14 +351,14 @@ def _call(
         traced = tf.function(function if signature else function_of_nothing, input_signature=signature, autograph=False)
         return traced.get_concrete_function()
 
-    return _patiently(trace)
+    return patiently(trace)
 
 
 _TRIES = 20
 
 
-def _patiently(trace: Callable[[], Any]) -> Any:
-    """Traces a call of a function that may hold a v1 while loop.
+def patiently(trace: Callable[[], Any]) -> Any:
+    """Traces a call of a function that may hold a v1 while loop, or saves a model of such calls.
 
     TensorFlow infers shapes through the call in an order that memory addresses decide, and now and then fails when it
     meets a shape before the constant that gives it (see `patch.py`, which keeps loaders from it). Another try is

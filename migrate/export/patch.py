@@ -20,7 +20,7 @@ from tensorflow.python.saved_model import save as save_lib
 from tensorflow.python.trackable import trackable_utils
 
 from migrate.export.main_graph import give_names
-from migrate.export.module import Module
+from migrate.export.module import Module, patiently
 from migrate.export.names import Names, flat
 from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
@@ -49,8 +49,10 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
     The loader finds a variable's value by walking the checkpoint's object graph beside the loaded objects, a v1 Session
     by the key that the saver in the main graph has for it: both are TensorFlow's own path to the variable.
     """
-    nodes, paths = save_lib.save_and_return_nodes(
-        built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
+    nodes, paths = patiently(
+        lambda: save_lib.save_and_return_nodes(
+            built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
+        )
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
     identities = {

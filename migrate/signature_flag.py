@@ -20,7 +20,7 @@ _PREDICT = "tensorflow/serving/predict"
 _HARMLESS = frozenset("_./-+@>")
 """What may stand in a shown flag as it is, beside letters and digits."""
 _MARKS = ",=;:\\"
-_TOKEN = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[,=;:\\])|[^\\]", re.DOTALL)
+_TOKEN = r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[,=;:\\])|[^\\]"
 
 
 def parse_signature(text: str) -> GivenSignature:
@@ -39,7 +39,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _TOKEN.findall(text)
+        self._tokens = re.findall(_TOKEN, text, re.DOTALL)
         if "".join(self._tokens) != text:
             raise self._error(r"has a backslash that escapes nothing; write \\ for a backslash")
 

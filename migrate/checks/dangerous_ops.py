@@ -32,25 +32,25 @@ class Edges(Protocol):
     """What a node takes."""
 
     @property
-    def data(self) -> Sequence[str]:
-        """Full names of tensors."""
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """Names of the nodes that give them."""
-
-    @property
-    def controls(self) -> Sequence[str]:
-        """Names of the nodes that it waits for."""
+    def behind(self) -> Sequence[str]:
+        """Names of the nodes that give the tensors it takes, and of those that it waits for."""
 
 
 class Reader(Protocol):
-    """The nodes of the main graph, where somebody has read them already (`rewrite.graph.Nodes`)."""
+    """The nodes of the main graph, as somebody has read them already (`rewrite.graph.Nodes`)."""
 
     def __contains__(self, name: object) -> bool: ...
 
     def wire(self, name: str) -> Edges:
         """What a node takes."""
+
+    def needed(self, fed: Collection[str], fetches: Iterable[str]) -> Collection[str]:
+        """Names of the nodes that one call runs.
+
+        Args:
+          fed: full names of tensors.
+          fetches: full names of tensors.
+        """
 
 
 def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -> tuple[DangerousOp, ...]:
@@ -117,9 +117,7 @@ def _suspects(nodes: Sequence[NodeDef], functions: Mapping[str, object]) -> list
 
 
 class _Edges(NamedTuple):
-    data: Sequence[str]
-    sources: Sequence[str]
-    controls: Sequence[str]
+    behind: Sequence[str]
 
 
 class _Nodes:
@@ -132,10 +130,18 @@ class _Nodes:
         return name in self._nodes
 
     def wire(self, name: str) -> Edges:
-        inputs = self._nodes[name].input[:]
-        data = [tensor if ":" in tensor else tensor + ":0" for tensor in inputs if tensor[:1] != "^"]
-        controls = [tensor[1:] for tensor in inputs if tensor[:1] == "^"]
-        return _Edges(data, [_node_of(tensor) for tensor in data], controls)
+        return _Edges([_node_of(tensor.removeprefix("^")) for tensor in self._nodes[name].input[:]])
+
+    def needed(self, fed: Collection[str], fetches: Iterable[str]) -> Collection[str]:
+        found: set[str] = set()
+        pending = [_node_of(tensor) for tensor in fetches if tensor not in fed]
+        while pending:
+            name = pending.pop()
+            if name in found or name not in self:
+                continue
+            found.add(name)
+            pending += [_node_of(t.removeprefix("^")) for t in self._nodes[name].input[:] if _full(t) not in fed]
+        return found
 
 
 def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[str]]:
@@ -144,7 +150,7 @@ def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[st
     for signature in contract.signatures(meta_graph):
         fed = {_full(tensor) for spec in signature.inputs.values() for tensor in spec.tensors}
         fetched = [_full(tensor) for spec in signature.outputs.values() for tensor in spec.tensors]
-        called |= _behind((_node_of(tensor) for tensor in fetched if tensor not in fed), reader, fed)
+        called.update(reader.needed(fed, fetched))
     saver = meta_graph.saver_def
     return {
         MAIN: called,
@@ -162,21 +168,15 @@ def _node_of(tensor: str) -> str:
     return tensor.partition(":")[0]
 
 
-def _behind(names: Iterable[str], reader: Reader, fed: Collection[str] = ()) -> set[str]:
-    """Names of some nodes and of those behind them, without what is behind a tensor that is fed only."""
+def _behind(names: Iterable[str], reader: Reader) -> set[str]:
+    """Names of some nodes and of those behind them."""
     found: set[str] = set()
     pending = list(names)
     while pending:
         name = pending.pop()
-        if name in found or name not in reader:
-            continue
-        found.add(name)
-        edges = reader.wire(name)
-        pending += edges.controls
-        if fed:
-            pending += [s for s, tensor in zip(edges.sources, edges.data, strict=True) if tensor not in fed]
-        else:
-            pending += edges.sources
+        if name not in found and name in reader:
+            found.add(name)
+            pending += reader.wire(name).behind
     return found
 
 

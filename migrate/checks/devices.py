@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from migrate.checks.nodes import Located, labels, show_counts
 from migrate.records import Finding, Severity
 
-_FIRST_CPU = re.compile(r"(/job:localhost|/replica:0|/task:0|/(device:)?cpu:[0*])*/?", re.IGNORECASE)
+_FIRST_CPU = r"(/job:localhost|/replica:0|/task:0|/(device:)?cpu:[0*])*/?"
 """A device of every process (core/util/device_name_utils.cc: `/cpu:0` is the old form of `/device:CPU:0`)."""
 
 
@@ -25,7 +25,11 @@ def find_device_pins(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       One note, `device-pin`, with all such devices, or nothing.
     """
-    found = [located for located in nodes if (pin := located.node.device) and not _FIRST_CPU.fullmatch(pin)]
+    found = [
+        located
+        for located in nodes
+        if (pin := located.node.device) and not re.fullmatch(_FIRST_CPU, pin, re.IGNORECASE)
+    ]
     if not found:
         return ()
     counts = dict(sorted(collections.Counter(located.node.device for located in found).items()))

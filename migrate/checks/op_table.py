@@ -139,10 +139,12 @@ class _OpTable(Mapping[str, OpInfo]):
 
     def with_ref(self) -> Iterator[str]:
         """Names of the ops that take or give a ref."""
-        releases = len(self.releases)
-        for line in self._rows.values():
-            name, *letters = line.split("\t", releases + 1)[: releases + 1]
-            if any(_REF in known for known in letters):
+        last = len(self.releases)
+        for name, line in self._rows.items():
+            end = len(name)
+            for _ in range(last):
+                end = line.index("\t", end + 1)
+            if _REF in line[len(name) : end]:
                 yield name
 
 

@@ -27,11 +27,12 @@ def find_unreadable_structure(meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
 def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function for function in graph.library.function}
-    constants = [node.name for node in graph.node if node.op == "Const" and _is_handle(node)]
+    # A slice is one list; to iterate asks the proto for each node.
+    constants = [node.name for node in graph.node[:] if node.op == "Const" and _is_handle(node)]
     constants += [
         f"{name}/{n.name}"
         for name, function in bodies.items()
-        for n in function.node_def
+        for n in function.node_def[:]
         if n.op == "Const" and _is_handle(n)
     ]
     if constants:

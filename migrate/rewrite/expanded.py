@@ -128,17 +128,19 @@ def touched_by(node: NodeDef, library: Library, writes: frozenset[str], passes: 
     if not names:
         return None
     first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
-    found = [_touched(name, library, writes, passes, frozenset()) for name in names]
+    known: dict[str, Touched] = {}
+    found = [_touched(name, library, writes, passes, known) for name in names]
     return Touched(
         frozenset(first + k for t in found for k in t.reads), frozenset(first + k for t in found for k in t.writes)
     )
 
 
 def _touched(
-    name: str, library: Library, writes: frozenset[str], passes: frozenset[str], above: frozenset[str]
+    name: str, library: Library, writes: frozenset[str], passes: frozenset[str], known: dict[str, Touched]
 ) -> Touched:
-    if name in above:
-        return Touched(frozenset(), frozenset())
+    if name in known:
+        return known[name]
+    known[name] = Touched(frozenset(), frozenset())  # for one that calls itself
     function = library[name]
     carried = {arg.name: {k} for k, arg in enumerate(function.signature.input_arg)}
     grown = True
@@ -160,7 +162,8 @@ def _touched(
         if not inner:
             (written if node.op in writes else read).update(*taken)
         for called in inner:
-            found = _touched(called, library, writes, passes, above | {name})
+            found = _touched(called, library, writes, passes, known)
             read.update(*(taken[first + k] for k in found.reads if first + k < len(taken)))
             written.update(*(taken[first + k] for k in found.writes if first + k < len(taken)))
-    return Touched(frozenset(read), frozenset(written))
+    known[name] = Touched(frozenset(read), frozenset(written))
+    return known[name]

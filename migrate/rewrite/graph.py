@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 
 from migrate.frozen import frozen
@@ -100,12 +100,18 @@ def wire(node: NodeDef) -> Wire:
     return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
 
 
+_MOST_REMEMBERED = 1_000_000
+"""Names in the answers of `Nodes.needed` that are kept: a model may have many signatures of many nodes."""
+
+
 class Nodes(dict[str, NodeDef]):
     """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
 
     def __init__(self, nodes: Iterable[NodeDef]) -> None:
         super().__init__((node.name, node) for node in nodes)
         self._wires: dict[str, Wire] = {}
+        self._needed: dict[object, dict[str, bool]] = {}
+        self._remembered = 0
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
 
     def wire(self, name: str) -> Wire:
@@ -114,6 +120,52 @@ class Nodes(dict[str, NodeDef]):
         if known is None:
             known = self._wires[name] = wire(self[name])
         return known
+
+    def needed(self, fed: Collection[str], fetches: Iterable[str], targets: Iterable[str] = ()) -> Mapping[str, bool]:
+        """What one call runs, see `prune`.
+
+        Args:
+          fed: full names of tensors.
+          fetches: full names of tensors.
+          targets: names of nodes.
+
+        Returns:
+          For each node name whether something that the node takes is fed.
+        """
+        asked = frozenset(fed), frozenset(fetches), frozenset(targets)
+        known = self._needed.get(asked)
+        if known is None:
+            known = self._behind(*asked)
+            self._remembered += len(known)
+            if self._remembered < _MOST_REMEMBERED:
+                self._needed[asked] = known
+        return known
+
+    def fed_placeholders(self, fed: Iterable[str]) -> set[str]:
+        """Names of the placeholders among the nodes whose outputs are fed."""
+        parts = map(split, fed)
+        return {name for name, output in parts if output == 0 and name in self and self[name].op in PLACEHOLDERS}
+
+    def _behind(self, fed: Set[str], fetches: Set[str], targets: Set[str]) -> dict[str, bool]:
+        placeholders = self.fed_placeholders(fed)
+        needed: dict[str, bool] = {}
+        stack = [split(tensor)[0] for tensor in fetches if tensor not in fed]
+        stack.extend(target for target in targets if target not in placeholders)
+        while stack:
+            name = stack.pop()
+            if name in needed or name in placeholders or name not in self:
+                continue
+            known = self.wire(name)
+            is_cut = not (fed.isdisjoint(known.data) and placeholders.isdisjoint(known.controls))
+            needed[name] = is_cut
+            if not is_cut:
+                stack += known.sources
+                stack += known.controls
+            else:
+                pairs = zip(known.data, known.sources, strict=True)
+                stack.extend(source for tensor, source in pairs if tensor not in fed)
+                stack += known.controls
+        return needed
 
     @functools.cached_property
     def by_op(self) -> Mapping[str, Sequence[str]]:
@@ -269,35 +321,18 @@ def prune(
       The run. An edge to a fed tensor leads to its Placeholder; a control edge from a fed placeholder is gone,
       since a fed value is there from the start. Runs of the same nodes have one and the same Graph.
     """
+    fed_placeholders = nodes.fed_placeholders(feeds)
     taken: set[str] = set()
     placeholders: dict[str, str] = {}
     for tensor in feeds:
         name, output = split(tensor)
-        if nodes[name].op in PLACEHOLDERS and output == 0:
+        if name in fed_placeholders and output == 0:
             placeholders[tensor] = name
         else:
             taken = taken or set(nodes)
             placeholders[tensor] = unique_name(f"{name}/fed_{output}", taken)
             taken.add(placeholders[tensor])
-    fed_placeholders = {name for name in placeholders.values() if name in nodes}
-
-    needed: dict[str, bool] = {}  # Whether something that the node takes is fed.
-    stack = [split(tensor)[0] for tensor in fetches if tensor not in placeholders]
-    stack.extend(target for target in targets if target not in fed_placeholders)
-    while stack:
-        name = stack.pop()
-        if name in needed or name in fed_placeholders or name not in nodes:
-            continue
-        known = nodes.wire(name)
-        is_cut = not (placeholders.keys().isdisjoint(known.data) and fed_placeholders.isdisjoint(known.controls))
-        needed[name] = is_cut
-        if not is_cut:
-            stack += known.sources
-            stack += known.controls
-        else:
-            pairs = zip(known.data, known.sources, strict=True)
-            stack.extend(source for tensor, source in pairs if tensor not in placeholders)
-            stack += known.controls
+    needed = nodes.needed(feeds, fetches, targets)
     told = tuple(
         (tensor, placeholders[tensor], dtype, None if shape is None else _bytes(shape))
         for tensor, (dtype, shape) in feeds.items()

@@ -74,9 +74,10 @@ def unordered_outputs(
         starts it when all its inputs are there; control flow that it lowers is part of the graph.
     """
     library = library or {}
-    calls = _calls(graph, library) if library else frozenset[str]()
-    if not (graph.has(_WRITES) or calls):
+    writing = any(node.op in _WRITES for function in library.values() for node in function.node_def[:])
+    if not (graph.has(_WRITES) or writing):
         return ()
+    calls = _calls(graph, library) if library else frozenset[str]()
     moved: Mapping[str, str] = {}
     if calls:
         from migrate.rewrite.expanded import lower  # Few graphs have functions.

@@ -29,11 +29,11 @@ CHUNKED_SAVED_MODEL_FILE = "saved_model.cpb"
 _MODEL_OWN_FOLDERS = frozenset({"variables", "assets", "assets.extra"})
 _STATE_FILE = "checkpoint"
 """Where tf.train.Saver notes which checkpoint is the latest (checkpoint_management.py)."""
-_STATE_PATH = re.compile(rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
-_STEP = re.compile(r"-(\d+)$")
-_DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
-_V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
-_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
+_STATE_PATH = rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"'
+_STEP = r"-(\d+)$"
+_DATA_FILE = r"\.data-\d{5}-of-\d{5}$"
+_V1_SHARD = r"-\d{5}-of-(\d{5})$"
+_V1_PATTERN = r"-\?{5}-of-\d{5}$"
 _META, _INDEX = ".meta", ".index"
 _NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
 """What lies in the place of a file of such a name is told: whoever put it there took it for a model's."""
@@ -153,7 +153,7 @@ def _near(path: str) -> list[str]:
         names = os.listdir(folder or os.curdir)
     except OSError:
         return []
-    stems = {_DATA_FILE.sub("", other).removesuffix(_META).removesuffix(_INDEX) for other in names}
+    stems = {re.sub(_DATA_FILE, "", other).removesuffix(_META).removesuffix(_INDEX) for other in names}
     return difflib.get_close_matches(name, sorted(stems - {""}), n=3)
 
 
@@ -203,14 +203,14 @@ def place_of(path: str) -> Place:
     if form is Form.SAVED_MODEL:
         raise InputError(f"{path}: a SavedModel's file alone; pass its directory, with it as saved_model.pb")
     if form is Form.TABLE:
-        prefix = _DATA_FILE.sub("", path).removesuffix(_INDEX)
+        prefix = re.sub(_DATA_FILE, "", path).removesuffix(_INDEX)
         return Place(form, path, path, _checkpoint(prefix) or path)
     return Place(form, path, path)
 
 
 def _prefix_place(path: str) -> Place | None:
     """The model of a checkpoint's prefix, or of its index or a data file of it."""
-    prefix = _DATA_FILE.sub("", path)
+    prefix = re.sub(_DATA_FILE, "", path)
     prefix = prefix.removesuffix(_INDEX) if is_table(path) or prefix != path else prefix
     checkpoint = _checkpoint(prefix)
     if os.path.isfile(prefix + _META) and form_of(prefix + _META) is Form.META_GRAPH:
@@ -234,9 +234,9 @@ def _checkpoint(prefix: str) -> str | None:
     for name in names:
         rest = name.removeprefix(stem)
         if rest != name or not stem:
-            if _DATA_FILE.fullmatch(rest):
+            if re.fullmatch(_DATA_FILE, rest):
                 return prefix
-            shard = _V1_SHARD.fullmatch(rest)
+            shard = re.fullmatch(_V1_SHARD, rest)
             if shard:
                 return f"{prefix}-?????-of-{shard[1]}"
     return None
@@ -246,7 +246,7 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
     """The models among the files of a directory that is no SavedModel."""
     forms: dict[str, Form] = {}
     for name in sorted(names):
-        if name == _STATE_FILE or _DATA_FILE.search(name):
+        if name == _STATE_FILE or re.search(_DATA_FILE, name):
             continue
         form = form_of(os.path.join(folder, name))
         if form is None and name.endswith(_MODELS_ALONE):
@@ -306,13 +306,13 @@ def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place
     """The models of the checkpoints in a directory: several steps of one are one model."""
     prefixes: dict[str, str] = {}
     for name in tables:
-        stem = name.removesuffix(_INDEX) if name.endswith(_INDEX) else _V1_SHARD.sub("", name)
+        stem = name.removesuffix(_INDEX) if name.endswith(_INDEX) else re.sub(_V1_SHARD, "", name)
         prefixes.setdefault(stem, _checkpoint(os.path.join(folder, stem)) or os.path.join(folder, name))
     graphs = {name.removesuffix(_META): name for name in metas}
     latest = _state(folder)
     groups: dict[str, list[str]] = {}
     for stem in sorted({*prefixes, *graphs}):
-        groups.setdefault(_STEP.sub("", stem), []).append(stem)
+        groups.setdefault(re.sub(_STEP, "", stem), []).append(stem)
     if latest in prefixes or latest in graphs:
         groups = {latest: sorted({*prefixes, *graphs})}
     places = []
@@ -332,20 +332,20 @@ def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place
 
 
 def _step(stem: str) -> tuple[int, str]:
-    match = _STEP.search(stem)
+    match = re.search(_STEP, stem)
     return (int(match[1]) if match else -1, stem)
 
 
 def _state(folder: str) -> str:
     """Name of the latest checkpoint, as the state file has it, without the directory it was trained in."""
     try:
-        match = _STATE_PATH.search(read_file(os.path.join(folder, _STATE_FILE), 1 << 20))
+        match = re.search(_STATE_PATH, read_file(os.path.join(folder, _STATE_FILE), 1 << 20), re.MULTILINE)
     except (OSError, InputError):
         return ""
     if match is None:
         return ""
     path = match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/")
-    return _V1_PATTERN.sub("", path.rsplit("/", 1)[-1])
+    return re.sub(_V1_PATTERN, "", path.rsplit("/", 1)[-1])
 
 
 def _is_saved_model(names: frozenset[str]) -> bool:

@@ -18,7 +18,7 @@ from migrate.sources.wire import varint
 PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
 
-_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*([a-z_]+)\s*[:{<]")
+_FIRST_FIELD = rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*([a-z_]+)\s*[:{<]"
 _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
     **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), SavedModel),
     **dict.fromkeys(
@@ -66,7 +66,7 @@ def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[Graph
     Args:
       head: the file, or its beginning.
     """
-    match = _FIRST_FIELD.match(head)
+    match = re.match(_FIRST_FIELD, head)
     return _FIELDS.get(match[1]) if match else None
 
 

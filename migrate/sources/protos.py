@@ -3,7 +3,7 @@
 The installed wheel's `*_pb2` files are plain generated modules, but importing one the ordinary way runs
 `tensorflow/__init__.py` first (seconds). Here the parent package is a stub while they load, which leaves the
 generated modules in `sys.modules` under their real names, so that a later `import tensorflow` uses the same
-classes. This is the only module that knows the trick.
+classes. This is the only module that knows the trick; those that few models need are in `data_protos`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def _without_runtime() -> Iterator[None]:
+def without_runtime() -> Iterator[None]:
     """Puts a stub package `tensorflow` in place of the real one while protos are imported."""
     if "tensorflow" in sys.modules:
         yield
@@ -33,8 +33,7 @@ def _without_runtime() -> Iterator[None]:
         del sys.modules["tensorflow"]
 
 
-with _without_runtime():
-    from tensorflow.core.example.example_pb2 import Example, SequenceExample
+with without_runtime():
     from tensorflow.core.framework.attr_value_pb2 import AttrValue, NameAttrList
     from tensorflow.core.framework.function_pb2 import FunctionDef, FunctionDefLibrary
     from tensorflow.core.framework.graph_pb2 import GraphDef
@@ -55,7 +54,6 @@ with _without_runtime():
     from tensorflow.core.protobuf.saver_pb2 import SaverDef
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
-    from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 
 __all__ = [
     "AssetFileDef",
@@ -64,7 +62,6 @@ __all__ = [
     "BundleHeaderProto",
     "CollectionDef",
     "DataType",
-    "Example",
     "FunctionDef",
     "FunctionDefLibrary",
     "GraphDef",
@@ -74,13 +71,12 @@ __all__ = [
     "OpDef",
     "OpList",
     "SavedModel",
-    "SavedTensorSlices",
     "SaverDef",
-    "SequenceExample",
     "SignatureDef",
     "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
     "TrackableObjectGraph",
     "VariableDef",
+    "without_runtime",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator
 
@@ -36,7 +37,7 @@ def own_paths(place: Place) -> Iterator[str]:
     if place.form is not Form.SAVED_MODEL:
         yield place.file
         if place.checkpoint is not None:
-            sharded = SHARDED_V1.search(place.checkpoint)
+            sharded = re.search(SHARDED_V1, place.checkpoint)
             stem = place.checkpoint[: sharded.start()] if sharded else place.checkpoint
             yield from glob.iglob(glob.escape(stem) + place.checkpoint[len(stem) :])
             yield from (f for f in glob.iglob(f"{glob.escape(place.checkpoint)}.*") if not f.endswith(".meta"))

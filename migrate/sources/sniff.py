@@ -15,7 +15,7 @@ from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.strays import describe_stray
 from migrate.sources.wire import varint
 
-SHARDED_V1 = re.compile(r"-\?{5}-of-(\d{5})$")
+SHARDED_V1 = r"-\?{5}-of-(\d{5})$"
 """How the pattern ends that stands for the files of a sharded V1 checkpoint."""
 _HEAD_BYTES = 4096
 
@@ -39,8 +39,8 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, with the one compression method there is
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
-_KERAS_CONFIG = re.compile(rb'(?s:\s*\{.{0,400}?"class_name"\s*:\s*")')
-_OP = re.compile(rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z")
+_KERAS_CONFIG = rb'(?s:\s*\{.{0,400}?"class_name"\s*:\s*")'
+_OP = rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z"
 _MAX_NAME_BYTES = 2000
 # Fields of a NodeDef, a GraphDef, a MetaGraphDef and a SavedModel, as their tags in the wire format.
 _FIELD_1, _FIELD_2, _NUMBER_1 = 0x0A, 0x12, 0x08
@@ -48,7 +48,7 @@ _FIELD_1, _FIELD_2, _NUMBER_1 = 0x0A, 0x12, 0x08
 
 def is_v1_checkpoint(path: str) -> bool:
     """Whether a checkpoint, as a restore op is fed with it, is one of the V1 format."""
-    return SHARDED_V1.search(path) is not None or (not path.endswith(".index") and is_table(path))
+    return re.search(SHARDED_V1, path) is not None or (not path.endswith(".index") and is_table(path))
 
 
 def form_of(file: str) -> Form | None:
@@ -72,7 +72,7 @@ def form_of(file: str) -> Form | None:
                 return Form.ARCHIVE
             if describe_stray(head) is not None:
                 return Form.STRAY
-            if _KERAS_CONFIG.match(head):
+            if re.match(_KERAS_CONFIG, head):
                 return Form.KERAS_JSON
             text = text_type(head)
             if text is not None:
@@ -116,7 +116,7 @@ def _starts_as_graph(head: bytes) -> bool:
         return False
     op_length, position = varint(head, end + 1)
     op = head[position : position + op_length]
-    return 0 < op_length <= _MAX_NAME_BYTES and position + op_length <= start + size and bool(_OP.match(op))
+    return 0 < op_length <= _MAX_NAME_BYTES and position + op_length <= start + size and bool(re.match(_OP, op))
 
 
 def _is_keras_v3(file: str) -> bool:

@@ -7,7 +7,7 @@ import re
 _LFS_HEADER = b"version https://git-lfs.github.com/spec/"
 """First line of a pointer file (git-lfs, docs/spec.md)."""
 
-_ANNEX = re.compile(rb"(?:[^\n]*/)?annex/objects/\S+\s*\Z")
+_ANNEX = rb"(?:[^\n]*/)?annex/objects/\S+\s*\Z"
 """What a git-annex pointer file or link holds (git-annex.branchable.com/internals/pointer_file)."""
 
 _REPLACEMENT = "�".encode()
@@ -28,7 +28,7 @@ def describe_stray(data: bytes) -> str | None:
         return "is empty (0 bytes); copy or download it again"
     if data.startswith(_LFS_HEADER):
         return "is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository"
-    if len(data) < 1024 and _ANNEX.match(data):
+    if len(data) < 1024 and re.match(_ANNEX, data):
         return "is a git-annex pointer, not the file itself; run `git annex get` in its repository"
     start = data[:1024].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):

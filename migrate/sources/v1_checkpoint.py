@@ -11,6 +11,7 @@ import dataclasses
 import fnmatch
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
 
 from google.protobuf.message import DecodeError
@@ -19,10 +20,10 @@ from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import FULL_EXTENT, Slice
+from migrate.sources.data_protos import SavedTensorSlices
 from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_stream
 from migrate.sources.leveldb import read_table
-from migrate.sources.protos import SavedTensorSlices
 from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
 
@@ -96,7 +97,7 @@ def read_v1_checkpoint(path: str, boundary: Boundary | None = None) -> V1Checkpo
 
 
 def _files(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    match = SHARDED_V1.search(path)
+    match = re.search(SHARDED_V1, path)
     if match is None:
         return (path,), ()
     folder, pattern = os.path.split(path)

@@ -8,7 +8,7 @@ from migrate.rewrite.graph import Graph, index
 from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
 from tests.waiting import steps
 
 _FLOAT, _STRING = 1, 7
@@ -120,6 +120,32 @@ def _steps_of_unordered(count: int) -> int:
 def test_unordered_reads_and_writes_take_no_square_of_their_number():
     _steps_of_unordered(10)
     assert _steps_of_unordered(800) < 10 * _steps_of_unordered(100)
+
+
+def _steps_of_nested_calls(depth: int) -> int:
+    """So many functions, each of which calls the next one twice; the last one writes."""
+    library = {}
+    for number in range(depth):
+        function = library[f"f{number}"] = FunctionDef()
+        function.signature.name = f"f{number}"
+        function.signature.input_arg.add(name="v", type=20)
+        op = f"f{number + 1}" if number + 1 < depth else "AssignAddVariableOp"
+        function.node_def.add(name="a", op=op, input=["v"])
+        function.node_def.add(name="b", op=op, input=["v", "^a"])
+    variable = NodeDef(name="v", op="VarHandleOp")
+    variable.attr["shared_name"].s = b"v"
+    graph = index(
+        [variable, NodeDef(name="c", op="f0", input=["v"]), NodeDef(name="r", op="ReadVariableOp", input=["v"])]
+    )
+    found = []
+    taken = steps(lambda: found.extend(unordered_outputs(graph, ["r:0"], library)))
+    assert [u.tensor for u in found] == ["r:0"]
+    return taken
+
+
+def test_calls_within_calls_are_looked_at_once_each():
+    _steps_of_nested_calls(2)
+    assert _steps_of_nested_calls(14) < 4 * _steps_of_nested_calls(7)
 
 
 def test_a_plan_is_freed_when_it_is_dropped():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from migrate.records import Signature, TensorSpec
-from migrate.sources.protos import Example, MetaGraphDef, SequenceExample
+from migrate.sources.data_protos import Example, SequenceExample
+from migrate.sources.protos import MetaGraphDef
 from migrate.verify import payloads
 from migrate.verify.contents import Contents
 from migrate.verify.requests import synthesise

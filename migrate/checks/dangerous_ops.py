@@ -65,15 +65,17 @@ def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -
     """
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
-    main = _suspects(graph.node, bodies)
-    inside = {name: found for name, body in bodies.items() if (found := _suspects(body, bodies))}
+    suspects = _Suspects(bodies)
+    main = suspects.among(graph.node)
+    inside = {name: found for name, body in bodies.items() if (found := suspects.among(body))}
     if not main and not inside:
         return ()
     places = _places(meta_graph, reader or _Nodes(meta_graph))
     tags = tuple(sorted(meta_graph.meta_info_def.tags))
     records = []
+    runs = {node.name: _runs(node.name, places) for node, _ in main}
     for place in (*places, _NOWHERE):
-        here = [(node, effect) for node, effect in main if place in _runs(node.name, places)]
+        here = [(node, effect) for node, effect in main if place in runs[node.name]]
         for (op, effect), names in _by_op(here).items():
             standard = op in _STANDARD.get(place, ())
             records.append(DangerousOp(op, effect, place or MAIN, names, bool(place), standard, tags))
@@ -105,15 +107,25 @@ def _is_standard(op: str, places: Sequence[str]) -> bool:
     return bool(named) and all(op in _STANDARD.get(place, ()) for place in places)
 
 
-def _suspects(nodes: Sequence[NodeDef], functions: Mapping[str, object]) -> list[tuple[NodeDef, str]]:
-    """The dangerous nodes among some, with their effects; a graph has few ops, and many nodes."""
-    nodes = nodes[:]  # A slice is one list; to iterate asks the proto for each node.
-    names = [node.op for node in nodes]
-    ops = {op for op in set(names) if op not in functions and may_be_dangerous(op) is not None}
-    if not ops:
-        return []
-    found = [(node, dangerous_effect(node)) for op, node in zip(names, nodes, strict=True) if op in ops]
-    return [(node, effect) for node, effect in found if effect is not None]
+class _Suspects:
+    """Finds the dangerous nodes of a graph and of its functions; they have few ops, and many nodes."""
+
+    def __init__(self, functions: Mapping[str, object]) -> None:
+        self._functions = functions
+        self._judged: dict[str, bool] = {}
+
+    def among(self, nodes: Sequence[NodeDef]) -> list[tuple[NodeDef, str]]:
+        """The dangerous nodes among some, with their effects."""
+        nodes = nodes[:]  # A slice is one list; to iterate asks the proto for each node.
+        names = [node.op for node in nodes]
+        judged = self._judged
+        for op in names:
+            if op not in judged:
+                judged[op] = op not in self._functions and may_be_dangerous(op) is not None
+        if not any(map(judged.__getitem__, set(names))):
+            return []
+        found = [(node, dangerous_effect(node)) for op, node in zip(names, nodes, strict=True) if judged[op]]
+        return [(node, effect) for node, effect in found if effect is not None]
 
 
 class _Edges(NamedTuple):

@@ -6,6 +6,7 @@ judged by the op's effect, and by whether the file names that it takes are the m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 from migrate.checks.op_table import EFFECTS, load_op_table
@@ -73,6 +74,7 @@ ATTRIBUTE_DECIDES = _HARMLESS_WHEN.keys() | _DEBUG_OPS
 """Ops that are dangerous in the table of ops, and harmless where an attribute says so."""
 
 
+@functools.lru_cache(maxsize=4096)  # A stranger's graph may have any number of names.
 def effect(op: str) -> str:
     """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `UNKNOWN` for one that the table does not have."""
     info = load_op_table().get(op)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from migrate.frozen import frozen
 
@@ -100,6 +101,9 @@ class _OpTable(Mapping[str, OpInfo]):
         if name not in self._made:
             self._made[name] = self._op(name)
         return self._made[name]
+
+    def get(self, name: str, default: Any = None) -> Any:  # As in Mapping, which would catch an error for it.
+        return self[name] if name in self._rows else default
 
     def __contains__(self, name: object) -> bool:
         return name in self._rows

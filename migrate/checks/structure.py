@@ -5,13 +5,13 @@ Nothing here calls itself, and it comes before everything that may.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrate.records import Finding, refusal
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef
 
-_VARIANT, _RESOURCE = 21, 20
-"""types.proto, DT_VARIANT and DT_RESOURCE: what a running program holds, and a file can only describe."""
+_HANDLES = frozenset({20, 21})
+"""types.proto, DT_RESOURCE and DT_VARIANT: what a running program holds, and a file can only describe."""
 _DEEPEST_CALLS = 100
 """Calls within calls. Loops in loops in models in models have some ten; TensorFlow's optimizers recurse over them."""
 _DEEPEST_ATTRIBUTES = 8
@@ -27,14 +27,9 @@ def find_unreadable_structure(meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
 def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function for function in graph.library.function}
-    # A slice is one list; to iterate asks the proto for each node.
-    constants = [node.name for node in graph.node[:] if node.op == "Const" and _is_handle(node)]
-    constants += [
-        f"{name}/{n.name}"
-        for name, function in bodies.items()
-        for n in function.node_def[:]
-        if n.op == "Const" and _is_handle(n)
-    ]
+    constants = _constants_of_handles(graph.node)
+    for name, function in bodies.items():
+        constants += [f"{name}/{constant}" for constant in _constants_of_handles(function.node_def)]
     if constants:
         yield refusal(
             "constant-of-handle",
@@ -75,9 +70,12 @@ def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
         )
 
 
-def _is_handle(node: NodeDef) -> bool:
-    dtype = node.attr.get("dtype")
-    return dtype is not None and dtype.type in (_VARIANT, _RESOURCE)
+def _constants_of_handles(nodes: Sequence[NodeDef]) -> list[str]:
+    return [
+        node.name
+        for node in nodes[:]  # A slice is one list; to iterate asks the proto for each node.
+        if node.op == "Const" and (dtype := node.attr.get("dtype")) is not None and dtype.type in _HANDLES
+    ]
 
 
 def _called(function: FunctionDef) -> tuple[tuple[str, ...], int]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from migrate.errors import InputError
 from migrate.sources import leveldb
-from migrate.sources.protos import SavedTensorSlices
+from migrate.sources.data_protos import SavedTensorSlices
 from tests.sources.tar_parts import header, member, pax
 from tools.mutants import NAMES, NUMBERS, change_some, mutate_bytes, mutate_file, write
 

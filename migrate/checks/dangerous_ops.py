@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Protocol
 
 from migrate.checks import contract
-from migrate.checks.nodes import companions, named_functions
+from migrate.checks.nodes import behind, companions, named_functions
 from migrate.checks.op_table import may_call
 from migrate.checks.side_effects import TABLE_FILLS, dangerous_effect, may_be_dangerous
 from migrate.records import DangerousOp
@@ -28,21 +28,16 @@ _STANDARD: Mapping[str, frozenset[str]] = {
 """What each place has such ops for: tables are filled from assets, variables are saved and restored."""
 
 
-class Edges(Protocol):
-    """What a node takes."""
+class Reader(Protocol):
+    """The nodes of the main graph by name, as somebody has read them already (`rewrite.graph.Nodes`)."""
 
     @property
-    def behind(self) -> Sequence[str]:
-        """Names of the nodes that give the tensors it takes, and of those that it waits for."""
-
-
-class Reader(Protocol):
-    """The nodes of the main graph, as somebody has read them already (`rewrite.graph.Nodes`)."""
+    def by_op(self) -> Mapping[str, Sequence[str]]:
+        """Names of the nodes of each op, in the graph's order."""
 
     def __contains__(self, name: object) -> bool: ...
 
-    def wire(self, name: str) -> Edges:
-        """What a node takes."""
+    def __getitem__(self, name: str) -> NodeDef: ...
 
     def needed(self, fed: Collection[str], fetches: Iterable[str]) -> Collection[str]:
         """Names of the nodes that one call runs.
@@ -65,12 +60,13 @@ def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -
     """
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
+    reader = reader or _Nodes(meta_graph)
     suspects = _Suspects(bodies)
-    main = suspects.among(graph.node)
+    main = suspects.of(reader)
     inside = {name: found for name, body in bodies.items() if (found := suspects.among(body))}
     if not main and not inside:
         return ()
-    places = _places(meta_graph, reader or _Nodes(meta_graph))
+    places = _places(meta_graph, reader)
     tags = tuple(sorted(meta_graph.meta_info_def.tags))
     records = []
     runs = {node.name: _runs(node.name, places) for node, _ in main}
@@ -114,35 +110,41 @@ class _Suspects:
         self._functions = functions
         self._judged: dict[str, bool] = {}
 
+    def of(self, reader: Reader) -> list[tuple[NodeDef, str]]:
+        """The dangerous nodes of the main graph, with their effects."""
+        by_op = reader.by_op
+        return _with_effects(reader[name] for op in self._dangerous(by_op.keys()) for name in by_op[op])
+
     def among(self, nodes: Sequence[NodeDef]) -> list[tuple[NodeDef, str]]:
-        """The dangerous nodes among some, with their effects."""
+        """The dangerous nodes of a function, with their effects."""
         nodes = nodes[:]  # A slice is one list; to iterate asks the proto for each node.
-        names = [node.op for node in nodes]
+        ops = [node.op for node in nodes]
+        dangerous = self._dangerous(set(ops))
+        return _with_effects(node for op, node in zip(ops, nodes, strict=True) if op in dangerous) if dangerous else []
+
+    def _dangerous(self, ops: Set[str]) -> Set[str]:
         judged = self._judged
-        for op in names:
-            if op not in judged:
-                judged[op] = op not in self._functions and may_be_dangerous(op) is not None
-        if not any(map(judged.__getitem__, set(names))):
-            return []
-        found = [(node, dangerous_effect(node)) for op, node in zip(names, nodes, strict=True) if judged[op]]
-        return [(node, effect) for node, effect in found if effect is not None]
+        for op in ops - judged.keys():
+            judged[op] = op not in self._functions and may_be_dangerous(op) is not None
+        return {op for op in ops if judged[op]}
 
 
-class _Edges(NamedTuple):
-    behind: Sequence[str]
+def _with_effects(nodes: Iterable[NodeDef]) -> list[tuple[NodeDef, str]]:
+    return [(node, effect) for node in nodes if (effect := dangerous_effect(node)) is not None]
 
 
-class _Nodes:
+class _Nodes(dict[str, NodeDef]):
     """A `Reader` of nodes that nobody has read yet."""
 
     def __init__(self, meta_graph: MetaGraphDef) -> None:
-        self._nodes = {node.name: node for node in meta_graph.graph_def.node[:]}
+        super().__init__((node.name, node) for node in meta_graph.graph_def.node[:])
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._nodes
-
-    def wire(self, name: str) -> Edges:
-        return _Edges([_node_of(tensor.removeprefix("^")) for tensor in self._nodes[name].input[:]])
+    @property
+    def by_op(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for name, node in self.items():
+            found.setdefault(node.op, []).append(name)
+        return found
 
     def needed(self, fed: Collection[str], fetches: Iterable[str]) -> Collection[str]:
         found: set[str] = set()
@@ -152,7 +154,7 @@ class _Nodes:
             if name in found or name not in self:
                 continue
             found.add(name)
-            pending += [_node_of(t.removeprefix("^")) for t in self._nodes[name].input[:] if _full(t) not in fed]
+            pending += [_node_of(t.removeprefix("^")) for t in self[name].input[:] if _full(t) not in fed]
         return found
 
 
@@ -166,9 +168,9 @@ def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[st
     saver = meta_graph.saver_def
     return {
         MAIN: called,
-        INIT: _behind(contract.init_ops(meta_graph), reader),
-        RESTORE: _behind([_node_of(saver.restore_op_name)], reader),
-        SAVE: _behind([_node_of(saver.save_tensor_name)], reader),
+        INIT: behind(reader, contract.init_ops(meta_graph)),
+        RESTORE: behind(reader, [saver.restore_op_name]),
+        SAVE: behind(reader, [saver.save_tensor_name]),
     }
 
 
@@ -178,18 +180,6 @@ def _full(tensor: str) -> str:
 
 def _node_of(tensor: str) -> str:
     return tensor.partition(":")[0]
-
-
-def _behind(names: Iterable[str], reader: Reader) -> set[str]:
-    """Names of some nodes and of those behind them."""
-    found: set[str] = set()
-    pending = list(names)
-    while pending:
-        name = pending.pop()
-        if name not in found and name in reader:
-            found.add(name)
-            pending += reader.wire(name).behind
-    return found
 
 
 def _functions_of_places(

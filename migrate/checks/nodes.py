@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from migrate.checks.op_table import may_call
 from migrate.sources.protos import AttrValue, FunctionDefLibrary, NodeDef
@@ -144,7 +144,15 @@ def _key(item: tuple[str, AttrValue]) -> str:
     return item[0]
 
 
-def behind(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
+class NodesByName(Protocol):
+    """What `behind` walks over: a mapping, or what knows a graph's nodes as one."""
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def __getitem__(self, name: str) -> NodeDef: ...
+
+
+def behind(nodes: NodesByName, tensors: Iterable[str]) -> set[str]:
     """Names of the nodes that tensors depend on, by data or control edges."""
     seen: set[str] = set()
     stack = [tensor.partition(":")[0] for tensor in tensors]
@@ -152,7 +160,7 @@ def behind(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
         name = stack.pop()
         if name not in seen and name in nodes:
             seen.add(name)
-            stack.extend(i.lstrip("^").partition(":")[0] for i in nodes[name].input)
+            stack += [i.lstrip("^").partition(":")[0] for i in nodes[name].input[:]]
     return seen
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks.tensors import output_dtypes
 from migrate.records import GivenSignature
@@ -43,22 +43,23 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         for node in nodes.values()
         if (node.op in _PLACEHOLDERS or _PIPELINES.match(node.op)) and node.name != savers and not _is_prefix(node)
     }
-    sources = sorted({t for node in nodes.values() for t in _inputs_of(node) if t.partition(":")[0] in cut}, key=_place)
-    behind = _behind(nodes, sources, cut)
+    inputs = {name: [(t, t.partition(":")[0]) for t in _inputs_of(node)] for name, node in nodes.items()}
+    sources = sorted({tensor for pairs in inputs.values() for tensor, source in pairs if source in cut}, key=_place)
+    behind = _behind(inputs, sources, cut)
     weights = _weights(nodes)
     groups: dict[int, list[str]] = {}
-    for tensor in _last(nodes, behind, graph_def.library, bool(sources)):
+    for tensor in _last(nodes, inputs, behind, graph_def.library, bool(sources)):
         groups.setdefault(behind[tensor.partition(":")[0]], []).append(tensor)
-    worth = {bits: _reached(nodes, tensors) & weights.keys() for bits, tensors in groups.items()}
+    worth = {bits: _reached(inputs, tensors) & weights.keys() for bits, tensors in groups.items()}
     ranked = sorted(groups, key=lambda bits: (-len(worth[bits]), bits.bit_count(), bits))
     if any(worth.values()):
         ranked = [bits for bits in ranked if worth[bits]]
     proposals = []
     for number, bits in enumerate(ranked[:_MAX_PROPOSALS]):
-        outputs = _telling(nodes, groups[bits], weights)[-_MAX_OUTPUTS:]
-        inputs = [tensor for position, tensor in enumerate(sources) if bits >> position & 1]
+        outputs = _telling(inputs, groups[bits], weights)[-_MAX_OUTPUTS:]
+        fed = [tensor for position, tensor in enumerate(sources) if bits >> position & 1]
         key = "serving_default" if number == 0 else f"signature_{number + 1}"
-        proposals.append(GivenSignature(key, _named(inputs), _named(outputs)))
+        proposals.append(GivenSignature(key, _named(fed), _named(outputs)))
     return tuple(proposals)
 
 
@@ -76,8 +77,12 @@ _INPUT = re.compile(r"[^^:][^:]*(:[0-9]{1,9})?\Z")
 """A tensor, not a control input and not what a damaged graph has in its place."""
 
 
+_Inputs = Mapping[str, Sequence[tuple[str, str]]]
+"""The tensors that each node takes, each with the name of the node that gives it."""
+
+
 def _inputs_of(node: NodeDef) -> Iterable[str]:
-    return (name if ":" in name else f"{name}:0" for name in node.input if _INPUT.match(name))
+    return (name if ":" in name else f"{name}:0" for name in node.input[:] if _INPUT.match(name))
 
 
 def _place(tensor: str) -> tuple[str, int]:
@@ -85,14 +90,14 @@ def _place(tensor: str) -> tuple[str, int]:
     return node, int(output)
 
 
-def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> dict[str, int]:
+def _behind(inputs: _Inputs, sources: list[str], cut: set[str]) -> dict[str, int]:
     """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
     consumers: dict[str, list[str]] = {}
-    for node in nodes.values():
-        for tensor in _inputs_of(node):
-            consumers.setdefault(tensor, []).append(node.name)
-            consumers.setdefault(tensor.partition(":")[0], []).append(node.name)
-    reached = dict.fromkeys(nodes, 0)
+    for name, pairs in inputs.items():
+        for tensor, source in pairs:
+            consumers.setdefault(tensor, []).append(name)
+            consumers.setdefault(source, []).append(name)
+    reached = dict.fromkeys(inputs, 0)
     for position, source in enumerate(sources):
         stack = list(consumers.get(source, ()))
         while stack:
@@ -117,42 +122,48 @@ def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
 
 
 def _last(
-    nodes: Mapping[str, NodeDef], behind: Mapping[str, int], library: FunctionDefLibrary, has_sources: bool
+    nodes: Mapping[str, NodeDef],
+    inputs: _Inputs,
+    behind: Mapping[str, int],
+    library: FunctionDefLibrary,
+    has_sources: bool,
 ) -> list[str]:
     """Tensors with which nothing goes on that depends on the same sources, in graph order."""
     used: set[str] = set()
     partly: set[str] = set()
-    for node in nodes.values():
-        for tensor in _inputs_of(node):
-            source = tensor.partition(":")[0]
-            if source in nodes and behind[source] == behind[node.name] and not _ONLOOKERS.match(node.op):
+    ops = {name: node.op for name, node in nodes.items()}
+    onlookers = {op for op in set(ops.values()) if _ONLOOKERS.match(op)}
+    without_outputs = {op for op in set(ops.values()) if _NO_OUTPUTS.match(op)} | onlookers
+    for name, pairs in inputs.items():
+        if ops[name] in onlookers:
+            continue
+        for tensor, source in pairs:
+            if source in nodes and behind[source] == behind[name]:
                 used.add(tensor)
                 partly.add(source)
     found = []
-    for node in nodes.values():
-        if _NO_OUTPUTS.match(node.op) or _ONLOOKERS.match(node.op) or node.name in partly:
-            continue
-        if has_sources and not behind[node.name]:
+    for name, node in nodes.items():
+        if ops[name] in without_outputs or name in partly or (has_sources and not behind[name]):
             continue
         dtypes = output_dtypes(node, library) or ()
-        found += [f"{node.name}:{i}" for i, dtype in enumerate(dtypes) if base_name(dtype) not in _UNFIT_DTYPES]
+        found += [f"{name}:{i}" for i, dtype in enumerate(dtypes) if base_name(dtype) not in _UNFIT_DTYPES]
     return [tensor for tensor in found if tensor not in used]
 
 
-def _reached(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
+def _reached(inputs: _Inputs, tensors: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     stack = [tensor.partition(":")[0] for tensor in tensors]
     while stack:
         name = stack.pop()
-        if name not in seen and name in nodes:
+        if name not in seen and name in inputs:
             seen.add(name)
-            stack.extend(tensor.partition(":")[0] for tensor in _inputs_of(nodes[name]))
+            stack += [source for _, source in inputs[name]]
     return seen
 
 
-def _telling(nodes: Mapping[str, NodeDef], tensors: list[str], weights: Mapping[str, None]) -> list[str]:
+def _telling(inputs: _Inputs, tensors: list[str], weights: Mapping[str, None]) -> list[str]:
     """The tensors without those that need only a part of the weights that another one needs: a loop's state, a size."""
-    reached = {tensor: _reached(nodes, [tensor]) & weights.keys() for tensor in tensors}
+    reached = {tensor: _reached(inputs, [tensor]) & weights.keys() for tensor in tensors}
     return [tensor for tensor in tensors if not any(reached[tensor] < other for other in reached.values())]
 
 

@@ -35,6 +35,8 @@ RANDOM_OPS = frozenset(
 _RANDOM_POOLING = frozenset({"FractionalAvgPool", "FractionalMaxPool"})
 """core/ops/nn_ops.cc: a new pooling region a call, unless `deterministic`."""
 
+_MAY_BE_RANDOM = RANDOM_OPS | _RANDOM_POOLING
+
 
 def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     """Finds nodes whose output differs from call to call. A seed fixes the series of calls, not each call.
@@ -45,7 +47,7 @@ def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       One note, `random-op`, or nothing. Stateless random ops are functions of their inputs, no finding.
     """
-    found = [located for located in nodes if _is_random(located.node)]
+    found = [located for located in nodes if located.node.op in _MAY_BE_RANDOM and _is_random(located.node)]
     if not found:
         return ()
     counts = {op: len(group) for op, group in by_op(found).items()}
@@ -61,7 +63,6 @@ def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
 
 
 def _is_random(node: NodeDef) -> bool:
-    op = node.op
-    if op in _RANDOM_POOLING:
+    if node.op in _RANDOM_POOLING:
         return not ("deterministic" in node.attr and node.attr["deterministic"].b)
-    return op in RANDOM_OPS
+    return True

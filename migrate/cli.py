@@ -295,6 +295,14 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "audit_seconds",
+        Options().audit_seconds,
+        "Seconds of processor time that an audit of a model may take beyond one for each 5,000 nodes of its graph; one "
+        "that takes more is ended.",
+        lower_bound=1.0,
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "follow_links",
         False,
@@ -489,6 +497,7 @@ def _options(values: flags.FlagValues) -> Options:
         all_tags=given.get("all_tags", default.all_tags),
         follow_links=given["follow_links"],
         graph_memory_bytes=given["graph_memory"] << 20,
+        audit_seconds=given["audit_seconds"],
     )
 
 

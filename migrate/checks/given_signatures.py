@@ -18,21 +18,20 @@ _MANY_NODES = 20_000
 """Beyond these, near matches are looked for among the names that share a last part only."""
 
 
-def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
-    """Adds signatures to a MetaGraphDef.
+def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> tuple[Finding, ...]:
+    """Adds signatures to a MetaGraphDef in its place: a copy takes as much memory again.
 
     Returns:
-      A new MetaGraphDef (the source itself where nothing is given), or refusals: a tensor is not there, is nothing that
-      can be fed or fetched, or the model has a signature of this name.
+      Nothing, or refusals, and then nothing was added: a tensor is not there, is nothing that can be fed or fetched, or
+      the model has a signature of this name.
     """
     if not given:
-        return meta_graph
+        return ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    added = MetaGraphDef()
     findings: list[Finding] = []
     for signature in given:
-        if signature.key in meta_graph.signature_def or signature.key in RESERVED_KEYS:
+        if any(signature.key in known for known in (meta_graph.signature_def, added.signature_def, RESERVED_KEYS)):
             findings.append(
                 refusal(
                     "signature-exists",
@@ -42,7 +41,7 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                 )
             )
             continue
-        definition = result.signature_def[signature.key]
+        definition = added.signature_def[signature.key]
         definition.method_name = signature.method_name
         for infos, pairs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):
             for name, tensor in pairs:
@@ -54,7 +53,9 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                     near = near_tensors(tensor, nodes)
                     hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
                     findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
-    return tuple(findings) or result
+    if not findings:
+        meta_graph.MergeFrom(added)
+    return tuple(findings)
 
 
 def _tensor_info(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, tensor: str) -> TensorInfo | str:

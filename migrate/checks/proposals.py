@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from migrate.checks.tensors import output_dtypes
 from migrate.records import GivenSignature
@@ -87,21 +89,36 @@ def _place(tensor: str) -> tuple[str, int]:
 
 def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> dict[str, int]:
     """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
-    consumers: dict[str, list[str]] = {}
-    for node in nodes.values():
-        for tensor in _inputs_of(node):
-            consumers.setdefault(tensor, []).append(node.name)
-            consumers.setdefault(tensor.partition(":")[0], []).append(node.name)
-    reached = dict.fromkeys(nodes, 0)
+    # Numbers for names, and the takers of all nodes in one array: a list for each of them is larger than its node.
+    numbers = {name: number for number, name in enumerate(nodes)}
+    starts: dict[str, list[int]] = {source: [] for source in sources}
+    given, taking = array("l"), array("l")
+    counts = array("l", [0]) * (len(numbers) + 1)
+    for taker, node in enumerate(nodes.values()):
+        for tensor in _inputs_of(node) if node.name not in cut else ():
+            if tensor in starts:
+                starts[tensor].append(taker)
+            giver = numbers.get(tensor.partition(":")[0])
+            if giver is not None:
+                given.append(giver)
+                taking.append(taker)
+                counts[giver] += 1
+    ends = array("l", accumulate(counts))
+    takers = array("l", [0]) * len(taking)
+    for giver, taker in zip(given, taking, strict=True):
+        ends[giver] -= 1  # At last it is where the giver's takers begin.
+        takers[ends[giver]] = taker
+    ends[-1] = len(takers)
+    reached = [0] * len(numbers)
     for position, source in enumerate(sources):
-        stack = list(consumers.get(source, ()))
+        stack = starts[source]
         while stack:
             current = stack.pop()
-            if reached[current] >> position & 1 or current in cut:
+            if reached[current] >> position & 1:
                 continue
             reached[current] |= 1 << position
-            stack.extend(consumers.get(current, ()))
-    return reached
+            stack.extend(takers[ends[current] : ends[current + 1]])
+    return dict(zip(numbers, reached, strict=True))
 
 
 def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:

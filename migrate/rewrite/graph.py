@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
@@ -97,7 +98,8 @@ def wire(node: NodeDef) -> Wire:
         if controls:
             is_short = False
     of_data, of_control = tuple(sources), tuple(controls)
-    return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
+    # One text for all nodes of an op: the proto makes another one each time that it is asked.
+    return Wire(sys.intern(node.op), tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
 
 
 _MOST_REMEMBERED = 1_000_000

@@ -9,9 +9,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks.contract import RESERVED_KEYS
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import Finding, GivenSignature, refusal
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 
 _NEAR = 3
 _MANY_NODES = 20_000
@@ -28,6 +28,7 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
     if not given:
         return ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
+    functions = functions_of(meta_graph.graph_def.library)
     added = MetaGraphDef()
     findings: list[Finding] = []
     for signature in given:
@@ -45,7 +46,7 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
         definition.method_name = signature.method_name
         for infos, pairs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):
             for name, tensor in pairs:
-                info = _tensor_info(nodes, meta_graph, tensor)
+                info = _tensor_info(nodes, functions, tensor)
                 if isinstance(info, TensorInfo):
                     infos[name].CopyFrom(info)
                 else:
@@ -58,12 +59,12 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
     return tuple(findings)
 
 
-def _tensor_info(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, tensor: str) -> TensorInfo | str:
+def _tensor_info(nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionDef], tensor: str) -> TensorInfo | str:
     name, _, output = tensor.partition(":")
     node = nodes.get(name)
     if node is None:
         return f"the tensor {tensor!r}, which the graph does not have"
-    dtypes = output_dtypes(node, meta_graph.graph_def.library)
+    dtypes = output_dtypes(node, functions)
     if dtypes is None:
         return f"{tensor!r}, of the op {node.op}, which TensorFlow 2 does not have"
     if int(output) >= len(dtypes):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
+_MAX_COMPARED = 200
+"""Of more outputs than these, the last ones are looked at: each takes a walk over the graph."""
+_MAX_LEVELS = 50
+"""Parts of a name that may be needed to tell it from the others."""
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 # An input pipeline's last op: what it gives can be fed in its place.
 _PIPELINES = re.compile(r"IteratorGetNext|OneShotIterator|Queue(Dequeue|DequeueMany|DequeueUpTo)(V2)?\Z|ReaderRead")
@@ -49,7 +54,7 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     behind = _behind(nodes, sources, cut)
     weights = _weights(nodes)
     groups: dict[int, list[str]] = {}
-    for tensor in _last(nodes, behind, graph_def.library, bool(sources)):
+    for tensor in _last(nodes, behind, functions_of(graph_def.library), bool(sources)):
         groups.setdefault(behind[tensor.partition(":")[0]], []).append(tensor)
     worth = {bits: _reached(nodes, tensors) & weights.keys() for bits, tensors in groups.items()}
     ranked = sorted(groups, key=lambda bits: (-len(worth[bits]), bits.bit_count(), bits))
@@ -57,7 +62,7 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         ranked = [bits for bits in ranked if worth[bits]]
     proposals = []
     for number, bits in enumerate(ranked[:_MAX_PROPOSALS]):
-        outputs = _telling(nodes, groups[bits], weights)[-_MAX_OUTPUTS:]
+        outputs = _telling(nodes, groups[bits][-_MAX_COMPARED:], weights)[-_MAX_OUTPUTS:]
         inputs = [tensor for position, tensor in enumerate(sources) if bits >> position & 1]
         key = "serving_default" if number == 0 else f"signature_{number + 1}"
         proposals.append(GivenSignature(key, _named(inputs), _named(outputs)))
@@ -134,7 +139,7 @@ def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
 
 
 def _last(
-    nodes: Mapping[str, NodeDef], behind: Mapping[str, int], library: FunctionDefLibrary, has_sources: bool
+    nodes: Mapping[str, NodeDef], behind: Mapping[str, int], library: Mapping[str, FunctionDef], has_sources: bool
 ) -> list[str]:
     """Tensors with which nothing goes on that depends on the same sources, in graph order."""
     used: set[str] = set()
@@ -176,14 +181,15 @@ def _telling(nodes: Mapping[str, NodeDef], tensors: list[str], weights: Mapping[
 def _named(tensors: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Short names: the last part of the node's, with as many parts before it as tell it from the others."""
     tensors = list(dict.fromkeys(tensors))
-    for parts in range(1, 1 + max((tensor.count("/") for tensor in tensors), default=0) + 1):
-        names = [_short(tensor, parts, tensors) for tensor in tensors]
+    outputs = Counter(tensor.partition(":")[0] for tensor in tensors)
+    levels = max((tensor.count("/") for tensor in tensors), default=0)
+    for parts in range(1, 2 + min(levels, _MAX_LEVELS)):
+        names = [_short(tensor, parts, outputs) for tensor in tensors]
         if all(names) and len(set(names)) == len(names):
             return tuple(zip(names, tensors, strict=True))
     return tuple(zip(tensors, tensors, strict=True))  # `a/b` and `a_b`: their own names are never the same.
 
 
-def _short(tensor: str, parts: int, tensors: list[str]) -> str:
+def _short(tensor: str, parts: int, outputs: Mapping[str, int]) -> str:
     node, _, output = tensor.partition(":")
-    several = sum(other.partition(":")[0] == node for other in tensors) > 1
-    return "_".join(node.split("/")[-parts:]) + (f"_{output}" if several or output != "0" else "")
+    return "_".join(node.split("/")[-parts:]) + (f"_{output}" if outputs[node] > 1 or output != "0" else "")

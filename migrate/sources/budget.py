@@ -116,7 +116,7 @@ def _copies(parsed: Parsed) -> int:
 
 
 def _tried(parse: Callable[[], Parsed], limit: int) -> tuple[int, int, int, int] | None:
-    """Bytes, nodes, entries and copies of what `parse` makes, found in a fork; None where it takes more than a limit."""
+    """What `parse` makes, found in a fork: bytes, nodes, entries, copies; None where it takes more than a limit."""
     answer, end = os.pipe()
     pid = os.fork()
     if not pid:

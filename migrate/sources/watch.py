@@ -6,9 +6,10 @@ process each time it has computed for a while, and what is over its bounds is en
 
 from __future__ import annotations
 
+# What `signal` dresses in enumerations, which takes as long as reading a small model.
+import _signal as signal  # type: ignore[import-not-found]
 import math
 import resource
-import signal
 import threading
 import time
 from collections.abc import Callable, Collection

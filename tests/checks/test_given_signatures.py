@@ -10,7 +10,7 @@ from migrate.errors import UsageError
 from migrate.records import GivenSignature
 from migrate.signature_flag import as_flag, parse_signature
 from migrate.sources.dtypes import dtype_name
-from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+from migrate.sources.protos import MetaGraphDef, NodeDef
 
 _F = 'attr { key: "T" value { type: DT_FLOAT } }'
 _D = 'attr { key: "dtype" value { type: DT_FLOAT } }'
@@ -123,5 +123,5 @@ def test_a_tensor_that_is_not_there(output, says, hint):
     ],
 )
 def test_output_dtypes(node, dtypes):
-    found = output_dtypes(text_format.Parse(node, NodeDef()), FunctionDefLibrary())
+    found = output_dtypes(text_format.Parse(node, NodeDef()), {})
     assert (None if found is None else [dtype_name(d) for d in found]) == dtypes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -115,22 +116,20 @@ def test_what_was_found_once_is_found_again():
         clock.value = 100.0
 
 
-def _compute(watch, swallow):
+def _compute(swallow):
     """Computes until it is ended."""
     while True:
-        try:
+        with contextlib.suppress(swallow):
             sum(range(1000))
-        except swallow:
-            pass
 
 
 @pytest.mark.parametrize("swallow", [Exception, ValueError])
 def test_a_walk_without_end_is_ended(swallow):
     watch, clock, _ = _watch()
     clock.value += 31
-    with pytest.raises(InputError, match=r"^m: takes more than 30 s of processor time.*--audit_seconds=SECONDS$"):
-        with watch.running("m"):
-            _compute(watch, swallow)
+    reason = r"^m: takes more than 30 s of processor time.*--audit_seconds=SECONDS$"
+    with pytest.raises(InputError, match=reason), watch.running("m"):
+        _compute(swallow)
     assert signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
@@ -141,7 +140,7 @@ def test_what_it_was_raised_in_may_make_another_error_of_it():
 
     def walk():
         try:
-            _compute(watch, ValueError)
+            _compute(ValueError)
         finally:
             raise RuntimeError("while it was being ended")
 
@@ -188,7 +187,7 @@ def test_an_inherited_disposition_is_put_back(disposition):
         watch, clock, _ = _watch()
         clock.value += 31
         with pytest.raises(InputError, match="takes more than 30 s"), watch.running("m"):
-            _compute(watch, ValueError)
+            _compute(ValueError)
         assert signal.getsignal(signal.SIGPROF) == disposition
         assert signal.SIGPROF in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     finally:

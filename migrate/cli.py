@@ -303,6 +303,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         lower_bound=1.0,
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "unpacked_size",
+        Options().unpacked_bytes >> 20,
+        "Megabytes that an archive may unpack to where that is more than 20 times its own size.",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "follow_links",
         False,
@@ -498,6 +505,7 @@ def _options(values: flags.FlagValues) -> Options:
         follow_links=given["follow_links"],
         graph_memory_bytes=given["graph_memory"] << 20,
         audit_seconds=given["audit_seconds"],
+        unpacked_bytes=given["unpacked_size"] << 20,
     )
 
 

@@ -74,7 +74,7 @@ def _main(line):
             "audit a --overwrite",
             "audit has no flag --overwrite; it has --audit_seconds, --custom_objects, --feed, --follow_links, "
             "--format, --graph_memory, --help, --report, --security, --signature, --tags, --take_proposals, --trust, "
-            "--verbosity",
+            "--unpacked_size, --verbosity",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),

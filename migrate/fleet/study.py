@@ -154,7 +154,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
 
 def _watch(options: Options) -> Watch:
     """Over an audit, which begins."""
-    return Watch(options.graph_memory_bytes, options.audit_seconds)
+    return Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
 
 
 def _within_bounds(place: Place, path: str, options: Options, watch: Watch) -> Studied:
@@ -217,7 +217,7 @@ def refuse_links(path: str, options: Options) -> None:
     Raises:
       InputError: they do, or there is no model.
     """
-    with opened(path, options.follow_links) as place:
+    with opened(path, options.follow_links, _watch(options)) as place:
         for finding in link_findings(place, path, options):
             if finding.severity is Severity.REFUSAL:
                 raise InputError(f"{path}: {finding.message}; {finding.hint}")
@@ -230,7 +230,7 @@ def check_candidate_files(path: str, options: Options) -> None:
       InputError: links lead out of it, one of its files is no regular file, or there is no model.
     """
     refuse_links(path, options)
-    with opened(path, options.follow_links) as place:
+    with opened(path, options.follow_links, _watch(options)) as place:
         if not os.path.isdir(place.file):
             return
         for entry in entries(place.file, None if options.follow_links else _own_boundary(place, path)):

@@ -19,7 +19,7 @@ from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source
 from migrate.sources.strays import describe_stray
-from migrate.sources.watch import Watch
+from migrate.sources.watch import UNPACKED_BYTES, Watch
 
 KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
 
@@ -43,7 +43,7 @@ def opened(path: str, follow_links: bool = False, watch: Watch | None = None) ->
         return
     from migrate.sources.archive import unpacked
 
-    with unpacked(place.file) as directory:
+    with unpacked(place.file, UNPACKED_BYTES if watch is None else watch.unpacked_bytes) as directory:
         try:
             models = find_models(directory)
         except InputError as error:

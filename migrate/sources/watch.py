@@ -28,6 +28,8 @@ SECONDS = 30.0
 NODES_A_SECOND = 5_000
 BYTES_A_SECOND = 20 << 20
 """Constants of gigabytes are read, parsed and looked at."""
+UNPACKED_BYTES = 256 << 20
+"""What an archive may unpack to by default, however small it is."""
 _TICK_SECONDS = 0.05
 _TICK_BYTES = 30 << 20
 """What Python's objects take that are made within a tick (measured: 10 MB, on a slow machine)."""
@@ -44,12 +46,14 @@ class Watch:
 
     Attributes:
       memory_bytes: what it may take beyond `TIMES` the bytes of the files that are parsed.
+      unpacked_bytes: what an archive may unpack to, however small it is.
     """
 
     def __init__(
         self,
         memory_bytes: int = MEMORY_BYTES,
         seconds: float = SECONDS,
+        unpacked_bytes: int = UNPACKED_BYTES,
         clock: Callable[[], float] = time.thread_time,
         memory: Callable[[], int] | None = None,
     ) -> None:
@@ -58,10 +62,12 @@ class Watch:
         Args:
           memory_bytes: see above.
           seconds: processor time that it may take, beyond what its nodes and bytes are worth.
+          unpacked_bytes: see above.
           clock: gives the processor time that was taken so far.
           memory: gives the bytes that the process has resident.
         """
         self.memory_bytes = memory_bytes
+        self.unpacked_bytes = unpacked_bytes
         self._memory = memory or resident_bytes
         self._clock = clock
         self._seconds = seconds

@@ -295,6 +295,21 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "audit_seconds",
+        Options().audit_seconds,
+        "Seconds of processor time that an audit of a model may take beyond one for each 5,000 nodes of its graph; one "
+        "that takes more is ended.",
+        lower_bound=1.0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "unpacked_size",
+        Options().unpacked_bytes >> 20,
+        "Megabytes that an archive may unpack to where that is more than 20 times its own size.",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "follow_links",
         False,
@@ -489,6 +504,8 @@ def _options(values: flags.FlagValues) -> Options:
         all_tags=given.get("all_tags", default.all_tags),
         follow_links=given["follow_links"],
         graph_memory_bytes=given["graph_memory"] << 20,
+        audit_seconds=given["audit_seconds"],
+        unpacked_bytes=given["unpacked_size"] << 20,
     )
 
 

@@ -593,6 +593,8 @@ class Options:
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
       follow_links: read files that links in a model lead to outside of it.
       graph_memory_bytes: what an audit may take beyond four times the bytes of the model's graph.
+      unpacked_bytes: what an archive may unpack to where that is more than 20 times its size.
+      audit_seconds: processor time that an audit may take beyond a second for 5,000 nodes.
     """
 
     tags: frozenset[str] | None = None
@@ -615,6 +617,8 @@ class Options:
     all_tags: bool = False
     follow_links: bool = False
     graph_memory_bytes: int = 500 << 20
+    audit_seconds: float = 30.0
+    unpacked_bytes: int = 256 << 20
     jobs: int | None = None
     memory_limit_bytes: int | None = None
     include: tuple[str, ...] = ()
@@ -628,6 +632,7 @@ class Options:
 
 _NOT_SHAPING = frozenset(
     {
+        "audit_seconds",
         "beam_options",
         "details",
         "dry_run",
@@ -641,6 +646,7 @@ _NOT_SHAPING = frozenset(
         "overwrite",
         "runner",
         "timeout_seconds",
+        "unpacked_bytes",
     }
 )
 

@@ -72,8 +72,9 @@ def _main(line):
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
             "audit a --overwrite",
-            "audit has no flag --overwrite; it has --custom_objects, --feed, --follow_links, --format, --graph_memory, "
-            "--help, --report, --security, --signature, --tags, --take_proposals, --trust, --verbosity",
+            "audit has no flag --overwrite; it has --audit_seconds, --custom_objects, --feed, --follow_links, "
+            "--format, --graph_memory, --help, --report, --security, --signature, --tags, --take_proposals, --trust, "
+            "--unpacked_size, --verbosity",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),

@@ -40,15 +40,15 @@ def _v1(file: str) -> None:
 
 def _proto(file: str) -> None:
     from migrate.sources.graph_file import from_graph_def, from_meta_graph
-    from migrate.sources.parse import parse_file
-    from migrate.sources.protos import GraphDef, MetaGraphDef
+    from migrate.sources.parse import parse
+    from migrate.sources.protos import MetaGraphDef
     from migrate.sources.session_bundle import is_session_bundle, signatures
 
-    proto = parse_file(file, "GraphDef")
-    if isinstance(proto, GraphDef):
-        from_graph_def(proto)
-    if isinstance(proto, MetaGraphDef):
-        _, meta_graph = from_meta_graph(proto)
+    parsed = parse(file, "GraphDef")
+    if parsed.holder is not None:
+        from_graph_def(parsed.holder)
+    if isinstance(parsed.proto, MetaGraphDef):
+        _, meta_graph = from_meta_graph(parsed.proto)
         if is_session_bundle(meta_graph):
             signatures(meta_graph)
 

@@ -273,7 +273,19 @@ def rename_nodes(proto: SavedModel, rng: random.Random) -> None:
 
 
 def empty_messages(proto: SavedModel | MetaGraphDef | GraphDef, rng: random.Random) -> bytes:
-    """The bytes of a proto with very many messages of two bytes each."""
+    """The bytes of a proto with very many messages of two bytes each, or of signatures, assets or collections."""
+    if isinstance(proto, SavedModel | MetaGraphDef) and rng.random() < 0.5:
+        count = rng.choice((1000, 20_000, 200_000))
+        if rng.random() < 0.3:
+            more = b"\x32\x00" * count  # AssetFileDef
+        else:
+            # Entries of the maps of collections and of signatures: a key and nothing else.
+            start = bytes([rng.choice((4, 5)) << 3 | 2, 10, 10, 8])
+            more = b"".join(start + b"%08x" % number for number in range(count))
+        if isinstance(proto, MetaGraphDef):
+            return proto.SerializeToString() + more
+        first = proto.meta_graphs[0].SerializeToString() if proto.meta_graphs else b""
+        return b"\x08\x01" + _field(2, first + more)
     many = b"\x0a\x00" * rng.choice((1000, 100_000, 1 << 22))
     in_node = _field(1, _field(1, b"n") + _field(2, b"NoOp") + b"\x2a\x00" * rng.choice((1000, 100_000, 1 << 22)))
     graph = rng.choice((many, _field(2, many), in_node))

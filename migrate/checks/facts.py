@@ -31,7 +31,7 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
       needed: names of the nodes that some signature or the init op runs.
     """
     nodes = meta_graph.graph_def.node[:]
-    names = [node.op for node in nodes]  # Read once: fields of protos are slow to read.
+    names = [sys.intern(node.op) for node in nodes]  # Read once: fields of protos are slow to read.
     trainable = contract.trainable(meta_graph)
     variables = tuple(
         VariableFacts(

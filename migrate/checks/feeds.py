@@ -10,7 +10,7 @@ from typing import Any
 
 from migrate.checks.given_signatures import near_tensors
 from migrate.checks.op_table import load_op_table
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.feed_flag import feed_option
 from migrate.frozen import frozen
 from migrate.records import Finding, GivenFeed, Severity, refusal
@@ -65,7 +65,7 @@ def apply_feeds(meta_graph: MetaGraphDef, feeds: Sequence[GivenFeed]) -> Fed:
 def _value(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, feed: GivenFeed) -> TensorProto | Finding:
     name, _, output = feed.tensor.partition(":")
     node = nodes.get(name)
-    dtypes = output_dtypes(node, meta_graph.graph_def.library) if node is not None else ()
+    dtypes = output_dtypes(node, functions_of(meta_graph.graph_def.library)) if node is not None else ()
     if node is None or (dtypes is not None and int(output) >= len(dtypes)):
         placeholders = [other.name for other in nodes.values() if other.op in _PLACEHOLDERS]
         near = near_tensors(feed.tensor, nodes, placeholders)

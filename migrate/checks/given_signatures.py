@@ -9,30 +9,30 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks.contract import RESERVED_KEYS
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import Finding, GivenSignature, refusal
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 
 _NEAR = 3
 _MANY_NODES = 20_000
 """Beyond these, near matches are looked for among the names that share a last part only."""
 
 
-def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
-    """Adds signatures to a MetaGraphDef.
+def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> tuple[Finding, ...]:
+    """Adds signatures to a MetaGraphDef in its place: a copy takes as much memory again.
 
     Returns:
-      A new MetaGraphDef (the source itself where nothing is given), or refusals: a tensor is not there, is nothing that
-      can be fed or fetched, or the model has a signature of this name.
+      Nothing, or refusals, and then nothing was added: a tensor is not there, is nothing that can be fed or fetched, or
+      the model has a signature of this name.
     """
     if not given:
-        return meta_graph
+        return ()
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    functions = functions_of(meta_graph.graph_def.library)
+    added = MetaGraphDef()
     findings: list[Finding] = []
     for signature in given:
-        if signature.key in meta_graph.signature_def or signature.key in RESERVED_KEYS:
+        if any(signature.key in known for known in (meta_graph.signature_def, added.signature_def, RESERVED_KEYS)):
             findings.append(
                 refusal(
                     "signature-exists",
@@ -42,11 +42,11 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                 )
             )
             continue
-        definition = result.signature_def[signature.key]
+        definition = added.signature_def[signature.key]
         definition.method_name = signature.method_name
         for infos, pairs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):
             for name, tensor in pairs:
-                info = _tensor_info(nodes, meta_graph, tensor)
+                info = _tensor_info(nodes, functions, tensor)
                 if isinstance(info, TensorInfo):
                     infos[name].CopyFrom(info)
                 else:
@@ -54,15 +54,17 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                     near = near_tensors(tensor, nodes)
                     hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
                     findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
-    return tuple(findings) or result
+    if not findings:
+        meta_graph.MergeFrom(added)
+    return tuple(findings)
 
 
-def _tensor_info(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, tensor: str) -> TensorInfo | str:
+def _tensor_info(nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionDef], tensor: str) -> TensorInfo | str:
     name, _, output = tensor.partition(":")
     node = nodes.get(name)
     if node is None:
         return f"the tensor {tensor!r}, which the graph does not have"
-    dtypes = output_dtypes(node, meta_graph.graph_def.library)
+    dtypes = output_dtypes(node, functions)
     if dtypes is None:
         return f"{tensor!r}, of the op {node.op}, which TensorFlow 2 does not have"
     if int(output) >= len(dtypes):

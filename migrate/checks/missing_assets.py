@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -43,7 +43,8 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     wanted = [tensor for s in contract.signatures(meta_graph) for spec in s.outputs.values() for tensor in spec.tensors]
     needed = behind(nodes, wanted)
-    needless = {t: f for t, f in missing.items() if _goes_nowhere(nodes, t.partition(":")[0], needed)}
+    consumers = _consumers(nodes)
+    needless = {t: f for t, f in missing.items() if _goes_nowhere(nodes, consumers, t.partition(":")[0], needed)}
     if not needless:
         return meta_graph, ()
     result = MetaGraphDef()
@@ -66,12 +67,19 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
     )
 
 
-def _goes_nowhere(nodes: Mapping[str, NodeDef], start: str, needed: set[str]) -> bool:
+def _consumers(nodes: Mapping[str, NodeDef]) -> Mapping[str, Sequence[NodeDef]]:
+    """For each node those that take its outputs."""
     consumers: dict[str, list[NodeDef]] = {}
     for node in nodes.values():
         for name in node.input:
             if not name.startswith("^"):
                 consumers.setdefault(name.partition(":")[0], []).append(node)
+    return consumers
+
+
+def _goes_nowhere(
+    nodes: Mapping[str, NodeDef], consumers: Mapping[str, Sequence[NodeDef]], start: str, needed: set[str]
+) -> bool:
     seen: set[str] = set()
     stack = [start]
     while stack:

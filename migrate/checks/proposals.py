@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
+_MAX_COMPARED = 200
+"""Of more outputs than these, the last ones are looked at: each takes a walk over the graph."""
+_MAX_LEVELS = 50
+"""Parts of a name that may be needed to tell it from the others."""
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 # An input pipeline's last op: what it gives can be fed in its place.
 _PIPELINES = re.compile(r"IteratorGetNext|OneShotIterator|Queue(Dequeue|DequeueMany|DequeueUpTo)(V2)?\Z|ReaderRead")
@@ -43,23 +50,23 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         for node in nodes.values()
         if (node.op in _PLACEHOLDERS or _PIPELINES.match(node.op)) and node.name != savers and not _is_prefix(node)
     }
-    inputs = {name: [(t, t.partition(":")[0]) for t in _inputs_of(node)] for name, node in nodes.items()}
-    sources = sorted({tensor for pairs in inputs.values() for tensor, source in pairs if source in cut}, key=_place)
-    behind = _behind(inputs, sources, cut)
+    sources = sorted({t for node in nodes.values() for t in _inputs_of(node) if t.partition(":")[0] in cut}, key=_place)
+    behind = _behind(nodes, sources, cut)
     weights = _weights(nodes)
     groups: dict[int, list[str]] = {}
-    for tensor in _last(nodes, inputs, behind, graph_def.library, bool(sources)):
+    for tensor in _last(nodes, behind, functions_of(graph_def.library), bool(sources)):
         groups.setdefault(behind[tensor.partition(":")[0]], []).append(tensor)
-    worth = {bits: _reached(inputs, tensors) & weights.keys() for bits, tensors in groups.items()}
+    givers = {name: _givers(node) for name, node in nodes.items()}
+    worth = {bits: _reached(givers, tensors) & weights.keys() for bits, tensors in groups.items()}
     ranked = sorted(groups, key=lambda bits: (-len(worth[bits]), bits.bit_count(), bits))
     if any(worth.values()):
         ranked = [bits for bits in ranked if worth[bits]]
     proposals = []
     for number, bits in enumerate(ranked[:_MAX_PROPOSALS]):
-        outputs = _telling(inputs, groups[bits], weights)[-_MAX_OUTPUTS:]
-        fed = [tensor for position, tensor in enumerate(sources) if bits >> position & 1]
+        outputs = _telling(givers, groups[bits][-_MAX_COMPARED:], weights)[-_MAX_OUTPUTS:]
+        inputs = [tensor for position, tensor in enumerate(sources) if bits >> position & 1]
         key = "serving_default" if number == 0 else f"signature_{number + 1}"
-        proposals.append(GivenSignature(key, _named(fed), _named(outputs)))
+        proposals.append(GivenSignature(key, _named(inputs), _named(outputs)))
     return tuple(proposals)
 
 
@@ -77,12 +84,13 @@ _INPUT = re.compile(r"[^^:][^:]*(:[0-9]{1,9})?\Z")
 """A tensor, not a control input and not what a damaged graph has in its place."""
 
 
-_Inputs = Mapping[str, Sequence[tuple[str, str]]]
-"""The tensors that each node takes, each with the name of the node that gives it."""
-
-
 def _inputs_of(node: NodeDef) -> Iterable[str]:
     return (name if ":" in name else f"{name}:0" for name in node.input[:] if _INPUT.match(name))
+
+
+def _givers(node: NodeDef) -> tuple[str, ...]:
+    """Names of the nodes that give what a node takes, each once."""
+    return tuple({tensor.partition(":")[0]: None for tensor in _inputs_of(node)})
 
 
 def _place(tensor: str) -> tuple[str, int]:
@@ -90,23 +98,38 @@ def _place(tensor: str) -> tuple[str, int]:
     return node, int(output)
 
 
-def _behind(inputs: _Inputs, sources: list[str], cut: set[str]) -> dict[str, int]:
+def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> dict[str, int]:
     """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
-    consumers: dict[str, list[str]] = {}
-    for name, pairs in inputs.items():
-        for tensor, source in pairs:
-            consumers.setdefault(tensor, []).append(name)
-            consumers.setdefault(source, []).append(name)
-    reached = dict.fromkeys(inputs, 0)
+    # Numbers for names, and the takers of all nodes in one array: a list for each of them is larger than its node.
+    numbers = {name: number for number, name in enumerate(nodes)}
+    starts: dict[str, list[int]] = {source: [] for source in sources}
+    given, taking = array("l"), array("l")
+    counts = array("l", [0]) * (len(numbers) + 1)
+    for taker, node in enumerate(nodes.values()):
+        for tensor in _inputs_of(node) if node.name not in cut else ():
+            if tensor in starts:
+                starts[tensor].append(taker)
+            giver = numbers.get(tensor.partition(":")[0])
+            if giver is not None:
+                given.append(giver)
+                taking.append(taker)
+                counts[giver] += 1
+    ends = array("l", accumulate(counts))
+    takers = array("l", [0]) * len(taking)
+    for giver, taker in zip(given, taking, strict=True):
+        ends[giver] -= 1  # At last it is where the giver's takers begin.
+        takers[ends[giver]] = taker
+    ends[-1] = len(takers)
+    reached = [0] * len(numbers)
     for position, source in enumerate(sources):
-        stack = list(consumers.get(source, ()))
+        stack = starts[source]
         while stack:
             current = stack.pop()
-            if reached[current] >> position & 1 or current in cut:
+            if reached[current] >> position & 1:
                 continue
             reached[current] |= 1 << position
-            stack.extend(consumers.get(current, ()))
-    return reached
+            stack.extend(takers[ends[current] : ends[current + 1]])
+    return dict(zip(numbers, reached, strict=True))
 
 
 def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
@@ -122,62 +145,60 @@ def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
 
 
 def _last(
-    nodes: Mapping[str, NodeDef],
-    inputs: _Inputs,
-    behind: Mapping[str, int],
-    library: FunctionDefLibrary,
-    has_sources: bool,
+    nodes: Mapping[str, NodeDef], behind: Mapping[str, int], library: Mapping[str, FunctionDef], has_sources: bool
 ) -> list[str]:
     """Tensors with which nothing goes on that depends on the same sources, in graph order."""
     used: set[str] = set()
     partly: set[str] = set()
-    ops = {name: node.op for name, node in nodes.items()}
-    onlookers = {op for op in set(ops.values()) if _ONLOOKERS.match(op)}
-    without_outputs = {op for op in set(ops.values()) if _NO_OUTPUTS.match(op)} | onlookers
-    for name, pairs in inputs.items():
-        if ops[name] in onlookers:
+    ops = {node.op for node in nodes.values()}
+    onlookers = {op for op in ops if _ONLOOKERS.match(op)}
+    without_outputs = {op for op in ops if _NO_OUTPUTS.match(op)} | onlookers
+    for name, node in nodes.items():
+        if node.op in onlookers:
             continue
-        for tensor, source in pairs:
+        for tensor in _inputs_of(node):
+            source = tensor.partition(":")[0]
             if source in nodes and behind[source] == behind[name]:
                 used.add(tensor)
                 partly.add(source)
     found = []
     for name, node in nodes.items():
-        if ops[name] in without_outputs or name in partly or (has_sources and not behind[name]):
+        if node.op in without_outputs or name in partly or (has_sources and not behind[name]):
             continue
         dtypes = output_dtypes(node, library) or ()
         found += [f"{name}:{i}" for i, dtype in enumerate(dtypes) if base_name(dtype) not in _UNFIT_DTYPES]
     return [tensor for tensor in found if tensor not in used]
 
 
-def _reached(inputs: _Inputs, tensors: Iterable[str]) -> set[str]:
+def _reached(givers: Mapping[str, tuple[str, ...]], tensors: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     stack = [tensor.partition(":")[0] for tensor in tensors]
     while stack:
         name = stack.pop()
-        if name not in seen and name in inputs:
+        if name not in seen and name in givers:
             seen.add(name)
-            stack += [source for _, source in inputs[name]]
+            stack += givers[name]
     return seen
 
 
-def _telling(inputs: _Inputs, tensors: list[str], weights: Mapping[str, None]) -> list[str]:
+def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights: Mapping[str, None]) -> list[str]:
     """The tensors without those that need only a part of the weights that another one needs: a loop's state, a size."""
-    reached = {tensor: _reached(inputs, [tensor]) & weights.keys() for tensor in tensors}
+    reached = {tensor: _reached(givers, [tensor]) & weights.keys() for tensor in tensors}
     return [tensor for tensor in tensors if not any(reached[tensor] < other for other in reached.values())]
 
 
 def _named(tensors: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Short names: the last part of the node's, with as many parts before it as tell it from the others."""
     tensors = list(dict.fromkeys(tensors))
-    for parts in range(1, 1 + max((tensor.count("/") for tensor in tensors), default=0) + 1):
-        names = [_short(tensor, parts, tensors) for tensor in tensors]
+    outputs = Counter(tensor.partition(":")[0] for tensor in tensors)
+    levels = max((tensor.count("/") for tensor in tensors), default=0)
+    for parts in range(1, 2 + min(levels, _MAX_LEVELS)):
+        names = [_short(tensor, parts, outputs) for tensor in tensors]
         if all(names) and len(set(names)) == len(names):
             return tuple(zip(names, tensors, strict=True))
     return tuple(zip(tensors, tensors, strict=True))  # `a/b` and `a_b`: their own names are never the same.
 
 
-def _short(tensor: str, parts: int, tensors: list[str]) -> str:
+def _short(tensor: str, parts: int, outputs: Mapping[str, int]) -> str:
     node, _, output = tensor.partition(":")
-    several = sum(other.partition(":")[0] == node for other in tensors) > 1
-    return "_".join(node.split("/")[-parts:]) + (f"_{output}" if several or output != "0" else "")
+    return "_".join(node.split("/")[-parts:]) + (f"_{output}" if outputs[node] > 1 or output != "0" else "")

@@ -6,24 +6,32 @@ from collections.abc import Mapping
 
 from migrate.checks.op_table import load_op_table
 from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import AttrValue, FunctionDefLibrary, NodeDef
+from migrate.sources.protos import AttrValue, FunctionDef, FunctionDefLibrary, NodeDef
 
 _REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 
 
-def output_dtypes(node: NodeDef, library: FunctionDefLibrary) -> tuple[int, ...] | None:
+def functions_of(library: FunctionDefLibrary) -> dict[str, FunctionDef]:
+    """Functions by name; of several of a name the first, as a search for it finds."""
+    found: dict[str, FunctionDef] = {}
+    for function in library.function:
+        found.setdefault(function.signature.name, function)
+    return found
+
+
+def output_dtypes(node: NodeDef, library: Mapping[str, FunctionDef]) -> tuple[int, ...] | None:
     """DataType values of a node's outputs, a ref's without the ref; None for an op that nobody knows.
 
     Args:
       node: a node of the main graph.
-      library: its functions, which may be ops.
+      library: its functions by name, which may be ops.
     """
-    for function in library.function:
-        if function.signature.name == node.op:
-            return tuple(
-                arg.type if not arg.type_attr else _type(node.attr, arg.type_attr, {})
-                for arg in function.signature.output_arg
-            )
+    function = library.get(node.op)
+    if function is not None:
+        return tuple(
+            arg.type if not arg.type_attr else _type(node.attr, arg.type_attr, {})
+            for arg in function.signature.output_arg
+        )
     info = load_op_table().get(node.op)
     if info is None:
         return None

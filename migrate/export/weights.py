@@ -14,6 +14,7 @@ import ctypes
 import dataclasses
 import errno
 import fcntl
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -28,6 +29,7 @@ from migrate.rewrite.plan import Plan, VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Bundle, Entry, Slice, data_file, index_file, read_bundle
+from migrate.sources.copies import STAT_BLOCK_BYTES, data_ranges
 from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_file, open_stream
 from migrate.sources.leveldb import mask
@@ -38,6 +40,7 @@ _CHUNK_BYTES = 1 << 16
 """What is read stays in the processor's cache while it is summed and written. Larger chunks took up to three times as
 long (measured: a fresh megabyte is mapped, and its pages cleared, for every read)."""
 _WRITE_BACK_BYTES = 1 << 25
+_HOLE = bytes(1 << 20)
 _LITTLE_BYTES = 1 << 23
 """So much is copied in the time in which a process is started."""
 
@@ -258,13 +261,16 @@ def _carry_out(move: Move) -> None:
     except OSError as error:
         raise InputError(f"{move.old}: cannot be read ({error.strerror})") from error
     try:
+        holes = _holes(source)
         if move.new is None:
             for part in move.parts:
-                _compare(part, _chunks(source, part))
+                _compare(part, _chunks(source, part, holes))
             return
-        with _Target(move.new, sum(part.size for part in move.parts)) as target:
+        size = sum(part.size for part in move.parts)
+        empty = sum(end - start for part in move.parts for start, end in _holes_of(part, holes))
+        with _Target(move.new, size, empty) as target:
             for part in move.parts:
-                _compare(part, _chunks(source, part), target)
+                _compare(part, _chunks(source, part, holes), target)
     finally:
         os.close(source)
 
@@ -279,7 +285,7 @@ def _compare(part: Part, chunks: Iterator[bytes], target: _Target | None = None)
     for chunk in chunks:
         crc = google_crc32c.extend(crc, chunk)
         if target is not None:
-            target.write(chunk)
+            (target.skip if chunk is _HOLE else target.write)(chunk)
     if mask(crc) != part.crc32c:
         raise InputError(
             f"the checkpoint is damaged: the bytes of {part.key!r} do not match their checksum; "
@@ -287,12 +293,36 @@ def _compare(part: Part, chunks: Iterator[bytes], target: _Target | None = None)
         )
 
 
-def _chunks(source: int, part: Part) -> Iterator[bytes]:
-    """The bytes of a part; fewer where the file ends before."""
-    offset, end = part.offset, part.offset + part.size
-    while offset < end and (chunk := os.pread(source, min(_CHUNK_BYTES, end - offset), offset)):
-        yield chunk
-        offset += len(chunk)
+def _chunks(source: int, part: Part, holes: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes of a part; fewer where the file ends before. A megabyte of a hole is `_HOLE` itself."""
+    offset = part.offset
+    for start, end in (*_holes_of(part, holes), (part.offset + part.size,) * 2):
+        while offset < start:
+            chunk = os.pread(source, min(_CHUNK_BYTES, start - offset), offset)
+            if not chunk:
+                return
+            yield chunk
+            offset += len(chunk)
+        yield from itertools.repeat(_HOLE, (end - start) // len(_HOLE))
+        offset = end
+
+
+def _holes(source: int) -> tuple[tuple[int, int], ...]:
+    """Start and end of each hole of a file."""
+    status = os.fstat(source)
+    if status.st_blocks * STAT_BLOCK_BYTES >= status.st_size:
+        return ()
+    ranges = [(0, 0), *data_ranges(source, status.st_size), (status.st_size,) * 2]
+    return tuple((end, start) for (_, end), (start, _) in itertools.pairwise(ranges) if end < start)
+
+
+def _holes_of(part: Part, holes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What of the holes lies in a part, in whole megabytes; what is less is read and written as zeros."""
+    for start, end in holes:
+        start, end = max(start, part.offset), min(end, part.offset + part.size)
+        whole = (end - start) // len(_HOLE) * len(_HOLE)
+        if whole > 0:
+            yield start, start + whole
 
 
 class _Target:
@@ -301,12 +331,22 @@ class _Target:
     The disk begins to write while the rest is still being copied, so that flushing waits for what is left only.
     """
 
-    def __init__(self, path: str, size: int) -> None:
+    def __init__(self, path: str, size: int, empty: int = 0) -> None:
+        """Makes the file.
+
+        Args:
+          path: of the file.
+          size: of all that will be written and skipped.
+          empty: how much of it will be skipped.
+        """
         self._file = open_regular(path, os.O_WRONLY | os.O_CREAT)
         self._written = 0
         self._started = 0
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._allocate(size)
+        if empty:
+            self._check_room(size - empty)
+        else:
+            self._allocate(size)
 
     def __enter__(self) -> _Target:
         return self
@@ -314,6 +354,8 @@ class _Target:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
+                if os.fstat(self._file).st_size < self._written:
+                    os.ftruncate(self._file, self._written)  # It ends in a hole.
                 os.fsync(self._file)
         finally:
             os.close(self._file)
@@ -326,6 +368,17 @@ class _Target:
         self._written += len(data)
         if self._written - self._started >= _WRITE_BACK_BYTES:
             self._write_back()
+
+    def skip(self, zeros: bytes) -> None:
+        """Appends a hole that is as long as these zeros."""
+        os.lseek(self._file, len(zeros), os.SEEK_CUR)
+        self._written += len(zeros)
+
+    def _check_room(self, size: int) -> None:
+        """The same as `_allocate` for a file with holes, whose space cannot be reserved in one piece."""
+        file_system = os.fstatvfs(self._file)
+        if size > file_system.f_bavail * file_system.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _allocate(self, size: int) -> None:
         """Reserves the space: a full disk is told before the copying, and pages are written for less."""

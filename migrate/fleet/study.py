@@ -56,6 +56,7 @@ from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
 from migrate.sources.size import stored_bytes
 from migrate.sources.sniff import Form, is_v1_checkpoint
 from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
+from migrate.sources.watch import OWN_BYTES, Watch
 
 _SHARDS_TOLD = 10
 
@@ -114,10 +115,12 @@ def audit_model(path: str, options: Options) -> ModelReport:
 def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
     """The tag sets of a TF1 model with several MetaGraphDefs, each once; none for any other model or what is none."""
     try:
-        with opened(path, options.follow_links, options.graph_memory_bytes) as place:
+        watch = _watch(options)
+        with opened(path, options.follow_links, watch) as place:
             if place.form is not Form.SAVED_MODEL:
                 return ()
-            source = read_source(place, path)
+            with watch.running(path):
+                source = read_source(place, path)
     except InputError:
         return ()
     if source.kind in _TF2 or len(source.meta_graphs) < 2:
@@ -134,20 +137,66 @@ def study(path: str, options: Options) -> Iterator[Studied]:
             size = None
             place = None
             try:
-                place = stack.enter_context(opened(path, options.follow_links, options.graph_memory_bytes))
+                watch = _watch(options)
+                place = stack.enter_context(opened(path, options.follow_links, watch))
                 size = stored_bytes(path, place)
-                links = link_findings(place, path, options)
-                if any(finding.severity is Severity.REFUSAL for finding in links):
-                    studied = Studied(ModelReport(path, None, Kind.UNKNOWN, Refused(), links), place)
-                else:
-                    studied = _studied(place, path, options)
-                    studied = _with_findings(studied, links)
+                with watch.running(path):
+                    studied = _within_bounds(place, path, options, watch)
+                    watch.check()
+                    _check_report(studied.report, watch)
             except InputError as error:
                 studied = Studied(ModelReport(path, None, Kind.UNKNOWN, Unreadable(str(error))))
             if place is not None and place.unpacked is not None:
                 studied = dataclasses.replace(studied, report=_in_archive(studied.report, place.unpacked))
         report = dataclasses.replace(studied.report, seconds=seconds, bytes=size)
         yield dataclasses.replace(studied, report=report)
+
+
+def _watch(options: Options) -> Watch:
+    """Over an audit, which begins."""
+    return Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
+
+
+def _within_bounds(place: Place, path: str, options: Options, watch: Watch) -> Studied:
+    links = link_findings(place, path, options)
+    if any(finding.severity is Severity.REFUSAL for finding in links):
+        return Studied(ModelReport(path, None, Kind.UNKNOWN, Refused(), links), place)
+    watch.check()
+    return _with_findings(_studied(place, path, options), links)
+
+
+def _check_report(report: ModelReport, watch: Watch) -> None:
+    """Sees to it that what is said of a model takes no more memory than reading it may.
+
+    Raises:
+      InputError: it takes more.
+    """
+    taken = _REPORT_BYTES * _values(report)
+    if taken > watch.bytes_allowed - OWN_BYTES:
+        raise InputError(f"{report.source}: {watch.memory_message(f'about {taken >> 20:,} MB for its report')}")
+
+
+_REPORT_BYTES = 600
+"""Of each value in a report, once it is written as JSON (measured: 450 to 520)."""
+
+
+def _values(report: ModelReport) -> int:
+    """How many values a report has; a long text counts as several."""
+    found = 0
+    pending: list[object] = [report]
+    while pending:
+        value = pending.pop()
+        found += 1
+        if isinstance(value, str):
+            found += len(value) >> 6
+        elif isinstance(value, (tuple, frozenset)):
+            pending += value
+        elif isinstance(value, Mapping):
+            found += len(value)
+            pending += value.values()
+        elif dataclasses.is_dataclass(value):
+            pending += vars(value).values()
+    return found
 
 
 def link_findings(place: Place, path: str, options: Options) -> tuple[Finding, ...]:
@@ -168,7 +217,7 @@ def refuse_links(path: str, options: Options) -> None:
     Raises:
       InputError: they do, or there is no model.
     """
-    with opened(path, options.follow_links) as place:
+    with opened(path, options.follow_links, _watch(options)) as place:
         for finding in link_findings(place, path, options):
             if finding.severity is Severity.REFUSAL:
                 raise InputError(f"{path}: {finding.message}; {finding.hint}")
@@ -181,7 +230,7 @@ def check_candidate_files(path: str, options: Options) -> None:
       InputError: links lead out of it, one of its files is no regular file, or there is no model.
     """
     refuse_links(path, options)
-    with opened(path, options.follow_links) as place:
+    with opened(path, options.follow_links, _watch(options)) as place:
         if not os.path.isdir(place.file):
             return
         for entry in entries(place.file, None if options.follow_links else _own_boundary(place, path)):
@@ -243,18 +292,18 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if options.take_proposals and proposals:
         given, proposals = proposals[:1], ()
         source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))
-    added = _with_signatures(chosen, given) if given else chosen
-    if not isinstance(added, MetaGraphDef):
+    problems = _add_signatures(chosen, given) if given else ()
+    if problems:
         report = dataclasses.replace(
             report,
             outcome=Refused(),
-            findings=added,
+            findings=problems,
             meta_graphs=(facts(chosen, ()),),
             dangerous_ops=_dangerous_ops(source.meta_graphs),
         )
         return Studied(report, place)
     original = chosen
-    judged, left_out = leave_out_needless(added, source.assets_dir)
+    judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
     chosen, plan, fed = _planned(judged, options)
     train = training_meta_graph(source, original)
@@ -317,7 +366,7 @@ def _taken(proposal: GivenSignature) -> Finding:
     return Finding("signature-proposed", Severity.WARNING, message, (), hint)
 
 
-def _with_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
+def _add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> tuple[Finding, ...]:
     from migrate.checks.given_signatures import add_signatures
 
     return add_signatures(meta_graph, given)

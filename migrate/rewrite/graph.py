@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ from migrate.frozen import frozen
 from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+_FEW = 16
 
 
 def split(tensor: str) -> tuple[str, int]:
@@ -97,7 +99,8 @@ def wire(node: NodeDef) -> Wire:
         if controls:
             is_short = False
     of_data, of_control = tuple(sources), tuple(controls)
-    return Wire(node.op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
+    # One text for all nodes of an op: the proto makes another one each time that it is asked.
+    return Wire(sys.intern(node.op), tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
 
 
 _MOST_REMEMBERED = 1_000_000
@@ -166,6 +169,16 @@ class Nodes(dict[str, NodeDef]):
                 stack.extend(source for tensor, source in pairs if tensor not in fed)
                 stack += known.controls
         return needed
+
+    def in_order(self, names: Collection[str]) -> Iterable[str]:
+        """Some of the names in the graph's order, in a time that a few of them in a large graph do not feel."""
+        if len(names) * _FEW > len(self):
+            return (name for name in self if name in names)
+        return sorted(names, key=self._places.__getitem__)
+
+    @functools.cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self)}
 
     @functools.cached_property
     def by_op(self) -> Mapping[str, Sequence[str]]:
@@ -343,10 +356,10 @@ def prune(
         fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
         chosen = {node.name: node for node in fed}
         chosen_wires = {node.name: wire(node) for node in fed}
-        for name, node in nodes.items():
-            if name in needed:
-                chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
-                chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
+        for name in nodes.in_order(needed):
+            node = nodes[name]
+            chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
+            chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
         graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 

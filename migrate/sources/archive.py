@@ -21,14 +21,15 @@ from typing import IO
 from migrate.errors import InputError
 from migrate.forks import claim, clear_leftovers
 from migrate.frozen import frozen
+from migrate.sources.watch import UNPACKED_BYTES
 
 _PREFIX = "migrate-archive-"
 _MAX_MEMBERS = 5_000
 """Making a file takes up to a millisecond, and no model has as many."""
 _MAX_BYTES = 1 << 36
 """64 GiB, unpacked: no model in an archive is larger, and what a small archive unpacks to may be."""
-_MAX_RATIO = 1100
-"""DEFLATE's bound is 1032 to 1 (zlib, Technical Details); nested tricks go beyond, and weights far below."""
+_MAX_RATIO = 20
+"""Weights and graphs shrink to a tenth at the best; zeros, to a thousandth (zlib, Technical Details)."""
 _MAX_LEVELS = 100
 """Directories within one another: no model has as many, and walking them takes the square of their number."""
 _FREE_BYTES_KEPT = 1 << 28
@@ -161,13 +162,14 @@ def holds_model(file: str) -> bool:
         if zipfile.is_zipfile(file):
             with open_zip(file) as archive:
                 return any(name.endswith(_MODEL_ENDS) for name in archive.namelist())
+        most = min(_LOOKED_AT_BYTES, _most(file, UNPACKED_BYTES))
         with tarfile.open(file, tarinfo=_headers()) as tar:
             for number, member in enumerate(tar):
                 if member.isfile() and member.name.endswith(_MODEL_ENDS):
                     return True
                 if number >= _LOOKED_AT_MEMBERS:
                     return False
-                if member.offset_data + member.size > _LOOKED_AT_BYTES:
+                if member.offset_data + member.size > most:
                     return True
     except _TooLargeError:
         return True
@@ -176,14 +178,23 @@ def holds_model(file: str) -> bool:
     return False
 
 
+def _most(file: str, bytes_allowed: int) -> int:
+    """Bytes that an archive may unpack to: what any may, or so many times its own."""
+    return min(_MAX_BYTES, max(bytes_allowed, os.stat(file).st_size * _MAX_RATIO))
+
+
 @contextlib.contextmanager
-def unpacked(file: str) -> Iterator[str]:
+def unpacked(file: str, bytes_allowed: int = UNPACKED_BYTES) -> Iterator[str]:
     """A temporary directory with an archive's content, gone when the block ends.
 
     The next call clears away what a killed process left.
 
     Links, devices and other special files, absolute names, names with `..` and encrypted members are refused, and so
     is an archive that would fill the disk or is far smaller than what comes out of it.
+
+    Args:
+      file: the archive.
+      bytes_allowed: what it may unpack to, however small it is.
 
     Raises:
       InputError: the archive is refused, cannot be read, or the disk is full; the message says why.
@@ -193,9 +204,9 @@ def unpacked(file: str) -> Iterator[str]:
     with claim(_PREFIX, parent) as directory:
         try:
             if zipfile.is_zipfile(file):
-                _unpack_zip(file, directory)
+                _unpack_zip(file, _Budget(file, directory, _most(file, bytes_allowed)))
             else:
-                _unpack_tar(file, directory)
+                _unpack_tar(file, _Budget(file, directory, _most(file, bytes_allowed)))
         except _TooLargeError as error:
             raise InputError(f"{file}: has {error}, as no archive of a model has; unpack it yourself") from error
         except OSError as error:
@@ -206,7 +217,7 @@ def unpacked(file: str) -> Iterator[str]:
         yield directory
 
 
-def _unpack_zip(file: str, directory: str) -> None:
+def _unpack_zip(file: str, budget: _Budget) -> None:
     with open_zip(file) as archive:
         infos = archive.infolist()
         members = []
@@ -217,14 +228,13 @@ def _unpack_zip(file: str, directory: str) -> None:
             if info.flag_bits & 1:
                 raise InputError(f"{file}: is encrypted; unpack it yourself and pass the directory")
             members.append(_Member(_safe(file, info.filename), info.filename.endswith("/"), info.file_size))
-        budget = _Budget(file, directory)
         budget.declare(len(members), sum(member.size for member in members))
         for info, member in zip(infos, members, strict=True):
             if member.is_dir:
-                os.makedirs(os.path.join(directory, member.name), exist_ok=True)
+                os.makedirs(os.path.join(budget.directory, member.name), exist_ok=True)
                 continue
             with archive.open(info) as stream:
-                _write(stream, directory, member, budget)
+                _write(stream, member, budget)
 
 
 def _stream(file: str) -> tarfile.TarFile:
@@ -234,8 +244,7 @@ def _stream(file: str) -> tarfile.TarFile:
         raise tarfile.ReadError("it ends in its first header") from error
 
 
-def _unpack_tar(file: str, directory: str) -> None:
-    budget = _Budget(file, directory)
+def _unpack_tar(file: str, budget: _Budget) -> None:
     # A stream is read once from start to end: an index first would unpack all of it twice.
     with _stream(file) as archive:
         for number, info in enumerate(archive, 1):
@@ -246,11 +255,11 @@ def _unpack_tar(file: str, directory: str) -> None:
             member = _Member(_safe(file, info.name), info.isdir(), info.size)
             budget.declare(number, budget.written + member.size)
             if member.is_dir:
-                os.makedirs(os.path.join(directory, member.name), exist_ok=True)
+                os.makedirs(os.path.join(budget.directory, member.name), exist_ok=True)
                 continue
             stream = archive.extractfile(info)
             if stream is not None:
-                _write(stream, directory, member, budget)
+                _write(stream, member, budget)
 
 
 def _safe(file: str, name: str) -> str:
@@ -276,18 +285,19 @@ class _Budget:
 
     file: str
     directory: str
+    most: int
     written: int = 0
 
     def declare(self, members: int, size: int) -> None:
-        packed = os.stat(self.file).st_size
-        limit = min(_MAX_BYTES, packed * _MAX_RATIO)
         if members > _MAX_MEMBERS:
             raise InputError(
                 f"{self.file}: holds more than {_MAX_MEMBERS:,} members, no model does; unpack it yourself"
             )
-        if size > limit:
+        if size > self.most:
             raise InputError(
-                f"{self.file}: {packed:,} bytes that unpack to {size:,} or more, as no model does; unpack it yourself"
+                f"{self.file}: {os.stat(self.file).st_size:,} bytes that unpack to {size:,} or more, where "
+                f"{self.most:,} are the most ({_MAX_RATIO} times its own or --unpacked_size=MEGABYTES, and never more "
+                f"than {_MAX_BYTES >> 30} GB); raise the flag, or unpack it yourself"
             )
         if size - self.written > shutil.disk_usage(self.directory).free - _FREE_BYTES_KEPT:
             raise InputError(f"{self.file}: unpacks to {size:,} bytes, for which {self.directory} has no room")
@@ -295,12 +305,12 @@ class _Budget:
     def spend(self, count: int) -> None:
         """Counts bytes that were in fact written: what an archive says of itself need not be true."""
         self.written += count
-        if self.written > min(_MAX_BYTES, os.stat(self.file).st_size * _MAX_RATIO):
+        if self.written > self.most:
             raise InputError(f"{self.file}: unpacks to more than it says; unpack it yourself")
 
 
-def _write(stream: IO[bytes], directory: str, member: _Member, budget: _Budget) -> None:
-    target = os.path.join(directory, member.name)
+def _write(stream: IO[bytes], member: _Member, budget: _Budget) -> None:
+    target = os.path.join(budget.directory, member.name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target, "xb") as out:  # A name that comes twice is an error, not an overwriting.
         while chunk := stream.read(_CHUNK_BYTES):

@@ -11,62 +11,53 @@ import os
 import resource
 import struct
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from migrate.errors import InputError
+from migrate.sources.protos import MetaGraphDef, SavedModel
+from migrate.sources.watch import BYTES_A_SECOND, OWN_BYTES, SECONDS, Watch, mapped_and_resident
 from migrate.sources.wire import varint
 
-MEMORY_BYTES = 500 << 20
-"""What an audit may take by default, beyond `_TIMES` the bytes of the file."""
+if TYPE_CHECKING:
+    from migrate.sources.parse import Parsed
 
-_TIMES = 4
-_OWN_BYTES = 50 << 20
-"""Of the interpreter and this program."""
-_BYTES_A_BYTE = 54
-"""What the smallest message, of two bytes, takes once it is parsed (measured: 107 bytes)."""
-_COPIES = 2.2
-"""The graph that was read, the one that is rewritten, and what changes (measured: 2 to 2.2)."""
+_BYTES_A_BYTE = 120
+"""What the smallest message, of two bytes, takes once it is parsed and listed (measured: 107 and 120 bytes)."""
 _BYTES_A_NODE = 600
-"""What this program knows of a node (measured: 470 to 1,000)."""
+"""What this program knows of a node, at least (measured: 650 to 1,000)."""
+_BYTES_AN_ENTRY = 250
+"""The same of a signature or an asset."""
 _LARGE_BYTES = 1 << 16
-_PROCESSOR_SECONDS, _BYTES_A_SECOND = 30, 20 << 20
-_ANSWER = struct.Struct("<QQ")
+_ANSWER = struct.Struct("<QQQQ")
 
 
-def check_budget(file: str, data: bytes, parse: Callable[[], int], memory_bytes: int) -> None:
-    """Refuses a proto that would take more memory than it may.
+def check_budget(file: str, data: bytes, parse: Callable[[], Parsed], watch: Watch) -> None:
+    """Refuses a proto that would take more memory than it may. What it takes beyond what is counted here is watched.
 
     Args:
       file: its path, for messages.
       data: its bytes.
-      parse: parses them and gives the number of nodes; called in a fork of this process.
-      memory_bytes: what is allowed beyond four times the file.
+      parse: parses them; called in a fork of this process.
+      watch: over the audit, which has been told of the file.
 
     Raises:
       InputError: it takes more; the message names the flag that allows it.
     """
-    allowed = memory_bytes + _TIMES * len(data)
-    spare = allowed - _OWN_BYTES - len(data)  # For what becomes of the bytes.
-    if len(data) * (1 + _BYTES_A_BYTE) <= spare / _COPIES:
+    allowed = watch.bytes_allowed
+    spare = max(0, allowed - OWN_BYTES - len(data))  # The file is in memory while it is parsed.
+    if len(data) * (1 + _BYTES_A_BYTE) <= spare:
         return
-    # What is large in it is as large in memory, and is in memory as often as all the rest.
-    small = small_bytes(data, int(max(0, spare - _COPIES * len(data)) / (_COPIES * _BYTES_A_BYTE)) + 1)
-    if len(data) + _BYTES_A_BYTE * small <= max(0, spare) / _COPIES:
+    # What is large in it is as large in memory.
+    small = small_bytes(data, max(0, spare - len(data)) // _BYTES_A_BYTE + 1)
+    if len(data) + _BYTES_A_BYTE * small <= spare:
         return
-    found = _tried(parse, int(max(0, spare) / _COPIES))
+    found = _tried(parse, spare)
     if found is None:
-        raise InputError(_too_large(file, f"more than {allowed >> 20:,} MB", len(data), memory_bytes))
-    taken, nodes = found
-    needed = int(_OWN_BYTES + len(data) + _COPIES * taken + _BYTES_A_NODE * nodes)
+        raise InputError(f"{file}: {watch.memory_message(f'more than {allowed >> 20:,} MB')}")
+    taken, nodes, entries, copies = found
+    needed = OWN_BYTES + copies * taken + _BYTES_A_NODE * nodes + _BYTES_AN_ENTRY * entries
     if needed > allowed:
-        what = f"about {needed >> 20:,} MB for {nodes:,} nodes"
-        raise InputError(_too_large(file, what, len(data), memory_bytes))
-
-
-def _too_large(file: str, what: str, size: int, memory_bytes: int) -> str:
-    return (
-        f"{file}: takes {what} in memory, where {memory_bytes >> 20:,} MB and {_TIMES} times its {size:,} bytes are "
-        "the most; allow more with --graph_memory=MEGABYTES"
-    )
+        raise InputError(f"{file}: {watch.memory_message(f'about {needed >> 20:,} MB for {nodes:,} nodes')}")
 
 
 def small_bytes(data: bytes, enough: int) -> int:
@@ -101,8 +92,31 @@ def small_bytes(data: bytes, enough: int) -> int:
     return found
 
 
-def _tried(parse: Callable[[], int], limit: int) -> tuple[int, int] | None:
-    """Bytes and nodes of what `parse` makes, found in a fork; None where it takes more than a limit."""
+def all_nodes(parsed: Parsed) -> int:
+    """How many nodes there are, those of functions included."""
+    graphs = [meta_graph.graph_def for meta_graph in _meta_graphs(parsed)]
+    return sum(len(g.node) + sum(len(function.node_def) for function in g.library.function) for g in graphs)
+
+
+def _meta_graphs(parsed: Parsed) -> list[MetaGraphDef]:
+    proto = parsed.proto
+    if isinstance(proto, SavedModel):
+        return list(proto.meta_graphs)
+    if isinstance(proto, MetaGraphDef):
+        return [proto]
+    assert parsed.holder is not None
+    return [parsed.holder]
+
+
+def _copies(parsed: Parsed) -> int:
+    """How often the graph is in memory at once: twice where functions may be inlined, or something be left out."""
+    return max(
+        2 if m.graph_def.library.function or m.asset_file_def or m.collection_def else 1 for m in _meta_graphs(parsed)
+    )
+
+
+def _tried(parse: Callable[[], Parsed], limit: int) -> tuple[int, int, int, int] | None:
+    """What `parse` makes, found in a fork: bytes, nodes, entries, copies; None where it takes more than a limit."""
     answer, end = os.pipe()
     pid = os.fork()
     if not pid:
@@ -118,23 +132,25 @@ def _tried(parse: Callable[[], int], limit: int) -> tuple[int, int] | None:
         os.waitpid(pid, 0)
     if len(found) != _ANSWER.size:
         return None
-    taken, nodes = _ANSWER.unpack(found)
-    return None if taken > limit else (taken, nodes)
+    taken, nodes, entries, copies = _ANSWER.unpack(found)
+    return None if taken > limit else (taken, nodes, entries, copies)
 
 
-def _try(parse: Callable[[], int], limit: int, end: int) -> None:
+def _try(parse: Callable[[], Parsed], limit: int, end: int) -> None:
     """In the fork; does not return."""
     try:
-        mapped, resident = _memory()
+        mapped, resident = mapped_and_resident()
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             if mapped:
                 _lower(resource.RLIMIT_AS, mapped + limit)
-            _lower(resource.RLIMIT_CPU, _PROCESSOR_SECONDS + limit // _BYTES_A_SECOND)
-        nodes = 0
+            _lower(resource.RLIMIT_CPU, int(SECONDS) + limit // BYTES_A_SECOND)
+        nodes, entries, copies = 0, 0, 1
         with contextlib.suppress(InputError):  # It is damaged, and parsing it again says how.
-            nodes = parse()
-        os.write(end, _ANSWER.pack(max(0, _memory()[1] - resident), nodes))
+            parsed = parse()
+            nodes, copies = all_nodes(parsed), _copies(parsed)
+            entries = sum(len(m.signature_def) + len(m.asset_file_def) for m in _meta_graphs(parsed))
+        os.write(end, _ANSWER.pack(max(0, mapped_and_resident()[1] - resident), nodes, entries, copies))
         os._exit(0)
     finally:
         os._exit(1)
@@ -143,13 +159,3 @@ def _try(parse: Callable[[], int], limit: int, end: int) -> None:
 def _lower(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-
-
-def _memory() -> tuple[int, int]:
-    """Bytes that this process has mapped, and that are resident (proc(5), statm); 0 where that cannot be read."""
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as stream:
-            mapped, resident = stream.read(100).split()[:2]
-            return int(mapped) * resource.getpagesize(), int(resident) * resource.getpagesize()
-    except (OSError, ValueError):
-        return 0, 0

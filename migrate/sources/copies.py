@@ -20,7 +20,7 @@ from migrate.sources.boundary import Boundary, LinkError
 from migrate.sources.files import open_file
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write.
-_STAT_BLOCK_BYTES = 512
+STAT_BLOCK_BYTES = 512
 """What `st_blocks` counts (stat(3type))."""
 _CHUNK_BYTES = 1 << 20
 _RANGE_BYTES = 1 << 30
@@ -196,7 +196,7 @@ def data_bytes(path: str, status: os.stat_result) -> int:
       path: of the file.
       status: what `os.stat` gives for it.
     """
-    if status.st_blocks * _STAT_BLOCK_BYTES >= status.st_size:
+    if status.st_blocks * STAT_BLOCK_BYTES >= status.st_size:
         return status.st_size
     try:
         handle = open_file(path)

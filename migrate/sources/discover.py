@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
-from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.files import read_file
 from migrate.sources.leveldb import is_table
 from migrate.sources.parse import PROTO_LIMIT_BYTES
 from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
+from migrate.sources.watch import Watch
 
 # tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
@@ -53,7 +53,7 @@ class Place:
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
       unpacked: the temporary directory that an archive was unpacked into, or None.
       boundary: where its files may be; None for anywhere.
-      memory_bytes: what reading its graph may take, see `budget.check_budget`.
+      watch: over the audit that reads it; None for the bounds that are set by default.
     """
 
     form: Form
@@ -63,7 +63,7 @@ class Place:
     others: tuple[str, ...] = ()
     unpacked: str | None = None
     boundary: Boundary | None = None
-    memory_bytes: int = MEMORY_BYTES
+    watch: Watch | None = None
 
 
 def find_models(path: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrate.records import Kind
-from migrate.sources.protos import GraphDef, MetaGraphDef
+from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import SERVING_TAG
 
 TABLES_KEY = "table_initializer"
@@ -19,6 +19,9 @@ _TABLE_INITIALIZERS = frozenset(
 def from_meta_graph(proto: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:
     """What `tf.train.export_meta_graph` or TensorFlow 0.x's exporter has written, tagged for serving.
 
+    Args:
+      proto: as it was parsed; it is tagged in its place, since a copy takes as much memory again.
+
     Raises:
       InputError: a SessionBundle's collections cannot be parsed.
     """
@@ -29,20 +32,19 @@ def from_meta_graph(proto: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:
     return Kind.CHECKPOINT_META, _tagged(proto)
 
 
-def from_graph_def(proto: GraphDef) -> tuple[Kind, MetaGraphDef]:
-    """A GraphDef as a MetaGraphDef. Its table initialisers, which no collection lists, are what is run on loading."""
-    meta_graph = MetaGraphDef()
-    meta_graph.graph_def.CopyFrom(proto)
-    tables = [node.name for node in proto.node if node.op in _TABLE_INITIALIZERS]
+def from_graph_def(meta_graph: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:
+    """A GraphDef as a MetaGraphDef. Its table initialisers, which no collection lists, are what is run on loading.
+
+    Args:
+      meta_graph: holds the GraphDef and nothing else, and is completed in its place.
+    """
+    tables = [node.name for node in meta_graph.graph_def.node if node.op in _TABLE_INITIALIZERS]
     if tables:
         meta_graph.collection_def[TABLES_KEY].node_list.value.extend(tables)
     return Kind.FROZEN_GRAPH, _tagged(meta_graph)
 
 
 def _tagged(proto: MetaGraphDef) -> MetaGraphDef:
-    if proto.meta_info_def.tags:
-        return proto
-    meta_graph = MetaGraphDef()
-    meta_graph.CopyFrom(proto)
-    meta_graph.meta_info_def.tags.append(SERVING_TAG)
-    return meta_graph
+    if not proto.meta_info_def.tags:
+        proto.meta_info_def.tags.append(SERVING_TAG)
+    return proto

@@ -33,8 +33,8 @@ _CHECKPOINT_INDEX = ".index"
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 # Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
-# An architecture is text of a few megabytes at most; what claims more in an archive is none.
-_MAX_JSON_BYTES = 1 << 28
+# An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
+_MAX_JSON_BYTES = 1 << 24
 _MAX_STATE_BYTES = 1 << 20
 _MAX_DEPTH = 150
 """Models in models in models have some forty levels; what walks a config calls itself for each."""

@@ -8,11 +8,13 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
+from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
-from migrate.sources.budget import MEMORY_BYTES, check_budget
+from migrate.sources.budget import all_nodes, check_budget
 from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
+from migrate.sources.watch import Watch
 from migrate.sources.wire import varint
 
 PROTO_LIMIT_BYTES = 2**31 - 1
@@ -30,16 +32,34 @@ _FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
 """The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
 
 
+@frozen
+class Parsed:
+    """What is in a file.
+
+    Attributes:
+      proto: the message.
+      holder: what a GraphDef is part of, which holds nothing else: to copy it into one takes as much memory again.
+    """
+
+    proto: SavedModel | MetaGraphDef | GraphDef
+    holder: MetaGraphDef | None = None
+
+
 def parse_file(
-    file: str, wanted: str, boundary: Boundary | None = None, memory_bytes: int = MEMORY_BYTES
+    file: str, wanted: str, boundary: Boundary | None = None, watch: Watch | None = None
 ) -> SavedModel | MetaGraphDef | GraphDef:
+    """The message that is in a file, see `parse`."""
+    return parse(file, wanted, boundary, watch).proto
+
+
+def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch | None = None) -> Parsed:
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
       file: its path; text and binary protos are told apart by their first bytes.
       wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
       boundary: where it may be; None for anywhere.
-      memory_bytes: what an audit of it may take beyond four times its bytes.
+      watch: over the audit that reads it; None for the bounds that are set by default.
 
     Raises:
       InputError: it cannot be read, takes too much memory, or has none of the three forms; the message says why.
@@ -51,13 +71,22 @@ def parse_file(
     stray = describe_stray(data)
     if stray is not None:
         raise InputError(f"{file}: {stray}")
-    is_text = file.endswith(".pbtxt") or text_type(data) is not None
-    parse = _parse_text if is_text else _parse_binary
+    watch = watch or Watch()
+    watch.has_read(len(data))
     try:
-        check_budget(file, data, lambda: _all_nodes(parse(file, data, wanted)), memory_bytes)
-        return parse(file, data, wanted)
+        if file.endswith(".pbtxt") or text_type(data) is not None:
+            watch.has_nodes(len(_NODE_IN_TEXT.findall(data)))  # A text takes as long to parse as to audit.
+            parsed = _parse_text(file, data, wanted)
+        else:
+            check_budget(file, data, lambda: _parse_binary(file, data, wanted), watch)
+            parsed = _parse_binary(file, data, wanted)
+        watch.has_nodes(all_nodes(parsed))
+        return parsed
     except MemoryError as error:
         raise InputError(f"{file}: takes more memory than this process may use ({len(data):,} bytes)") from error
+
+
+_NODE_IN_TEXT = re.compile(rb"\bnode(?:_def)?\s*[{<:]")
 
 
 def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[GraphDef] | None:
@@ -70,13 +99,15 @@ def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[Graph
     return _FIELDS.get(match[1]) if match else None
 
 
-def _parse_text(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+def _parse_text(file: str, data: bytes, wanted: str) -> Parsed:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{file}: line {line} is not UTF-8; a .pbtxt is a text proto") from error
-    proto = (text_type(data) or SavedModel)()
+    kind = text_type(data) or SavedModel
+    holder = MetaGraphDef() if kind is GraphDef else None
+    proto = kind() if holder is None else holder.graph_def
     try:
         text_format.Parse(text, proto, allow_unknown_field=True)
     except text_format.ParseError as error:
@@ -92,36 +123,29 @@ def _parse_text(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDe
         raise InputError(f"{file}: a SavedModel without a meta graph; export the model again")
     if isinstance(proto, MetaGraphDef | GraphDef) and not _nodes(proto):
         raise InputError(f"{file}: a {type(proto).__name__} without nodes; export the model again")
-    return proto
-
-
-def _all_nodes(proto: SavedModel | MetaGraphDef | GraphDef) -> int:
-    """How many nodes there are, those of functions included."""
-    if isinstance(proto, SavedModel):
-        graphs = [meta_graph.graph_def for meta_graph in proto.meta_graphs]
-    else:
-        graphs = [proto.graph_def if isinstance(proto, MetaGraphDef) else proto]
-    return sum(len(g.node) + sum(len(function.node_def) for function in g.library.function) for g in graphs)
+    return Parsed(proto, holder)
 
 
 def _nodes(proto: MetaGraphDef | GraphDef) -> int:
     return len(proto.graph_def.node if isinstance(proto, MetaGraphDef) else proto.node)
 
 
-def _parse_binary(file: str, data: bytes, wanted: str) -> SavedModel | MetaGraphDef | GraphDef:
+def _parse_binary(file: str, data: bytes, wanted: str) -> Parsed:
     proto = SavedModel()
     parsed = _parses(proto, data)
     # A GraphDef or MetaGraphDef may pass for a SavedModel full of unknown fields, but has no schema version.
     if parsed and proto.meta_graphs and proto.saved_model_schema_version:
-        return proto
-    graph = GraphDef()
+        return Parsed(proto)
+    holder = MetaGraphDef()
+    graph = holder.graph_def
     if _parses(graph, data) and graph.node and all(node.name and node.op for node in graph.node):
-        return graph
+        return Parsed(graph, holder)
+    del holder, graph
     meta_graph = MetaGraphDef()
     if _parses(meta_graph, data) and meta_graph.graph_def.node and meta_graph.HasField("meta_info_def"):
-        return meta_graph
+        return Parsed(meta_graph)
     if parsed and proto.meta_graphs:
-        return proto
+        return Parsed(proto)
     if parsed and proto.saved_model_schema_version:
         raise InputError(f"{file}: a SavedModel without a meta graph; export the model again")
     if is_mangled_text(data):

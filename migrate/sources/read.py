@@ -10,28 +10,28 @@ from collections.abc import Iterator
 from migrate.errors import InputError
 from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.boundary import Boundary, boundary_of
-from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import open_stream
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
-from migrate.sources.parse import parse_file
-from migrate.sources.protos import GraphDef, MetaGraphDef
+from migrate.sources.parse import parse, parse_file
+from migrate.sources.protos import MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source
 from migrate.sources.strays import describe_stray
+from migrate.sources.watch import UNPACKED_BYTES, Watch
 
 KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
 
 
 @contextlib.contextmanager
-def opened(path: str, follow_links: bool = False, memory_bytes: int = MEMORY_BYTES) -> Iterator[Place]:
+def opened(path: str, follow_links: bool = False, watch: Watch | None = None) -> Iterator[Place]:
     """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
 
     Args:
       path: what the user calls it.
       follow_links: whether links may lead out of the model.
-      memory_bytes: see `Place`.
+      watch: see `Place`.
 
     Raises:
       InputError: there is no model, there are several, or the archive is refused.
@@ -39,11 +39,11 @@ def opened(path: str, follow_links: bool = False, memory_bytes: int = MEMORY_BYT
     place = place_of(path)
     if place.form is not Form.ARCHIVE:
         boundary = None if follow_links else boundary_of(path)
-        yield dataclasses.replace(place, boundary=boundary, memory_bytes=memory_bytes)
+        yield dataclasses.replace(place, boundary=boundary, watch=watch)
         return
     from migrate.sources.archive import unpacked
 
-    with unpacked(place.file) as directory:
+    with unpacked(place.file, UNPACKED_BYTES if watch is None else watch.unpacked_bytes) as directory:
         try:
             models = find_models(directory)
         except InputError as error:
@@ -55,7 +55,7 @@ def opened(path: str, follow_links: bool = False, memory_bytes: int = MEMORY_BYT
         if inner.form is Form.ARCHIVE:
             raise InputError(f"{path}: an archive in an archive; unpack it and pass what is in it")
         boundary = boundary_of(directory)
-        yield dataclasses.replace(inner, unpacked=directory, boundary=boundary, memory_bytes=memory_bytes)
+        yield dataclasses.replace(inner, unpacked=directory, boundary=boundary, watch=watch)
 
 
 def read_source(place: Place, path: str) -> Source:
@@ -69,10 +69,11 @@ def read_source(place: Place, path: str) -> Source:
       InputError: it cannot be read; the message says why.
     """
     if place.form is Form.SAVED_MODEL:
-        return read_saved_model(place.file, place.boundary, place.memory_bytes)
+        return read_saved_model(place.file, place.boundary, place.watch)
     if place.form is Form.STRAY:
         raise InputError(f"{place.file}: {_stray(place.file, place.boundary)}")
-    proto = parse_file(place.file, place.form.value, place.boundary, place.memory_bytes)
+    parsed = parse(place.file, place.form.value, place.boundary, place.watch)
+    proto = parsed.proto
     folder = os.path.dirname(place.file)
     checkpoint: str | None = None
     given: tuple[GivenSignature, ...] = ()
@@ -83,8 +84,8 @@ def read_source(place: Place, path: str) -> Source:
             given = _bundled(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
         except InputError as error:
             raise InputError(f"{place.file}: {error}") from error
-    elif isinstance(proto, GraphDef):
-        kind, meta_graph = from_graph_def(proto)
+    elif parsed.holder is not None:
+        kind, meta_graph = from_graph_def(parsed.holder)
     else:
         raise InputError(f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ beside it")
     return Source(

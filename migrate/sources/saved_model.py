@@ -7,25 +7,25 @@ import os
 from migrate.errors import InputError
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.budget import MEMORY_BYTES
 from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
-from migrate.sources.parse import parse_file
+from migrate.sources.parse import parse
 from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.sources.source import Source
+from migrate.sources.watch import Watch
 
 _HUB_MODULE_FILE = "tfhub_module.pb"
 _KERAS_METADATA_FILE = "keras_metadata.pb"
 """What Keras writes beside a TF2 SavedModel (keras/saving/legacy/saved_model/constants.py, SAVED_METADATA_PATH)."""
 
 
-def read_saved_model(path: str, boundary: Boundary | None = None, memory_bytes: int = MEMORY_BYTES) -> Source:
+def read_saved_model(path: str, boundary: Boundary | None = None, watch: Watch | None = None) -> Source:
     """Reads the SavedModel in a directory. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
       path: directory that holds a saved_model.pb or, failing that, a saved_model.pbtxt.
       boundary: where its files may be; None for anywhere.
-      memory_bytes: what reading it may take, see `budget.check_budget`.
+      watch: over the audit that reads it.
 
     Returns:
       The model, with one meta graph at least.
@@ -35,12 +35,17 @@ def read_saved_model(path: str, boundary: Boundary | None = None, memory_bytes: 
     """
     file_name = _file_name(path)
     file = os.path.join(path, file_name)
-    proto = parse_file(file, "SavedModel", boundary, memory_bytes)
+    parsed = parse(file, "SavedModel", boundary, watch)
+    proto = parsed.proto
     checkpoint, assets_dir = os.path.join(path, "variables", "variables"), os.path.join(path, "assets")
     extra_dir = os.path.join(path, "assets.extra")
     if not isinstance(proto, SavedModel):
         # People rename what they have. A file is what is in it.
-        kind, meta_graph = from_meta_graph(proto) if isinstance(proto, MetaGraphDef) else from_graph_def(proto)
+        if parsed.holder is not None:
+            kind, meta_graph = from_graph_def(parsed.holder)
+        else:
+            assert isinstance(proto, MetaGraphDef)
+            kind, meta_graph = from_meta_graph(proto)
         return Source(path, kind, file, (meta_graph,), checkpoint, assets_dir, extra_dir, boundary=boundary)
     kind = _kind(path, proto)
     return Source(

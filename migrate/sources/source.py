@@ -29,7 +29,7 @@ class Source:
       path: what the user calls it: a directory, a file or a checkpoint's prefix.
       kind: what it is.
       file: path of the file that holds the graph.
-      meta_graphs: one at least. They must not be changed.
+      meta_graphs: one at least. They must not be changed, except that study adds the signatures that the user gives.
       checkpoint: what a restore op is fed with, whether it is there or not: the checkpoint's prefix, for a sharded V1
         checkpoint a pattern; None for a form without one.
       assets_dir: directory of the assets, whether it is there or not.

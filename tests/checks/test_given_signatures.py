@@ -10,7 +10,7 @@ from migrate.errors import UsageError
 from migrate.records import GivenSignature
 from migrate.signature_flag import as_flag, parse_signature
 from migrate.sources.dtypes import dtype_name
-from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef, NodeDef
+from migrate.sources.protos import MetaGraphDef, NodeDef
 
 _F = 'attr { key: "T" value { type: DT_FLOAT } }'
 _D = 'attr { key: "dtype" value { type: DT_FLOAT } }'
@@ -79,14 +79,18 @@ def test_a_graph_with_nothing_to_call_gets_no_proposal():
 
 def test_added_signatures():
     given = parse_signature("s:inputs=x;outputs=logits=scope/logits")
-    result = add_signatures(_TRAINING, (given,))
-    assert isinstance(result, MetaGraphDef)
-    assert not _TRAINING.signature_def
+    result = MetaGraphDef.FromString(_TRAINING.SerializeToString())
+    assert add_signatures(result, ()) == ()
+    assert result == _TRAINING
+    assert add_signatures(result, (given,)) == ()
+    assert result.graph_def == _TRAINING.graph_def
     info = result.signature_def["s"].outputs["logits"]
     assert (info.name, dtype_name(info.dtype), info.tensor_shape.unknown_rank) == ("scope/logits:0", "float32", True)
-    assert add_signatures(_TRAINING, ()) is _TRAINING
     (finding,) = add_signatures(result, (given,))
     assert finding.code == "signature-exists"
+    (finding,) = add_signatures(result, (parse_signature("t:inputs=x;outputs=scope/logits"),) * 2)
+    assert finding.code == "signature-exists"
+    assert list(result.signature_def) == ["s"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,7 @@ def test_a_tensor_that_is_not_there(output, says, hint):
     (finding,) = add_signatures(_TRAINING, (parse_signature(f"s:inputs=x;outputs={output}"),))
     assert finding.code == "signature-tensor-missing"
     assert says in finding.message and hint in finding.hint
+    assert not _TRAINING.signature_def
 
 
 @pytest.mark.parametrize(
@@ -118,5 +123,5 @@ def test_a_tensor_that_is_not_there(output, says, hint):
     ],
 )
 def test_output_dtypes(node, dtypes):
-    found = output_dtypes(text_format.Parse(node, NodeDef()), FunctionDefLibrary())
+    found = output_dtypes(text_format.Parse(node, NodeDef()), {})
     assert (None if found is None else [dtype_name(d) for d in found]) == dtypes

@@ -86,6 +86,70 @@ def test_a_flipped_bit_names_the_variable(tmp_path, mode, place):
     assert weights.run(taking.job) == Failed(f"the checkpoint is damaged: {expected}")
 
 
+HOLES = [
+    [("hole", 0, 5 << 20)],
+    [("bytes", 0, 100), ("hole", 100, 9 << 20), ("bytes", (9 << 20) + 100, 70_000)],
+    [("bytes", 0, 3 << 20), ("hole", 3 << 20, 4 << 20)],
+    [("hole", 0, 3 << 20), ("bytes", 3 << 20, 2 << 20), ("hole", 5 << 20, 3 << 20), ("bytes", 8 << 20, 1)],
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("parts", HOLES)
+def test_a_file_of_holes_is_taken_over_as_it_is(tmp_path, mode, parts):
+    """Two tensors of it, one of them a slice in its middle, and a third that nobody needs."""
+    size = sum(length for _, _, length in parts)
+    value = bytearray(size)
+    file = tmp_path / "old.data-00000-of-00001"
+    with open(file, "wb") as stream:
+        for kind, start, length in parts:
+            if kind == "bytes":
+                value[start : start + length] = os.urandom(length)
+                stream.seek(start)
+                stream.write(value[start : start + length])
+        stream.truncate(size)
+    places = {"a": (0, size // 3), "unused": (size // 3, size // 2), "b": (size // 2, size)}
+    entries = [
+        Entry(key, "uint8", (end - start,), 0, start, end - start, masked_crc32c(bytes(value[start:end])))
+        for key, (start, end) in places.items()
+    ]
+    write_index(str(tmp_path / "old"), entries, 1)
+    before = os.stat(file).st_blocks
+    taking = weights.take_over(_plan(x="a", y="b"), str(tmp_path / "old"), str(tmp_path / "w"), mode, True)
+    assert weights.run(taking.job) == weights.Done()
+    assert _found(taking) == {"x": bytes(value[: size // 3]), "y": bytes(value[size // 2 :])}
+    assert os.stat(taking.files[0]).st_blocks <= before + (3 << 20) // 512  # Each hole loses less than a megabyte.
+
+
+def test_a_hole_does_not_match_the_checksum_of_bytes(tmp_path):
+    prefix = _bundle(tmp_path, [{"a": b"a" * (3 << 20)}])
+    with open(tmp_path / "old.data-00000-of-00001", "wb") as stream:
+        stream.truncate(3 << 20)
+    taking = weights.take_over(_plan(x="a"), prefix, str(tmp_path / "w"), "copy", True)
+    failed = weights.run(taking.job)
+    assert isinstance(failed, Failed) and "do not match their checksum" in failed.reason
+
+
+def test_only_what_is_no_hole_needs_room(tmp_path, monkeypatch):
+    """A terabyte of zeros in a file of a few bytes."""
+    size = 5 << 20
+    file = tmp_path / "old.data-00000-of-00001"
+    with open(file, "wb") as stream:
+        stream.write(b"a" * (1 << 20))
+        stream.truncate(size)
+    value = b"a" * (1 << 20) + bytes(4 << 20)
+    write_index(str(tmp_path / "old"), [Entry("a", "uint8", (size,), 0, 0, size, masked_crc32c(value))], 1)
+
+    def run(blocks):
+        monkeypatch.setattr(weights.os, "fstatvfs", lambda _: SimpleNamespace(f_bavail=blocks, f_frsize=1 << 19))
+        folder = str(tmp_path / f"w{blocks}")
+        return weights.run(weights.take_over(_plan(x="a"), str(tmp_path / "old"), folder, "copy", True).job)
+
+    assert run(2) == weights.Done()
+    failed = run(1)
+    assert isinstance(failed, Failed) and os.strerror(errno.ENOSPC) in failed.reason
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_data_file_that_has_become_shorter_is_damaged(tmp_path, mode):
     prefix = _bundle(tmp_path, [{"a": A, "b": B}])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
+from migrate.fleet.study import audit_model
+from migrate.records import Options
 from migrate.rewrite.graph import Graph, index
 from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, SavedModel
 from tests.waiting import steps
 
 _FLOAT, _STRING = 1, 7
@@ -165,3 +169,62 @@ def test_signatures_that_run_the_same_are_rewritten_once():
     first, second = make_plan(meta_graph).signatures
     assert first.run.graph is second.run.graph
     assert (first.run.run.key, second.run.run.key) == ("signature 'again'", "signature 'serving_default'")
+
+
+def _of_many_parts(shape: str, count: int) -> SavedModel:
+    """A model of so many signatures, assets, placeholders or outputs; without signatures where they are proposed."""
+    model = SavedModel(saved_model_schema_version=1)
+    meta_graph = model.meta_graphs.add()
+    meta_graph.meta_info_def.tags.append("serve")
+    graph = meta_graph.graph_def
+
+    def node(name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
+        made = graph.node.add(name=name, op=op, input=inputs)
+        for key, value in types.items():
+            made.attr[key].type = value
+        return made
+
+    def signature(key: str, tensor: str) -> None:
+        definition = meta_graph.signature_def[key]
+        definition.inputs["x"].name, definition.inputs["x"].dtype = "x:0", _FLOAT
+        definition.outputs["y"].name, definition.outputs["y"].dtype = f"{tensor}:0", _FLOAT
+
+    node("x", "Placeholder", [], dtype=_FLOAT).attr["shape"].shape.unknown_rank = True
+    if shape in ("signatures", "assets"):
+        node("y", "Relu", ["x"], T=_FLOAT)
+        signature("serving_default", "y")
+    for number in range(count):
+        if shape == "signatures":
+            node(f"y{number}", "Relu", ["x"], T=_FLOAT)
+            signature(f"s{number}", f"y{number}")
+        elif shape == "assets":
+            node(f"name{number}", "Const", [], dtype=_STRING).attr["value"].tensor.string_val.append(b"a")
+            meta_graph.asset_file_def.add(filename=f"file{number}").tensor_info.name = f"name{number}:0"
+        elif shape == "placeholders":
+            node(f"x{number}", "Placeholder", [], dtype=_FLOAT).attr["shape"].shape.unknown_rank = True
+        elif shape == "outputs":
+            node(f"weight{number}", "VariableV2", [], dtype=_FLOAT).attr["shape"].shape.dim.add(size=1)
+            node(f"y{number}", "Add", ["x", f"weight{number}"], T=_FLOAT)
+        elif shape == "functions":
+            function = graph.library.function.add()
+            function.signature.name = f"function{number}"
+            function.signature.input_arg.add(name="a", type=_FLOAT)
+            function.signature.output_arg.add(name="b", type=_FLOAT)
+            function.node_def.add(name="c", op="Relu", input=["a"]).attr["T"].type = _FLOAT
+            function.ret["b"] = "c:activations:0"
+            node(f"y{number}", f"function{number}", ["x"])
+    if shape == "placeholders":
+        node("y", "AddN", [f"x{number}" for number in range(count)], T=_FLOAT)
+    return model
+
+
+@pytest.mark.parametrize("shape", ["signatures", "assets", "placeholders", "outputs", "functions"])
+def test_an_audit_takes_no_square_of_what_there_are_many_of(shape, tmp_path):
+    def audit(count: int) -> int:
+        (tmp_path / "saved_model.pb").write_bytes(_of_many_parts(shape, count).SerializeToString())
+        return steps(lambda: audit_model(str(tmp_path), Options()))
+
+    audit(3)
+    # Eight times as many; the square would be 64 times as much.
+    few, many = (400, 3200) if shape == "outputs" else (100, 800)
+    assert audit(many) < 11 * audit(few)

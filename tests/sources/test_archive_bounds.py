@@ -162,6 +162,60 @@ def test_a_zip_whose_sizes_are_lies(tmp_path):
         assert f"unpack to {claimed:,}" in _why(tmp_path / "model.zip")
 
 
+def _zeros(path, megabytes):
+    """An archive of a model beside a file of zeros, which takes a thousandth of it."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+            file.write(MODELS / "counter" / "saved_model.pb", "saved_model.pb")
+            with file.open("assets.extra/zeros", "w") as stream:
+                for _ in range(megabytes):
+                    stream.write(bytes(1 << 20))
+    else:
+        with tarfile.open(path, "w:gz") as file:
+            file.add(MODELS / "counter" / "saved_model.pb", "saved_model.pb")
+            info = tarfile.TarInfo("assets.extra/zeros")
+            info.size = megabytes << 20
+            file.addfile(info, io.BytesIO(bytes(info.size)))
+
+
+@pytest.mark.parametrize("name", ["model.zip", "model.tar.gz"])
+def test_zeros_are_not_unpacked(name, tmp_path, monkeypatch):
+    """By default a quarter of a gigabyte, or twenty times the archive."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    written = []
+    write = archive._Budget.spend
+    monkeypatch.setattr(archive._Budget, "spend", lambda self, count: (written.append(count), write(self, count)))
+    path = tmp_path / name
+    _zeros(path, 257)
+    reason = _why(path)
+    assert "bytes that unpack to" in reason
+    assert "268,435,456 are the most (20 times its own or --unpacked_size=MEGABYTES" in reason
+    assert sum(written) < 1 << 20  # Nothing of the zeros.
+    assert not os.listdir(scratch)
+    allowed = audit_model(str(path), Options(unpacked_bytes=1 << 30)).outcome
+    assert not isinstance(allowed, Unreadable), allowed
+
+
+def test_what_unpacks_to_twenty_times_its_size_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(MODELS / "counter" / "saved_model.pb", "saved_model.pb")
+        file.writestr("assets.extra/weights", os.urandom(1 << 16) + bytes(18 << 16))
+    outcome = audit_model(str(path), Options(unpacked_bytes=1)).outcome
+    assert not isinstance(outcome, Unreadable), outcome
+
+
+def test_a_search_for_a_model_passes_over_no_more(tmp_path):
+    _zeros(tmp_path / "model.tar.gz", 300)
+    with tarfile.open(tmp_path / "zeros.tar.gz", "w:gz") as file:
+        info = tarfile.TarInfo("zeros")
+        info.size = 300 << 20
+        file.addfile(info, io.BytesIO(bytes(info.size)))
+    assert archive.holds_model(str(tmp_path / "zeros.tar.gz"))  # It may: unpacking it says.
+
+
 def test_what_it_takes(tmp_path):
     """Three gigabytes are announced, and no more memory is there than an audit takes."""
     _tar_of_zeros(tmp_path / "pax.tar.gz", header(tarfile.XHDTYPE, 3000 << 20), 3000)

@@ -13,10 +13,11 @@ import pytest
 from migrate.errors import InputError
 from migrate.fleet.study import audit_model
 from migrate.records import Options, Unreadable
-from migrate.sources.budget import MEMORY_BYTES, small_bytes
+from migrate.sources.budget import small_bytes
 from migrate.sources.bundle import Entry, Slice, index_file, read_bundle, write_index
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import BundleEntryProto, BundleHeaderProto, GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.watch import MEMORY_BYTES, SECONDS, Watch
 from tests.conversions import MODELS, ROOT
 
 pytestmark = pytest.mark.timeout(120)
@@ -113,7 +114,7 @@ def test_many_ordinary_nodes(tmp_path):
     (tmp_path / "graph.pb").write_bytes(data)
     assert len(parse_file(str(tmp_path / "graph.pb"), "GraphDef").node) == 30_001
     with pytest.raises(InputError, match=r"30,001 nodes|more than"):
-        parse_file(str(tmp_path / "graph.pb"), "GraphDef", None, 60 * MB)
+        parse_file(str(tmp_path / "graph.pb"), "GraphDef", None, Watch(40 * MB))
 
 
 def test_constants_are_as_large_in_memory_as_on_the_disk(tmp_path):
@@ -128,7 +129,7 @@ def test_constants_are_as_large_in_memory_as_on_the_disk(tmp_path):
     data = graph.SerializeToString()
     assert small_bytes(data, 1 << 40) < MB
     (tmp_path / "graph.pb").write_bytes(data)
-    assert len(parse_file(str(tmp_path / "graph.pb"), "GraphDef", None, 300 * MB).node) == 5
+    assert len(parse_file(str(tmp_path / "graph.pb"), "GraphDef", None, Watch(300 * MB)).node) == 5
 
 
 def test_what_counts_as_small():
@@ -200,4 +201,5 @@ def test_slices_count_like_tensors(tmp_path, monkeypatch):
 
 def test_the_limit_is_the_one_that_is_written_down():
     assert Options().graph_memory_bytes == MEMORY_BYTES == 500 * MB
+    assert Options().audit_seconds == SECONDS == 30.0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0

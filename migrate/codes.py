@@ -32,6 +32,9 @@ CODES: Mapping[str, str] = {
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
     "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
     "link that leads nowhere or to a directory that is not copied with it.",
+    "frozen-variable": "A frozen graph uses constants as variables, which no TensorFlow loads: TF1's freezer left ops "
+    "like AssignSub and RefSwitch in it. They are variables again.",
+    "frozen-variable-unclear": "A frozen graph uses a value as a variable, and it is unclear which variable that was.",
     "functions-nested": "Functions call functions, more than 100 within one another.",
     "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
     "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",

@@ -19,6 +19,9 @@ CODES: Mapping[str, str] = {
     "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "custom-gradient-lost": "A node's gradient was a Python function of the exporter; a gradient through it fails with "
+    "LookupError.",
+    "custom-gradient-replaced": "With --plain_gradients: nodes whose custom gradient is lost get TensorFlow's own.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
     "trained.",
     "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",

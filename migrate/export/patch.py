@@ -52,7 +52,12 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
     """
     nodes, paths = patiently(
         lambda: save_lib.save_and_return_nodes(
-            built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
+            built.root,
+            directory,
+            signatures=dict(built.signatures),
+            # Else it calls what is registered under the names of the source's gradients, without a node.
+            options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+            experimental_skip_checkpoint=True,
         )
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)

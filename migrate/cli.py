@@ -363,6 +363,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_boolean(
+        "plain_gradients",
+        default.plain_gradients,
+        "Give nodes whose custom gradient is not in the model TensorFlow's own gradient, instead of none.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
         "all_tags",
         default.all_tags,
         "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
@@ -480,6 +486,7 @@ def _options(values: flags.FlagValues) -> Options:
         drop_signatures=given.get("drop_signatures", default.drop_signatures),
         keep_tensor_names=given.get("keep_tensor_names", default.keep_tensor_names),
         variables=given.get("variables", default.variables),
+        plain_gradients=given.get("plain_gradients", default.plain_gradients),
         overwrite=given.get("overwrite", default.overwrite),
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),

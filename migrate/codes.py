@@ -19,6 +19,9 @@ CODES: Mapping[str, str] = {
     "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "custom-gradient-lost": "A node's gradient was a Python function of the exporter; a gradient through it fails with "
+    "LookupError.",
+    "custom-gradient-replaced": "With --plain_gradients: nodes whose custom gradient is lost get TensorFlow's own.",
     "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
     "trained.",
     "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
@@ -32,6 +35,9 @@ CODES: Mapping[str, str] = {
     "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
     "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
     "link that leads nowhere or to a directory that is not copied with it.",
+    "frozen-variable": "A frozen graph uses constants as variables, which no TensorFlow loads: TF1's freezer left ops "
+    "like AssignSub and RefSwitch in it. They are variables again.",
+    "frozen-variable-unclear": "A frozen graph uses a value as a variable, and it is unclear which variable that was.",
     "functions-nested": "Functions call functions, more than 100 within one another.",
     "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
     "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
@@ -46,6 +52,8 @@ CODES: Mapping[str, str] = {
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
+    "keras-cudnn": "Layers that run on NVIDIA GPUs only (CuDNNLSTM, CuDNNGRU) become LSTM and GRU; refused where their "
+    "weights are not stored as HDF5.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "

@@ -567,6 +567,7 @@ class Options:
       keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
         by name.
       variables: make trainable variables of constant weights, as frozen models have them.
+      plain_gradients: give nodes whose custom gradient is lost TensorFlow's own.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
@@ -602,6 +603,7 @@ class Options:
     drop_signatures: bool = False
     keep_tensor_names: bool = False
     variables: bool = False
+    plain_gradients: bool = False
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False

@@ -108,6 +108,14 @@ def looked_up_names(package: str) -> set[str]:
     return found
 
 
+def tensorflow_activations() -> set[str]:
+    """Functions of TensorFlow that tf_keras takes for activations beside its own: `relu6` of MobileNet is one."""
+    from tf_keras.src import activations
+
+    functions = {name: value for name, value in vars(activations).items() if inspect.isfunction(value)}
+    return {n for n, f in functions.items() if f.__module__.startswith("tensorflow.python.ops.nn")} - HELPERS
+
+
 def file_arguments(package: str, names: set[str]) -> dict[str, set[str]]:
     """Arguments that may name a file, each with the classes of the table that take it."""
     root = importlib.import_module(f"{package}.src")
@@ -131,7 +139,7 @@ def main() -> None:
     table = {}
     for package in ("tf_keras", "keras"):
         names = public_names(package) | class_names(f"{package}.src")
-        names |= former_names() if package == "tf_keras" else set()
+        names |= former_names() | tensorflow_activations() if package == "tf_keras" else set()
         names |= looked_up_names(package)
         kept = {name for name in names if name.removeprefix("Custom>").isidentifier() and name not in FOREIGN}
         unknown = {a: c for a, c in file_arguments(package, kept).items() if a not in (*FILE_SETTINGS, *NO_FILES)}

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs, training_needs
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
@@ -37,6 +38,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it",
         )
     yield from _old(source)
+    yield from find_cudnn(source, custom_objects)
     loose = tuple(x.name for x in layers(source.config) if x.config.get("sparse") is True or x.config.get("ragged"))
     if loose:
         yield refusal("keras-sparse-input", f"{', '.join(loose)}: sparse or ragged inputs are not exported", loose)

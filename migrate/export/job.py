@@ -35,6 +35,7 @@ class ExportJob:
       variables: as in `records.Options`.
       is_hub_module: whether it is one of TF Hub's, which may have a training branch.
       train: the MetaGraphDef for training, serialized.
+      digest: of the source, see `unique_names.make_unique`.
     """
 
     meta_graph: bytes
@@ -48,6 +49,7 @@ class ExportJob:
     variables: bool = False
     is_hub_module: bool = False
     train: bytes | None = None
+    digest: str = ""
 
 
 @frozen
@@ -86,7 +88,7 @@ def run(job: ExportJob) -> Exported | Failed:
         built = module.build(plan, job.assets_dir, tables)
         keys = patch.save(built, plan, job.staging)
         kept = keep_tensor_names(meta_graph, plan).tensors if job.keep_tensor_names else {}
-        patch.patch(job.staging, plan, built.names, kept)
+        patch.patch(job.staging, plan, built.names, kept, job.digest)
         count = checkpoint.write_checkpoint(
             plan,
             keys.by_variable,

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.checks.keras import forbidden, may_compile, optimizer_name
+from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
 from migrate.export.request import Request
@@ -78,6 +79,8 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
         if name.rpartition(">")[2] in given:
             given[name] = given[name.rpartition(">")[2]]
     keras = _runtime(source.runtime)
+    cudnn = cudnn_layers(source, request.custom_objects)
+    given.update((name, _StandIn(keras, *CUDNN[name])) for name in cudnn)
     lost = ""
     if with_optimizer and (source.optimizer or source.training):
         try:
@@ -85,6 +88,8 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
                 raise InputError("no file says how the model was compiled")
             if not may_compile(source, request.custom_objects, request.trust):
                 raise InputError("its loss, metrics or optimizer are not Keras' own")
+            if cudnn and source.optimizer:
+                raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
             return Loaded(model, signature_of(model), _checked_optimizer(model, source), "")
         except Exception as error:
@@ -97,6 +102,18 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
     except Exception as error:
         name = f"{source.runtime.value} {keras.__version__}"
         raise InputError(f"{name} cannot load the model: {type(error).__name__}: {first_line(error)}") from error
+
+
+class _StandIn:
+    """What Keras takes for the class of a layer, and which makes a layer of another class."""
+
+    def __init__(self, keras: Any, class_name: str, settings: Mapping[str, Any]) -> None:
+        self._layer = getattr(keras.layers, class_name)
+        self._settings = settings
+
+    def from_config(self, config: Mapping[str, Any]) -> Any:
+        """Makes the layer."""
+        return self._layer.from_config({**config, **self._settings})
 
 
 def custom_objects(entries: Sequence[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variabl
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
 from migrate.export.request import KerasExported, KerasExportJob
+from migrate.export.unique_names import make_unique
 from migrate.records import Failed, Signature
 from migrate.regular_files import create
 from migrate.sources.keras import Runtime
@@ -49,7 +50,7 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
             _save_keras(loaded, names, job.staging)
         if loaded.optimizer and not _holds(job.staging, [value for _, value in stored_optimizer(job.request.source)]):
             loaded = dataclasses.replace(loaded, optimizer="", lost="TensorFlow's exporter leaves it out")
-        _patch(job.staging, loaded.signature, names)
+        _patch(job.staging, loaded.signature, names, job.digest)
         keys = dict(zip(weights(loaded.model), checkpoint_keys(job.staging, "variables"), strict=True))
         _write_provenance(job, names, loaded, keys)
         write_fingerprint(job.staging)
@@ -137,14 +138,14 @@ def _serving(loaded: Loaded, names: Names) -> Any:
     return tf.function(serve, autograph=False).get_concrete_function(**_specs(loaded.signature, names))
 
 
-def _patch(directory: str, signature: Signature, names: Names) -> None:
-    """Gives the SignatureDef Keras' own names where a Python argument could not have them."""
-    if all(key == name for key, name in (*names.arguments.items(), *names.results.items())):
-        return
+def _patch(directory: str, signature: Signature, names: Names, digest: str) -> None:
+    """Gives the SignatureDef Keras' own names where a Python argument could not have them, and see `make_unique`."""
     path = os.path.join(directory, "saved_model.pb")
     with open(path, "rb") as file:
         model = SavedModel.FromString(file.read())
-    rename(model.meta_graphs[0].signature_def[SIGNATURE], signature, names)
+    if any(key != name for key, name in (*names.arguments.items(), *names.results.items())):
+        rename(model.meta_graphs[0].signature_def[SIGNATURE], signature, names)
+    make_unique(model.meta_graphs[0], digest)
     with create(path) as file:
         file.write(model.SerializeToString(deterministic=True))
 

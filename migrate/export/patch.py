@@ -1,8 +1,8 @@
 """Saves the new model, and puts right in the files what `tf.saved_model.save` cannot say.
 
 It hard-codes one method name, takes input names from Python arguments, knows dense tensors only and tags all it
-writes with `serve`. Everything here touches the SignatureDefs and the tag set; the graph stays as TensorFlow wrote it,
-unless tensor names are to be kept.
+writes with `serve`. Everything here touches the SignatureDefs, the tag set and the names that models share; the graph
+stays as TensorFlow wrote it otherwise, unless tensor names are to be kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tensorflow.python.trackable import trackable_utils
 from migrate.export.main_graph import give_names
 from migrate.export.module import Module, patiently
 from migrate.export.names import Names, flat
+from migrate.export.unique_names import make_unique
 from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
 from migrate.regular_files import create
@@ -51,7 +52,12 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
     """
     nodes, paths = patiently(
         lambda: save_lib.save_and_return_nodes(
-            built.root, directory, signatures=dict(built.signatures), experimental_skip_checkpoint=True
+            built.root,
+            directory,
+            signatures=dict(built.signatures),
+            # Else it calls what is registered under the names of the source's gradients, without a node.
+            options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+            experimental_skip_checkpoint=True,
         )
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
@@ -82,7 +88,9 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
-def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mapping[str, KeptTensor]) -> None:
+def patch(
+    directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mapping[str, KeptTensor], digest: str
+) -> None:
     """Gives the SavedModel in `directory` the source's signature names, method names and tags.
 
     Args:
@@ -90,6 +98,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mappi
       plan: says what the source has.
       names: what the functions call their arguments and results, by signature key.
       tensors: which of the source's tensors get their names in the main graph.
+      digest: of the source, see `make_unique`.
     """
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     for signature in plan.signatures:
@@ -110,6 +119,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mappi
     _leave_loops_alone(meta_graph)
     _check_arguments_of_call(meta_graph)
     give_names(meta_graph, tensors)
+    make_unique(meta_graph, digest)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
     with create(path) as file:

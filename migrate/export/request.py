@@ -33,11 +33,13 @@ class KerasExportJob:
       request: what to load.
       staging: directory to write; it is there, and empty.
       provenance: what `assets.extra/migration.json` says of where the model came from.
+      digest: of the source, see `unique_names.make_unique`.
     """
 
     request: Request
     staging: str
     provenance: Mapping[str, Any]
+    digest: str
 
 
 @frozen

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate import ahead
-from migrate.checks.contract import signatures
+from migrate.checks.contract import assets, signatures
 from migrate.checks.side_effects import RISKS
 from migrate.confinement import in_force
 from migrate.errors import InputError
@@ -51,9 +51,12 @@ from migrate.records import (
 from migrate.report.json import tool
 from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.sources.bundle import index_file
 from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
+from migrate.sources.protos import MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
+from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Answer, Golden
@@ -378,6 +381,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
+        _digest(source, studied.meta_graph),
     )
     exporting = confined.exporting(nursery, source, staged)
     if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
@@ -396,6 +400,20 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     # Where it is to stand is known here; a process that has run TensorFlow is not asked.
     put(taking.weights, checkpoint_in(staged), result.data_files)
     return result
+
+
+def _digest(source: Source, meta_graph: MetaGraphDef) -> str:
+    """What tells a source's graph, weights and assets from any other's, wherever they are."""
+    files = [source.file]
+    if source.checkpoint is not None and is_v1_checkpoint(source.checkpoint):
+        from migrate.sources.v1_checkpoint import read_v1_checkpoint
+
+        files += read_v1_checkpoint(source.checkpoint, source.boundary).files
+    elif source.checkpoint is not None:
+        files.append(index_file(source.checkpoint))  # Which has a checksum of each tensor.
+    files += sorted(os.path.join(source.assets_dir, file) for _, file in assets(meta_graph))
+    parts = [digest_of(file, source.boundary) if os.path.isfile(file) else "" for file in files]
+    return ",".join([*sorted(meta_graph.meta_info_def.tags), *parts])
 
 
 def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ from migrate.records import (
     shaping,
 )
 from migrate.report.json import tool
+from migrate.sources.bundle import index_file
+from migrate.sources.fingerprint import digest_of
 from migrate.sources.keras import KerasSource, Runtime
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
@@ -46,7 +48,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
         )
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
-        job = KerasExportJob(request, staged, _provenance(source, path, options))
+        job = KerasExportJob(request, staged, _provenance(source, path, options), _digest(source))
         done: KerasExported | Ending = confined.exporting_keras(nursery, request, staged).run(
             "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout_seconds
         )
@@ -90,6 +92,16 @@ def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
         return (Finding("keras-not-compiled", Severity.NOTE, message),)
     message = f"the new model is not compiled: {done.lost}"
     return (Finding("keras-not-compiled", Severity.WARNING, message, (), "call its compile() before you train it"),)
+
+
+def _digest(source: KerasSource) -> str:
+    """What tells a source's config and weights from any other's, wherever they are."""
+    weights = source.files.weights
+    parts = [source.sha256]
+    if weights and weights != source.files.architecture:
+        # A checkpoint's index has a checksum of each tensor.
+        parts.append(digest_of(weights if os.path.isfile(weights) else index_file(weights)))
+    return ",".join(parts)
 
 
 def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:

@@ -40,6 +40,7 @@ from migrate.records import (
     gravest_first,
     refusal,
 )
+from migrate.rewrite.custom_gradients import find_custom_gradients, with_plain_gradients
 from migrate.rewrite.graph import Nodes
 from migrate.rewrite.plan import Plan, make_plan, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
@@ -306,6 +307,10 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
     chosen, plan, fed = _planned(judged, options)
+    if any(finding.code == "frozen-variable" for finding in plan.findings):
+        from migrate.rewrite.damaged_freeze import repair, with_values
+
+        judged = with_values(repair(judged, Nodes(judged.graph_def.node)))
     train = training_meta_graph(source, original)
     if train is not None and find_unreadable_structure(train):
         train = None
@@ -327,7 +332,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *(fed.findings if fed is not None else ()),
             *_with_proposal(plan.findings, proposals, judged),
             *kept,
-            *_checks(chosen, plan, needed),
+            *_checks(chosen, plan, needed, options),
             *_files(source, chosen, plan),
         )
     )
@@ -341,6 +346,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
     )
+    if options.plain_gradients:
+        chosen, train = with_plain_gradients(chosen), with_plain_gradients(train) if train is not None else None
     return Studied(
         report, place, StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train)
     )
@@ -484,7 +491,7 @@ def _dangerous_ops(
     return tuple(found for m in meta_graphs for found in find_dangerous_ops(m, nodes if m is planned else None))
 
 
-def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef]) -> Iterator[Finding]:
+def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef], options: Options) -> Iterator[Finding]:
     library = meta_graph.graph_def.library
     located = locate(needed, library)
 
@@ -496,6 +503,7 @@ def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef]) -> Iter
     yield from find_side_effects(located, functions, called if plan.init is not None else None)
     yield from find_random_ops(located)
     yield from find_device_pins(located)
+    yield from find_custom_gradients(located, options.plain_gradients)
 
 
 def _files(source: Source, meta_graph: MetaGraphDef, plan: Plan) -> Iterator[Finding]:

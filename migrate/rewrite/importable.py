@@ -10,6 +10,7 @@ from migrate.rewrite import Rewritten, ops, typed_handles
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.calls import in_order
 from migrate.rewrite.contexts import ENTERS, contexts
+from migrate.rewrite.custom_gradients import keep_apart
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, split, unique_name
 from migrate.rewrite.uninitialized import guards
 from migrate.sources.dtypes import dtype_value
@@ -149,6 +150,7 @@ def _clean(node: NodeDef) -> None:
     for key in _STALE:
         if key in node.attr:
             del node.attr[key]
+    keep_apart(node)
     node.device = device_type(node.device)
     if node.op in PLACEHOLDERS and "shape" not in node.attr:
         node.attr["shape"].shape.unknown_rank = True

@@ -16,6 +16,7 @@ from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import SWITCHES
+from migrate.rewrite.damaged_freeze import repair
 from migrate.rewrite.file_access import find_file_access
 from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.rewrite.inline import inline_ref_functions
@@ -162,12 +163,14 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     """
     ref_ops = load_ref_ops()
     source = meta_graph
-    meta_graph = inline_ref_functions(meta_graph, ref_ops)
+    nodes = Nodes(meta_graph.graph_def.node)
+    repaired = repair(meta_graph, nodes)
+    meta_graph = inline_ref_functions(repaired.meta_graph, ref_ops)
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
-    nodes = Nodes(meta_graph.graph_def.node)
-    findings: list[Finding] = list(unfrozen.findings) if unfrozen else []
+    nodes = nodes if meta_graph is source else Nodes(meta_graph.graph_def.node)
+    findings: list[Finding] = [*repaired.findings, *(unfrozen.findings if unfrozen else ())]
     kept: list[SignaturePlan] = []
     dropped = 0
     results = [(s, plan_signature(nodes, s, ref_ops, library)) for s in contract.signatures(meta_graph)]
@@ -216,10 +219,10 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     runs = [*(s.run for s in kept), *([init] if init else [])]
     functions, problems = _functions(meta_graph.graph_def, runs, ref_ops)
     findings.extend(problems)
-    constants = unfrozen.values if unfrozen else {}
+    constants = {**repaired.values, **(unfrozen.values if unfrozen else {})}
     planned, problems = plan_variables(meta_graph, runs, init, restore, nodes, constants)
     findings.extend(problems)
-    findings.extend([_unfrozen(planned)] if unfrozen else [])
+    findings.extend([_unfrozen([v for v in planned if v.identity in unfrozen.values])] if unfrozen else [])
     return Plan(
         tuple(sorted(meta_graph.meta_info_def.tags)),
         tuple(kept),
@@ -658,15 +661,14 @@ def _only_asked(runs: Sequence[Rewritten]) -> frozenset[str]:
 
 def _unfrozen(variables: Sequence[VariablePlan]) -> Finding:
     """Says which variables were constants."""
-    made = [variable for variable in variables if isinstance(variable.value, FromConstant)]
-    if not made:
+    if not variables:
         message = "--variables found no constant weight that could become a variable"
         return Finding("no-constant-weights", Severity.WARNING, message)
-    trained = sum(variable.trainable for variable in made)
+    trained = sum(variable.trainable for variable in variables)
     message = f"{trained} constant weight(s) become trainable variables"
-    if trained < len(made):
-        message += f", {len(made) - trained} moving mean(s) and variance(s) variables that are not trained"
-    return Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in made))
+    if trained < len(variables):
+        message += f", {len(variables) - trained} moving mean(s) and variance(s) variables that are not trained"
+    return Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in variables))
 
 
 def _dynamic(nodes: Nodes) -> frozenset[str]:

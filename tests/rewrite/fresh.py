@@ -76,7 +76,7 @@ def _save(job: Save) -> None:
     with mock.patch.object(module, "call_key", lambda keys: None):
         built = module.build(plan, job.assets, tables)
     keys = patch.save(built, plan, job.path)
-    patch.patch(job.path, plan, built.names, {})
+    patch.patch(job.path, plan, built.names, {}, job.path)
     prefix = os.path.join(job.path, "variables", "variables")
     checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix, {}, value)
 

@@ -21,7 +21,7 @@ from migrate.checks.op_table import load_op_table  # noqa: E402
 from migrate.codes import CODES  # noqa: E402
 from migrate.rewrite import RULED_OPS, ops  # noqa: E402
 
-FACTS = frozenset({"equal", "graphs", "next_seed", "programs", "tensorflow"})
+FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "tensorflow"})
 """Keys of docs/fuzz.json that are no code of a refusal."""
 
 OWN = {

@@ -587,17 +587,25 @@ def _named() -> Callable[[Any], Any]:
 _partitioned = tf.function(_body)
 
 
-def build(program: Program) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Makes the program's graph in the default graph; gives its signatures, as `differential` takes them."""
-    builder = Builder(program)
-    builder.run(program.statements)
+def build_all(pack: Sequence[Program]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Makes the graphs of programs side by side in the default graph; gives their signatures."""
     signatures = {}
-    for key, numbers in enumerate(program.signatures):
-        outputs = {f"y{n}": builder.take(number).tensor for n, number in enumerate(numbers)}
-        signatures[f"s{key}"] = ({"x": builder.x}, outputs)
+    for number, program in enumerate(pack):
+        with tf.name_scope(f"p{number}"):
+            builder = Builder(program)
+            builder.run(program.statements)
+            for key, fetched in zip(keys(program, number), program.signatures, strict=True):
+                outputs = {f"y{n}": builder.take(tensor).tensor for n, tensor in enumerate(fetched)}
+                signatures[key] = ({"x": builder.x}, outputs)
     return signatures
 
 
-def calls(program: Program) -> list[tuple[str, dict[str, Any]]]:
-    """The program's calls, as `differential` takes them."""
-    return [(f"s{number % len(program.signatures)}", {"x": list(x)}) for number, x in program.calls]
+def keys(program: Program, number: int) -> list[str]:
+    """Keys of the signatures of the program of a number."""
+    return [f"p{number}s{key}" for key in range(len(program.signatures))]
+
+
+def calls(program: Program, number: int) -> list[tuple[str, dict[str, Any]]]:
+    """Its calls, as `differential` takes them."""
+    named = keys(program, number)
+    return [(named[which % len(named)], {"x": list(x)}) for which, x in program.calls]

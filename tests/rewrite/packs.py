@@ -42,12 +42,10 @@ class Converted:
     """What became of the signatures.
 
     Attributes:
-      kept: keys of those that are in the new model.
-      refused: codes of the refusals of others by key.
+      refused: codes of refusals by key.
       findings: messages of all findings.
     """
 
-    kept: frozenset[str]
     refused: Mapping[str, str]
     findings: Sequence[str]
 
@@ -68,17 +66,21 @@ def outcomes(pack: Sequence[Program], allowed: frozenset[str]) -> list[str]:
         converted: Converted = pickle.loads(_run("export", Convert(source, path)))
         assert allowed.issuperset(converted.refused.values()), converted.findings
         saved: differential.Saved = pickle.loads(source)
-        every = zip(_calls(pack), saved.answers, strict=True)
-        asked = [(call, answer) for call, answer in every if call[0] in converted.kept]
-        golden = [answer for _, answer in asked]
+        codes = [
+            next((converted.refused[key] for key in programs.keys(program, number) if key in converted.refused), "")
+            for number, program in enumerate(pack)
+        ]
+        # What a refused signature does to the variables, others of its program would see.
+        asked = {
+            key for number, program in enumerate(pack) if not codes[number] for key in programs.keys(program, number)
+        }
+        told = [(call, answer) for call, answer in zip(_calls(pack), saved.answers, strict=True) if call[0] in asked]
+        golden = [answer for _, answer in told]
         assert not any(isinstance(answer, type) for answer in golden), golden
-        if asked:
-            found = differential.differences(golden, differential.ask_saved(path, [call for call, _ in asked]))
+        if told:
+            found = differential.differences(golden, differential.ask_saved(path, [call for call, _ in told]))
             assert not found, "\n".join(found)
-    return [
-        next((converted.refused[key] for key in programs.keys(program, number) if key in converted.refused), "equal")
-        for number, program in enumerate(pack)
-    ]
+    return [code or "equal" for code in codes]
 
 
 def _run(step: str, job: Source | Convert) -> bytes:
@@ -107,4 +109,4 @@ def run(job: Source | Convert) -> bytes:
     if kept:
         assert not plan.refused, findings
         fresh.save(plan, "", saved.values, saved.assets, job.path)
-    return pickle.dumps(Converted(kept, refused, findings))
+    return pickle.dumps(Converted(refused, findings))

@@ -125,7 +125,11 @@ def outcome(program: Program) -> str:
 
 
 def check(examples: int, seed: int | None) -> collections.Counter[str]:
-    """Draws programs and counts their outcomes; without a seed always the same."""
+    """Draws programs and counts their outcomes; without a seed always the same.
+
+    Raises:
+      AssertionError: some differ; with SHRINK in the environment Hypothesis shrinks the first of them.
+    """
 
     def draw(visit: Callable[[Program], object]) -> None:
         @hypothesis.settings(
@@ -142,17 +146,29 @@ def check(examples: int, seed: int | None) -> collections.Counter[str]:
 
         (each if seed is None else hypothesis.seed(seed)(each))()
 
+    if "SHRINK" in os.environ:
+        draw(outcome)
     drawn: list[Program] = []
     draw(drawn.append)
     counts: collections.Counter[str] = collections.Counter()
+    differ = []
     for start in range(0, len(drawn), SIZE):
         pack = drawn[start : start + SIZE]
         try:
             counts.update(outcomes(pack, ALLOWED))
-        except AssertionError as error:
-            draw(outcome)  # The same again, one by one: Hypothesis shrinks the first that fails.
-            raise AssertionError(f"not one of these alone, only together: {pack}") from error
+        except AssertionError as together:
+            alone = [(program, error) for program in pack if (error := _error(program)) is not None]
+            differ += alone or [(pack, together)]
+    assert not differ, "\n".join(f"{program}\n{error}" for program, error in differ)
     return counts
+
+
+def _error(program: Program) -> AssertionError | None:
+    try:
+        outcome(program)
+    except AssertionError as error:
+        return error
+    return None
 
 
 def so_far() -> dict[str, Any]:

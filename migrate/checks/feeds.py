@@ -186,6 +186,11 @@ _WRITERS: Mapping[str, Callable[[TensorProto, Iterable[Any]], None]] = {
 }
 
 
+def can_be_fed(dtype: int) -> bool:
+    """Whether `--feed` takes values of a DataType."""
+    return base_name(dtype) in _WRITERS
+
+
 def _with_constants(meta_graph: MetaGraphDef, values: Mapping[str, TensorProto]) -> MetaGraphDef:
     result = MetaGraphDef()
     result.CopyFrom(meta_graph)

@@ -38,6 +38,7 @@ from migrate.records import (
     Failed,
     Finding,
     Kind,
+    Mismatch,
     Mismatched,
     ModelReport,
     Options,
@@ -438,7 +439,7 @@ def _judge(
     if not isinstance(result, Verification):
         return result, None
     if result.mismatches:
-        return Mismatched(f"{len(result.mismatches)} output(s) or variable(s) differ from the source's"), result
+        return Mismatched(_differs(result.mismatches)), result
     if not result.passed:
         reasons = [f"{key}: {reason}" for key, reason in sorted(result.skipped.items())]
         if result.nondeterministic:
@@ -452,6 +453,15 @@ def _judge(
             result,
         )
     return None, result
+
+
+def _differs(mismatches: Sequence[Mismatch]) -> str:
+    """The wrong variables by name, since they explain wrong outputs, and how many answers differ."""
+    variables = [repr(mismatch.output) for mismatch in mismatches if not mismatch.signature and mismatch.call < 0]
+    answers = len(mismatches) - len(variables)
+    more = f" and {len(variables) - 3} more" if len(variables) > 3 else ""
+    named = f"the variable(s) {', '.join(variables[:3])}{more}" if variables else ""
+    return " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""])) + " differ from the source's"
 
 
 def _risk(report: ModelReport, options: Options) -> Finding | None:

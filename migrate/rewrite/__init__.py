@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from migrate.checks.op_table import load_op_table
 from migrate.errors import InternalError
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
@@ -232,6 +233,7 @@ def _undecided(aliases: Aliases) -> list[Finding]:
     Also tensors that share a buffer which an Assign of another shape takes away from them.
     """
     found = []
+    looked_at: frozenset[str] = frozenset()
     graph = aliases.run.graph
     moved = {
         root
@@ -253,9 +255,31 @@ def _undecided(aliases: Aliases) -> list[Finding]:
             write = aliases.write_between(share, source, reader)
             if write is None:
                 continue
+            looked_at = looked_at or _looked_at(aliases.run)
+            if reader is not None and reader not in looked_at:
+                continue
             found.append(_between(aliases, share, source, write, reader))
             break
     return found
+
+
+def _looked_at(run: Run) -> frozenset[str]:
+    """The nodes whose values matter: the others only say by a control edge that they have run."""
+    graph = run.graph
+    table = load_op_table()
+    stack = [producer(tensor) for tensor in run.fetches]
+    stack += [
+        name
+        for name, wire in graph.wires.items()
+        if wire.op in ops.CONTROL_FLOW or wire.op not in table or table[wire.op].is_stateful or table[wire.op].has_ref
+    ]
+    found: set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name not in found and name in graph.wires:
+            found.add(name)
+            stack.extend(graph.wires[name].sources)
+    return frozenset(found)
 
 
 def _overlapping(aliases: Aliases) -> list[Finding]:

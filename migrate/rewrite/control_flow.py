@@ -50,7 +50,7 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
             f"{scope.aliases.run.key}: {node.op} {node.name!r} passes a variable on that the same call writes, "
             "reshaped to a computed shape",
             (node.name, *steps),
-            "the shape would have to travel through the control flow with it; ask for this case",
+            "reshape it to a constant shape, or please open an issue",
         )
     if share.mixed:
         return mixed(node, scope)

@@ -27,9 +27,10 @@ class Touched:
 
 
 def lower(graph: Graph, library: Library) -> tuple[Graph, Mapping[str, str]]:
-    """Puts the branches of an If or Case into a graph, as a v1 Session does before it runs (lower_if_op.cc).
+    """Puts the functions of lowered control flow into a graph, as a v1 Session does before it runs.
 
-    An output then waits for what its own value needs, where a kernel's waits for all.
+    As lower_if_op.cc, lower_case_op.cc and lower_while_op.cc have it: an output then waits for what its own value
+    needs, where a kernel's waits for all.
 
     Args:
       graph: a rewritten run.
@@ -40,17 +41,18 @@ def lower(graph: Graph, library: Library) -> tuple[Graph, Mapping[str, str]]:
     """
     nodes = dict(graph.nodes)
     moved: dict[str, str] = {}
-    pending = [node for node in nodes.values() if is_lowered(node) and node.op not in LOOPS]
+    pending = [node for node in nodes.values() if is_lowered(node)]
     while pending and len(nodes) < len(graph.nodes) + _MAX_NODES:
         node = pending.pop()
-        found = _lowered(node, library)
+        found = _lowered_loop(node, library) if node.op in LOOPS else _lowered(node, library)
         if found is None or any(new.name in nodes for new in (*found[0], *found[1])):
             continue
-        merges, made = found
-        end = NodeDef(name=node.name, op="NoOp", input=[f"^{new.name}" for new in made if new.name.endswith("/done")])
-        nodes.update((new.name, new) for new in (*merges, *made, end))
-        moved.update((f"{node.name}:{k}", f"{merge.name}:0") for k, merge in enumerate(merges))
-        pending += [new for new in made if is_lowered(new) and new.op not in LOOPS]
+        outputs, made = found
+        done = [f"{node.name}/done"] if node.op not in LOOPS else [output.name for output in outputs]
+        end = NodeDef(name=node.name, op="NoOp", input=[f"^{name}" for name in done])
+        nodes.update((new.name, new) for new in (*outputs, *made, end))
+        moved.update((f"{node.name}:{k}", f"{output.name}:0") for k, output in enumerate(outputs))
+        pending += [new for new in made if is_lowered(new)]
     if not moved:
         return graph, moved
     for name, node in nodes.items():
@@ -91,28 +93,12 @@ def _lowered(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeD
             dtypes = [arg.type for arg in function.signature.output_arg]
         prefix = f"{node.name}/{number}"
         start = NodeDef(name=f"{prefix}/start", op="Identity", input=[f"{pivot.name}:{number}"])
-        names = {arg.name: f"{prefix}/{arg.name}" for arg in function.signature.input_arg}
-        names.update((inner.name, f"{prefix}/{inner.name}") for inner in function.node_def)
-        outputs = Outputs(function, names)
-        made.append(start)
-        for arg, switch in zip(function.signature.input_arg, switches, strict=True):
-            made.append(
-                new_node("Identity", names[arg.name], [f"{switch.name}:{number}", f"^{start.name}"], T=arg.type)
-            )
-        for inner in function.node_def:
-            new = NodeDef(name=names[inner.name], op=inner.op, attr=inner.attr)
-            inputs = [outputs.tensor(i) for i in inner.input]
-            new.input.extend(i for i in inputs if i is not None)
-            if None in inputs:
-                return None
-            if not new.input:
-                new.input.append(f"^{start.name}")
-            made.append(new)
-        tensors = [outputs.tensor(function.ret.get(arg.name, "")) for arg in function.signature.output_arg]
-        if None in tensors or len(tensors) != len(dtypes):
+        body = _inlined(function, prefix, [f"{switch.name}:{number}" for switch in switches], start.name)
+        if body is None or len(body.returned) != len(dtypes):
             return None
-        returned.append([tensor for tensor in tensors if tensor is not None])
-        done += [f"^{names[name]}" for name in function.control_ret.values() if name in names]
+        made += [start, *body.nodes]
+        returned.append(body.returned)
+        done += body.done
     merges = [
         new_node("Merge", f"{node.name}/merge_{k}", [tensors[k] for tensors in returned], T=dtype)
         for k, dtype in enumerate(dtypes)
@@ -120,6 +106,90 @@ def _lowered(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeD
     starts = [f"{node.name}/{number}/start" for number in branches]
     made.append(NodeDef(name=f"{node.name}/done", op="Merge", input=[*starts, *done]))
     return merges, [*switches, *made]
+
+
+@frozen
+class _Body:
+    """A function's nodes in a graph, the tensors that it returns there, and control inputs that say it has ended."""
+
+    nodes: list[NodeDef]
+    returned: list[str]
+    done: list[str]
+
+
+def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str) -> _Body | None:
+    """Puts a function into a graph; None where its inputs or outputs are not known.
+
+    Args:
+      function: the function.
+      prefix: of the names of its nodes.
+      given: a tensor for each argument.
+      start: name of the node for which all of it waits.
+    """
+    arguments = function.signature.input_arg
+    names = {arg.name: f"{prefix}/{arg.name}" for arg in arguments}
+    names.update((inner.name, f"{prefix}/{inner.name}") for inner in function.node_def)
+    outputs = Outputs(function, names)
+    nodes = [
+        new_node("Identity", names[arg.name], [tensor, f"^{start}"], T=arg.type)
+        for arg, tensor in zip(arguments, given, strict=True)
+    ]
+    for inner in function.node_def:
+        new = NodeDef(name=names[inner.name], op=inner.op, attr=inner.attr)
+        inputs = [outputs.tensor(i) for i in inner.input]
+        new.input.extend(i for i in inputs if i is not None)
+        if None in inputs:
+            return None
+        if not new.input:
+            new.input.append(f"^{start}")
+        nodes.append(new)
+    tensors = [outputs.tensor(function.ret.get(arg.name, "")) for arg in function.signature.output_arg]
+    if None in tensors:
+        return None
+    done = [f"^{names[name]}" for name in function.control_ret.values() if name in names]
+    return _Body(nodes, [tensor for tensor in tensors if tensor is not None], done)
+
+
+def _lowered_loop(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeDef]] | None:
+    """The nodes that take a While's place: an Exit for each output, and the rest."""
+    functions = [library.get(name) for name in callees(node)]
+    given = [i for i in node.input if not i.startswith("^")]
+    controls = [i for i in node.input if i.startswith("^")]
+    condition, body = functions if len(functions) == 2 else (None, None)
+    if condition is None or body is None or not given:
+        return None
+    arguments = body.signature.input_arg
+    if not len(given) == len(arguments) == len(condition.signature.input_arg) == len(body.signature.output_arg):
+        return None
+    every = range(len(given))
+
+    def each(op: str, kind: str, *inputs: list[str], waits: list[str]) -> list[NodeDef]:
+        return [
+            new_node(op, f"{node.name}/{kind}_{k}", [*taken, *waits], T=arg.type)
+            for k, (arg, *taken) in enumerate(zip(arguments, *inputs, strict=True))
+        ]
+
+    def given_by(kind: str, output: int = 0) -> list[str]:
+        return [f"{node.name}/{kind}_{k}:{output}" for k in every]
+
+    begin = NodeDef(name=f"{node.name}/begin", op="NoOp", input=controls)
+    enters = each("Enter", "enter", given, waits=[f"^{begin.name}"] if controls else [])
+    for enter in enters:
+        enter.attr["frame_name"].s = node.name.encode()
+    merges = each("Merge", "merge", given_by("enter"), given_by("next"), waits=[])
+    asked = _inlined(condition, f"{node.name}/condition", given_by("merge"), merges[0].name)
+    if asked is None or len(asked.returned) != 1:
+        return None
+    loop_cond = NodeDef(name=f"{node.name}/loop_cond", op="LoopCond", input=asked.returned)
+    switches = each("Switch", "switch", given_by("merge"), [f"{loop_cond.name}:0" for _ in every], waits=[])
+    start = new_node("Identity", f"{node.name}/start", given_by("switch", 1)[:1], T=arguments[0].type)
+    inner = _inlined(body, f"{node.name}/body", given_by("switch", 1), start.name)
+    if inner is None:
+        return None
+    nexts = each("NextIteration", "next", inner.returned, waits=inner.done)
+    exits = each("Exit", "exit", given_by("switch"), waits=[])
+    made = [begin, *enters, *merges, *asked.nodes, loop_cond, *switches, start, *inner.nodes, *nexts]
+    return exits, made
 
 
 def touched_by(node: NodeDef, library: Library, writes: frozenset[str], passes: frozenset[str]) -> Touched | None:

@@ -195,14 +195,14 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
                 for f in result
             )
         else:
-            findings.extend(result)
+            findings.extend(_or_drop(f) if answered else f for f in result)
     if not kept and (dropped or not any(f.severity is Severity.REFUSAL for f in findings)):
         findings.append(
             refusal(
                 "no-signature",
                 "the MetaGraphDef has no signature that could be exported",
                 (),
-                "say what to call with --signature (audit proposes some), or choose another tag set with --tags",
+                "say what to call with --signature",
             )
         )
     restore = None
@@ -470,15 +470,24 @@ def unfed_placeholders(run: Run, where: str, dead: frozenset[str] = frozenset())
     names = [name for name in run.graph.named(PLACEHOLDERS) if name not in fed and name not in dead]
     if not names:
         return ()
+    from migrate.checks.feeds import can_be_fed  # Few models have such placeholders.
+
+    others = [name for name in names if not can_be_fed(run.graph.nodes[name].attr["dtype"].type)]
     return (
         refusal(
             "unfed-placeholder",
             f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: "
             f"{', '.join(names[:3])}",
             tuple(names),
-            "give them a value with --feed, or leave this signature out with --drop_signatures",
+            "give them a value with --feed" if not others else f"no value can be written for {others[0]!r}",
         ),
     )
+
+
+def _or_drop(problem: Finding) -> Finding:
+    """A signature's refusal where another signature of the model can be answered."""
+    hint = "leave this signature out with --drop_signatures"
+    return dataclasses.replace(problem, hint=f"{problem.hint}, or {hint}" if problem.hint else hint)
 
 
 def _failing(problem: Finding) -> Finding:

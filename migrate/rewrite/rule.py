@@ -205,7 +205,7 @@ def not_a_ref(node: NodeDef, scope: Scope, positions: range) -> Finding | None:
                 f"{scope.aliases.run.key}: {node.op} needs the variable behind {tensor!r}, "
                 "but a value is fed there or no variable leads to it",
                 (node.name,),
-                "a v1 Session cannot run this call either; drop the signature with --drop_signatures",
+                "a v1 Session cannot run this call either",
             )
     return None
 

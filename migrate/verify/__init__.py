@@ -204,7 +204,8 @@ def replay_candidate(
             far = tuple(m for m in far if (m.call, m.output) in {(b.call, b.output) for b in both})
     mismatches += far
     if result.variables is not None:
-        mismatches += compare_variables(golden.variables, result.variables, "checkpoint")
+        # First, for a wrong variable explains wrong outputs.
+        mismatches = (*compare_variables(golden.variables, result.variables, "checkpoint"), *mismatches)
     return Verification(
         calls=sum(1 for answer in golden.answers if not answer.error),
         compared=sum(c.compared for c in by_path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import math
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from migrate.checks.feeds import propose_feeds
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Shape, Signature, TensorSpec
@@ -50,6 +52,7 @@ class _Input:
       shapes: alternatives, best first; a dimension that is open is None.
       sparse: a `coo_sparse` input.
       contents: alternatives for strings, best first.
+      always: the only value that is given, where another one would make the model's answers random.
     """
 
     tensor: str
@@ -57,6 +60,7 @@ class _Input:
     shapes: tuple[Shape, ...]
     sparse: bool
     contents: tuple[Content, ...]
+    always: float | None = None
 
 
 def synthesise(
@@ -76,8 +80,9 @@ def synthesise(
       one entry a signature; one that cannot be called has no families and a reason.
     """
     contents = Contents(meta_graph, _vocabulary(meta_graph, assets_directory))
+    dropout = _dropout_inputs(meta_graph, signatures)
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    return tuple(_calls(signature, nodes, contents, meta_graph) for signature in signatures)
+    return tuple(_calls(signature, nodes, contents, meta_graph, dropout) for signature in signatures)
 
 
 def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple[bytes, ...]:
@@ -96,14 +101,27 @@ def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple
     return tuple(words)
 
 
+def _dropout_inputs(meta_graph: MetaGraphDef, signatures: Iterable[Signature]) -> Mapping[str, float]:
+    """The inputs that only dropout reads, with the value at which it drops nothing, by tensor."""
+    tensors = {spec.name for signature in signatures for spec in signature.inputs.values() if not spec.components}
+    proposed = propose_feeds(meta_graph, sorted(tensor.removesuffix(":0") for tensor in tensors))
+    return {feed.tensor: float(feed.value) for feed in proposed if feed.value in ("0.0", "1.0")}
+
+
 def _calls(
-    signature: Signature, nodes: Mapping[str, NodeDef], contents: Contents, meta_graph: MetaGraphDef
+    signature: Signature,
+    nodes: Mapping[str, NodeDef],
+    contents: Contents,
+    meta_graph: MetaGraphDef,
+    dropout: Mapping[str, float],
 ) -> CandidateCalls:
     inputs: dict[str, _Input] = {}
     for name, spec in signature.inputs.items():
         if spec.encoding == "composite":
             return CandidateCalls(signature.key, (), reason=f"input {name!r} is a composite tensor")
         found = _input(spec, nodes, contents)
+        if found.tensor in dropout:
+            found = dataclasses.replace(found, shapes=((),), always=dropout[found.tensor])
         if dtypes.numpy_dtype(found.dtype) is None:
             return CandidateCalls(signature.key, (), reason=f"input {name!r} is of dtype {found.dtype}")
         inputs[name] = found
@@ -141,7 +159,10 @@ class _Families:
                 return None
             seed = zlib.crc32(f"{spec.tensor} {number}".encode())
             text = spec.contents[min(content, len(spec.contents) - 1)] if spec.contents else None
-            values[name] = _value(spec, fill, dims, number, seed, text)
+            if spec.always is not None:
+                values[name] = np.array(spec.always, dtypes.numpy_dtype(spec.dtype))
+            else:
+                values[name] = _value(spec, fill, dims, number, seed, text)
         return Call(self.signature, values)
 
 

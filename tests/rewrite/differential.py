@@ -136,7 +136,12 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
         job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, saved.assets, path)
         written = nursery().run("export", "tests.rewrite.fresh", job, bytes, 300.0)
         assert isinstance(written, bytes), written
-        found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), bytes, 300.0)
+        return ask_saved(path, calls, optimise)
+
+
+def ask_saved(path: str, calls: Calls, optimise: bool = False) -> list[Any]:
+    """The same of a conversion that is saved."""
+    found = nursery().run("candidate", "tests.rewrite.fresh", fresh.Ask(path, calls, optimise), bytes, 300.0)
     assert isinstance(found, bytes), found
     by_function, by_session = pickle.loads(found)
     differs = differences(by_function, by_session)
@@ -147,7 +152,7 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
 @functools.cache
 def nursery() -> Nursery:
     """The process from which each case's is forked."""
-    made = Nursery(fresh.PRELOAD, path=(pathlib.Path(__file__).parents[2],))
+    made = Nursery((*fresh.PRELOAD, "tests.rewrite.packs"), path=(pathlib.Path(__file__).parents[2],))
     atexit.register(made.close)
     return made
 

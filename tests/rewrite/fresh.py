@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import os
 import pickle
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
+
+if TYPE_CHECKING:
+    from migrate.rewrite.plan import Plan, VariablePlan
 
 PRELOAD = (
     "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
-    "migrate.export.values", "migrate.verify.replay", "tests.rewrite.fresh",
+    "migrate.export.values", "migrate.rewrite.fold", "migrate.verify.replay", "tests.rewrite.fresh",
 )  # fmt: skip
 """What the process has imported from which they are forked."""
 
@@ -52,33 +57,38 @@ class Ask:
 
 def run(job: Save | Ask) -> bytes:
     """The pickled answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
+    gc.disable()  # The process ends when the job does.
     if isinstance(job, Save):
-        _save(job)
+        from migrate.rewrite.plan import make_plan
+        from migrate.sources.protos import MetaGraphDef
+
+        save(make_plan(MetaGraphDef.FromString(job.meta_graph)), job.prefix, job.values, job.assets, job.path)
         return b""
     return pickle.dumps((_function(job), _session(job)))
 
 
-def _save(job: Save) -> None:
+def save(plan: Plan, prefix: str, known: Mapping[str, Any], assets: str, path: str) -> None:
+    """Saves the conversion that is planned; the arguments are as in `Save`."""
     import tensorflow as tf
+    from tensorflow.python.eager.polymorphic_function import autograph_util
 
     from migrate.export import checkpoint, module, patch, values
-    from migrate.rewrite.plan import VariablePlan, make_plan
-    from migrate.sources.protos import MetaGraphDef
-
-    plan = make_plan(MetaGraphDef.FromString(job.meta_graph))
 
     def value(variable: VariablePlan) -> Any:
-        known = job.values.get(variable.identity)
-        return tf.constant(known) if known is not None else values.value_of(plan, variable, job.prefix)
+        given = known.get(variable.identity)
+        return tf.constant(given) if given is not None else values.value_of(plan, variable, prefix)
 
-    tables = {name: values.table_content(fill, job.prefix) for name, fill in plan.tables.items()}
-    # Nobody calls the loaded object itself here, and a function for it takes as long as one for a signature.
-    with mock.patch.object(module, "call_key", lambda keys: None):
-        built = module.build(plan, job.assets, tables)
-    keys = patch.save(built, plan, job.path)
-    patch.patch(job.path, plan, built.names, {}, job.path)
-    prefix = os.path.join(job.path, "variables", "variables")
-    checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix, {}, value)
+    tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
+    with contextlib.ExitStack() as quicker:
+        # Nobody calls the loaded object itself here, and a function for it takes as long as one for a signature.
+        quicker.enter_context(mock.patch.object(module, "call_key", lambda keys: None))
+        # TensorFlow's own wrapper of a signature has no Python control flow to be converted.
+        quicker.enter_context(mock.patch.object(autograph_util, "py_func_from_autograph", lambda function, _: function))
+        built = module.build(plan, assets, tables)
+        keys = patch.save(built, plan, path)
+    patch.patch(path, plan, built.names, {}, path)
+    prefix_of_new = os.path.join(path, "variables", "variables")
+    checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix_of_new, {}, value)
 
 
 def _function(job: Ask) -> list[Any]:

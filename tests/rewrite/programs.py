@@ -459,7 +459,7 @@ def _body(argument: Any) -> Any:
         return raw.AddV2(x=alias, y=argument)
 
 
-def _add(handle: Any, argument: Any) -> tuple[Any, Any]:
+def adding(handle: Any, argument: Any) -> tuple[Any, Any]:
     """Gives a tensor that does not need the write of the variable behind a handle, and one that does."""
     write = raw.AssignAddVariableOp(resource=handle, value=raw.Mul(x=argument, y=tf.constant([0.5, 2.0])))
     with tf.control_dependencies([write]):
@@ -475,8 +475,8 @@ def _look(handle: Any, argument: Any) -> tuple[Any, Any]:
 
 def _inner(statement: Functional) -> Callable[[Any, Any], tuple[Any, Any]]:
     if not statement.nested:
-        return _add
-    called = tf.function(_add, autograph=False) if statement.first else _defun(_add, "added")
+        return adding
+    called = tf.function(adding, autograph=False) if statement.first else _defun(adding)
 
     def call(handle: Any, argument: Any) -> tuple[Any, Any]:
         return tuple(tf.reshape(tensor, [2]) for tensor in called(handle, argument))
@@ -484,8 +484,9 @@ def _inner(statement: Functional) -> Callable[[Any, Any], tuple[Any, Any]]:
     return call
 
 
-def _defun(body: Callable[..., Any], name: str) -> Callable[..., Any]:
-    made: Callable[..., Any] = function.Defun(tf.resource, tf.float32, func_name=name)(body)
+def _defun(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a name that TensorFlow makes of its body: those of one graph may differ."""
+    made: Callable[..., Any] = function.Defun(tf.resource, tf.float32)(body)
     return made
 
 
@@ -547,7 +548,7 @@ def _scan(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
 
 
 def _call_defun(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
-    first, second = _defun(_inner(statement), "outer")(handle, given)
+    first, second = _defun(_inner(statement))(handle, given)
     return tf.reshape(first, [2]), tf.reshape(second, [2])
 
 
@@ -558,7 +559,7 @@ def _call_function(handle: Any, given: Any, statement: Functional) -> tuple[Any,
 
 def _call_twice(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
     """Two calls that only data orders."""
-    called = tf.function(_add, autograph=False) if statement.whole else _defun(_add, "twice")
+    called = tf.function(adding, autograph=False) if statement.whole else _defun(adding)
     first, _ = called(handle, given)
     again, second = called(handle, tf.exp(tf.reshape(first, [2]) * 0.0) + tf.reshape(first, [2]))
     return tf.reshape(again, [2]), tf.reshape(second, [2])
@@ -587,17 +588,25 @@ def _named() -> Callable[[Any], Any]:
 _partitioned = tf.function(_body)
 
 
-def build(program: Program) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Makes the program's graph in the default graph; gives its signatures, as `differential` takes them."""
-    builder = Builder(program)
-    builder.run(program.statements)
+def build_all(pack: Sequence[Program]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Makes the graphs of programs side by side in the default graph; gives their signatures."""
     signatures = {}
-    for key, numbers in enumerate(program.signatures):
-        outputs = {f"y{n}": builder.take(number).tensor for n, number in enumerate(numbers)}
-        signatures[f"s{key}"] = ({"x": builder.x}, outputs)
+    for number, program in enumerate(pack):
+        with tf.name_scope(f"p{number}"):
+            builder = Builder(program)
+            builder.run(program.statements)
+            for key, fetched in zip(keys(program, number), program.signatures, strict=True):
+                outputs = {f"y{n}": builder.take(tensor).tensor for n, tensor in enumerate(fetched)}
+                signatures[key] = ({"x": builder.x}, outputs)
     return signatures
 
 
-def calls(program: Program) -> list[tuple[str, dict[str, Any]]]:
-    """The program's calls, as `differential` takes them."""
-    return [(f"s{number % len(program.signatures)}", {"x": list(x)}) for number, x in program.calls]
+def keys(program: Program, number: int) -> list[str]:
+    """Keys of the signatures of the program of a number."""
+    return [f"p{number}s{key}" for key in range(len(program.signatures))]
+
+
+def calls(program: Program, number: int) -> list[tuple[str, dict[str, Any]]]:
+    """Its calls, as `differential` takes them."""
+    named = keys(program, number)
+    return [(named[which % len(named)], {"x": list(x)}) for which, x in program.calls]

@@ -536,6 +536,43 @@ def test_what_only_a_run_can_tell_is_refused(pass_on: Any, tmp_path: Any) -> Non
     assert "v" in found[0].message
 
 
+def _full_slice(tensor: Any, x: Any) -> Any:
+    """All of a tensor, which then shares its buffer; the graph does not say that it is all."""
+    begin = tf.cast(tf.reshape(x, [-1])[:1] * 0.0, tf.int32)
+    return tf.raw_ops.StridedSlice(input=tensor, begin=begin, end=[2], strides=[1])
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        pytest.param(lambda written, x: written[0:2], id="slice"),
+        pytest.param(lambda written, x: written[0], id="element"),
+        pytest.param(_full_slice, id="full_slice"),
+        pytest.param(lambda written, x: tf.transpose(written), id="transpose"),
+    ],
+)
+@pytest.mark.parametrize("seen", ["control", "identity", "group", "sum"])
+def test_what_is_used_as_a_control_dependency_only_is_no_reader(take: Any, seen: str, tmp_path: Any) -> None:
+    def build() -> Any:
+        v, x = _variable(), _input()
+        first = v1.assign_add(v, x)
+        taken = take(first, x)
+        with tf.control_dependencies([taken]):
+            second = v1.assign_add(v, x)
+        with tf.control_dependencies([second]):
+            # Nobody looks at their values.
+            after = {
+                "control": lambda: taken,
+                "identity": lambda: tf.identity(taken),
+                "group": lambda: tf.group(tf.identity(taken), second),
+                "sum": lambda: tf.reduce_sum(taken + 1.0),
+            }[seen]()
+        with tf.control_dependencies([second, after]):
+            return {"s": ({"x": x}, {"y": tf.identity(x), "z": v._ref() * 2.0})}
+
+    check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, 4.0]})], str(tmp_path))
+
+
 def test_what_only_a_run_can_tell_converts_where_no_write_comes_between(tmp_path: Any) -> None:
     def build() -> Any:
         v, x = _variable(), _input()

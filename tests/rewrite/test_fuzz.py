@@ -1,19 +1,22 @@
 """Property: a converted random TF1 program gives a v1 Session's answers, bit for bit, over several calls.
 
 EXAMPLES in the environment says how many programs are drawn (`make fuzz EXAMPLES=5000`), from the seed on at which the
-last such run has ended (docs/fuzz.json); without it the same few are drawn every time.
+last such run has ended (docs/fuzz.json); without it the same few are drawn every time. A run goes on after a program
+that differs, and the next one draws it again first.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
-import gc
 import hashlib
 import json
 import os
 import pathlib
+import sys
+import time
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,10 +26,8 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 hypothesis = pytest.importorskip("hypothesis")
 
-from migrate.records import Severity  # noqa: E402
-from migrate.rewrite.plan import make_plan  # noqa: E402
 from tests.rewrite import programs  # noqa: E402
-from tests.rewrite.differential import ask_converted, differences, saved_graph  # noqa: E402
+from tests.rewrite.packs import SIZE, outcomes  # noqa: E402
 from tests.rewrite.programs import Compute, Cond, Loop, Program, Read, Write  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
@@ -116,53 +117,64 @@ FOUND = {
     ),
 }
 
-counts: collections.Counter[str] = collections.Counter()
+
+def outcome(program: Program) -> str:
+    """Runs both sides of a program: `equal`, or the code of its refusal."""
+    (found,) = outcomes([program], ALLOWED)
+    return found
 
 
-def outcome(program: programs.Program) -> str:
-    """Runs both sides of a program.
+def check(examples: int, seed: int | None) -> collections.Counter[str]:
+    """Draws programs and counts their outcomes; without a seed always the same.
 
-    Returns:
-      `equal`, or the code of the refusal.
+    Raises:
+      AssertionError: some differ; with SHRINK in the environment Hypothesis shrinks the first of them.
     """
-    saved = saved_graph(functools.partial(programs.build, program), programs.calls(program))
-    plan = make_plan(saved.meta_graph)
-    refused = sorted({f.code for f in plan.findings if f.severity is Severity.REFUSAL})
-    if refused:
-        assert ALLOWED.issuperset(refused), [f.message for f in plan.findings]
-        return refused[0]
-    assert not any(isinstance(answer, type) for answer in saved.answers), saved.answers
-    found = differences(saved.answers, ask_converted(saved, programs.calls(program)))
-    assert not found, "\n".join(found)
-    return "equal"
+
+    def draw(visit: Callable[[Program], object]) -> None:
+        @hypothesis.settings(
+            max_examples=examples,
+            derandomize=seed is None,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            print_blob=False,
+        )
+        @hypothesis.given(programs.programs())
+        def each(program: Program) -> None:
+            visit(program)
+
+        (each if seed is None else hypothesis.seed(seed)(each))()
+
+    if "SHRINK" in os.environ:
+        draw(outcome)
+    drawn: list[Program] = []
+    draw(drawn.append)
+    counts: collections.Counter[str] = collections.Counter()
+    differ = []
+    for start in range(0, len(drawn), SIZE):
+        pack = drawn[start : start + SIZE]
+        try:
+            counts.update(outcomes(pack, ALLOWED))
+        except AssertionError as together:
+            alone = [(program, error) for program in pack if (error := _error(program)) is not None]
+            differ += alone or [(pack, together)]
+    assert not differ, "\n".join(f"{program}\n{error}" for program, error in differ)
+    return counts
 
 
-def check(examples: int, seed: int | None) -> None:
-    """Draws programs, counts their outcomes, and shrinks the first that fails; without a seed always the same."""
-
-    @hypothesis.settings(
-        max_examples=examples,
-        derandomize=seed is None,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        print_blob=False,
-    )
-    @hypothesis.given(programs.programs())
-    def check_programs(program: programs.Program) -> None:
-        result = outcome(program)
-        counts[result] += 1
-        if not sum(counts.values()) % 50:
-            gc.collect()  # Graphs and functions are cycles, and heavy.
-        hypothesis.event(result)
-
-    (check_programs if seed is None else hypothesis.seed(seed)(check_programs))()
+def _error(program: Program) -> AssertionError | None:
+    try:
+        outcome(program)
+    except AssertionError as error:
+        return error
+    return None
 
 
 def so_far() -> dict[str, Any]:
     """What earlier runs have drawn from the same programs on the same TensorFlow; nothing where either is another."""
     source = hashlib.sha256(pathlib.Path(programs.__file__).read_bytes()).hexdigest()[:16]
-    nothing = {"tensorflow": tf.__version__, "programs": source, "next_seed": 0, "graphs": 0}
+    nothing = {"tensorflow": tf.__version__, "programs": source, "next_seed": 0, "again": [], "graphs": 0}
     if not COUNTS.is_file():
         return nothing
     known: dict[str, Any] = json.loads(COUNTS.read_text(encoding="utf-8"))
@@ -172,24 +184,31 @@ def so_far() -> dict[str, Any]:
 @pytest.mark.timeout(0)
 def test_random_programs() -> None:
     if not EXAMPLES:
-        counts.clear()
-        check(30, None)
-        print(dict(counts))
+        counts = check(30, None)
         assert counts["equal"] > 0.7 * sum(counts.values())
         return
     drawn = 0
+    failed = so_far()["again"]
     while drawn < EXAMPLES:
-        counts.clear()
         known = so_far()
-        check(BATCH, known["next_seed"])
-        drawn += sum(counts.values())
-        for code, number in counts.items():
-            known[code] = known.get(code, 0) + number
-        known["graphs"] += sum(counts.values())
-        known["next_seed"] += 1
-        print(known, flush=True)
+        seed = failed.pop(0) if failed else known["next_seed"]
+        try:
+            counts = check(BATCH, seed)
+        except AssertionError:
+            traceback.print_exc(file=sys.stdout)
+            known["again"] = sorted({*known["again"], seed})
+            drawn += BATCH
+        else:
+            known["again"] = [number for number in known["again"] if number != seed]
+            for code, number in counts.items():
+                known[code] = known.get(code, 0) + number
+            known["graphs"] += sum(counts.values())
+            drawn += sum(counts.values())
+        known["next_seed"] = max(known["next_seed"], seed + 1)
+        print(time.strftime("%H:%M:%S"), known, flush=True)
         COUNTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     known = so_far()
+    assert not known["again"], "programs of these seeds differ"
     assert known["equal"] > 0.7 * known["graphs"]
 
 

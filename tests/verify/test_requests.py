@@ -126,6 +126,37 @@ def test_sizes_of_weights_are_tried():
     assert (3, 37) in {f[0].inputs["x"].shape for f in families}
 
 
+_DROPOUT = (
+    ("uniform", "RandomUniform", ["sizes"], {}),
+    ("sum", "Add", ["p", "uniform"], {}),
+    ("scaled", "RealDiv", ["x", "p"], {}),
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        (_DROPOUT, {1.0}),
+        ([("uniform", "RandomUniform", ["sizes"], {}), ("kept", "GreaterEqual", ["uniform", "p"], {})], {0.0}),
+    ],
+    ids=["the probability to keep", "the probability to drop"],
+)
+def test_dropout_drops_nothing(nodes, expected):
+    specs = {"x": TensorSpec("x:0", "float32", None), "p": TensorSpec("p:0", "float32", None)}
+    graph = _graph(_placeholder("x", FLOAT), _placeholder("p", FLOAT), *nodes)
+    families = _families(graph, _signature(**specs))
+    assert {call.inputs["p"].item() for family in families for call in family} == expected
+    assert {call.inputs["p"].shape for family in families for call in family} == {()}
+    assert len({family[0].inputs["x"].shape for family in families}) > 5
+
+
+def test_a_number_that_more_than_dropout_reads_takes_all_values():
+    specs = {"x": TensorSpec("x:0", "float32", None), "p": TensorSpec("p:0", "float32", ())}
+    graph = _graph(_placeholder("x", FLOAT), _placeholder("p", FLOAT, []), *_DROPOUT, ("y", "Mul", ["x", "p"], {}))
+    values = {call.inputs["p"].ravel()[0] for family in _families(graph, _signature(**specs)) for call in family}
+    assert len(values) > 2
+
+
 def test_two_names_on_one_tensor_get_one_value():
     spec = TensorSpec("x:0", "float32", (None, 2))
     for family in _families(_graph(_placeholder("x", FLOAT, [None, 2])), _signature(a=spec, b=spec)):

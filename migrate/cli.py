@@ -280,6 +280,19 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "architecture",
+        None,
+        "File with the architecture (Model.to_json, to_yaml) of Keras weights. By default the one beside them.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "checkpoint_root",
+        None,
+        "Attribute under which a checkpoint has the Keras model: model, of tf.train.Checkpoint(model=..., "
+        "optimizer=...). By default the one that has layers.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "trust",
         False,
@@ -483,6 +496,8 @@ def _options(values: flags.FlagValues) -> Options:
         beam_options=_split(given.get("beam_options", "")),
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
+        architecture=given["architecture"],
+        checkpoint_root=given["checkpoint_root"],
         signatures=_signatures(given["signature"]),
         take_proposals=given["take_proposals"],
         feeds=_feeds(given["feed"]),

@@ -46,6 +46,9 @@ CODES: Mapping[str, str] = {
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
+    "keras-architecture": "The architecture of Keras weights is the file that --architecture names.",
+    "keras-checkpoint-root": "A checkpoint holds the Keras model under an attribute; a refusal where there are several, "
+    "or none of the name that --checkpoint_root gives.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "

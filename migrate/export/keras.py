@@ -167,7 +167,7 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     elif source.runtime is Runtime.KERAS:
         raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
     elif source.form is Weights.OBJECTS:
-        model.load_weights(files.weights).assert_existing_objects_matched()
+        _restore_objects(model, source)
     else:
         _restore_names(model, files.weights)
     return model
@@ -183,6 +183,24 @@ def _named(path: str, name: str, writable: bool = False) -> Iterator[str]:
         else:
             os.symlink(os.path.realpath(path), alias)
         yield alias
+
+
+def _restore_objects(model: Any, source: KerasSource) -> None:
+    """Restores a model from where it is in a checkpoint's object graph.
+
+    Raises:
+      InputError: it is not known where that is.
+      AssertionError: the checkpoint lacks a weight.
+    """
+    if source.root is None:
+        raise InputError(f"{source.files.weights}: where the model is in it is not known")
+    whole = model
+    for name in reversed(source.root.split("/") if source.root else ()):
+        whole = tf.train.Checkpoint(**{name: whole})
+    if whole is model:
+        model.load_weights(source.files.weights).assert_existing_objects_matched()
+    else:
+        whole.restore(source.files.weights).assert_existing_objects_matched()
 
 
 def _restore_names(model: Any, prefix: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -259,13 +260,16 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     optimizer = model.optimizer
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
     stored = stored_optimizer(source)
-    prefix = f"{config.get('name', described['class_name'])}/"
-    own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
-    # TF 1.x has made the training function in a name scope.
-    if own != [name.removeprefix("training/").removeprefix(prefix) for name, _ in stored]:
+    # TF 1.x has made the training function in a name scope, and counts on where it was made more than once.
+    scope = re.compile(rf"(training(_\d+)?/)?({re.escape(config.get('name', described['class_name']))}(_\d+)?/)?")
+
+    def bare(name: str) -> str:
+        return _without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
+
+    if [bare(variable.name) for variable in optimizer.weights] != [bare(name) for name, _ in stored]:
         raise InputError(
             f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), for which tf_keras' "
-            f"{described['class_name']} has other names ({len(own)}: {own[0]}, ...)"
+            f"{described['class_name']} has other names ({len(optimizer.weights)}: {optimizer.weights[0].name}, ...)"
         )
     optimizer.set_weights([value for _, value in stored])
 

@@ -496,7 +496,7 @@ def _options(values: flags.FlagValues) -> Options:
         beam_options=_split(given.get("beam_options", "")),
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
-        architecture=given["architecture"],
+        architecture=_existing(given["architecture"]),
         checkpoint_root=given["checkpoint_root"],
         signatures=_signatures(given["signature"]),
         take_proposals=given["take_proposals"],
@@ -541,6 +541,12 @@ def _custom_object(entry: str) -> str:
     if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
     return entry
+
+
+def _existing(architecture: str | None) -> str | None:
+    if architecture is not None and not os.path.isfile(architecture):
+        raise InputError(f"--architecture={architecture}: no such file; pass one of this machine")
+    return architecture
 
 
 def _split(options: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ Each directory holds a model and `golden.npz`: the data, what `predict` and `eva
 from the file give, and the losses of three more steps of training. The program runs under Python 3.7.
 """
 
-from __future__ import absolute_import, division, print_function
+from __future__ import annotations
 
 import os
 import pathlib
@@ -92,15 +92,15 @@ def _fit(model, data, epochs=1):
 def _golden(directory, model, data, compiled=True):
     """What the model, as it was loaded, answers."""
     predicted = model.predict(data[0], batch_size=8)
-    answers = {"out_%d" % n: v for n, v in enumerate(predicted if isinstance(predicted, list) else [predicted])}
+    answers = {f"out_{n}": v for n, v in enumerate(predicted if isinstance(predicted, list) else [predicted])}
     if compiled:
         answers["metrics"] = np.asarray(model.metrics_names)
         answers["evaluated"] = np.asarray(model.evaluate(*data, batch_size=8, verbose=0))
         answers["losses"] = np.asarray(_fit(model, data, 3))
     given = data[0] if isinstance(data[0], list) else [data[0]]
     wanted = data[1] if isinstance(data[1], list) else [data[1]]
-    answers.update({"in_%d" % n: v for n, v in enumerate(given)})
-    answers.update({"wanted_%d" % n: v for n, v in enumerate(wanted)})
+    answers.update({f"in_{n}": v for n, v in enumerate(given)})
+    answers.update({f"wanted_{n}": v for n, v in enumerate(wanted)})
     np.savez(str(directory / "golden.npz"), **answers)
 
 
@@ -157,7 +157,7 @@ def checkpoints(directory):
     model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
     for epoch in (1, 2, 10):
         _fit(model, (IMAGES, CLASSES))
-        model.save_weights(str(directory / ("cp-%04d.ckpt" % epoch)))
+        model.save_weights(str(directory / f"cp-{epoch:04d}.ckpt"))
     (directory / "checkpoint").unlink()
     _golden(directory, model, (IMAGES, CLASSES), compiled=False)
 

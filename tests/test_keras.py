@@ -352,3 +352,23 @@ def test_keras_2_files_load_on_this_release(tmp_path):
     (report,) = migrate.convert(str(MODELS / "old_adam"), str(tmp_path / "new"), Options(verify=False)).models
     assert isinstance(report.outcome, Converted), report.outcome
     assert "keras-optimizer-kept" in [finding.code for finding in report.findings]
+
+
+_MAKE_SATURATED = """
+import sys, numpy as np, tf_keras
+x = tf_keras.Input([2], name="x")
+model = tf_keras.Model(x, tf_keras.layers.Dense(3, "softmax", name="scores")(x))
+model.set_weights([np.asarray([[0, 91, 95], [0, 0, 0]], "float32"), np.zeros([3], "float32")])
+model.save(sys.argv[1])
+"""
+
+
+def test_denormal_answers_are_flushed_on_both_sides(tmp_path):
+    """A saturated softmax: the calling thread of a v1 Session keeps what TensorFlow's own threads flush to zero."""
+    file = str(tmp_path / "model.h5")
+    run_child(["-c", _MAKE_SATURATED, file])
+    calls = tmp_path / "calls.npz"
+    np.savez(calls, **{"serving_default/x": np.asarray([[1, 0], [0.5, 0]], "float32")})
+    (report,) = migrate.convert(file, str(tmp_path / "new"), Options(inputs=str(calls))).models
+    assert isinstance(report.outcome, Converted), report
+    assert report.verification.bitwise_equal

@@ -25,6 +25,7 @@ import tensorflow as tf
 from migrate.checks.keras import forbidden, may_compile, optimizer_name
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
+from migrate.export.keras_metrics import named_as_in_tf1
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
@@ -32,6 +33,8 @@ from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
+# Keras as TensorFlow 1.5 to 2.1 brought it.
+_TF1_VERSIONS = ("2.0", "2.1", "2.2")
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
 
@@ -252,6 +255,9 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
     training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
+    if source.keras_version.startswith(_TF1_VERSIONS):
+        sizes = {name: tf.TensorShape(t.shape)[-1] for name, t in zip(model.output_names, model.outputs, strict=True)}
+        training = named_as_in_tf1(training, sizes, _metric_function)
     arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
     model.compile(**arguments, from_serialized=True)
     saving_utils.try_build_compiled_arguments(model)
@@ -272,6 +278,14 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
             f"{described['class_name']} has other names ({len(optimizer.weights)}: {optimizer.weights[0].name}, ...)"
         )
     optimizer.set_weights([value for _, value in stored])
+
+
+def _metric_function(name: str) -> str | None:
+    """The name of the function that Keras 2 takes a metric's name for."""
+    try:
+        return getattr(importlib.import_module("tf_keras").metrics.get(name), "__name__", None)
+    except ValueError:
+        return None  # The user's own.
 
 
 def stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:

@@ -78,7 +78,14 @@ def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:
         message = f"the state of {name} ({len(source.optimizer)} variables) is not in the new model: {lost}"
         return (Finding("keras-optimizer-dropped", Severity.WARNING, message),)
     message = f"the state of {name} ({len(source.optimizer)} variables) is in the new model"
-    return (Finding("keras-optimizer-kept", Severity.NOTE, message),)
+    hint = ""
+    if source.runtime is Runtime.TF_KERAS:
+        message += "; load_model does not restore it, and starts the optimizer afresh"
+        hint = (
+            "to train on from it, write after model = load_model(PATH): "
+            'tf.train.Checkpoint(model).restore(PATH + "/variables/variables")'
+        )
+    return (Finding("keras-optimizer-kept", Severity.NOTE, message, (), hint),)
 
 
 def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:

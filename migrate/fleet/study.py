@@ -214,9 +214,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if place.form in KERAS_FORMS or place.form is Form.TABLE:
         from migrate.fleet.keras_study import study_keras
 
-        found = study_keras(place, path, options)
-        if found is not None:
-            return Studied(found[0], place, keras=found[1])
+        keras = study_keras(place, path, options)
+        if keras is not None:
+            return Studied(keras[0], place, keras=keras[1])
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())

@@ -6,13 +6,10 @@ its tag is on a list.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
-
-if TYPE_CHECKING:
-    import yaml
 
 _MAX_BYTES = 1 << 23
 """The largest models of Keras have a megabyte."""
@@ -58,7 +55,7 @@ def parse_yaml(file: str, text: bytes) -> Any:
         raise InputError(f"{file}: a YAML file, which needs PyYAML; run: pip install pyyaml ({error})") from None
     if len(text) > _MAX_BYTES:
         raise InputError(f"{file}: a YAML file of {len(text):,} bytes, which no architecture has")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         return _Reader(file, loader).document()
     except (yaml.YAMLError, ValueError) as error:
@@ -85,7 +82,7 @@ class _Part:
 class _Reader:
     """Makes plain values of the parser's events."""
 
-    def __init__(self, file: str, loader: yaml.SafeLoader) -> None:
+    def __init__(self, file: str, loader: Any) -> None:
         self._file = file
         self._loader = loader
         self._anchors: dict[str, _Part] = {}

@@ -47,16 +47,18 @@ CODES: Mapping[str, str] = {
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
     "keras-architecture": "The architecture of Keras weights is the file that --architecture names.",
-    "keras-checkpoint-root": "A checkpoint holds the Keras model under an attribute; a refusal where there are several, "
-    "or none of the name that --checkpoint_root gives.",
+    "keras-checkpoint-root": "A checkpoint holds the Keras model under an attribute; a refusal where there are "
+    "several, or none of the name that --checkpoint_root gives.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
     "followed.",
+    "keras-build-shape": "The inputs of a subclassed Keras model are taken from the shape that it was built with.",
     "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
     "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
+    "keras-not-built": "Nothing in a Keras file says what the model's inputs are: it was never built.",
     "keras-not-compiled": "The model was compiled, and the new one is without its optimizer, loss and metrics.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
@@ -65,6 +67,7 @@ CODES: Mapping[str, str] = {
     "keras-signature": "A signature by tensor names was asked of a Keras file, which has no graph.",
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
+    "keras-weights-differ": "Keras weights do not fit the architecture; the message names tensors and both shapes.",
     "keras-weights-missing": "A Keras architecture without weights.",
     "link-followed": "With --follow_links: files outside of the model were read through links in it.",
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "

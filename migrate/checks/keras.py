@@ -7,8 +7,9 @@ import importlib.metadata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from migrate.checks.keras_needs import Needs, needs, training_needs
+from migrate.checks.keras_weights import find_misfits
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
+from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, is_unbuilt, layers
 
 # Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
@@ -39,6 +40,15 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             f"--architecture={source.files.architecture}",
         )
     yield from _root(source)
+    yield from find_misfits(source)
+    is_own_class = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
+    if is_unbuilt(source.config) or (is_own_class and source.has_empty_layers):
+        yield refusal(
+            "keras-not-built",
+            f"the model {source.config.get('class_name')!r} was saved before it was built: it has "
+            "neither known inputs nor weights",
+            hint="call it on a batch of its data (model(x)), or build it (model.build(shape)), and save it again",
+        )
     yield from _old(source)
     loose = tuple(x.name for x in layers(source.config) if x.config.get("sparse") is True or x.config.get("ragged"))
     if loose:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from migrate.export.keras_metrics import named_as_in_tf1
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
-from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
+from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights, build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
@@ -46,12 +47,14 @@ class Loaded:
     Attributes:
       model: a `Model` of tf_keras or of keras.
       signature: its inputs and outputs, as the model's `serving_default`.
+      given: the Keras tensors that go in, nested as the model takes them.
       optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
       lost: why the optimizer, loss and metrics were not loaded, or empty.
     """
 
     model: Any
     signature: Signature
+    given: Any
     optimizer: str
     lost: str
 
@@ -90,12 +93,12 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             if not may_compile(source, request.custom_objects, request.trust):
                 raise InputError("its loss, metrics or optimizer are not Keras' own")
             model = _load(keras, source, given, request.trust, compiled=True)
-            return Loaded(model, signature_of(model), _checked_optimizer(model, source), "")
+            return Loaded(model, *_face(keras, model, source), _checked_optimizer(model, source), "")
         except Exception as error:
             lost = first_line(error)
     try:
         model = _load(keras, source, given, request.trust, compiled=False)
-        return Loaded(model, signature_of(model), "", lost)
+        return Loaded(model, *_face(keras, model, source), "", lost)
     except InputError:
         raise
     except Exception as error:
@@ -379,8 +382,8 @@ def plain(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
-def signature_of(model: Any) -> Signature:
-    """The signature that the model gets, with input and output names as Keras shows them.
+def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any]:
+    """The signature that the model gets, with input and output names as Keras shows them, and what it takes.
 
     Tensor names are what they will be in nothing: only the SavedModel has tensors of that kind.
 
@@ -388,21 +391,51 @@ def signature_of(model: Any) -> Signature:
       InputError: its inputs are not known (a subclassed model that was never built), or one is sparse or ragged.
     """
     try:
-        given, produced = _specs(model, "input"), _specs(model, "output")
+        if getattr(model, "inputs", None):
+            given, produced = _ends(model, "input"), _ends(model, "output")
+        else:
+            given, produced = _called(keras, model, build_shape(source.config))
+        holder = model if getattr(model, "inputs", None) else None
+        signature = Signature(SIGNATURE, _PREDICT, _specs(holder, "input", given), _specs(holder, "output", produced))
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
-    return Signature(SIGNATURE, _PREDICT, given, produced)
+    return signature, given
 
 
-def ends(model: Any, side: str) -> Any:
+def _called(keras: Any, model: Any, shape: Any) -> tuple[Any, Any]:
+    """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
+
+    Raises:
+      InputError: that shape is not known, or Keras cannot call the model on it.
+    """
+    if shape is None:
+        raise InputError("the model says neither what its inputs are nor with which shape it was built")
+    failure = ""
+    for free in (True, False):
+        given = _inputs(keras, shape, free)
+        try:
+            return given, model(given)
+        except Exception as error:  # The user's layers may raise anything.
+            failure = failure or f"{type(error).__name__}: {first_line(error)}"
+    raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
+
+
+def _inputs(keras: Any, shape: Any, free: bool) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: _inputs(keras, part, free) for name, part in shape.items()}
+    if is_shape(shape):
+        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape)
+    return [_inputs(keras, part, free) for part in shape]
+
+
+def _ends(model: Any, side: str) -> Any:
     """The Keras tensors that go in or come out, nested as the model takes or gives them."""
     # A Sequential of Keras 3 has no `input` until it is called; `inputs` is a list of one.
     flat = getattr(model, f"{side}s")
     return flat[0] if type(model).__name__ == "Sequential" and len(flat) == 1 else getattr(model, side)
 
 
-def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
-    nested = ends(model, side)
+def _specs(model: Any, side: str, nested: Any) -> dict[str, TensorSpec]:
     flat = tf.nest.flatten(nested)
     specs: dict[str, TensorSpec] = {}
     for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
@@ -415,14 +448,14 @@ def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
 
 
 def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]:
-    """Keys where a dict goes in or comes out, else the names of the layers, each once."""
+    """Keys where a dict goes in or comes out, else the names of the layers, each once; without a model a number."""
     if isinstance(nested, Mapping) and len(nested) == len(flat):
         return sorted(map(str, nested))  # The order of tf.nest.
     names = getattr(model, f"{side}_names", None)
     if names is None or len(names) != len(flat):
         # A Sequential of Keras 3 has no names of its own.
         names = [model.layers[-1].name] if side == "output" and type(model).__name__ == "Sequential" else None
-    if side == "input" and (names is None or len(names) != len(flat)):
+    if side == "input" and model is not None and (names is None or len(names) != len(flat)):
         names = [tensor.name.partition(":")[0] for tensor in flat]
     if names is None or len(names) != len(flat):
         names = [f"{side}_{number + 1}" for number in range(len(flat))]
@@ -436,24 +469,26 @@ def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]
     return found
 
 
-def ask(model: Any, signature: Signature, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+def ask(loaded: Loaded, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
     """Calls the model.
 
     Args:
-      model: of `load`.
-      signature: of `signature_of`.
+      loaded: by `load`.
       inputs: tensor by input name.
-      training: the argument of Keras' name.
+      training: the argument of Keras' name, for a model that takes it.
 
     Returns:
       tensor by output name.
     """
-    packed = tf.nest.pack_sequence_as(_skeleton(ends(model, "input")), [inputs[name] for name in signature.inputs])
-    produced = model(packed, training=training)
+    signature = loaded.signature
+    skeleton = tf.nest.map_structure(lambda _: 0, loaded.given)
+    packed = tf.nest.pack_sequence_as(skeleton, [inputs[name] for name in signature.inputs])
+    produced = loaded.model(packed, **({"training": training} if _takes_training(loaded.model) else {}))
     if isinstance(produced, Mapping):
         return {str(key): value for key, value in produced.items()}
     return dict(zip(signature.outputs, tf.nest.flatten(produced), strict=True))
 
 
-def _skeleton(nested: Any) -> Any:
-    return tf.nest.map_structure(lambda _: 0, nested)
+def _takes_training(model: Any) -> bool:
+    parameters = inspect.signature(model.call).parameters.values()
+    return any(p.name == "training" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

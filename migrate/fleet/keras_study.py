@@ -23,7 +23,7 @@ from migrate.records import (
     refusal,
 )
 from migrate.sources.discover import Place
-from migrate.sources.keras import KerasFiles, KerasSource, inputs, layers, outputs, read_keras
+from migrate.sources.keras import KerasFiles, KerasSource, build_shape, inputs, layers, outputs, read_keras
 from migrate.sources.keras_files import files_of
 from migrate.sources.read import chosen_among
 
@@ -51,6 +51,7 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     source = read_keras(files)
     chosen = dataclasses.replace(place, checkpoint=files.weights, others=files.others)
     found = (*chosen_among(chosen), *_joined(files, options))
+    found += tuple(_built(source))
     found += tuple(find_keras(source, options.custom_objects, options.trust))
     if options.signatures:
         keys = tuple(signature.key for signature in options.signatures)
@@ -75,6 +76,16 @@ def _joined(files: KerasFiles, options: Options) -> Iterator[Finding]:
     if options.architecture is not None and files.architecture == options.architecture:
         message = f"the architecture of these weights is {files.architecture}, as --architecture says"
         yield Finding("keras-architecture", Severity.NOTE, message)
+
+
+def _built(source: KerasSource) -> Iterator[Finding]:
+    """Says so where inputs are no part of a config."""
+    own = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
+    given = inputs(source.config)
+    if own and given and build_shape(source.config) is not None and "layers" not in source.config.get("config", {}):
+        told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
+        message = f"Keras calls it on the shape that it was built with, unless its class has inputs of its own: {told}"
+        yield Finding("keras-build-shape", Severity.NOTE, message)
 
 
 def facts(source: KerasSource) -> KerasFacts:

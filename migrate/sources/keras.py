@@ -116,8 +116,9 @@ class KerasSource:
       weights: what is stored for the model.
       optimizer: what is stored for its optimizer.
       links: HDF5 names that lead to another file.
-      roots: of a checkpoint by object, the paths of attributes that lead to a model of Keras; empty for the checkpoint's
-        root object itself.
+      roots: of a checkpoint by object, the paths of attributes that lead to a model of Keras; an empty path is the root
+        object itself.
+      has_empty_layers: whether layers have a place in the file, and no weights are stored in it.
       sha256: of the file with the architecture, or of the weights where there is none.
     """
 
@@ -134,6 +135,7 @@ class KerasSource:
     links: tuple[str, ...]
     sha256: str
     roots: tuple[str, ...] = ()
+    has_empty_layers: bool = False
 
     @property
     def root(self) -> str | None:
@@ -283,7 +285,7 @@ def _read_archive(files: KerasFiles) -> KerasSource:
             if "model.weights.h5" not in archive.namelist():
                 raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
             with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
-                return _with_hdf5(source, content)
+                return _with_hdf5(source, content, is_v3=True)
     except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
 
@@ -343,14 +345,16 @@ def _mentions(value: Any, key: str) -> bool:
     return isinstance(value, list) and any(_mentions(inner, key) for inner in value)
 
 
-def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
+def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasSource:
     """Adds the facts of an open HDF5 file."""
     links: list[str] = []
     tensors = list(_tensors(content, "", links, set()))
-    if _has_v3_layout(content):
+    if is_v3 or _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
         weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
         form = Weights.HDF5_V3
+        own = [name for name in content if not f"{name}/".startswith((*_NO_WEIGHTS, "vars/"))]
+        source = dataclasses.replace(source, has_empty_layers=bool(own) and not weights)
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))
         whole = _names_entry(content, "model_weights")
@@ -555,9 +559,59 @@ def inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
         return {name: _input(by_name[name].config) for name in named if name in by_name}
     first = next(iter(every), None)
     if first is None:
-        return {}
+        return _built_inputs(config)
     name = first.name if first.class_name == "InputLayer" else f"{first.name}_input"
     return {name: _input(first.config)}
+
+
+def build_shape(config: Mapping[str, Any]) -> Any:
+    """The shape that a model was built with: a list of numbers and None, or lists or a dict of these; else None."""
+    inner = config.get("config")
+    described = config.get("build_config")
+    found = described.get("input_shape") if isinstance(described, Mapping) else None
+    if found is None and isinstance(inner, Mapping):
+        found = inner.get("build_input_shape")
+    return found if _is_shape_tree(found) else None
+
+
+def is_unbuilt(config: Mapping[str, Any]) -> bool:
+    """Whether a config says neither what its model takes nor what it was built with.
+
+    A class of the user's may make its inputs in Python; Keras then notes that it was built, and not with what.
+    """
+    known = [shape for _, shape in inputs(config).values()]
+    if config.get("class_name") == "Sequential":
+        return not any(shape is not None for shape in known) and build_shape(config) is None
+    return not known and "build_config" not in config
+
+
+def _is_shape_tree(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(key, str) and _is_shape_tree(inner) for key, inner in value.items())
+    if not isinstance(value, list) or not value:
+        return False
+    return is_shape(value) or all(map(_is_shape_tree, value))
+
+
+def is_shape(value: Any) -> bool:
+    """Whether a part of a build shape is one tensor's shape."""
+    return isinstance(value, list) and all(
+        d is None or (isinstance(d, int) and not isinstance(d, bool) and d >= 0) for d in value
+    )
+
+
+def _built_inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
+    """The inputs of a model of a class of the user's, named as Keras names them in a SavedModel."""
+    shape = build_shape(config)
+    if isinstance(shape, Mapping) and all(map(is_shape, shape.values())):
+        parts = dict(sorted(shape.items()))
+    elif is_shape(shape):
+        parts = {"input_1": shape}
+    elif isinstance(shape, list) and all(map(is_shape, shape)):
+        parts = {f"input_{number + 1}": part for number, part in enumerate(shape)}
+    else:
+        return {}
+    return {name: ("float32", (None, *part[1:])) for name, part in parts.items()}
 
 
 def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def test_two_architectures_for_one_file_of_weights(tmp_path):
 
 
 def test_an_architecture_elsewhere_is_joined(tmp_path):
-    shutil.copy(MODELS / "weights_alone" / "model.h5", tmp_path / "w.h5")
+    shutil.copy(MODELS / "weights_alone" / "weights.h5", tmp_path / "w.h5")
     (report,) = migrate.audit(str(tmp_path)).models
     assert "--architecture" in report.findings[0].hint
     options = Options(architecture=str(MODELS / "json_hdf5" / "model.json"))

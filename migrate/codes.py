@@ -110,6 +110,7 @@ CODES: Mapping[str, str] = {
     "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
     "clients or all.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
+    "tf2-signature": "A signature by tensor names was asked of a TF2 SavedModel, which is copied as it is.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
     "training-branch": "The training graph of a TF1 Hub module became __call__(inputs, training=True).",

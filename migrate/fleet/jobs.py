@@ -28,6 +28,7 @@ from migrate.fleet.keras import keras_way
 from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
+from migrate.fleet.tf2 import differing_names, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
@@ -172,10 +173,15 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
     check_candidate_files(candidate, options)
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
-        way = _way(studied, source, options, nursery)
+        if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
+            stop = unsafe(base, options) or differing_names(base, candidate, options)
+            if stop is not None:
+                return dataclasses.replace(base, outcome=stop)
+            way: Way | None = tf2_way(studied.place, source, options, nursery)
+        else:
+            way = _way(studied, source, options, nursery)
         if way is None:
-            tf2 = isinstance(base.outcome, AlreadyTF2)
-            return dataclasses.replace(base, outcome=Failed("the source is no TF1 model")) if tf2 else base
+            return base
         return _validate(way, base, candidate, options, progress)
 
 

@@ -56,9 +56,12 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     if options.signatures:
         keys = tuple(signature.key for signature in options.signatures)
         message = "a Keras file has no graph that --signature could name tensors of"
-        found += (
-            refusal("keras-signature", message, keys, "add the signatures to the new model, by its tensor names"),
+        package = source.runtime.value
+        hint = (
+            f"in Python: model = {package}.models.load_model(PATH); {package}.Model(model.inputs, "
+            'model.get_layer(LAYER).output).save("features.keras") is a model of what a layer gives; convert that file'
         )
+        found += (refusal("keras-signature", message, keys, hint),)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = ModelReport(
         path,

@@ -224,6 +224,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if source.kind in _TF2:
         report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
+        copied += tuple(_signatures_of_tf2(source, options))
         refused = any(finding.severity is Severity.REFUSAL for finding in copied)
         outcome = Refused() if refused else AlreadyTF2()
         return Studied(dataclasses.replace(report, outcome=outcome, findings=copied, meta_graphs=every), place)
@@ -303,6 +304,24 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 def _copied(source: Source, place: Place) -> str:
     """The directory of a source that is copied whole."""
     return place.file if source.kind in _TF2 else source.extra_dir
+
+
+def _signatures_of_tf2(source: Source, options: Options) -> Iterator[Finding]:
+    """Refuses `--signature` for what is copied as it is."""
+    if not options.signatures:
+        return
+    keys = tuple(signature.key for signature in options.signatures)
+    message = "a TF2 SavedModel is copied as it is, and --signature names tensors of a graph, which its functions hide"
+    hint = (
+        "in Python: model = tf.saved_model.load(PATH); tf.saved_model.save(model, NEW, signatures={**model.signatures, "
+        "NAME: a tf.function with an input_signature that calls what the model has})"
+    )
+    if source.kind is Kind.KERAS_SAVED_MODEL:
+        hint = (
+            "in Python: model = tf_keras.models.load_model(PATH); tf_keras.Model(model.inputs, "
+            'model.get_layer(LAYER).output).save(NEW, save_format="tf") is a model of what a layer gives'
+        )
+    yield refusal("tf2-signature", message, keys, hint)
 
 
 def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:

@@ -261,6 +261,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_boolean(
+        "overwrite_signatures",
+        False,
+        "Let a --signature take the place of a signature of the same name that the model has, such as serving_default, "
+        "which is also what __call__ of the new model answers.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
         "take_proposals",
         False,
         "Give a graph without signatures the first one that audit proposes, and placeholders that no signature feeds "
@@ -364,6 +371,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "all_tags",
         default.all_tags,
         "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "metadata",
+        [],
+        "KEY=VALUE of yours for assets.extra/migration.json in the new model; repeatable.",
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
@@ -499,6 +512,8 @@ def _options(values: flags.FlagValues) -> Options:
         architecture=_existing(given["architecture"]),
         checkpoint_root=given["checkpoint_root"],
         signatures=_signatures(given["signature"]),
+        overwrite_signatures=given["overwrite_signatures"],
+        metadata=_metadata(given.get("metadata") or ()),
         take_proposals=given["take_proposals"],
         feeds=_feeds(given["feed"]),
         all_tags=given.get("all_tags", default.all_tags),
@@ -517,6 +532,19 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
     return found
+
+
+def _metadata(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not (key and separator):
+            raise UsageError(f"--metadata={text}: expected KEY=VALUE")
+        found.append((key, value))
+    twice = _repeated([key for key, _ in found])
+    if twice is not None:
+        raise UsageError(f"--metadata gives {twice!r} two values; give it one")
+    return tuple(found)
 
 
 def _feeds(texts: Sequence[str]) -> tuple[GivenFeed, ...]:

@@ -99,6 +99,7 @@ CODES: Mapping[str, str] = {
     "several-init-ops": "There are several init ops where TensorFlow's loaders take one; all are run.",
     "signature-exists": "A signature that was given has the name of one that the model has.",
     "signature-proposed": "With --take_proposals: the graph has no signature, and was given the first proposed one.",
+    "signature-replaced": "With --overwrite_signatures: a signature of the user's has the name of one of the model's.",
     "signature-tensor-missing": "A signature names a tensor that the graph does not have.",
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",

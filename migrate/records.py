@@ -589,6 +589,8 @@ class Options:
       checkpoint_root: where in a checkpoint's object graph the Keras model is, or None for where its layers are.
       trust: run the Python bytecode in a Keras file (Lambda layers), call what it names, read files that it names.
       signatures: added to those that a model has.
+      overwrite_signatures: let one of them take the place of one of the same name.
+      metadata: (key, value) pairs of the user's for `assets.extra/migration.json`.
       take_proposals: give a graph without signatures the first one that audit proposes, and placeholders that no
         signature feeds the values that it proposes.
       feeds: tensors that have the same value in every call of the new model.
@@ -614,6 +616,8 @@ class Options:
     architecture: str | None = None
     checkpoint_root: str | None = None
     signatures: tuple[GivenSignature, ...] = ()
+    overwrite_signatures: bool = False
+    metadata: tuple[tuple[str, str], ...] = ()
     take_proposals: bool = False
     feeds: tuple[GivenFeed, ...] = ()
     all_tags: bool = False

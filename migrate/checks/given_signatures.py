@@ -18,8 +18,15 @@ _MANY_NODES = 20_000
 """Beyond these, near matches are looked for among the names that share a last part only."""
 
 
-def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
+def add_signatures(
+    meta_graph: MetaGraphDef, given: Sequence[GivenSignature], overwrite: bool = False
+) -> MetaGraphDef | tuple[Finding, ...]:
     """Adds signatures to a MetaGraphDef.
+
+    Args:
+      meta_graph: the source; it is not changed.
+      given: what to add.
+      overwrite: whether a signature may take the place of one of the same name.
 
     Returns:
       A new MetaGraphDef (the source itself where nothing is given), or refusals: a tensor is not there, is nothing that
@@ -32,16 +39,22 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
     result.CopyFrom(meta_graph)
     findings: list[Finding] = []
     for signature in given:
-        if signature.key in meta_graph.signature_def or signature.key in RESERVED_KEYS:
+        exists = signature.key in meta_graph.signature_def
+        if (exists and not overwrite) or signature.key in RESERVED_KEYS:
             findings.append(
                 refusal(
                     "signature-exists",
                     f"the model has a signature {signature.key!r} already",
                     (),
-                    "give the new one another name",
+                    "give the new one another name"
+                    if signature.key in RESERVED_KEYS
+                    else "give the new one another "
+                    "name, or have it take the place of that one with --overwrite_signatures",
                 )
             )
             continue
+        if exists:
+            del result.signature_def[signature.key]
         definition = result.signature_def[signature.key]
         definition.method_name = signature.method_name
         for infos, pairs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):

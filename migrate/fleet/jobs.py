@@ -25,6 +25,7 @@ from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
+from migrate.fleet.provenance import provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
@@ -47,15 +48,12 @@ from migrate.records import (
     Unchanged,
     Validated,
     Verification,
-    shaping,
 )
-from migrate.report.json import tool
-from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.signature_flag import to_copy
 from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
 from migrate.sources.saved_model import read_saved_model
-from migrate.sources.source import Source
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Answer, Golden
 
@@ -379,7 +377,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.drop_signatures,
         staged,
         taking.weights.taken,
-        _provenance(source, studied.plan, options),
+        _provenance(studied, options),
         options.keep_tensor_names,
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
@@ -404,19 +402,16 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     return result
 
 
-def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, Any]:
-    versions = tool()
-    return {
-        "tool": versions,
-        "tensorflow": versions["tensorflow"],
-        "source": {
-            "path": os.path.abspath(source.path),
-            "file": os.path.basename(source.file),
-            "sha256": digest_of(source.file, source.boundary),
-            "tags": list(plan.tags),
-        },
-        "options": shaping(options),
+def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
+    source = studied.source
+    described = {
+        "path": os.path.abspath(source.path),
+        "file": os.path.basename(source.file),
+        "sha256": digest_of(source.file, source.boundary),
+        "tags": list(studied.plan.tags),
     }
+    proposed = None if studied.proposed is None else to_copy(studied.proposed)
+    return {**provenance(described, options), "proposed_signature": proposed}
 
 
 def _judge(

@@ -12,6 +12,7 @@ from migrate.checks.keras import optimizer_name
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet import confined
 from migrate.fleet.keras_study import facts
+from migrate.fleet.provenance import provenance
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import (
@@ -21,9 +22,7 @@ from migrate.records import (
     Options,
     Severity,
     Verification,
-    shaping,
 )
-from migrate.report.json import tool
 from migrate.sources.keras import KerasSource, Runtime
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
@@ -100,17 +99,11 @@ def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
 
 
 def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:
-    versions = tool()
-    file = source.files.architecture
-    return {
-        "tool": versions,
-        "tensorflow": versions["tensorflow"],
-        "source": {
-            "path": os.path.abspath(path),
-            "file": os.path.basename(file),
-            "weights": os.path.basename(source.files.weights),
-            "sha256": source.sha256,
-            "keras_version": source.keras_version,
-        },
-        "options": shaping(options),
+    described = {
+        "path": os.path.abspath(path),
+        "file": os.path.basename(source.files.architecture),
+        "weights": os.path.basename(source.files.weights),
+        "sha256": source.sha256,
+        "keras_version": source.keras_version,
     }
+    return provenance(described, options)

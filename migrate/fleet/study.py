@@ -95,6 +95,7 @@ class StudiedGraph:
       judged: the same without these constants: what a v1 Session is asked.
       feeds: what it is fed in each call, by full tensor name.
       train: the training graph of a TF1 Hub module.
+      proposed: the signature that audit has proposed and that was taken.
     """
 
     source: Source
@@ -103,6 +104,7 @@ class StudiedGraph:
     judged: MetaGraphDef
     feeds: Mapping[str, TensorProto]
     train: MetaGraphDef | None = None
+    proposed: GivenSignature | None = None
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
@@ -241,10 +243,12 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=broken, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
+    proposed = None
     if options.take_proposals and proposals:
+        proposed = proposals[0]
         given, proposals = proposals[:1], ()
         source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))
-    added = _with_signatures(chosen, given) if given else chosen
+    added = _with_signatures(chosen, given, options.overwrite_signatures) if given else chosen
     if not isinstance(added, MetaGraphDef):
         report = dataclasses.replace(
             report,
@@ -255,6 +259,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         )
         return Studied(report, place)
     original = chosen
+    replaced = tuple(_replaced(original, options))
     judged, left_out = leave_out_needless(added, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
     chosen, plan, fed = _planned(judged, options)
@@ -272,6 +277,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     found = dict.fromkeys(
         (
             *source.findings,
+            *replaced,
             *copied,
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
@@ -294,7 +300,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         sketches=_sketches(plan) if options.details else (),
     )
     return Studied(
-        report, place, StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train)
+        report,
+        place,
+        StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train, proposed),
     )
 
 
@@ -336,10 +344,22 @@ def _taken(proposal: GivenSignature) -> Finding:
     return Finding("signature-proposed", Severity.WARNING, message, (), hint)
 
 
-def _with_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> MetaGraphDef | tuple[Finding, ...]:
+def _with_signatures(
+    meta_graph: MetaGraphDef, given: Sequence[GivenSignature], overwrite: bool
+) -> MetaGraphDef | tuple[Finding, ...]:
     from migrate.checks.given_signatures import add_signatures
 
-    return add_signatures(meta_graph, given)
+    return add_signatures(meta_graph, given, overwrite)
+
+
+def _replaced(meta_graph: MetaGraphDef, options: Options) -> Iterator[Finding]:
+    """Says which of the model's own signatures the user's take the place of."""
+    for signature in options.signatures:
+        if signature.key in meta_graph.signature_def:
+            message = (
+                f"the signature {signature.key!r} is the one that --signature gives, as --overwrite_signatures says"
+            )
+            yield Finding("signature-replaced", Severity.NOTE, message)
 
 
 def _kept_names(meta_graph: MetaGraphDef, plan: Plan) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.errors import InputError, UsageError
-from migrate.records import Options, Report
+from migrate.records import Options, Report, Unreadable
 
 if TYPE_CHECKING:
     from migrate.events import Event
@@ -54,6 +54,10 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
     from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
+    if options.architecture is not None:
+        from migrate.sources.keras_files import check_architecture
+
+        check_architecture(options.architecture)
     reports = []
     for model in dict.fromkeys(model for path in paths for model in find_models(path)):
         say(model)
@@ -68,7 +72,8 @@ def _flags_used(report: Report, options: Options) -> Report:
       UsageError: no model has a tensor that `options.feeds` names, or is weights that `options.architecture` is for.
     """
     codes = {finding.code for model in report.models for finding in model.findings}
-    if options.architecture is not None and report.models and "keras-architecture" not in codes:
+    unread = any(isinstance(model.outcome, Unreadable) for model in report.models)
+    if options.architecture is not None and report.models and not unread and "keras-architecture" not in codes:
         raise UsageError("--architecture: no model here is Keras weights without an architecture in their own file")
     for feed in options.feeds:
         lacking = [

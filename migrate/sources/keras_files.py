@@ -46,6 +46,17 @@ def files_of(place: Place, architecture: str | None = None, root: str | None = N
     return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
 
 
+def check_architecture(file: str) -> None:
+    """Looks at the file that `--architecture` names, before any model is read.
+
+    Raises:
+      InputError: it is no architecture by itself; the message says why.
+    """
+    if form_of(file) is not Form.KERAS_JSON:
+        raise InputError(f"--architecture={file}: no JSON or YAML of a Keras model (Model.to_json, to_yaml)")
+    load_architecture(file)
+
+
 def architectures(folder: str) -> list[str]:
     """Files of a directory that hold an architecture; of several that hold the same one, the first."""
     files = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))

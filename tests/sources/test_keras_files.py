@@ -132,6 +132,25 @@ def test_an_architecture_that_nothing_takes_is_wrong_use(model, tmp_path):
     assert "no such file" in done.stderr
 
 
+@pytest.mark.parametrize("content", ["{}", '{"name": "x", "version": "1"}', "[1, 2]", "text", '{"class_name": "A"}'])
+def test_a_json_that_is_no_architecture_is_named_in_a_line(content, tmp_path):
+    (tmp_path / "model").mkdir()
+    shutil.copy(MODELS / "weights_alone" / "weights.h5", tmp_path / "model" / "w.h5")
+    (tmp_path / "other.json").write_text(content)
+    done = migrate_command("convert", tmp_path / "model", tmp_path / "new", f"--architecture={tmp_path}/other.json")
+    assert done.returncode == 2
+    assert f"{tmp_path}/other.json: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("other", ["json_hdf5/model.h5", "functional/model.h5", "archive_2/model.keras"])
+def test_the_weights_of_a_whole_model_are_not_taken_for_those_that_are_given(other):
+    options = Options(architecture=str(MODELS / other))
+    with pytest.raises(InputError, match="no JSON or YAML"):
+        migrate.audit(str(MODELS / "weights_alone"), options)
+
+
 @pytest.mark.parametrize(
     ("given", "outcome"), [(None, Convertible), ("model", Convertible), ("optimizer", Refused), ("", Refused)]
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.errors import InputError, UsageError
-from migrate.records import Options, Report
+from migrate.records import Options, Report, Unreadable
 
 if TYPE_CHECKING:
     from migrate.events import Event
@@ -42,11 +42,11 @@ def audit(
     paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
     say = _silent if progress is None else progress
     if not any("://" in path for path in paths):
-        return _feeds_found(_audit(paths, options, say), options)
+        return _flags_used(_audit(paths, options, say), options)
     from migrate.fleet.remote import brought, named
 
     with brought(tuple(paths)) as here:
-        found = _feeds_found(_audit(list(here.values()), options, say), options)
+        found = _flags_used(_audit(list(here.values()), options, say), options)
         return named(found, {local: path for path, local in here.items()})
 
 
@@ -54,6 +54,10 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
     from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
+    if options.architecture is not None:
+        from migrate.sources.keras_files import check_architecture
+
+        check_architecture(options.architecture)
     reports = []
     for model in dict.fromkeys(model for path in paths for model in find_models(path)):
         say(model)
@@ -61,12 +65,16 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
     return Report(tuple(reports))
 
 
-def _feeds_found(report: Report, options: Options) -> Report:
-    """Gives the report back, unless no model in it has a tensor that `options.feeds` names.
+def _flags_used(report: Report, options: Options) -> Report:
+    """Gives the report back, unless a flag about a part of some models is about none of them.
 
     Raises:
-      UsageError: it names such a tensor, and the nearest ones that a model has.
+      UsageError: no model has a tensor that `options.feeds` names, or is weights that `options.architecture` is for.
     """
+    codes = {finding.code for model in report.models for finding in model.findings}
+    unread = any(isinstance(model.outcome, Unreadable) for model in report.models)
+    if options.architecture is not None and report.models and not unread and "keras-architecture" not in codes:
+        raise UsageError("--architecture: no model here is Keras weights without an architecture in their own file")
     for feed in options.feeds:
         lacking = [
             finding
@@ -107,7 +115,7 @@ def convert(
     """
     listen = _silent if progress is None else progress
     _check_calls(source, options)
-    if options.feeds and options.runner is None:
+    if (options.feeds or options.architecture is not None) and options.runner is None:
         audit(source, options)  # Before anything is written.
     if options.runner is None and ("://" in source or "://" in destination):
         from migrate.fleet.remote import convert_remote
@@ -146,7 +154,7 @@ def validate(
 
     say = _silent if progress is None else progress
     _check_calls(against, options)
-    if options.feeds:
+    if options.feeds or options.architecture is not None:
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
         for path, local in here.items():

@@ -261,6 +261,13 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_boolean(
+        "overwrite_signatures",
+        False,
+        "Let a --signature take the place of a signature of the same name that the model has, such as serving_default, "
+        "which is also what __call__ of the new model answers.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
         "take_proposals",
         False,
         "Give a graph without signatures the first one that audit proposes, and placeholders that no signature feeds "
@@ -278,6 +285,19 @@ def _flag_values(verb: Verb) -> flags.FlagValues:
         "custom_objects",
         [],
         "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "architecture",
+        None,
+        "File with the architecture (Model.to_json, to_yaml) of Keras weights. By default the one beside them.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "checkpoint_root",
+        None,
+        "Attribute under which a checkpoint has the Keras model: model, of tf.train.Checkpoint(model=..., "
+        "optimizer=...). By default the one that has layers.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -372,6 +392,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         "all_tags",
         default.all_tags,
         "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "metadata",
+        [],
+        "KEY=VALUE of yours for assets.extra/migration.json in the new model; repeatable.",
         flag_values=values,
     )
     flags.DEFINE_boolean("overwrite", default.overwrite, "Replace an existing destination.", flag_values=values)
@@ -505,7 +531,11 @@ def _options(values: flags.FlagValues) -> Options:
         beam_options=_split(given.get("beam_options", "")),
         custom_objects=tuple(map(_custom_object, given["custom_objects"])),
         trust=given["trust"],
+        architecture=_existing(given["architecture"]),
+        checkpoint_root=given["checkpoint_root"],
         signatures=_signatures(given["signature"]),
+        overwrite_signatures=given["overwrite_signatures"],
+        metadata=_metadata(given.get("metadata") or ()),
         take_proposals=given["take_proposals"],
         feeds=_feeds(given["feed"]),
         all_tags=given.get("all_tags", default.all_tags),
@@ -526,6 +556,19 @@ def _signatures(texts: Sequence[str]) -> tuple[GivenSignature, ...]:
     if twice is not None:
         raise UsageError(f"--signature names {twice!r} twice")
     return found
+
+
+def _metadata(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not (key and separator):
+            raise UsageError(f"--metadata={text}: expected KEY=VALUE")
+        found.append((key, value))
+    twice = _repeated([key for key, _ in found])
+    if twice is not None:
+        raise UsageError(f"--metadata gives {twice!r} two values; give it one")
+    return tuple(found)
 
 
 def _feeds(texts: Sequence[str]) -> tuple[GivenFeed, ...]:
@@ -550,6 +593,12 @@ def _custom_object(entry: str) -> str:
     if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
     return entry
+
+
+def _existing(architecture: str | None) -> str | None:
+    if architecture is not None and not os.path.isfile(architecture):
+        raise InputError(f"--architecture={architecture}: no such file; pass one of this machine")
+    return architecture
 
 
 def _split(options: str) -> tuple[str, ...]:

@@ -52,16 +52,21 @@ CODES: Mapping[str, str] = {
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
+    "keras-architecture": "The architecture of Keras weights is the file that --architecture names.",
+    "keras-checkpoint-root": "A checkpoint holds the Keras model under an attribute; a refusal where there are "
+    "several, or none of the name that --checkpoint_root gives.",
     "keras-cudnn": "Layers that run on NVIDIA GPUs only (CuDNNLSTM, CuDNNGRU) become LSTM and GRU; refused where their "
     "weights are not stored as HDF5.",
     "keras-custom-object": "A Keras file names classes or functions that are not Keras' own; give them with "
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
     "followed.",
+    "keras-build-shape": "The inputs of a subclassed Keras model are taken from the shape that it was built with.",
     "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
     "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
+    "keras-not-built": "Nothing in a Keras file says what the model's inputs are: it was never built.",
     "keras-not-compiled": "The model was compiled, and the new one is without its optimizer, loss and metrics.",
     "keras-optimizer": "The Keras model was compiled; says with which optimizer and whether its state is stored.",
     "keras-optimizer-dropped": "The optimizer's stored state could not be taken over as it is, so it was left out.",
@@ -70,6 +75,7 @@ CODES: Mapping[str, str] = {
     "keras-signature": "A signature by tensor names was asked of a Keras file, which has no graph.",
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
+    "keras-weights-differ": "Keras weights do not fit the architecture; the message names tensors and both shapes.",
     "keras-weights-missing": "A Keras architecture without weights.",
     "link-followed": "With --follow_links: files outside of the model were read through links in it.",
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
@@ -101,6 +107,7 @@ CODES: Mapping[str, str] = {
     "several-init-ops": "There are several init ops where TensorFlow's loaders take one; all are run.",
     "signature-exists": "A signature that was given has the name of one that the model has.",
     "signature-proposed": "With --take_proposals: the graph has no signature, and was given the first proposed one.",
+    "signature-replaced": "With --overwrite_signatures: a signature of the user's has the name of one of the model's.",
     "signature-tensor-missing": "A signature names a tensor that the graph does not have.",
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
@@ -112,6 +119,7 @@ CODES: Mapping[str, str] = {
     "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
     "clients or all.",
     "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
+    "tf2-signature": "A signature by tensor names was asked of a TF2 SavedModel, which is copied as it is.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",
     "training-branch": "The training graph of a TF1 Hub module became __call__(inputs, training=True).",

@@ -32,7 +32,7 @@ class Kind(enum.Enum):
       KERAS_H5_WEIGHTS: an HDF5 file with weights alone.
       KERAS_V3: a `.keras` archive.
       KERAS_SAVED_MODEL: a TF2 SavedModel with a keras_metadata.pb beside it.
-      KERAS_JSON: a model's configuration as JSON, with weights in a file beside it.
+      KERAS_JSON: a model's configuration as JSON or YAML, with weights in files of their own.
       UNKNOWN: what could not be read.
     """
 
@@ -586,8 +586,12 @@ class Options:
       runner: Apache Beam's runner that is to spread the work over machines, or None to do it here.
       beam_options: more of Beam's options, as its command line takes them.
       custom_objects: `module:Name` of each class or function of the user's that a Keras file names.
+      architecture: file with the architecture of Keras weights, or None for the one beside them.
+      checkpoint_root: where in a checkpoint's object graph the Keras model is, or None for where its layers are.
       trust: run the Python bytecode in a Keras file (Lambda layers), call what it names, read files that it names.
       signatures: added to those that a model has.
+      overwrite_signatures: let one of them take the place of one of the same name.
+      metadata: (key, value) pairs of the user's for `assets.extra/migration.json`.
       take_proposals: give a graph without signatures the first one that audit proposes, and placeholders that no
         signature feeds the values that it proposes.
       feeds: tensors that have the same value in every call of the new model.
@@ -613,7 +617,11 @@ class Options:
     details: bool = False
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
+    architecture: str | None = None
+    checkpoint_root: str | None = None
     signatures: tuple[GivenSignature, ...] = ()
+    overwrite_signatures: bool = False
+    metadata: tuple[tuple[str, str], ...] = ()
     take_proposals: bool = False
     feeds: tuple[GivenFeed, ...] = ()
     all_tags: bool = False

@@ -32,19 +32,22 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
     """
     nodes = meta_graph.graph_def.node[:]
     names = [sys.intern(node.op) for node in nodes]  # Read once: fields of protos are slow to read.
-    trainable = contract.trainable(meta_graph)
-    variables = tuple(
-        VariableFacts(
-            node.name,
-            base_name(node.attr["dtype"].type),
-            contract.shape_of(node.attr["shape"].shape),
-            op == "VarHandleOp",
-            node.name in trainable,
-            node.name in needed,
+    if meta_graph.object_graph_def.nodes:
+        variables = _of_objects(meta_graph)
+    else:
+        trainable = contract.trainable(meta_graph)
+        variables = tuple(
+            VariableFacts(
+                node.name,
+                base_name(node.attr["dtype"].type),
+                contract.shape_of(node.attr["shape"].shape),
+                op == "VarHandleOp",
+                node.name in trainable,
+                node.name in needed,
+            )
+            for op, node in zip(names, nodes, strict=True)
+            if op in _VARIABLES
         )
-        for op, node in zip(names, nodes, strict=True)
-        if op in _VARIABLES
-    )
     ops = Counter(names)
     return MetaGraphFacts(
         tags=tuple(sorted(map(sys.intern, meta_graph.meta_info_def.tags))),
@@ -59,4 +62,15 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
         init_ops=contract.init_ops(meta_graph),
         control_flow_nodes=sum(count for op, count in ops.items() if op in _CONTROL_FLOW),
         functions=tuple(f.signature.name for f in meta_graph.graph_def.library.function),
+    )
+
+
+def _of_objects(meta_graph: MetaGraphDef) -> tuple[VariableFacts, ...]:
+    """The variables of a TF2 SavedModel, which the object graph describes: its collections say nothing of them."""
+    kinds = (node.variable for node in meta_graph.object_graph_def.nodes if node.WhichOneof("kind") == "variable")
+    return tuple(
+        VariableFacts(
+            variable.name, base_name(variable.dtype), contract.shape_of(variable.shape), True, variable.trainable, True
+        )
+        for variable in kinds
     )

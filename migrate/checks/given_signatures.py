@@ -18,8 +18,15 @@ _MANY_NODES = 20_000
 """Beyond these, near matches are looked for among the names that share a last part only."""
 
 
-def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> tuple[Finding, ...]:
+def add_signatures(
+    meta_graph: MetaGraphDef, given: Sequence[GivenSignature], overwrite: bool = False
+) -> tuple[Finding, ...]:
     """Adds signatures to a MetaGraphDef in its place: a copy takes as much memory again.
+
+    Args:
+      meta_graph: the source, which is changed.
+      given: what to add.
+      overwrite: whether a signature may take the place of one of the same name.
 
     Returns:
       Nothing, or refusals, and then nothing was added: a tensor is not there, is nothing that can be fed or fetched, or
@@ -32,13 +39,15 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
     added = MetaGraphDef()
     findings: list[Finding] = []
     for signature in given:
-        if any(signature.key in known for known in (meta_graph.signature_def, added.signature_def, RESERVED_KEYS)):
+        exists = signature.key in meta_graph.signature_def
+        if (exists and not overwrite) or signature.key in added.signature_def or signature.key in RESERVED_KEYS:
             findings.append(
                 refusal(
                     "signature-exists",
                     f"the model has a signature {signature.key!r} already",
                     (),
-                    "give the new one another name",
+                    "give the new one another name"
+                    + ("" if signature.key in RESERVED_KEYS else ", or --overwrite_signatures, to have it replaced"),
                 )
             )
             continue
@@ -55,6 +64,8 @@ def add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) ->
                     hint = f"near matches: {', '.join(near)}" if near else "migrate audit lists what could be meant"
                     findings.append(refusal("signature-tensor-missing", message, (tensor,), hint))
     if not findings:
+        for key in added.signature_def:
+            meta_graph.signature_def.pop(key, None)
         meta_graph.MergeFrom(added)
     return tuple(findings)
 

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs, training_needs
+from migrate.checks.keras_weights import find_misfits
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, layers
+from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, is_unbuilt, layers
 
 # Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
@@ -28,14 +29,26 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             "keras-weights-alone",
             f"{source.files.weights}: weights alone ({_layer_names(source)}), without the architecture that they "
             "belong to",
-            hint="put the model's JSON (Model.to_json) into a directory with this file, or save the whole model",
+            hint="put the model's JSON (Model.to_json) beside this file, name it with --architecture=FILE, or save the "
+            "whole model",
         )
         return
     if source.form is Weights.MISSING:
         yield refusal(
             "keras-weights-missing",
             f"{source.files.architecture}: an architecture without weights",
-            hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it",
+            hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it, or pass that file with "
+            f"--architecture={source.files.architecture}",
+        )
+    yield from _root(source)
+    yield from find_misfits(source)
+    is_own_class = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
+    if is_unbuilt(source.config) or (is_own_class and source.has_empty_layers):
+        yield refusal(
+            "keras-not-built",
+            f"the model {source.config.get('class_name')!r} was saved before it was built: it has "
+            "neither known inputs nor weights",
+            hint="call it on a batch of its data (model(x)), or build it (model.build(shape)), and save it again",
         )
     yield from _old(source)
     yield from find_cudnn(source, custom_objects)
@@ -107,6 +120,24 @@ def optimizer_name(source: KerasSource) -> str:
     if isinstance(described, Mapping):
         return str(described.get("class_name", "")).removeprefix("Custom>")
     return described if isinstance(described, str) else ""
+
+
+def _root(source: KerasSource) -> Iterator[Finding]:
+    """Says where in a checkpoint by object the model is."""
+    if source.form is not Weights.OBJECTS or (source.root == "" and source.files.root in ("", None)):
+        return
+    there = ", ".join(repr(root) for root in source.roots if root) or "nowhere but at its root"
+    if source.root is None:
+        asked = f"not under {source.files.root!r}: it is under" if source.files.root is not None else "under each of"
+        yield refusal(
+            "keras-checkpoint-root",
+            f"{source.files.weights}: has layers with weights {asked} {there}",
+            source.roots,
+            " ".join(["say which one is the model:", *(f"--checkpoint_root={root}" for root in source.roots[:3])]),
+        )
+        return
+    message = f"the checkpoint holds more than a model; its weights are taken from the attribute {source.root!r}"
+    yield Finding("keras-checkpoint-root", Severity.NOTE, message)
 
 
 def _old(source: KerasSource) -> Iterator[Finding]:

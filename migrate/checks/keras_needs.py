@@ -34,7 +34,7 @@ _FOREIGN = frozenset(["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"
 _OWN_MODULES = ("keras", "tf_keras")
 # Settings that may name a function or class of the same package.
 _NAMED_SETTINGS = ("activation", "regularizer", "constraint")
-_COMPILED = ("loss", "metrics", "weighted_metrics", "optimizer")
+_COMPILED = ("loss", "metrics", "weighted_metrics")
 # What `compile` takes for a metric beside names of functions (tf_keras/src/engine/compile_utils.py).
 _METRIC_WORDS = frozenset(["accuracy", "acc", "crossentropy", "ce", "auto"])
 # Arguments of Keras' classes that are read as the name of a file when they are strings
@@ -106,7 +106,16 @@ def _walk(value: Any, known: frozenset[str], where: str) -> Iterator[tuple[str, 
                 for name in _strings([setting.get(part) for part in _COMPILED]):
                     if name not in known and name not in _METRIC_WORDS:
                         yield "custom", name
+                optimizer = setting.get("optimizer")
+                # Keras finds its own optimizers by their names in small letters, before any other class.
+                if isinstance(optimizer, str) and optimizer.lower() not in _small(known):
+                    yield "custom", optimizer
             yield from _walk(setting, known, where)
+
+
+@functools.cache
+def _small(known: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in known)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -31,6 +31,9 @@ _NO_OUTPUTS = re.compile(
 )
 _GRADIENTS = re.compile(r"(.*/)?gradients(_\d+)?/")
 """The scope in which `tf.gradients` puts its nodes (gradients_impl.py); nobody calls for them."""
+_FIRST_GRADIENT = re.compile(r"((?:.*/)?gradients(?:_\d+)?/)(.+)_grad/[^/]+\Z")
+"""The scope for gradients, and the op whose gradient a node in it is part of; `Fill` is where the gradients begin."""
+_ARITHMETIC = frozenset({"Add", "AddN", "AddV2", "Cast", "Div", "DivNoNan", "Identity", "Mul", "RealDiv"})
 _UNFIT_DTYPES = frozenset({"resource", "variant"})
 
 
@@ -58,7 +61,9 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         groups.setdefault(behind[tensor.partition(":")[0]], []).append(tensor)
     givers = {name: _givers(node) for name, node in nodes.items()}
     worth = {bits: _reached(givers, tensors) & weights.keys() for bits, tensors in groups.items()}
-    ranked = sorted(groups, key=lambda bits: (-len(worth[bits]), bits.bit_count(), bits))
+    losses = _losses(meta_graph, nodes)
+    for_training = {bits: all(t.partition(":")[0] in losses for t in tensors) for bits, tensors in groups.items()}
+    ranked = sorted(groups, key=lambda bits: (for_training[bits], -len(worth[bits]), bits.bit_count(), bits))
     if any(worth.values()):
         ranked = [bits for bits in ranked if worth[bits]]
     proposals = []
@@ -68,6 +73,47 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         key = "serving_default" if number == 0 else f"signature_{number + 1}"
         proposals.append(GivenSignature(key, _named(inputs), _named(outputs)))
     return tuple(proposals)
+
+
+def _losses(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
+    """Names of the nodes that give a loss: listed as one, differentiated, or computed of such by arithmetic alone."""
+    found: set[str] = set()
+    if "losses" in meta_graph.collection_def:  # Asking for a key of a proto's map would make it.
+        listed = meta_graph.collection_def["losses"].node_list.value
+        found |= {tensor.partition(":")[0] for tensor in listed} & nodes.keys()
+    for node in meta_graph.graph_def.node:
+        match = _FIRST_GRADIENT.match(node.name)
+        if match and match[2] in nodes and f"{match[1]}Fill" in (tensor.partition(":")[0] for tensor in node.input):
+            found.add(match[2])
+    pending = list(found)
+    while pending:  # A loss may be scaled before it is differentiated.
+        for name in _operands(nodes, pending.pop()) - found:
+            found.add(name)
+            pending.append(name)
+    # The losses of several replicas are added up.
+    users: dict[str, list[str]] = {}
+    missing: dict[str, int] = {}
+    for name in nodes if found else ():
+        operands = _operands(nodes, name)
+        missing[name] = len(operands)
+        for operand in operands:
+            users.setdefault(operand, []).append(name)
+    pending = list(found)
+    while pending:
+        for user in users.get(pending.pop(), ()):
+            missing[user] -= 1
+            if not missing[user] and user not in found:
+                found.add(user)
+                pending.append(user)
+    return found
+
+
+def _operands(nodes: Mapping[str, NodeDef], name: str) -> set[str]:
+    """What a node of arithmetic computes with, beside constants; nothing for another node."""
+    if nodes[name].op not in _ARITHMETIC:
+        return set()
+    operands = {tensor.partition(":")[0] for tensor in _inputs_of(nodes[name])}
+    return {operand for operand in operands if operand in nodes and nodes[operand].op != "Const"}
 
 
 def _is_prefix(node: NodeDef) -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,13 +27,16 @@ from migrate.checks.keras import forbidden, may_compile, optimizer_name
 from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
+from migrate.export.keras_metrics import named_as_in_tf1
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
-from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
+from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights, build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
+# Keras as TensorFlow 1.5 to 2.1 brought it.
+_TF1_VERSIONS = ("2.0", "2.1", "2.2")
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
 
@@ -43,12 +48,14 @@ class Loaded:
     Attributes:
       model: a `Model` of tf_keras or of keras.
       signature: its inputs and outputs, as the model's `serving_default`.
+      given: the Keras tensors that go in, nested as the model takes them.
       optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
       lost: why the optimizer, loss and metrics were not loaded, or empty.
     """
 
     model: Any
     signature: Signature
+    given: Any
     optimizer: str
     lost: str
 
@@ -91,12 +98,12 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
-            return Loaded(model, signature_of(model), _checked_optimizer(model, source), "")
+            return Loaded(model, *_face(keras, model, source), _checked_optimizer(model, source), "")
         except Exception as error:
             lost = first_line(error)
     try:
         model = _load(keras, source, given, request.trust, compiled=False)
-        return Loaded(model, signature_of(model), "", lost)
+        return Loaded(model, *_face(keras, model, source), "", lost)
     except InputError:
         raise
     except Exception as error:
@@ -184,7 +191,7 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     elif source.runtime is Runtime.KERAS:
         raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
     elif source.form is Weights.OBJECTS:
-        model.load_weights(files.weights).assert_existing_objects_matched()
+        _restore_objects(model, source)
     else:
         _restore_names(model, files.weights)
     return model
@@ -200,6 +207,24 @@ def _named(path: str, name: str, writable: bool = False) -> Iterator[str]:
         else:
             os.symlink(os.path.realpath(path), alias)
         yield alias
+
+
+def _restore_objects(model: Any, source: KerasSource) -> None:
+    """Restores a model from where it is in a checkpoint's object graph.
+
+    Raises:
+      InputError: it is not known where that is.
+      AssertionError: the checkpoint lacks a weight.
+    """
+    if source.root is None:
+        raise InputError(f"{source.files.weights}: where the model is in it is not known")
+    whole = model
+    for name in reversed(source.root.split("/") if source.root else ()):
+        whole = tf.train.Checkpoint(**{name: whole})
+    if whole is model:
+        model.load_weights(source.files.weights).assert_existing_objects_matched()
+    else:
+        whole.restore(source.files.weights).assert_existing_objects_matched()
 
 
 def _restore_names(model: Any, prefix: str) -> None:
@@ -250,6 +275,9 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
     training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
+    if source.keras_version.startswith(_TF1_VERSIONS):
+        sizes = {name: tf.TensorShape(t.shape)[-1] for name, t in zip(model.output_names, model.outputs, strict=True)}
+        training = named_as_in_tf1(training, sizes, _metric_function)
     arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
     model.compile(**arguments, from_serialized=True)
     saving_utils.try_build_compiled_arguments(model)
@@ -258,15 +286,26 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     optimizer = model.optimizer
     optimizer._create_all_weights(model.trainable_variables)  # Private: set_weights needs the slots to be there.
     stored = stored_optimizer(source)
-    prefix = f"{config.get('name', described['class_name'])}/"
-    own = [variable.name.removeprefix(prefix) for variable in optimizer.weights]
-    # TF 1.x has made the training function in a name scope.
-    if own != [name.removeprefix("training/").removeprefix(prefix) for name, _ in stored]:
+    # TF 1.x has made the training function in a name scope, and counts on where it was made more than once.
+    scope = re.compile(rf"(training(_\d+)?/)?({re.escape(config.get('name', described['class_name']))}(_\d+)?/)?")
+
+    def bare(name: str) -> str:
+        return _without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
+
+    if [bare(variable.name) for variable in optimizer.weights] != [bare(name) for name, _ in stored]:
         raise InputError(
             f"the file has {len(stored)} variables of the optimizer ({stored[0][0]}, ...), for which tf_keras' "
-            f"{described['class_name']} has other names ({len(own)}: {own[0]}, ...)"
+            f"{described['class_name']} has other names ({len(optimizer.weights)}: {optimizer.weights[0].name}, ...)"
         )
     optimizer.set_weights([value for _, value in stored])
+
+
+def _metric_function(name: str) -> str | None:
+    """The name of the function that Keras 2 takes a metric's name for."""
+    try:
+        return getattr(importlib.import_module("tf_keras").metrics.get(name), "__name__", None)
+    except ValueError:
+        return None  # The user's own.
 
 
 def stored_optimizer(source: KerasSource) -> list[tuple[str, Any]]:
@@ -360,8 +399,8 @@ def plain(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
-def signature_of(model: Any) -> Signature:
-    """The signature that the model gets, with input and output names as Keras shows them.
+def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any]:
+    """The signature that the model gets, with input and output names as Keras shows them, and what it takes.
 
     Tensor names are what they will be in nothing: only the SavedModel has tensors of that kind.
 
@@ -369,21 +408,51 @@ def signature_of(model: Any) -> Signature:
       InputError: its inputs are not known (a subclassed model that was never built), or one is sparse or ragged.
     """
     try:
-        given, produced = _specs(model, "input"), _specs(model, "output")
+        if getattr(model, "inputs", None):
+            given, produced = _ends(model, "input"), _ends(model, "output")
+        else:
+            given, produced = _called(keras, model, build_shape(source.config))
+        holder = model if getattr(model, "inputs", None) else None
+        signature = Signature(SIGNATURE, _PREDICT, _specs(holder, "input", given), _specs(holder, "output", produced))
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
-    return Signature(SIGNATURE, _PREDICT, given, produced)
+    return signature, given
 
 
-def ends(model: Any, side: str) -> Any:
+def _called(keras: Any, model: Any, shape: Any) -> tuple[Any, Any]:
+    """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
+
+    Raises:
+      InputError: that shape is not known, or Keras cannot call the model on it.
+    """
+    if shape is None:
+        raise InputError("the model says neither what its inputs are nor with which shape it was built")
+    failure = ""
+    for free in (True, False):
+        given = _inputs(keras, shape, free)
+        try:
+            return given, model(given)
+        except Exception as error:  # The user's layers may raise anything.
+            failure = failure or f"{type(error).__name__}: {first_line(error)}"
+    raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
+
+
+def _inputs(keras: Any, shape: Any, free: bool) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: _inputs(keras, part, free) for name, part in shape.items()}
+    if is_shape(shape):
+        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape)
+    return [_inputs(keras, part, free) for part in shape]
+
+
+def _ends(model: Any, side: str) -> Any:
     """The Keras tensors that go in or come out, nested as the model takes or gives them."""
     # A Sequential of Keras 3 has no `input` until it is called; `inputs` is a list of one.
     flat = getattr(model, f"{side}s")
     return flat[0] if type(model).__name__ == "Sequential" and len(flat) == 1 else getattr(model, side)
 
 
-def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
-    nested = ends(model, side)
+def _specs(model: Any, side: str, nested: Any) -> dict[str, TensorSpec]:
     flat = tf.nest.flatten(nested)
     specs: dict[str, TensorSpec] = {}
     for name, tensor in zip(_names(model, side, nested, flat), flat, strict=True):
@@ -396,14 +465,14 @@ def _specs(model: Any, side: str) -> dict[str, TensorSpec]:
 
 
 def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]:
-    """Keys where a dict goes in or comes out, else the names of the layers, each once."""
+    """Keys where a dict goes in or comes out, else the names of the layers, each once; without a model a number."""
     if isinstance(nested, Mapping) and len(nested) == len(flat):
         return sorted(map(str, nested))  # The order of tf.nest.
     names = getattr(model, f"{side}_names", None)
     if names is None or len(names) != len(flat):
         # A Sequential of Keras 3 has no names of its own.
         names = [model.layers[-1].name] if side == "output" and type(model).__name__ == "Sequential" else None
-    if side == "input" and (names is None or len(names) != len(flat)):
+    if side == "input" and model is not None and (names is None or len(names) != len(flat)):
         names = [tensor.name.partition(":")[0] for tensor in flat]
     if names is None or len(names) != len(flat):
         names = [f"{side}_{number + 1}" for number in range(len(flat))]
@@ -417,24 +486,26 @@ def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]
     return found
 
 
-def ask(model: Any, signature: Signature, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+def ask(loaded: Loaded, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
     """Calls the model.
 
     Args:
-      model: of `load`.
-      signature: of `signature_of`.
+      loaded: by `load`.
       inputs: tensor by input name.
-      training: the argument of Keras' name.
+      training: the argument of Keras' name, for a model that takes it.
 
     Returns:
       tensor by output name.
     """
-    packed = tf.nest.pack_sequence_as(_skeleton(ends(model, "input")), [inputs[name] for name in signature.inputs])
-    produced = model(packed, training=training)
+    signature = loaded.signature
+    skeleton = tf.nest.map_structure(lambda _: 0, loaded.given)
+    packed = tf.nest.pack_sequence_as(skeleton, [inputs[name] for name in signature.inputs])
+    produced = loaded.model(packed, **({"training": training} if _takes_training(loaded.model) else {}))
     if isinstance(produced, Mapping):
         return {str(key): value for key, value in produced.items()}
     return dict(zip(signature.outputs, tf.nest.flatten(produced), strict=True))
 
 
-def _skeleton(nested: Any) -> Any:
-    return tf.nest.map_structure(lambda _: 0, nested)
+def _takes_training(model: Any) -> bool:
+    parameters = inspect.signature(model.call).parameters.values()
+    return any(p.name == "training" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

@@ -92,7 +92,7 @@ def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:
 
     def function(inputs: Any, training: bool = False) -> Any:
         given = {keys[0]: inputs} if len(keys) == 1 else inputs
-        produced = ask(model, loaded.signature, given, training)
+        produced = ask(loaded, given, training)
         return next(iter(produced.values())) if len(produced) == 1 else produced
 
     call = tf.function(function, autograph=False)
@@ -132,7 +132,7 @@ def _serving(loaded: Loaded, names: Names) -> Any:
 
     def serve(**given: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = dict(zip(loaded.signature.inputs, (given[name] for name in arguments), strict=True))
-        produced = ask(loaded.model, loaded.signature, inputs)
+        produced = ask(loaded, inputs)
         return {results[name]: tf.convert_to_tensor(value) for name, value in produced.items()}
 
     return tf.function(serve, autograph=False).get_concrete_function(**_specs(loaded.signature, names))

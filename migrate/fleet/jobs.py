@@ -25,9 +25,11 @@ from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
+from migrate.fleet.provenance import provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
+from migrate.fleet.tf2 import differing_names, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
@@ -47,11 +49,9 @@ from migrate.records import (
     Unchanged,
     Validated,
     Verification,
-    shaping,
 )
-from migrate.report.json import tool
-from migrate.rewrite.plan import Plan
 from migrate.rewrite.restore import FromCheckpoint
+from migrate.signature_flag import to_copy
 from migrate.sources.bundle import index_file
 from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
@@ -176,10 +176,15 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
     check_candidate_files(candidate, options)
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
-        way = _way(studied, source, options, nursery)
+        if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
+            stop = unsafe(base, options) or differing_names(base, candidate, options)
+            if stop is not None:
+                return dataclasses.replace(base, outcome=stop)
+            way: Way | None = tf2_way(studied.place, source, options, nursery)
+        else:
+            way = _way(studied, source, options, nursery)
         if way is None:
-            tf2 = isinstance(base.outcome, AlreadyTF2)
-            return dataclasses.replace(base, outcome=Failed("the source is no TF1 model")) if tf2 else base
+            return base
         return _validate(way, base, candidate, options, progress)
 
 
@@ -377,7 +382,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.drop_signatures,
         staged,
         taking.weights.taken,
-        _provenance(source, studied.plan, options),
+        _provenance(studied, options),
         options.keep_tensor_names,
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
@@ -417,19 +422,16 @@ def _digest(source: Source, meta_graph: MetaGraphDef) -> str:
     return ",".join([*sorted(meta_graph.meta_info_def.tags), *parts])
 
 
-def _provenance(source: Source, plan: Plan, options: Options) -> Mapping[str, Any]:
-    versions = tool()
-    return {
-        "tool": versions,
-        "tensorflow": versions["tensorflow"],
-        "source": {
-            "path": os.path.abspath(source.path),
-            "file": os.path.basename(source.file),
-            "sha256": digest_of(source.file, source.boundary),
-            "tags": list(plan.tags),
-        },
-        "options": shaping(options),
+def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
+    source = studied.source
+    described = {
+        "path": os.path.abspath(source.path),
+        "file": os.path.basename(source.file),
+        "sha256": digest_of(source.file, source.boundary),
+        "tags": list(studied.plan.tags),
     }
+    proposed = None if studied.proposed is None else to_copy(studied.proposed)
+    return {**provenance(described, options), "proposed_signature": proposed}
 
 
 def _judge(

@@ -12,6 +12,7 @@ from migrate.checks.keras import optimizer_name
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet import confined
 from migrate.fleet.keras_study import facts
+from migrate.fleet.provenance import provenance
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import (
@@ -21,9 +22,7 @@ from migrate.records import (
     Options,
     Severity,
     Verification,
-    shaping,
 )
-from migrate.report.json import tool
 from migrate.sources.bundle import index_file
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.keras import KerasSource, Runtime
@@ -80,7 +79,14 @@ def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:
         message = f"the state of {name} ({len(source.optimizer)} variables) is not in the new model: {lost}"
         return (Finding("keras-optimizer-dropped", Severity.WARNING, message),)
     message = f"the state of {name} ({len(source.optimizer)} variables) is in the new model"
-    return (Finding("keras-optimizer-kept", Severity.NOTE, message),)
+    hint = ""
+    if source.runtime is Runtime.TF_KERAS:
+        message += "; load_model does not restore it, and starts the optimizer afresh"
+        hint = (
+            "to train on from it, write after model = load_model(PATH): "
+            'tf.train.Checkpoint(model).restore(PATH + "/variables/variables")'
+        )
+    return (Finding("keras-optimizer-kept", Severity.NOTE, message, (), hint),)
 
 
 def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
@@ -105,17 +111,11 @@ def _digest(source: KerasSource) -> str:
 
 
 def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:
-    versions = tool()
-    file = source.files.architecture
-    return {
-        "tool": versions,
-        "tensorflow": versions["tensorflow"],
-        "source": {
-            "path": os.path.abspath(path),
-            "file": os.path.basename(file),
-            "weights": os.path.basename(source.files.weights),
-            "sha256": source.sha256,
-            "keras_version": source.keras_version,
-        },
-        "options": shaping(options),
+    described = {
+        "path": os.path.abspath(path),
+        "file": os.path.basename(source.files.architecture),
+        "weights": os.path.basename(source.files.weights),
+        "sha256": source.sha256,
+        "keras_version": source.keras_version,
     }
+    return provenance(described, options)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+from collections.abc import Iterator
 
 from migrate.checks.keras import find_keras, optimizer_name
 from migrate.checks.keras_needs import needs
 from migrate.records import (
     Convertible,
+    Finding,
     KerasFacts,
     ModelReport,
     Options,
@@ -20,33 +23,45 @@ from migrate.records import (
     refusal,
 )
 from migrate.sources.discover import Place
-from migrate.sources.keras import KerasSource, files_of, inputs, layers, outputs, read_keras
+from migrate.sources.keras import KerasFiles, KerasSource, build_shape, inputs, layers, outputs, read_keras
+from migrate.sources.keras_files import files_of
+from migrate.sources.read import chosen_among
 
 _UNKNOWN = "?"
 
 
-def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport, KerasSource]:
+def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport, KerasSource] | None:
     """Says what a Keras file is and whether it would be converted.
 
     Args:
-      place: where it lies; one of `sources.read.KERAS_FORMS`.
+      place: where it lies; one of `sources.read.KERAS_FORMS`, or a checkpoint without a graph.
       path: what the user calls it.
       options: see `records.Options`.
 
     Returns:
-      The report, with the outcome `Convertible` or `Refused`, and the source.
+      The report, with the outcome `Convertible` or `Refused`, and the source. None for a checkpoint that no
+      architecture belongs to.
 
     Raises:
       InputError: it cannot be read.
     """
-    source = read_keras(files_of(place))
-    found = tuple(find_keras(source, options.custom_objects, options.trust))
+    files = files_of(place, options.architecture, options.checkpoint_root)
+    if files is None:
+        return None
+    source = read_keras(files)
+    chosen = dataclasses.replace(place, checkpoint=files.weights, others=files.others)
+    found = (*chosen_among(chosen), *_joined(files, options))
+    found += tuple(_built(source))
+    found += tuple(find_keras(source, options.custom_objects, options.trust))
     if options.signatures:
         keys = tuple(signature.key for signature in options.signatures)
         message = "a Keras file has no graph that --signature could name tensors of"
-        found += (
-            refusal("keras-signature", message, keys, "add the signatures to the new model, by its tensor names"),
+        package = source.runtime.value
+        hint = (
+            f"in Python: model = {package}.models.load_model(PATH); {package}.Model(model.inputs, "
+            'model.get_layer(LAYER).output).save("features.keras") is a model of what a layer gives; convert that file'
         )
+        found += (refusal("keras-signature", message, keys, hint),)
     refused = any(finding.severity is Severity.REFUSAL for finding in found)
     report = ModelReport(
         path,
@@ -57,6 +72,23 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
         keras=facts(source),
     )
     return report, source
+
+
+def _joined(files: KerasFiles, options: Options) -> Iterator[Finding]:
+    """Says which of the user's files and attributes were taken."""
+    if options.architecture is not None and files.architecture == options.architecture:
+        message = f"the architecture of these weights is {files.architecture}, as --architecture says"
+        yield Finding("keras-architecture", Severity.NOTE, message)
+
+
+def _built(source: KerasSource) -> Iterator[Finding]:
+    """Says so where inputs are no part of a config."""
+    own = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
+    given = inputs(source.config)
+    if own and given and build_shape(source.config) is not None and "layers" not in source.config.get("config", {}):
+        told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
+        message = f"Keras calls it on the shape that it was built with, unless its class has inputs of its own: {told}"
+        yield Finding("keras-build-shape", Severity.NOTE, message)
 
 
 def facts(source: KerasSource) -> KerasFacts:

@@ -97,6 +97,7 @@ class StudiedGraph:
       judged: the same without these constants: what a v1 Session is asked.
       feeds: what it is fed in each call, by full tensor name.
       train: the training graph of a TF1 Hub module.
+      proposed: the signature that audit has proposed and that was taken.
     """
 
     source: Source
@@ -105,6 +106,7 @@ class StudiedGraph:
     judged: MetaGraphDef
     feeds: Mapping[str, TensorProto]
     train: MetaGraphDef | None = None
+    proposed: GivenSignature | None = None
 
 
 def audit_model(path: str, options: Options) -> ModelReport:
@@ -261,12 +263,12 @@ def _in_archive(report: ModelReport, directory: str) -> ModelReport:
 
 
 def _studied(place: Place, path: str, options: Options) -> Studied:
-    if place.form in KERAS_FORMS:
+    if place.form in KERAS_FORMS or place.form is Form.TABLE:
         from migrate.fleet.keras_study import study_keras
 
-        report, keras = study_keras(place, path, options)
-        return Studied(report, place, keras=keras)
-    if place.form is Form.TABLE:
+        keras = study_keras(place, path, options)
+        if keras is not None:
+            return Studied(keras[0], place, keras=keras[1])
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
@@ -274,6 +276,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if source.kind in _TF2:
         report = dataclasses.replace(report, dangerous_ops=_dangerous_ops(source.meta_graphs))
         every = tuple(facts(m, {n.name for n in m.graph_def.node}) for m in source.meta_graphs)
+        copied += tuple(_signatures_of_tf2(source, options))
         refused = any(finding.severity is Severity.REFUSAL for finding in copied)
         outcome = Refused() if refused else AlreadyTF2()
         return Studied(dataclasses.replace(report, outcome=outcome, findings=copied, meta_graphs=every), place)
@@ -290,10 +293,13 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=broken, meta_graphs=every), place)
     given = (*source.signatures, *options.signatures)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
+    proposed = None
     if options.take_proposals and proposals:
+        proposed = proposals[0]
         given, proposals = proposals[:1], ()
         source = dataclasses.replace(source, findings=(*source.findings, _taken(given[0])))
-    problems = _add_signatures(chosen, given) if given else ()
+    replaced = tuple(_replaced(chosen, options))
+    problems = _add_signatures(chosen, given, options.overwrite_signatures) if given else ()
     if problems:
         report = dataclasses.replace(
             report,
@@ -325,6 +331,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     found = dict.fromkeys(
         (
             *source.findings,
+            *replaced,
             *copied,
             *_others(source, (original, train) if plan.training and plan.training.call else (original,), options),
             *left_out,
@@ -349,7 +356,9 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if options.plain_gradients:
         chosen, train = with_plain_gradients(chosen), with_plain_gradients(train) if train is not None else None
     return Studied(
-        report, place, StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train)
+        report,
+        place,
+        StudiedGraph(source, chosen, plan, judged, fed.values if fed is not None else {}, train, proposed),
     )
 
 
@@ -359,6 +368,24 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 def _copied(source: Source, place: Place) -> str:
     """The directory of a source that is copied whole."""
     return place.file if source.kind in _TF2 else source.extra_dir
+
+
+def _signatures_of_tf2(source: Source, options: Options) -> Iterator[Finding]:
+    """Refuses `--signature` for what is copied as it is."""
+    if not options.signatures:
+        return
+    keys = tuple(signature.key for signature in options.signatures)
+    message = "a TF2 SavedModel is copied as it is, and --signature names tensors of a graph, which its functions hide"
+    hint = (
+        "in Python: model = tf.saved_model.load(PATH); tf.saved_model.save(model, NEW, signatures={**model.signatures, "
+        "NAME: a tf.function with an input_signature that calls what the model has})"
+    )
+    if source.kind is Kind.KERAS_SAVED_MODEL:
+        hint = (
+            "in Python: model = tf_keras.models.load_model(PATH); tf_keras.Model(model.inputs, "
+            'model.get_layer(LAYER).output).save(NEW, save_format="tf") is a model of what a layer gives'
+        )
+    yield refusal("tf2-signature", message, keys, hint)
 
 
 def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
@@ -373,10 +400,20 @@ def _taken(proposal: GivenSignature) -> Finding:
     return Finding("signature-proposed", Severity.WARNING, message, (), hint)
 
 
-def _add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature]) -> tuple[Finding, ...]:
+def _add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature], overwrite: bool) -> tuple[Finding, ...]:
     from migrate.checks.given_signatures import add_signatures
 
-    return add_signatures(meta_graph, given)
+    return add_signatures(meta_graph, given, overwrite)
+
+
+def _replaced(meta_graph: MetaGraphDef, options: Options) -> Iterator[Finding]:
+    """Says which of the model's own signatures the user's take the place of."""
+    for signature in options.signatures:
+        if signature.key in meta_graph.signature_def:
+            message = (
+                f"the signature {signature.key!r} is the one that --signature gives, as --overwrite_signatures says"
+            )
+            yield Finding("signature-replaced", Severity.NOTE, message)
 
 
 def _kept_names(meta_graph: MetaGraphDef, plan: Plan) -> tuple[Finding, ...]:

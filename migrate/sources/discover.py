@@ -309,7 +309,7 @@ def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place
         stem = name.removesuffix(_INDEX) if name.endswith(_INDEX) else re.sub(_V1_SHARD, "", name)
         prefixes.setdefault(stem, _checkpoint(os.path.join(folder, stem)) or os.path.join(folder, name))
     graphs = {name.removesuffix(_META): name for name in metas}
-    latest = _state(folder)
+    latest = latest_name(folder)
     groups: dict[str, list[str]] = {}
     for stem in sorted({*prefixes, *graphs}):
         groups.setdefault(re.sub(_STEP, "", stem), []).append(stem)
@@ -336,7 +336,7 @@ def _step(stem: str) -> tuple[int, str]:
     return (int(match[1]) if match else -1, stem)
 
 
-def _state(folder: str) -> str:
+def latest_name(folder: str) -> str:
     """Name of the latest checkpoint, as the state file has it, without the directory it was trained in."""
     try:
         match = re.search(_STATE_PATH, read_file(os.path.join(folder, _STATE_FILE), 1 << 20), re.MULTILINE)

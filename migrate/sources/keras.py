@@ -20,22 +20,23 @@ from migrate.frozen import frozen
 from migrate.records import Kind, Shape
 from migrate.sources.archive import DAMAGE, open_zip
 from migrate.sources.bundle import read_bundle
-from migrate.sources.discover import Place
-from migrate.sources.files import read_file
+from migrate.sources.files import open_stream, read_file
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.guard import guarded
-from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
+_WEIGHTED = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
+_COUNTERS = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 # Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
 _MAX_JSON_BYTES = 1 << 24
 _MAX_STATE_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 12
 _MAX_DEPTH = 150
 """Models in models in models have some forty levels; what walks a config calls itself for each."""
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
@@ -73,11 +74,16 @@ class KerasFiles:
       architecture: the HDF5 file, `.keras` archive or JSON file that holds the model's config; empty for a file of
         weights alone.
       weights: path of the file with the weights, prefix of the checkpoint, or empty.
+      others: weights of other steps, which were left aside.
+      root: the attribute of the checkpoint's root object that the user says the model is; None for the one that has
+        layers.
     """
 
     path: str
     architecture: str
     weights: str
+    others: tuple[str, ...] = ()
+    root: str | None = None
 
 
 @frozen
@@ -111,6 +117,9 @@ class KerasSource:
       weights: what is stored for the model.
       optimizer: what is stored for its optimizer.
       links: HDF5 names that lead to another file.
+      roots: of a checkpoint by object, the paths of attributes that lead to a model of Keras; an empty path is the root
+        object itself.
+      has_empty_layers: whether layers have a place in the file, and no weights are stored in it.
       sha256: of the file with the architecture, or of the weights where there is none.
     """
 
@@ -126,66 +135,22 @@ class KerasSource:
     optimizer: tuple[StoredTensor, ...]
     links: tuple[str, ...]
     sha256: str
+    roots: tuple[str, ...] = ()
+    has_empty_layers: bool = False
+
+    @property
+    def root(self) -> str | None:
+        """Where in a checkpoint by object the model is; None where that is not known."""
+        if self.files.root is not None:
+            return self.files.root if self.files.root in self.roots else None
+        return "" if "" in self.roots or not self.roots else self.roots[0] if len(self.roots) == 1 else None
 
 
 # Finding
 
 
-def files_of(place: Place) -> KerasFiles:
-    """Where the parts of the Keras model at a place lie: weights stand beside a JSON file, and inside any other.
-
-    Raises:
-      InputError: an HDF5 file that is not Keras's, or several files of weights beside an architecture.
-    """
-    if place.form is Form.KERAS_V3:
-        return KerasFiles(place.path, place.file, place.file)
-    if place.form is Form.KERAS_JSON:
-        return _beside(place)
-    kind = _kind_of_hdf5(place.file)
-    if not kind:
-        raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
-    return KerasFiles(place.path, place.file if kind is Kind.KERAS_H5_MODEL else "", place.file)
-
-
-def _beside(place: Place) -> KerasFiles:
-    folder = os.path.dirname(place.file) or os.curdir
-    files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
-    indexes = [f[: -len(_CHECKPOINT_INDEX)] for f in files if f.endswith(_CHECKPOINT_INDEX)]
-    stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
-    own = os.path.basename(place.file)  # The same file may be spelt otherwise: `model.json`, `./model.json`.
-    others = [f for f in files if os.path.basename(f) != own and form_of(f) is Form.KERAS_JSON]
-    if others and stored:
-        raise InputError(
-            f"{folder}: has {len(others) + 1} Keras architectures ({os.path.basename(place.file)}, "
-            f"{os.path.basename(others[0])}, ...) and weights that belong to one of them; keep each pair in a directory"
-        )
-    if len(stored) > 1:
-        latest = _latest_checkpoint(folder)
-        if latest not in stored:
-            listed = ", ".join(os.path.basename(file) for file in stored)
-            raise InputError(
-                f"{place.file}: has {len(stored)} files of weights beside it ({listed}); keep one, or name one in the "
-                "file `checkpoint`"
-            )
-        stored = [latest]
-    weights = stored[0] if stored else ""
-    # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
-    whole = os.path.isfile(weights) and _kind_of_hdf5(weights) is Kind.KERAS_H5_MODEL
-    return KerasFiles(place.path, weights if whole else place.file, weights)
-
-
-def _latest_checkpoint(directory: str) -> str:
-    """The prefix that the text proto CheckpointState in the file `checkpoint` names, or an empty string."""
-    try:
-        state = read_file(os.path.join(directory, "checkpoint"), _MAX_STATE_BYTES).decode("utf-8", "replace")
-    except (OSError, InputError):
-        return ""
-    _, _, quoted = state.partition("\n")[0].partition("model_checkpoint_path:")
-    name = os.path.basename(quoted.strip().strip('"'))
-    return os.path.join(directory, name) if name else ""
-
-
-def _kind_of_hdf5(file: str) -> Kind | None:
+def kind_of_hdf5(file: str) -> Kind | None:
+    """Whether an HDF5 file is a whole model of Keras, weights alone, or neither (None)."""
     _import_h5py()
     kind: Kind | None = guarded(file, lambda: _kind_within(file), Kind)
     return kind
@@ -234,12 +199,47 @@ def read_keras(files: KerasFiles) -> KerasSource:
     Raises:
       InputError: a file is damaged, or is something else than its neighbours say.
     """
+    # Here, because a fork of a fork would have to be allowed what the parser of YAML needs.
+    config = load_architecture(files.architecture) if _is_yaml(files.architecture) else None
     if not os.path.isfile(files.weights):
-        return _read(files)  # No weights, or a checkpoint: nothing of HDF5.
+        return _read(files, config)  # No weights, or a checkpoint: nothing of HDF5.
     _import_h5py()
     others = (files.architecture, _metadata(files))
-    source: KerasSource = guarded(files.weights, lambda: _read(files), KerasSource, others)
+    source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others)
     return source
+
+
+def load_architecture(file: str) -> Mapping[str, Any]:
+    """The config in a file with a model's architecture.
+
+    Raises:
+      InputError: it cannot be read, or is none.
+    """
+    if _is_yaml(file):
+        from migrate.sources.keras_yaml import parse_yaml  # Few models have one.
+
+        with contextlib.suppress(ImportError):
+            import yaml  # noqa: F401
+        text = read_file(file, _MAX_JSON_BYTES)
+        config = guarded(file, lambda: parse_yaml(file, text), Any)
+    else:
+        config = _load_json(file)
+    if not _is_config(config):
+        raise InputError(f"{file}: is no Keras architecture (no class_name, no config)")
+    found: Mapping[str, Any] = config
+    return found
+
+
+def _is_yaml(file: str) -> bool:
+    """Whether an architecture is there, and is no JSON, HDF5 or archive."""
+    if not file:
+        return False
+    try:
+        with open_stream(file) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    return not head.startswith((_HDF5_MAGIC, _ZIP_MAGIC)) and not head.lstrip().startswith(b"{")
 
 
 def _import_h5py() -> None:
@@ -248,7 +248,7 @@ def _import_h5py() -> None:
         import h5py  # noqa: F401
 
 
-def _read(files: KerasFiles) -> KerasSource:
+def _read(files: KerasFiles, config: Mapping[str, Any] | None = None) -> KerasSource:
     if not files.architecture:
         with _open_hdf5(files.weights) as content:
             version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
@@ -260,7 +260,7 @@ def _read(files: KerasFiles) -> KerasSource:
         return _read_hdf5(files)
     if start.startswith(_ZIP_MAGIC):
         return _read_archive(files)
-    return _read_json(files)
+    return _read_text(files, load_architecture(files.architecture) if config is None else config)
 
 
 def _read_hdf5(files: KerasFiles) -> KerasSource:
@@ -286,15 +286,12 @@ def _read_archive(files: KerasFiles) -> KerasSource:
             if "model.weights.h5" not in archive.namelist():
                 raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
             with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
-                return _with_hdf5(source, content)
+                return _with_hdf5(source, content, is_v3=True)
     except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
 
 
-def _read_json(files: KerasFiles) -> KerasSource:
-    config = _load_json(files.architecture)
-    if not _is_config(config):
-        raise InputError(f"{files.architecture}: is no Keras architecture (no class_name, no config)")
+def _read_text(files: KerasFiles, config: Mapping[str, Any]) -> KerasSource:
     version, backend = str(config.get("keras_version") or ""), str(config.get("backend") or "")
     beside = _metadata(files)
     if not version and os.path.isfile(beside):
@@ -349,14 +346,16 @@ def _mentions(value: Any, key: str) -> bool:
     return isinstance(value, list) and any(_mentions(inner, key) for inner in value)
 
 
-def _with_hdf5(source: KerasSource, content: Any) -> KerasSource:
+def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasSource:
     """Adds the facts of an open HDF5 file."""
     links: list[str] = []
     tensors = list(_tensors(content, "", links, set()))
-    if _has_v3_layout(content):
+    if is_v3 or _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
         weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
         form = Weights.HDF5_V3
+        own = [name for name in content if not f"{name}/".startswith((*_NO_WEIGHTS, "vars/"))]
+        source = dataclasses.replace(source, has_empty_layers=bool(own) and not weights)
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))
         whole = _names_entry(content, "model_weights")
@@ -407,11 +406,21 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
     tensors = [
         StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != _OBJECT_GRAPH_KEY
     ]
-    slots = tuple(t for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith("optimizer/"))
-    counters = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
-    weights = tuple(t for t in tensors if t not in slots and t.name not in counters)
     form = Weights.OBJECTS if objects else Weights.NAMES
-    return dataclasses.replace(source, form=form, weights=weights, optimizer=slots)
+    source = dataclasses.replace(source, form=form, roots=_roots(tensors) if objects else ())
+    below = f"{source.root}/" if source.root else ""
+    slots = tuple(
+        t for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith(("optimizer/", f"{below}optimizer/"))
+    )
+    weights = tuple(t for t in tensors if t not in slots and t.name.startswith(below) and t.name not in _COUNTERS)
+    return dataclasses.replace(source, weights=weights, optimizer=slots)
+
+
+def _roots(tensors: Sequence[StoredTensor]) -> tuple[str, ...]:
+    """Where in an object graph there are models with layers that have weights, and not those within them."""
+    found = {t.name[: t.name.index(_WEIGHTED)] for t in tensors if _WEIGHTED in t.name}
+    models = {path.removesuffix("/") for path in found if not path or path.endswith("/")}
+    return tuple(sorted(models))
 
 
 # The files
@@ -551,9 +560,59 @@ def inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
         return {name: _input(by_name[name].config) for name in named if name in by_name}
     first = next(iter(every), None)
     if first is None:
-        return {}
+        return _built_inputs(config)
     name = first.name if first.class_name == "InputLayer" else f"{first.name}_input"
     return {name: _input(first.config)}
+
+
+def build_shape(config: Mapping[str, Any]) -> Any:
+    """The shape that a model was built with: a list of numbers and None, or lists or a dict of these; else None."""
+    inner = config.get("config")
+    described = config.get("build_config")
+    found = described.get("input_shape") if isinstance(described, Mapping) else None
+    if found is None and isinstance(inner, Mapping):
+        found = inner.get("build_input_shape")
+    return found if _is_shape_tree(found) else None
+
+
+def is_unbuilt(config: Mapping[str, Any]) -> bool:
+    """Whether a config says neither what its model takes nor what it was built with.
+
+    A class of the user's may make its inputs in Python; Keras then notes that it was built, and not with what.
+    """
+    known = [shape for _, shape in inputs(config).values()]
+    if config.get("class_name") == "Sequential":
+        return not any(shape is not None for shape in known) and build_shape(config) is None
+    return not known and "build_config" not in config
+
+
+def _is_shape_tree(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(key, str) and _is_shape_tree(inner) for key, inner in value.items())
+    if not isinstance(value, list) or not value:
+        return False
+    return is_shape(value) or all(map(_is_shape_tree, value))
+
+
+def is_shape(value: Any) -> bool:
+    """Whether a part of a build shape is one tensor's shape."""
+    return isinstance(value, list) and all(
+        d is None or (isinstance(d, int) and not isinstance(d, bool) and d >= 0) for d in value
+    )
+
+
+def _built_inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
+    """The inputs of a model of a class of the user's, named as Keras names them in a SavedModel."""
+    shape = build_shape(config)
+    if isinstance(shape, Mapping) and all(map(is_shape, shape.values())):
+        parts = dict(sorted(shape.items()))
+    elif is_shape(shape):
+        parts = {"input_1": shape}
+    elif isinstance(shape, list) and all(map(is_shape, shape)):
+        parts = {f"input_{number + 1}": part for number, part in enumerate(shape)}
+    else:
+        return {}
+    return {name: ("float32", (None, *part[1:])) for name, part in parts.items()}
 
 
 def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:

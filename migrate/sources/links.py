@@ -10,7 +10,7 @@ from migrate.sources.boundary import Boundary
 from migrate.sources.copies import Kind, entries
 from migrate.sources.discover import Place
 from migrate.sources.size import OWN_FOLDERS, own_paths
-from migrate.sources.sniff import Form
+from migrate.sources.sniff import Form, form_of
 
 _TOLD = 5
 
@@ -105,8 +105,10 @@ def _beside(place: Place) -> Iterator[str]:
         return
     folder = os.path.dirname(place.file) or os.curdir
     yield from (os.path.join(folder, name) for name in OWN_FOLDERS if name != "variables")
-    if place.form is Form.KERAS_JSON:  # Its weights may have any name.
-        yield from filter(os.path.isfile, (os.path.join(folder, name) for name in os.listdir(folder)))
+    if place.form in (Form.KERAS_JSON, Form.HDF5, Form.TABLE):  # What belongs to it may have any name.
+        files = filter(os.path.isfile, (os.path.join(folder, name) for name in os.listdir(folder)))
+        whole = place.form is Form.KERAS_JSON
+        yield from (file for file in files if whole or (os.path.islink(file) and form_of(file) is Form.KERAS_JSON))
 
 
 def _relative(place: Place, path: str) -> str:

@@ -40,6 +40,13 @@ _GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, with the one compression method there
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _KERAS_CONFIG = rb'(?s:\s*\{.{0,400}?"class_name"\s*:\s*")'
+_KERAS_YAML = (
+    rb"(?:---[ \t]*\r?\n|#[^\n]*\n|[ \t]*\r?\n)*"
+    rb"(?:(?:backend|keras_version):[^\n]*\n)*"
+    rb"class_name:[ \t]*['\"]?[A-Za-z_.>]+['\"]?[ \t]*\r?\n"
+    rb"(?:config|keras_version|backend):"
+)
+"""The keys of `Model.to_yaml`, sorted or in its own order."""
 _OP = rb"[A-Za-z_][A-Za-z0-9_.>/-]*\Z"
 _MAX_NAME_BYTES = 2000
 # Fields of a NodeDef, a GraphDef, a MetaGraphDef and a SavedModel, as their tags in the wire format.
@@ -72,7 +79,7 @@ def form_of(file: str) -> Form | None:
                 return Form.ARCHIVE
             if describe_stray(head) is not None:
                 return Form.STRAY
-            if re.match(_KERAS_CONFIG, head):
+            if b"class_name" in head and (re.match(_KERAS_CONFIG, head) or re.match(_KERAS_YAML, head)):
                 return Form.KERAS_JSON
             text = text_type(head)
             if text is not None:

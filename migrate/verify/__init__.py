@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from migrate.export.request import Request
 from migrate.forks import Runner
 from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
+from migrate.sources.keras import Runtime
 from migrate.sources.protos import MetaGraphDef, TensorProto
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
@@ -183,7 +184,9 @@ def replay_candidate(
     Returns:
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
     """
-    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables), side_effects)
+    # Keras is asked eagerly.
+    inline = golden.loader not in [runtime.value for runtime in Runtime]
+    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables), side_effects, inline)
     result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, CandidateResult | Failed, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result

@@ -75,12 +75,15 @@ class CandidateJob:
       calls: in order.
       variables: names of the variables to read from the candidate's checkpoint.
       side_effects: whether its signatures may have effects outside the process.
+      inline: whether a v1 Session runs its ops in the calling thread, see `replay._run`. That thread keeps denormal
+        floats, which TensorFlow's own threads, and eager calls, flush to zero: the golden answers must be of that kind.
     """
 
     candidate_path: str
     calls: tuple[Call, ...]
     variables: tuple[str, ...]
     side_effects: bool = False
+    inline: bool = True
 
 
 @frozen

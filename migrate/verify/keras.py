@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.export.keras import ask, ends, load, weights
+from migrate.export.keras import Loaded, ask, load, weights
 from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.sources.protos import MetaGraphDef
@@ -39,7 +39,7 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         if job.inputs is not None:
             calls = load_calls(job.inputs, [signature])
         else:
-            calls, reason = _accepted(loaded.model, signature, time.monotonic() + job.seconds)
+            calls, reason = _accepted(loaded, time.monotonic() + job.seconds)
             skipped = {} if calls else {signature.key: reason}
         sequence = twice(calls)
         # A fresh model each time: one with state answers the second call otherwise, and probing has changed it.
@@ -55,29 +55,31 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
 
 def _replay(request: Request, calls: Iterable[Call]) -> tuple[Answer, ...]:
     loaded = load(request, with_optimizer=False)
-    return tuple(answer_to(lambda call: _ask(loaded.model, loaded.signature, call), call) for call in calls)
+    return tuple(answer_to(lambda call: _ask(loaded, call), call) for call in calls)
 
 
-def _ask(model: Any, signature: Signature, call: Call) -> Mapping[str, Array]:
+def _ask(loaded: Loaded, call: Call) -> Mapping[str, Array]:
     inputs = {}
     for name, value in call.inputs.items():
         if isinstance(value, SparseValue):
             raise TypeError(f"input {name!r} takes no sparse tensor")
-        inputs[name] = tf.constant(value, dtype=signature.inputs[name].dtype)
-    return {name: as_array(tensor.numpy()) for name, tensor in ask(model, signature, inputs).items()}
+        inputs[name] = tf.constant(value, dtype=loaded.signature.inputs[name].dtype)
+    return {name: as_array(tensor.numpy()) for name, tensor in ask(loaded, inputs).items()}
 
 
-def _accepted(model: Any, signature: Signature, deadline: float) -> tuple[tuple[Call, ...], str]:
+def _accepted(loaded: Loaded, deadline: float) -> tuple[tuple[Call, ...], str]:
     """The synthesised calls that the model accepts, or none and why."""
 
+    signature = loaded.signature
+
     def attempt(call: Call, _: float) -> Attempt:
-        found = answer_to(lambda asked: _ask(model, signature, asked), call)
+        found = answer_to(lambda asked: _ask(loaded, asked), call)
         if found.error:
             return None, f"no synthesised call is accepted: {found.error}: {found.message}"
         return call, ""
 
     (candidates,) = synthesise(_placeholders(signature), [signature])
-    bounds = _index_bounds(model, signature)
+    bounds = _index_bounds(loaded)
     if bounds:
         families = (tuple(_in_bounds(call, bounds) for call in family) for family in candidates.families)
         candidates = dataclasses.replace(candidates, families=families)
@@ -94,18 +96,26 @@ def _placeholders(signature: Signature) -> MetaGraphDef:
     return meta_graph
 
 
-def _index_bounds(model: Any, signature: Signature) -> dict[str, int]:
+def _index_bounds(loaded: Loaded) -> dict[str, int]:
     """How many rows the table has that an input is looked up in; an index beyond them is an error on the CPU."""
-    inputs = tf.nest.flatten(ends(model, "input"))
+    inputs = tf.nest.flatten(loaded.given)
     bounds: dict[str, int] = {}
-    for layer in model.layers:
+    for layer in loaded.model.layers:
         rows = getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None)
         if type(layer).__name__ not in ("Embedding", "CategoryEncoding") or not isinstance(rows, int):
             continue
-        for name, tensor in zip(signature.inputs, inputs, strict=True):
-            if any(tensor is given for given in tf.nest.flatten(layer.input)):
+        for name, tensor in zip(loaded.signature.inputs, inputs, strict=True):
+            if any(tensor is given for given in tf.nest.flatten(_input(layer))):
                 bounds[name] = min(rows, bounds.get(name, rows))
     return bounds
+
+
+def _input(layer: Any) -> Any:
+    """What goes into a layer; None for one of a subclassed model, which has none outside of a call."""
+    try:
+        return layer.input
+    except (AttributeError, ValueError):
+        return None
 
 
 def _in_bounds(call: Call, bounds: Mapping[str, int]) -> Call:

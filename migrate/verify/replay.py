@@ -668,7 +668,7 @@ def _load_unoptimised(tf: Any, session: Any, path: str) -> MetaGraphDef:
     return loaded
 
 
-def _ask_session(tf: Any, session: Any, path: str, conversion: Conversion) -> Asker:
+def _ask_session(tf: Any, session: Any, path: str, conversion: Conversion, inline: bool) -> Asker:
     """Asks through a v1 Session and the candidate's SignatureDefs, as a model server does."""
     meta_graph = _load_unoptimised(tf, session, path)
 
@@ -699,7 +699,7 @@ def _ask_session(tf: Any, session: Any, path: str, conversion: Conversion) -> As
                 fetches[f"{name}/dense_shape"] = info.coo_sparse.dense_shape_tensor_name
             else:
                 fetches[name] = info.name
-        found = _run(tf, session, fetches, feeds)
+        found = _run(tf, session, fetches, feeds, inline=inline)
         # The SignatureDef may carry either name of an output: the source's, which needs no renaming, or the
         # result's.
         results = conversion.get("results", {}).get(call.signature, {})
@@ -740,7 +740,7 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     answers[OPTIMISED] = tuple(answer_to(ask, call) for call in job.calls)
     try:
         with _session(tf) as session:
-            ask = _ask_session(tf, session, path, conversion)
+            ask = _ask_session(tf, session, path, conversion, job.inline)
             answers["session"] = tuple(answer_to(ask, call) for call in job.calls)
     except Exception as error:
         return step_failed(error, "a v1 Session cannot load the candidate")

@@ -73,6 +73,45 @@ def test_the_parts_of_an_input_pipeline_are_inputs_of_their_own():
     assert second.outputs == (("loss", "loss:0"),)
 
 
+def _replicas(*more):
+    """Two replicas with weights of their own, whose losses are scaled, differentiated and added up."""
+    both = 'attr { key: "output_types" value { list { type: [DT_FLOAT, DT_FLOAT] } } }'
+    nodes = ['name: "handle" op: "IteratorV2"', f'name: "half" op: "Const" {_F}']
+    for r in ("", "replica_1/"):
+        nodes += [
+            f'name: "{r}it" op: "IteratorGetNext" input: "handle" {both}',
+            f'name: "{r}w" op: "VariableV2" {_D}',
+            f'name: "{r}y" op: "MatMul" input: "{r}it" input: "{r}w" {_F}',
+            f'name: "{r}value" op: "Sub" input: "{r}y" input: "{r}it:1" {_F}',
+            f'name: "{r}scaled" op: "Mul" input: "{r}value" input: "half" {_F}',
+            f'name: "{r}gradients/Fill" op: "Fill" {_F}',
+            f'name: "{r}gradients/{r}scaled_grad/Mul" op: "Mul" input: "{r}gradients/Fill" input: "half" {_F}',
+        ]
+    total = f'name: "total" op: "AddN" input: "value" input: "replica_1/value" {_F}'
+    return _meta_graph(*nodes, total, f'name: "out" op: "Identity" input: "total" {_F}', *more)
+
+
+def test_the_loss_of_all_replicas_is_proposed_last():
+    proposals = [as_flag(proposal).partition(":")[2] for proposal in propose(_replicas())]
+    assert proposals[0] == "inputs=it=it:0;outputs=y=y:0"
+    assert proposals[1] == "inputs=it=replica_1/it:0;outputs=y=replica_1/y:0"
+    assert proposals[2].endswith("outputs=out=out:0")
+
+
+def test_what_is_computed_of_more_than_losses_is_no_loss():
+    more = f'name: "both" op: "AddN" input: "out" input: "y" {_F}'
+    first, *_ = propose(_replicas(more))
+    assert first.outputs == (("both", "both:0"),)
+
+
+def test_what_is_listed_as_a_loss_comes_last():
+    meta_graph = _replicas()
+    propose(meta_graph)
+    assert "losses" not in meta_graph.collection_def
+    meta_graph.collection_def["losses"].node_list.value.append("y:0")
+    assert propose(meta_graph)[0].outputs != (("y", "y:0"),)
+
+
 def test_a_graph_with_nothing_to_call_gets_no_proposal():
     assert propose(_meta_graph('name: "init" op: "NoOp"')) == ()
 

@@ -19,7 +19,8 @@ from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras
 from migrate.sources.discover import place_of
-from migrate.sources.keras import Runtime, Weights, files_of, read_keras
+from migrate.sources.keras import Runtime, Weights, read_keras
+from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT, run_child
 
 MODELS = ROOT / "testdata" / "keras"

@@ -1,0 +1,107 @@
+"""A TF2 SavedModel as the model that gives the golden answers: `validate` compares a copy, or another export, with it.
+
+Its SignatureDefs are asked in a v1 Session, as those of TF1 are; it is never exported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from migrate.checks.contract import signatures
+from migrate.fleet import confined
+from migrate.fleet.way import Way
+from migrate.forks import Runner
+from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec, Verification
+from migrate.sources.discover import Place
+from migrate.sources.read import read_source
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import choose_meta_graph
+from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
+from migrate.verify.calls import Golden
+
+
+def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
+    """How a TF2 SavedModel answers and is compared with.
+
+    Args:
+      place: where it lies.
+      path: what the user calls it.
+      options: see `records.Options`.
+      nursery: makes the child processes.
+
+    Raises:
+      InputError: it cannot be read, or has no such tag set.
+    """
+    source = read_source(place, path)
+    meta_graph = choose_meta_graph(source, options.tags)
+    called = signatures(meta_graph)
+
+    def golden() -> Golden | Ending:
+        asking = confined.asking(nursery, source, options)
+        return record_golden(asking, source, meta_graph, called, {}, options.inputs, options.timeout_seconds)
+
+    def replay(answers: Golden, candidate: str) -> Verification | Ending:
+        return replay_candidate(
+            confined.replaying(nursery, candidate, options),
+            answers,
+            candidate,
+            options.max_ulps,
+            options.timeout_seconds,
+            (),
+            lambda: ask_optimised(
+                confined.asking(nursery, source, options),
+                source,
+                meta_graph,
+                called,
+                answers,
+                options.timeout_seconds,
+            ),
+            options.allow_side_effects,
+        )
+
+    def export(staged: str, report: ModelReport, _: object) -> Ending:
+        return Failed("a TF2 SavedModel is copied, not exported")
+
+    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay)
+
+
+def unsafe(report: ModelReport, options: Options) -> Failed | None:
+    """Says that a TF2 SavedModel is not run, where it can do more than compute and the user has not allowed that."""
+    risky = [found for found in report.dangerous_ops if found.reached and not found.standard]
+    if not risky or options.allow_side_effects:
+        return None
+    ops = ", ".join(dict.fromkeys(f"{found.op} ({found.effect})" for found in risky))
+    return Failed(f"not run: it has ops that can do more than compute: {ops}; allow it with --allow_side_effects")
+
+
+def differing_names(report: ModelReport, candidate: str, options: Options) -> Mismatched | None:
+    """Compares what two SavedModels call their signatures, inputs and outputs, before either is run.
+
+    Raises:
+      InputError: the candidate cannot be read, or has no such tag set.
+    """
+    source = read_saved_model(candidate)
+    found = {s.key: s for s in signatures(choose_meta_graph(source, options.tags))}
+    wanted = {s.key: s for s in report.meta_graphs[0].signatures} if len(report.meta_graphs) == 1 else {}
+    told = []
+    for key, signature in wanted.items():
+        if key not in found:
+            told.append(f"the candidate has no signature {key!r} (it has {_listed(found)})")
+            continue
+        told += [
+            f"{key!r} {verb} {_listed(theirs)}, and the candidate's {_listed(own)}"
+            for verb, theirs, own in _sides(signature, found[key])
+            if theirs.keys() != own.keys()
+        ]
+    return Mismatched(f"the names differ: {'; '.join(told)}") if told else None
+
+
+def _sides(
+    source: Signature, candidate: Signature
+) -> tuple[tuple[str, Mapping[str, TensorSpec], Mapping[str, TensorSpec]], ...]:
+    return (("takes", source.inputs, candidate.inputs), ("gives", source.outputs, candidate.outputs))
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

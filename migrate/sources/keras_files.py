@@ -1,0 +1,151 @@
+"""Joins the files of one Keras model: an architecture (JSON, YAML) and its weights lie in files of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from migrate.errors import InputError
+from migrate.records import Kind
+from migrate.sources.discover import Place, latest_name
+from migrate.sources.keras import KerasFiles, kind_of_hdf5, load_architecture
+from migrate.sources.sniff import Form, form_of, is_v1_checkpoint
+
+_INDEX = ".index"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def files_of(place: Place, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
+    """Where the parts of the Keras model at a place lie: weights stand beside an architecture, or inside a whole model.
+
+    Args:
+      place: where it lies: one of `sources.read.KERAS_FORMS`, or a checkpoint without a graph.
+      architecture: the file with the architecture of weights, or None for the one beside them.
+      root: where in a checkpoint's object graph the model is, or None for where its layers are.
+
+    Returns:
+      None for a checkpoint that no architecture lies beside.
+
+    Raises:
+      InputError: an HDF5 file that is not Keras's, or what belongs together cannot be told.
+    """
+    if place.form is Form.KERAS_V3:
+        return KerasFiles(place.path, place.file, place.file)
+    if place.form is Form.KERAS_JSON:
+        return _with_weights(place, architecture, root)
+    if place.form is Form.HDF5:
+        kind = kind_of_hdf5(place.file)
+        if not kind:
+            raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
+        if kind is Kind.KERAS_H5_MODEL:
+            return KerasFiles(place.path, place.file, place.file)
+        return KerasFiles(place.path, architecture or _architecture_beside(place.file), place.file)
+    checkpoint = place.checkpoint or place.path
+    found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint)
+    return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
+
+
+def check_architecture(file: str) -> None:
+    """Looks at the file that `--architecture` names, before any model is read.
+
+    Raises:
+      InputError: it is no architecture by itself; the message says why.
+    """
+    if form_of(file) is not Form.KERAS_JSON:
+        raise InputError(f"--architecture={file}: no JSON or YAML of a Keras model (Model.to_json, to_yaml)")
+    load_architecture(file)
+
+
+def architectures(folder: str) -> list[str]:
+    """Files of a directory that hold an architecture; of several that hold the same one, the first."""
+    files = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
+    found = [file for file in files if os.path.isfile(file) and form_of(file) is Form.KERAS_JSON]
+    if len(found) < 2:
+        return found
+    configs: list[object] = []
+    different = []
+    for file in found:
+        try:
+            whole = load_architecture(file)
+            config: object = (whole.get("class_name"), whole.get("config"))
+        except InputError:
+            config = file
+        if config not in configs:
+            configs.append(config)
+            different.append(file)
+    return different
+
+
+def _architecture_beside(weights: str) -> str:
+    found = architectures(os.path.dirname(weights) or os.curdir)
+    if len(found) > 1:
+        raise InputError(
+            f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which one is its own: "
+            f"--architecture={found[0]}"
+        )
+    return found[0] if found else ""
+
+
+def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFiles:
+    folder = os.path.dirname(place.file) or os.curdir
+    files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
+    indexes = [f[: -len(_INDEX)] for f in files if f.endswith(_INDEX)]
+    stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
+    # The same file may be spelt in two ways: `model.json`, `./model.json`.
+    is_given = given is not None and os.path.realpath(given) == os.path.realpath(place.file)
+    others = [] if is_given else [f for f in architectures(folder) if not os.path.samefile(f, place.file)]
+    if others and _same(place.file, others):
+        others = []
+    if others and stored:
+        raise InputError(
+            f"{folder}: has {len(others) + 1} Keras architectures ({_listed([place.file, *others])}) and weights that "
+            f"belong to one of them; pass the file of weights, with --architecture={place.file}"
+        )
+    weights, left = _chosen(place.file, folder, stored) if stored else ("", ())
+    # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
+    whole = os.path.isfile(weights) and kind_of_hdf5(weights) is Kind.KERAS_H5_MODEL
+    return KerasFiles(place.path, weights if whole else place.file, weights, left, root)
+
+
+def _same(file: str, others: Sequence[str]) -> bool:
+    """Whether `architectures` left out a file because another one holds the same."""
+    own = load_architecture(file)
+    return len(others) == 1 and own.get("config") == load_architecture(others[0]).get("config")
+
+
+def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The weights to take, and those of other steps.
+
+    Raises:
+      InputError: their names are not those of steps of one training.
+    """
+    if len(stored) > 1:
+        stored = [file for file in stored if not os.path.isfile(file) or kind_of_hdf5(file)] or stored
+    latest = os.path.join(folder, latest_name(folder))
+    if latest not in stored:
+        steps = _steps([os.path.basename(file) for file in stored])
+        if steps is None:
+            raise InputError(
+                f"{architecture}: has {len(stored)} files of weights beside it ({_listed(stored)}); pass the one that "
+                "is wanted, or name it in the file `checkpoint`"
+            )
+        latest = max(zip(steps, stored, strict=True))[1]
+    return latest, tuple(file for file in stored if file != latest)
+
+
+def _steps(names: Sequence[str]) -> list[float] | None:
+    """The first number of each name in which the names differ; None where they differ in more than numbers.
+
+    A callback writes `cp-0010.ckpt`, or `weights.05-0.23.h5` with the epoch before the loss.
+    """
+    if len(names) == 1:
+        return [0.0]
+    if len({_NUMBER.sub("#", name) for name in names}) > 1:
+        return None
+    columns = zip(*(map(float, _NUMBER.findall(name)) for name in names), strict=True)
+    return next((list(column) for column in columns if len(set(column)) > 1), None)
+
+
+def _listed(files: Sequence[str]) -> str:
+    return ", ".join(os.path.basename(file) for file in files[:5]) + (", ..." if len(files) > 5 else "")

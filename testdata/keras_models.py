@@ -1,0 +1,57 @@
+"""Subclassed models for tests, of the Keras that KERAS_MODELS_OF names."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+k = importlib.import_module(os.environ.get("KERAS_MODELS_OF", "tf_keras"))
+
+
+def _register(kind):
+    registered = k.saving.register_keras_serializable("mine")
+    return registered(kind)
+
+
+@_register
+class Net(k.Model):
+    """Two layers, one after the other; it takes no argument `training`."""
+
+    def __init__(self, units=3, **settings):
+        super().__init__(**settings)
+        self.units = units
+        self.first = k.layers.Dense(units, "relu")
+        self.second = k.layers.Dense(2)
+
+    def call(self, inputs):
+        """Scores of the inputs."""
+        return self.second(self.first(inputs))
+
+    def get_config(self):
+        """The settings, and those of Keras."""
+        return {**super().get_config(), "units": self.units}
+
+
+@_register
+class Pair(Net):
+    """A dict goes in, and another one comes out."""
+
+    def call(self, inputs, training=False):
+        """Scores of x, and y scaled."""
+        factor = 3.0 if training else 2.0
+        return {"scores": self.second(self.first(inputs["x"])), "scaled": inputs["y"] * factor}
+
+
+@_register
+class Inside(k.Model):
+    """Makes its inputs itself."""
+
+    def __init__(self, units=3, **settings):
+        x = k.Input([4], name="x")
+        y = k.layers.Dense(2)(k.layers.Dense(units)(x))
+        super().__init__(x, y, **settings)
+        self.units = units
+
+    def get_config(self):
+        """The settings alone."""
+        return {"units": self.units}

@@ -1,0 +1,260 @@
+"""Keras weights and the architecture that they belong to, in files of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import migrate
+from migrate.errors import InputError, UsageError
+from migrate.records import Convertible, Options, Refused, Unreadable
+from migrate.sources.discover import place_of
+from migrate.sources.keras import load_architecture
+from migrate.sources.keras_files import files_of
+from migrate.sources.keras_yaml import parse_yaml
+from tests.conversions import ROOT, migrate_command
+from tests.waiting import PATIENCE_SECONDS
+
+MODELS = ROOT / "testdata" / "keras"
+OF_TF1 = ROOT / "testdata" / "keras_tf1"
+
+
+def _steps(folder, *names):
+    shutil.copy(MODELS / "json_hdf5" / "model.json", folder)
+    for name in names:
+        shutil.copy(MODELS / "json_hdf5" / "model.h5", folder / name)
+
+
+def _found(path, **flags):
+    files = files_of(place_of(str(path)), **flags)
+    return os.path.basename(files.architecture), os.path.basename(files.weights)
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (["cp-0003.weights.h5", "cp-0010.weights.h5"], "cp-0010.weights.h5"),
+        (["weights.09-0.50.hdf5", "weights.10-0.25.hdf5"], "weights.10-0.25.hdf5"),
+        (["v2-epoch9.h5", "v2-epoch10.h5", "v2-epoch1.h5"], "v2-epoch10.h5"),
+    ],
+)
+def test_the_highest_step_is_taken_and_told(names, taken, tmp_path):
+    _steps(tmp_path, *names)
+    assert _found(tmp_path) == ("model.json", taken)
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible)
+    (told,) = [f for f in report.findings if f.code == "checkpoint-chosen"]
+    assert repr(taken) in told.message
+    assert all(name in told.message for name in names)
+
+
+@pytest.mark.parametrize(
+    "state", ["", 'model_checkpoint_path: "cp-0099.ckpt"\n', 'model_checkpoint_path: "cp-0002.ckpt"']
+)
+def test_the_file_checkpoint_names_the_step_where_that_is_there(state, tmp_path):
+    shutil.copytree(OF_TF1 / "checkpoints", tmp_path, dirs_exist_ok=True)
+    if state:
+        (tmp_path / "checkpoint").write_text(state)
+    taken = "cp-0002.ckpt" if "0002" in state else "cp-0010.ckpt"
+    assert _found(tmp_path) == ("model.json", taken)
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert [f.code for f in report.findings].count("checkpoint-chosen") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("cp-0002.ckpt", "cp-0002.ckpt"),
+        ("cp-0002.ckpt.index", "cp-0002.ckpt"),
+        ("cp-0002.ckpt.data-00000-of-00002", "cp-0002.ckpt"),
+        ("cp-0003.weights.h5", "cp-0003.weights.h5"),
+    ],
+)
+def test_a_step_that_is_named_is_taken(name, given, tmp_path):
+    shutil.copytree(OF_TF1 / "checkpoints", tmp_path, dirs_exist_ok=True)
+    shutil.copy(OF_TF1 / "yaml" / "weights.h5", tmp_path / "cp-0003.weights.h5")
+    assert _found(tmp_path / name) == ("model.json", given)
+    (report,) = migrate.audit(str(tmp_path / name)).models
+    assert isinstance(report.outcome, Convertible), report
+    assert "checkpoint-chosen" not in [f.code for f in report.findings]
+
+
+def test_one_architecture_in_two_forms_is_one(tmp_path):
+    shutil.copytree(OF_TF1 / "yaml", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.json").write_text(json.dumps(load_architecture(str(OF_TF1 / "yaml" / "model.yaml"))))
+    for path in (tmp_path / "model.json", tmp_path / "model.yaml", tmp_path / "weights.h5"):
+        (report,) = migrate.audit(str(path)).models
+        assert isinstance(report.outcome, Convertible), report
+
+
+def test_two_architectures_for_one_file_of_weights(tmp_path):
+    _steps(tmp_path, "weights.h5")
+    shutil.copy(MODELS / "json_3" / "model.json", tmp_path / "another.json")
+    for path in (tmp_path / "model.json", tmp_path / "weights.h5"):
+        (report,) = migrate.audit(str(path)).models
+        assert isinstance(report.outcome, Unreadable)
+        assert "2 Keras architectures" in report.outcome.reason
+        assert "--architecture=" in report.outcome.reason
+        assert "\n" not in report.outcome.reason
+    options = Options(architecture=str(tmp_path / "model.json"))
+    for path in (tmp_path / "model.json", tmp_path / "weights.h5"):
+        (report,) = migrate.audit(str(path), options).models
+        assert isinstance(report.outcome, Convertible), report
+
+
+def test_an_architecture_elsewhere_is_joined(tmp_path):
+    shutil.copy(MODELS / "weights_alone" / "weights.h5", tmp_path / "w.h5")
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert "--architecture" in report.findings[0].hint
+    options = Options(architecture=str(MODELS / "json_hdf5" / "model.json"))
+    (report,) = migrate.audit(str(tmp_path / "w.h5"), options).models
+    assert isinstance(report.outcome, Convertible), report
+    assert "keras-architecture" in [f.code for f in report.findings]
+
+
+@pytest.mark.parametrize("model", ["functional", "archive_2", "json_hdf5"])
+def test_an_architecture_that_nothing_takes_is_wrong_use(model, tmp_path):
+    options = Options(architecture=str(MODELS / "json_3" / "model.json"))
+    for call in (
+        lambda: migrate.audit(str(MODELS / model), options),
+        lambda: migrate.convert(str(MODELS / model), str(tmp_path / "new"), options),
+    ):
+        with pytest.raises(UsageError, match="--architecture"):
+            call()
+    assert not (tmp_path / "new").exists()
+    done = migrate_command("audit", MODELS / "weights_alone", f"--architecture={tmp_path}/none.json")
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["{}", '{"name": "x", "version": "1"}', "[1, 2]", "text", '{"class_name": "A"}'])
+def test_a_json_that_is_no_architecture_is_named_in_a_line(content, tmp_path):
+    (tmp_path / "model").mkdir()
+    shutil.copy(MODELS / "weights_alone" / "weights.h5", tmp_path / "model" / "w.h5")
+    (tmp_path / "other.json").write_text(content)
+    done = migrate_command("convert", tmp_path / "model", tmp_path / "new", f"--architecture={tmp_path}/other.json")
+    assert done.returncode == 2
+    assert f"{tmp_path}/other.json: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("other", ["json_hdf5/model.h5", "functional/model.h5", "archive_2/model.keras"])
+def test_the_weights_of_a_whole_model_are_not_taken_for_those_that_are_given(other):
+    options = Options(architecture=str(MODELS / other))
+    with pytest.raises(InputError, match="no JSON or YAML"):
+        migrate.audit(str(MODELS / "weights_alone"), options)
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"), [(None, Convertible), ("model", Convertible), ("optimizer", Refused), ("", Refused)]
+)
+def test_the_root_of_a_manager_s_checkpoint(given, outcome):
+    (report,) = migrate.audit(str(OF_TF1 / "manager"), Options(checkpoint_root=given)).models
+    assert isinstance(report.outcome, outcome), report
+    assert "keras-checkpoint-root" in [f.code for f in report.findings]
+    if outcome is Refused:
+        assert "--checkpoint_root=model" in report.findings[0].hint
+
+
+def test_a_link_to_an_architecture_outside_is_refused(tmp_path):
+    (tmp_path / "model").mkdir()
+    shutil.copy(MODELS / "json_hdf5" / "model.h5", tmp_path / "model" / "w.h5")
+    shutil.copy(MODELS / "json_hdf5" / "model.json", tmp_path / "secret.json")
+    os.symlink(tmp_path / "secret.json", tmp_path / "model" / "model.json")
+    for path in (tmp_path / "model", tmp_path / "model" / "w.h5"):
+        (report,) = migrate.audit(str(path)).models
+        assert [f.code for f in report.findings] == ["link-leads-out"], report
+
+
+# YAML
+
+_LAUGHS = "class_name: Sequential\nconfig:\n" + "".join(
+    f"  k{i}: &a{i} [{f'*a{i - 1}, ' * 9 if i else 'x'}]\n" for i in range(40)
+)
+_HEAD = "class_name: Sequential\nconfig:\n  name: s\n"
+
+
+def test_a_real_file_of_tf1_is_plain_values():
+    config = load_architecture(str(OF_TF1 / "yaml" / "model.yaml"))
+    conv, normal = config["config"]["layers"][:2]
+    assert conv["config"]["batch_input_shape"] == [None, 6, 6, 2]
+    assert conv["config"]["strides"] == conv["config"]["dilation_rate"] == [1, 1]
+    assert normal["config"]["axis"] == [3]
+    assert (normal["config"]["epsilon"], normal["config"]["center"]) == (0.001, True)
+    json.dumps(config)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!python/object/apply:os.system ['touch here']",
+        "!!python/object/new:os.system ['touch here']",
+        "!!python/object:collections.OrderedDict {}",
+        "!!python/name:os.system",
+        "!!python/module:os",
+        "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper {args: [[1]]}",
+        "!!python/object/apply:tensorflow.python.training.tracking.data_structures.Other [[1]]",
+        "!!python/complex 1j",
+        "!!binary aGk=",
+        "!!set {a}",
+        "!mine {a: 1}",
+        "2001-12-14",
+        "{<<: {a: 1}}",
+        "=",
+    ],
+)
+def test_a_tag_that_may_make_an_object_is_refused(value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "model.yaml"
+    file.write_text(f"{_HEAD}  layers: {value}\n")
+    (report,) = migrate.convert(str(file), str(tmp_path / "new")).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert "line 4" in report.outcome.reason
+    assert "\n" not in report.outcome.reason
+    assert [path.name for path in tmp_path.iterdir()] == ["model.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (_HEAD + "  layers: [1, 2\n", "cannot be read as YAML"),
+        (_HEAD + "  layers: " + "[" * 200 + "]" * 200, "levels"),
+        (_HEAD + "  layers: " + "[" * 100_000, ""),
+        (_HEAD + "  layers: &a [*a]\n", "not read yet"),
+        (_HEAD + "  1: 2\n", "no string"),
+        (_HEAD + "--- 1\n", "several YAML documents"),
+        (_LAUGHS, "values"),
+        ("class_name: Sequential\nbackend: t\n", "no Keras architecture"),
+    ],
+    ids=["open", "deep", "deepest", "round", "key", "two", "laughs", "none"],
+)
+def test_a_bad_yaml_is_named_in_a_line(text, words, tmp_path):
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    (report,) = migrate.audit(str(file)).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert words in report.outcome.reason
+    assert "\n" not in report.outcome.reason
+
+
+def test_what_tags_mean():
+    found = parse_yaml("f", b"a: !!python/tuple [1, !!python/unicode 'x', ~, 1e3, 1.0e+3, yes, 0x10]\nb: ! 'q'\n")
+    assert found == {"a": [1, "x", None, "1e3", 1000.0, True, 16], "b": "q"}
+
+
+def test_other_yaml_is_no_model(tmp_path):
+    (tmp_path / "settings.yaml").write_text("name: x\nclass_name: y\n")
+    with pytest.raises(InputError, match="no model"):
+        migrate.audit(str(tmp_path))
+
+
+def test_an_architecture_is_read_without_yaml_where_it_is_json():
+    code = "import sys, migrate\nmigrate.audit(sys.argv[1])\nassert 'yaml' not in sys.modules"
+    path = str(MODELS / "json_hdf5")
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=PATIENCE_SECONDS)

@@ -1,0 +1,87 @@
+"""Subclassed and unbuilt Keras models: what Keras can call is converted, judged by Keras, and the rest is refused."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+import migrate
+from migrate.records import Converted, Options, Refused
+from tests.conversions import ROOT, run_child
+
+LAYERS = str(ROOT / "testdata")
+GIVEN = Options(custom_objects=("keras_models:Net", "keras_models:Pair", "keras_models:Inside"))
+
+_MAKE = """
+import sys, numpy as np, keras_models
+from keras_models import k
+x = np.random.RandomState(1).uniform(-1, 1, [2, 4]).astype("float32")
+def sequential():
+    return k.Sequential([k.layers.Dense(3)])
+models = {name: keras_models.Net(name="model") for name in ("net", "compiled", "unbuilt", "declared")}
+models.update(pair=keras_models.Pair(name="model"), inside=keras_models.Inside(name="model"))
+models.update(sequential=sequential(), sequential_built=sequential())
+models["net"](x)
+models["compiled"].compile("adam", "mse", metrics=["mae"])
+models["compiled"].fit(x, np.ones([2, 2], "float32"), verbose=0)
+models["declared"].build((None, 4))  # Which builds the layers of Keras 2 alone.
+models["pair"]({"y": x[:, :1], "x": x})
+models["sequential_built"].build((None, 4))
+for name, model in models.items():
+    model.save(f"{sys.argv[1]}/{name}.keras")
+"""
+
+_JUDGE = """
+import sys, numpy as np, tensorflow as tf, keras_models
+from keras_models import k
+sources, new, *names = sys.argv[1:]
+x = np.random.RandomState(2).uniform(-1, 1, [5, 4]).astype("float32")
+for name in names:
+    source = k.models.load_model(f"{sources}/{name}.keras")
+    given = {"x": x, "y": x[:, :1]} if name == "pair" else x
+    expected = source.predict(given, verbose=0)
+    loaded = tf.saved_model.load(f"{new}/{name}")
+    serve = loaded.signatures["serving_default"]
+    arguments = sorted(serve.structured_input_signature[1])
+    given = given if isinstance(given, dict) else {arguments[0]: given}
+    found = serve(**{key: tf.constant(given[key]) for key in arguments})
+    expected = expected if isinstance(expected, dict) else {next(iter(found)): expected}
+    assert set(found) == set(expected), (name, found, expected)
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key].numpy(), value, rtol=1e-6, err_msg=f"{name}: {key}")
+    assert len(loaded.trainable_variables) == (2 if name == "sequential_built" else 4), name
+"""
+
+BUILT = ("net", "compiled", "pair", "inside", "sequential_built")
+CALLED = ("net", "compiled", "pair")
+
+
+def _child(keras, code, *arguments):
+    return run_child(["-c", code, *arguments], KERAS_MODELS_OF=keras, KERAS_BACKEND="tensorflow", PYTHONPATH=LAYERS)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("keras", ["tf_keras", "keras"])
+def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    monkeypatch.setenv("KERAS_MODELS_OF", keras)
+    (tmp_path / "old").mkdir()
+    _child(keras, _MAKE, str(tmp_path / "old"))
+    report = migrate.convert(str(tmp_path / "old"), str(tmp_path / "new"), GIVEN)
+    reports = {pathlib.Path(model.source).stem: model for model in report.models}
+    audited = {pathlib.Path(m.source).stem: m for m in migrate.audit(str(tmp_path / "old"), GIVEN).models}
+    built = (*BUILT, "declared") if keras == "tf_keras" else BUILT
+    for name in built:
+        assert isinstance(reports[name].outcome, Converted), reports[name]
+        assert reports[name].verification.bitwise_equal
+    for name in reports.keys() - set(built):
+        assert isinstance(reports[name].outcome, Refused), reports[name]
+        assert reports[name].findings[0].code == "keras-not-built"
+        assert not (tmp_path / "new" / name).exists()
+    for name in CALLED:
+        # What audit says is what the new model has.
+        assert "keras-build-shape" in [f.code for f in audited[name].findings]
+        assert audited[name].keras.signature.inputs.keys() == reports[name].keras.signature.inputs.keys()
+    assert "keras-optimizer-kept" in [f.code for f in reports["compiled"].findings]
+    _child(keras, _JUDGE, str(tmp_path / "old"), str(tmp_path / "new"), *built)

@@ -1,0 +1,120 @@
+"""A signature of the user's in the place of the model's own, and what the new model says of where it came from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import pytest
+
+import migrate
+from migrate.errors import InputError
+from migrate.fleet.provenance import provenance
+from migrate.records import Convertible, Options, Refused
+from migrate.signature_flag import parse_signature
+from tests.conversions import ROOT, migrate_command, run_child
+
+MODELS = ROOT / "testdata" / "models"
+FLAG = "serving_default:inputs=x=x:0;outputs=features=add:0"
+GIVEN = (parse_signature(FLAG),)
+
+
+def test_a_signature_of_the_model_s_is_replaced_only_where_that_is_asked_for():
+    model = str(MODELS / "simple_save")
+    (report,) = migrate.audit(model, Options(signatures=GIVEN)).models
+    assert isinstance(report.outcome, Refused)
+    assert "--overwrite_signatures" in report.findings[0].hint
+    (report,) = migrate.audit(model, Options(signatures=GIVEN, overwrite_signatures=True)).models
+    assert isinstance(report.outcome, Convertible)
+    assert "signature-replaced" in [f.code for f in report.findings]
+    (signature,) = report.meta_graphs[0].signatures
+    assert list(signature.outputs) == ["features"]
+
+
+def test_a_signature_of_tensorflow_s_own_name_is_never_given():
+    given = (parse_signature("__saved_model_init_op:outputs=y=y:0"),)
+    (report,) = migrate.audit(str(MODELS / "simple_save"), Options(signatures=given, overwrite_signatures=True)).models
+    assert [f.code for f in report.findings] == ["signature-exists"]
+    assert "--overwrite_signatures" not in report.findings[0].hint
+
+
+_FEATURES = """
+import sys, numpy as np, tensorflow as tf
+new, old = (tf.saved_model.load(path) for path in sys.argv[1:])
+x = tf.constant([[1.0, -2.0, 3.0], [-1.0, 5.0, 0.5]])
+found = new(x)
+expected = old.signatures["serving_default"](x=x)["y"]
+np.testing.assert_array_equal(tf.nn.relu(found), expected)
+assert (found.numpy() < 0).any()
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(new(x) ** 2)
+assert all(g is not None for g in tape.gradient(loss, new.trainable_variables))
+assert len(new.trainable_variables) == 2
+"""
+
+
+@pytest.mark.tensorflow
+def test_call_answers_the_new_signature_and_the_provenance_is_complete(tmp_path):
+    new, old, again = tmp_path / "new", tmp_path / "old", tmp_path / "again"
+    flags = (f"--signature={FLAG}", "--overwrite_signatures", "--metadata=owner=ads", "--metadata=note=a=b")
+    for destination in (new, again):
+        done = migrate_command("convert", MODELS / "simple_save", destination, *flags, SOURCE_DATE_EPOCH="1600000000")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "bit for bit" in done.stdout
+    before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    assert migrate.convert(str(MODELS / "simple_save"), str(old), Options(verify=False)).ok
+    run_child(["-c", _FEATURES, str(new), str(old)])
+    texts = [(path / "assets.extra" / "migration.json").read_bytes() for path in (new, again)]
+    assert texts[0] == texts[1]
+    told = json.loads(texts[0])
+    assert told["converted"] == "2020-09-13T12:26:40Z"
+    assert told["metadata"] == {"owner": "ads", "note": "a=b"}
+    assert told["options"]["overwrite_signatures"] is True
+    assert told["proposed_signature"] is None
+    told = json.loads((old / "assets.extra" / "migration.json").read_text())
+    assert before <= datetime.datetime.fromisoformat(told["converted"].replace("Z", "+00:00"))
+    assert told["metadata"] == {}
+
+
+@pytest.mark.tensorflow
+def test_the_proposed_signature_that_was_taken_is_noted(tmp_path):
+    source = str(ROOT / "testdata" / "forms" / "saver_steps")
+    options = Options(take_proposals=True, verify=False)
+    (report,) = migrate.convert(source, str(tmp_path / "new"), options).models
+    told = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())
+    assert told["proposed_signature"] == "--signature='serving_default:inputs=x=x:0;outputs=y=y:0'"
+    assert told["proposed_signature"] in next(f.message for f in report.findings if f.code == "signature-proposed")
+
+
+@pytest.mark.parametrize("epoch", ["", "yesterday", "1e9", str(10**30)])
+def test_a_time_that_is_none_is_told(epoch, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    if epoch:
+        with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
+            provenance({}, Options())
+    else:
+        assert provenance({}, Options())["converted"].endswith("Z")
+
+
+@pytest.mark.parametrize("flags", [["--metadata=a"], ["--metadata==b"], ["--metadata=a=1", "--metadata=a=2"]])
+def test_metadata_that_is_no_pair_is_wrong_use(flags, tmp_path):
+    done = migrate_command("convert", MODELS / "simple_save", tmp_path / "new", *flags)
+    assert done.returncode == 2
+    assert done.stderr.startswith("migrate: --metadata")
+
+
+_TUNED = """
+import sys, tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(model(tf.ones([4, 4]))[:, 0])
+gradients = tape.gradient(loss, model.trainable_variables)
+assert len(gradients) == 6 and all(g is not None for g in gradients), gradients
+"""
+
+
+@pytest.mark.tensorflow
+def test_a_model_of_keras_behind_an_unfed_learning_phase_can_be_tuned(tmp_path):
+    """Its conds on the learning phase have one branch that runs, and TensorFlow has gradients through that alone."""
+    assert migrate.convert(str(MODELS / "keras_v1"), str(tmp_path / "new"), Options(verify=False)).ok
+    run_child(["-c", _TUNED, str(tmp_path / "new")])

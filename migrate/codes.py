@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = {
     "frozen-variable": "A frozen graph uses constants as variables, which no TensorFlow loads: TF1's freezer left ops "
     "like AssignSub and RefSwitch in it. They are variables again.",
     "frozen-variable-unclear": "A frozen graph uses a value as a variable, and it is unclear which variable that was.",
+    "frozen-write-left-out": "A frozen graph has ops that write constants, and no signature runs them.",
     "functions-nested": "Functions call functions, more than 100 within one another.",
     "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
     "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",

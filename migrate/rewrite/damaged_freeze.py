@@ -10,7 +10,7 @@ such a Const is a variable again here, which starts with the frozen value.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import behind
@@ -64,11 +64,19 @@ def repair(meta_graph: MetaGraphDef, nodes: Nodes) -> Repaired:
         for name in names
         if _wants_variables(nodes[name])
     ]
-    if not any(_producer(nodes, tensor) not in _GIVERS for user in users for tensor in _wanted(user)):
+    if not any(_is_suspect(nodes, user, tensor) for user in users for tensor in _wanted(user)):
         return Repaired(meta_graph)
     outputs = [t for s in contract.signatures(meta_graph) for spec in s.outputs.values() for t in spec.tensors]
     needed = behind(nodes, (*outputs, *contract.init_ops(meta_graph)))
-    users = [user for user in users if user.name in needed]
+    left_out = [user for user in users if user.name not in needed and _writes_a_constant(nodes, user)]
+    findings = [_left_out(left_out)] if left_out else []
+    return _repaired(meta_graph, _with_handles(nodes, [u for u in users if u.name in needed]), needed, findings)
+
+
+def _repaired(
+    meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef], needed: Collection[str], findings: Sequence[Finding]
+) -> Repaired:
+    users = [node for name, node in nodes.items() if name in needed and _wants_variables(node)]
     as_ref, as_handle = _roots(nodes, users, is_ref=True), _roots(nodes, users, is_ref=False)
     problems = [
         *_unclear(nodes, as_ref.keys() & as_handle.keys()),
@@ -76,20 +84,20 @@ def repair(meta_graph: MetaGraphDef, nodes: Nodes) -> Repaired:
     ]
     if problems:
         return Repaired(meta_graph, {}, tuple(problems))
-    roots = {name: user for name, user in (as_ref | as_handle).items() if nodes[name].op == "Const"}
+    roots = [name for name, node in nodes.items() if node.op == "Const" and (name in as_ref or name in as_handle)]
     if not roots:
-        return Repaired(meta_graph)
+        return Repaired(meta_graph, {}, tuple(findings))
     refs = {name for name in roots if name in as_ref}
     shared = {identity(node) for node in nodes.values() if node.op in ops.VARIABLES or node.op == "VarHandleOp"}
     variables = {name: _variable(nodes[name], name in refs, shared) for name in roots}
-    made = {**variables, **_reads(nodes, roots.keys() - refs, needed)}
+    made = {**variables, **_reads(nodes, set(roots) - refs, needed)}
     result = MetaGraphDef()
     result.CopyFrom(meta_graph)
     del result.graph_def.node[:]
     result.graph_def.node.extend(made.get(name, node) for name, node in nodes.items())
     result.graph_def.node.extend(node for name, node in made.items() if name not in nodes)
     values = {identity(node): nodes[name].attr["value"].tensor for name, node in variables.items()}
-    return Repaired(result, values, (_told(roots, users),))
+    return Repaired(result, values, (_told(roots, users), *findings))
 
 
 def with_values(repaired: Repaired) -> MetaGraphDef:
@@ -126,7 +134,7 @@ def _wants_variables(node: NodeDef) -> bool:
 
 
 def _wanted(node: NodeDef) -> list[str]:
-    """The tensors that a node takes as variables: refs or handles."""
+    """The tensors that a node takes as variables, refs or handles, if it does."""
     taken = data_inputs(node)
     if node.op in _REFS:
         return [taken[p] for p in ops.ref_arguments(node.op, len(taken)) if p < len(taken)]
@@ -144,9 +152,70 @@ _GIVERS = frozenset(
 """Ops that give a variable or a handle, or that are looked at themselves."""
 
 
-def _producer(nodes: Mapping[str, NodeDef], tensor: str) -> str:
+def _is_suspect(nodes: Mapping[str, NodeDef], user: NodeDef, tensor: str) -> bool:
+    """Whether what a node takes as a variable may be none."""
     source = nodes.get(split(tensor)[0])
-    return source.op if source is not None else ""
+    if source is None:
+        return False
+    return source.op not in _GIVERS or (source.op in _PASSES and user.op not in _REFS and not _wants_variables(source))
+
+
+_RETYPED = frozenset({"Enter", "Exit", "NextIteration", "Switch"})
+"""Ops between a variable and a read of it to which the freezer of TF 1.14 and later gives the variable's dtype."""
+
+
+def _with_handles(nodes: Mapping[str, NodeDef], users: Iterable[NodeDef]) -> dict[str, NodeDef]:
+    """The nodes, where all that passes on a constant which some op takes as a handle passes on a handle again."""
+    carriers = {_behind_passes(nodes, t) for user in users if user.op not in _REFS for t in _wanted(user)}
+    carriers = {name for name in carriers if name in nodes and nodes[name].op == "Const"}
+    result = dict(nodes)
+    grown = True
+    while grown and carriers:
+        grown = False
+        for name, node in nodes.items():
+            taken = data_inputs(node) if node.op in _RETYPED and name not in carriers else []
+            if taken and split(taken[0])[0] in carriers:
+                carriers.add(name)
+                result[name] = NodeDef.FromString(node.SerializeToString())
+                result[name].attr["T"].type = _RESOURCE
+                grown = True
+    return result
+
+
+def _behind_passes(nodes: Mapping[str, NodeDef], tensor: str) -> str:
+    """Name of the node that gives a tensor, behind what may have lost the type of a handle."""
+    seen: set[str] = set()
+    name = split(tensor)[0]
+    while name in nodes and nodes[name].op in _RETYPED and name not in seen and data_inputs(nodes[name]):
+        seen.add(name)
+        name = split(data_inputs(nodes[name])[0])[0]
+    return name
+
+
+def _writes_a_constant(nodes: Mapping[str, NodeDef], user: NodeDef) -> bool:
+    """Whether a node, other than an initialiser, writes what is a constant now."""
+    if user.op in ("Assign", "AssignVariableOp") or (user.op not in ops.WRITES and user.op not in _WRITES):
+        return False
+    seen = set[str]()
+    node: NodeDef | None = user
+    while node is not None and node.name not in seen and _is_looked_through(node):
+        seen.add(node.name)
+        taken = _wanted(node)
+        node = nodes.get(split(taken[0])[0]) if taken else None
+    return node is not None and node.op == "Const"
+
+
+def _is_looked_through(node: NodeDef) -> bool:
+    return node.op in _RETYPED or _wants_variables(node)
+
+
+def _left_out(writers: Sequence[NodeDef]) -> Finding:
+    message = (
+        f"{len(writers)} op(s) of this frozen graph write what are constants now "
+        f"({', '.join(sorted({node.op for node in writers}))}); no signature runs them any more, so they are left out"
+    )
+    hint = "if the graph was frozen while it trained, a call no longer updates its statistics"
+    return Finding("frozen-write-left-out", Severity.WARNING, message, tuple(node.name for node in writers), hint)
 
 
 def _roots(nodes: Mapping[str, NodeDef], users: Iterable[NodeDef], is_ref: bool) -> dict[str, NodeDef]:
@@ -211,7 +280,7 @@ def _variable(constant: NodeDef, is_ref: bool, shared: set[str]) -> NodeDef:
     return node
 
 
-def _reads(nodes: Mapping[str, NodeDef], roots: Iterable[str], needed: Iterable[str]) -> dict[str, NodeDef]:
+def _reads(nodes: Mapping[str, NodeDef], roots: Iterable[str], needed: Collection[str]) -> dict[str, NodeDef]:
     """The nodes that take the value of a variable that is behind a handle now, as they read it before freezing."""
     dtypes = {f"{name}:0": nodes[name].attr["value"].tensor.dtype for name in roots}
     users = [nodes[name] for name in needed]
@@ -252,12 +321,12 @@ def _read(name: str, inputs: Iterable[str], dtype: int, device: str) -> NodeDef:
     return node
 
 
-def _told(roots: Mapping[str, NodeDef], users: Sequence[NodeDef]) -> Finding:
+def _told(roots: Sequence[str], users: Sequence[NodeDef]) -> Finding:
     uses = sorted({user.op for user in users})
     message = (
         f"{len(roots)} constant(s) of this frozen graph are used as variables, by {', '.join(uses[:4])}"
         f"{', ...' if len(uses) > 4 else ''}, and no TensorFlow loads it so; they are variables again, with the frozen "
-        f"values: {', '.join(list(roots)[:3])}{', ...' if len(roots) > 3 else ''}"
+        f"values: {', '.join(roots[:3])}{', ...' if len(roots) > 3 else ''}"
     )
     if any(user.op in ops.WRITES or user.op in _WRITES for user in users):
         message += "; a call that writes them changes what later calls see, as before freezing"

@@ -100,11 +100,38 @@ def a_handle_that_is_written(x):
         return mean.read_value() + x
 
 
+def a_handle_written_in_a_branch(x):
+    mean = variable("mean", [5.0, 7.0], True)
+
+    def update():
+        before = tf.identity(mean.read_value())
+        with tf.control_dependencies([before]):
+            write = mean.assign_sub(x, read_value=False)
+        with tf.control_dependencies([write]):
+            return before * tf.identity(x)
+
+    return v1.cond(tf.reduce_sum(x) > 0, update, lambda: mean.read_value() + x)
+
+
+def a_handle_written_in_a_branch_of_a_newer_freezer(x):
+    return a_handle_written_in_a_branch(x)
+
+
 CASES = {
     name: value
     for name, value in globals().items()
     if getattr(value, "__module__", "") == "__main__" and value.__code__.co_varnames[:1] == ("x",)
 }
+
+
+def retype(graph_def):
+    # From TF 1.14 on, what leads a variable to a read of it gets the variable's dtype.
+    nodes = {node.name: node for node in graph_def.node}
+    for node in [node for node in graph_def.node if node.op == "ReadVariableOp"]:
+        passed = nodes[node.input[0].partition(":")[0]]
+        while passed.op != "VarHandleOp":
+            passed.attr["T"].CopyFrom(node.attr["dtype"])
+            passed = nodes[passed.input[0].partition(":")[0]]
 
 
 def freeze(graph_def, values):
@@ -142,6 +169,8 @@ for name, build in CASES.items():
         variables = {v.op.name: session.run(v) for v in v1.global_variables()}
         expected[name] = [session.run("y:0", {"x:0": given}) for given in CALLS]
         graph_def = v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["y"])
+        if name.endswith("newer_freezer"):
+            retype(graph_def)
         freeze(graph_def, variables)
     refused = ""
     with tf.Graph().as_default():
@@ -261,6 +290,14 @@ def test_what_is_not_damaged_stays_as_it_is(nodes):
     assert not repaired.findings and not repaired.values
 
 
+def test_what_no_longer_runs_is_left_out_and_told():
+    nodes = [_constant("c"), _node("w", "AssignSub", "c", "c", T=1), _node("y", "Identity", "c", T=1)]
+    meta_graph = _graph(nodes)
+    repaired = repair(meta_graph, Nodes(meta_graph.graph_def.node))
+    assert repaired.meta_graph is meta_graph
+    assert [(f.code, f.nodes) for f in repaired.findings] == [("frozen-write-left-out", ("w",))]
+
+
 def _write(directory, nodes):
     directory.mkdir()
     (directory / "frozen.pb").write_bytes(GraphDef(node=nodes).SerializeToString())
@@ -284,6 +321,9 @@ def _placeholder(dtype=1):
           _node("y", "ReadVariableOp", "c", "^w", dtype=1)], "frozen-variable-unclear"),
         ([_placeholder(10), _constant("c"), _node("i", "Identity", "c", T=1), _node("s", "Switch", "i", "x", T=20),
           _node("y", "Identity", "s:1", T=1)], "frozen-variable-unclear"),
+        ([_placeholder(10), _constant("c"), _node("i", "Identity", "c", T=1), _node("s", "Switch", "i", "x", T=1),
+          _node("w", "AssignSubVariableOp", "s:1", "c", dtype=1), _node("y", "Identity", "c", "^w", T=1)],
+         "frozen-variable-unclear"),
     ],
 )  # fmt: skip
 def test_what_has_no_clear_meaning_is_refused_by_audit(tmp_path, nodes, code):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrate.checks import contract
 from migrate.checks.nodes import behind
-from migrate.checks.tensors import output_dtypes
+from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity, refusal
 from migrate.rewrite import ops
@@ -250,10 +250,11 @@ def _no_handles(
     meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef], roots: Mapping[str, NodeDef]
 ) -> Iterable[Finding]:
     """Refusals of ops that need a handle and get a value that is no constant."""
+    functions = functions_of(meta_graph.graph_def.library)
     for name, user in roots.items():
         if nodes[name].op == "Const":
             continue
-        dtypes = output_dtypes(nodes[name], meta_graph.graph_def.library)
+        dtypes = output_dtypes(nodes[name], functions)
         given = {split(tensor)[1] for tensor in _wanted(user) if split(tensor)[0] == name}
         wrong = [dtypes[k] for k in given if dtypes is not None and k < len(dtypes) and dtypes[k] != _RESOURCE]
         if wrong:

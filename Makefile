@@ -18,6 +18,9 @@ first_python = $$(for name in $(1); do \
 	then echo "$$name"; exit; fi; done; \
 	echo "migrate needs Python 3.10 to 3.$(2) for $@; none of $(1) is one" >&2; exit 1)
 
+# Tests run in as many processes as there are cores; a file's tests stay in one of them, for what they share.
+PARALLEL := --numprocesses=auto --dist=loadfile
+
 .PHONY: demo
 demo: .venv/.stamp  ## audit and convert a few small TF1 models, then use one of the new ones
 	$(BIN)/python tools/demo.py
@@ -28,11 +31,11 @@ check: .venv/.stamp  ## style, types, the import contracts, and the tests that s
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy migrate
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet -m "not tensorflow"
+	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not tensorflow"
 
 .PHONY: test
 test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow, and its private APIs on 2.15.1
-	$(BIN)/python -m pytest --quiet -m tensorflow
+	$(BIN)/python -m pytest --quiet $(PARALLEL) -m tensorflow
 	.venv-tf215/bin/python -m pytest --quiet -m private_api
 
 EXAMPLES ?= 5000

@@ -3,7 +3,7 @@
     make hostile MUTANTS=10000    or    python -m tools.hostile --mutants=10000 --converts=500 docs/hostile.md
 
 Mutants are made by `tools.mutant_models` of the models in testdata/ and, where it is set, MIGRATE_CORPUS. Each is
-audited in a fork of its own, which the kernel stops after 5 seconds of processor time or at 1 GB of memory, and its
+audited in a fork of its own, which the kernel stops after 30 seconds of processor time or at 1 GB of memory, and its
 reports are made; an audit hook notes what is written anywhere else, and what is opened of a directory beside the
 mutant, to which it has links and paths. Some of the mutants that audit would convert are
 then converted and verified. `--results=FILE` keeps what is known of each mutant, and the same command goes on there.
@@ -48,7 +48,8 @@ from tools.outside import Outside, make_outside
 ROOTS = tuple(str(pathlib.Path(__file__).parent.parent / "testdata" / name) for name in ("models", "forms", "keras"))
 LARGEST_BYTES = 3_000_000
 """Larger seeds would spend the time on copying."""
-SECONDS = 5
+SECONDS = 30
+"""What an audit may take (migrate/sources/watch.py): mutants have some hundred nodes."""
 MEMORY_BYTES = 1 << 30
 _WALL_SECONDS = 300  # A busy machine may give a process little of its time; the limit that counts is SECONDS.
 _CONVERT_MEMORY_BYTES = 12 << 30  # TensorFlow reserves far more addresses than it uses.

@@ -11,8 +11,13 @@ from migrate.checks.contract import shape_of
 from migrate.records import Finding, Severity, Shape, refusal
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef, VariableDef
 
-_PARSED = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|dev|post)[-.]?\d*)*(\+[a-z0-9.]+)?", re.IGNORECASE)
-"""What TensorFlow's loader takes for a version (PEP 440, through `packaging.version`)."""
+_PARSED = re.compile(
+    r"\d+(\.\d+)*([-.]?(a|b|rc|dev|post)(\d+|[-.]\d+|[-.](?=[-.+]|\Z))?)*(\+[a-z0-9.]+)?", re.IGNORECASE
+)
+"""What TensorFlow's loader takes for a version (PEP 440, through `packaging.version`).
+
+A separator belongs to one part only: where it may belong to two, a long version takes for ever to be refused.
+"""
 
 
 def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[Finding, ...]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
 from google.protobuf import text_format
 
@@ -29,11 +32,23 @@ def test_versions_that_are_none_of_our_business(version):
     assert find_forgiven(meta_graph, []) == ()
 
 
-@pytest.mark.parametrize("version", ["0.12.head", "unknown", "1.x"])
+# The last one took a minute for 26 of these parts, and twice as long for each more.
+@pytest.mark.parametrize("version", ["0.12.head", "unknown", "1.x", "1" + "a-" * 200 + "!"])
 def test_an_unreadable_version(version):
     meta_graph = MetaGraphDef()
     meta_graph.meta_info_def.tensorflow_version = version
     assert [f.code for f in find_forgiven(meta_graph, [])] == ["version-unreadable"]
+
+
+def test_versions_are_told_as_by_the_plain_pattern():
+    """The same language as where each separator may belong to either side, which takes too long for long versions."""
+    plain = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|dev|post)[-.]?\d*)*(\+[a-z0-9.]+)?", re.IGNORECASE)
+    for length in range(5):
+        for parts in itertools.product(("a", "rc", "-", ".", "7", "+", "x"), repeat=length):
+            version = "1" + "".join(parts)
+            meta_graph = MetaGraphDef()
+            meta_graph.meta_info_def.tensorflow_version = version
+            assert bool(find_forgiven(meta_graph, [])) == (plain.fullmatch(version) is None), version
 
 
 @pytest.mark.parametrize(

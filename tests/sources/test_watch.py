@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import zipfile
 
 import pytest
 
@@ -297,6 +298,22 @@ def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
     assert code == 1
     assert "allow more with --graph_memory=MEGABYTES" in said
     assert peak <= (120 if flags else 500) + 4 * (len(data) >> 20)
+
+
+@pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])
+@pytest.mark.parametrize(("megabytes", "says"), [(15, ""), (17, "which no config has")])
+def test_a_keras_config_swells(part, megabytes, says, tmp_path):
+    """What a config is in memory is known to be some 25 times its text, so its text is limited."""
+    filler = part * ((megabytes << 20) // len(part))
+    config = f'{{"class_name": "Functional", "config": {{"layers": [], "x": [{filler}0]}}}}'
+    with zipfile.ZipFile(tmp_path / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.0.0"}')
+        archive.writestr("config.json", config)
+        archive.writestr("model.weights.h5", b"")
+    code, said, peak = _peak(tmp_path / "model.keras")
+    assert code == 1
+    assert says in said
+    assert peak <= 500 + 4 * megabytes
 
 
 def test_what_is_just_within_is_reported(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
@@ -100,16 +101,11 @@ def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[Graph
 
 
 def _parse_text(file: str, data: bytes, wanted: str) -> Parsed:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{file}: line {line} is not UTF-8; a .pbtxt is a text proto") from error
     kind = text_type(data) or SavedModel
     holder = MetaGraphDef() if kind is GraphDef else None
     proto = kind() if holder is None else holder.graph_def
     try:
-        text_format.Parse(text, proto, allow_unknown_field=True)
+        text_format.ParseLines(_lines(file, data), proto, allow_unknown_field=True)  # type: ignore[attr-defined]
     except text_format.ParseError as error:
         # Its text starts with "line:column : ".
         line_number = error.GetLine()
@@ -124,6 +120,24 @@ def _parse_text(file: str, data: bytes, wanted: str) -> Parsed:
     if isinstance(proto, MetaGraphDef | GraphDef) and not _nodes(proto):
         raise InputError(f"{file}: a {type(proto).__name__} without nodes; export the model again")
     return Parsed(proto, holder)
+
+
+def _lines(file: str, data: bytes) -> Iterator[str]:
+    """The lines of a text, one at a time: all of them at once may take twenty times its bytes.
+
+    Raises:
+      InputError: one is not UTF-8.
+    """
+    start = number = 0
+    while start <= len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        number += 1
+        try:
+            yield data[start:end].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file}: line {number} is not UTF-8; a .pbtxt is a text proto") from error
+        start = end + 1
 
 
 def _nodes(proto: MetaGraphDef | GraphDef) -> int:

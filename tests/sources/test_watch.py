@@ -300,6 +300,17 @@ def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
     assert peak <= (120 if flags else 500) + 4 * (len(data) >> 20)
 
 
+@pytest.mark.parametrize("line", ["a:\n", "node{}\n", "node{}", "\U0001f600\n"])
+def test_a_text_swells(line, tmp_path):
+    """Its lines may take twenty times their bytes, and its letters four times."""
+    data = ("node { name: 'x' op: 'NoOp' }\n" + line * (12_000_000 // len(line.encode()))).encode()
+    (tmp_path / "graph.pbtxt").write_bytes(data)
+    code, said, peak = _peak(tmp_path, "--graph_memory=120", "--audit_seconds=1000")
+    assert code == 1
+    assert '"unreadable"' in said or '"refused"' in said
+    assert peak <= 120 + 4 * (len(data) >> 20)
+
+
 @pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])
 @pytest.mark.parametrize(("megabytes", "says"), [(15, ""), (17, "which no config has")])
 def test_a_keras_config_swells(part, megabytes, says, tmp_path):

@@ -174,9 +174,30 @@ def _check_report(report: ModelReport, watch: Watch) -> None:
     Raises:
       InputError: it takes more.
     """
-    taken = _REPORT_BYTES * _values(report)
+    _check_values(_values(report), report.source, watch)
+
+
+def _check_signatures(source: Source, watch: Watch) -> None:
+    """Refuses signatures whose report would be refused, before each of them is planned.
+
+    Raises:
+      InputError: they are too many.
+    """
+    found = 0
+    for meta_graph in source.meta_graphs:
+        for definition in meta_graph.signature_def.values():
+            found += _VALUES_A_SIGNATURE + _VALUES_A_TENSOR * (len(definition.inputs) + len(definition.outputs))
+    _check_values(found, source.path, watch)
+
+
+def _check_values(values: int, path: str, watch: Watch) -> None:
+    taken = _REPORT_BYTES * values
     if taken > watch.bytes_allowed - OWN_BYTES:
-        raise InputError(f"{report.source}: {watch.memory_message(f'about {taken >> 20:,} MB for its report')}")
+        raise InputError(f"{path}: {watch.memory_message(f'at least {taken >> 20:,} MB for its report')}")
+
+
+_VALUES_A_SIGNATURE, _VALUES_A_TENSOR = 5, 7
+"""What `_values` counts of a signature without tensors, and of a tensor of unknown shape, at least."""
 
 
 _REPORT_BYTES = 600
@@ -271,6 +292,8 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             return Studied(keras[0], place, keras=keras[1])
         return Studied(_checkpoint_alone(place, path), place)
     source = dataclasses.replace(read_source(place, path), path=path)
+    if place.watch is not None:
+        _check_signatures(source, place.watch)
     report = ModelReport(path, None, source.kind, AlreadyTF2())
     copied = tuple(find_copied(place, _copied(source, place), _own_boundary(place, path), options.follow_links))
     if source.kind in _TF2:

@@ -39,7 +39,7 @@ from migrate.records import Convertible, Crashed, Options, Outcome, Report, outc
 from migrate.report.files import write_files
 from migrate.report.json import to_document, to_json
 from migrate.report.text import render
-from migrate.sources import discover
+from migrate.sources import discover, sniff
 from migrate.sources.boundary import Boundary
 from migrate.sources.discover import find_models
 from tools.mutant_models import Model, choose, make_mutant, models, turns
@@ -219,9 +219,9 @@ def _note_opened(
 
 
 def _in_search() -> bool:
-    """Whether models are looked for: by the first bytes of whatever is in a tree."""
+    """Whether models are looked for, or what belongs to one: by the first bytes of whatever is in a tree."""
     frame: types.FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_filename != discover.__file__:
+    while frame is not None and frame.f_code.co_filename not in (discover.__file__, sniff.__file__):
         frame = frame.f_back
     return frame is not None
 

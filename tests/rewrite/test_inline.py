@@ -228,7 +228,16 @@ def _unread(a: Any) -> Any:
     return a + 1.0
 
 
-@pytest.mark.parametrize("body", [_of_its_own, _shared, _unread])
+def _resource(a: Any) -> Any:
+    """A resource variable of the body's own."""
+    handle = raw.VarHandleOp(dtype=tf.float32, shape=[2], shared_name="made")
+    with tf.control_dependencies([raw.AssignVariableOp(resource=handle, value=a * 3.0)]):
+        added = raw.AssignAddVariableOp(resource=handle, value=a)
+    with tf.control_dependencies([added]):
+        return tf.ensure_shape(raw.ReadVariableOp(resource=handle, dtype=tf.float32) * 2.0, [2])
+
+
+@pytest.mark.parametrize("body", [_of_its_own, _shared, _unread, _resource])
 @pytest.mark.parametrize("lowered", [True, False], ids=["lowered", "kernel"])
 @pytest.mark.parametrize("construct", ["If", "While"])
 def test_functional_control_flow(construct: str, lowered: bool, body: Callable[[Any], Any], tmp_path: Any) -> None:

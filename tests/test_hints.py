@@ -20,7 +20,7 @@ from tests import attacks, conversions
 
 TREES = tuple(str(conversions.ROOT / "testdata" / name) for name in ("forms", "keras", "models"))
 _FLAG = re.compile(r"--([a-z_]+)(?:=('[^']*'|[^\s),;]+))?")
-GIVEN: Mapping[str, str] = {"custom_objects": "", "checkpoint": ""}
+GIVEN = frozenset({"architecture", "checkpoint", "custom_objects"})
 """Flags that name something of the user's own, which a test cannot give."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import functools
+import gc
 import os
 import pathlib
 import pickle
@@ -28,6 +29,8 @@ from migrate.sources.protos import MetaGraphDef
 from tests.rewrite import fresh
 
 v1 = tf.compat.v1
+
+gc.freeze()  # What is there now need not be looked through for garbage after each graph.
 
 CONFIG = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=2)
 CONFIG.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0

@@ -18,7 +18,7 @@ raw = tf.raw_ops
 
 from tensorflow.python.framework import function  # noqa: E402 (starts TensorFlow)
 
-from tests.rewrite.differential import check  # noqa: E402 (starts TensorFlow)
+from tests.rewrite.differential import check, refusals  # noqa: E402 (starts TensorFlow)
 
 CASES: dict[str, Callable[[], Any]] = {}
 
@@ -184,6 +184,141 @@ def test_inlined(name: str, tmp_path: Any) -> None:
         keys = CASES[name]()
     calls = [(key, {"x": value}) for value in ([1.0, 2.0], [3.0, 0.5], [0.25, 4.0]) for key in keys]
     check(CASES[name], calls, str(tmp_path))
+
+
+def _functional(construct: str, lowered: bool, body: Callable[[Any], Any], x: Any) -> Any:
+    """`body` in a branch that is taken for some inputs, or in two iterations."""
+    graph = v1.get_default_graph()
+    known = len(graph.get_operations())
+    v1.enable_control_flow_v2()
+    if construct == "If":
+        result = tf.cond(tf.reduce_sum(x) > 4.0, lambda: body(x), lambda: x * 0.5)
+    elif construct == "Case":
+        number = tf.cast(tf.reduce_sum(x) > 4.0, tf.int32)
+        result = tf.switch_case(number, [lambda: body(x), lambda: x * 0.5, lambda: x])
+    else:
+        result = tf.while_loop(lambda i, _: i < 2, lambda i, a: (i + 1, body(a)), [tf.constant(0), x])[1]
+    v1.disable_control_flow_v2()
+    (node,) = (op for op in graph.get_operations()[known:] if op.type.removeprefix("Stateless") == construct)
+    node._set_attr("_lower_using_switch_merge", v1.AttrValue(b=lowered))
+    return result
+
+
+def _of_its_own(a: Any) -> Any:
+    """A variable that is set before it is used, under a name that the graph has, too."""
+    ref, first = _scratch(a, "outer")
+    with tf.control_dependencies([first]):
+        alias = tf.identity(ref)
+    with tf.control_dependencies([alias]):
+        added = raw.AssignAdd(ref=ref, value=a * 3.0)
+    with tf.control_dependencies([added]):
+        return tf.ensure_shape(alias * 2.0 + raw.Mul(x=ref, y=a), [2])
+
+
+def _shared(a: Any) -> Any:
+    """The graph's variable, by its shared_name."""
+    ref = raw.VariableV2(shape=[2], dtype=tf.float32, name="inner", shared_name="outer")
+    return tf.ensure_shape(raw.AssignAdd(ref=ref, value=a) + 0.5, [2])
+
+
+def _unread(a: Any) -> Any:
+    """A write that no output needs."""
+    ref = raw.VariableV2(shape=[2], dtype=tf.float32, name="inner", shared_name="outer")
+    raw.AssignAdd(ref=ref, value=a * 2.0)
+    return a + 1.0
+
+
+def _resource(a: Any) -> Any:
+    """A resource variable of the body's own."""
+    handle = raw.VarHandleOp(dtype=tf.float32, shape=[2], shared_name="made")
+    with tf.control_dependencies([raw.AssignVariableOp(resource=handle, value=a * 3.0)]):
+        added = raw.AssignAddVariableOp(resource=handle, value=a)
+    with tf.control_dependencies([added]):
+        return tf.ensure_shape(raw.ReadVariableOp(resource=handle, dtype=tf.float32) * 2.0, [2])
+
+
+@pytest.mark.parametrize("body", [_of_its_own, _shared, _unread, _resource])
+@pytest.mark.parametrize("lowered", [True, False], ids=["lowered", "kernel"])
+@pytest.mark.parametrize("construct", ["If", "While"])
+def test_functional_control_flow(construct: str, lowered: bool, body: Callable[[Any], Any], tmp_path: Any) -> None:
+    def build() -> Any:
+        x = _input()
+        outer = v1.Variable([1.0, 2.0], name="outer", use_resource=False)._ref()
+        with tf.control_dependencies([raw.AssignAdd(ref=outer, value=x)]):
+            given = tf.identity(x)
+        y = _functional(construct, lowered, body, given)
+        with tf.control_dependencies([y]):
+            return {"s": ({"x": x}, {"y": y, "z": y * 2.0, "outer": raw.Mul(x=outer, y=tf.ones([2]))})}
+
+    calls: Any = [("s", {"x": value}) for value in ([1.0, 2.0], [3.0, 1.5], [0.25, 4.0], [0.5, 0.5])]
+    check(build, calls, str(tmp_path))
+
+
+@pytest.mark.parametrize("lowered", [True, False], ids=["lowered", "kernel"])
+def test_an_alias_and_a_value_come_out_of_a_branch_and_a_write_waits_for_it(lowered: bool, tmp_path: Any) -> None:
+    def build() -> Any:
+        x = _input()
+        outer = v1.Variable([1.0, 2.0], name="outer", use_resource=False)._ref()
+        graph = v1.get_default_graph()
+        known = len(graph.get_operations())
+
+        def taken() -> Any:
+            ref = raw.VariableV2(shape=[2], dtype=tf.float32, name="inner", shared_name="outer")
+            with tf.control_dependencies([raw.AssignAdd(ref=ref, value=x)]):
+                return tf.identity(ref), raw.Mul(x=ref, y=x)
+
+        v1.enable_control_flow_v2()
+        alias, value = tf.cond(tf.reduce_sum(x) > 4.0, taken, lambda: (x * 0.5, x + 1.0))
+        v1.disable_control_flow_v2()
+        (node,) = (op for op in graph.get_operations()[known:] if op.type == "If")
+        node._set_attr("_lower_using_switch_merge", v1.AttrValue(b=lowered))
+        with tf.control_dependencies([node, value]):
+            written = raw.AssignAdd(ref=outer, value=[10.0, 20.0])
+        with tf.control_dependencies([written]):
+            return {"s": ({"x": x}, {"alias": alias + 1.0, "value": value, "more": value * 2.0})}
+
+    check(build, [("s", {"x": x}) for x in ([1.0, 2.0], [3.0, 1.5], [0.25, 4.0])], str(tmp_path))
+
+
+@pytest.mark.parametrize("lowered", [True, False], ids=["lowered", "kernel"])
+def test_the_condition_of_a_loop_reads_the_variable_that_its_body_writes(lowered: bool, tmp_path: Any) -> None:
+    def build() -> Any:
+        x = _input()
+        outer = v1.Variable([1.0, 2.0], name="outer", use_resource=False)._ref()
+        with tf.control_dependencies([raw.Assign(ref=outer, value=x)]):
+            given = tf.identity(x)
+
+        def inner() -> Any:
+            return raw.VariableV2(shape=[2], dtype=tf.float32, name="inner", shared_name="outer")
+
+        def body(i: Any) -> Any:
+            with tf.control_dependencies([raw.AssignAdd(ref=inner(), value=[1.0, 2.0])]):
+                return tf.ensure_shape(i + 1.0, [2])
+
+        graph = v1.get_default_graph()
+        known = len(graph.get_operations())
+        v1.enable_control_flow_v2()
+
+        def again(i: Any) -> Any:
+            with tf.control_dependencies([i]):
+                return tf.reduce_sum(raw.Mul(x=inner(), y=tf.ones([2]))) < 12.0
+
+        (y,) = tf.while_loop(again, lambda i: (body(i),), [given])
+        v1.disable_control_flow_v2()
+        (node,) = (op for op in graph.get_operations()[known:] if op.type == "While")
+        node._set_attr("_lower_using_switch_merge", v1.AttrValue(b=lowered))
+        with tf.control_dependencies([node]):
+            return {"s": ({"x": x}, {"y": y, "outer": raw.Mul(x=outer, y=tf.ones([2]))})}
+
+    check(build, [("s", {"x": x}) for x in ([1.0, 2.0], [3.0, 1.5], [0.25, 4.0])], str(tmp_path))
+
+
+def test_a_case_with_a_variable_is_refused(tmp_path: Any) -> None:
+    def build() -> Any:
+        x = _input()
+        return {"s": ({"x": x}, {"y": _functional("Case", True, _shared, x) + 1.0})}
+
+    assert "ref-in-function" in [f.code for f in refusals(build, str(tmp_path))]
 
 
 def test_a_body_that_a_dataset_runs_is_refused() -> None:

@@ -40,6 +40,12 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it, or pass that file with "
             f"--architecture={source.files.architecture}",
         )
+    if source.runtime is Runtime.KERAS and source.form in (Weights.OBJECTS, Weights.NAMES):
+        yield refusal(
+            "keras-weights-form",
+            f"{source.files.weights}: a TensorFlow checkpoint, from which Keras 3 loads no weights",
+            hint="load it with the model's own code (tf.train.Checkpoint), and save the model as a .keras file",
+        )
     yield from _root(source)
     yield from find_misfits(source)
     is_own_class = source.config.get("class_name") not in ("Functional", "Model", "Sequential")

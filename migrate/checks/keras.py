@@ -10,7 +10,8 @@ from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs, training_needs
 from migrate.checks.keras_weights import find_misfits
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, is_unbuilt, layers
+from migrate.sources.keras import KerasSource, Runtime, Weights
+from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
 
 # Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
@@ -48,8 +49,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
         )
     yield from _root(source)
     yield from find_misfits(source)
-    is_own_class = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
-    if is_unbuilt(source.config) or (is_own_class and source.has_empty_layers):
+    if is_unbuilt(source.config) or (is_subclassed(source.config) and source.has_empty_layers):
         yield refusal(
             "keras-not-built",
             f"the model {source.config.get('class_name')!r} was saved before it was built: it has "

@@ -65,6 +65,11 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
     return Report(tuple(reports))
 
 
+def _names_parts(options: Options) -> bool:
+    """Whether flags are about a part of some models, so that `_flags_used` may find that there is none."""
+    return bool(options.feeds or options.architecture is not None or options.checkpoint_root)
+
+
 def _flags_used(report: Report, options: Options) -> Report:
     """Gives the report back, unless a flag about a part of some models is about none of them.
 
@@ -75,6 +80,8 @@ def _flags_used(report: Report, options: Options) -> Report:
     unread = any(isinstance(model.outcome, Unreadable) for model in report.models)
     if options.architecture is not None and report.models and not unread and "keras-architecture" not in codes:
         raise UsageError("--architecture: no model here is Keras weights without an architecture in their own file")
+    if options.checkpoint_root and report.models and not unread and "keras-checkpoint-root" not in codes:
+        raise UsageError("--checkpoint_root: no model here is a Keras architecture with a checkpoint by object")
     for feed in options.feeds:
         lacking = [
             finding
@@ -115,7 +122,7 @@ def convert(
     """
     listen = _silent if progress is None else progress
     _check_calls(source, options)
-    if (options.feeds or options.architecture is not None) and options.runner is None:
+    if _names_parts(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
     if options.runner is None and ("://" in source or "://" in destination):
         from migrate.fleet.remote import convert_remote
@@ -154,7 +161,7 @@ def validate(
 
     say = _silent if progress is None else progress
     _check_calls(against, options)
-    if options.feeds or options.architecture is not None:
+    if _names_parts(options):
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
         for path, local in here.items():

@@ -77,6 +77,7 @@ CODES: Mapping[str, str] = {
     "keras-sparse-input": "A Keras model takes a sparse or ragged input, which is not exported.",
     "keras-weights-alone": "Keras weights without the architecture of the model that they belong to.",
     "keras-weights-differ": "Keras weights do not fit the architecture; the message names tensors and both shapes.",
+    "keras-weights-form": "Weights in a form from which the Keras that wrote the architecture loads none.",
     "keras-weights-missing": "A Keras architecture without weights.",
     "link-followed": "With --follow_links: files outside of the model were read through links in it.",
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "

@@ -71,10 +71,10 @@ def _main(line):
         ("audit a --tag=serve", "audit has no flag --tag; did you mean --tags?"),
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
-            "audit a --overwrite",
-            "audit has no flag --overwrite; it has --audit_seconds, --custom_objects, --feed, --follow_links, "
-            "--format, --graph_memory, --help, --report, --security, --signature, --tags, --take_proposals, --trust, "
-            "--unpacked_size, --verbosity",
+            "audit a --jobs=2",
+            "audit has no flag --jobs; it has --architecture, --audit_seconds, --checkpoint_root, --custom_objects, "
+            "--feed, --follow_links, --format, --graph_memory, --help, --overwrite_signatures, --report, --security, "
+            "--signature, --tags, --take_proposals, --trust, --unpacked_size, --verbosity",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),

@@ -37,7 +37,8 @@ from migrate.report.json import to_document
 from migrate.report.text import render
 from migrate.sources.discover import place_of
 from migrate.sources.guard import guarded
-from migrate.sources.keras import files_of, read_keras
+from migrate.sources.keras import read_keras
+from migrate.sources.keras_files import files_of
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify import record_golden, record_keras_golden
 from migrate.verify.calls import Golden

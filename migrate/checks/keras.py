@@ -10,7 +10,8 @@ from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs, training_needs
 from migrate.checks.keras_weights import find_misfits
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Layer, Runtime, Weights, is_unbuilt, layers
+from migrate.sources.keras import KerasSource, Runtime, Weights
+from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
 
 # Theano convolves where TensorFlow correlates (keras 2.0, utils/conv_utils.py, convert_kernel).
 _KERNEL_LAYERS = ("Conv", "Separable", "Deconv", "LocallyConnected", "Depthwise")
@@ -40,10 +41,15 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it, or pass that file with "
             f"--architecture={source.files.architecture}",
         )
+    if source.runtime is Runtime.KERAS and source.form in (Weights.OBJECTS, Weights.NAMES):
+        yield refusal(
+            "keras-weights-form",
+            f"{source.files.weights}: a TensorFlow checkpoint, from which Keras 3 loads no weights",
+            hint="load it with the model's own code (tf.train.Checkpoint), and save the model as a .keras file",
+        )
     yield from _root(source)
     yield from find_misfits(source)
-    is_own_class = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
-    if is_unbuilt(source.config) or (is_own_class and source.has_empty_layers):
+    if is_unbuilt(source.config) or (is_subclassed(source.config) and source.has_empty_layers):
         yield refusal(
             "keras-not-built",
             f"the model {source.config.get('class_name')!r} was saved before it was built: it has "

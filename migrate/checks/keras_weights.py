@@ -15,6 +15,7 @@ from migrate.records import Finding, Shape, refusal
 from migrate.sources.keras import KerasSource, StoredTensor, Weights
 
 _OBJECT = re.compile(r"layer_with_weights-(\d+)/(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
+_VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/(?:cell/)?vars/(\d+)")
 _TOLD = 3
 # fmt: off
 _WEIGHTLESS = frozenset(
@@ -47,10 +48,12 @@ class _Layer:
 
     Attributes:
       name: of the layer.
+      class_name: its class.
       weights: shapes by attribute, in Keras' order, None for what is not known; None for a class that is not known.
     """
 
     name: str
+    class_name: str
     weights: Mapping[str, Shape] | None
 
 
@@ -63,6 +66,8 @@ def find_misfits(source: KerasSource) -> Iterator[Finding]:
     misfits: list[tuple[str, str]] = []
     if source.form is Weights.OBJECTS and source.root is not None:
         misfits = list(_by_number(source, expected))
+    elif source.form is Weights.HDF5_V3:
+        misfits = list(_by_class(source.weights, expected))
     elif source.form is Weights.NAMES:
         misfits = list(_by_name(_stored(source.weights), expected, complete=True))
     elif source.form is Weights.HDF5:
@@ -109,6 +114,29 @@ def _by_number(source: KerasSource, expected: Sequence[_Layer]) -> Iterator[tupl
         if layer.weights:
             yield from _compared(f"{below}layer_with_weights-{number}", layer, stored.get(number, {}), complete=True)
             number += 1
+
+
+def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[_Layer]) -> Iterator[tuple[str, str]]:
+    """Keras 3 stores the layers of each class under its name and a number (saving_lib.py, _save_container_state)."""
+    stored: dict[str, dict[str, StoredTensor]] = {}
+    for tensor in tensors:
+        match = _VARIABLE.fullmatch(tensor.name)
+        if match:
+            stored.setdefault(match[1], {})[match[2]] = tensor
+    seen: dict[str, int] = {}
+    for layer in expected:
+        name = _snake_case(layer.class_name)
+        number = seen[name] = seen.get(name, -1) + 1
+        if layer.weights:
+            key = f"{name}_{number}" if number else name
+            numbered = {str(place): shape for place, shape in enumerate(layer.weights.values())}
+            yield from _compared(key, _Layer(layer.name, name, numbered), stored.get(key, {}), complete=True)
+
+
+def _snake_case(class_name: str) -> str:
+    """As Keras does it (keras/src/utils/naming.py)."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _by_name(
@@ -173,7 +201,7 @@ def _expected(config: Mapping[str, Any]) -> list[_Layer] | None:
         shape = settings.get("batch_input_shape", settings.get("batch_shape"))
         if isinstance(shape, list) and shape:
             given = _number(shape[-1])
-        found.append(_Layer(name, _weights(entry["class_name"], settings, given)))
+        found.append(_Layer(name, entry["class_name"], _weights(entry["class_name"], settings, given)))
         previous = channels[name] = _channels(entry["class_name"], settings, given)
     return found
 

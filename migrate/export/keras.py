@@ -31,7 +31,8 @@ from migrate.export.keras_metrics import named_as_in_tf1
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
-from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights, build_shape, is_shape
+from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
+from migrate.sources.keras_config import build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"

@@ -23,7 +23,8 @@ from migrate.records import (
     refusal,
 )
 from migrate.sources.discover import Place
-from migrate.sources.keras import KerasFiles, KerasSource, build_shape, inputs, layers, outputs, read_keras
+from migrate.sources.keras import KerasFiles, KerasSource, read_keras
+from migrate.sources.keras_config import inputs, is_subclassed, layers, outputs
 from migrate.sources.keras_files import files_of
 from migrate.sources.read import chosen_among
 
@@ -83,9 +84,8 @@ def _joined(files: KerasFiles, options: Options) -> Iterator[Finding]:
 
 def _built(source: KerasSource) -> Iterator[Finding]:
     """Says so where inputs are no part of a config."""
-    own = source.config.get("class_name") not in ("Functional", "Model", "Sequential")
     given = inputs(source.config)
-    if own and given and build_shape(source.config) is not None and "layers" not in source.config.get("config", {}):
+    if is_subclassed(source.config) and given and not layers(source.config):
         told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
         message = f"Keras calls it on the shape that it was built with, unless its class has inputs of its own: {told}"
         yield Finding("keras-build-shape", Severity.NOTE, message)

@@ -18,6 +18,7 @@ CASES = {
     "json_hdf5": MODELS / "json_hdf5",
     "json_objects": MODELS / "json_objects",
     "json_names": MODELS / "json_names",
+    "json_3": MODELS / "json_3",
     "yaml": OF_TF1 / "yaml",
     "checkpoints": OF_TF1 / "checkpoints",
     "manager": OF_TF1 / "manager",
@@ -59,6 +60,7 @@ def test_the_right_weights_are_taken(name, tmp_path):
     [
         ("json_hdf5", _set("hidden", units=5), "hidden/hidden/kernel:0", "[4, 3], the layer 'hidden' [4, 5]"),
         ("json_objects", _set("hidden", units=5), "layer_with_weights-0/kernel", "[4, 3], the layer 'hidden' [4, 5]"),
+        ("json_3", _set("scores", units=7), "layers/dense_1/vars/0", "[3, 2], the layer 'scores' [3, 7]"),
         ("json_names", _set("scores", units=7), "scores/kernel", "[3, 2], the layer 'scores' [3, 7]"),
         ("yaml", _set("conv", kernel_size=[5, 5]), "conv/conv/kernel:0", "[3, 3, 2, 3], the layer 'conv' [5, 5, 2, 3]"),
         (
@@ -119,3 +121,11 @@ def test_weights_that_are_given_with_another_architecture():
     (told,) = [f for f in report.findings if f.code == "keras-weights-differ"]
     assert "3 layers with weights (conv, normal, scores)" in told.message
     assert "2 (hidden, scores)" in told.message
+
+
+def test_keras_3_loads_no_checkpoint(tmp_path):
+    shutil.copytree(CASES["json_objects"], tmp_path, dirs_exist_ok=True)
+    shutil.copy(CASES["json_3"] / "model.json", tmp_path)
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Refused), report
+    assert report.findings[0].code == "keras-weights-form"

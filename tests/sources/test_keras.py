@@ -17,7 +17,7 @@ from migrate.checks.keras import may_compile
 from migrate.checks.keras_needs import needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
-from migrate.sources import keras
+from migrate.sources import keras_config
 from migrate.sources.discover import place_of
 from migrate.sources.keras import Runtime, Weights, read_keras
 from migrate.sources.keras_files import files_of
@@ -56,9 +56,13 @@ def test_each_form_is_told_by_its_content(name, kind, runtime, version, form, we
 @pytest.mark.parametrize("name", ["functional", "archive_2", "archive_3"])
 def test_the_config_says_what_goes_in_and_comes_out(name):
     source = _read(MODELS / name)
-    assert keras.inputs(source.config) == _TWO[1]
-    assert keras.outputs(source.config) == _TWO[2]
-    assert {layer.class_name for layer in keras.layers(source.config)} >= {"Embedding", "BatchNormalization", "Dense"}
+    assert keras_config.inputs(source.config) == _TWO[1]
+    assert keras_config.outputs(source.config) == _TWO[2]
+    assert {layer.class_name for layer in keras_config.layers(source.config)} >= {
+        "Embedding",
+        "BatchNormalization",
+        "Dense",
+    }
 
 
 def test_a_file_is_found_by_its_content_under_any_name(tmp_path):

@@ -162,6 +162,12 @@ def test_the_root_of_a_manager_s_checkpoint(given, outcome):
         assert "--checkpoint_root=model" in report.findings[0].hint
 
 
+@pytest.mark.parametrize("model", ["functional", "json_hdf5", "json_names"])
+def test_a_root_that_nothing_has_is_wrong_use(model):
+    with pytest.raises(UsageError, match="--checkpoint_root"):
+        migrate.audit(str(MODELS / model), Options(checkpoint_root="model"))
+
+
 def test_a_link_to_an_architecture_outside_is_refused(tmp_path):
     (tmp_path / "model").mkdir()
     shutil.copy(MODELS / "json_hdf5" / "model.h5", tmp_path / "model" / "w.h5")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.rewrite.graph import Graph, Wire, remembered, split
 
@@ -93,7 +94,7 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
                 continue  # A back edge: what holds on entry to the loop holds for the Merge.
             if source in switches:
                 if tensor not in branches:
-                    branches[tensor] = _branch(context, wires[source], split(tensor)[1])
+                    branches[tensor] = _branch(graph, context, wires[source], split(tensor)[1])
                 context = branches[tensor]
             sources.append(context)
         for source in wire.controls:
@@ -110,12 +111,34 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
     return result
 
 
-def _branch(context: Context, switch: Wire, output: int) -> Context:
+def _branch(graph: Graph, context: Context, switch: Wire, output: int) -> Context:
     """The context of an output of a Switch that stands in a context."""
     if len(switch.data) < 2 or output < 0:
         return context
-    condition = (len(context.frames), switch.data[1], output)
+    condition = (len(context.frames), _decided_by(graph, switch.data[1]), output)
     return Context(context.frames, context.conditions | {condition})
+
+
+def _decided_by(graph: Graph, predicate: str) -> str:
+    """The tensor whose value a predicate has: each `tf.cond` has an Identity of its own for it (`cond/pred_id`).
+
+    An Identity may hand on a buffer that somebody writes to, so the way ends where it began unless the op that it leads
+    to is known to give a tensor of its own.
+    """
+    tensor = predicate
+    wire = None
+    for _ in range(_LONGEST):
+        wire = graph.wires.get(split(tensor)[0])
+        if wire is None or wire.op not in _HANDS_ON or len(wire.data) != 1:
+            break
+        tensor = wire.data[0]
+    info = None if wire is None else load_op_table().get(wire.op)
+    return tensor if info is not None and info.copies else predicate
+
+
+_HANDS_ON = frozenset({"Identity", "PlaceholderWithDefault"})
+_LONGEST = 20
+"""Ops that hand on a predicate, one after another. Ordinary graphs have one or two; a damaged one may have a circle."""
 
 
 def _met(sources: Sequence[Context], is_merge: bool) -> Context:

@@ -41,6 +41,17 @@ ORDERED = {
         "r = ReadVariableOp(h_s)",
         "w = AssignAddVariableOp(h_s:1, s:1)",
     ),
+    # Each `tf.cond` has an Identity of its own for its predicate.
+    "in different branches of two conds": (
+        *_V,
+        "p = Identity(x)",
+        "q = Identity(x)",
+        "h_s = Switch(v, p)",
+        "h_t = Switch(v, q)",
+        "s = Switch(x, q)",
+        "r = ReadVariableOp(h_s)",
+        "w = AssignAddVariableOp(h_t:1, s:1)",
+    ),
     "only asked whether it is there": (*_V, "r = VarIsInitializedOp(v)", "w = AssignVariableOp(v, x)"),
 }
 
@@ -51,6 +62,18 @@ UNORDERED = {
         "h_i = Identity(v)",
         "r = ReadVariableOp(h_i)",
         "w = ResourceScatterAdd(v, x, x)",
+    ),
+    "in branches of what may change between": (
+        *_V,
+        "u = VarHandleOp()",
+        "b = ReadVariableOp(u)",
+        "p = Identity(b)",
+        "q = Identity(b)",
+        "h_s = Switch(v, p)",
+        "h_t = Switch(v, q)",
+        "s = Switch(x, q)",
+        "r = ReadVariableOp(h_s)",
+        "w = AssignAddVariableOp(h_t:1, s:1)",
     ),
     "a gather is a read": (*_V, "r = ResourceGather(v, x)", "w = ResourceApplyGradientDescent(v, x, x)"),
     "one of two writes": (

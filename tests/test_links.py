@@ -111,6 +111,26 @@ def test_nothing_is_read_of_a_model_with_such_a_link(tmp_path, monkeypatch):
     assert not {str(target), str(model / "assets" / "vocab.txt")} & set(opened)
 
 
+@pytest.mark.parametrize(("name", "code"), [("model.json", "link-leads-out"), ("notes", None)])
+def test_what_lies_beside_weights_is_not_opened_where_it_leads_out(name, code, tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    model = tmp_path / "model"
+    model.mkdir()
+    with h5py.File(model / "weights.h5", "w") as file:
+        file.attrs["layer_names"] = [b"dense"]
+        file.create_group("dense").attrs["weight_names"] = []
+    target = tmp_path / "outside"
+    target.write_text('{"class_name": "Sequential", "config": {"name": "m", "layers": []}}')
+    (model / name).symlink_to(target)
+    opened = []
+    really = os.open
+    monkeypatch.setattr(os, "open", lambda path, *a, **k: (opened.append(str(path)), really(path, *a, **k))[1])
+    (report,) = migrate.audit(str(model / "weights.h5")).models
+    codes = {finding.code for finding in report.findings if finding.severity.value == "refusal"}
+    assert code in codes if code else codes
+    assert not {str(target), str(model / name)} & set(opened)
+
+
 def test_a_model_that_is_named_through_links(tmp_path):
     """Model stores: the path, and each model directory of a tree, may be links."""
     shutil.copytree(MODELS / "vocabulary", tmp_path / "store" / "abc")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from migrate.errors import InputError
 from migrate.records import Kind
+from migrate.sources.boundary import Boundary
 from migrate.sources.discover import Place, latest_name
 from migrate.sources.keras import KerasFiles, kind_of_hdf5, load_architecture
 from migrate.sources.sniff import Form, form_of, is_v1_checkpoint
@@ -40,9 +41,9 @@ def files_of(place: Place, architecture: str | None = None, root: str | None = N
             raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
         if kind is Kind.KERAS_H5_MODEL:
             return KerasFiles(place.path, place.file, place.file)
-        return KerasFiles(place.path, architecture or _architecture_beside(place.file), place.file)
+        return KerasFiles(place.path, architecture or _architecture_beside(place.file, place.boundary), place.file)
     checkpoint = place.checkpoint or place.path
-    found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint)
+    found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint, place.boundary)
     return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
 
 
@@ -57,10 +58,15 @@ def check_architecture(file: str) -> None:
     load_architecture(file)
 
 
-def architectures(folder: str) -> list[str]:
+def _files(folder: str, boundary: Boundary | None) -> list[str]:
+    """Files of a directory. A link out of the model is none of its, and is not opened to see what it is."""
+    files = filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder))))
+    return [file for file in files if boundary is None or boundary.holds(os.path.realpath(file))]
+
+
+def _architectures(folder: str, boundary: Boundary | None) -> list[str]:
     """Files of a directory that hold an architecture; of several that hold the same one, the first."""
-    files = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
-    found = [file for file in files if os.path.isfile(file) and form_of(file) is Form.KERAS_JSON]
+    found = [file for file in _files(folder, boundary) if form_of(file) is Form.KERAS_JSON]
     if len(found) < 2:
         return found
     configs: list[object] = []
@@ -77,8 +83,8 @@ def architectures(folder: str) -> list[str]:
     return different
 
 
-def _architecture_beside(weights: str) -> str:
-    found = architectures(os.path.dirname(weights) or os.curdir)
+def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
+    found = _architectures(os.path.dirname(weights) or os.curdir, boundary)
     if len(found) > 1:
         raise InputError(
             f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which one is its own: "
@@ -89,12 +95,14 @@ def _architecture_beside(weights: str) -> str:
 
 def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFiles:
     folder = os.path.dirname(place.file) or os.curdir
-    files = list(filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder)))))
+    files = _files(folder, place.boundary)
     indexes = [f[: -len(_INDEX)] for f in files if f.endswith(_INDEX)]
     stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
     # The same file may be spelt in two ways: `model.json`, `./model.json`.
     is_given = given is not None and os.path.realpath(given) == os.path.realpath(place.file)
-    others = [] if is_given else [f for f in architectures(folder) if not os.path.samefile(f, place.file)]
+    others = (
+        [] if is_given else [f for f in _architectures(folder, place.boundary) if not os.path.samefile(f, place.file)]
+    )
     if others and _same(place.file, others):
         others = []
     if others and stored:
@@ -109,7 +117,7 @@ def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFil
 
 
 def _same(file: str, others: Sequence[str]) -> bool:
-    """Whether `architectures` left out a file because another one holds the same."""
+    """Whether `_architectures` left out a file because another one holds the same."""
     own = load_architecture(file)
     return len(others) == 1 and own.get("config") == load_architecture(others[0]).get("config")
 

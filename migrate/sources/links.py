@@ -80,7 +80,7 @@ def _leading_out(place: Place, outside: Sequence[tuple[str, str]], follow: bool)
 
 def _links(place: Place, boundary: Boundary) -> Iterator[str]:
     """Paths of the links among a model's own files and below its own directories. Nothing outside is looked at."""
-    pending = sorted({*own_paths(place), *_beside(place)})
+    pending = sorted({*own_paths(place), *_beside(place, boundary)})
     seen: set[str] = set()
     while pending:
         path = pending.pop()
@@ -99,16 +99,27 @@ def _links(place: Place, boundary: Boundary) -> Iterator[str]:
             continue  # What needs the directory says that it cannot be read.
 
 
-def _beside(place: Place) -> Iterator[str]:
+def _beside(place: Place, boundary: Boundary) -> Iterator[str]:
     """What belongs to a model that is a file, and has names of its own in the same directory."""
     if place.form is Form.SAVED_MODEL:
         return
     folder = os.path.dirname(place.file) or os.curdir
     yield from (os.path.join(folder, name) for name in OWN_FOLDERS if name != "variables")
-    if place.form in (Form.KERAS_JSON, Form.HDF5, Form.TABLE):  # What belongs to it may have any name.
-        files = filter(os.path.isfile, (os.path.join(folder, name) for name in os.listdir(folder)))
-        whole = place.form is Form.KERAS_JSON
-        yield from (file for file in files if whole or (os.path.islink(file) and form_of(file) is Form.KERAS_JSON))
+    files = filter(os.path.isfile, (os.path.join(folder, name) for name in os.listdir(folder)))
+    if place.form is Form.KERAS_JSON:  # What belongs to it may have any name.
+        yield from files
+    elif place.form in (Form.HDF5, Form.TABLE):
+        yield from (file for file in files if os.path.islink(file) and _is_architecture(file, boundary))
+
+
+def _is_architecture(file: str, boundary: Boundary) -> bool:
+    """Whether a file is taken for the architecture of weights beside it; one outside is not opened to see it."""
+    if not boundary.holds(os.path.realpath(file)):
+        return file.endswith(_ARCHITECTURES)
+    return form_of(file) is Form.KERAS_JSON
+
+
+_ARCHITECTURES = (".json", ".yaml", ".yml")
 
 
 def _relative(place: Place, path: str) -> str:

@@ -96,8 +96,7 @@ CODES: Mapping[str, str] = {
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
     "recursive-function": "A function of the library calls itself, directly or through others.",
-    "ref-in-function": "A function of the library has a ref op in its body, and what calls it (tf.data, a Case, a "
-    "gradient, another function) keeps that body out of the graph.",
+    "ref-in-function": "A function of the library has a ref op in its body, and is not called as a plain function.",
     "ref-is-fed": "A signature feeds a value where an op needs a variable; a v1 Session cannot run such a call either.",
     "ref-loop-variable": "A loop variable is a variable's ref in the first iteration and a value in later ones.",
     "ref-op-unsupported": "A ref op that cannot be rewritten; the message says which law of TensorFlow's forbids it.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from migrate.frozen import frozen
 from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
-from migrate.rewrite.graph import Graph, as_input, index, split
-from migrate.rewrite.inline import Outputs, ended
+from migrate.rewrite.graph import Graph, as_input, index
+from migrate.rewrite.inline import Outputs
 from migrate.rewrite.rule import new_node
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
@@ -44,7 +44,7 @@ def lower(graph: Graph, library: Library) -> tuple[Graph, Mapping[str, str]]:
     pending = [node for node in nodes.values() if is_lowered(node)]
     while pending and len(nodes) < len(graph.nodes) + _MAX_NODES:
         node = pending.pop()
-        found = control_flow_of(node, library)
+        found = _lowered_loop(node, library) if node.op in LOOPS else _lowered(node, library)
         if found is None or any(new.name in nodes for new in (*found[0], *found[1])):
             continue
         outputs, made = found
@@ -67,23 +67,8 @@ def _full(written: str) -> str:
     return written if ":" in written else written + ":0"
 
 
-def control_flow_of(node: NodeDef, library: Library, whole: bool = False) -> tuple[list[NodeDef], list[NodeDef]] | None:
-    """The v1 control flow that does what a functional If, Case or While does.
-
-    Args:
-      node: the node.
-      library: functions by name.
-      whole: as a kernel does it: a branch or an iteration begins when all its inputs are there, and what it gives
-        comes when all its stateful ops have run.
-
-    Returns:
-      A Merge or Exit for each output, and the rest; None where a function's inputs or outputs are not known. What waits
-      for a branch waits for `NODE/done`.
-    """
-    return (_loop if node.op in LOOPS else _branches)(node, library, whole)
-
-
-def _branches(node: NodeDef, library: Library, whole: bool) -> tuple[list[NodeDef], list[NodeDef]] | None:
+def _lowered(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeDef]] | None:
+    """The nodes that take an If's or Case's place: a Merge for each output, and the rest."""
     functions = [library.get(name) for name in callees(node)]
     given = [i for i in node.input if not i.startswith("^")]
     controls = [i for i in node.input if i.startswith("^")]
@@ -91,8 +76,7 @@ def _branches(node: NodeDef, library: Library, whole: bool) -> tuple[list[NodeDe
         return None
     # An If's first branch is the one for true.
     branches = [1, 0] if node.op in BRANCHES and "then_branch" in BRANCHES[node.op] else list(range(len(functions)))
-    waits = [*controls, *(_waits(given) if whole else ())]
-    pivot = NodeDef(name=f"{node.name}/pivot", op="Switch", input=[given[0], given[0], *waits])
+    pivot = NodeDef(name=f"{node.name}/pivot", op="Switch", input=[given[0], given[0], *controls])
     pivot.attr["T"].type = _BOOL
     made = [pivot]
     switches: list[NodeDef] = []
@@ -108,25 +92,20 @@ def _branches(node: NodeDef, library: Library, whole: bool) -> tuple[list[NodeDe
                 switches.append(new_node("Switch", name, [tensor, given[0]], T=arg.type))
             dtypes = [arg.type for arg in function.signature.output_arg]
         prefix = f"{node.name}/{number}"
-        start = new_node("Identity", f"{prefix}/start", [f"{pivot.name}:{number}"], T=_BOOL)
-        body = _inlined(function, prefix, [f"{switch.name}:{number}" for switch in switches], start.name, whole)
+        start = NodeDef(name=f"{prefix}/start", op="Identity", input=[f"{pivot.name}:{number}"])
+        body = _inlined(function, prefix, [f"{switch.name}:{number}" for switch in switches], start.name)
         if body is None or len(body.returned) != len(dtypes):
             return None
-        ended = new_node("Identity", f"{prefix}/ended", [f"{start.name}:0", *body.done], T=_BOOL)
-        made += [start, *body.nodes, ended]
+        made += [start, *body.nodes]
         returned.append(body.returned)
-        done.append(f"{ended.name}:0")
+        done += body.done
     merges = [
-        _merge(f"{node.name}/merge_{k}", [tensors[k] for tensors in returned], dtype) for k, dtype in enumerate(dtypes)
+        new_node("Merge", f"{node.name}/merge_{k}", [tensors[k] for tensors in returned], T=dtype)
+        for k, dtype in enumerate(dtypes)
     ]
-    made.append(_merge(f"{node.name}/done", done, _BOOL))
+    starts = [f"{node.name}/{number}/start" for number in branches]
+    made.append(NodeDef(name=f"{node.name}/done", op="Merge", input=[*starts, *done]))
     return merges, [*switches, *made]
-
-
-def _merge(name: str, tensors: list[str], dtype: int) -> NodeDef:
-    node = new_node("Merge", name, tensors, T=dtype)
-    node.attr["N"].i = len(tensors)
-    return node
 
 
 @frozen
@@ -138,12 +117,7 @@ class _Body:
     done: list[str]
 
 
-def _waits(tensors: Iterable[str]) -> list[str]:
-    """Control inputs on the nodes of tensors."""
-    return list(dict.fromkeys(f"^{split(tensor)[0]}" for tensor in tensors))
-
-
-def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str, whole: bool) -> _Body | None:
+def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str) -> _Body | None:
     """Puts a function into a graph; None where its inputs or outputs are not known.
 
     Args:
@@ -151,11 +125,8 @@ def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str, w
       prefix: of the names of its nodes.
       given: a tensor for each argument.
       start: name of the node for which all of it waits.
-      whole: as in `control_flow_of`.
     """
     arguments = function.signature.input_arg
-    if whole and any(not arg.type for arg in (*arguments, *function.signature.output_arg)):
-        return None  # Its dtypes are attributes of the call.
     names = {arg.name: f"{prefix}/{arg.name}" for arg in arguments}
     names.update((inner.name, f"{prefix}/{inner.name}") for inner in function.node_def)
     outputs = Outputs(function, names)
@@ -164,11 +135,7 @@ def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str, w
         for arg, tensor in zip(arguments, given, strict=True)
     ]
     for inner in function.node_def:
-        new = NodeDef(name=names[inner.name], op=inner.op, device=inner.device, attr=inner.attr)
-        if "_class" in new.attr:
-            del new.attr["_class"]  # Names nodes of the body.
-        if "frame_name" in new.attr:
-            new.attr["frame_name"].s = f"{prefix}/".encode() + new.attr["frame_name"].s
+        new = NodeDef(name=names[inner.name], op=inner.op, attr=inner.attr)
         inputs = [outputs.tensor(i) for i in inner.input]
         new.input.extend(i for i in inputs if i is not None)
         if None in inputs:
@@ -179,22 +146,12 @@ def _inlined(function: FunctionDef, prefix: str, given: list[str], start: str, w
     tensors = [outputs.tensor(function.ret.get(arg.name, "")) for arg in function.signature.output_arg]
     if None in tensors:
         return None
-    returned = [tensor for tensor in tensors if tensor is not None]
-    kept = [names[name] for name in function.control_ret.values() if name in names]
-    if not whole:
-        return _Body(nodes, returned, [f"^{name}" for name in kept])
-    after = ended(nodes, kept)
-    if after is None:
-        return None
-    done = [f"^{name}" for name in after]
-    last = [
-        new_node("Identity", f"{prefix}/returned_{k}", [tensor, *done], T=arg.type)
-        for k, (arg, tensor) in enumerate(zip(function.signature.output_arg, returned, strict=True))
-    ]
-    return _Body([*nodes, *last], [f"{node.name}:0" for node in last], done)
+    done = [f"^{names[name]}" for name in function.control_ret.values() if name in names]
+    return _Body(nodes, [tensor for tensor in tensors if tensor is not None], done)
 
 
-def _loop(node: NodeDef, library: Library, whole: bool) -> tuple[list[NodeDef], list[NodeDef]] | None:
+def _lowered_loop(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[NodeDef]] | None:
+    """The nodes that take a While's place: an Exit for each output, and the rest."""
     functions = [library.get(name) for name in callees(node)]
     given = [i for i in node.input if not i.startswith("^")]
     controls = [i for i in node.input if i.startswith("^")]
@@ -216,26 +173,20 @@ def _loop(node: NodeDef, library: Library, whole: bool) -> tuple[list[NodeDef], 
         return [f"{node.name}/{kind}_{k}:{output}" for k in every]
 
     begin = NodeDef(name=f"{node.name}/begin", op="NoOp", input=controls)
-    begin.input.extend(_waits(given) if whole else ())
-    enters = each("Enter", "enter", given, waits=[f"^{begin.name}"] if begin.input else [])
+    enters = each("Enter", "enter", given, waits=[f"^{begin.name}"] if controls else [])
     for enter in enters:
         enter.attr["frame_name"].s = node.name.encode()
-        if "parallel_iterations" in node.attr:
-            enter.attr["parallel_iterations"].CopyFrom(node.attr["parallel_iterations"])
-    taken = zip(given_by("enter"), given_by("next"), arguments, strict=True)
-    merges = [_merge(f"{node.name}/merge_{k}", [one, other], a.type) for k, (one, other, a) in enumerate(taken)]
-    asked = _inlined(condition, f"{node.name}/condition", given_by("merge"), merges[0].name, whole)
+    merges = each("Merge", "merge", given_by("enter"), given_by("next"), waits=[])
+    asked = _inlined(condition, f"{node.name}/condition", given_by("merge"), merges[0].name)
     if asked is None or len(asked.returned) != 1:
         return None
     loop_cond = NodeDef(name=f"{node.name}/loop_cond", op="LoopCond", input=asked.returned)
     switches = each("Switch", "switch", given_by("merge"), [f"{loop_cond.name}:0" for _ in every], waits=[])
     start = new_node("Identity", f"{node.name}/start", given_by("switch", 1)[:1], T=arguments[0].type)
-    inner = _inlined(body, f"{node.name}/body", given_by("switch", 1), start.name, whole)
+    inner = _inlined(body, f"{node.name}/body", given_by("switch", 1), start.name)
     if inner is None:
         return None
-    # A kernel begins the next iteration when all of this one is there.
-    waits = list(dict.fromkeys([*inner.done, *(_waits(inner.returned) if whole else ())]))
-    nexts = each("NextIteration", "next", inner.returned, waits=waits)
+    nexts = each("NextIteration", "next", inner.returned, waits=inner.done)
     exits = each("Exit", "exit", given_by("switch"), waits=[])
     made = [begin, *enters, *merges, *asked.nodes, loop_cond, *switches, start, *inner.nodes, *nexts]
     return exits, made

@@ -1,4 +1,4 @@
-"""Functions whose bodies hold ref ops: the bodies are put in the place of calls and of functional control flow.
+"""Calls of functions whose bodies hold ref ops: the bodies are put in the place of the calls.
 
 A body is rewritten as part of the run that calls it, by the same rules, and its state is what a Session makes of it
 (measured on 2.15.1 and 2.21.0). The op of a function's own name (`Defun`) is inlined, so each call has variables of its
@@ -19,11 +19,9 @@ from migrate.frozen import frozen
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import contexts, first_outside, topological_order
 from migrate.rewrite.graph import Graph, index
-from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef
 
 _PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_BOOL = dtype_value("bool")
 _MAX_NODES = 10_000
 """That bodies may add to a graph: functions that call functions can grow without end."""
 
@@ -31,7 +29,7 @@ _MAX_NODES = 10_000
 def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> MetaGraphDef:
     """Puts the bodies of functions that hold ref ops, or make variables, in the place of their calls.
 
-    All calls that a graph makes of such functions, or none: what tf.data calls is left.
+    All calls that a graph makes of such functions, or none: what tf.data, a functional While or an If call is left.
 
     Args:
       meta_graph: the source; it is not changed.
@@ -52,97 +50,17 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
     taken = {node.name for node in meta_graph.graph_def.node}
     bound = len(taken) + _MAX_NODES
     nodes: list[NodeDef] = []
-    moved: dict[str, str] = {}
     for node in meta_graph.graph_def.node:
-        if wanted.isdisjoint(_branches(node)):
-            body = _body(node, library, taken) if _callee(node, library) in wanted else (node,)
-        else:
-            body = _control_flow(node, library, wanted, moved)
-            if any(new.name in taken for new in body if new.name != node.name):
-                return meta_graph
+        name = _callee(node, library)
+        body = _body(node, library, taken) if name in wanted else (node,)
         nodes.extend(body)
         taken.update(new.name for new in body)
         if not body or len(taken) > bound:
             return meta_graph
-    if moved:
-        nodes = [_moved(node, moved) for node in nodes]
     result = MetaGraphDef()
     result.CopyFrom(meta_graph)
     del result.graph_def.node[:]
     result.graph_def.node.extend(nodes)
-    return result
-
-
-def _branches(node: NodeDef) -> set[str]:
-    """Names of the functions of functional control flow; nothing for another node."""
-    from migrate.rewrite.calls import BRANCHES, callees  # Few graphs have functions.
-
-    return set(callees(node)) if node.op in BRANCHES else set()
-
-
-def _control_flow(
-    node: NodeDef, library: Mapping[str, FunctionDef], wanted: Container[str], moved: dict[str, str]
-) -> tuple[NodeDef, ...]:
-    """v1 control flow that does what a functional If, Case or While does, and a node that takes its name.
-
-    A Session makes the same of one that it lowers, and the state of its functions is named after it there. A kernel
-    runs them under the names that they have in themselves.
-
-    Args:
-      node: the node.
-      library: functions by name.
-      wanted: the names of those that hold state, or call such.
-      moved: gets the inputs that others take in the place of the node's.
-
-    Returns:
-      The nodes; nothing where it is refused.
-    """
-    from migrate.rewrite.calls import LOOPS, callees, is_lowered
-    from migrate.rewrite.expanded import control_flow_of
-
-    if "Case" in node.op or ("Tcond" in node.attr and node.attr["Tcond"].type != _BOOL):
-        return ()  # A Switch takes one of two ways, by a bool.
-    whole = not is_lowered(node)
-    bodies: dict[str, FunctionDef] = {}
-    for name in callees(node):
-        if name not in library:
-            return ()
-        body = FunctionDef.FromString(library[name].SerializeToString())
-        if any(called in wanted for called in called_functions(body.node_def, dict.fromkeys(library, ()))):
-            return ()
-        for inner in body.node_def:
-            if inner.op in ops.HANDLES and not inner.attr["shared_name"].s:
-                return ()
-            if whole and inner.op in ops.VARIABLES and not inner.attr["shared_name"].s:
-                inner.attr["shared_name"].s = inner.name.encode()
-        bodies[name] = body
-    found = control_flow_of(node, {**library, **bodies}, whole)
-    if found is None:
-        return ()
-    outputs, made = found
-    done = [f"^{node.name}/done"] if node.op not in LOOPS else [f"^{output.name}" for output in outputs]
-    if node.op not in LOOPS:
-        moved[f"^{node.name}"] = done[0]
-    for number, output in enumerate(outputs):
-        moved[f"{node.name}:{number}"] = output.name
-    if outputs:
-        moved[node.name] = outputs[0].name
-    tensors = [f"{output.name}:0" for output in outputs]
-    dtypes = [output.attr["T"].type for output in outputs]
-    if len(tensors) == 1:
-        return (*outputs, *made, _identity(node.name, dtypes[0], tensors[0], ()))
-    end = NodeDef(name=node.name, op="IdentityN" if tensors else "NoOp", input=tensors or done)
-    if tensors:
-        end.attr["T"].list.type.extend(dtypes)
-    return (*outputs, *made, end)
-
-
-def _moved(node: NodeDef, moved: Mapping[str, str]) -> NodeDef:
-    """A node with what has taken the place of its inputs; the last of a name's, which is fetched, keeps its own."""
-    if not any(i in moved for i in node.input):
-        return node
-    result = NodeDef.FromString(node.SerializeToString())
-    result.input[:] = [moved.get(i, i) for i in node.input]
     return result
 
 
@@ -194,7 +112,18 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
 
 def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Outputs) -> NodeDef | None:
     """The node that has the call's name: it gives what the call gives, when all is done that the body must do."""
-    done = ended(body, {outputs.names.get(name, "") for name in function.control_ret.values()} - {""})
+    graph = index(body)
+    _, cyclic = topological_order(graph)
+    if cyclic:
+        return None
+    table = load_op_table()
+    kept = {outputs.names.get(name, "") for name in function.control_ret.values()} - {""}
+    kept.update(
+        node.name
+        for node in body
+        if node.op in table and table[node.op].is_stateful and node.op not in ops.VARIABLES | ops.HANDLES.keys()
+    )
+    done = _alive_after(graph, sorted(kept))
     returned = [outputs.tensor(function.ret[arg.name]) for arg in function.signature.output_arg]
     if done is None or None in returned:
         return None
@@ -209,30 +138,6 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Out
     end = NodeDef(name=call.name, op="IdentityN", input=[*tensors, *waits])
     end.attr["T"].list.type.extend(dtypes)
     return end
-
-
-def ended(body: Iterable[NodeDef], kept: Iterable[str]) -> list[str] | None:
-    """Names of nodes outside branches and loops that run when all is done that a kernel's body does.
-
-    Args:
-      body: its nodes.
-      kept: names of its control outputs.
-
-    Returns:
-      The names; None where some of it cannot be waited for.
-    """
-    body = list(body)
-    graph = index(body)
-    _, cyclic = topological_order(graph)
-    if cyclic:
-        return None
-    table = load_op_table()
-    stateful = (
-        node.name
-        for node in body
-        if node.op in table and table[node.op].is_stateful and node.op not in ops.VARIABLES | ops.HANDLES.keys()
-    )
-    return _alive_after(graph, sorted({*kept, *stateful}))
 
 
 @frozen

@@ -554,7 +554,7 @@ def _functions(
                 refusal(
                     "ref-in-function",
                     f"function {function.signature.name!r} has the ref op {refs[0].op} in its body, and what calls it "
-                    "(tf.data, a Case, a gradient, another function) keeps that body out of the graph",
+                    "(tf.data, a functional If or While, a gradient, itself) keeps that body out of the graph",
                     tuple(node.name for node in refs),
                     "move the state out of the function",
                 )

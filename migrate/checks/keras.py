@@ -48,7 +48,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             hint="load it with the model's own code (tf.train.Checkpoint), and save the model as a .keras file",
         )
     yield from _root(source)
-    yield from find_misfits(source)
+    yield from find_misfits(source, custom_objects)
     if is_unbuilt(source.config) or (is_subclassed(source.config) and source.has_empty_layers):
         yield refusal(
             "keras-not-built",

@@ -7,7 +7,7 @@ believed, and so is all that only its place among such layers would tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.frozen import frozen
@@ -57,9 +57,14 @@ class _Layer:
     weights: Mapping[str, Shape] | None
 
 
-def find_misfits(source: KerasSource) -> Iterator[Finding]:
-    """Refuses weights that Keras would not take for the architecture, and names the first that do not fit."""
-    expected = _expected(source.config)
+def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterator[Finding]:
+    """Refuses weights that Keras would not take for the architecture, and names the first that do not fit.
+
+    Args:
+      source: as it lies on the disk.
+      custom_objects: the user's `module:Name` entries; what the weights of such a class are is not known.
+    """
+    expected = _expected(source.config, frozenset(entry.partition(":")[2] for entry in custom_objects))
     # A whole model in one file is of one piece.
     if expected is None or not source.weights or source.files.architecture == source.files.weights:
         return
@@ -69,10 +74,11 @@ def find_misfits(source: KerasSource) -> Iterator[Finding]:
     elif source.form is Weights.HDF5_V3:
         misfits = list(_by_class(source.weights, expected))
     elif source.form is Weights.NAMES:
-        misfits = list(_by_name(_stored(source.weights), expected, complete=True))
+        stored = _stored(source.weights, [layer.name for layer in expected])
+        misfits = list(_by_name(stored, expected, complete=True))
     elif source.form is Weights.HDF5:
-        stored = _stored(source.weights)
-        if all(layer.weights is not None for layer in expected):
+        stored = _stored(source.weights, source.groups or [layer.name for layer in expected])
+        if source.groups and all(layer.weights is not None for layer in expected):
             wanted = [layer.name for layer in expected if layer.weights]
             if len(wanted) != len(stored):
                 yield _refused(
@@ -168,12 +174,20 @@ def _fits(stored: tuple[int, ...], wanted: Shape) -> bool:
     return len(stored) == len(wanted) and all(w in (None, s) for s, w in zip(stored, wanted, strict=True))
 
 
-def _stored(tensors: Sequence[StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
-    """Stored weights by layer and by attribute: `hidden/hidden/kernel:0`, `hidden/kernel`."""
+def _stored(tensors: Sequence[StoredTensor], layers: Collection[str]) -> dict[str, dict[str, StoredTensor]]:
+    """Stored weights of some layers by layer and by attribute: `hidden/hidden/kernel:0`, `conv1/bn/gamma`.
+
+    Layers may be called `conv1` and `conv1/bn`. A weight is that of the longest name that its own begins with.
+    """
+    names = frozenset(layers)
+    lengths = sorted({len(name) for name in names}, reverse=True)
     found: dict[str, dict[str, StoredTensor]] = {}
     for tensor in tensors:
-        layer, _, rest = tensor.name.partition("/")
-        found.setdefault(layer, {})[rest.rpartition("/")[2].partition(":")[0]] = tensor
+        stored = tensor.name
+        begins = (stored[:length] for length in lengths if stored[length : length + 1] == "/")
+        layer = next((begin for begin in begins if begin in names), None)
+        if layer is not None:
+            found.setdefault(layer, {})[stored.rpartition("/")[2].partition(":")[0]] = tensor
     return found
 
 
@@ -184,8 +198,8 @@ def _listed(names: Sequence[str]) -> str:
 # What a config says
 
 
-def _expected(config: Mapping[str, Any]) -> list[_Layer] | None:
-    """The layers of a Sequential or functional model; None for any other config."""
+def _expected(config: Mapping[str, Any], given_classes: Collection[str]) -> list[_Layer] | None:
+    """The layers of a Sequential or functional model, which may have classes of the user's; None for another config."""
     inner = config.get("config")
     entries = inner if isinstance(inner, list) else inner.get("layers") if isinstance(inner, Mapping) else None
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
@@ -201,8 +215,10 @@ def _expected(config: Mapping[str, Any]) -> list[_Layer] | None:
         shape = settings.get("batch_input_shape", settings.get("batch_shape"))
         if isinstance(shape, list) and shape:
             given = _number(shape[-1])
-        found.append(_Layer(name, entry["class_name"], _weights(entry["class_name"], settings, given)))
-        previous = channels[name] = _channels(entry["class_name"], settings, given)
+        class_name = entry["class_name"]
+        is_known = class_name.rpartition(">")[2] not in given_classes
+        found.append(_Layer(name, class_name, _weights(class_name, settings, given) if is_known else None))
+        previous = channels[name] = _channels(class_name, settings, given) if is_known else None
     return found
 
 

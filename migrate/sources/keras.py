@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import itertools
 import json
 import os
 import zipfile
@@ -117,6 +118,7 @@ class KerasSource:
       weights: what is stored for the model.
       optimizer: what is stored for its optimizer.
       links: HDF5 names that lead to another file.
+      groups: names of the layers that an HDF5 file lists, in Keras' order; empty for every other form.
       roots: of a checkpoint by object, the paths of attributes that lead to a model of Keras; an empty path is the root
         object itself.
       has_empty_layers: whether layers have a place in the file, and no weights are stored in it.
@@ -137,6 +139,7 @@ class KerasSource:
     sha256: str
     roots: tuple[str, ...] = ()
     has_empty_layers: bool = False
+    groups: tuple[str, ...] = ()
 
     @property
     def root(self) -> str | None:
@@ -361,7 +364,24 @@ def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasS
         whole = _names_entry(content, "model_weights")
         weights = tuple(_below(tensors, "model_weights/")) if whole else tuple(tensors)
         form = Weights.HDF5
+        source = dataclasses.replace(source, groups=_groups(content))
     return dataclasses.replace(source, form=form, weights=weights, optimizer=optimizer, links=tuple(links))
+
+
+def _groups(content: Any) -> tuple[str, ...]:
+    """What Keras loads weights by: the attribute `layer_names`, in parts where it is long (hdf5_format.py)."""
+    holder = content["model_weights"] if _is_in_file(content, "model_weights") else content
+    whole = "layer_names" in holder.attrs
+    parts = itertools.takewhile(holder.attrs.__contains__, map("layer_names{}".format, itertools.count()))
+    names = ["layer_names"] if whole else list(parts)
+    values = [value for name in names for value in _flat(holder.attrs[name])]
+    return tuple(v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else str(v) for v in values)
+
+
+def _flat(value: Any) -> list[Any]:
+    """The elements of an attribute that is one value, or an array of any shape."""
+    flattened = getattr(value, "ravel", None)
+    return list(flattened()) if flattened is not None else [value]
 
 
 def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTensor]:

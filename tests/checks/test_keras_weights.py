@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
+import h5py
+import numpy as np
 import pytest
 
 import migrate
+from migrate.checks.keras_weights import find_misfits
 from migrate.records import Convertible, Options, Refused
-from migrate.sources.keras import load_architecture
+from migrate.sources.discover import place_of
+from migrate.sources.keras import StoredTensor, Weights, load_architecture, read_keras
+from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT
 
 MODELS = ROOT / "testdata" / "keras"
@@ -129,3 +135,101 @@ def test_keras_3_loads_no_checkpoint(tmp_path):
     (report,) = migrate.audit(str(tmp_path)).models
     assert isinstance(report.outcome, Refused), report
     assert report.findings[0].code == "keras-weights-form"
+
+
+# Names of layers that are parts of one another's, as in DenseNet of keras.applications.
+
+_NESTED = [
+    ("InputLayer", "input_1", {"batch_input_shape": [None, 8, 8, 3]}, {}),
+    ("Conv2D", "conv1/conv", {"filters": 4, "kernel_size": [3, 3]}, {"kernel": [3, 3, 3, 4], "bias": [4]}),
+    ("BatchNormalization", "conv1/bn", {}, dict.fromkeys(["gamma", "beta", "moving_mean", "moving_variance"], [4])),
+    ("Dense", "conv1", {"units": 5}, {"kernel": [4, 5], "bias": [5]}),
+    ("Dense", "conv1/conv/last", {"units": 2}, {"kernel": [5, 2], "bias": [2]}),
+]
+
+
+def _nested(folder, layers=_NESTED, parts=0):
+    """A Sequential model of layers and their weights; the list of names may be in parts, as Keras has a long one."""
+    entries = [{"class_name": kind, "config": {"name": name, **settings}} for kind, name, settings, _ in layers]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": entries}, "keras_version": "2.2.4-tf"}
+    (folder / "model.json").write_text(json.dumps(config))
+    with h5py.File(folder / "w.h5", "w") as file:
+        names = [name.encode() for _, name, _, _ in _NESTED]
+        if parts:
+            for part, some in enumerate(np.array_split(np.array(names), parts)):
+                file.attrs[f"layer_names{part}"] = some
+        else:
+            file.attrs["layer_names"] = names
+        for _, name, _, weights in sorted(_NESTED, key=lambda layer: layer[1]):  # As Keras does it.
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{weight}:0".encode() for weight in weights]
+            for weight, shape in weights.items():
+                group[f"{name}/{weight}:0"] = np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize("parts", [0, 3])
+def test_names_of_layers_may_be_parts_of_one_another(parts, tmp_path):
+    _nested(tmp_path, parts=parts)
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible), report
+
+
+@pytest.mark.parametrize("name", ["conv1", "conv1/conv", "conv1/conv/last"])
+def test_the_layer_of_such_names_that_does_not_fit_is_named(name, tmp_path):
+    wider = {"units": 9} if name != "conv1/conv" else {"filters": 9}
+    _nested(tmp_path, [(k, n, {**settings, **(wider if n == name else {})}, w) for k, n, settings, w in _NESTED])
+    (report,) = migrate.audit(str(tmp_path)).models
+    (told,) = [f for f in report.findings if f.code == "keras-weights-differ"]
+    assert f"{name}/{name}/kernel:0 has the shape" in told.message
+    assert f"the layer {name!r}" in told.message
+
+
+def test_such_layers_are_counted(tmp_path):
+    _nested(tmp_path, _NESTED[:-1])
+    (report,) = migrate.audit(str(tmp_path)).models
+    (told,) = [f for f in report.findings if f.code == "keras-weights-differ"]
+    assert "4 layers with weights (conv1, conv1/bn, conv1/conv, conv1/conv/last)" in told.message
+    assert "3 (conv1/conv, conv1/bn, conv1)" in told.message
+
+
+def test_such_names_in_a_checkpoint_by_name(tmp_path):
+    _nested(tmp_path)
+    source = read_keras(files_of(place_of(str(tmp_path))))
+    stored = {f"{name}/{weight}": tuple(shape) for _, name, _, w in _NESTED for weight, shape in w.items()}
+    stored["global_step"] = ()
+
+    def told(**changed):
+        weights = tuple(StoredTensor(name, "float32", shape) for name, shape in {**stored, **changed}.items())
+        return list(find_misfits(dataclasses.replace(source, form=Weights.NAMES, weights=weights, groups=()), ()))
+
+    assert told() == []
+    (finding,) = told(**{"conv1/conv/last/kernel": (5, 3)})
+    assert finding.nodes == ("conv1/conv/last",)
+
+
+def test_without_a_list_of_layers_none_are_counted(tmp_path):
+    _nested(tmp_path)
+    source = dataclasses.replace(read_keras(files_of(place_of(str(tmp_path)))), groups=())
+    strange = StoredTensor("another/another/kernel:0", "float32", (1, 1))
+    assert list(find_misfits(dataclasses.replace(source, weights=(*source.weights, strange)), ())) == []
+
+
+# Classes of the user's
+
+
+@pytest.mark.parametrize("name", ["json_hdf5", "json_objects", "json_names", "json_3"])
+@pytest.mark.parametrize("registered", ["Dense", "mine>Dense"])
+def test_a_class_that_the_user_gives_is_not_judged_as_one_of_keras(name, registered, tmp_path):
+    shutil.copytree(CASES[name], tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "model.json"
+    config = json.loads(file.read_text())
+    _set("hidden", units=5)(config["config"]["layers"])
+    for entry in config["config"]["layers"]:
+        if entry["class_name"] == "Dense":
+            entry["class_name"] = registered
+    file.write_text(json.dumps(config))
+    (report,) = migrate.audit(str(tmp_path), Options(custom_objects=("mine:Dense",))).models
+    assert "keras-weights-differ" not in [f.code for f in report.findings], report
+    (report,) = migrate.audit(str(tmp_path), Options(custom_objects=("mine:Other",))).models
+    expected = "keras-weights-differ" if registered == "Dense" else "keras-custom-object"
+    assert expected in [f.code for f in report.findings], report

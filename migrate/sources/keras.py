@@ -460,7 +460,7 @@ def _open_hdf5(path: str, stream: IO[bytes] | None = None) -> Iterator[Any]:
     try:
         with h5py.File(stream if stream is not None else path, "r") as content:
             yield content
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # TypeError: a type that numpy has not.
         stray = None
         if stream is None and os.path.isfile(path):
             with open(path, "rb") as file:

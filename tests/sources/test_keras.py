@@ -216,3 +216,19 @@ def test_hdf5_that_is_not_keras_is_named(tmp_path):
         file["x"] = [1]
     with pytest.raises(InputError, match="not Keras"):
         _read(tmp_path)
+
+
+@pytest.mark.parametrize("attribute", ["layer_names", "keras_version", ""])
+def test_hdf5_types_that_numpy_has_not_are_named(attribute, tmp_path):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        if attribute:
+            h5py.h5a.create(file.id, attribute.encode(), h5py.h5t.UNIX_D32LE, space)
+        else:
+            h5py.h5d.create(file.id, b"hidden", h5py.h5t.UNIX_D32LE, space)
+        if attribute != "layer_names":
+            file.attrs["layer_names"] = [b"hidden"]
+    (report,) = migrate.audit(str(path)).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert "cannot be read as HDF5" in report.outcome.reason

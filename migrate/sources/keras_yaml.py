@@ -6,6 +6,7 @@ its tag is on a list.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from migrate.errors import InputError
@@ -16,6 +17,10 @@ _MAX_BYTES = 1 << 23
 _MAX_DEPTH = 150
 _MAX_WEIGHT = 1 << 25
 """Values and characters with every alias written out: a few lines of aliases can stand for billions."""
+
+_MAX_DIGITS = 64
+"""With sign and exponent; float64 has 24 characters. Python writes no integer of 4,300 digits, and so none goes on."""
+_TOLD = 20
 
 _CORE = "tag:yaml.org,2002:"
 _SEQUENCES = frozenset({f"{_CORE}seq", f"{_CORE}python/tuple", f"{_CORE}python/list"})
@@ -31,6 +36,7 @@ _SCALARS = {
     }.items()
     for tag in tags
 }
+_KINDS = {"null": "null", "bool": "true or false", "int": "an integer", "float": "a number"}
 # How PyYAML writes a list that TensorFlow has wrapped to track it: the class, and the list as its one argument.
 _WRAPPED = frozenset(
     f"{_CORE}python/object/apply:tensorflow.python.{module}.data_structures.ListWrapper"
@@ -55,13 +61,14 @@ def parse_yaml(file: str, text: bytes) -> Any:
         raise InputError(f"{file}: a YAML file, which needs PyYAML; run: pip install pyyaml ({error})") from None
     if len(text) > _MAX_BYTES:
         raise InputError(f"{file}: a YAML file of {len(text):,} bytes, which no architecture has")
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        return _Reader(file, loader).document()
+        # The loader in Python decodes and checks the text here, the one in C as it goes.
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        with contextlib.ExitStack() as stack:
+            stack.callback(loader.dispose)
+            return _Reader(file, loader).document()
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
 
 
 @frozen
@@ -167,8 +174,18 @@ class _Reader:
             raise self._refused(event, tag)
         if kind == "str":
             return event.value
-        # The safe constructor's own, for these four kinds: they make values and nothing else.
-        return getattr(self._loader, f"construct_yaml_{kind}")(yaml.ScalarNode(tag, event.value))
+        told = f"{event.value[:_TOLD]!r}{'...' if len(event.value) > _TOLD else ''}"
+        if kind in ("int", "float") and len(event.value) > _MAX_DIGITS:
+            raise InputError(
+                f"{self._file}: line {_line(event)} has a number longer than any in an architecture: {told}"
+            )
+        try:
+            # The safe constructor's own, for these four kinds: they make values and nothing else.
+            return getattr(self._loader, f"construct_yaml_{kind}")(yaml.ScalarNode(tag, event.value))
+        except (KeyError, IndexError, OverflowError, ValueError):
+            raise InputError(
+                f"{self._file}: line {_line(event)} has {told} as {_KINDS[kind]}, which it is not"
+            ) from None
 
     def _refused(self, event: Any, tag: str) -> InputError:
         return InputError(

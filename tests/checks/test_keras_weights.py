@@ -142,7 +142,7 @@ def test_keras_3_loads_no_checkpoint(tmp_path):
 _NESTED = [
     ("InputLayer", "input_1", {"batch_input_shape": [None, 8, 8, 3]}, {}),
     ("Conv2D", "conv1/conv", {"filters": 4, "kernel_size": [3, 3]}, {"kernel": [3, 3, 3, 4], "bias": [4]}),
-    ("BatchNormalization", "conv1/bn", {}, dict.fromkeys(["gamma", "beta", "moving_mean", "moving_variance"], [4])),
+    ("BatchNormalization", "conv1/bn", {}, {name: [4] for name in ("gamma", "beta", "moving_mean", "moving_variance")}),
     ("Dense", "conv1", {"units": 5}, {"kernel": [4, 5], "bias": [5]}),
     ("Dense", "conv1/conv/last", {"units": 2}, {"kernel": [5, 2], "bias": [2]}),
 ]

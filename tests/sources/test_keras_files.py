@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 import migrate
 from migrate.errors import InputError, UsageError
@@ -231,22 +233,62 @@ def test_a_tag_that_may_make_an_object_is_refused(value, tmp_path, monkeypatch):
     [
         (_HEAD + "  layers: [1, 2\n", "cannot be read as YAML"),
         (_HEAD + "  layers: " + "[" * 200 + "]" * 200, "levels"),
-        (_HEAD + "  layers: " + "[" * 100_000, ""),
+        (_HEAD + "  layers: " + "[" * 100_000, "more levels than any|exceeded maximum nesting depth"),
+        (_HEAD + "  layers: " + "[\n" * 100_000, "has more levels than any architecture"),
         (_HEAD + "  layers: &a [*a]\n", "not read yet"),
         (_HEAD + "  1: 2\n", "no string"),
         (_HEAD + "--- 1\n", "several YAML documents"),
         (_LAUGHS, "values"),
         ("class_name: Sequential\nbackend: t\n", "no Keras architecture"),
     ],
-    ids=["open", "deep", "deepest", "round", "key", "two", "laughs", "none"],
+    ids=["open", "deep", "deepest", "long", "round", "key", "two", "laughs", "none"],
 )
 def test_a_bad_yaml_is_named_in_a_line(text, words, tmp_path):
     file = tmp_path / "model.yaml"
     file.write_text(text)
     (report,) = migrate.audit(str(file)).models
     assert isinstance(report.outcome, Unreadable), report
-    assert words in report.outcome.reason
+    assert re.search(words, report.outcome.reason)
     assert "\n" not in report.outcome.reason
+
+
+_NUMBERS = [
+    *(("!!bool", text) for text in ("foo", "''", "2")),
+    *(
+        ("!!int", text)
+        for text in ("''", "_", "'-'", "foo", "'0x'", "1:a", "1" * 5000, "0x" + "f" * 5000, "1:" * 3000 + "1")
+    ),
+    *(("!!float", text) for text in ("''", "foo", "'.'", "_", "'1:'", "1:" * 3000 + "1", "1" * 5000)),
+    *(("!!python/long", text) for text in ("''", "foo", "1" * 5000)),
+    *(("", text) for text in ("1" * 5000, "0x" + "f" * 5000, "0b" + "1" * 5000, "1" * 5000 + ".0", "1:" * 3000 + "1")),
+]
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+def test_what_is_not_of_its_tag_is_named_in_a_line(loader, monkeypatch):
+    monkeypatch.setattr(yaml, "CSafeLoader", getattr(yaml, loader))
+    for tag, text in _NUMBERS:
+        with pytest.raises(InputError, match=r"^f: line 2 has ") as told:
+            parse_yaml("f", f"a: 1\nb: {tag} {text}\n".encode())
+        assert len(str(told.value)) < 120
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", "!!int ''", "0x" + "f" * 5000])
+def test_such_a_value_ends_no_audit_of_a_tree(value, tmp_path):
+    for name in ("a", "c"):
+        shutil.copytree(MODELS / "json_hdf5", tmp_path / name)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "model.yaml").write_text(f"class_name: Sequential\nconfig: {value}\n")
+    outcomes = [type(model.outcome) for model in migrate.audit(str(tmp_path)).models]
+    assert outcomes == [Convertible, Unreadable, Convertible]
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize("text", [b"a: \xff\n", b"\xff\xfe\x00", b"a: \x01\n", b"\xfe\xff\xd8\x00"])
+def test_a_text_that_is_none_is_named_in_a_line(text, loader, monkeypatch):
+    monkeypatch.setattr(yaml, "CSafeLoader", getattr(yaml, loader))
+    with pytest.raises(InputError, match=r"^f: cannot be read as YAML: [^\n]+$"):
+        parse_yaml("f", text)
 
 
 def test_what_tags_mean():

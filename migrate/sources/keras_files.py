@@ -59,8 +59,16 @@ def check_architecture(file: str) -> None:
 
 
 def _files(folder: str, boundary: Boundary | None) -> list[str]:
-    """Files of a directory. A link out of the model is none of its, and is not opened to see what it is."""
-    files = filter(os.path.isfile, (os.path.join(folder, name) for name in sorted(os.listdir(folder))))
+    """Files of a directory. A link out of the model is none of its, and is not opened to see what it is.
+
+    Raises:
+      InputError: the directory may not be listed.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what lies beside is not known") from None
+    files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
     return [file for file in files if boundary is None or boundary.holds(os.path.realpath(file))]
 
 

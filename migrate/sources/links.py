@@ -105,7 +105,11 @@ def _beside(place: Place, boundary: Boundary) -> Iterator[str]:
         return
     folder = os.path.dirname(place.file) or os.curdir
     yield from (os.path.join(folder, name) for name in OWN_FOLDERS if name != "variables")
-    files = filter(os.path.isfile, (os.path.join(folder, name) for name in os.listdir(folder)))
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # What needs the directory says that it cannot be listed.
+    files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
     if place.form is Form.KERAS_JSON:  # What belongs to it may have any name.
         yield from files
     elif place.form in (Form.HDF5, Form.TABLE):

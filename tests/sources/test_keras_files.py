@@ -180,6 +180,43 @@ def test_a_link_to_an_architecture_outside_is_refused(tmp_path):
         assert [f.code for f in report.findings] == ["link-leads-out"], report
 
 
+# A directory that may be entered and not listed
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """Root may list everything, so the call fails here."""
+    listdir, folder = os.listdir, tmp_path / "locked"
+    folder.mkdir()
+
+    def denied(path="."):
+        if os.path.realpath(path) == str(folder):
+            raise PermissionError(13, "Permission denied", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", denied)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["model.json", "w.h5"])
+def test_what_lies_beside_parts_of_a_model_is_not_known(name, locked):
+    shutil.copy(MODELS / "json_hdf5" / "model.json", locked)
+    shutil.copy(MODELS / "json_hdf5" / "model.h5", locked / "w.h5")
+    (report,) = migrate.audit(str(locked / name)).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert f"{locked}: cannot be listed (Permission denied)" in report.outcome.reason
+    options = Options(architecture=str(MODELS / "json_hdf5" / "model.json"))
+    (report,) = migrate.audit(str(locked / "w.h5"), options).models
+    assert isinstance(report.outcome, Convertible), report
+
+
+@pytest.mark.parametrize("model", ["functional/model.h5", "archive_2/model.keras"])
+def test_a_model_in_one_file_needs_no_list(model, locked):
+    shutil.copy(MODELS / model, locked)
+    (report,) = migrate.audit(str(locked / os.path.basename(model))).models
+    assert isinstance(report.outcome, Convertible), report
+
+
 # YAML
 
 _LAUGHS = "class_name: Sequential\nconfig:\n" + "".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 from collections.abc import Iterator
 
 from migrate.checks.keras import find_keras, optimizer_name
@@ -77,7 +78,9 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
 
 def _joined(files: KerasFiles, options: Options) -> Iterator[Finding]:
     """Says which of the user's files and attributes were taken."""
-    if options.architecture is not None and files.architecture == options.architecture:
+    given = options.architecture
+    # The same file may be spelt in two ways: `m/model.json`, `./m/model.json`.
+    if given is not None and files.architecture and os.path.realpath(files.architecture) == os.path.realpath(given):
         message = f"the architecture of these weights is {files.architecture}, as --architecture says"
         yield Finding("keras-architecture", Severity.NOTE, message)
 

@@ -119,6 +119,21 @@ def test_an_architecture_elsewhere_is_joined(tmp_path):
     assert "keras-architecture" in [f.code for f in report.findings]
 
 
+@pytest.mark.parametrize(
+    "spelt", ["m/model.json", "./m/model.json", "m/../m//model.json", "{}/m/model.json", "link/model.json"]
+)
+@pytest.mark.parametrize("path", ["m", "m/model.json", "m/w.h5", "."])
+def test_the_architecture_that_is_there_may_be_spelt_in_any_way(path, spelt, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m").mkdir()
+    _steps(tmp_path / "m", "w.h5")
+    (tmp_path.parent / f"{tmp_path.name}-link").symlink_to(tmp_path / "m")
+    spelt = spelt.format(tmp_path).replace("link", f"../{tmp_path.name}-link")
+    (report,) = migrate.audit(path, Options(architecture=spelt)).models
+    assert isinstance(report.outcome, Convertible), report
+    assert [f.code for f in report.findings].count("keras-architecture") == 1
+
+
 @pytest.mark.parametrize("model", ["functional", "archive_2", "json_hdf5"])
 def test_an_architecture_that_nothing_takes_is_wrong_use(model, tmp_path):
     options = Options(architecture=str(MODELS / "json_3" / "model.json"))

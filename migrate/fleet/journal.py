@@ -31,6 +31,7 @@ from migrate.records import (
 )
 from migrate.regular_files import open_directory, open_regular
 from migrate.report.json import tool
+from migrate.sources.fingerprint import digest_of
 
 DIRECTORY = ".migrate"
 _JOURNAL = "journal.jsonl"
@@ -66,11 +67,12 @@ class Entry:
 
 
 def settings(options: Options) -> str:
-    """A digest of all but the model that decides what becomes of it: options, the user's calls, versions."""
+    """A digest of all but the model that decides what becomes of it: options, the user's files, versions."""
     content = shaping(options)
-    if options.inputs is not None:
-        with contextlib.suppress(OSError), open(options.inputs, "rb") as file:
-            content["inputs"] = hashlib.sha256(file.read()).hexdigest()
+    for name, file in (("inputs", options.inputs), ("architecture", options.architecture)):
+        if file is not None:
+            with contextlib.suppress(OSError, InputError):
+                content[name] = digest_of(file)
     content["tool"] = tool()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

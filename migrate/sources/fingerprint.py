@@ -7,14 +7,16 @@ import filecmp
 import hashlib
 import itertools
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.copies import data_bytes
 from migrate.sources.files import open_stream
+from migrate.sources.sniff import Form, form_of
 
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
@@ -23,6 +25,11 @@ models costs seconds, in whatever number of files their weights lie."""
 _CHUNK_BYTES = 1 << 20
 _MOST_DESCRIBED = 10_000
 """Files of a directory outside of the model that are looked at."""
+_DATA_FILE = r"\.data-\d{5}-of-\d{5}$"
+_INDEX, _STATE_FILE = ".index", "checkpoint"
+_METADATA = "metadata.json"
+"""In which Keras 3 says of which version it is."""
+_MODELS = (".h5", ".hdf5", ".keras", ".pb", ".meta")
 _OWN_FOLDERS = ("assets", "assets.extra", "variables")
 
 
@@ -50,7 +57,8 @@ def fingerprint(path: str) -> Fingerprint | None:
     """Gives a model's fingerprint, or None where a file of it cannot be read.
 
     The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
-    `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too.
+    `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too,
+    and whatever may be another part of it where that is an architecture or weights of Keras.
     A file outside that a link leads to is not read: its path, size and time of change count.
     """
     digest = hashlib.sha256()
@@ -122,9 +130,11 @@ def _own_files(path: str, boundary: Boundary) -> Iterator[tuple[str, str]]:
     if not os.path.isdir(path):
         folder, name = os.path.split(path)
         stem = os.path.splitext(name)[0] if os.path.isfile(path) else name
+        is_part = _parts_of(path, boundary)
         for entry in os.listdir(folder or os.curdir):
-            if entry == name or entry.startswith((stem + ".", stem + "-")):
-                yield entry, os.path.join(folder, entry)
+            file = os.path.join(folder, entry)
+            if entry == name or entry.startswith((stem + ".", stem + "-")) or is_part(file):
+                yield entry, file
         return
     with os.scandir(path) as entries:
         yield from [(entry.name, entry.path) for entry in entries if not entry.is_dir()]
@@ -144,6 +154,35 @@ def _own_files(path: str, boundary: Boundary) -> Iterator[tuple[str, str]]:
             yield from (
                 (os.path.relpath(os.path.join(folder, f), path), os.path.join(folder, f)) for f in (*files, *out)
             )
+
+
+def _parts_of(path: str, boundary: Boundary) -> Callable[[str], bool]:
+    """What tells whether a file beside a model's file or prefix may be a part of it, under a name of its own.
+
+    These are the parts of a Keras model, see `sources.keras_files`. More of them than are taken does no harm.
+    """
+    form = form_of(path) if os.path.isfile(path) and not re.search(_DATA_FILE, path) else Form.TABLE
+    if form is Form.KERAS_JSON:
+        return lambda file: _is_weights(file) or _may_be(file, boundary, (Form.KERAS_JSON, Form.HDF5))
+    if form in (Form.HDF5, Form.TABLE):
+        # Many models may lie in one directory: none of them is opened for each of the others.
+        return lambda file: not _is_model(file) and _may_be(file, boundary, (Form.KERAS_JSON,))
+    return lambda file: False
+
+
+def _is_weights(file: str) -> bool:
+    return file.endswith(_INDEX) or os.path.basename(file) == _STATE_FILE or bool(re.search(_DATA_FILE, file))
+
+
+def _is_model(file: str) -> bool:
+    return file.endswith((_INDEX, *_MODELS)) or bool(re.search(_DATA_FILE, file))
+
+
+def _may_be(file: str, boundary: Boundary, forms: Sequence[Form]) -> bool:
+    """Whether a file has one of some forms; one outside is not opened, and may have any."""
+    if _outside(file, boundary) is not None:
+        return os.path.isfile(file)
+    return os.path.basename(file) == _METADATA or (os.path.isfile(file) and form_of(file) in forms)
 
 
 def _outside(file: str, boundary: Boundary) -> str | None:

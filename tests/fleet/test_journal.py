@@ -137,11 +137,15 @@ def test_what_shapes_a_model_is_in_the_settings_and_nothing_else(tmp_path):
     for same in ({"jobs": 3}, {"timeout_seconds": 1.0}, {"overwrite": True}, {"fail_fast": True}, {"include": ("a",)}):
         assert settings(Options(**same)) == base
     others = [{"verify": False}, {"tags": frozenset({"a"})}, {"max_ulps": 1}, {"checkpoint": "copy"}]
-    others += [{"inputs": str(calls)}]
+    architecture = tmp_path / "model.json"
+    architecture.write_text("{}")
+    others += [{"inputs": str(calls)}, {"architecture": str(architecture)}]
     seen = {settings(Options(**other)) for other in others}
     calls.write_text("[1]")
     seen.add(settings(Options(inputs=str(calls))))
-    assert len(seen | {base}) == 7
+    architecture.write_text("[]")
+    seen.add(settings(Options(architecture=str(architecture))))
+    assert len(seen | {base}) == 9
 
 
 def test_what_may_fare_better_is_not_final():

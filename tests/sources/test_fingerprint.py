@@ -9,7 +9,8 @@ import pytest
 
 from migrate.sources import fingerprint as module
 from migrate.sources.fingerprint import fingerprint, same_files
-from tests.conversions import MODELS
+from migrate.sources.sniff import form_of
+from tests.conversions import MODELS, ROOT
 
 
 @pytest.fixture
@@ -123,3 +124,62 @@ def test_a_model_that_is_gone_has_none(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "saved_model.pb").symlink_to(tmp_path / "nowhere")
     assert fingerprint(str(tmp_path / "broken")) is None
+
+
+# Parts of a Keras model, in files of any name
+
+KERAS = ROOT / "testdata" / "keras"
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "others"),
+    [
+        ("json_hdf5", "model.h5", ["model.json"]),
+        ("json_hdf5", "w.h5", ["model.json", "named.anyhow", "metadata.json"]),
+        ("json_hdf5", "model.json", ["w.h5", "named.anyhow", "metadata.json"]),
+        ("json_objects", "WEIGHTS", ["model.json", "named.anyhow"]),
+        ("json_objects", "WEIGHTS.index", ["model.json"]),
+        ("json_objects", "WEIGHTS.data-00000-of-00001", ["model.json"]),
+        ("json_objects", "model.json", ["WEIGHTS.index", "WEIGHTS.data-00000-of-00001", "checkpoint"]),
+    ],
+)
+def test_each_part_of_a_keras_model_counts(model, path, others, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(KERAS / model, folder)
+    for file in folder.iterdir():
+        if ".index" in file.name or ".data-" in file.name:
+            file.rename(folder / ("WEIGHTS" + file.suffix))
+    if path == "w.h5" or "w.h5" in others:
+        (folder / "model.h5").rename(folder / "w.h5")
+    (folder / "metadata.json").write_text("{}")
+    (folder / "checkpoint").write_text('model_checkpoint_path: "WEIGHTS"')
+    shutil.copy(folder / "model.json", folder / "named.anyhow")
+    (folder / "notes.txt").write_text("none of it")
+    seen = {_identity(folder / path)}
+    (folder / "notes.txt").write_text("another text")
+    assert _identity(folder / path) in seen
+    for name in others:
+        (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+        identity = _identity(folder / path)
+        assert identity not in seen, name
+        seen.add(identity)
+
+
+def test_a_link_out_of_a_keras_model_counts_unread(tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(KERAS / "json_hdf5", folder)
+    (folder / "model.json").rename(tmp_path / "blob")
+    (folder / "architecture").symlink_to(tmp_path / "blob")
+    (folder / "nowhere").symlink_to(tmp_path / "nothing")
+    before = _identity(folder / "model.h5")
+    (tmp_path / "blob").write_text("{}")
+    assert _identity(folder / "model.h5") != before
+
+
+def test_no_other_model_in_a_directory_is_opened(tmp_path, monkeypatch):
+    for name in ("a.h5", "b.h5", "c.h5", "d.ckpt.index", "d.ckpt.data-00000-of-00001", "e.keras", "f.pb"):
+        (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\n")
+    opened = []
+    monkeypatch.setattr(module, "form_of", lambda file: opened.append(file) or form_of(file))
+    assert _identity(tmp_path / "a.h5")
+    assert opened == [str(tmp_path / "a.h5")]

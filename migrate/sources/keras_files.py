@@ -136,9 +136,9 @@ def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str,
     Raises:
       InputError: their names are not those of steps of one training.
     """
-    if len(stored) > 1:
-        stored = [file for file in stored if not os.path.isfile(file) or kind_of_hdf5(file)] or stored
     latest = os.path.join(folder, latest_name(folder))
+    if len(stored) > 1:
+        stored = _usable(stored, latest) or stored
     if latest not in stored:
         steps = _steps([os.path.basename(file) for file in stored])
         if steps is None:
@@ -148,6 +148,23 @@ def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str,
             )
         latest = max(zip(steps, stored, strict=True))[1]
     return latest, tuple(file for file in stored if file != latest)
+
+
+def _usable(stored: Sequence[str], latest: str) -> list[str]:
+    """Weights of Keras among files, and damaged ones that would be a step of the same training.
+
+    Of those the last may be one that an older step must not silently stand for.
+    """
+    found, damaged = [], []
+    for file in stored:
+        try:
+            if not os.path.isfile(file) or kind_of_hdf5(file):
+                found.append(file)
+        except InputError:
+            damaged.append(file)
+    together = [file for file in stored if file in {*found, *damaged}]
+    is_step = latest in damaged or _steps([os.path.basename(file) for file in together]) is not None
+    return together if found and is_step else found
 
 
 def _steps(names: Sequence[str]) -> list[float] | None:

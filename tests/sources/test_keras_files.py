@@ -55,6 +55,33 @@ def test_the_highest_step_is_taken_and_told(names, taken, tmp_path):
     assert all(name in told.message for name in names)
 
 
+@pytest.mark.parametrize("damage", [600, 3000, 9])
+def test_a_damaged_file_beside_the_weights_is_none_of_them(damage, tmp_path):
+    _steps(tmp_path, "weights.h5", "features.h5")
+    (tmp_path / "features.h5").write_bytes((tmp_path / "weights.h5").read_bytes()[:damage])
+    assert _found(tmp_path) == ("model.json", "weights.h5")
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible), report
+
+
+def test_an_older_step_stands_for_no_damaged_one(tmp_path):
+    _steps(tmp_path, "w-1.h5", "w-2.h5", "w-3.h5")
+    whole = (tmp_path / "w-1.h5").read_bytes()
+    (tmp_path / "w-1.h5").write_bytes(whole[:600])
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible), report
+    (told,) = [f for f in report.findings if f.code == "checkpoint-chosen"]
+    assert "'w-3.h5'" in told.message
+    assert "w-1.h5" in told.message
+    (tmp_path / "w-3.h5").write_bytes(whole[:600])
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert "w-3.h5: cannot be read as HDF5" in report.outcome.reason
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "w-2.h5"')
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible), report
+
+
 @pytest.mark.parametrize(
     "state", ["", 'model_checkpoint_path: "cp-0099.ckpt"\n', 'model_checkpoint_path: "cp-0002.ckpt"']
 )

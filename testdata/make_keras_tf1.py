@@ -182,7 +182,7 @@ def by_name(directory):
     """JSON, with a checkpoint by name of tf.train.Saver."""
     model = _two_and_two()
     (directory / "model.json").write_text(model.to_json())
-    saver = tf.compat.v1.train.Saver(model.weights)
+    saver = tf.compat.v1.train.Saver(model.weights, save_relative_paths=True)
     saver.save(keras.backend.get_session(), str(directory / "model.ckpt"), write_meta_graph=False)
     _golden(directory, model, ([IDS, PAIRS], [CLASSES, VALUES]), compiled=False)
 

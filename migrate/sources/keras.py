@@ -429,11 +429,11 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
     form = Weights.OBJECTS if objects else Weights.NAMES
     source = dataclasses.replace(source, form=form, roots=_roots(tensors) if objects else ())
     below = f"{source.root}/" if source.root else ""
-    slots = tuple(
-        t for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith(("optimizer/", f"{below}optimizer/"))
-    )
-    weights = tuple(t for t in tensors if t not in slots and t.name.startswith(below) and t.name not in _COUNTERS)
-    return dataclasses.replace(source, weights=weights, optimizer=slots)
+    starts = ("optimizer/", f"{below}optimizer/")
+    slots = {t.name for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith(starts)}
+    others = slots.union(_COUNTERS)
+    weights = tuple(t for t in tensors if t.name not in others and t.name.startswith(below))
+    return dataclasses.replace(source, weights=weights, optimizer=tuple(t for t in tensors if t.name in slots))
 
 
 def _roots(tensors: Sequence[StoredTensor]) -> tuple[str, ...]:

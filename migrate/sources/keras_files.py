@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -77,18 +79,20 @@ def _architectures(folder: str, boundary: Boundary | None) -> list[str]:
     found = [file for file in _files(folder, boundary) if form_of(file) is Form.KERAS_JSON]
     if len(found) < 2:
         return found
-    configs: list[object] = []
-    different = []
+    first: dict[str, str] = {}
     for file in found:
-        try:
-            whole = load_architecture(file)
-            config: object = (whole.get("class_name"), whole.get("config"))
-        except InputError:
-            config = file
-        if config not in configs:
-            configs.append(config)
-            different.append(file)
-    return different
+        first.setdefault(_digest(file), file)
+    return list(first.values())
+
+
+def _digest(file: str) -> str:
+    """A digest of the architecture in a file, in whatever form; the file's name where it cannot be read."""
+    try:
+        whole = load_architecture(file)
+    except InputError:
+        return file
+    content = json.dumps([whole.get("class_name"), whole.get("config")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
@@ -111,8 +115,8 @@ def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFil
     others = (
         [] if is_given else [f for f in _architectures(folder, place.boundary) if not os.path.samefile(f, place.file)]
     )
-    if others and _same(place.file, others):
-        others = []
+    if len(others) == 1 and _digest(others[0]) == _digest(place.file):
+        others = []  # `_architectures` gives one of several files that hold the same.
     if others and stored:
         raise InputError(
             f"{folder}: has {len(others) + 1} Keras architectures ({_listed([place.file, *others])}) and weights that "
@@ -122,12 +126,6 @@ def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFil
     # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
     whole = os.path.isfile(weights) and kind_of_hdf5(weights) is Kind.KERAS_H5_MODEL
     return KerasFiles(place.path, weights if whole else place.file, weights, left, root)
-
-
-def _same(file: str, others: Sequence[str]) -> bool:
-    """Whether `_architectures` left out a file because another one holds the same."""
-    own = load_architecture(file)
-    return len(others) == 1 and own.get("config") == load_architecture(others[0]).get("config")
 
 
 def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ import yaml
 import migrate
 from migrate.errors import InputError, UsageError
 from migrate.records import Convertible, Options, Refused, Unreadable
+from migrate.sources import keras_files
 from migrate.sources.discover import place_of
 from migrate.sources.keras import load_architecture
 from migrate.sources.keras_files import files_of
@@ -220,6 +221,37 @@ def test_a_link_to_an_architecture_outside_is_refused(tmp_path):
     for path in (tmp_path / "model", tmp_path / "model" / "w.h5"):
         (report,) = migrate.audit(str(path)).models
         assert [f.code for f in report.findings] == ["link-leads-out"], report
+
+
+def test_many_copies_of_an_architecture_are_read_once_each(tmp_path, monkeypatch):
+    _steps(tmp_path, "w.h5")
+    whole = json.loads((tmp_path / "model.json").read_text())
+    for number in range(9):
+        # The order of keys and the version of Keras are none of it.
+        copy = {**dict(reversed(whole.items())), "keras_version": f"2.{number}"}
+        (tmp_path / f"copy-{number}.json").write_text(json.dumps(copy))
+    read = []
+    monkeypatch.setattr(keras_files, "load_architecture", lambda file: read.append(file) or load_architecture(file))
+    assert _found(tmp_path / "w.h5") == ("copy-0.json", "w.h5")
+    assert sorted(read) == sorted(str(file) for file in tmp_path.glob("*.json"))
+    (tmp_path / "copy-8.json").write_text('{"class_name": "Model", "config": {"layers": ["of another model"]}}')
+    with pytest.raises(InputError, match=r"2 Keras architectures beside it \(copy-0.json, copy-8.json\)"):
+        _found(tmp_path / "w.h5")
+
+
+def test_an_architecture_of_another_class_is_another(tmp_path):
+    _steps(tmp_path, "w.h5")
+    whole = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**whole, "class_name": "Another"}))
+    for name in ("w.h5", "model.json", "other.json"):
+        with pytest.raises(InputError, match="2 Keras architectures"):
+            _found(tmp_path / name)
+
+
+def test_no_committed_model_names_the_machine_that_made_it():
+    states = [file.read_text() for file in (ROOT / "testdata").rglob("checkpoint") if file.is_file()]
+    assert states
+    assert not [state for state in states if re.search(r'path\w*: "/', state)]
 
 
 # A directory that may be entered and not listed

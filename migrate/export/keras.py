@@ -88,7 +88,7 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             given[name] = given[name.rpartition(">")[2]]
     keras = _runtime(source.runtime)
     cudnn = cudnn_layers(source, request.custom_objects)
-    given.update((name, _StandIn(keras, *CUDNN[name])) for name in cudnn)
+    given.update((name, _ReplacementClass(keras, *CUDNN[name])) for name in cudnn)
     lost = ""
     if with_optimizer and (source.optimizer or source.training):
         try:
@@ -99,12 +99,12 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
-            return Loaded(model, *_face(keras, model, source), _checked_optimizer(model, source), "")
+            return Loaded(model, *_signature_and_inputs(keras, model, source), _checked_optimizer(model, source), "")
         except Exception as error:
             lost = first_line(error)
     try:
         model = _load(keras, source, given, request.trust, compiled=False)
-        return Loaded(model, *_face(keras, model, source), "", lost)
+        return Loaded(model, *_signature_and_inputs(keras, model, source), "", lost)
     except InputError:
         raise
     except Exception as error:
@@ -112,7 +112,7 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
         raise InputError(f"{name} cannot load the model: {type(error).__name__}: {first_line(error)}") from error
 
 
-class _StandIn:
+class _ReplacementClass:
     """What Keras takes for the class of a layer, and which makes a layer of another class."""
 
     def __init__(self, keras: Any, class_name: str, settings: Mapping[str, Any]) -> None:
@@ -400,7 +400,7 @@ def plain(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
-def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any]:
+def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any]:
     """The signature that the model gets, with input and output names as Keras shows them, and what it takes.
 
     Tensor names are what they will be in nothing: only the SavedModel has tensors of that kind.

@@ -83,6 +83,8 @@ def _main(line):
         ("convert a b --timeout=nan", "convert: flag --timeout=nan: "),
         ("convert a b --noverify=yes", "convert: --noverify=yes does not take an argument"),
         ("audit a --flagfile=no/such/file", "audit: "),
+        ("audit a --audit_seconds=nan", "--audit_seconds=nan: wants a number of seconds"),
+        ("audit a --audit_seconds=inf", "--audit_seconds=inf: wants a number of seconds"),
     ],
 )
 def test_wrong_use_is_one_line_that_says_what_is_right(line, expected, calls, capsys):

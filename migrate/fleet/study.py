@@ -336,7 +336,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
     chosen, plan, fed = _planned(judged, options)
-    if any(finding.code == "frozen-variable" for finding in plan.findings):
+    if not plan.refused and any(finding.code == "frozen-variable" for finding in plan.findings):
         from migrate.rewrite.damaged_freeze import repair, with_values
 
         judged = with_values(repair(judged, Nodes(judged.graph_def.node)))

@@ -115,9 +115,9 @@ def with_values(repaired: Repaired) -> MetaGraphDef:
         assign.op = "AssignVariableOp" if node.op == "VarHandleOp" else "Assign"
         assign.attr["dtype" if node.op == "VarHandleOp" else "T"].type = value.attr["dtype"].type
         assigns.append(assign.name)
-    init = contract.init_ops(result)
-    if init:
-        first = next(node for node in nodes if node.name == init[0])
+    init = contract.init_ops(result)[:1]
+    first = next((node for node in nodes if node.name in init), None)
+    if first is not None:
         first.input.extend(f"^{name}" for name in assigns)
     else:
         result.collection_def[contract.TABLES_KEY].node_list.value.extend(assigns)

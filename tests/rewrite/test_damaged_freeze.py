@@ -8,11 +8,11 @@ import pickle
 import pytest
 
 import migrate
-from migrate.records import Converted, Options, Refused
-from migrate.rewrite.damaged_freeze import repair
+from migrate.records import Convertible, Converted, Options, Refused
+from migrate.rewrite.damaged_freeze import repair, with_values
 from migrate.rewrite.graph import Nodes
 from migrate.signature_flag import parse_signature
-from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.conversions import run_child
 
 _BUILD = """
@@ -330,3 +330,38 @@ def test_what_has_no_clear_meaning_is_refused_by_audit(tmp_path, nodes, code):
     model = _write(tmp_path / "model", nodes)
     assert isinstance(model.outcome, Refused), model
     assert code in {finding.code for finding in model.findings}
+
+
+def _saved_with_init(directory, init):
+    """A SavedModel of a frozen graph that writes a constant, whose main op has this name."""
+    nodes = [_placeholder(), _constant("c"), _node("y", "AssignSub", "c", "x", T=1), _node("init", "NoOp")]
+    model = SavedModel(saved_model_schema_version=1)
+    meta_graph = model.meta_graphs.add()
+    meta_graph.meta_info_def.tags.append("serve")
+    meta_graph.graph_def.CopyFrom(GraphDef(node=nodes))
+    meta_graph.collection_def["saved_model_main_op"].node_list.value.append(init)
+    signature = meta_graph.signature_def["serving_default"]
+    signature.inputs["x"].name, signature.inputs["x"].dtype = "x:0", 1
+    signature.outputs["y"].name, signature.outputs["y"].dtype = "y:0", 1
+    directory.mkdir()
+    (directory / "saved_model.pb").write_bytes(model.SerializeToString())
+    return meta_graph
+
+
+def test_an_init_op_that_is_not_there_is_refused_as_in_any_other_model(tmp_path):
+    _saved_with_init(tmp_path / "bad", "gone")
+    _saved_with_init(tmp_path / "good", "init")
+    bad, good = migrate.audit(str(tmp_path)).models
+    assert isinstance(bad.outcome, Refused), bad
+    assert {"init-op-missing", "frozen-variable"} <= {finding.code for finding in bad.findings}
+    assert isinstance(good.outcome, Convertible), good
+
+
+@pytest.mark.parametrize("init", ["init", "gone"])
+def test_a_session_is_given_the_values_whatever_the_init_op_is(tmp_path, init):
+    meta_graph = _saved_with_init(tmp_path / "model", init)
+    asked = with_values(repair(meta_graph, Nodes(meta_graph.graph_def.node)))
+    nodes = {node.name: node for node in asked.graph_def.node}
+    assert nodes["c/thaw"].op == "Assign"
+    tables = asked.collection_def["table_initializer"].node_list.value
+    assert ("^c/thaw" in nodes["init"].input, list(tables)) == ((True, []) if init == "init" else (False, ["c/thaw"]))

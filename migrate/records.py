@@ -668,3 +668,25 @@ def shaping(options: Options) -> dict[str, object]:
         for name, value in dataclasses.asdict(options).items()
         if name not in _NOT_SHAPING
     }
+
+
+_SAME_MODEL = frozenset(
+    {
+        "all_tags",
+        "allow_side_effects",
+        "architecture",
+        "checkpoint",
+        "follow_links",
+        "inputs",
+        "max_ulps",
+        "metadata",
+        "tags",
+        "verify",
+    }
+)
+"""Options of verification, of what is said beside a model, and of which files and tags are read: a digest has those."""
+
+
+def graph_shaping(options: Options) -> dict[str, object]:
+    """The options with which one source gives other graphs, as JSON can hold them."""
+    return {name: value for name, value in shaping(options).items() if name not in _SAME_MODEL}

@@ -25,7 +25,7 @@ from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
-from migrate.fleet.provenance import provenance
+from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
@@ -387,7 +387,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
         options.variables,
         source.kind is Kind.TF1_HUB_MODULE,
         studied.train.SerializeToString() if studied.train is not None else None,
-        _digest(source, studied.meta_graph),
+        _digest(source, studied.meta_graph, options),
     )
     exporting = confined.exporting(nursery, source, staged)
     if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
@@ -408,8 +408,8 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     return result
 
 
-def _digest(source: Source, meta_graph: MetaGraphDef) -> str:
-    """What tells a source's graph, weights and assets from any other's, wherever they are."""
+def _digest(source: Source, meta_graph: MetaGraphDef, options: Options) -> str:
+    """What tells what a source's graph, weights and assets become from any other model, wherever they are."""
     files = [source.file]
     if source.checkpoint is not None and is_v1_checkpoint(source.checkpoint):
         from migrate.sources.v1_checkpoint import read_v1_checkpoint
@@ -419,7 +419,7 @@ def _digest(source: Source, meta_graph: MetaGraphDef) -> str:
         files.append(index_file(source.checkpoint))  # Which has a checksum of each tensor.
     files += sorted(os.path.join(source.assets_dir, file) for _, file in assets(meta_graph))
     parts = [digest_of(file, source.boundary) if os.path.isfile(file) else "" for file in files]
-    return ",".join([*sorted(meta_graph.meta_info_def.tags), *parts])
+    return digest([*sorted(meta_graph.meta_info_def.tags), *parts], options)
 
 
 def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
@@ -460,7 +460,7 @@ def _judge(
 def _differs(mismatches: Sequence[Mismatch]) -> str:
     """The wrong variables by name, since they explain wrong outputs, and how many answers differ."""
     variables = [repr(mismatch.output) for mismatch in mismatches if not mismatch.signature and mismatch.call < 0]
-    answers = len(mismatches) - len(variables)
+    answers = len({(m.call, m.output) for m in mismatches if m.signature or m.call >= 0})
     more = f" and {len(variables) - 3} more" if len(variables) > 3 else ""
     named = f"the variable(s) {', '.join(variables[:3])}{more}" if variables else ""
     return " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""])) + " differ from the source's"

@@ -12,7 +12,7 @@ from migrate.checks.keras import optimizer_name
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet import confined
 from migrate.fleet.keras_study import facts
-from migrate.fleet.provenance import provenance
+from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import (
@@ -47,7 +47,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
         )
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
-        job = KerasExportJob(request, staged, _provenance(source, path, options), _digest(source))
+        job = KerasExportJob(request, staged, _provenance(source, path, options), _digest(source, options))
         done: KerasExported | Ending = confined.exporting_keras(nursery, request, staged).run(
             "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout_seconds
         )
@@ -100,14 +100,14 @@ def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
     return (Finding("keras-not-compiled", Severity.WARNING, message, (), "call its compile() before you train it"),)
 
 
-def _digest(source: KerasSource) -> str:
-    """What tells a source's config and weights from any other's, wherever they are."""
+def _digest(source: KerasSource, options: Options) -> str:
+    """What tells what a source's config and weights become from any other model, wherever they are."""
     weights = source.files.weights
     parts = [source.sha256]
     if weights and weights != source.files.architecture:
         # A checkpoint's index has a checksum of each tensor.
         parts.append(digest_of(weights if os.path.isfile(weights) else index_file(weights)))
-    return ",".join(parts)
+    return digest(parts, options)
 
 
 def _provenance(source: KerasSource, path: str, options: Options) -> Mapping[str, Any]:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from migrate.errors import InputError
-from migrate.records import Options, shaping
+from migrate.records import Options, graph_shaping, shaping
 from migrate.report.json import tool
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 """https://reproducible-builds.org/specs/source-date-epoch"""
 
 
+def digest(parts: Iterable[str], options: Options) -> str:
+    """What tells a new model from any other: names in it that no other model may have are made of it.
+
+    Args:
+      parts: what tells the source, wherever it is.
+      options: see `records.Options`; with others the same source gives another graph.
+    """
+    return ",".join([*parts, json.dumps(graph_shaping(options), sort_keys=True)])
+
+
 def provenance(source: Mapping[str, Any], options: Options) -> dict[str, Any]:
     """What is said of every model.
 
     Args:
-      source: of its files.
+      source: what is said of the source alone: its path, the names of its files, their digests, and what kind of model
+        it is.
       options: see `records.Options`.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import pickle
 import shutil
@@ -10,8 +11,10 @@ import pytest
 
 import migrate
 from migrate.export.unique_names import make_unique
-from migrate.records import Converted, Options
-from migrate.sources.protos import MetaGraphDef
+from migrate.feed_flag import parse_feed
+from migrate.fleet.provenance import digest
+from migrate.records import Converted, GivenSignature, Options
+from migrate.sources.protos import MetaGraphDef, SavedModel
 from tests.conversions import run_child
 
 _EXPORTS = """
@@ -140,6 +143,81 @@ def test_the_same_source_gives_the_same_bytes_and_another_vocabulary_others(mode
     first = (models / "new" / "few" / graph).read_bytes()
     assert (models / "elsewhere_new" / graph).read_bytes() == first
     assert (models / "other_new" / graph).read_bytes() != first
+
+
+_LOADS_OF_ONE_SOURCE = """
+import pickle, sys
+import tensorflow as tf
+
+v1 = tf.compat.v1
+words = ["u", "w", "z"]
+answers = []
+with tf.Graph().as_default(), v1.Session() as session:
+    loaded = [
+        v1.saved_model.load(session, ["serve"], path, import_scope=f"model_{number}").signature_def["asked"]
+        for number, path in enumerate(sys.argv[2:])
+    ]
+    for number, signature in enumerate(loaded):
+        feeds = {f"model_{number}/{info.name}": words for info in signature.inputs.values()}
+        answers.append(session.run(f"model_{number}/{signature.outputs['y'].name}", feeds).tolist())
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(answers, file)
+"""
+
+
+def _asked(output, inputs=(("x", "x:0"),)):
+    return (GivenSignature("asked", inputs, (("y", output),)),)
+
+
+@pytest.mark.tensorflow
+def test_one_source_converted_with_other_options_is_another_model(models):
+    """No graph takes two functions of one name with other bodies."""
+    source = SavedModel.FromString((models / "few" / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    static, mutable = (f"{node.name}:0" for node in source.node if node.op.startswith("LookupTableFind"))
+    given = {
+        "static": Options(verify=False, signatures=_asked(static)),
+        "mutable": Options(verify=False, signatures=_asked(mutable)),
+        "fed": Options(
+            verify=False, drop_signatures=True, feeds=(parse_feed('x=["w"]'),), signatures=_asked(static, ())
+        ),
+    }
+    for name, options in given.items():
+        (report,) = migrate.convert(str(models / "few"), str(models / "options" / name), options).models
+        assert isinstance(report.outcome, Converted), report
+    file = models / "answers_of_one_source"
+    run_child(["-c", _LOADS_OF_ONE_SOURCE, str(file), *(str(models / "options" / name) for name in given)])
+    assert pickle.loads(file.read_bytes()) == [_FEW["static"], _FEW["mutable"], [2]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(signatures=_asked("y:0")),
+        Options(feeds=(parse_feed("x=1"),)),
+        Options(variables=True),
+        Options(keep_tensor_names=True),
+        Options(plain_gradients=True),
+        Options(drop_signatures=True),
+        Options(take_proposals=True),
+    ],
+)
+def test_what_makes_another_graph_of_a_source_makes_other_names(options):
+    assert len({digest(["source"], o) for o in (Options(), options, dataclasses.replace(options))}) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(verify=False),
+        Options(max_ulps=4),
+        Options(checkpoint="copy"),
+        Options(metadata=(("key", "value"),)),
+        Options(tags=frozenset(("serve", "gpu"))),
+        Options(details=True, jobs=3),
+    ],
+)
+def test_what_leaves_the_graph_as_it_is_leaves_the_names(options):
+    assert digest(["source"], options) == digest(["source"], Options())
 
 
 def _meta_graph():

@@ -45,4 +45,5 @@ def test_the_reason_names_them():
         assert outcome.reason.startswith(told), outcome.reason
         assert outcome.reason.endswith("answer(s) differ from the source's")
     outcome, _ = _judge(_verify([]))
-    assert outcome.reason.startswith("18 answer(s) differ"), outcome.reason
+    # Two calls of three outputs, however many ways of loading the model they differ in.
+    assert outcome.reason.startswith("6 answer(s) differ"), outcome.reason

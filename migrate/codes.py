@@ -107,7 +107,7 @@ CODES: Mapping[str, str] = {
     "restore-target-unknown": "An Assign of the restore op fills something that is no variable node.",
     "restore-value-computed": "An op that converting does not run stands between the checkpoint and a variable.",
     "several-init-ops": "There are several init ops where TensorFlow's loaders take one; all are run.",
-    "signature-exists": "A signature that was given has the name of one that the model has.",
+    "signature-exists": "A signature that was given has the name of one that the model has, or of another one given.",
     "signature-proposed": "With --take_proposals: the graph has no signature, and was given the first proposed one.",
     "signature-replaced": "With --overwrite_signatures: a signature of the user's has the name of one of the model's.",
     "signature-tensor-missing": "A signature names a tensor that the graph does not have.",

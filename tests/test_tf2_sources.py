@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 import migrate
+from migrate.errors import InputError
+from migrate.fleet.tf2 import differing_names
 from migrate.records import (
     AlreadyTF2,
     Failed,
@@ -18,6 +20,8 @@ from migrate.records import (
     Unchanged,
     Validated,
 )
+from migrate.sources.discover import place_of
+from migrate.sources.protos import MetaGraphDef, SavedModel
 from tests.conversions import ROOT, run_child
 
 TF2 = ROOT / "testdata" / "models" / "tf2"
@@ -119,6 +123,58 @@ def test_names_that_differ_are_said_before_anything_runs():
     assert "'serving_default' takes features, and the candidate's x" in report.outcome.reason
     assert report.verification is None
     assert "golden" not in report.seconds
+
+
+def _written(directory, meta_graphs):
+    directory.mkdir()
+    model = SavedModel(saved_model_schema_version=1, meta_graphs=meta_graphs)
+    (directory / "saved_model.pb").write_bytes(model.SerializeToString())
+    return directory
+
+
+def _meta_graphs_of_tf2():
+    """One tagged `serve`, and one for GPUs whose signature has another name."""
+    (serve,) = SavedModel.FromString((TF2 / "saved_model.pb").read_bytes()).meta_graphs
+    gpu = MetaGraphDef.FromString(serve.SerializeToString())
+    gpu.meta_info_def.tags.append("gpu")
+    gpu.signature_def["on_gpu"].CopyFrom(gpu.signature_def["serving_default"])
+    del gpu.signature_def["serving_default"]
+    return serve, gpu
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"), [(None, "'serving_default' takes"), (("serve", "gpu"), "no signature 'on_gpu'")]
+)
+def test_names_are_those_of_the_meta_graph_that_is_asked(tmp_path, tags, told):
+    source = _written(tmp_path / "source", _meta_graphs_of_tf2())
+    (keras,) = SavedModel.FromString((KERAS / "saved_model.pb").read_bytes()).meta_graphs
+    keras.meta_info_def.tags.extend([] if tags is None else ["gpu"])
+    candidate = _written(tmp_path / "candidate", [keras])
+    options = Options(tags=None if tags is None else frozenset(tags))
+    (report,) = migrate.validate(str(candidate), against=str(source), options=options).models
+    assert isinstance(report.outcome, Mismatched), report
+    assert told in report.outcome.reason
+    assert report.verification is None
+
+
+def test_the_candidate_takes_no_more_memory_than_an_audit_may(tmp_path):
+    (serve, _) = _meta_graphs_of_tf2()
+    for number in range(200_000):
+        serve.graph_def.node.add(name=f"n{number}", op="NoOp")
+    candidate = _written(tmp_path / "candidate", [serve])
+    with pytest.raises(InputError, match=f"^{candidate}.*--graph_memory"):
+        migrate.validate(str(candidate), against=str(TF2), options=Options(graph_memory_bytes=80 << 20))
+
+
+def test_the_candidate_is_read_where_it_is(tmp_path):
+    """What has become a link since links were looked for is not followed, unless that was asked for."""
+    candidate = _written(tmp_path / "candidate", [])
+    (candidate / "saved_model.pb").unlink()
+    (candidate / "saved_model.pb").symlink_to(TF2 / "saved_model.pb")
+    place = place_of(str(TF2))
+    with pytest.raises(InputError, match="outside of the model; --follow_links reads it"):
+        differing_names(place, str(TF2), str(candidate), Options())
+    assert differing_names(place, str(TF2), str(candidate), Options(follow_links=True)) is None
 
 
 _WRITES = """

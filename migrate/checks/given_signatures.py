@@ -30,7 +30,7 @@ def add_signatures(
 
     Returns:
       Nothing, or refusals, and then nothing was added: a tensor is not there, is nothing that can be fed or fetched, or
-      the model has a signature of this name.
+      the model, or another one that is given, has this name.
     """
     if not given:
         return ()
@@ -39,8 +39,12 @@ def add_signatures(
     added = MetaGraphDef()
     findings: list[Finding] = []
     for signature in given:
+        if signature.key in added.signature_def:
+            message = f"two of the signatures that were given have the name {signature.key!r}"
+            findings.append(refusal("signature-exists", message, (), "give one of them another name"))
+            continue
         exists = signature.key in meta_graph.signature_def
-        if (exists and not overwrite) or signature.key in added.signature_def or signature.key in RESERVED_KEYS:
+        if (exists and not overwrite) or signature.key in RESERVED_KEYS:
             findings.append(
                 refusal(
                     "signature-exists",

@@ -177,7 +177,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
     with study(source, options) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
-            stop = unsafe(base, options) or differing_names(base, candidate, options)
+            stop = unsafe(base, options) or differing_names(studied.place, source, candidate, options)
             if stop is not None:
                 return dataclasses.replace(base, outcome=stop)
             way: Way | None = tf2_way(studied.place, source, options, nursery)

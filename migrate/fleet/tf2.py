@@ -13,10 +13,12 @@ from migrate.fleet import confined
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec, Verification
+from migrate.sources.boundary import boundary_of
 from migrate.sources.discover import Place
 from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
-from migrate.sources.source import choose_meta_graph
+from migrate.sources.source import Source, choose_meta_graph
+from migrate.sources.watch import Watch
 from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
 from migrate.verify.calls import Golden
 
@@ -67,7 +69,12 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
 
 
 def unsafe(report: ModelReport, options: Options) -> Failed | None:
-    """Says that a TF2 SavedModel is not run, where it can do more than compute and the user has not allowed that."""
+    """Says that a TF2 SavedModel is not run, where it can do more than compute and the user has not allowed that.
+
+    Args:
+      report: audit's, of the model.
+      options: see `records.Options`.
+    """
     risky = [found for found in report.dangerous_ops if found.reached and not found.standard]
     if not risky or options.allow_side_effects:
         return None
@@ -75,15 +82,23 @@ def unsafe(report: ModelReport, options: Options) -> Failed | None:
     return Failed(f"not run: it has ops that can do more than compute: {ops}; allow it with --allow_side_effects")
 
 
-def differing_names(report: ModelReport, candidate: str, options: Options) -> Mismatched | None:
+def differing_names(place: Place, path: str, candidate: str, options: Options) -> Mismatched | None:
     """Compares what two SavedModels call their signatures, inputs and outputs, before either is run.
 
+    Args:
+      place: where the source lies.
+      path: what the user calls it.
+      candidate: directory of the other one.
+      options: see `records.Options`.
+
     Raises:
-      InputError: the candidate cannot be read, or has no such tag set.
+      InputError: one of the two cannot be read, takes more than it may, or has no such tag set.
     """
-    source = read_saved_model(candidate)
-    found = {s.key: s for s in signatures(choose_meta_graph(source, options.tags))}
-    wanted = {s.key: s for s in report.meta_graphs[0].signatures} if len(report.meta_graphs) == 1 else {}
+    wanted = _signatures(read_source(place, path), options)
+    watch = Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
+    boundary = None if options.follow_links else boundary_of(candidate)
+    with watch.running(candidate):
+        found = _signatures(read_saved_model(candidate, boundary, watch), options)
     told = []
     for key, signature in wanted.items():
         if key not in found:
@@ -95,6 +110,10 @@ def differing_names(report: ModelReport, candidate: str, options: Options) -> Mi
             if theirs.keys() != own.keys()
         ]
     return Mismatched(f"the names differ: {'; '.join(told)}") if told else None
+
+
+def _signatures(source: Source, options: Options) -> Mapping[str, Signature]:
+    return {s.key: s for s in signatures(choose_meta_graph(source, options.tags))}
 
 
 def _sides(

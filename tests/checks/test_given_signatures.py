@@ -164,3 +164,14 @@ def test_a_tensor_that_is_not_there(output, says, hint):
 def test_output_dtypes(node, dtypes):
     found = output_dtypes(text_format.Parse(node, NodeDef()), {})
     assert (None if found is None else [dtype_name(d) for d in found]) == dtypes
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_given_signatures_of_one_name_are_told_as_that(overwrite):
+    meta_graph = MetaGraphDef()
+    meta_graph.CopyFrom(_TRAINING)
+    given = parse_signature("s:outputs=scope/logits:0")
+    (finding,) = add_signatures(meta_graph, (given, given), overwrite)
+    assert finding.message == "two of the signatures that were given have the name 's'"
+    assert finding.hint == "give one of them another name"
+    assert not meta_graph.signature_def

@@ -339,14 +339,18 @@ class _Target:
           size: of all that will be written and skipped.
           empty: how much of it will be skipped.
         """
-        self._file = open_regular(path, os.O_WRONLY | os.O_CREAT)
         self._written = 0
         self._started = 0
         self._libc = ctypes.CDLL(None, use_errno=True)
-        if empty:
-            self._check_room(size - empty)
-        else:
-            self._allocate(size)
+        self._file = open_regular(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            if empty:
+                self._check_room(size - empty)
+            else:
+                self._allocate(size)
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def __enter__(self) -> _Target:
         return self

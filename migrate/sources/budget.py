@@ -11,11 +11,12 @@ import os
 import resource
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from migrate.errors import InputError
+from migrate.sources.forked import fork
 from migrate.sources.protos import MetaGraphDef, SavedModel
-from migrate.sources.watch import BYTES_A_SECOND, OWN_BYTES, SECONDS, Watch, mapped_and_resident
+from migrate.sources.watch import BYTES_A_SECOND, OWN_BYTES, SECONDS, Undisturbed, Watch, mapped_and_resident
 from migrate.sources.wire import varint
 
 if TYPE_CHECKING:
@@ -117,26 +118,22 @@ def _copies(parsed: Parsed) -> int:
 
 def _tried(parse: Callable[[], Parsed], limit: int) -> tuple[int, int, int, int] | None:
     """What `parse` makes, found in a fork: bytes, nodes, entries, copies; None where it takes more than a limit."""
-    answer, end = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(answer)
-        _try(parse, limit, end)
-    os.close(end)
-    try:
-        found = b""
-        while chunk := os.read(answer, _ANSWER.size):
-            found += chunk
-    finally:
-        os.close(answer)
-        os.waitpid(pid, 0)
+    with Undisturbed():
+        pid, answer = fork(lambda end: _try(parse, limit, end))
+        try:
+            found = b""
+            while chunk := os.read(answer, _ANSWER.size):
+                found += chunk
+        finally:
+            os.close(answer)
+            os.waitpid(pid, 0)
     if len(found) != _ANSWER.size:
         return None
     taken, nodes, entries, copies = _ANSWER.unpack(found)
     return None if taken > limit else (taken, nodes, entries, copies)
 
 
-def _try(parse: Callable[[], Parsed], limit: int, end: int) -> None:
+def _try(parse: Callable[[], Parsed], limit: int, end: int) -> NoReturn:
     """In the fork; does not return."""
     try:
         mapped, resident = mapped_and_resident()

@@ -13,13 +13,15 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from migrate import codec
 from migrate.confinement import Confinement, confine, prepare
 from migrate.errors import InputError, InternalError
 from migrate.forks import close_others
 from migrate.frozen import frozen
+from migrate.sources.forked import fork
+from migrate.sources.watch import Undisturbed
 
 _PROCESSOR_SECONDS, _BYTES_A_SECOND, _MOST_SECONDS = 3, 1 << 21, 60
 """Processor time for any file, bytes for which there is a second more, and the end of it. A sound file of 10,000
@@ -65,20 +67,16 @@ def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[s
     with contextlib.suppress(OSError):
         seconds = min(_PROCESSOR_SECONDS + os.stat(path).st_size // _BYTES_A_SECOND, _MOST_SECONDS)
     prepare()
-    answer, end = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(answer)
-        _work(read, end, seconds, Confinement((path, *others)))
-    os.close(end)
     data, status = b"", None
-    try:
-        data = _received(answer)
-    finally:
-        os.close(answer)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # It has answered, or is not going to.
-        _, status = os.waitpid(pid, 0)
+    with Undisturbed():
+        pid, answer = fork(lambda end: _work(read, end, seconds, Confinement((path, *others))))
+        try:
+            data = _received(answer)
+        finally:
+            os.close(answer)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # It has answered, or is not going to.
+            _, status = os.waitpid(pid, 0)
     if not data:
         raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
     try:
@@ -107,7 +105,7 @@ def _as_data(error: Exception) -> _Raised:
     return _Raised(type(error).__name__, str(error))
 
 
-def _work(read: Callable[[], object], end: int, seconds: int, confinement: Confinement) -> None:
+def _work(read: Callable[[], object], end: int, seconds: int, confinement: Confinement) -> NoReturn:
     """In the fork; does not return."""
     code = 1
     try:

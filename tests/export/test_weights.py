@@ -146,7 +146,9 @@ def test_only_what_is_no_hole_needs_room(tmp_path, monkeypatch):
         return weights.run(weights.take_over(_plan(x="a"), str(tmp_path / "old"), folder, "copy", True).job)
 
     assert run(2) == weights.Done()
+    before = os.listdir("/proc/self/fd")
     failed = run(1)
+    assert os.listdir("/proc/self/fd") == before
     assert isinstance(failed, Failed) and os.strerror(errno.ENOSPC) in failed.reason
 
 
@@ -221,7 +223,9 @@ def test_a_full_disk_is_told_before_the_copying(tmp_path, monkeypatch):
 
     library = SimpleNamespace(fallocate=full)
     monkeypatch.setattr(weights.ctypes, "CDLL", lambda *_, **__: library)
+    before = os.listdir("/proc/self/fd")
     assert weights.run(taking.job) == Failed("the new model cannot be written: No space left on device")
+    assert os.listdir("/proc/self/fd") == before
     assert os.path.getsize(taking.files[0]) == 0
 
 

@@ -31,8 +31,7 @@ _NO_OUTPUTS = re.compile(
 )
 _GRADIENTS = re.compile(r"(.*/)?gradients(_\d+)?/")
 """The scope in which `tf.gradients` puts its nodes (gradients_impl.py); nobody calls for them."""
-_FIRST_GRADIENT = re.compile(r"((?:.*/)?gradients(?:_\d+)?/)(.+)_grad/[^/]+\Z")
-"""The scope for gradients, and the op whose gradient a node in it is part of; `Fill` is where the gradients begin."""
+_GRADIENTS_PART = re.compile(r"gradients(_\d+)?\Z")
 _ARITHMETIC = frozenset({"Add", "AddN", "AddV2", "Cast", "Div", "DivNoNan", "Identity", "Mul", "RealDiv"})
 _UNFIT_DTYPES = frozenset({"resource", "variant"})
 
@@ -82,9 +81,10 @@ def _losses(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
         listed = meta_graph.collection_def["losses"].node_list.value
         found |= {tensor.partition(":")[0] for tensor in listed} & nodes.keys()
     for node in meta_graph.graph_def.node:
-        match = _FIRST_GRADIENT.match(node.name)
-        if match and match[2] in nodes and f"{match[1]}Fill" in (tensor.partition(":")[0] for tensor in node.input):
-            found.add(match[2])
+        scope, op = _differentiated(node.name)
+        # `Fill` is where the gradients begin.
+        if op in nodes and f"{scope}Fill" in (tensor.partition(":")[0] for tensor in node.input):
+            found.add(op)
     pending = list(found)
     while pending:  # A loss may be scaled before it is differentiated.
         for name in _operands(nodes, pending.pop()) - found:
@@ -106,6 +106,23 @@ def _losses(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
                 found.add(user)
                 pending.append(user)
     return found
+
+
+def _differentiated(name: str) -> tuple[str, str]:
+    """The scope for gradients that a node is in, and the op whose gradient it is part of; "" for both where it is none.
+
+    Example:
+      >>> _differentiated("train/gradients_1/loss/mean_grad/Mul")
+      ('train/gradients_1/', 'loss/mean')
+    """
+    inner, _, last = name.rpartition("/")
+    if not last or not inner.endswith("_grad"):
+        return "", ""
+    parts = inner.removesuffix("_grad").split("/")
+    scopes = (end for end in range(len(parts) - 1, 0, -1) if _GRADIENTS_PART.match(parts[end - 1]))
+    end = next(scopes, len(parts))
+    op = "/".join(parts[end:])
+    return ("/".join(parts[:end]) + "/", op) if op else ("", "")
 
 
 def _operands(nodes: Mapping[str, NodeDef], name: str) -> set[str]:
@@ -229,8 +246,50 @@ def _reached(givers: Mapping[str, tuple[str, ...]], tensors: Iterable[str]) -> s
 
 def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights: Mapping[str, None]) -> list[str]:
     """The tensors without those that need only a part of the weights that another one needs: a loop's state, a size."""
-    reached = {tensor: _reached(givers, [tensor]) & weights.keys() for tensor in tensors}
-    return [tensor for tensor in tensors if not any(reached[tensor] < other for other in reached.values())]
+    needing = _needing(givers, [tensor.partition(":")[0] for tensor in tensors])
+    every = (1 << len(tensors)) - 1
+    # For each tensor, as bits, those that need all the weights that it needs.
+    covering = [every] * len(tensors)
+    for bits in {needing[weight] for weight in weights if weight in needing}:
+        for position in range(len(tensors)):
+            if bits >> position & 1:
+                covering[position] &= bits
+    found = []
+    for position, tensor in enumerate(tensors):
+        others = (other for other in range(len(tensors)) if covering[position] >> other & 1)
+        if all(covering[other] >> position & 1 for other in others):
+            found.append(tensor)
+    return found
+
+
+def _needing(givers: Mapping[str, tuple[str, ...]], names: list[str]) -> dict[str, int]:
+    """For each node that lies behind some of these, as bits, behind which of them."""
+    after: dict[str, None] = {}  # Each node after those that it takes from, but for the back edges of loops.
+    seen: set[str] = set()
+    stack = [(name, False) for name in names]
+    while stack:
+        name, is_left = stack.pop()
+        if is_left:
+            after[name] = None
+        elif name in givers and name not in seen:
+            seen.add(name)
+            stack.append((name, True))
+            stack += [(giver, False) for giver in givers[name]]
+    rank = {name: number for number, name in enumerate(after)}
+    found = dict.fromkeys(after, 0)
+    for position, name in enumerate(names):
+        if name in found:
+            found[name] |= 1 << position
+    order = list(reversed(after))
+    grown = True
+    while grown:  # Once more for what a back edge brings, and never for a graph without loops.
+        grown = False
+        for name in order:
+            for giver in givers[name]:
+                if giver in found and found[name] & ~found[giver]:
+                    found[giver] |= found[name]
+                    grown = grown or rank[giver] > rank[name]
+    return found
 
 
 def _named(tensors: Iterable[str]) -> tuple[tuple[str, str], ...]:

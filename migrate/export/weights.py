@@ -10,6 +10,7 @@ build the rest. `take_over` decides, links and shares blocks, in a time that the
 from __future__ import annotations
 
 import contextlib
+import bisect
 import ctypes
 import dataclasses
 import errno
@@ -318,7 +319,10 @@ def _holes(source: int) -> tuple[tuple[int, int], ...]:
 
 def _holes_of(part: Part, holes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """What of the holes lies in a part, in whole megabytes; what is less is read and written as zeros."""
-    for start, end in holes:
+    first = bisect.bisect_right(holes, part.offset, key=lambda hole: hole[1])
+    for start, end in itertools.islice(holes, first, None):
+        if start >= part.offset + part.size:
+            return
         start, end = max(start, part.offset), min(end, part.offset + part.size)
         whole = (end - start) // len(_HOLE) * len(_HOLE)
         if whole > 0:

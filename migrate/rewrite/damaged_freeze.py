@@ -166,29 +166,43 @@ _RETYPED = frozenset({"Enter", "Exit", "NextIteration", "Switch"})
 
 def _with_handles(nodes: Mapping[str, NodeDef], users: Iterable[NodeDef]) -> dict[str, NodeDef]:
     """The nodes, where all that passes on a constant which some op takes as a handle passes on a handle again."""
-    carriers = {_behind_passes(nodes, t) for user in users if user.op not in _REFS for t in _wanted(user)}
+    known: dict[str, str] = {}
+    carriers = {_behind_passes(nodes, t, known) for user in users if user.op not in _REFS for t in _wanted(user)}
     carriers = {name for name in carriers if name in nodes and nodes[name].op == "Const"}
     result = dict(nodes)
-    grown = True
-    while grown and carriers:
-        grown = False
-        for name, node in nodes.items():
-            taken = data_inputs(node) if node.op in _RETYPED and name not in carriers else []
-            if taken and split(taken[0])[0] in carriers:
+    takers: dict[str, list[str]] = {}
+    for name, node in nodes.items() if carriers else ():
+        if node.op in _RETYPED and (taken := data_inputs(node)):
+            takers.setdefault(split(taken[0])[0], []).append(name)
+    pending = list(carriers)
+    while pending:
+        for name in takers.get(pending.pop(), ()):
+            if name not in carriers:
                 carriers.add(name)
-                result[name] = NodeDef.FromString(node.SerializeToString())
+                pending.append(name)
+                result[name] = NodeDef.FromString(nodes[name].SerializeToString())
                 result[name].attr["T"].type = _RESOURCE
-                grown = True
     return result
 
 
-def _behind_passes(nodes: Mapping[str, NodeDef], tensor: str) -> str:
-    """Name of the node that gives a tensor, behind what may have lost the type of a handle."""
-    seen: set[str] = set()
+def _behind_passes(nodes: Mapping[str, NodeDef], tensor: str, known: dict[str, str]) -> str:
+    """Name of the node that gives a tensor, behind what may have lost the type of a handle.
+
+    Args:
+      nodes: of the graph.
+      tensor: its full name.
+      known: what was found for the nodes that were passed; it grows.
+    """
+    seen: dict[str, None] = {}
     name = split(tensor)[0]
-    while name in nodes and nodes[name].op in _RETYPED and name not in seen and data_inputs(nodes[name]):
-        seen.add(name)
-        name = split(data_inputs(nodes[name])[0])[0]
+    while name not in known and name not in seen and name in nodes and nodes[name].op in _RETYPED:
+        taken = data_inputs(nodes[name])
+        if not taken:
+            break
+        seen[name] = None
+        name = split(taken[0])[0]
+    name = known.get(name, name)
+    known.update(dict.fromkeys(seen, name))
     return name
 
 
@@ -284,17 +298,18 @@ def _variable(constant: NodeDef, is_ref: bool, shared: set[str]) -> NodeDef:
 def _reads(nodes: Mapping[str, NodeDef], roots: Iterable[str], needed: Collection[str]) -> dict[str, NodeDef]:
     """The nodes that take the value of a variable that is behind a handle now, as they read it before freezing."""
     dtypes = {f"{name}:0": nodes[name].attr["value"].tensor.dtype for name in roots}
-    users = [nodes[name] for name in needed]
-    grown = True
-    while grown:
-        grown = False
-        for node in users:
-            if node.op in _PASSES and _wants_variables(node):
-                given = [dtypes[tensor] for tensor in _wanted(node) if tensor in dtypes]
-                for output in range(2 if node.op == "Switch" else 1) if given else ():
-                    if f"{node.name}:{output}" not in dtypes:
-                        dtypes[f"{node.name}:{output}"] = given[0]
-                        grown = True
+    passing: dict[str, list[NodeDef]] = {}
+    for node in (nodes[name] for name in needed):
+        if node.op in _PASSES and _wants_variables(node):
+            for tensor in _wanted(node):
+                passing.setdefault(tensor, []).append(node)
+    pending = list(dtypes)
+    while pending:
+        tensor = pending.pop()
+        for node in passing.get(tensor, ()):
+            passed = [f"{node.name}:{output}" for output in range(2 if node.op == "Switch" else 1)]
+            pending += [output for output in passed if output not in dtypes]
+            dtypes.update((output, dtypes[tensor]) for output in passed if output not in dtypes)
     made: dict[str, NodeDef] = {}
     for node in nodes.values():
         taken = data_inputs(node)

@@ -192,13 +192,22 @@ def _lowered_loop(node: NodeDef, library: Library) -> tuple[list[NodeDef], list[
     return exits, made
 
 
-def touched_by(node: NodeDef, library: Library, writes: frozenset[str], passes: frozenset[str]) -> Touched | None:
-    """Which of a call's data inputs the functions read or write that it calls; None for a node that is no call."""
+def touched_by(
+    node: NodeDef, library: Library, writes: frozenset[str], passes: frozenset[str], known: dict[str, Touched]
+) -> Touched | None:
+    """Which of a call's data inputs the functions read or write that it calls; None for a node that is no call.
+
+    Args:
+      node: the node.
+      library: functions by name; one that calls itself is refused elsewhere, and not followed.
+      writes: ops that write the variable of a handle.
+      passes: ops that hand a handle on.
+      known: what was found for functions of this library; it grows.
+    """
     names = [node.op] if node.op in library else [name for name in callees(node) if name in library]
     if not names:
         return None
     first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
-    known: dict[str, Touched] = {}
     found = [_touched(name, library, writes, passes, known) for name in names]
     return Touched(
         frozenset(first + k for t in found for k in t.reads), frozenset(first + k for t in found for k in t.writes)
@@ -213,15 +222,18 @@ def _touched(
     known[name] = Touched(frozenset(), frozenset())  # for one that calls itself
     function = library[name]
     carried = {arg.name: {k} for k, arg in enumerate(function.signature.input_arg)}
-    grown = True
-    while grown:
-        grown = False
-        for node in function.node_def:
-            if node.op in passes:
-                met = set().union(*(carried.get(i.partition(":")[0], ()) for i in node.input if i[:1] != "^"))
-                if met - carried.setdefault(node.name, set()):
-                    carried[node.name] |= met
-                    grown = True
+    passing: dict[str, list[str]] = {}
+    for node in function.node_def:
+        for taken_name in node.input if node.op in passes else ():
+            passing.setdefault(taken_name.partition(":")[0], []).append(node.name)  # No name starts with "^".
+    pending = list(carried)
+    while pending:
+        giver = pending.pop()
+        for taker in passing.get(giver, ()):
+            met = carried.setdefault(taker, set())
+            if not carried[giver] <= met:
+                met |= carried[giver]
+                pending.append(taker)
     read, written = set[int](), set[int]()
     for node in function.node_def:
         if node.op in passes:

@@ -56,10 +56,10 @@ def _calls(graph: Graph, library: Mapping[str, FunctionDef]) -> frozenset[str]:
     return frozenset(name for name, wire in wires if wire.op in library or any(callees(graph.nodes[name])))
 
 
-def _touched(node: NodeDef, library: Mapping[str, FunctionDef]) -> Touched | None:
+def _touched(node: NodeDef, library: Mapping[str, FunctionDef], known: dict[str, Touched]) -> Touched | None:
     from migrate.rewrite.expanded import touched_by
 
-    return touched_by(node, library, _WRITES, PASSES)
+    return touched_by(node, library, _WRITES, PASSES, known)
 
 
 def unordered_outputs(
@@ -87,11 +87,12 @@ def unordered_outputs(
     carried = handles(graph)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
+    known: dict[str, Touched] = {}
     for name in order:
         wire = graph.wires[name]
         if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
             continue
-        touched = _touched(graph.nodes[name], library) if calls else None
+        touched = _touched(graph.nodes[name], library, known) if calls else None
         for position, tensor in enumerate(wire.data):
             for root in carried.get(tensor, ()):
                 if touched is None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from google.protobuf import text_format
 
 from migrate.checks.given_signatures import add_signatures
-from migrate.checks.proposals import propose
+from migrate.checks.proposals import _differentiated, _reached, _telling, propose
 from migrate.checks.tensors import output_dtypes
 from migrate.errors import UsageError
 from migrate.records import GivenSignature
@@ -175,3 +177,39 @@ def test_two_given_signatures_of_one_name_are_told_as_that(overwrite):
     assert finding.message == "two of the signatures that were given have the name 's'"
     assert finding.hint == "give one of them another name"
     assert not meta_graph.signature_def
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("gradients/loss_grad/Neg", ("gradients/", "loss")),
+        ("a/gradients_12/b/mean_grad/Mul", ("a/gradients_12/", "b/mean")),
+        ("gradients/a/gradients_1/b_grad/Mul", ("gradients/a/gradients_1/", "b")),
+        ("gradients/gradients_grad/Mul", ("gradients/", "gradients")),
+        ("a/gradients_grad/Mul", ("", "")),
+        ("gradients/loss_grad/", ("", "")),
+        ("gradients/loss/Neg", ("", "")),
+        ("gradients_x/loss_grad/Neg", ("", "")),
+        ("gradients/_grad/Neg", ("", "")),
+        ("loss_grad/Neg", ("", "")),
+        ("gradients/Fill", ("", "")),
+    ],
+)
+def test_the_op_whose_gradient_a_node_is_part_of(name, found):
+    assert _differentiated(name) == found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_outputs_that_need_a_part_of_anothers_weights_are_no_answers(seed):
+    """As a comparison of each with each has it, loops included."""
+    draw = random.Random(seed)
+    names = [f"n{number}" for number in range(30)]
+    givers = {
+        name: tuple(draw.sample(names[:number] if draw.random() < 0.95 else names, min(number, draw.randrange(3))))
+        for number, name in enumerate(names)
+    }
+    weights = dict.fromkeys(draw.sample(names[:15], 6))
+    tensors = [f"{name}:{output}" for name in draw.sample(names[10:], 8) for output in range(draw.randrange(1, 3))]
+    needed = {tensor: _reached(givers, [tensor]) & weights.keys() for tensor in tensors}
+    expected = [t for t in tensors if not any(needed[t] < other for other in needed.values())]
+    assert _telling(givers, tensors, weights) == expected

@@ -6,9 +6,12 @@ import gc
 
 import pytest
 
+from migrate.checks.proposals import propose
+from migrate.export.weights import Part, _holes_of
 from migrate.fleet.study import audit_model
 from migrate.records import Options
-from migrate.rewrite.graph import Graph, index
+from migrate.rewrite.damaged_freeze import repair
+from migrate.rewrite.graph import Graph, Nodes, index
 from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
@@ -150,6 +153,109 @@ def _steps_of_nested_calls(depth: int) -> int:
 def test_calls_within_calls_are_looked_at_once_each():
     _steps_of_nested_calls(2)
     assert _steps_of_nested_calls(14) < 4 * _steps_of_nested_calls(7)
+
+
+def _steps_of_calls(calls: int, body: int) -> int:
+    """So many calls of one function, which writes behind so many nodes that are listed from the last to the first."""
+    function = FunctionDef()
+    function.signature.name = "f"
+    function.signature.input_arg.add(name="v", type=20)
+    function.node_def.add(name="write", op="AssignAddVariableOp", input=[f"i{body - 1}:output:0"])
+    for number in reversed(range(body)):
+        function.node_def.add(name=f"i{number}", op="Identity", input=[f"i{number - 1}:output:0" if number else "v"])
+    variable = NodeDef(name="v", op="VarHandleOp")
+    variable.attr["shared_name"].s = b"v"
+    nodes = [variable, NodeDef(name="r", op="ReadVariableOp", input=["v"])]
+    nodes += [NodeDef(name=f"c{number}", op="f", input=["v"]) for number in range(calls)]
+    graph = index(nodes)
+    found = []
+    taken = steps(lambda: found.extend(unordered_outputs(graph, ["r:0"], {"f": function})))
+    assert [u.tensor for u in found] == ["r:0"]
+    return taken
+
+
+def test_a_function_that_is_called_often_is_looked_at_once():
+    _steps_of_calls(1, 1)
+    assert _steps_of_calls(80, 800) < 3 * _steps_of_calls(10, 800)
+
+
+def test_a_body_in_the_opposite_order_takes_no_square_of_its_length():
+    _steps_of_calls(1, 1)
+    assert _steps_of_calls(1, 800) < 10 * _steps_of_calls(1, 100)
+
+
+def _steps_of_a_damaged_freeze(op: str, count: int) -> int:
+    """A constant behind so many nodes, listed from the last to the first, that is written as what a handle points to."""
+    typed = 1 if op == "Enter" else 20
+    nodes = [NodeDef(name=f"pass{number}", op=op, input=[f"pass{number - 1}"]) for number in reversed(range(count))]
+    nodes[-1].input[:] = ["c"]
+    for node in nodes:
+        node.attr["T"].type = typed
+    constant = NodeDef(name="c", op="Const")
+    constant.attr["dtype"].type = constant.attr["value"].tensor.dtype = _FLOAT
+    constant.attr["value"].tensor.tensor_shape.SetInParent()
+    users = [NodeDef(name=f"read{n}", op="ReadVariableOp", input=[f"pass{n}"]) for n in range(count)]
+    total = NodeDef(name="y", op="AddN", input=[user.name for user in users])
+    for node in users:
+        node.attr["dtype"].type = _FLOAT
+    meta_graph = MetaGraphDef()
+    meta_graph.graph_def.node.extend([total, *users, *nodes, constant])
+    meta_graph.signature_def["serving_default"].outputs["y"].name = "y:0"
+    found = []
+    taken = steps(lambda: found.append(repair(meta_graph, Nodes(meta_graph.graph_def.node))))
+    assert [f.code for f in found[0].findings] == ["frozen-variable"]
+    assert list(found[0].values) == ["c"]
+    return taken
+
+
+@pytest.mark.parametrize("op", ["Enter", "Identity"])
+def test_a_damaged_freeze_takes_no_square_of_what_passes_a_handle_on(op):
+    _steps_of_a_damaged_freeze(op, 3)
+    assert _steps_of_a_damaged_freeze(op, 800) < 10 * _steps_of_a_damaged_freeze(op, 100)
+
+
+def _steps_of_holes(count: int) -> int:
+    """So many tensors, each in a hole of its own."""
+    size = 2 << 20
+    parts = [Part(number * size, size, 0, "k", "v") for number in range(count)]
+    holes = [(part.offset, part.offset + (1 << 20)) for part in parts]
+    found = []
+    taken = steps(lambda: found.extend(hole for part in parts for hole in _holes_of(part, holes)))
+    assert found == holes
+    return taken
+
+
+def test_tensors_and_holes_take_no_product_of_their_numbers():
+    _steps_of_holes(3)
+    assert _steps_of_holes(800) < 10 * _steps_of_holes(100)
+
+
+def _steps_of_proposals(outputs: int) -> int:
+    """So many outputs over one trunk, each of which needs a weight of its own."""
+    meta_graph = MetaGraphDef()
+    graph = meta_graph.graph_def
+
+    def node(name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
+        made = graph.node.add(name=name, op=op, input=inputs)
+        for key, value in types.items():
+            made.attr[key].type = value
+        return made
+
+    node("x", "Placeholder", [], dtype=_FLOAT)
+    for number in range(3000):
+        node(f"n{number}", "Relu", [f"n{number - 1}" if number else "x"], T=_FLOAT)
+    for number in range(outputs):
+        node(f"weight{number}", "VariableV2", [], dtype=_FLOAT)
+        node(f"y{number}", "Add", ["n2999", f"weight{number}"], T=_FLOAT)
+    found = []
+    taken = steps(lambda: found.extend(propose(meta_graph)))
+    assert len(found) == 1 and len(found[0].outputs) == min(outputs, 12)
+    return taken
+
+
+def test_outputs_over_one_trunk_walk_it_once():
+    _steps_of_proposals(3)
+    assert _steps_of_proposals(64) < 2 * _steps_of_proposals(8)
 
 
 def test_a_plan_is_freed_when_it_is_dropped():

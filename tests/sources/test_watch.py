@@ -17,8 +17,9 @@ import pytest
 from migrate.errors import InputError
 from migrate.fleet.study import audit_model
 from migrate.records import Convertible, Options, Unreadable
+from migrate.sources.parse import parse_file
 from migrate.sources.protos import SavedModel
-from migrate.sources.watch import OWN_BYTES, OverBoundsError, Watch
+from migrate.sources.watch import BYTES_A_SECOND, NODES_A_SECOND, OWN_BYTES, OverBoundsError, Watch
 from tests.conversions import MODELS, ROOT
 
 pytestmark = pytest.mark.timeout(120)
@@ -309,6 +310,18 @@ def test_a_text_swells(line, tmp_path):
     assert code == 1
     assert '"unreadable"' in said or '"refused"' in said
     assert peak <= 120 + 4 * (len(data) >> 20)
+
+
+@pytest.mark.parametrize("line", ["# node { node { node {\n", 'producer: "node {"\n', "node {}\n"])
+def test_a_text_gains_no_time_by_saying_node(line, tmp_path):
+    """A node has a name and an op; what is in comments and strings is none."""
+    data = ("node { name: 'x' op: 'NoOp' }\n" + line * 10_000 + "nothing that parses").encode()
+    (tmp_path / "graph.pbtxt").write_bytes(data)
+    watch, _, _ = _watch()
+    with pytest.raises(InputError):
+        parse_file(str(tmp_path / "graph.pbtxt"), "GraphDef", watch=watch)
+    bytes_worth = len(data) / BYTES_A_SECOND
+    assert watch.seconds_allowed - 30 - bytes_worth <= len(data) / 25 / NODES_A_SECOND
 
 
 @pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])

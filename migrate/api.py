@@ -65,7 +65,7 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
     return Report(tuple(reports))
 
 
-def _names_parts(options: Options) -> bool:
+def _has_partial_flags(options: Options) -> bool:
     """Whether flags are about a part of some models, so that `_flags_used` may find that there is none."""
     return bool(options.feeds or options.architecture is not None or options.checkpoint_root)
 
@@ -74,7 +74,8 @@ def _flags_used(report: Report, options: Options) -> Report:
     """Gives the report back, unless a flag about a part of some models is about none of them.
 
     Raises:
-      UsageError: no model has a tensor that `options.feeds` names, or is weights that `options.architecture` is for.
+      UsageError: no model has a tensor that `options.feeds` names, is weights that `options.architecture` is for, or has the
+        checkpoint by object that `options.checkpoint_root` is about.
     """
     codes = {finding.code for model in report.models for finding in model.findings}
     unread = any(isinstance(model.outcome, Unreadable) for model in report.models)
@@ -122,7 +123,7 @@ def convert(
     """
     listen = _silent if progress is None else progress
     _check_calls(source, options)
-    if _names_parts(options) and options.runner is None:
+    if _has_partial_flags(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
     if options.runner is None and ("://" in source or "://" in destination):
         from migrate.fleet.remote import convert_remote
@@ -161,7 +162,7 @@ def validate(
 
     say = _silent if progress is None else progress
     _check_calls(against, options)
-    if _names_parts(options):
+    if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
         for path, local in here.items():

@@ -10,50 +10,52 @@ CODES: Mapping[str, str] = {
     "while the graph runs, and a write comes between the sharing and the use.",
     "asset-escapes": "An asset's file name leads out of the model's assets/ directory.",
     "asset-missing": "An asset that the init op names is not in assets/; a warning where no signature depends on it.",
+    "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
     "checkpoint-chosen": "The directory holds several checkpoints; the message names the one that was taken.",
     "checkpoint-entry-differs": "A tensor of the checkpoint has another dtype or shape than its variable.",
     "checkpoint-key-missing": "The restore graph reads a key that the checkpoint does not have.",
     "checkpoint-shard-missing": "A data file of the checkpoint is missing.",
     "checkpoint-shard-short": "A data file of the checkpoint is shorter than its index says.",
     "checkpoint-unreadable": "The checkpoint's index is missing or damaged, so variables have no values.",
-    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "checkpoint-without-graph": "A checkpoint alone: values by name, and no graph that uses them.",
+    "collection-damaged": "A collection holds entries that cannot be parsed; they are left out.",
     "composite-tensor": "A signature takes or gives a composite tensor, which no TF1 Session feeds.",
+    "constant-of-handle": "A constant of dtype variant or resource, whose value is an object of a running program.",
+    "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
+    "trained.",
     "custom-gradient-lost": "A node's gradient was a Python function of the exporter; a gradient through it fails with "
     "LookupError.",
     "custom-gradient-replaced": "With --plain_gradients: nodes whose custom gradient is lost get TensorFlow's own.",
-    "constants-to-variables": "With --variables: constant weights became variables; moving means and variances are not "
-    "trained.",
-    "attributes-nested": "Functions are attributes of functions that are attributes, deeper than anything writes them.",
-    "constant-of-handle": "A constant of dtype variant or resource, whose value is an object of a running program.",
     "cyclic-graph": "The graph has a cycle that is no while loop, so it cannot run.",
     "destination-renamed": "A Keras file of a tree became a directory without the suffix of the file's name.",
     "device-pin": "Nodes are pinned to devices. Device types are kept, jobs, replicas and tasks are dropped.",
-    "effect-unknown": "The model runs ops of which this version does not know what they do.",
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
     "outside the process.",
-    "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
+    "effect-unknown": "The model runs ops of which this version does not know what they do.",
+    "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
+    "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
+    "feed-value": "A value of --feed does not fit its tensor.",
     "file-not-copied": "Something in assets.extra or in a TF2 model cannot be copied: a pipe, a socket, a device, a "
     "link that leads nowhere or to a directory that is not copied with it.",
+    "file-outside-model": "An op takes a file's name that is neither the path of an asset nor the checkpoint's prefix.",
     "frozen-variable": "A frozen graph uses constants as variables, which no TensorFlow loads: TF1's freezer left ops "
     "like AssignSub and RefSwitch in it. They are variables again.",
     "frozen-variable-unclear": "A frozen graph uses a value as a variable, and it is unclear which variable that was.",
     "frozen-write-left-out": "A frozen graph has ops that write constants, and no signature runs them.",
     "functions-nested": "Functions call functions, more than 100 within one another.",
-    "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
-    "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
-    "feed-value": "A value of --feed does not fit its tensor.",
     "graph-broken": "The graph has an edge from a node that is not there, or a node without its inputs.",
     "handle-as-value": "The string handle of a table or queue is read as a string, which no TF2 resource gives.",
     "init-op-effect": "The init op runs an op with effects outside the process, which loading the model would do.",
     "init-op-missing": "The MetaGraphDef names an init op that the graph does not have.",
+    "initialized-undecided": "The init op asks whether a variable is initialised after an assignment that may not run.",
     "initializer-left-out": "A table initializer that no signature needs has effects outside the process; it is left "
     "out.",
-    "initialized-undecided": "The init op asks whether a variable is initialised after an assignment that may not run.",
     "input-default": "A signature input has a default value; callers of the loaded Python function must give it.",
     "keras-1": "A Keras 1 file, whose config no Keras since 2.2 reads.",
     "keras-3-missing": "Keras 3 wrote the file, and the installed TensorFlow brings an earlier one.",
     "keras-architecture": "The architecture of Keras weights is the file that --architecture names.",
+    "keras-build-shape": "The inputs of a subclassed Keras model are taken from the shape that it was built with.",
+    "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
     "keras-checkpoint-root": "A checkpoint holds the Keras model under an attribute; a refusal where there are "
     "several, or none of the name that --checkpoint_root gives.",
     "keras-cudnn": "Layers that run on NVIDIA GPUs only (CuDNNLSTM, CuDNNGRU) become LSTM and GRU; refused where their "
@@ -62,8 +64,6 @@ CODES: Mapping[str, str] = {
     "--custom_objects.",
     "keras-external-link": "An HDF5 file refers to data in other files, or has soft links, which may; none of them is "
     "followed.",
-    "keras-build-shape": "The inputs of a subclassed Keras model are taken from the shape that it was built with.",
-    "keras-calls": "Loading a Keras file would call a function or an op that is not known to compute and nothing else.",
     "keras-file-name": "A setting of a Keras file names a file outside the model, which loading would read.",
     "keras-foreign-layer": "A layer that runs another framework's code, or the graph of another file.",
     "keras-lambda": "A Keras file holds Python bytecode (a Lambda layer), which is run only with --trust.",
@@ -83,8 +83,8 @@ CODES: Mapping[str, str] = {
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
     "model. The path that you pass is resolved first and may be a link.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
-    "no-signature": "There is no signature that could be exported.",
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
+    "no-signature": "There is no signature that could be exported.",
     "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-not-in-functions": "An op that runs in a v1 Session and not in a function, as which TensorFlow 2 "
@@ -114,13 +114,13 @@ CODES: Mapping[str, str] = {
     "signature-without-outputs": "A signature has no outputs, so nothing answers a call.",
     "source-loaded-leniently": "TensorFlow's own loader refuses the source for what TF1 forgave; a v1 Session runs it.",
     "tag-set": "No tag set fits, or several do; choose one with --tags.",
+    "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "tensor-name-effects": "With --keep_tensor_names: a signature has effects, and fetched by name beside another one "
     "it is a call of its own.",
     "tensor-name-needs-more": "With --keep_tensor_names: who fetches a tensor by name must feed all inputs of its "
     "signature.",
     "tensor-name-not-kept": "With --keep_tensor_names: a tensor's name would not mean what it meant in TF1, for some "
     "clients or all.",
-    "tensor-info-dtype": "A signature declares another dtype than the placeholder has; the placeholder's is taken.",
     "tf2-signature": "A signature by tensor names was asked of a TF2 SavedModel, which is copied as it is.",
     "touches-files": "The model reads or writes files when it is called.",
     "touches-network": "The model talks to the network when it is called.",

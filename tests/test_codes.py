@@ -29,3 +29,7 @@ def test_the_table_has_the_codes_of_the_source():
 
 def test_the_page_is_what_the_table_says():
     assert pathlib.Path(PAGE).read_text(encoding="utf-8") == page()
+
+
+def test_the_codes_are_in_the_order_of_the_alphabet():
+    assert list(CODES) == sorted(CODES)

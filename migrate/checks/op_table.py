@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TypeVar, overload
 
 from migrate.frozen import frozen
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.tsv")
+_Default = TypeVar("_Default")
 _REF = "f"  # the letter for it in the file
 
 EFFECTS: Mapping[str, str] = {
@@ -102,7 +103,13 @@ class _OpTable(Mapping[str, OpInfo]):
             self._made[name] = self._op(name)
         return self._made[name]
 
-    def get(self, name: str, default: Any = None) -> Any:  # As in Mapping, which would catch an error for it.
+    @overload
+    def get(self, name: str, /) -> OpInfo | None: ...
+
+    @overload
+    def get(self, name: str, /, default: OpInfo | _Default) -> OpInfo | _Default: ...
+
+    def get(self, name: str, /, default: object = None) -> object:  # As in Mapping, which would catch an error for it.
         return self[name] if name in self._rows else default
 
     def __contains__(self, name: object) -> bool:

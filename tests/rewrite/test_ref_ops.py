@@ -853,3 +853,11 @@ def test_the_page_is_what_its_script_would_write(monkeypatch: pytest.MonkeyPatch
     import make_ref_ops
 
     assert make_ref_ops.PAGE.read_text(encoding="utf-8") == make_ref_ops.page(), "run tools/make_ref_ops.py"
+
+
+def test_the_page_says_which_programs_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2] / "tools"))
+    import make_ref_ops
+
+    assert make_ref_ops._differed([]) == "none differs"
+    assert make_ref_ops._differed([3, 14]) == "the programs of these seeds differ: 3, 14"

@@ -74,8 +74,8 @@ def _flags_used(report: Report, options: Options) -> Report:
     """Gives the report back, unless a flag about a part of some models is about none of them.
 
     Raises:
-      UsageError: no model has a tensor that `options.feeds` names, is weights that `options.architecture` is for, or has the
-        checkpoint by object that `options.checkpoint_root` is about.
+      UsageError: no model has a tensor that `options.feeds` names, is weights that `options.architecture` is for, or
+        has the checkpoint by object that `options.checkpoint_root` is about.
     """
     codes = {finding.code for model in report.models for finding in model.findings}
     unread = any(isinstance(model.outcome, Unreadable) for model in report.models)

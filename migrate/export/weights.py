@@ -9,8 +9,8 @@ build the rest. `take_over` decides, links and shares blocks, in a time that the
 
 from __future__ import annotations
 
-import contextlib
 import bisect
+import contextlib
 import ctypes
 import dataclasses
 import errno

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 import migrate
-from migrate.records import Convertible, Converted, Options, Refused
+from migrate.records import Converted, Convertible, Options, Refused
 from migrate.rewrite.damaged_freeze import repair, with_values
 from migrate.rewrite.graph import Nodes
 from migrate.signature_flag import parse_signature

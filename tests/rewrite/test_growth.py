@@ -185,7 +185,7 @@ def test_a_body_in_the_opposite_order_takes_no_square_of_its_length():
 
 
 def _steps_of_a_damaged_freeze(op: str, count: int) -> int:
-    """A constant behind so many nodes, listed from the last to the first, that is written as what a handle points to."""
+    """A constant behind so many nodes, listed from the last to the first, that is read as a variable."""
     typed = 1 if op == "Enter" else 20
     nodes = [NodeDef(name=f"pass{number}", op=op, input=[f"pass{number - 1}"]) for number in reversed(range(count))]
     nodes[-1].input[:] = ["c"]

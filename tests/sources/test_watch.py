@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import zipfile
 
 import pytest
@@ -20,7 +19,7 @@ from migrate.records import Convertible, Options, Unreadable
 from migrate.sources.parse import parse_file
 from migrate.sources.protos import SavedModel
 from migrate.sources.watch import BYTES_A_SECOND, NODES_A_SECOND, OWN_BYTES, OverBoundsError, Watch
-from tests.conversions import MODELS, ROOT
+from tests.conversions import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -157,11 +156,11 @@ def test_an_error_of_the_model_stays_what_it_is():
 
 
 def test_what_runs_within_its_bounds_is_not_touched():
-    watch, _, _ = _watch()
+    looked = []
+    watch = Watch(clock=lambda: float(bool(looked.append(1))), memory=lambda: 70 * MB)
     with watch.running("m"):
-        end = time.process_time() + 0.3  # Some ticks.
-        while time.process_time() < end:
-            pass
+        while len(looked) < 6:  # Once when it begins, and at each tick.
+            sum(range(1000))
     assert signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
 
 
@@ -222,11 +221,6 @@ def test_an_audit_says_what_it_took(tmp_path):
     assert isinstance(ended, Unreadable)
     assert ended.reason.startswith(f"{path}: takes more than")
     assert isinstance(audit_model(path, Options()).outcome, Convertible)
-
-
-def test_an_ordinary_model_is_looked_at_as_before(tmp_path):
-    for name in ("vocabulary", "counter"):
-        assert isinstance(audit_model(str(MODELS / name), Options()).outcome, Convertible)
 
 
 def _peak(path, *flags, form="json"):
@@ -301,14 +295,22 @@ def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
     assert peak <= (120 if flags else 500) + 4 * (len(data) >> 20)
 
 
-@pytest.mark.parametrize("line", ["a:\n", "node{}\n", "node{}", "\U0001f600\n"])
-def test_a_text_swells(line, tmp_path):
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a:\n", "line 3: not a GraphDef as text"),
+        ("node{}\n", "allow more with --graph_memory=MEGABYTES"),
+        ("node{}", "allow more with --graph_memory=MEGABYTES"),
+        ("\U0001f600\n", "line 2: not a GraphDef as text"),
+    ],
+)
+def test_a_text_swells(line, says, tmp_path):
     """Its lines may take twenty times their bytes, and its letters four times."""
     data = ("node { name: 'x' op: 'NoOp' }\n" + line * (12_000_000 // len(line.encode()))).encode()
     (tmp_path / "graph.pbtxt").write_bytes(data)
     code, said, peak = _peak(tmp_path, "--graph_memory=120", "--audit_seconds=1000")
     assert code == 1
-    assert '"unreadable"' in said or '"refused"' in said
+    assert says in said
     assert peak <= 120 + 4 * (len(data) >> 20)
 
 
@@ -325,7 +327,7 @@ def test_a_text_gains_no_time_by_saying_node(line, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])
-@pytest.mark.parametrize(("megabytes", "says"), [(15, ""), (17, "which no config has")])
+@pytest.mark.parametrize(("megabytes", "says"), [(15, "cannot be read as HDF5"), (17, "which no config has")])
 def test_a_keras_config_swells(part, megabytes, says, tmp_path):
     """What a config is in memory is known to be some 25 times its text, so its text is limited."""
     filler = part * ((megabytes << 20) // len(part))

@@ -70,7 +70,9 @@ def _folded(run: Run) -> tuple[Graph, tuple[str, ...], frozenset[str]] | None:
     taken: dict[str, int] = {}
     for name in graph.named(_SWITCHES.keys()):
         sources = graph.wires[name].data
-        value = _predicate(graph, sources[1], fed) if len(sources) == 2 and not where[name].frames else None
+        # What a circle leads to has no place, and is refused later.
+        is_plain = len(sources) == 2 and name in where and not where[name].frames
+        value = _predicate(graph, sources[1], fed) if is_plain else None
         if value is not None:
             taken[name] = int(value)
     if not taken:

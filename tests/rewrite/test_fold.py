@@ -249,6 +249,21 @@ def test_what_stays_as_it_is(graph, fetch, targets):
     assert not result.dead
 
 
+def test_a_switch_behind_a_circle_is_left_to_what_refuses_circles():
+    run, result = _folded(
+        """
+        x = Placeholder()
+        p = Const(true)
+        a = Neg(b)
+        b = Neg(a)
+        s = Switch(a, p)
+        y = Neg(s:1)
+        """
+    )
+    assert result.run.graph is run.graph
+    assert not result.dead
+
+
 def test_runs_of_one_graph_share_what_is_left():
     nodes = _nodes(_COND.format(value="true"))
     runs = [prune(nodes, key, {"x:0": (_FLOAT, None)}, ("y:0",), ()) for key in ("one", "two")]

@@ -29,7 +29,7 @@ _STANDARD: Mapping[str, frozenset[str]] = {
 
 
 class Reader(Protocol):
-    """The nodes of the main graph by name, as somebody has read them already (`rewrite.graph.Nodes`)."""
+    """The nodes of the main graph by name, with what is known of them (`rewrite.graph.Nodes`)."""
 
     @property
     def by_op(self) -> Mapping[str, Sequence[str]]:
@@ -48,7 +48,7 @@ class Reader(Protocol):
         """
 
 
-def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -> tuple[DangerousOp, ...]:
+def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader) -> tuple[DangerousOp, ...]:
     """Lists the dangerous ops of a MetaGraphDef by place: the main graph, the init op, the saver, each function.
 
     Args:
@@ -60,7 +60,6 @@ def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader | None = None) -
     """
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
-    reader = reader or _Nodes(meta_graph)
     suspects = _Suspects(bodies)
     main = suspects.of(reader)
     inside = {name: found for name, body in bodies.items() if (found := suspects.among(body))}
@@ -131,31 +130,6 @@ class _Suspects:
 
 def _with_effects(nodes: Iterable[NodeDef]) -> list[tuple[NodeDef, str]]:
     return [(node, effect) for node in nodes if (effect := dangerous_effect(node)) is not None]
-
-
-class _Nodes(dict[str, NodeDef]):
-    """A `Reader` of nodes that nobody has read yet."""
-
-    def __init__(self, meta_graph: MetaGraphDef) -> None:
-        super().__init__((node.name, node) for node in meta_graph.graph_def.node[:])
-
-    @property
-    def by_op(self) -> Mapping[str, Sequence[str]]:
-        found: dict[str, list[str]] = {}
-        for name, node in self.items():
-            found.setdefault(node.op, []).append(name)
-        return found
-
-    def needed(self, fed: Collection[str], fetches: Iterable[str]) -> Collection[str]:
-        found: set[str] = set()
-        pending = [_node_of(tensor) for tensor in fetches if tensor not in fed]
-        while pending:
-            name = pending.pop()
-            if name in found or name not in self:
-                continue
-            found.add(name)
-            pending += [_node_of(t.removeprefix("^")) for t in self[name].input[:] if _full(t) not in fed]
-        return found
 
 
 def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[str]]:

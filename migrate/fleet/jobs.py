@@ -27,6 +27,7 @@ from migrate.fleet.job import AuditJob, ConvertJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
+from migrate.fleet.session_answers import SessionAnswers
 from migrate.fleet.standing import sign
 from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
 from migrate.fleet.tf2 import differing_names, tf2_way, unsafe
@@ -59,8 +60,8 @@ from migrate.sources.protos import MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
-from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
-from migrate.verify.calls import Answer, Golden
+from migrate.verify import Ending
+from migrate.verify.calls import Golden
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -202,12 +203,13 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
         exported = _export(graph, staged, taking, options, nursery)
         return report if isinstance(exported, Exported) else exported
 
+    answers = _session_answers(graph)
     return Way(
         path,
-        lambda: _golden(graph, options, nursery),
+        lambda: answers.golden(options, nursery),
         lambda staged: _taking(graph, staged, options, nursery),
         export,
-        lambda golden, candidate: _replay(graph, golden, candidate, options, nursery),
+        lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
     )
 
 
@@ -308,44 +310,14 @@ def _forgiven(golden: Golden) -> tuple[Finding, ...]:
     )
 
 
-def _golden(studied: StudiedGraph, options: Options, nursery: Runner) -> Golden | Ending:
+def _session_answers(studied: StudiedGraph) -> SessionAnswers:
+    plan = studied.plan
     variables = {
-        v.name: (v.value.key, v.value.slice_spec) for v in studied.plan.variables if isinstance(v.value, FromCheckpoint)
+        v.name: (v.value.key, v.value.slice_spec) for v in plan.variables if isinstance(v.value, FromCheckpoint)
     }
-    return record_golden(
-        confined.asking(nursery, studied.source, options),
-        studied.source,
-        studied.judged,
-        [s.signature for s in studied.plan.signatures],
-        variables,
-        options.inputs,
-        options.timeout_seconds,
-        studied.feeds,
-    )
-
-
-def _replay(
-    studied: StudiedGraph, golden: Golden, candidate: str, options: Options, nursery: Runner
-) -> Verification | Ending:
-    undefined = {(s.signature.key, name) for s in studied.plan.signatures for name, _ in s.unordered}
-    signatures = [s.signature for s in studied.plan.signatures]
-    asking = confined.asking(nursery, studied.source, options)
-    replaying = confined.replaying(nursery, candidate, options)
-
-    def optimised() -> Sequence[Answer] | Ending:
-        return ask_optimised(
-            asking, studied.source, studied.judged, signatures, golden, options.timeout_seconds, studied.feeds
-        )
-
-    return replay_candidate(
-        replaying,
-        golden,
-        candidate,
-        options.max_ulps,
-        options.timeout_seconds,
-        undefined,
-        optimised,
-        options.allow_side_effects,
+    undefined = {(s.signature.key, name) for s in plan.signatures for name, _ in s.unordered}
+    return SessionAnswers(
+        studied.source, studied.judged, [s.signature for s in plan.signatures], variables, undefined, studied.feeds
     )
 
 

@@ -118,7 +118,7 @@ def audit_model(path: str, options: Options) -> ModelReport:
 def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
     """The tag sets of a TF1 model with several MetaGraphDefs, each once; none for any other model or what is none."""
     try:
-        watch = _watch(options)
+        watch = watch_over(options)
         with opened(path, options.follow_links, watch) as place:
             if place.form is not Form.SAVED_MODEL:
                 return ()
@@ -140,7 +140,7 @@ def study(path: str, options: Options) -> Iterator[Studied]:
             size = None
             place = None
             try:
-                watch = _watch(options)
+                watch = watch_over(options)
                 place = stack.enter_context(opened(path, options.follow_links, watch))
                 size = stored_bytes(path, place)
                 with watch.running(path):
@@ -155,8 +155,8 @@ def study(path: str, options: Options) -> Iterator[Studied]:
         yield dataclasses.replace(studied, report=report)
 
 
-def _watch(options: Options) -> Watch:
-    """Over an audit, which begins."""
+def watch_over(options: Options) -> Watch:
+    """The watch over an audit, which begins."""
     return Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
 
 
@@ -241,10 +241,22 @@ def refuse_links(path: str, options: Options) -> None:
     Raises:
       InputError: they do, or there is no model.
     """
-    with opened(path, options.follow_links, _watch(options)) as place:
+    with _without_links(path, options):
+        pass
+
+
+@contextlib.contextmanager
+def _without_links(path: str, options: Options) -> Iterator[Place]:
+    """A model in which no link leads out of it.
+
+    Raises:
+      InputError: one does, or there is no model.
+    """
+    with opened(path, options.follow_links, watch_over(options)) as place:
         for finding in link_findings(place, path, options):
             if finding.severity is Severity.REFUSAL:
                 raise InputError(f"{path}: {finding.message}; {finding.hint}")
+        yield place
 
 
 def check_candidate_files(path: str, options: Options) -> None:
@@ -253,8 +265,7 @@ def check_candidate_files(path: str, options: Options) -> None:
     Raises:
       InputError: links lead out of it, one of its files is no regular file, or there is no model.
     """
-    refuse_links(path, options)
-    with opened(path, options.follow_links, _watch(options)) as place:
+    with _without_links(path, options) as place:
         if not os.path.isdir(place.file):
             return
         for entry in entries(place.file, None if options.follow_links else _own_boundary(place, path)):
@@ -547,8 +558,12 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
 def _dangerous_ops(
     meta_graphs: Iterable[MetaGraphDef], planned: MetaGraphDef | None = None, nodes: Nodes | None = None
 ) -> tuple[DangerousOp, ...]:
-    """The dangerous ops of all meta graphs; the nodes of the planned one have been read."""
-    return tuple(found for m in meta_graphs for found in find_dangerous_ops(m, nodes if m is planned else None))
+    """The dangerous ops of all meta graphs; the nodes of the planned one may have been read."""
+    found: list[DangerousOp] = []
+    for meta_graph in meta_graphs:
+        read = nodes if meta_graph is planned else None
+        found += find_dangerous_ops(meta_graph, Nodes(meta_graph.graph_def.node[:]) if read is None else read)
+    return tuple(found)
 
 
 def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef], options: Options) -> Iterator[Finding]:

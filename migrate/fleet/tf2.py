@@ -9,18 +9,17 @@ import contextlib
 from collections.abc import Mapping
 
 from migrate.checks.contract import signatures
-from migrate.fleet import confined
+from migrate.fleet.session_answers import SessionAnswers
+from migrate.fleet.study import watch_over
 from migrate.fleet.way import Way
 from migrate.forks import Runner
-from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec, Verification
+from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec
 from migrate.sources.boundary import boundary_of
 from migrate.sources.discover import Place
 from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source, choose_meta_graph
-from migrate.sources.watch import Watch
-from migrate.verify import Ending, ask_optimised, record_golden, replay_candidate
-from migrate.verify.calls import Golden
+from migrate.verify import Ending
 
 
 def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
@@ -37,35 +36,18 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
     """
     source = read_source(place, path)
     meta_graph = choose_meta_graph(source, options.tags)
-    called = signatures(meta_graph)
-
-    def golden() -> Golden | Ending:
-        asking = confined.asking(nursery, source, options)
-        return record_golden(asking, source, meta_graph, called, {}, options.inputs, options.timeout_seconds)
-
-    def replay(answers: Golden, candidate: str) -> Verification | Ending:
-        return replay_candidate(
-            confined.replaying(nursery, candidate, options),
-            answers,
-            candidate,
-            options.max_ulps,
-            options.timeout_seconds,
-            (),
-            lambda: ask_optimised(
-                confined.asking(nursery, source, options),
-                source,
-                meta_graph,
-                called,
-                answers,
-                options.timeout_seconds,
-            ),
-            options.allow_side_effects,
-        )
+    answers = SessionAnswers(source, meta_graph, signatures(meta_graph))
 
     def export(staged: str, report: ModelReport, _: object) -> Ending:
         return Failed("a TF2 SavedModel is copied, not exported")
 
-    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay)
+    return Way(
+        path,
+        lambda: answers.golden(options, nursery),
+        lambda _: contextlib.nullcontext(),
+        export,
+        lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
+    )
 
 
 def unsafe(report: ModelReport, options: Options) -> Failed | None:
@@ -95,7 +77,7 @@ def differing_names(place: Place, path: str, candidate: str, options: Options) -
       InputError: one of the two cannot be read, takes more than it may, or has no such tag set.
     """
     wanted = _signatures(read_source(place, path), options)
-    watch = Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
+    watch = watch_over(options)
     boundary = None if options.follow_links else boundary_of(candidate)
     with watch.running(candidate):
         found = _signatures(read_saved_model(candidate, boundary, watch), options)

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import migrate
-from migrate.checks.dangerous_ops import find_dangerous_ops
+from migrate.checks import dangerous_ops
 from migrate.records import AlreadyTF2, DangerousOp
+from migrate.rewrite.graph import Nodes
 from migrate.sources.protos import MetaGraphDef, NodeDef, SavedModel
 
 
@@ -26,6 +27,10 @@ def _model(*nodes: NodeDef, outputs: Sequence[str] = ("y:0",), **bodies: Sequenc
         function.signature.name = name
         function.node_def.extend(body)
     return made
+
+
+def find_dangerous_ops(model: MetaGraphDef) -> tuple[DangerousOp, ...]:
+    return dangerous_ops.find_dangerous_ops(model, Nodes(model.graph_def.node))
 
 
 def _found(model: MetaGraphDef) -> list[tuple[str, str, str, tuple[str, ...], bool, bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 
 class InputError(Exception):
@@ -38,6 +39,11 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = (line for line in lines if not line.startswith(_PREAMBLE))
     return next(telling, lines[0] if lines else "")[:300]
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """Some names for a message, `a, b, ...`: the first ones, and whether there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 _LACKS = {

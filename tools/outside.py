@@ -1,4 +1,4 @@
-"""What lies beside a mutant and is none of its business: whoever opens or changes a file of it has escaped."""
+"""Files beside a mutant that belong to no model: whoever opens or changes one of them has escaped."""
 
 from __future__ import annotations
 

@@ -10,13 +10,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from migrate.errors import first_few
 from migrate.frozen import frozen
 from migrate.records import Finding, Shape, refusal
 from migrate.sources.keras import KerasSource, StoredTensor, Weights
 
 _OBJECT = re.compile(r"layer_with_weights-(\d+)/(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
 _VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/(?:cell/)?vars/(\d+)")
-_TOLD = 3
+_TOLD, _LISTED = 3, 5
 # fmt: off
 _WEIGHTLESS = frozenset(
     [
@@ -84,8 +85,8 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
                 yield _refused(
                     source,
                     (),
-                    f"of {len(stored)} layers with weights ({_listed(sorted(stored))}), and the architecture has "
-                    f"{len(wanted)} ({_listed(wanted)})",
+                    f"of {len(stored)} layers with weights ({first_few(sorted(stored), _LISTED)}), and the "
+                    f"architecture has {len(wanted)} ({first_few(wanted, _LISTED)})",
                 )
                 return
         if not stored.keys() <= {layer.name for layer in expected}:
@@ -189,10 +190,6 @@ def _stored(tensors: Sequence[StoredTensor], layers: Collection[str]) -> dict[st
         if layer is not None:
             found.setdefault(layer, {})[stored.rpartition("/")[2].partition(":")[0]] = tensor
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 # What a config says

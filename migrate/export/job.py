@@ -35,7 +35,7 @@ class ExportJob:
       variables: as in `records.Options`.
       is_hub_module: whether it is one of TF Hub's, which may have a training branch.
       train: the MetaGraphDef for training, serialized.
-      digest: of the source, see `unique_names.make_unique`.
+      digest: of the source and the options, see `unique_names.make_unique`.
     """
 
     meta_graph: bytes

@@ -466,7 +466,11 @@ def _specs(model: Any, side: str, nested: Any) -> dict[str, TensorSpec]:
 
 
 def _names(model: Any, side: str, nested: Any, flat: Sequence[Any]) -> list[str]:
-    """Keys where a dict goes in or comes out, else the names of the layers, each once; without a model a number."""
+    """The names of a model's inputs or outputs, each once.
+
+    The keys, where they are a dict; else the names of the layers; where these are not known, `input_1`, `output_1` and
+    so on.
+    """
     if isinstance(nested, Mapping) and len(nested) == len(flat):
         return sorted(map(str, nested))  # The order of tf.nest.
     names = getattr(model, f"{side}_names", None)

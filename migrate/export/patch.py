@@ -98,7 +98,7 @@ def patch(
       plan: says what the source has.
       names: what the functions call their arguments and results, by signature key.
       tensors: which of the source's tensors get their names in the main graph.
-      digest: of the source, see `make_unique`.
+      digest: of the source and the options, see `make_unique`.
     """
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     for signature in plan.signatures:

@@ -33,7 +33,7 @@ class KerasExportJob:
       request: what to load.
       staging: directory to write; it is there, and empty.
       provenance: what `assets.extra/migration.json` says of where the model came from.
-      digest: of the source, see `unique_names.make_unique`.
+      digest: of the source and the options, see `unique_names.make_unique`.
     """
 
     request: Request

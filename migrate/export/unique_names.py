@@ -28,7 +28,7 @@ def make_unique(meta_graph: MetaGraphDef, digest: str) -> None:
 
     Args:
       meta_graph: of a TF2 SavedModel; it is changed.
-      digest: of the source: the same source gives the same names.
+      digest: of the source and the options: the same ones give the same names.
     """
     key = hashlib.sha256(digest.encode()).hexdigest()
     _rename_functions(meta_graph, f"{int(key[:9], 16):0{_DIGITS}d}")

@@ -122,8 +122,8 @@ def _branch(graph: Graph, context: Context, switch: Wire, output: int) -> Contex
 def _decided_by(graph: Graph, predicate: str) -> str:
     """The tensor whose value a predicate has: each `tf.cond` has an Identity of its own for it (`cond/pred_id`).
 
-    An Identity may hand on a buffer that somebody writes to, so the way ends where it began unless the op that it leads
-    to is known to give a tensor of its own.
+    An Identity may hand on a buffer that is written to later. So the predicate itself is given, unless the op at the
+    end of the chain is known to give a tensor of its own.
     """
     tensor = predicate
     wire = None

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from migrate.checks.nodes import Located, labels
 from migrate.checks.op_table import load_op_table
+from migrate.errors import first_few
 from migrate.records import Finding, Severity
 from migrate.sources.protos import MetaGraphDef, NodeDef
 
@@ -70,9 +71,9 @@ def find_custom_gradients(nodes: Iterable[Located], plain: bool) -> tuple[Findin
     if not found:
         return ()
     names = list(dict.fromkeys(_kept(name) for _, name in found))
-    listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     message = (
-        f"{len(found)} node(s) had a gradient that is not in the model but in the Python that exported it: {listed}"
+        f"{len(found)} node(s) had a gradient that is not in the model but in the Python that exported it: "
+        f"{first_few(names, 4)}"
     )
     where = labels(located for located, _ in found)
     if plain:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from migrate.checks import contract
 from migrate.checks.nodes import behind
 from migrate.checks.tensors import functions_of, output_dtypes
+from migrate.errors import first_few
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity, refusal
 from migrate.rewrite import ops
@@ -88,7 +89,7 @@ def _repaired(
     if not roots:
         return Repaired(meta_graph, {}, tuple(findings))
     refs = {name for name in roots if name in as_ref}
-    shared = {identity(node) for node in nodes.values() if node.op in ops.VARIABLES or node.op == "VarHandleOp"}
+    shared = {identity(node) for node in nodes.values() if _is_variable(node)}
     variables = {name: _variable(nodes[name], name in refs, shared) for name in roots}
     made = {**variables, **_reads(nodes, set(roots) - refs, needed)}
     result = MetaGraphDef()
@@ -340,9 +341,8 @@ def _read(name: str, inputs: Iterable[str], dtype: int, device: str) -> NodeDef:
 def _told(roots: Sequence[str], users: Sequence[NodeDef]) -> Finding:
     uses = sorted({user.op for user in users})
     message = (
-        f"{len(roots)} constant(s) of this frozen graph are used as variables, by {', '.join(uses[:4])}"
-        f"{', ...' if len(uses) > 4 else ''}, and no TensorFlow loads it so; they are variables again, with the frozen "
-        f"values: {', '.join(roots[:3])}{', ...' if len(roots) > 3 else ''}"
+        f"{len(roots)} constant(s) of this frozen graph are used as variables, by {first_few(uses, 4)}, and no "
+        f"TensorFlow loads it so; they are variables again, with the frozen values: {first_few(roots, 3)}"
     )
     if any(user.op in ops.WRITES or user.op in _WRITES for user in users):
         message += "; a call that writes them changes what later calls see, as before freezing"

@@ -15,6 +15,7 @@ from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FEW = 16
+"""Less than one of so many nodes is few: it is faster to sort them than to pass over all."""
 
 
 def split(tensor: str) -> tuple[str, int]:
@@ -171,7 +172,7 @@ class Nodes(dict[str, NodeDef]):
         return needed
 
     def in_order(self, names: Collection[str]) -> Iterable[str]:
-        """Some of the names in the graph's order, in a time that a few of them in a large graph do not feel."""
+        """Some of the names in the graph's order; for a few of them it does not pass over the whole graph each time."""
         if len(names) * _FEW > len(self):
             return (name for name in self if name in names)
         return sorted(names, key=self._places.__getitem__)

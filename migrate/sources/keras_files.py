@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from migrate.errors import InputError
+from migrate.errors import InputError, first_few
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.discover import Place, latest_name
@@ -60,8 +60,8 @@ def check_architecture(file: str) -> None:
     load_architecture(file)
 
 
-def _files(folder: str, boundary: Boundary | None) -> list[str]:
-    """Files of a directory. A link out of the model is none of its, and is not opened to see what it is.
+def _forms(folder: str, boundary: Boundary | None) -> dict[str, Form | None]:
+    """Form of each file of a directory, by path. A link that leads out of the model is left out, and not opened.
 
     Raises:
       InputError: the directory may not be listed.
@@ -71,12 +71,16 @@ def _files(folder: str, boundary: Boundary | None) -> list[str]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what lies beside is not known") from None
     files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
-    return [file for file in files if boundary is None or boundary.holds(os.path.realpath(file))]
+    return {file: form_of(file) for file in files if boundary is None or boundary.holds(os.path.realpath(file))}
 
 
-def _architectures(folder: str, boundary: Boundary | None) -> list[str]:
-    """Files of a directory that hold an architecture; of several that hold the same one, the first."""
-    found = [file for file in _files(folder, boundary) if form_of(file) is Form.KERAS_JSON]
+def _architectures(forms: Mapping[str, Form | None]) -> list[str]:
+    """Files that hold an architecture; of several that hold the same one, the first.
+
+    Args:
+      forms: form of each file by path.
+    """
+    found = [file for file, form in forms.items() if form is Form.KERAS_JSON]
     if len(found) < 2:
         return found
     first: dict[str, str] = {}
@@ -96,7 +100,7 @@ def _digest(file: str) -> str:
 
 
 def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
-    found = _architectures(os.path.dirname(weights) or os.curdir, boundary)
+    found = _architectures(_forms(os.path.dirname(weights) or os.curdir, boundary))
     if len(found) > 1:
         raise InputError(
             f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which one is its own: "
@@ -107,14 +111,12 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
 
 def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFiles:
     folder = os.path.dirname(place.file) or os.curdir
-    files = _files(folder, place.boundary)
-    indexes = [f[: -len(_INDEX)] for f in files if f.endswith(_INDEX)]
-    stored = [f for f in files if f not in indexes and form_of(f) is Form.HDF5] + indexes
+    forms = _forms(folder, place.boundary)
+    indexes = [f[: -len(_INDEX)] for f in forms if f.endswith(_INDEX)]
+    stored = [f for f, form in forms.items() if f not in indexes and form is Form.HDF5] + indexes
     # The same file may be spelt in two ways: `model.json`, `./model.json`.
     is_given = given is not None and os.path.realpath(given) == os.path.realpath(place.file)
-    others = (
-        [] if is_given else [f for f in _architectures(folder, place.boundary) if not os.path.samefile(f, place.file)]
-    )
+    others = [] if is_given else [f for f in _architectures(forms) if not os.path.samefile(f, place.file)]
     if len(others) == 1 and _digest(others[0]) == _digest(place.file):
         others = []  # `_architectures` gives one of several files that hold the same.
     if others and stored:
@@ -179,4 +181,4 @@ def _steps(names: Sequence[str]) -> list[float] | None:
 
 
 def _listed(files: Sequence[str]) -> str:
-    return ", ".join(os.path.basename(file) for file in files[:5]) + (", ..." if len(files) > 5 else "")
+    return first_few([os.path.basename(file) for file in files], 5)

@@ -6,7 +6,7 @@ process each time it has computed for a while, and what is over its bounds is en
 
 from __future__ import annotations
 
-# What `signal` dresses in enumerations, which takes as long as reading a small model.
+# `signal` makes enumerations of it when it is imported, which takes as long as reading a small model.
 import _signal as signal  # type: ignore[import-not-found]
 import math
 import resource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 
 import pytest
@@ -15,10 +16,17 @@ from migrate.rewrite.graph import Graph, Nodes, index
 from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, SavedModel
+from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.waiting import steps
 
 _FLOAT, _STRING = 1, 7
+
+
+def _add(graph: GraphDef, name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
+    made = graph.node.add(name=name, op=op, input=inputs)
+    for key, value in types.items():
+        made.attr[key].type = value
+    return made
 
 
 def _model(count: int) -> MetaGraphDef:
@@ -26,11 +34,7 @@ def _model(count: int) -> MetaGraphDef:
     meta_graph = MetaGraphDef()
     graph = meta_graph.graph_def
 
-    def node(name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
-        made = graph.node.add(name=name, op=op, input=inputs)
-        for key, value in types.items():
-            made.attr[key].type = value
-        return made
+    node = functools.partial(_add, graph)
 
     def strings(name: str, values: list[str]) -> None:
         tensor = node(name, "Const", [], dtype=_STRING).attr["value"].tensor
@@ -235,11 +239,7 @@ def _steps_of_proposals(outputs: int) -> int:
     meta_graph = MetaGraphDef()
     graph = meta_graph.graph_def
 
-    def node(name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
-        made = graph.node.add(name=name, op=op, input=inputs)
-        for key, value in types.items():
-            made.attr[key].type = value
-        return made
+    node = functools.partial(_add, graph)
 
     node("x", "Placeholder", [], dtype=_FLOAT)
     for number in range(3000):
@@ -284,11 +284,7 @@ def _of_many_parts(shape: str, count: int) -> SavedModel:
     meta_graph.meta_info_def.tags.append("serve")
     graph = meta_graph.graph_def
 
-    def node(name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
-        made = graph.node.add(name=name, op=op, input=inputs)
-        for key, value in types.items():
-            made.attr[key].type = value
-        return made
+    node = functools.partial(_add, graph)
 
     def signature(key: str, tensor: str) -> None:
         definition = meta_graph.signature_def[key]

@@ -19,6 +19,7 @@ from migrate.sources.parse import parse_file
 from migrate.sources.protos import BundleEntryProto, BundleHeaderProto, GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.watch import MEMORY_BYTES, SECONDS, Watch
 from tests.conversions import MODELS, ROOT
+from tests.sources.wire_bytes import length
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,16 +38,8 @@ def _start():
     return graph.SerializeToString()
 
 
-def _length(size):
-    found = b""
-    while size > 127:
-        found += bytes([size & 127 | 128])
-        size >>= 7
-    return found + bytes([size])
-
-
 def _field(number, content):
-    return bytes([number << 3 | 2]) + _length(len(content)) + content
+    return bytes([number << 3 | 2]) + length(len(content)) + content
 
 
 # Two bytes each, and a hundred in memory.

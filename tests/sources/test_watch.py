@@ -20,6 +20,7 @@ from migrate.sources.parse import parse_file
 from migrate.sources.protos import SavedModel
 from migrate.sources.watch import BYTES_A_SECOND, NODES_A_SECOND, OWN_BYTES, OverBoundsError, Watch
 from tests.conversions import ROOT
+from tests.sources.wire_bytes import length
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -247,17 +248,9 @@ def _peak(path, *flags, form="json"):
     return int(code), found.stdout, int(peak)
 
 
-def _length(size):
-    found = b""
-    while size > 127:
-        found += bytes([size & 127 | 128])
-        size >>= 7
-    return found + bytes([size])
-
-
 def _with_field(model, content):
     body = model.meta_graphs[0].SerializeToString() + content
-    return b"\x08\x01\x12" + _length(len(body)) + body
+    return b"\x08\x01\x12" + length(len(body)) + body
 
 
 def _named(number, count):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from migrate.ahead import started
+from migrate.deep_calls import with_room
 from migrate.forks import tell
 from migrate.serving import serve
 
@@ -20,6 +21,10 @@ _ASKED = 0
 
 def main(arguments: Sequence[str]) -> int:
     """The server."""
+    return with_room(_serve)(arguments)
+
+
+def _serve(arguments: Sequence[str]) -> int:
     first, second = arguments.index(AHEAD), arguments.index(PATH)
     modules, later = arguments[:first], arguments[first + 1 : second]
     sys.path[:0] = arguments[second + 1 :]

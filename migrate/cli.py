@@ -364,6 +364,12 @@ def _define_convert(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_boolean(
+        "allow_unverified",
+        default.allow_unverified,
+        "Publish a new model from which nothing differs, although of some output or variable no value was compared.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
         "drop_signatures",
         default.drop_signatures,
         "Leave out signatures that cannot be converted, where others can.",
@@ -519,6 +525,7 @@ def _options(values: flags.FlagValues) -> Options:
         checkpoint=given.get("checkpoint", default.checkpoint),
         inputs=given.get("inputs", default.inputs),
         allow_side_effects=given.get("allow_side_effects", default.allow_side_effects),
+        allow_unverified=given.get("allow_unverified", default.allow_unverified),
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
         details=given["report"] is not None,

@@ -85,7 +85,6 @@ CODES: Mapping[str, str] = {
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "no-signature": "There is no signature that could be exported.",
-    "not-verified": "The model was converted and not run, because running it may touch files, the network or Python.",
     "op-deprecated": "An op that TensorFlow 2 refuses in graphs of today's version.",
     "op-not-in-functions": "An op that runs in a v1 Session and not in a function, as which TensorFlow 2 "
     "keeps each signature.",
@@ -135,6 +134,8 @@ CODES: Mapping[str, str] = {
     "unknown-op": "An op that TensorFlow 2 does not have.",
     "unordered-access": "Outputs depend on a read and a write of one variable that no edge orders; TF1 gave them no "
     "defined answer.",
+    "unverified": "Nothing differs, and of some output or variable no value was compared: the source answers otherwise "
+    "each time or not at all, or the model was not run, since running it may touch files, the network or Python.",
     "uses-accelerator": "The model configures accelerators or exchanges data with them when it is called.",
     "variable-in-function": "A function of the library makes a variable in its body.",
     "variable-uninitialized": "A variable has no value until a call assigns one; the new model keeps it so.",

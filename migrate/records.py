@@ -338,6 +338,8 @@ class Verification:
       mismatches: what differs; empty means that the candidate is as good as the source.
       skipped: why a signature was not called, by signature key.
       outputs: the differences output by output.
+      unverified: why no value was compared, by what it is of: a signature's key, an output (`signature/output`), or
+        `variables`. What no TF1 Session answers is not in it.
     """
 
     calls: int
@@ -351,11 +353,12 @@ class Verification:
     mismatches: tuple[Mismatch, ...]
     skipped: Mapping[str, str]
     outputs: tuple[OutputDifference, ...] = ()
+    unverified: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether something was compared and nothing differs (zero values compared is not a pass)."""
-        return not self.mismatches and self.values > 0
+        """Whether nothing differs, and of everything some value was compared."""
+        return not self.mismatches and self.values > 0 and not self.unverified
 
 
 # Every way in which a job can end is a type of its own (law 8).
@@ -402,7 +405,11 @@ class Refused(_Bare):
 
 
 class Mismatched(_Explained):
-    """The new model answers otherwise than the source, or nothing could be compared; it was not published."""
+    """The new model answers otherwise than the source; it was not published."""
+
+
+class Unverified(_Explained):
+    """Nothing differs, and of some output or variable no value was compared; the new model was not published."""
 
 
 class Failed(_Explained):
@@ -442,6 +449,7 @@ Outcome = (
     | Validated
     | Refused
     | Mismatched
+    | Unverified
     | Failed
     | Crashed
     | TimedOut
@@ -571,6 +579,8 @@ class Options:
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
+      allow_unverified: publish a new model from which nothing differs although of some output or variable no value was
+        compared.
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
       timeout_seconds: limit for each child process.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
@@ -611,6 +621,7 @@ class Options:
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False
+    allow_unverified: bool = False
     max_ulps: int = 0
     timeout_seconds: float = 600.0
     checkpoint: str = "auto"
@@ -674,6 +685,7 @@ _SAME_MODEL = frozenset(
     {
         "all_tags",
         "allow_side_effects",
+        "allow_unverified",
         "architecture",
         "checkpoint",
         "follow_links",

@@ -10,7 +10,7 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.records import Converted, Failed, Options, Refused, Validated
+from migrate.records import Converted, Failed, Options, Refused, Unverified
 from migrate.sources.protos import SavedModel
 from tests import attacks
 from tests.conversions import MODELS
@@ -98,14 +98,18 @@ def _reads_what_is_fed(graph, outside):
     return "read"
 
 
-def test_a_file_whose_name_is_fed_keeps_converting(tmp_path):
+def test_a_file_whose_name_is_fed_is_read_where_the_user_allows_it(tmp_path):
     model = _attacked(tmp_path, _reads_what_is_fed, "")
     report = _convert(model, tmp_path / "new")
-    assert isinstance(report.outcome, Converted), report.outcome
-    assert report.verification is None
-    assert {"not-verified", "touches-files"} <= {finding.code for finding in report.findings}
+    assert isinstance(report.outcome, Unverified), report.outcome
+    assert report.verification is None and not (tmp_path / "new").exists()
+    assert {"unverified", "touches-files"} <= {finding.code for finding in report.findings}
+    published = _convert(model, tmp_path / "new", Options(timeout_seconds=100, allow_unverified=True))
+    assert isinstance(published.outcome, Converted) and published.verification is None
     allowed = Options(timeout_seconds=100, allow_side_effects=True)
-    assert isinstance(_validate(tmp_path / "new", model, allowed).outcome, Validated)
+    # It is run now, and no call that is made up names a file.
+    validated = _validate(tmp_path / "new", model, allowed)
+    assert isinstance(validated.outcome, Unverified) and list(validated.verification.unverified) == ["file"]
 
 
 def test_an_init_op_may_read_an_asset(tmp_path):

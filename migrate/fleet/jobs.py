@@ -48,9 +48,11 @@ from migrate.records import (
     Severity,
     Signature,
     Unchanged,
+    Unverified,
     Validated,
     Verification,
 )
+from migrate.rewrite.plan import SignaturePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.bundle import index_file
@@ -230,6 +232,8 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
     with timed(seconds, "candidate"):
         result = way.replay(golden, candidate)
     outcome, verification = _judge(result)
+    if isinstance(outcome, Unverified):
+        base = dataclasses.replace(base, findings=(*base.findings, _unverified(outcome, verification)))
     if options.details:
         base = dataclasses.replace(base, converted_signatures=_signatures(candidate))
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
@@ -251,14 +255,9 @@ def _convert(
         golden: Golden | None = None
         risk = _risk(base, options) if options.verify else None
         if risk:
-            note = Finding(
-                "not-verified",
-                Severity.WARNING,
-                f"the model was not run: {risk.message}",
-                risk.nodes,
-                "allow it with --allow_side_effects",
-            )
-            base = dataclasses.replace(base, findings=(note, *base.findings))
+            base = dataclasses.replace(base, findings=(_not_run(risk), *base.findings))
+            if not options.allow_unverified:
+                return dataclasses.replace(base, outcome=Unverified("the model was not run"), seconds=seconds)
         elif options.verify:
             progress("taking golden answers")
             with timed(seconds, "golden"):
@@ -280,7 +279,9 @@ def _convert(
             with timed(seconds, "candidate"):
                 result = way.replay(golden, staged)
             trouble, verification = _judge(result)
-            if trouble is not None:
+            if isinstance(trouble, Unverified):
+                base = dataclasses.replace(base, findings=(*base.findings, _unverified(trouble, verification)))
+            if trouble is not None and not (isinstance(trouble, Unverified) and options.allow_unverified):
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
         if options.details:
             base = dataclasses.replace(base, converted_signatures=_signatures(staged))
@@ -295,6 +296,26 @@ def _signatures(path: str) -> tuple[Signature, ...] | None:
         return signatures(read_saved_model(path).meta_graphs[0])
     except InputError:
         return None
+
+
+def _not_run(risk: Finding) -> Finding:
+    return Finding(
+        "unverified",
+        Severity.WARNING,
+        f"the model was not run: {risk.message}",
+        risk.nodes,
+        "run it with --allow_side_effects, or publish it unverified with --allow_unverified",
+    )
+
+
+def _unverified(ending: Unverified, verification: Verification | None) -> Finding:
+    return Finding(
+        "unverified",
+        Severity.WARNING,
+        ending.reason,
+        tuple(verification.unverified) if verification else (),
+        "give calls of your own with --inputs, or publish it as it is with --allow_unverified",
+    )
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
@@ -315,10 +336,24 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
     variables = {
         v.name: (v.value.key, v.value.slice_spec) for v in plan.variables if isinstance(v.value, FromCheckpoint)
     }
-    undefined = {(s.signature.key, name) for s in plan.signatures for name, _ in s.unordered}
+    undefined = {
+        (s.signature.key, part) for s in plan.signatures for name, _ in s.unordered for part in _parts(s, name)
+    }
     return SessionAnswers(
-        studied.source, studied.judged, [s.signature for s in plan.signatures], variables, undefined, studied.feeds
+        studied.source,
+        studied.judged,
+        [s.signature for s in plan.signatures],
+        variables,
+        undefined,
+        studied.feeds,
+        {s.signature.key for s in plan.signatures if s.fails},
     )
+
+
+def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
+    """The names by which an answer has an output: a sparse one's in three parts (`verify.calls.Answer`)."""
+    dense = plan.signature.outputs[output].encoding == "dense"
+    return (output,) if dense else tuple(f"{output}/{part}" for part in ("indices", "values", "dense_shape"))
 
 
 @contextlib.contextmanager
@@ -408,25 +443,28 @@ def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
 
 def _judge(
     result: Verification | Ending,
-) -> tuple[Mismatched | Ending | None, Verification | None]:
+) -> tuple[Mismatched | Unverified | Ending | None, Verification | None]:
     """What a replay means: an outcome other than success, or None."""
     if not isinstance(result, Verification):
         return result, None
     if result.mismatches:
         return Mismatched(_differs(result.mismatches)), result
     if not result.passed:
-        reasons = [f"{key}: {reason}" for key, reason in sorted(result.skipped.items())]
-        if result.nondeterministic:
-            reasons.append(f"the source itself answers otherwise each time: {', '.join(result.nondeterministic)}")
-        why = "; ".join(reasons)
-        return (
-            Mismatched(
-                f"nothing could be compared ({why or 'no outputs'}); give calls of your own with --inputs, "
-                "or convert unverified with --noverify"
-            ),
-            result,
-        )
+        return Unverified(_not_compared(result)), result
     return None, result
+
+
+_UNVERIFIED_SHOWN = 3
+
+
+def _not_compared(result: Verification) -> str:
+    """Of what no value was compared, the first of them with the reason."""
+    shown = [f"{what!r} ({why})" for what, why in list(result.unverified.items())[:_UNVERIFIED_SHOWN]]
+    more = len(result.unverified) - len(shown)
+    named = ", ".join(shown) + (f" and {more} more" if more else "")
+    if result.values:
+        return f"nothing differs, and no value was compared of {named}"
+    return f"no value was compared: {named or 'every signature is one that no TF1 Session answers'}"
 
 
 def _differs(mismatches: Sequence[Mismatch]) -> str:

@@ -26,6 +26,7 @@ class SessionAnswers:
       variables: checkpoint key and slice of each variable that is compared, by its name in the new model.
       undefined: (signature key, output) pairs that have no defined answer.
       feeds: what each call feeds beside its inputs, by full tensor name.
+      failing: keys of the signatures whose calls all fail, as in TF1.
     """
 
     source: Source
@@ -34,6 +35,7 @@ class SessionAnswers:
     variables: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     undefined: Collection[tuple[str, str]] = ()
     feeds: Mapping[str, TensorProto] = dataclasses.field(default_factory=dict)
+    failing: Collection[str] = ()
 
     def golden(self, options: Options, nursery: Runner) -> Golden | Ending:
         """Takes the golden answers.
@@ -83,4 +85,5 @@ class SessionAnswers:
             self.undefined,
             optimised,
             options.allow_side_effects,
+            self.failing,
         )

@@ -153,6 +153,7 @@ class _Verification(TypedDict):
 class VerificationDocument(_Verification, total=False):
     """See `records.Verification`."""
 
+    unverified: dict[str, str]
     outputs: list[OutputDocument]
 
 

@@ -421,10 +421,14 @@ def _verification(verification: JSON) -> JSON:
             for m in mismatches[:_MOST_ROWS]
         ],
         "more_mismatches": max(0, len(mismatches) - _MOST_ROWS),
-        "nondeterministic": [cut(name, _NAME_CHARACTERS) for name in verification["nondeterministic"][:_MOST_ROWS]],
+        "unverified": [
+            [cut(what, _NAME_CHARACTERS), cut(why, _TEXT_CHARACTERS)]
+            for what, why in list(verification.get("unverified", {}).items())[:_MOST_ROWS]
+        ],
         "skipped": [
             [cut(key, _NAME_CHARACTERS), cut(why, _TEXT_CHARACTERS)]
             for key, why in list(verification["skipped"].items())[:_MOST_ROWS]
+            if key not in verification.get("unverified", {})
         ],
     }
 

@@ -233,6 +233,7 @@ def _verification(verification: Verification) -> JSON:
         "nondeterministic": list(verification.nondeterministic),
         "mismatches": [dataclasses.asdict(mismatch) for mismatch in verification.mismatches],
         "skipped": _sorted(verification.skipped),
+        "unverified": dict(verification.unverified),
         "outputs": [
             {key: _number(value) for key, value in dataclasses.asdict(output).items()}
             for output in verification.outputs

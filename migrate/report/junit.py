@@ -1,8 +1,9 @@
 """A report as JUnit XML, for continuous integration: a test case a model.
 
 The form is the one that Jenkins, GitLab and GitHub's actions read (https://github.com/testmoapp/junitxml): a model that
-is refused or mismatched is a failure, one that could not be worked on is an error. XML 1.0 has no way to write most
-control characters, not even escaped, and ElementTree writes them all the same: nothing gets there but what is visible.
+is refused or mismatched is a failure, one that is unverified is skipped, and one that could not be worked on is an
+error. XML 1.0 has no way to write most control characters, not even escaped, and ElementTree writes them all the same:
+nothing gets there but what is visible.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from migrate.escapes import visible, visible_lines
 from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, short_names
 
 _FAILURES = frozenset({"refused", "mismatched"})
+_SKIPPED = frozenset({"unverified"})
 _MESSAGE_CHARACTERS = 1000
 _TEXT_CHARACTERS = 20_000
 
@@ -23,12 +25,13 @@ def to_junit(document: Mapping[str, Any]) -> str:
     """Gives a report's JSON document as an XML text."""
     models: list[JSON] = document["models"]
     failures = sum(model["outcome"] in _FAILURES for model in models)
-    errors = sum(not is_good(model) for model in models) - failures
+    skipped = sum(model["outcome"] in _SKIPPED for model in models)
+    errors = sum(not is_good(model) for model in models) - failures - skipped
     counts: dict[str, str] = {
         "tests": str(len(models)),
         "failures": str(failures),
         "errors": str(errors),
-        "skipped": "0",
+        "skipped": str(skipped),
         "time": _seconds(sum(map(_time, models))),
     }
     root = ET.Element("testsuites", {"name": "migrate", **counts})
@@ -49,7 +52,9 @@ def _case(suite: ET.Element, name: str, model: JSON) -> None:
         file=visible(model["source"]),
         time=_seconds(_time(model)),
     )
-    if not is_good(model):
+    if model["outcome"] in _SKIPPED:
+        ET.SubElement(case, "skipped", message=visible(cut(explanation(model), _MESSAGE_CHARACTERS)))
+    elif not is_good(model):
         kind = "failure" if model["outcome"] in _FAILURES else "error"
         found = refusals(model)
         message = f"{found[0]['code']}: {found[0]['message']}" if found else explanation(model)

@@ -24,7 +24,7 @@ _MOST_NODES = 20
 _TEXT_CHARACTERS = 4000
 
 _OUTCOMES = {
-    "mismatched": "The new model does not answer as the source does, or nothing could be compared.",
+    "mismatched": "The new model does not answer as the source does.",
     "unreadable": "The model's files are broken or are no model.",
     "failed": "A step of the conversion could not be done.",
     "crashed": "A process died while it worked on the model.",
@@ -89,7 +89,8 @@ def _results(model: JSON, security_only: bool) -> Iterator[JSON]:
         if finding["hint"]:
             text += f"\nHint: {_text(finding['hint'])}"
         yield _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding["nodes"])
-    if not is_good(model) and not refusals(model):
+    explained = model["outcome"] == "unverified"  # By the finding of that code.
+    if not is_good(model) and not refusals(model) and not explained:
         text = _text(explanation(model) or outcome_words(model["outcome"]))
         yield _result(model, _outcome_rule(model["outcome"]), "error", text, ())
 

@@ -34,6 +34,7 @@ from migrate.records import (
     TimedOut,
     Unchanged,
     Unreadable,
+    Unverified,
     VariableFacts,
     Verification,
     chosen_meta_graph,
@@ -157,7 +158,8 @@ def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[Block]:
 
 def _headline(model: ModelReport) -> Iterator[Block]:
     good = isinstance(model.outcome, GOOD_OUTCOMES)
-    verdict = (_verdict(model), "bold green" if good else "bold red")
+    unverified = isinstance(model.outcome, Unverified)
+    verdict = (_verdict(model), "bold green" if good else "bold yellow" if unverified else "bold red")
     yield Text(((visible(model.source), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
@@ -176,7 +178,9 @@ def _verdict(model: ModelReport) -> str:
             refusals = sum(finding.severity is Severity.REFUSAL for finding in model.findings)
             return f"refused, {_count(refusals, 'finding')} in the way"
         case Mismatched():
-            return "mismatched; the new model is not as good as the source"
+            return "mismatched; the new model does not answer as the source does"
+        case Unverified():
+            return "unverified; nothing differs, and not everything was compared"
         case Crashed(step=step):
             return f"crashed in the step {step}"
         case TimedOut(step=step, seconds=seconds):
@@ -189,7 +193,7 @@ def _verdict(model: ModelReport) -> str:
 
 def _detail(model: ModelReport) -> str:
     match model.outcome:
-        case Unreadable(reason=reason) | Mismatched(reason=reason) | Failed(reason=reason):
+        case Unreadable(reason=reason) | Mismatched(reason=reason) | Unverified(reason=reason) | Failed(reason=reason):
             return visible(reason)
         case Crashed(exit_code=code, stderr_tail=tail):
             return f"{_ended(code)}\n{visible_lines(tail)}".rstrip()
@@ -232,11 +236,16 @@ def _verified(verification: Verification | None) -> Text:
     compared = f"{_count(verification.calls, 'call')}, {_count(verification.compared, 'output')} compared"
     if verification.mismatches:
         return text(f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", "red")
-    if not verification.passed:
-        return text(f"not verified: {compared}, not one value among them", "red")
+    if not verification.values:
+        return text(f"unverified: {compared}, not one value among them", "yellow")
+    by_value = sum(output.calls for output in verification.outputs)
     closeness = "bit for bit" if verification.bitwise_equal else _distance(verification)
+    if by_value < verification.compared:
+        closeness = f"{by_value:,} {closeness}, {verification.compared - by_value:,} by form alone"
     variables = verification.variables_compared
     also = f"; {_count(variables, 'variable')} compared with the checkpoint" if variables else ""
+    if verification.unverified:
+        return text(f"unverified: {compared}, {closeness}{also}", "yellow")
     return text(f"verified: {compared}, {closeness}{also}", "green")
 
 
@@ -370,15 +379,15 @@ def _verification_details(verification: Verification) -> Iterator[Block]:
         yield _BLANK
         yield text("mismatches", "bold")
         yield from _mismatches(verification)
-    if verification.skipped:
+    if verification.unverified:
         yield _BLANK
-        yield text("signatures not called", "bold")
-        yield Indented(_pairs([(key, _text(why)) for key, why in sorted(verification.skipped.items())]))
-    if verification.nondeterministic:
+        yield text("no value was compared of", "bold")
+        yield Indented(_pairs([(what, _text(why)) for what, why in verification.unverified.items()]))
+    failing = {key: why for key, why in verification.skipped.items() if key not in verification.unverified}
+    if failing:
         yield _BLANK
-        yield text("outputs that differ from run to run in the source itself", "bold")
-        yield text("only name, dtype and shape of these were compared", "dim")
-        yield Indented(text("\n".join(map(visible, verification.nondeterministic))))
+        yield text("signatures whose calls fail in TF1, too", "bold")
+        yield Indented(_pairs([(key, _text(why)) for key, why in sorted(failing.items())]))
 
 
 def _mismatches(verification: Verification) -> Iterator[Block]:
@@ -416,7 +425,8 @@ def _overview(report: Report, width: int) -> Table:
             f"{len(facts.variables):,}" if facts else f"{len(model.keras.variables):,}" if model.keras else "",
             f"{len(model.findings):,}",
         )
-        outcome = text(_outcome(model), "green" if good else "red")
+        unverified = isinstance(model.outcome, Unverified)
+        outcome = text(_outcome(model), "green" if good else "yellow" if unverified else "red")
         rows.append((_text(name), *kind, outcome, *map(text, counts)))
     numbers = frozenset(range(len(heads) - 3, len(heads)))
     return Table(tuple(rows), fixed=numbers, right=numbers)

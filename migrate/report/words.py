@@ -9,7 +9,7 @@ JSON = dict[str, Any]
 
 GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
 """Outcomes that need nobody's attention, in the order in which charts show them."""
-BAD = ("refused", "mismatched", "unreadable", "failed", "crashed", "timed_out")
+BAD = ("refused", "mismatched", "unverified", "unreadable", "failed", "crashed", "timed_out")
 
 KINDS = {
     "tf1_saved_model": "TF1 SavedModel",

@@ -79,12 +79,14 @@ class SignaturePlan:
       run: rewritten.
       unordered: (output name, what was found) for outputs without a defined answer.
       defaults: value of each input that a Session client may leave out (a PlaceholderWithDefault of a constant).
+      fails: whether each call fails, as in TF1, for want of a value that the signature does not feed.
     """
 
     signature: Signature
     run: Rewritten
     unordered: tuple[tuple[str, Unordered], ...]
     defaults: Mapping[str, TensorProto]
+    fails: bool = False
 
 
 @frozen
@@ -332,7 +334,7 @@ def plan_signature(
         for t in spec.tensors
         if result.fetches[canonical(t)] in found
     )
-    return SignaturePlan(signature, result, unordered, _defaults(nodes, signature))
+    return SignaturePlan(signature, result, unordered, _defaults(nodes, signature), fails=unfed)
 
 
 def _folded(run: Run) -> tuple[Run, frozenset[str]]:

@@ -165,6 +165,7 @@ def replay_candidate(
     undefined: Collection[tuple[str, str]] = (),
     optimised: Callable[[], Sequence[Answer] | Ending] | None = None,
     side_effects: bool = False,
+    failing: Collection[str] = (),
 ) -> Verification | Ending:
     """Replays the golden calls on a candidate, in both ways in which users load it, and compares.
 
@@ -180,6 +181,7 @@ def replay_candidate(
       optimised: gives the source's answers with the graph optimiser on (`ask_optimised`). It is called where the
         optimised candidate is far from what the source answers without: the optimiser may have done that to both.
       side_effects: whether the candidate's signatures may have effects outside the process.
+      failing: keys of signatures to which the source has no answer.
 
     Returns:
       what was compared and what differs; a candidate that cannot be loaded is `Failed`.
@@ -221,4 +223,37 @@ def replay_candidate(
         mismatches=mismatches,
         skipped=dict(golden.skipped),
         outputs=tuple(output for c in by_path for output in c.outputs),
+        unverified=_unverified(golden, by_path, result.variables is not None, undefined, failing),
     )
+
+
+def _unverified(
+    golden: Golden,
+    by_path: Sequence[Comparison],
+    has_variables: bool,
+    undefined: Collection[tuple[str, str]],
+    failing: Collection[str],
+) -> dict[str, str]:
+    """Of what no value was compared, and why; see `records.Verification`."""
+    found = {key: why for key, why in golden.skipped.items() if key not in failing}
+    counted = [{(o.signature, o.output) for o in c.outputs if o.values} for c in by_path]
+    shaky = nondeterministic(golden.calls, golden.answers, golden.again)
+    answered: dict[str, dict[str, None]] = {}
+    for call, answer in zip(golden.calls, golden.answers, strict=True):
+        answered.setdefault(call.signature, {}).update(dict.fromkeys(answer.outputs))
+    for key, outputs in answered.items():
+        if not outputs:
+            found[key] = "every call of it ended in an error"
+        for name in outputs:
+            if all((key, name) in values for values in counted):
+                continue
+            if (key, name) in undefined:
+                why = "TF1 gives it no defined answer"
+            elif (key, name) in shaky:
+                why = "the source itself answers otherwise from run to run"
+            else:
+                why = "every answer was empty"
+            found[f"{key}/{name}"] = why
+    if golden.variables and not has_variables:
+        found["variables"] = "the new model does not say which of its variables is which (assets.extra/migration.json)"
+    return found

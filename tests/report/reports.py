@@ -14,6 +14,7 @@ from migrate.records import (
     Mismatch,
     Mismatched,
     ModelReport,
+    OutputDifference,
     Refused,
     Severity,
     Signature,
@@ -21,6 +22,7 @@ from migrate.records import (
     TimedOut,
     Unchanged,
     Unreadable,
+    Unverified,
     Validated,
     VariableFacts,
     Verification,
@@ -76,11 +78,27 @@ REFUSAL = refusal(
     tuple(f"{LONG}_{i}" for i in range(17)),
     "Leave out the signature with --drop_signatures.",
 )
+UNVERIFIED = Finding("unverified", Severity.WARNING, "nothing differs, and ...", ("classify/scores",), "use --inputs")
 NOTE = Finding("stale-shapes", Severity.NOTE, "first line\nsecond line")
 
-PASSED = Verification(36, 72, 1000, True, 0.0, 0, 5, (), (), {})
-CLOSE = Verification(36, 72, 1000, False, 1.25e-7, 3, 0, ("classify/scores",), (), {"bare": "it has no output"})
-NOTHING = Verification(1, 2, 0, True, 0.0, 0, 0, (), (), {})
+_OUTPUTS = tuple(OutputDifference("serving_default", "y", path, 36, 500, True, 0.0, 0) for path in ("tf2", "session"))
+PASSED = Verification(36, 72, 1000, True, 0.0, 0, 5, (), (), {}, _OUTPUTS)
+CLOSE = Verification(36, 72, 1000, False, 1.25e-7, 3, 0, (), (), {"bare": "You must feed a value"}, _OUTPUTS)
+NOTHING = Verification(1, 2, 0, True, 0.0, 0, 0, (), (), {}, unverified={"serving_default/y": "every answer was empty"})
+PARTLY = Verification(
+    36,
+    80,
+    1000,
+    True,
+    0.0,
+    0,
+    5,
+    ("classify/scores",),
+    (),
+    {"other": "no synthesised call is accepted"},
+    _OUTPUTS,
+    {"other": "no synthesised call is accepted", "classify/scores": "the source itself answers otherwise"},
+)
 DIFFERENT = Verification(
     36,
     72,
@@ -112,7 +130,8 @@ MODELS = (
     model("validated", Validated(), verification=CLOSE),
     model(f"refused/{LONG}", Refused(), meta_graphs=(FACTS,), findings=(NOTE, REFUSAL)),
     model("mismatched", Mismatched("22 outputs differ"), meta_graphs=(FACTS,), verification=DIFFERENT),
-    model("nothing", Mismatched("nothing could be compared"), verification=NOTHING),
+    model("nothing", Unverified("no value was compared"), verification=NOTHING),
+    model("partly", Unverified("nothing differs, and ..."), findings=(UNVERIFIED,), verification=PARTLY),
     model("failed", Failed("No space left on device"), meta_graphs=(FACTS,)),
     model("crashed", Crashed("golden", -11, "Fatal Python error: Segmentation fault\n")),
     model("timed_out", TimedOut("candidate", 600.0)),

@@ -51,7 +51,8 @@ def test_junit_has_a_test_case_a_model():
     assert ended["mismatched"] == ["failure"]
     for name in ("unreadable", "failed", "crashed", "timed_out"):
         assert ended[name] == ["error"]
-    assert (suite.get("failures"), suite.get("errors")) == ("3", "4")
+    assert ended["partly"] == ["skipped", "system-out"]
+    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("2", "4", "2")
 
 
 def test_junit_failures_carry_code_message_and_hint():
@@ -108,6 +109,12 @@ def test_sarif_tells_of_endings_that_no_finding_explains():
         "outcome-crashed",
         "outcome-timed-out",
     }
+
+
+def test_what_is_unverified_is_a_warning_in_sarif():
+    (shown,) = (m for m in MODELS if m.source == "models/partly")
+    (result,) = _sarif(shown)["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("unverified", "warning")
 
 
 def test_sarif_is_what_its_types_say():

@@ -35,6 +35,7 @@ def test_outcomes_are_snake_case_and_carry_their_fields():
         "validated": [],
         "refused": [],
         "mismatched": ["reason"],
+        "unverified": ["reason"],
         "failed": ["reason"],
         "crashed": ["step", "exit_code", "stderr_tail"],
         "timed_out": ["step", "seconds", "stderr_tail"],

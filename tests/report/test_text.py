@@ -20,7 +20,7 @@ from migrate.records import (
     refusal,
 )
 from migrate.report.text import render
-from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PASSED, REFUSAL, model
+from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PARTLY, PASSED, REFUSAL, model
 
 WIDTHS = (60, 80, 120)
 
@@ -104,14 +104,18 @@ def test_a_finding_shows_severity_code_message_some_nodes_and_a_hint():
             "verified: 36 calls, 72 outputs compared, bit for bit; 5 variables compared with the checkpoint",
         ),
         (CLOSE, "verified: 36 calls, 72 outputs compared, at most 3 ulps and 1.25e-07 apart"),
-        (CLOSE, "signatures not called bare it has no output"),
-        (CLOSE, "only name, dtype and shape of these were compared classify/scores"),
+        (CLOSE, "signatures whose calls fail in TF1, too bare You must feed a value"),
+        (PARTLY, "unverified: 36 calls, 80 outputs compared, 72 bit for bit, 8 by form alone; 5 variables"),
+        (
+            PARTLY,
+            "no value was compared of other no synthesised call is accepted classify/scores the source itself answers",
+        ),
         (DIFFERENT, "differs: 36 calls, 72 outputs compared, 22 mismatches"),
         (DIFFERENT, "serving_default, output y, call 19, tf.saved_model.load value 3: 1.0, not 2.0"),
         (DIFFERENT, "and 2 more; --format=json lists all"),
         (
             dataclasses.replace(PASSED, values=0),
-            "not verified: 36 calls, 72 outputs compared, not one value among them",
+            "unverified: 36 calls, 72 outputs compared, not one value among them",
         ),
     ],
 )
@@ -137,8 +141,8 @@ def test_audit_says_nothing_of_a_verification_that_it_does_not_make():
         ("unverified", "converted, not verified"),
         ("unchanged", "unchanged; it is a TF2 SavedModel already and was copied as it is"),
         ("validated", "validated"),
-        ("mismatched", "mismatched; the new model is not as good as the source 22 outputs differ"),
-        ("nothing", "mismatched; the new model is not as good as the source nothing could be compared"),
+        ("mismatched", "mismatched; the new model does not answer as the source does 22 outputs differ"),
+        ("nothing", "unverified; nothing differs, and not everything was compared no value was compared"),
         ("failed", "failed No space left on device"),
         ("crashed", "crashed in the step golden killed by signal 11 (SIGSEGV) Fatal Python error: Segmentation fault"),
         ("timed_out", "timed out after 600 seconds in the step candidate"),
@@ -158,8 +162,8 @@ def test_many_models_are_a_table_then_the_troubles_then_totals():
     assert "models/crashed: crashed" in text
     assert "models/converted: converted" not in text
     assert text.endswith(
-        "13 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted, verified; "
-        "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 2 mismatched; 1 failed; "
+        "14 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted, verified; "
+        "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 1 mismatched; 2 unverified; 1 failed; "
         "1 crashed; 1 timed out in the way, by number of models: 1 no-kernel"
     )
 

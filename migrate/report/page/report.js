@@ -256,9 +256,9 @@
       found.mismatches.length ? [el("h3", null, "Mismatches"),
         table("Mismatches", ["signature", "output", "call", "loaded as", "what differs"], found.mismatches.map((m) => el("tr", null, m.map((cell) => el("td", null, cell)))))] : "",
       more(found.more_mismatches, "mismatches"),
-      found.nondeterministic.length ? [el("h3", null, "Outputs on which the source contradicts itself"),
-        el("p", { class: "quiet" }, "Compared on names, dtypes and shapes alone: ", found.nondeterministic.join(", "))] : "",
-      found.skipped.length ? [el("h3", null, "Signatures that were not called"),
+      found.unverified.length ? [el("h3", null, "No value was compared of"),
+        el("dl", { class: "facts" }, found.unverified.map(([what, why]) => [el("dt", null, what), el("dd", null, why)]))] : "",
+      found.skipped.length ? [el("h3", null, "Signatures whose calls fail in TF1, too"),
         el("dl", { class: "facts" }, found.skipped.map(([key, why]) => [el("dt", null, key), el("dd", null, why)]))] : "");
   }
 

@@ -1,5 +1,6 @@
-"""The law of audit: what it calls convertible is converted (or unverified, where an answer cannot be compared), and what
-it refuses is refused for the same reasons.
+"""The law of audit: what it calls convertible is converted, and what it refuses is refused for the same reasons.
+
+Converted, or unverified where no value of an answer can be compared.
 """
 
 from __future__ import annotations

@@ -29,7 +29,16 @@ from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.session_answers import SessionAnswers
 from migrate.fleet.standing import sign
-from migrate.fleet.study import Studied, StudiedGraph, audit_model, check_candidate_files, refuse_links, study, timed
+from migrate.fleet.study import (
+    Studied,
+    StudiedGraph,
+    audit_model,
+    check_candidate_files,
+    refuse_links,
+    study,
+    timed,
+    watch_over,
+)
 from migrate.fleet.tf2 import differing_names, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
@@ -55,6 +64,7 @@ from migrate.records import (
 from migrate.rewrite.plan import SignaturePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.signature_flag import to_copy
+from migrate.sources.boundary import boundary_of
 from migrate.sources.bundle import index_file
 from migrate.sources.copies import copy_tree, tree_bytes
 from migrate.sources.fingerprint import digest_of, fingerprint
@@ -64,6 +74,8 @@ from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
+from migrate.verify.contract import PATH as CONTRACT
+from migrate.verify.contract import Asked, Candidate, contract_differences
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -205,6 +217,15 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
         exported = _export(graph, staged, taking, options, nursery)
         return report if isinstance(exported, Exported) else exported
 
+    def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
+        kept = {s.signature.key for s in graph.plan.signatures}
+        asked = Asked(
+            options.drop_signatures,
+            frozenset(graph.judged.signature_def.keys() - kept),
+            options.keep_tensor_names,
+        )
+        return contract_differences(graph.judged, graph.source.extra_dir, candidate, asked)
+
     answers = _session_answers(graph)
     return Way(
         path,
@@ -212,6 +233,7 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
         lambda staged: _taking(graph, staged, options, nursery),
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
+        contract,
     )
 
 
@@ -230,7 +252,7 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
     base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
-        result = way.replay(golden, candidate)
+        result = _compared(way, golden, candidate, options)
     outcome, verification = _judge(result)
     if isinstance(outcome, Unverified):
         base = dataclasses.replace(base, findings=(*base.findings, _unverified(outcome, verification)))
@@ -277,7 +299,7 @@ def _convert(
         if golden is not None:
             progress("replaying the calls on the new model")
             with timed(seconds, "candidate"):
-                result = way.replay(golden, staged)
+                result = _compared(way, golden, staged, options)
             trouble, verification = _judge(result)
             if isinstance(trouble, Unverified):
                 base = dataclasses.replace(base, findings=(*base.findings, _unverified(trouble, verification)))
@@ -441,6 +463,22 @@ def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
     return {**provenance(described, options), "proposed_signature": proposed}
 
 
+def _compared(way: Way, golden: Golden, directory: str, options: Options) -> Verification | Ending:
+    """What calls show of a candidate, and before it what no call shows.
+
+    Raises:
+      InputError: the candidate cannot be read.
+    """
+    result = way.replay(golden, directory)
+    if not isinstance(result, Verification):
+        return result
+    watch = watch_over(options)
+    with watch.running(directory):
+        boundary = None if options.follow_links else boundary_of(directory)
+        candidate = Candidate(directory, read_saved_model(directory, boundary, watch).meta_graphs)
+        return dataclasses.replace(result, mismatches=(*way.contract(candidate), *result.mismatches))
+
+
 def _judge(
     result: Verification | Ending,
 ) -> tuple[Mismatched | Unverified | Ending | None, Verification | None]:
@@ -468,12 +506,24 @@ def _not_compared(result: Verification) -> str:
 
 
 def _differs(mismatches: Sequence[Mismatch]) -> str:
-    """The wrong variables by name, since they explain wrong outputs, and how many answers differ."""
-    variables = [repr(mismatch.output) for mismatch in mismatches if not mismatch.signature and mismatch.call < 0]
-    answers = len({(m.call, m.output) for m in mismatches if m.signature or m.call >= 0})
+    """What of the contract is broken, the wrong variables, since they explain wrong outputs, and how many answers."""
+    contract = [m for m in mismatches if m.path == CONTRACT]
+    rest = [m for m in mismatches if m.path != CONTRACT]
+    variables = [repr(mismatch.output) for mismatch in rest if not mismatch.signature and mismatch.call < 0]
+    answers = len({(m.call, m.output) for m in rest if m.signature or m.call >= 0})
     more = f" and {len(variables) - 3} more" if len(variables) > 3 else ""
     named = f"the variable(s) {', '.join(variables[:3])}{more}" if variables else ""
-    return " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""])) + " differ from the source's"
+    values = " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""]))
+    told = [f"{values} differ from the source's"] if values else []
+    if contract:
+        more = f" and {len(contract) - 1} more" if len(contract) > 1 else ""
+        told.insert(0, f"clients of the source cannot rely on it: {_place(contract[0])}{contract[0].reason}{more}")
+    return "; ".join(told)
+
+
+def _place(mismatch: Mismatch) -> str:
+    places = [f"signature {mismatch.signature!r}" if mismatch.signature else "", repr(mismatch.output)]
+    return ", ".join(place for place in places if place and place != "''") + ": " if any(places) else ""
 
 
 def _risk(report: ModelReport, options: Options) -> Finding | None:

@@ -18,6 +18,7 @@ from migrate.forks import Runner
 from migrate.records import (
     Failed,
     Finding,
+    Mismatch,
     ModelReport,
     Options,
     Severity,
@@ -28,6 +29,7 @@ from migrate.sources.fingerprint import digest_of
 from migrate.sources.keras import KerasSource, Runtime
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
+from migrate.verify.contract import Candidate, keras_differences
 
 
 def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner) -> Way:
@@ -68,7 +70,10 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
             side_effects=options.allow_side_effects,
         )
 
-    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay)
+    def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
+        return keras_differences(candidate, source.runtime is Runtime.TF_KERAS)
+
+    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract)
 
 
 def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:

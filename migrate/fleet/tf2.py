@@ -20,6 +20,7 @@ from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.verify import Ending
+from migrate.verify.contract import contract_differences
 
 
 def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
@@ -47,6 +48,7 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
         lambda _: contextlib.nullcontext(),
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
+        lambda candidate: contract_differences(meta_graph, source.extra_dir, candidate),
     )
 
 

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from migrate.export.weights import Weights
 from migrate.forks import Running
 from migrate.frozen import frozen
-from migrate.records import Failed, ModelReport, Verification
+from migrate.records import Failed, Mismatch, ModelReport, Verification
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
+from migrate.verify.contract import Candidate
 
 
 @frozen
@@ -42,6 +43,7 @@ class Way:
         takes the directory of the new model, which is not there yet.
       export: builds the new model in that directory, and adds to the report what has become of it.
       replay: makes the calls again on the model in a directory, and compares.
+      contract: what clients rely on and a candidate does not keep.
     """
 
     path: str
@@ -49,3 +51,4 @@ class Way:
     begin: Callable[[str], AbstractContextManager[Taking | None]]
     export: Callable[[str, ModelReport, Taking | None], ModelReport | Ending]
     replay: Callable[[Golden, str], Verification | Ending]
+    contract: Callable[[Candidate], tuple[Mismatch, ...]]

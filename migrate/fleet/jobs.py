@@ -75,7 +75,7 @@ from migrate.sources.source import Source
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
 from migrate.verify.contract import PATH as CONTRACT
-from migrate.verify.contract import Asked, Candidate, contract_differences
+from migrate.verify.contract import Asked, Candidate, Files, contract_differences
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
@@ -223,8 +223,11 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
             options.drop_signatures,
             frozenset(graph.judged.signature_def.keys() - kept),
             options.keep_tensor_names,
+            graph.feeds,
+            graph.train,
         )
-        return contract_differences(graph.judged, graph.source.extra_dir, candidate, asked)
+        files = Files(graph.source.assets_dir, graph.source.extra_dir)
+        return contract_differences(graph.judged, files, candidate, asked)
 
     answers = _session_answers(graph)
     return Way(

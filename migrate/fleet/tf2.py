@@ -20,7 +20,7 @@ from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.verify import Ending
-from migrate.verify.contract import contract_differences
+from migrate.verify.contract import Files, contract_differences
 
 
 def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
@@ -48,7 +48,7 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
         lambda _: contextlib.nullcontext(),
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
-        lambda candidate: contract_differences(meta_graph, source.extra_dir, candidate),
+        lambda candidate: contract_differences(meta_graph, Files(source.assets_dir, source.extra_dir), candidate),
     )
 
 

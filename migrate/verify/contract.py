@@ -8,6 +8,8 @@ and names of inputs and outputs), `session_bundle_util`'s tag sets, TensorFlow's
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +19,7 @@ from migrate.frozen import frozen
 from migrate.records import Mismatch
 from migrate.sources.dtypes import base_name
 from migrate.sources.fingerprint import digest_of
-from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo
+from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo, TensorProto
 
 PATH = "contract"
 """How these differences are told from those of calls: `Mismatch.path`."""
@@ -42,6 +44,19 @@ class Candidate:
 
 
 @frozen
+class Files:
+    """Directories of a source, neither of which need be there.
+
+    Attributes:
+      assets_dir: where its assets lie.
+      extra_dir: its `assets.extra`.
+    """
+
+    assets_dir: str
+    extra_dir: str
+
+
+@frozen
 class Asked:
     """What the user has asked for, which a candidate may therefore do.
 
@@ -49,24 +64,28 @@ class Asked:
       drop_signatures: signatures that cannot be converted may be left out.
       dropped: keys of those that cannot be.
       keep_tensor_names: the signatures' tensors have their names in the candidate's main graph.
+      feeds: values that are constants of the candidate, by the tensor's name in the source.
+      train: the training graph that the candidate has a branch of, as a TF1 Hub module has one.
     """
 
     drop_signatures: bool = False
     dropped: frozenset[str] = frozenset()
     keep_tensor_names: bool = False
+    feeds: Mapping[str, TensorProto] = dataclasses.field(default_factory=dict)
+    train: MetaGraphDef | None = None
 
 
 _NOTHING = Asked()
 
 
 def contract_differences(
-    source: MetaGraphDef, extra_dir: str, candidate: Candidate, asked: Asked = _NOTHING
+    source: MetaGraphDef, files: Files, candidate: Candidate, asked: Asked = _NOTHING
 ) -> tuple[Mismatch, ...]:
     """Compares a candidate with its source.
 
     Args:
       source: the MetaGraphDef that a client of the source loads, with the signatures that the user has added.
-      extra_dir: the source's `assets.extra`, which need not be there.
+      files: the source's.
       candidate: the new model.
       asked: see `Asked`.
 
@@ -86,7 +105,9 @@ def contract_differences(
         *_signatures(source, new, asked),
         *_ref_ops(new),
         *_devices(source, new),
-        *_files(extra_dir, os.path.join(candidate.directory, "assets.extra")),
+        *_constants(source, new, asked),
+        *_assets(files.assets_dir, candidate.directory, new),
+        *_files(files.extra_dir, os.path.join(candidate.directory, "assets.extra")),
         *(_kept_names(source, new) if asked.keep_tensor_names else ()),
     )
 
@@ -249,6 +270,62 @@ def _device_types(node: NodeDef) -> set[str]:
     if not node.device:
         return set()
     return {(one or other).upper() for one, other in _DEVICE_TYPE.findall(node.device)}
+
+
+def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterator[Mismatch]:
+    """A large constant of the candidate is one of the source, byte for byte, whatever row of it a call may reach."""
+    known: set[bytes] | None = None
+    for where, nodes in _bodies(new):
+        takers: dict[str, set[str]] | None = None
+        for node in nodes:
+            value = node.attr["value"].tensor
+            # A scalar is no table; the saver's object graph is one.
+            if node.op != "Const" or not value.tensor_shape.dim or value.ByteSize() < _LARGE_BYTES:
+                continue
+            if known is None:
+                graphs = [source] if asked.train is None else [source, asked.train]
+                bodies = [body for graph in graphs for _, body in _bodies(graph)]
+                values = [n.attr["value"].tensor for body in bodies for n in body if "value" in n.attr]
+                known = {_digest(old) for old in (*values, *asked.feeds.values())}
+            if _digest(value) in known:
+                continue
+            takers = takers if takers is not None else _takers(nodes)
+            if not takers.get(node.name, set()) <= _SAVERS:  # Names of tensors in a checkpoint, which are new.
+                yield _difference("", node.name, f"this constant in {where} is none of the source's")
+
+
+_LARGE_BYTES = 64
+_SAVERS = frozenset({"RestoreV2", "SaveV2"})
+
+
+def _digest(tensor: TensorProto) -> bytes:
+    return hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest()
+
+
+def _takers(nodes: Iterable[NodeDef]) -> dict[str, set[str]]:
+    """The ops that take a node's outputs, by its name."""
+    found: dict[str, set[str]] = {}
+    for node in nodes:
+        for name in node.input:
+            found.setdefault(name.lstrip("^").partition(":")[0], set()).add(node.op)
+    return found
+
+
+def _assets(before: str, directory: str, new: MetaGraphDef) -> Iterator[Mismatch]:
+    """An asset is the source's file of that name, or another one of its files where the name was taken."""
+    known: set[str] | None = None
+    for file in sorted({asset.filename for asset in new.asset_file_def}):
+        copy, old = os.path.join(directory, "assets", file), os.path.join(before, file)
+        shown = os.path.join("assets", file)
+        if not os.path.isfile(copy):
+            yield _difference("", shown, "the candidate does not have this file")
+            continue
+        if os.path.isfile(old) and digest_of(old) == digest_of(copy):
+            continue
+        if known is None:
+            known = {digest_of(os.path.join(at, name)) for at, _, names in os.walk(before) for name in names}
+        if os.path.isfile(old) or digest_of(copy) not in known:
+            yield _difference("", shown, "this file differs")
 
 
 def _files(before: str, after: str) -> Iterator[Mismatch]:

@@ -6,8 +6,8 @@ import pathlib
 
 import pytest
 
-from migrate.sources.protos import MetaGraphDef
-from migrate.verify.contract import PATH, Asked, Candidate, contract_differences, keras_differences
+from migrate.sources.protos import MetaGraphDef, TensorProto, TensorShapeProto
+from migrate.verify.contract import PATH, Asked, Candidate, Files, contract_differences, keras_differences
 
 _FLOAT, _INT64, _STRING, _REF = 1, 9, 7, 101
 
@@ -63,7 +63,8 @@ def _converted(source: MetaGraphDef) -> MetaGraphDef:
 
 
 def _compare(source, new, tmp_path, **asked):
-    return contract_differences(source, str(tmp_path / "extra"), Candidate(str(tmp_path), [new]), Asked(**asked))
+    files = Files(str(tmp_path / "old"), str(tmp_path / "extra"))
+    return contract_differences(source, files, Candidate(str(tmp_path), [new]), Asked(**asked))
 
 
 @pytest.mark.parametrize("ref_output", [False, True])
@@ -177,7 +178,7 @@ def test_a_planted_fault_is_told(tmp_path, fault):
 def test_a_second_meta_graph_is_told(tmp_path):
     source = _model()
     new = _converted(source)
-    (difference,) = contract_differences(source, "", Candidate(str(tmp_path), [new, new]))
+    (difference,) = contract_differences(source, Files("", ""), Candidate(str(tmp_path), [new, new]))
     assert "expected one MetaGraphDef" in difference.reason
 
 
@@ -227,6 +228,78 @@ def test_files_beside_the_model(tmp_path):
     copy.unlink()
     (difference,) = _compare(source, new, tmp_path)
     assert difference.output == "assets.extra/sub/tf_serving_warmup_requests"
+
+
+def _table(rows: int, changed: int | None = None) -> TensorProto:
+    values = [row * 0.5 for row in range(rows)]
+    if changed is not None:
+        values[changed] += 0.25
+    return TensorProto(dtype=_FLOAT, tensor_shape=TensorShapeProto(dim=[{"size": rows}]), float_val=values)
+
+
+def _with_table(new, table):
+    node = new.graph_def.library.function[0].node_def.add(name="table", op="Const")
+    node.attr["value"].tensor.CopyFrom(table)
+
+
+def test_a_row_of_a_constant_that_no_call_reaches(tmp_path):
+    source = _model()
+    source.graph_def.node.add(name="table", op="Const").attr["value"].tensor.CopyFrom(_table(5000))
+    new = _converted(source)
+    _with_table(new, _table(5000))
+    assert _compare(source, new, tmp_path) == ()
+    bad = _converted(source)
+    _with_table(bad, _table(5000, changed=4321))
+    (difference,) = _compare(source, bad, tmp_path)
+    assert difference.output == "table" and "none of the source's" in difference.reason
+    # What the user feeds and what the training graph holds become constants of the candidate.
+    assert _compare(source, bad, tmp_path, feeds={"x:0": _table(5000, changed=4321)}) == ()
+    train = MetaGraphDef()
+    train.graph_def.node.add(name="table", op="Const").attr["value"].tensor.CopyFrom(_table(5000, changed=4321))
+    assert _compare(source, bad, tmp_path, train=train) == ()
+
+
+def test_names_in_a_checkpoint_are_new(tmp_path):
+    source = _model()
+    new = _converted(source)
+    body = new.graph_def.library.function[0].node_def
+    names = TensorProto(
+        dtype=_STRING, tensor_shape=TensorShapeProto(dim=[{"size": 9}]), string_val=[b"variables/1"] * 9
+    )
+    body.add(name="names", op="Const").attr["value"].tensor.CopyFrom(names)
+    body.add(name="save", op="SaveV2", input=["prefix", "names:output:0"])
+    assert _compare(source, new, tmp_path) == ()
+    body.add(name="look", op="LookupTableFindV2", input=["handle", "names:output:0"])
+    (difference,) = _compare(source, new, tmp_path)
+    assert difference.output == "names"
+
+
+def test_a_line_of_a_vocabulary_that_no_call_reaches(tmp_path):
+    source = _model()
+    new = _converted(source)
+    new.asset_file_def.add(filename="words.txt")
+    words = [b"word %d\n" % line for line in range(4000)]
+    for folder in ("old", "assets"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "words.txt").write_bytes(b"".join(words))
+    assert _compare(source, new, tmp_path) == ()
+    words[2999] = b"other\n"
+    (tmp_path / "assets" / "words.txt").write_bytes(b"".join(words))
+    (difference,) = _compare(source, new, tmp_path)
+    assert (difference.output, difference.reason) == ("assets/words.txt", "this file differs")
+    (tmp_path / "assets" / "words.txt").unlink()
+    (difference,) = _compare(source, new, tmp_path)
+    assert "does not have this file" in difference.reason
+
+
+def test_an_asset_whose_name_was_taken(tmp_path):
+    source = _model()
+    new = _converted(source)
+    new.asset_file_def.add(filename="words_1.txt")
+    for name in ("old/a/words.txt", "assets/words_1.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"a\nb\n")
+    assert _compare(source, new, tmp_path) == ()
 
 
 def test_keras_metadata(tmp_path: pathlib.Path):

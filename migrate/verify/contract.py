@@ -290,7 +290,8 @@ def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterato
             if _digest(value) in known:
                 continue
             takers = takers if takers is not None else _takers(nodes)
-            if not takers.get(node.name, set()) <= _SAVERS:  # Names of tensors in a checkpoint, which are new.
+            ops = takers.get(node.name, set())
+            if not ops or not ops <= _SAVERS:  # Names of tensors in a checkpoint, which are new.
                 yield _difference("", node.name, f"this constant in {where} is none of the source's")
 
 

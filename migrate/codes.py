@@ -92,6 +92,7 @@ CODES: Mapping[str, str] = {
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
     "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
+    "provenance-differs": "The candidate says of itself that it was made of another file than the source.",
     "python-op": "The model calls Python code that is not in it.",
     "random-op": "The model draws random numbers, so two runs may differ.",
     "recursive-function": "A function of the library calls itself, directly or through others.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -61,6 +62,30 @@ def test_a_damaged_contract_is_a_mismatch(converted, tmp_path, damage):
     assert isinstance(report.outcome, Mismatched), report
     assert report.outcome.reason.startswith("clients of the source cannot rely on it: ")
     assert {mismatch.path for mismatch in report.verification.mismatches} == {"contract"}
+    assert any(mismatch.output != "fingerprint.pb" for mismatch in report.verification.mismatches)
+
+
+def test_a_stale_fingerprint_is_a_mismatch(converted, tmp_path):
+    def damage(graph):
+        graph.signature_def["serving_default"].method_name = "tensorflow/serving/predict"
+        graph.graph_def.versions.bad_consumers.append(1)
+
+    report = _validate(_damaged(converted, tmp_path / "new", damage))
+    assert isinstance(report.outcome, Mismatched), report
+    (mismatch,) = report.verification.mismatches
+    assert mismatch.output == "fingerprint.pb" and "saved_model_checksum" in mismatch.reason
+
+
+def test_a_provenance_that_names_another_source_is_told(converted, tmp_path):
+    shutil.copytree(converted, tmp_path / "new")
+    file = tmp_path / "new" / "assets.extra" / "migration.json"
+    content = json.loads(file.read_text())
+    content["source"]["sha256"] = "0" * 64
+    file.write_text(json.dumps(content))
+    report = _validate(tmp_path / "new")
+    assert isinstance(report.outcome, Validated), report
+    assert "provenance-differs" in {finding.code for finding in report.findings}
+    assert "provenance-differs" not in {finding.code for finding in _validate(converted).findings}
 
 
 def test_lost_warm_up_requests_are_a_mismatch(converted, tmp_path):

@@ -301,3 +301,13 @@ def test_a_conversion_end_to_end(model, way, answers):
     outcomes, found = answers
     assert isinstance(outcomes[model], Converted), outcomes[model]
     conversions.compare(model, found["source"], found[way])
+
+
+def test_a_fingerprint_is_worked_out_anew(saved):
+    from migrate.verify.replay import _stale
+
+    assert _stale(saved) == ()
+    proto = _read(saved)
+    proto.meta_graphs[0].graph_def.versions.bad_consumers.append(1)
+    _write(saved, proto)
+    assert _stale(saved) == ("saved_model_checksum",)

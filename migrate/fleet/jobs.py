@@ -28,7 +28,7 @@ from migrate.fleet.keras import keras_way
 from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.session_answers import SessionAnswers
-from migrate.fleet.standing import sign
+from migrate.fleet.standing import sign, source_digest
 from migrate.fleet.study import (
     Studied,
     StudiedGraph,
@@ -237,6 +237,7 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
         contract,
+        lambda: digest_of(graph.source.file, graph.source.boundary),
     )
 
 
@@ -252,7 +253,7 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
         golden = way.golden()
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
-    base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden)))
+    base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden), *_made_of(candidate, way)))
     progress(f"{candidate}: replaying the calls")
     with timed(seconds, "candidate"):
         result = _compared(way, golden, candidate, options)
@@ -321,6 +322,16 @@ def _signatures(path: str) -> tuple[Signature, ...] | None:
         return signatures(read_saved_model(path).meta_graphs[0])
     except InputError:
         return None
+
+
+def _made_of(candidate: str, way: Way) -> tuple[Finding, ...]:
+    """Says that a candidate calls another file its source. What it says otherwise is not believed."""
+    said = source_digest(candidate)
+    digest = way.digest() if said is not None else None
+    if said == digest:
+        return ()
+    message = f"assets.extra/migration.json says that the candidate was made of a file of SHA-256 {said}, not {digest}"
+    return (Finding("provenance-differs", Severity.WARNING, message, (), "pass the source that it was made of"),)
 
 
 def _not_run(risk: Finding) -> Finding:

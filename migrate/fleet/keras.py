@@ -73,7 +73,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
         return keras_differences(candidate, source.runtime is Runtime.TF_KERAS)
 
-    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract)
+    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract, lambda: source.sha256)
 
 
 def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:

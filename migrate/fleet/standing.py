@@ -61,6 +61,13 @@ def source_of(model: str) -> str | None:
     return path if isinstance(path, str) else None
 
 
+def source_digest(model: str) -> str | None:
+    """The SHA-256 of the source's file that a new model's provenance names, None where it has none."""
+    content = _read(model)
+    digest = None if content is None else content["source"].get("sha256")
+    return digest if isinstance(digest, str) else None
+
+
 def rename_source(model: str, path: str) -> None:
     """Has a new model's provenance name another path of its source: where it lies for all, not for one machine."""
     content = _read(model)

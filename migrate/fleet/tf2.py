@@ -16,6 +16,7 @@ from migrate.forks import Runner
 from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec
 from migrate.sources.boundary import boundary_of
 from migrate.sources.discover import Place
+from migrate.sources.fingerprint import digest_of
 from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source, choose_meta_graph
@@ -49,6 +50,7 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
         lambda candidate: contract_differences(meta_graph, Files(source.assets_dir, source.extra_dir), candidate),
+        lambda: digest_of(source.file, source.boundary),
     )
 
 

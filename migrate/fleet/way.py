@@ -44,6 +44,7 @@ class Way:
       export: builds the new model in that directory, and adds to the report what has become of it.
       replay: makes the calls again on the model in a directory, and compares.
       contract: what clients rely on and a candidate does not keep.
+      digest: hexadecimal SHA-256 of the source's file, as a new model's provenance has it.
     """
 
     path: str
@@ -52,3 +53,4 @@ class Way:
     export: Callable[[str, ModelReport, Taking | None], ModelReport | Ending]
     replay: Callable[[Golden, str], Verification | Ending]
     contract: Callable[[Candidate], tuple[Mismatch, ...]]
+    digest: Callable[[], str]

@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from migrate.export.request import Request
 from migrate.forks import Runner
-from migrate.records import Crashed, Failed, Signature, TimedOut, Verification
+from migrate.records import Crashed, Failed, Mismatch, Signature, TimedOut, Verification
 from migrate.sources.keras import Runtime
 from migrate.sources.protos import MetaGraphDef, TensorProto
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
 from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables, nondeterministic
+from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
 from migrate.verify.jobs import OPTIMISED, PATHS, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
@@ -211,6 +212,9 @@ def replay_candidate(
     if result.variables is not None:
         # First, for a wrong variable explains wrong outputs.
         mismatches = (*compare_variables(golden.variables, result.variables, "checkpoint"), *mismatches)
+    if result.stale:
+        reason = f"{', '.join(result.stale)} of it are not of the files beside it"
+        mismatches = (Mismatch("", -1, "fingerprint.pb", CONTRACT, reason), *mismatches)
     return Verification(
         calls=sum(1 for answer in golden.answers if not answer.error),
         compared=sum(c.compared for c in by_path),

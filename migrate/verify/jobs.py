@@ -94,10 +94,12 @@ class CandidateResult:
       answers: by path (`tf2`, `session`, `OPTIMISED`), one a call.
       variables: values by variable name; None where the candidate does not say which key holds which
         variable.
+      stale: fields of its fingerprint.pb that are of other bytes; a candidate without that file has none.
     """
 
     answers: Mapping[str, tuple[Answer, ...]]
     variables: Mapping[str, Fingerprint] | None
+    stale: tuple[str, ...] = ()
 
 
 def step_failed(error: BaseException, what: str) -> Failed:

@@ -752,7 +752,30 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
             variables = _fingerprints(tf, os.path.join(path, "variables", "variables"), wanted)
         except Exception as error:
             return step_failed(error, "the candidate's variables cannot be read")
-    return CandidateResult(answers, variables)
+    try:
+        stale = _stale(path)
+    except Exception as error:
+        return step_failed(error, "the candidate's fingerprint.pb cannot be read")
+    return CandidateResult(answers, variables, stale)
+
+
+_FILE_HASHES = ("saved_model_checksum", "checkpoint_hash")
+"""Fields of a FingerprintDef that are of a file's bytes alone; the others depend on the release, too."""
+
+
+def _stale(path: str) -> tuple[str, ...]:
+    """Fields of a SavedModel's fingerprint.pb that are not of the files beside it."""
+    # Private: nothing public works out a fingerprint anew.
+    from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
+    from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
+
+    try:
+        with open(os.path.join(path, "fingerprint.pb"), "rb") as file:
+            written = FingerprintDef.FromString(file.read())
+    except FileNotFoundError:
+        return ()
+    now = FingerprintDef.FromString(fingerprinting.CreateFingerprintDef(path))
+    return tuple(field for field in _FILE_HASHES if getattr(written, field) != getattr(now, field))
 
 
 def run(

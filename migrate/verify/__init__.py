@@ -15,7 +15,14 @@ from migrate.sources.keras import Runtime
 from migrate.sources.protos import MetaGraphDef, TensorProto
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
-from migrate.verify.compare import Comparison, compare_calls, compare_optimised, compare_variables, nondeterministic
+from migrate.verify.compare import (
+    Comparison,
+    compare_calls,
+    compare_optimised,
+    compare_states,
+    compare_variables,
+    nondeterministic,
+)
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
@@ -189,7 +196,8 @@ def replay_candidate(
     """
     # Keras is asked eagerly.
     inline = golden.loader not in [runtime.value for runtime in Runtime]
-    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables), side_effects, inline)
+    left = () if undefined else tuple(golden.states)
+    job = CandidateJob(candidate_path, golden.calls, tuple(golden.variables), left, side_effects, inline)
     result: CandidateResult | Ending = nursery.run("candidate", _MODULE, job, CandidateResult | Failed, timeout_seconds)
     if not isinstance(result, CandidateResult):
         return result
@@ -212,6 +220,7 @@ def replay_candidate(
     if result.variables is not None:
         # First, for a wrong variable explains wrong outputs.
         mismatches = (*compare_variables(golden.variables, result.variables, "checkpoint"), *mismatches)
+    mismatches = (*compare_states(golden.states, result.states), *mismatches)
     if result.stale:
         reason = f"{', '.join(result.stale)} of it are not of the files beside it"
         mismatches = (Mismatch("", -1, "fingerprint.pb", CONTRACT, reason), *mismatches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -114,6 +115,8 @@ class Golden:
       variables: the source checkpoint's values by variable name.
       loader: `tensorflow` or, where TensorFlow's own loader refused the source, `lenient`.
       tf_version: version of the TensorFlow that answered.
+      states: values after the calls of the variables that they may write, by variable name; without those on which the
+        source contradicts itself.
     """
 
     calls: tuple[Call, ...]
@@ -123,3 +126,4 @@ class Golden:
     variables: Mapping[str, Fingerprint]
     loader: str
     tf_version: str
+    states: Mapping[str, Fingerprint] = dataclasses.field(default_factory=dict)

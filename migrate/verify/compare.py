@@ -373,3 +373,12 @@ def compare_variables(
         elif found.digest != expected.digest:
             mismatches.append(Mismatch("", -1, name, path, "the variable's value differs from the source's"))
     return tuple(mismatches)
+
+
+def compare_states(golden: Mapping[str, Fingerprint], candidate: Mapping[str, Fingerprint]) -> tuple[Mismatch, ...]:
+    """Names the variables that the calls have left in another state, of those that the candidate was asked for."""
+    return tuple(
+        Mismatch("", -1, name, "tf2", "the calls leave it with another value than the source's")
+        for name, found in candidate.items()
+        if found != golden[name]
+    )

@@ -195,9 +195,11 @@ def _placeholder(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> tuple[str, S
     node = nodes.get(info.name.partition(":")[0])
     if node is None or node.op not in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
         return "", None
-    shape = node.attr["shape"].shape
-    sizes = None if shape.unknown_rank or "shape" not in node.attr else tuple(max(dim.size, -1) for dim in shape.dim)
-    return base_name(node.attr["dtype"].type), sizes
+    # What is not there must not be asked for: a map of attributes gets what it is asked for.
+    dtype = base_name(node.attr["dtype"].type) if "dtype" in node.attr else ""
+    if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:
+        return dtype, None
+    return dtype, tuple(max(dim.size, -1) for dim in node.attr["shape"].shape.dim)
 
 
 def _fits(one: Shape, other: Shape) -> bool:
@@ -234,7 +236,7 @@ def _default(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> bytes | None:
             return None
         if node is not None:
             seen.add(node.name)
-    if node is None or node.op != "Const":
+    if node is None or node.op != "Const" or "value" not in node.attr:
         return None
     value: bytes = node.attr["value"].tensor.SerializeToString(deterministic=True)
     return value
@@ -278,9 +280,11 @@ def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterato
     for where, nodes in _bodies(new):
         takers: dict[str, set[str]] | None = None
         for node in nodes:
+            if node.op != "Const" or "value" not in node.attr:
+                continue
             value = node.attr["value"].tensor
             # A scalar is no table; the saver's object graph is one.
-            if node.op != "Const" or not value.tensor_shape.dim or value.ByteSize() < _LARGE_BYTES:
+            if not value.tensor_shape.dim or value.ByteSize() < _LARGE_BYTES:
                 continue
             if known is None:
                 graphs = [source] if asked.train is None else [source, asked.train]

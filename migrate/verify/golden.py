@@ -57,6 +57,7 @@ def save_golden(golden: Golden, path: str) -> None:
         "again": [answer(a) for a in golden.again],
         "skipped": dict(golden.skipped),
         "variables": {name: dataclasses.asdict(f) for name, f in golden.variables.items()},
+        "states": {name: dataclasses.asdict(f) for name, f in golden.states.items()},
         "loader": golden.loader,
         "tf_version": golden.tf_version,
     }
@@ -107,12 +108,15 @@ def _golden(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Golden:
         answers=tuple(answer(a) for a in content["answers"]),
         again=tuple(answer(a) for a in content["again"]),
         skipped=content["skipped"],
-        variables={
-            name: Fingerprint(f["dtype"], tuple(f["shape"]), f["digest"]) for name, f in content["variables"].items()
-        },
+        variables=_fingerprints(content["variables"]),
         loader=content["loader"],
         tf_version=content["tf_version"],
+        states=_fingerprints(content["states"]),
     )
+
+
+def _fingerprints(content: Mapping[str, Any]) -> dict[str, Fingerprint]:
+    return {name: Fingerprint(f["dtype"], tuple(f["shape"]), f["digest"]) for name, f in content.items()}
 
 
 def _restored(arrays: Mapping[str, Array], number: int, name: str) -> Array:

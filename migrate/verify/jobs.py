@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from migrate.errors import first_line
@@ -74,6 +75,7 @@ class CandidateJob:
       candidate_path: the TF2 SavedModel's directory.
       calls: in order.
       variables: names of the variables to read from the candidate's checkpoint.
+      states: names of the variables to read after the calls.
       side_effects: whether its signatures may have effects outside the process.
       inline: whether a v1 Session runs its ops in the calling thread, see `replay._run`. That thread keeps denormal
         floats, which TensorFlow's own threads, and eager calls, flush to zero: the golden answers must be of that kind.
@@ -82,6 +84,7 @@ class CandidateJob:
     candidate_path: str
     calls: tuple[Call, ...]
     variables: tuple[str, ...]
+    states: tuple[str, ...] = ()
     side_effects: bool = False
     inline: bool = True
 
@@ -94,11 +97,13 @@ class CandidateResult:
       answers: by path (`tf2`, `session`, `OPTIMISED`), one a call.
       variables: values by variable name; None where the candidate does not say which key holds which
         variable.
+      states: values of variables after the calls, by variable name; those that the candidate has.
       stale: fields of its fingerprint.pb that are of other bytes; a candidate without that file has none.
     """
 
     answers: Mapping[str, tuple[Answer, ...]]
     variables: Mapping[str, Fingerprint] | None
+    states: Mapping[str, Fingerprint] = dataclasses.field(default_factory=dict)
     stale: tuple[str, ...] = ()
 
 

@@ -20,11 +20,12 @@ from migrate.export.keras import Loaded, ask, load, weights
 from migrate.export.request import Request
 from migrate.records import Failed, Signature
 from migrate.sources.protos import MetaGraphDef
+from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import Answer, Array, Call, Golden, SparseValue
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.given import load_calls
 from migrate.verify.jobs import KerasGoldenJob
-from migrate.verify.replay import MORE_RUNS, Attempt, answer_to, as_array, configure_eager, fingerprint, probe, twice
+from migrate.verify.replay import MORE_RUNS, Attempt, answer_to, configure_eager, probe, twice
 from migrate.verify.requests import synthesise
 
 

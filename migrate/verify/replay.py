@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import re
 import time
@@ -21,7 +20,7 @@ from migrate.errors import first_line
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.rewrite.graph import canonical
 from migrate.sources.protos import MetaGraphDef, SavedModel, TensorProto
-from migrate.verify import dtypes
+from migrate.verify.arrays import as_array, plain
 from migrate.verify.calls import (
     Answer,
     Array,
@@ -37,6 +36,7 @@ from migrate.verify.conversion import Conversion, read_conversion
 from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.loading import UnsafeError, check_candidate, make_safe
 from migrate.verify.requests import synthesise
+from migrate.verify.variables import loaded_states, states, stored
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
 _HOPELESS = re.compile(
@@ -301,34 +301,13 @@ def _run(
     return {name: as_array(value) for name, value in found.items()}
 
 
-def as_array(value: Any) -> Array:
-    """A tensor's value as an array; a scalar string comes as bytes, whose trailing zeros numpy would cut."""
-    if isinstance(value, (bytes, str)):
-        scalar = np.empty((), dtype=object)
-        scalar[()] = value
-        return scalar
-    return np.asarray(value)
-
-
 def answer_to(ask: Asker, call: Call) -> Answer:
     """An answer, or the class of the error that came instead."""
     try:
         # A copy: what a session gives back may be the buffer of a variable that the next call writes.
-        return Answer({name: _plain(value) for name, value in ask(call).items()})
+        return Answer({name: plain(value) for name, value in ask(call).items()})
     except Exception as error:
         return Answer({}, type(error).__name__, first_line(error))
-
-
-def _plain(value: Array) -> Array:
-    """A copy in which strings are objects of type bytes, as `Answer` wants them."""
-    value = np.array(value)
-    if value.dtype.kind not in "OSU":
-        return value
-    plain = np.empty(value.shape, dtype=object)
-    for index in np.ndindex(value.shape):
-        item = value[index]
-        plain[index] = item.encode() if isinstance(item, str) else bytes(item)
-    return plain
 
 
 def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dict[str, str]]:
@@ -465,9 +444,9 @@ def _natural(
 
 def _assemble(name: str, spec: TensorSpec, found: Mapping[str, Array]) -> Value:
     if spec.encoding == "coo_sparse":
-        values = _plain(found[f"{name}/values"])
+        values = plain(found[f"{name}/values"])
         return SparseValue(found[f"{name}/indices"], np.roll(values, 1), found[f"{name}/dense_shape"])
-    value = _plain(found[name])
+    value = plain(found[name])
     return np.roll(value, 1, axis=0) if value.ndim else value
 
 
@@ -494,23 +473,29 @@ def golden(job: GoldenJob) -> Golden | Failed:
     sequence = twice(calls)
     signatures = {s.key: s for s in job.signatures}
 
-    def replay(inline: bool) -> tuple[Answer, ...]:
+    def replay(inline: bool) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint]]:
         return _replay_source(tf, job, load, sequence, inline)
 
     # In two orders of execution: an output that depends on which of two unordered ops comes first shows itself. One
     # pair of runs may miss it by chance; so a model that does so, or that merely has state, is run more often.
-    first, runs = replay(inline=True), [replay(inline=False)]
+    first, left = replay(inline=True)
+    again, left_again = replay(inline=False)
+    runs, leavings = [again], [left_again]
     stateful = nondeterministic(sequence[::2], first[::2], first[1::2])
     if stateful or nondeterministic(sequence, first, runs[0]):
-        runs += [replay(inline=False) for _ in range(MORE_RUNS)]
+        for _ in range(MORE_RUNS):
+            again, left_again = replay(inline=False)
+            runs.append(again)
+            leavings.append(left_again)
     again = contradictions(first, runs)
+    kept = {name: value for name, value in left.items() if all(other.get(name) == value for other in leavings)}
     if job.calls:
         skipped = {key: "no call was given" for key in signatures if key not in {c.signature for c in calls}}
     try:
-        variables = _fingerprints(tf, job.checkpoint, job.variables) if job.checkpoint is not None else {}
+        variables = stored(tf, job.checkpoint, job.variables) if job.checkpoint is not None else {}
     except Exception as error:
         return step_failed(error, f"the variables cannot be read from {job.checkpoint}")
-    return Golden(sequence, first, again, skipped, variables, loader, tf.__version__)
+    return Golden(sequence, first, again, skipped, variables, loader, tf.__version__, kept)
 
 
 def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
@@ -524,7 +509,7 @@ def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
         return Failed(f"the source was not loaded: {error}")
     except Exception as error:
         return step_failed(error, "TensorFlow cannot load the source")
-    return _replay_source(tf, job.source, load, job.source.calls, inline=True, optimised=True)
+    return _replay_source(tf, job.source, load, job.source.calls, inline=True, optimised=True)[0]
 
 
 def _behind_identities(tf: Any, graph: Any, fetches: Mapping[str, str]) -> dict[str, str]:
@@ -538,8 +523,8 @@ def _replay_source(
     calls: Sequence[Call],
     inline: bool,
     optimised: bool = False,
-) -> tuple[Answer, ...]:
-    """Answers to calls, in order, from a fresh session on the source."""
+) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint]]:
+    """Answers to calls, in order, from a fresh session on the source, and the variables that they leave."""
     signatures = {s.key: s for s in job.signatures}
     with _session(tf, optimised) as session:
         load(tf, session, job)
@@ -553,36 +538,10 @@ def _replay_source(
             feeds = {**fixed, **_feeds(call.inputs, signatures[call.signature].inputs)}
             return _run(tf, session, fetches[call.signature], feeds, inline=inline)
 
-        return tuple(answer_to(ask, call) for call in calls)
-
-
-# The checkpoints
-
-
-def fingerprint(array: Array) -> Fingerprint:
-    """The digest of an array; strings as length and bytes, one after the other."""
-    digest = hashlib.blake2b(digest_size=16)
-    if array.dtype.kind in "OSU":
-        for item in _plain(array).ravel().tolist():
-            digest.update(len(item).to_bytes(8, "little") + item)
-    else:
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return Fingerprint(dtypes.tf_name(array), array.shape, digest.hexdigest())
-
-
-def _fingerprints(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]) -> dict[str, Fingerprint]:
-    """Values by variable name, from a checkpoint of either format (RestoreV2 reads both), without absent keys."""
-    if not variables:
-        return {}
-    types = tf.compat.v1.train.NewCheckpointReader(prefix).get_variable_to_dtype_map()
-    found: dict[str, Fingerprint] = {}
-    for name, (key, slice_spec) in variables.items():
-        if key in types:
-            value = tf.raw_ops.RestoreV2(
-                prefix=prefix, tensor_names=[key], shape_and_slices=[slice_spec], dtypes=[types[key]]
-            )[0]
-            found[name] = fingerprint(as_array(value.numpy()))
-    return found
+        read = states(
+            tf, session, () if optimised else [tensor for names in fetches.values() for tensor in names.values()]
+        )
+        return tuple(answer_to(ask, call) for call in calls), read()
 
 
 # The candidate
@@ -621,9 +580,8 @@ def _renamed(outputs: Mapping[str, Array], mapping: Mapping[str, Any]) -> dict[s
     return {names.get(name, name): value for name, value in outputs.items()}
 
 
-def _ask_tf2(tf: Any, path: str, conversion: Conversion) -> Asker:
-    """Asks through tf.saved_model.load, by keyword, as a TF2 user does."""
-    loaded = tf.saved_model.load(path)
+def _ask_tf2(tf: Any, loaded: Any, conversion: Conversion) -> Asker:
+    """Asks what tf.saved_model.load gave, by keyword, as a TF2 user does."""
 
     def ask(call: Call) -> Mapping[str, Array]:
         function = loaded.signatures[call.signature]
@@ -727,14 +685,19 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
         return step_failed(error, "the candidate's saved_model.pb cannot be read")
     answers: dict[str, tuple[Answer, ...]] = {}
     try:
-        ask = _ask_tf2(tf, path, conversion)
+        loaded = tf.saved_model.load(path)
+        ask = _ask_tf2(tf, loaded, conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate")
     answers["tf2"] = tuple(answer_to(ask, call) for call in job.calls)
+    try:
+        left = loaded_states(loaded, job.states)
+    except Exception as error:
+        return step_failed(error, "the candidate's variables cannot be read after the calls")
     # Once more as users run it: the optimiser may round otherwise, and it drops what the model forgot to ask for.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     try:
-        ask = _ask_tf2(tf, path, conversion)
+        ask = _ask_tf2(tf, tf.saved_model.load(path), conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate a second time")
     answers[OPTIMISED] = tuple(answer_to(ask, call) for call in job.calls)
@@ -749,14 +712,14 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
     if isinstance(keys, Mapping) and job.variables:
         wanted = {name: (keys[name], "") for name in job.variables if name in keys}
         try:
-            variables = _fingerprints(tf, os.path.join(path, "variables", "variables"), wanted)
+            variables = stored(tf, os.path.join(path, "variables", "variables"), wanted)
         except Exception as error:
             return step_failed(error, "the candidate's variables cannot be read")
     try:
         stale = _stale(path)
     except Exception as error:
         return step_failed(error, "the candidate's fingerprint.pb cannot be read")
-    return CandidateResult(answers, variables, stale)
+    return CandidateResult(answers, variables, left, stale)
 
 
 _FILE_HASHES = ("saved_model_checksum", "checkpoint_hash")

@@ -361,7 +361,7 @@ class Verification:
         return not self.mismatches and self.values > 0 and not self.unverified
 
 
-# Every way in which a job can end is a type of its own (law 8).
+# Every way in which a job can end is a type of its own.
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""child.py and replay.py: real models, real child processes."""
+"""Golden answers and their replay: real models, real child processes."""
 
 from __future__ import annotations
 

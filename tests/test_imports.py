@@ -43,7 +43,7 @@ def _program(*arguments):
         ("import migrate", {"migrate"}),
         (_program("--help"), {"migrate"}),
         (_program("--version"), {"migrate"}),
-        (_program("help", "convert"), {"migrate", "absl"}),
+        (_program("help", "convert"), {"migrate"}),
         (_program("audit", "--help"), {"migrate", "absl"}),
     ],
 )

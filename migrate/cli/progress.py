@@ -1,0 +1,82 @@
+"""What is being done, on standard error: live on a terminal, in the log, or one line per finished model."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, cast
+
+from migrate.cli.output import is_terminal, say
+from migrate.escapes import visible, visible_lines
+
+if TYPE_CHECKING:
+    from migrate.events import Event
+
+Progress = Callable[["str | Event"], None] | None
+
+
+@contextlib.contextmanager
+def progress(logged: bool) -> Iterator[Progress]:
+    """Gives a function that shows what is being done, on a terminal or in the log."""
+    if logged:
+        yield _log
+        return
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda line: status.update(Text(visible(str(line)), overflow="ellipsis", no_wrap=True))
+
+
+@contextlib.contextmanager
+def fleet_progress(logged: bool) -> Iterator[Progress]:
+    """Shows on a terminal what each worker does; elsewhere one line per model, where there are many."""
+    if logged:
+        yield _log
+        return
+    if is_terminal(sys.stderr):
+        from rich.console import Console
+
+        from migrate.report.live import live
+
+        with live(Console(stderr=True)) as listen:
+            yield cast(Progress, listen)
+        return
+    from migrate.report.progress import line
+
+    def tell(event: str | Event) -> None:
+        text = None if isinstance(event, str) else line(event)
+        if text is not None:
+            say(text)
+
+    yield tell
+
+
+def _log(event: str | Event) -> None:
+    from absl import logging
+
+    logging.info("%s", visible(str(event)))
+
+
+def start_logging(verbosity: int) -> None:
+    """Sends logs to standard error in absl's format. Without it, warnings of libraries come as they are."""
+    import logging as standard
+
+    from absl import logging
+
+    # Not absl's own handler: it warns on every start that the global FLAGS are not parsed, and this program
+    # leaves those alone.
+    class Visible(logging.PythonFormatter):  # type: ignore[misc]
+        """Names and paths come with the lines of libraries, too."""
+
+        def format(self, record: standard.LogRecord) -> str:
+            return visible_lines(super().format(record))
+
+    handler = standard.StreamHandler()
+    handler.setFormatter(Visible())
+    standard.basicConfig(handlers=[handler])
+    logging.set_verbosity(verbosity)

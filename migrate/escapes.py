@@ -36,3 +36,19 @@ def quoted(value: str) -> str:
     import shlex
 
     return shlex.quote(value)
+
+
+def csv_cell(value: object) -> str:
+    """A cell of CSV that a spreadsheet shows and does not run: one that begins like a formula gets an apostrophe."""
+    text = visible(str(value))
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and not isinstance(value, (int, float)) else text
+
+
+def markdown_code(value: str) -> str:
+    """A word of Markdown, also in a cell of a table, that is shown as it is: no link, no mention, no HTML."""
+    import re
+
+    text = visible(value).replace("|", "\\|") or " "
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    inner = f" {text} " if text.startswith("`") or text.endswith("`") else text
+    return f"{fence}{inner}{fence}"

@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from migrate import api, cli
+from migrate.cli import output
+from migrate.cli.flags import parse
+from migrate.cli.verbs import VERBS, check_operands
 from migrate.errors import InputError
 from migrate.records import (
     AlreadyTF2,
@@ -73,14 +77,30 @@ def _main(line):
         (
             "audit a --jobs=2",
             "audit has no flag --jobs; it has --architecture, --audit_seconds, --checkpoint_root, --custom_objects, "
-            "--feed, --follow_links, --format, --graph_memory, --help, --overwrite_signatures, --report, --security, "
-            "--signature, --tags, --take_proposals, --trust, --unpacked_size, --verbosity",
+            "--feed, --follow_links, --format, --graph_memory, --help, --overwrite_signatures, --quiet, --report, "
+            "--security, --signature, --tags, --take_proposals, --trust, --unpacked_size, --verbosity",
         ),
-        ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
+        ("audit a --format=xml", "audit: --format=xml: wants text, json, jsonl, csv, markdown or sarif"),
+        (
+            "audit a --format=jsn",
+            "audit: --format=jsn: wants text, json, jsonl, csv, markdown or sarif; did you mean json?",
+        ),
+        ("audit a --format=csv --security", "--security is shown as text, json, jsonl or sarif, not as csv"),
+        ("reprot out", "there is no command 'reprot'; did you mean migrate report?"),
+        ("verify a", "there is no command 'verify'; did you mean migrate validate?"),
+        ("check a", "there is no command 'check'; did you mean migrate audit?"),
+        ("show a", "there is no command 'show'; did you mean migrate audit?"),
+        ("convert a b --jobs two", "convert: --jobs=two: wants a whole number, 1 or more"),
+        ("convert a b -j two", "convert: --jobs=two: wants a whole number, 1 or more"),
+        ("convert a b -j0", "convert: --jobs=0: wants a whole number, 1 or more"),
+        ("convert a b --drop-signature", "convert has no flag --drop-signature; did you mean --drop_signatures?"),
+        ("convert a b --timeout=soon", "convert: --timeout=soon: wants a whole number from 1 to 604,800"),
+        ("audit a --audit_seconds=soon", "audit: --audit_seconds=soon: wants a number, 1 or more"),
+        ("audit a --trust=maybe", "audit: --trust=maybe: wants true or false"),
         ("audit a --tags", "audit: Missing value for flag --tags"),
-        ("convert a b --max_ulps=-1", "convert: flag --max_ulps=-1: "),
-        ("convert a b --timeout=0", "convert: flag --timeout=0: "),
-        ("convert a b --timeout=nan", "convert: flag --timeout=nan: "),
+        ("convert a b --max_ulps=-1", "convert: --max_ulps=-1: wants a whole number, 0 or more"),
+        ("convert a b --timeout=0", "convert: --timeout=0: wants a whole number from 1 to 604,800"),
+        ("convert a b --timeout=nan", "convert: --timeout=nan: wants a whole number from 1 to 604,800"),
         ("convert a b --noverify=yes", "convert: --noverify=yes does not take an argument"),
         ("audit a --flagfile=no/such/file", "audit: "),
         ("audit a --audit_seconds=nan", "--audit_seconds=nan: wants a number of seconds"),
@@ -168,6 +188,11 @@ def test_a_bug_of_ours_comes_with_a_traceback(calls, capsys):
             ),
         ),
         ("validate b --against=a --max_ulps=1", ("validate", ("b",), Options(max_ulps=1))),
+        ("convert a b --drop-signatures -j4", ("convert", ("a", "b"), Options(drop_signatures=True, jobs=4))),
+        ("convert a b --max-ulps 2 -j 4", ("convert", ("a", "b"), Options(max_ulps=2, jobs=4))),
+        ("convert -j=4 --no-verify a b", ("convert", ("a", "b"), Options(jobs=4, verify=False))),
+        ("audit a --checkpoint-root --drop-this", ("audit", (["a"],), Options(checkpoint_root="--drop-this"))),
+        ("audit -- --follow-links", ("audit", (["--follow-links"],), Options())),
     ],
 )
 def test_flags_become_options(line, call, calls):
@@ -176,6 +201,75 @@ def test_flags_become_options(line, call, calls):
     assert (verb, operands, settings["options"]) == call
     assert (settings["progress"] is None) == (verb != "convert")
     assert settings.get("against") == ("a" if verb == "validate" else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "logged"),
+    [
+        ("audit a", False),
+        ("audit a -v", True),
+        ("audit -v a", True),
+        ("audit a -v 1", True),
+        ("audit -v=0 a", True),
+        ("audit a -v=-1", False),
+        ("audit a --verbosity=0", True),
+        ("audit a -v -1", False),
+    ],
+)
+def test_v_alone_logs_each_step(line, logged, calls):
+    assert _main(line) == 0
+    ((_, (operands,), settings),) = calls
+    assert operands == ["a"]
+    assert (settings["progress"] is not None) == logged
+
+
+def test_each_example_of_the_help_is_understood(calls):
+    for verb in VERBS:
+        assert len(verb.examples) == 2
+        for example in verb.examples:
+            command, *arguments = shlex.split(example)
+            _, operands = parse(verb.name, verb.flags, arguments)
+            assert command == verb.name
+            check_operands(verb, operands)
+
+
+def test_no_word_is_suggested_for_two_commands():
+    words = [word for verb in VERBS for word in (verb.name, *verb.also)]
+    assert len(set(words)) == len(words)
+
+
+def test_quiet_tells_what_is_not_good_and_nothing_else(calls, capsys, tmp_path):
+    assert _main(f"audit model -q --report={tmp_path}") == 0
+    assert capsys.readouterr() == ("", "")
+    calls.answer = _report(Refused(), Convertible())
+    assert _main("audit model --quiet") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("model: refused") and out.count("model:") == 1
+    assert err == ""
+    assert _main("audit model --quiet --format=jsonl") == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "colored"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "0"}, True, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_who_gets_color(environment, terminal, colored, monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(output, "is_terminal", lambda _: terminal)
+    assert output.wants_color() is colored
 
 
 def test_each_run_starts_from_the_defaults(calls):
@@ -200,11 +294,15 @@ def test_help_of_a_verb(verb, line, calls, capsys):
     assert out.startswith(f"usage: migrate {verb} ")
     assert "--format=text" in out
     assert max(map(len, out.splitlines())) <= 100
+    for code in (0, 1, 2, 3, 130):
+        assert re.search(rf"^  {code} +\w", out, re.MULTILINE)
+    assert out.count(f"\n  migrate {verb} ") == 2
     assert not calls
 
 
-def test_version(capsys):
-    assert _main("--version") == 0
+@pytest.mark.parametrize("line", ["--version", "-V"])
+def test_version(line, capsys):
+    assert _main(line) == 0
     assert re.fullmatch(r"migrate \S+ \(Python \S+, TensorFlow .+\)\n", capsys.readouterr().out)
 
 

@@ -44,7 +44,7 @@ def _program(*arguments):
         (_program("--help"), {"migrate"}),
         (_program("--version"), {"migrate"}),
         (_program("help", "convert"), {"migrate"}),
-        (_program("audit", "--help"), {"migrate", "absl"}),
+        (_program("audit", "--help"), {"migrate"}),
     ],
 )
 def test_what_may_be_imported_at_start(code, allowed):

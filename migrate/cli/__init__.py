@@ -55,7 +55,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     first, rest = arguments[0], arguments[1:]
     if first in ("--help", "-h", "-help"):
         return put(program_help())
-    if first in ("--version", "-version"):
+    if first in ("--version", "-version", "-V"):
         return put(_version())
     if first == "help":
         return put(verb_help(find_verb(rest[0])) if rest else program_help())
@@ -65,9 +65,10 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _run(verb: Verb, arguments: Sequence[str]) -> int:
-    values, operands = parse(verb.name, verb.flags, arguments)
-    if values.help:
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if any(argument in ("--help", "-h", "-help") for argument in flags):
         return put(verb_help(verb))
+    values, operands = parse(verb.name, verb.flags, arguments)
     check_operands(verb, operands)
     return verb.run(operands, values)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from migrate import api
 from migrate.cli.exit_codes import GOOD
 from migrate.cli.flags import INFO, WARNINGS
-from migrate.cli.forms import put_report, put_security
+from migrate.cli.forms import check_security_form, put_report, put_security
 from migrate.cli.options import options
 from migrate.cli.output import check_standard_output, say
 from migrate.cli.progress import Progress, fleet_progress, progress, start_logging
@@ -24,6 +24,8 @@ _Call = Callable[[Progress], Report]
 
 def audit(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate audit PATH...`."""
+    if values.security:
+        check_security_form(values.format)
     show = put_security if values.security else put_report
     return _reported(
         operands, values, progress, lambda tell: api.audit(operands, options=options(values), progress=tell), show
@@ -66,17 +68,20 @@ def _reported(
     values: FlagValues,
     shown: Callable[[bool], AbstractContextManager[Progress]],
     call: _Call,
-    show: Callable[[Report, str], int] = put_report,
+    show: Callable[[Report, str, bool], int] = put_report,
 ) -> int:
     check_standard_output()
     if values.verbosity != WARNINGS:
         start_logging(values.verbosity)
     if values.report is not None:
         api.check_report_directory(values.report)
-    with shown(values.verbosity >= INFO) as tell:
+    logged = values.verbosity >= INFO
+    with nullcontext(None) if values.quiet and not logged else shown(logged) as tell:
         found = call(tell)
     if not found.models:
         raise InputError(f"no model was found in {', '.join(operands)}")
     if values.report is not None:
-        say(f"the report is in {', '.join(api.write_report(found, values.report))}")
-    return show(found, values.format)
+        files = api.write_report(found, values.report)
+        if not values.quiet:
+            say(f"the report is in {', '.join(files)}")
+    return show(found, values.format, values.quiet)

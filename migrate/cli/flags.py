@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from migrate.frozen import frozen
 from migrate.records import Options
 
 if TYPE_CHECKING:
-    from absl import flags
+    from absl.flags import FlagValues
 
 _DEFAULTS = Options()
 _A_WEEK = 7 * 24 * 3600
@@ -38,7 +39,7 @@ class Group(enum.Enum):
 class Kind(enum.Enum):
     """What a flag takes."""
 
-    SWITCH = "nothing"
+    SWITCH = "true or false"
     TEXT = "text"
     PATH = "a path"
     WHOLE = "a whole number"
@@ -83,11 +84,12 @@ REPORTING = (
     Flag(
         "format",
         Group.REPORT,
-        "How the report is written.",
+        "How the report is written to standard output: json has everything, jsonl one model per line, csv one row per "
+        "model, markdown a table for comments, sarif the findings for code scanning.",
         Kind.CHOICE,
         "text",
         "FORM",
-        choices=("text", "json", "sarif"),
+        choices=("text", "json", "jsonl", "csv", "markdown", "sarif"),
     ),
     Flag(
         "report",
@@ -100,13 +102,21 @@ REPORTING = (
     Flag(
         "verbosity",
         Group.REPORT,
-        "Logging to standard error, in absl's scale: -2 errors, -1 warnings, 0 info, 1 debug.",
+        "Logging to standard error, in absl's scale: -2 errors, -1 warnings, 0 info, 1 debug. -v alone is -v=0, which "
+        "tells each step.",
         Kind.WHOLE,
         WARNINGS,
         "LEVEL",
         short="v",
         least=-3,
         most=3,
+    ),
+    Flag(
+        "quiet",
+        Group.REPORT,
+        "Show no progress, and of a text report only the models that are not good: nothing where all are.",
+        default=False,
+        short="q",
     ),
     HELP,
 )
@@ -349,6 +359,7 @@ FLEET = (
         "How many models are converted at once; by default one per core.",
         Kind.WHOLE,
         metavar="N",
+        short="j",
         least=1,
     ),
     Flag(
@@ -410,7 +421,7 @@ FLEET = (
 """Flags for trees of models."""
 
 
-def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
+def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tuple[FlagValues, list[str]]:
     """Reads a command's arguments.
 
     Args:
@@ -428,19 +439,82 @@ def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tupl
 
     values = _flag_values(known)
     try:
-        return values, list(values([f"migrate {command}", *arguments])[1:])
+        return values, list(values([f"migrate {command}", *_spelled(arguments, known)])[1:])
     except flags.UnrecognizedFlagError as error:
         raise UsageError(f"{command} has no flag --{error.flagname}; {_advice(error.flagname, known)}") from None
     except (flags.Error, ValueError) as error:
-        # absl's own words name the flag, the value and what is allowed, but may take several lines.
-        raise UsageError(f"{command}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{command}: {_told(error, known)}") from None
+
+
+_SHORT = re.compile(r"-([a-z])=?(-?[0-9]+)\Z")
+_WHOLE = re.compile(r"-?[0-9]+\Z")
+
+
+def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
+    """Arguments as absl takes them: dashes in names are underscores, `-j4` is `-j=4`, `-v` alone is `-v=0`."""
+    by_name = {flag.name: flag for flag in known} | {flag.short: flag for flag in known if flag.short}
+    spellable = {*spellings(known), *by_name}
+    found: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            return [*found, argument, *left]
+        if not argument.startswith("-"):
+            found.append(argument)
+            continue
+        short = _SHORT.match(argument)
+        if short and short[1] in by_name:
+            found.append(f"-{short[1]}={short[2]}")
+            continue
+        written, equals, value = argument.lstrip("-").partition("=")
+        name = written.replace("-", "_")
+        if name not in spellable and name.startswith("no_"):
+            name = f"no{name[3:]}"
+        if name not in spellable:
+            found.append(argument)
+            continue
+        found.append(f"{argument[: len(argument) - len(argument.lstrip('-'))]}{name}{equals}{value}")
+        flag = by_name.get(name)
+        if equals or flag is None or flag.kind is Kind.SWITCH:
+            continue
+        if name == "v" and not (left and _WHOLE.match(left[0])):
+            found[-1] = f"-v={INFO}"
+        elif left:
+            found.append(left.pop(0))  # Its value, which may begin with a dash.
+    return found
+
+
+_NAMED = re.compile(r"flag --(\w+)=(.*?): ", re.DOTALL)
+
+
+def _told(error: Exception, known: Sequence[Flag]) -> str:
+    """What is wrong with a flag's value, and what the flag takes."""
+    words = " ".join(str(error).split())  # absl's own words may take several lines.
+    named = _NAMED.match(str(error))
+    flag = None if named is None else next((flag for flag in known if flag.name == named[1]), None)
+    if named is None or flag is None:
+        return words
+    near = difflib.get_close_matches(named[2], flag.choices, n=1)
+    return f"--{flag.name}={named[2]}: wants {wanted(flag)}{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def wanted(flag: Flag) -> str:
+    """What a flag takes, in words."""
+    if flag.kind is Kind.CHOICE:
+        return f"{', '.join(flag.choices[:-1])} or {flag.choices[-1]}"
+    if flag.least is None:
+        return str(flag.kind.value)
+    if flag.most is None:
+        return f"{flag.kind.value}, {flag.least:g} or more"
+    return f"{flag.kind.value} from {flag.least:,.0f} to {flag.most:,.0f}"
 
 
 def _advice(name: str, known: Sequence[Flag]) -> str:
-    close = difflib.get_close_matches(name, spellings(known), n=1)
+    close = difflib.get_close_matches(name.replace("-", "_"), spellings(known), n=1)
     if close:
         return f"did you mean --{close[0]}?"
-    return f"it has --{', --'.join(sorted(flag.name for flag in known))}" if known else "it has none"
+    return f"it has --{', --'.join(sorted(flag.name for flag in known))}"
 
 
 def spellings(known: Sequence[Flag]) -> list[str]:
@@ -449,7 +523,7 @@ def spellings(known: Sequence[Flag]) -> list[str]:
     return names + [f"no{flag.name}" for flag in known if flag.kind is Kind.SWITCH and flag is not HELP]
 
 
-def _flag_values(known: Sequence[Flag]) -> flags.FlagValues:
+def _flag_values(known: Sequence[Flag]) -> FlagValues:
     from absl import flags
 
     values = flags.FlagValues()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from migrate.cli.flags import Flag, Kind
+from migrate.cli.exit_codes import MEANINGS
+from migrate.cli.flags import HELP, Flag, Group, Kind
 from migrate.cli.output import columns
 from migrate.cli.verbs import VERBS, Verb
 
@@ -14,20 +15,20 @@ _WIDEST = 100
 
 def program_help() -> str:
     """What `migrate --help` says."""
+    width = max(len(verb.name) for verb in VERBS) + 2
     lines = [
         "Audits, converts and validates TensorFlow 1 models for TensorFlow 2.",
         "",
         "usage:",
-        *(f"  migrate {verb.name} {verb.usage} [FLAGS]" for verb in VERBS),
+        *(f"  {usage(verb)}" for verb in VERBS),
         "",
         "commands:",
-        *(f"  {verb.name:<10}{verb.summary}" for verb in VERBS),
+        *(f"  {verb.name:<{width}}{verb.summary}" for verb in VERBS),
         "",
         "migrate COMMAND --help lists the flags of a command; migrate --version says what is installed.",
         "The report goes to standard output, logs and progress go to standard error.",
         "",
-        "exit code: 0 all good; 1 some model cannot be converted or is not as good as its source;",
-        "           2 wrong use; 3 a bug of migrate.",
+        *_exit_codes(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -35,21 +36,38 @@ def program_help() -> str:
 def verb_help(verb: Verb) -> str:
     """What `migrate VERB --help` says."""
     width = min(columns(), _WIDEST)
-    lines = [f"usage: migrate {verb.name} {verb.usage} [FLAGS]", "", *textwrap.wrap(verb.description, width), ""]
-    for flag in sorted(verb.flags, key=lambda flag: flag.name):
-        lines.append(f"  {_spelled(flag)}")
-        lines += textwrap.wrap(flag.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(lines) + "\n"
+    lines = [f"usage: {usage(verb)}", "", *textwrap.wrap(verb.description, width), ""]
+    lines += ["examples", *(f"  migrate {example}" for example in verb.examples), ""]
+    for group in Group:
+        flags = sorted((flag for flag in verb.flags if flag.group is group), key=lambda flag: flag.name)
+        if flags:
+            lines += [group.value, *(line for flag in flags for line in _flag(flag, width)), ""]
+    return "\n".join([*lines, *_exit_codes()]) + "\n"
 
 
-def _spelled(flag: Flag) -> str:
-    short = f"-{flag.short}, " if flag.short else ""
-    if flag.kind is Kind.SWITCH:
-        return f"{short}--[no]{flag.name}{' (on by default)' if flag.default else ''}"
-    value = "..." if flag.default is None or flag.default == () else f"{flag.default}"
-    return f"{short}--{flag.name}={value}"
+def usage(verb: Verb) -> str:
+    """A command with its operands, in one line."""
+    return f"migrate {verb.name} {verb.usage}{'' if verb.flags == (HELP,) else ' [FLAGS]'}"
 
 
 def usages(verbs: Sequence[Verb] = VERBS) -> str:
-    """Every command with its operands, in one line."""
+    """Commands with their operands, in one line."""
     return ", ".join(f"migrate {verb.name} {verb.usage}" for verb in verbs)
+
+
+def _flag(flag: Flag, width: int) -> Iterator[str]:
+    short = f"-{flag.short}, " if flag.short else ""
+    no = "[no]" if flag.kind is Kind.SWITCH and flag is not HELP else ""
+    value = f"={'|'.join(flag.choices) or flag.metavar}" if flag.kind is not Kind.SWITCH else ""
+    yield f"  {short}--{no}{flag.name}{value}{_default(flag)}"
+    yield from textwrap.wrap(flag.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _default(flag: Flag) -> str:
+    if flag.kind is Kind.SWITCH:
+        return "  (on by default)" if flag.default else ""
+    return "" if flag.default in (None, (), "") else f"  (default: {flag.default})"
+
+
+def _exit_codes() -> list[str]:
+    return ["exit codes", *(f"  {code:<5}{meaning}" for code, meaning in MEANINGS)]

@@ -9,8 +9,9 @@ from typing import TextIO
 from migrate.cli.exit_codes import GOOD
 from migrate.errors import InputError, UsageError
 from migrate.escapes import visible
+from migrate.report.layout import UNBOUNDED
 
-_WIDTH_WHEN_PIPED = 100
+_WIDTH_OF_UNKNOWN = 100
 
 
 def put(text: str, code: int = GOOD) -> int:
@@ -48,16 +49,22 @@ def check_standard_output() -> None:
 
 
 def columns() -> int:
-    """How wide a line of text may be."""
+    """How wide a line may be: a terminal's width; what is piped is not broken into lines at all."""
+    if not is_terminal(sys.stdout):
+        return UNBOUNDED
     import shutil
 
-    return shutil.get_terminal_size((_WIDTH_WHEN_PIPED, 24)).columns
+    return shutil.get_terminal_size((_WIDTH_OF_UNKNOWN, 24)).columns
 
 
 def wants_color() -> bool:
-    """Whether standard output shows colors."""
-    # https://no-color.org
-    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether standard output shows colors: NO_COLOR says no, FORCE_COLOR yes, else a terminal does."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        return False
+    forced = os.environ.get("FORCE_COLOR")  # https://force-color.org
+    if forced:
+        return forced != "0"
+    return is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -27,6 +27,8 @@ class Verb:
       operands: names of the positional arguments; a last one that ends with `...` takes one or more.
       flags: all its flags.
       run: carries it out; takes operands and the flags' values, and gives the exit code.
+      examples: of command lines, without the program's name.
+      also: words by which somebody may look for it; they are suggested and never run.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Verb:
     operands: tuple[str, ...]
     flags: tuple[Flag, ...]
     run: Callable[[Sequence[str], FlagValues], int]
+    examples: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 VERBS = (
@@ -48,6 +52,8 @@ VERBS = (
         ("PATH...",),
         (*READING, SECURITY, *REPORTING),
         commands.audit,
+        ("audit models/", "audit models/ranker --format=json"),
+        ("check", "inspect", "show", "scan", "analyze", "analyse", "lint", "list"),
     ),
     Verb(
         "convert",
@@ -58,6 +64,8 @@ VERBS = (
         ("SOURCE", "DESTINATION"),
         (*READING, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
         commands.convert,
+        ("convert models/ models_tf2/ --jobs=4 --report=out", "convert ranker.pb ranker_tf2 --take_proposals"),
+        ("migrate", "upgrade", "export", "run", "translate"),
     ),
     Verb(
         "validate",
@@ -68,6 +76,8 @@ VERBS = (
         ("CANDIDATE",),
         (*READING, AGAINST, *KEEPING, *REPLAYING, *REPORTING),
         commands.validate,
+        ("validate ranker_tf2 --against=ranker", "validate ranker_tf2 --against=ranker --inputs=calls.json"),
+        ("verify", "compare", "test", "replay"),
     ),
     Verb(
         "report",
@@ -79,6 +89,8 @@ VERBS = (
         ("DIRECTORY",),
         (HELP,),
         commands.report,
+        ("report out", "report models_tf2"),
+        ("render", "html", "sarif", "junit"),
     ),
 )
 
@@ -92,8 +104,9 @@ def find_verb(name: str) -> Verb:
     by_name = {verb.name: verb for verb in VERBS}
     if name in by_name:
         return by_name[name]
-    close = difflib.get_close_matches(name, by_name, n=1)
-    advice = f"did you mean migrate {close[0]}?" if close else f"the commands are {', '.join(by_name)}"
+    meant = next((verb.name for verb in VERBS if name in verb.also), None)
+    meant = meant or next(iter(difflib.get_close_matches(name, by_name, n=1)), None)
+    advice = f"did you mean migrate {meant}?" if meant else f"the commands are {', '.join(by_name)}"
     raise UsageError(f"there is no command {name!r}; {advice}")
 
 

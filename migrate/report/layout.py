@@ -25,13 +25,11 @@ class Text:
 
     Attributes:
       spans: its parts and their styles.
-      wrapped: whether lines may be broken to fit.
-      words_broken: whether a word that is longer than a line may be broken, too. One that is to be copied may not.
+      wrapped: whether lines may be broken to fit. A word never is: it may be a name, a path or a flag to copy.
     """
 
     spans: tuple[Span, ...]
     wrapped: bool = True
-    words_broken: bool = True
 
 
 @frozen
@@ -58,6 +56,15 @@ class Table:
 
 Block = Text | Indented | Table
 
+UNBOUNDED = 1 << 30
+"""The width of what is read by programs, and by people with tools of their own: no line is broken."""
+_SPACE_IN_NAME = "\xa0"  # No text has it: `escapes.visible` writes it as an escape.
+
+
+def unbroken(name: str) -> str:
+    """A name or path, made of characters that print, between whose parts no line is broken."""
+    return name.replace(" ", _SPACE_IN_NAME)
+
 
 def text(content: str, style: str = "", wrapped: bool = True) -> Text:
     """A text in one style."""
@@ -65,15 +72,13 @@ def text(content: str, style: str = "", wrapped: bool = True) -> Text:
 
 
 def render(blocks: Iterable[Block], width: int, color: bool) -> str:
-    """Gives blocks as lines without trailing spaces, of at most `width` columns save where text is not wrapped."""
+    """Gives blocks as lines without trailing spaces, of at most `width` columns except where a word is longer."""
     return "".join(_spell(line, color) + "\n" for block in blocks for line in _lines(block, width))
 
 
 def _spell(line: Line, color: bool) -> str:
-    if not color:
-        return "".join(part for part, _ in line).rstrip()
-    spelt = "".join(_colored(part, style) if style else part for part, style in line)
-    return spelt.rstrip()
+    spelt = "".join(_colored(part, style) if style and color else part for part, style in line)
+    return spelt.rstrip(" ").replace(_SPACE_IN_NAME, " ")
 
 
 def _colored(part: str, style: str) -> str:
@@ -98,7 +103,7 @@ def _text_lines(block: Text, width: int) -> Iterator[Line]:
     whole = "".join(part for part, _ in block.spans)
     start = 0
     for paragraph in whole.split("\n"):
-        ranges = _wrapped(paragraph, width, block.words_broken) if block.wrapped else [(0, len(paragraph))]
+        ranges = _wrapped(paragraph, width) if block.wrapped else [(0, len(paragraph))]
         for first, last in ranges:
             yield _between(block.spans, start + first, start + last)
         start += len(paragraph) + 1
@@ -116,36 +121,27 @@ def _between(spans: Sequence[Span], first: int, last: int) -> Line:
     return tuple(found)
 
 
-def _wrapped(paragraph: str, width: int, words_broken: bool) -> list[tuple[int, int]]:
-    """Where the lines of a paragraph begin and end: broken at spaces, and inside long words if wanted."""
+_WORD = re.compile(rf"--\w+=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])+|[^\s]+(?:{_SPACE_IN_NAME}+[^\s]+)*")
+"""A shell's words are one, with all that is between their quotes."""
+
+
+def _wrapped(paragraph: str, width: int) -> list[tuple[int, int]]:
+    """Where the lines of a paragraph begin and end: broken at spaces."""
     if cells(paragraph) <= width:
         return [(0, len(paragraph))]
     ranges: list[tuple[int, int]] = []
     first, last = 0, 0
-    for word in re.finditer(r"\S+", paragraph):
+    for word in _WORD.finditer(paragraph):
         if last > first and cells(paragraph[first : word.end()]) > width:
             ranges.append((first, last))
             first = word.start()
-        while words_broken and cells(paragraph[first : word.end()]) > width:
-            cut = _fitting(paragraph, first, word.end(), width)
-            ranges.append((first, cut))
-            first = cut
         last = word.end()
     return [*ranges, (first, last)] if first < last else ranges
 
 
-def _fitting(paragraph: str, first: int, last: int, width: int) -> int:
-    """The end of what fits into a line; at least a character is taken, however wide."""
-    if paragraph.isascii():
-        return first + width
-    end = first + 1
-    while end < last and cells(paragraph[first : end + 1]) <= width:
-        end += 1
-    return end
-
-
 def cells(line: str) -> int:
     """How many columns of a terminal a line takes."""
+    line = line.replace(_SPACE_IN_NAME, " ")
     if line.isascii():
         return len(line)
     from rich.cells import cell_len  # It knows which characters take two columns and which none.

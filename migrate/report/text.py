@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections import Counter
@@ -19,7 +20,6 @@ from migrate.records import (
     DangerousOp,
     Failed,
     Finding,
-    GivenSignature,
     KerasFacts,
     Kind,
     MetaGraphFacts,
@@ -40,7 +40,8 @@ from migrate.records import (
     chosen_meta_graph,
     outcome_name,
 )
-from migrate.report.layout import Block, Indented, Table, Text, text
+from migrate.report.flags_in_text import parts
+from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.report.layout import render as lay_out
 from migrate.report.words import short_names, size_words
 from migrate.signature_flag import to_copy
@@ -75,16 +76,24 @@ def render(report: Report, width: int, color: bool = False) -> str:
     return lay_out(_report(report, width), max(width, 20), color)
 
 
+def render_bad(report: Report, width: int, color: bool = False) -> str:
+    """Gives what is to be said of the models that are not good; nothing where all are."""
+    return lay_out((block for model in _bad(report) for block in _trouble(model)), max(width, 20), color)
+
+
+def _bad(report: Report) -> list[ModelReport]:
+    return [model for model in report.models if not isinstance(model.outcome, GOOD_OUTCOMES)]
+
+
 def _report(report: Report, width: int) -> Iterator[Block]:
     if len(report.models) == 1:
         yield from _model(report.models[0])
         yield from ((_space(report.space),) if report.space else ())
         return
     yield _overview(report, width)
-    for model in report.models:
-        if not isinstance(model.outcome, GOOD_OUTCOMES):
-            yield _BLANK
-            yield from _trouble(model)
+    for model in _bad(report):
+        yield _BLANK
+        yield from _trouble(model)
     yield _BLANK
     yield _totals(report)
     if report.space:
@@ -99,9 +108,9 @@ def _model(model: ModelReport) -> Iterator[Block]:
     yield _BLANK
     facts = [("kind", _text(_KINDS[model.kind][0]))]
     if model.destination is not None:
-        facts.append(("destination", _text(model.destination)))
+        facts.append(("destination", _name(model.destination)))
     if model.duplicate_of is not None:
-        facts.append(("duplicate of", _text(model.duplicate_of)))
+        facts.append(("duplicate of", _name(model.duplicate_of)))
     if model.skipped:
         facts.append(("skipped", _text("done before, and nothing has changed since")))
     if model.verification is not None or _could_be_verified(model):
@@ -126,7 +135,7 @@ def _model(model: ModelReport) -> Iterator[Block]:
         yield _BLANK
         yield text("findings", "bold")
         yield Indented(_findings(model.findings))
-    yield from _proposals(model.proposals)
+    yield from _proposals(model)
     if model.verification is not None:
         yield from _verification_details(model.verification)
 
@@ -146,21 +155,23 @@ def _dangerous_ops(found: Sequence[DangerousOp]) -> Iterator[Block]:
     yield Indented(Table(tuple(rows), fixed=frozenset({0, 1})))
 
 
-def _proposals(proposals: Sequence[GivenSignature]) -> Iterator[Block]:
-    """Flags to copy: each in one line, however long, since a line break would be copied with it."""
-    if not proposals:
+def _proposals(model: ModelReport) -> Iterator[Block]:
+    """Flags to copy, each in one line of its own; what a hint has shown already is not there again."""
+    hints = "\n".join(finding.hint for finding in model.findings)
+    flags = [flag for flag in map(to_copy, model.proposals) if flag not in hints]
+    if not flags:
         return
     yield _BLANK
-    yield text("proposed signatures", "bold")
-    for proposal in proposals:
-        yield text(f"  {to_copy(proposal)}", wrapped=False)
+    yield text("other proposed signatures" if len(flags) < len(model.proposals) else "proposed signatures", "bold")
+    for flag in flags:
+        yield text(f"  {flag}", wrapped=False)
 
 
 def _headline(model: ModelReport) -> Iterator[Block]:
     good = isinstance(model.outcome, GOOD_OUTCOMES)
     unverified = isinstance(model.outcome, Unverified)
     verdict = (_verdict(model), "bold green" if good else "bold yellow" if unverified else "bold red")
-    yield Text(((visible(model.source), "bold"), (": ", ""), verdict))
+    yield Text(((unbroken(visible(model.source)), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
         yield Indented(text(detail))
@@ -355,7 +366,7 @@ def _signature(signature: Signature) -> Iterator[Block]:
     for direction, tensors in (("in", signature.inputs), ("out", signature.outputs)):
         for name, spec in sorted(tensors.items()):
             encoding = "" if spec.encoding == "dense" else f"{spec.encoding} "
-            row = (_text(name), _text(spec.dtype), _text(f"{encoding}{_shape(spec.shape)}"))
+            row = (_name(name), _text(spec.dtype), _text(f"{encoding}{_shape(spec.shape)}"))
             rows.append((text(f"  {direction}", "dim"), *row))
     yield Indented(Table(tuple(rows), fixed=frozenset({0})))
 
@@ -369,9 +380,17 @@ def _findings(findings: Sequence[Finding]) -> Table:
         if finding.nodes:
             rows.append((_BLANK, _text(f"nodes: {_names(finding.nodes)}")))
         if finding.hint:
-            hint = visible(f"hint: {finding.hint}")
-            rows.append((_BLANK, Text(((hint, ""),), words_broken=False)))  # It may have a flag to copy.
+            rows += [(_BLANK, line) for line in _hint(finding.hint)]
     return Table(tuple(rows), fixed=frozenset({0}))
+
+
+def _hint(hint: str) -> Iterator[Text]:
+    """A hint; flags to copy are alone in lines of their own, since what is around them would be copied as well."""
+    first = True
+    for part, copied in parts(hint):
+        lead = "hint: " if first and not copied else "  " if copied else ""
+        yield text(f"{lead}{visible(part)}", wrapped=not copied)
+        first = False
 
 
 def _verification_details(verification: Verification) -> Iterator[Block]:
@@ -427,7 +446,7 @@ def _overview(report: Report, width: int) -> Table:
         )
         unverified = isinstance(model.outcome, Unverified)
         outcome = text(_outcome(model), "green" if good else "yellow" if unverified else "red")
-        rows.append((_text(name), *kind, outcome, *map(text, counts)))
+        rows.append((_name(name), *kind, outcome, *map(text, counts)))
     numbers = frozenset(range(len(heads) - 3, len(heads)))
     return Table(tuple(rows), fixed=numbers, right=numbers)
 
@@ -441,6 +460,11 @@ def _outcome(model: ModelReport) -> str:
     return f"{word}, before" if model.skipped else word
 
 
+def _counted(model: ModelReport) -> str:
+    """The words under which totals count a model: what was done before counts as what is done now."""
+    return _outcome(dataclasses.replace(model, skipped=False)).replace(", verified", " and verified")
+
+
 def _trouble(model: ModelReport) -> Iterator[Block]:
     """What went wrong with one model of many: its refusals, else all that was found."""
     yield from _headline(model)
@@ -448,13 +472,13 @@ def _trouble(model: ModelReport) -> Iterator[Block]:
     shown = refusals or model.findings
     if shown:
         yield Indented(_findings(shown))
-    yield from _proposals(model.proposals)
+    yield from _proposals(model)
     if model.verification is not None and model.verification.mismatches:
         yield from _mismatches(model.verification)
 
 
 def _totals(report: Report) -> Text:
-    outcomes = Counter(_outcome(model) for model in report.models)
+    outcomes = Counter(_counted(model) for model in report.models)
     lines = [f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}"]
     way = Counter(code for model in report.models for code in _in_the_way(model))
     if way:
@@ -487,12 +511,16 @@ def _pairs(pairs: Sequence[tuple[str, Text]]) -> Table:
     return Table(tuple((text(visible(label), "dim"), value) for label, value in pairs))
 
 
+def _name(content: str) -> Text:
+    return text(unbroken(visible(content)))
+
+
 def _text(content: str) -> Text:
     return text(visible(content))
 
 
 def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(visible(name) for name in names[:_NAMES_SHOWN])
+    shown = ", ".join(unbroken(visible(name)) for name in names[:_NAMES_SHOWN])
     hidden = len(names) - _NAMES_SHOWN
     return f"{shown} and {hidden:,} more" if hidden > 0 else shown
 

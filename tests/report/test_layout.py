@@ -6,16 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from migrate.report.layout import Indented, Table, Text, render, text
+from migrate.report.layout import Indented, Table, Text, render, text, unbroken
 
 
 def _lines(block, width, color=False):
     return render([block], width, color).splitlines()
 
 
-def test_words_stay_whole_where_they_fit_and_are_folded_where_not():
+def test_words_stay_whole():
     assert _lines(text("one two three"), 7) == ["one two", "three"]
-    assert _lines(text("a bcdefghijk l"), 4) == ["a", "bcde", "fghi", "jk l"]
+    assert _lines(text("a bcdefghijk l"), 4) == ["a", "bcdefghijk", "l"]
+    assert _lines(text("give it --feed='a b'\"c d\"=1 or not"), 8) == ["give it", "--feed='a b'\"c d\"=1", "or not"]
+
+
+def test_a_name_with_spaces_stays_whole():
+    assert _lines(text(f"in {unbroken('a b c')} and"), 4) == ["in", "a b c", "and"]
+    table = Table(((text(unbroken("a b")), text("x")), (text("abcd"), text("y"))))
+    assert _lines(table, 20) == ["a b   x", "abcd  y"]
 
 
 def test_every_newline_begins_a_line_and_indentation_is_kept():
@@ -32,13 +39,13 @@ def test_a_style_goes_on_in_the_next_line():
 
 
 def test_a_character_of_two_columns_counts_as_two():
-    assert _lines(text("日本語"), 4) == ["日本", "語"]
+    assert _lines(text("日 本 語"), 5) == ["日 本", "語"]
     table = Table(((text("日本"), text("x")), (text("abc"), text("y"))))
     assert _lines(table, 20) == ["日本  x", "abc   y"]
 
 
 def test_a_character_wider_than_the_line_still_comes():
-    assert _lines(text("日本"), 1) == ["日", "本"]
+    assert _lines(text("日 本"), 1) == ["日", "本"]
 
 
 def test_columns_are_as_wide_as_their_widest_cell():
@@ -60,7 +67,8 @@ def test_nothing_is_lost_and_nothing_is_wider_than_the_room(rows):
     count = min(map(len, rows), default=0)
     table = Table(tuple(tuple(map(text, row[:count])) for row in rows))
     shown = _lines(table, 20)
-    # A column is at least one cell wide, a character perhaps two.
-    assert all(cell_len(line) <= 20 + count for line in shown)
+    # A word is not broken, and a column is at least one cell wide, a character perhaps two.
+    longest = max((cell_len(word) for row in rows for cell in row for word in cell.split()), default=0)
+    assert all(cell_len(line) <= 20 + count * (1 + longest) for line in shown)
     squeezed = sorted(re.sub(r"\s", "", "".join(shown)))
     assert squeezed == sorted(re.sub(r"\s", "", "".join("".join(row[:count]) for row in rows)))

@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from migrate.escapes import visible
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -19,7 +20,9 @@ from migrate.records import (
     VariableFacts,
     refusal,
 )
-from migrate.report.text import render
+from migrate.report.layout import UNBOUNDED
+from migrate.report.text import render, render_bad
+from migrate.signature_flag import parse_signature, to_copy
 from tests.report.reports import CLOSE, DIFFERENT, FACTS, LONG, MODELS, NOTE, PARTLY, PASSED, REFUSAL, model
 
 WIDTHS = (60, 80, 120)
@@ -38,17 +41,53 @@ def _one(name, outcome, **fields):
 @pytest.mark.parametrize(
     "models", [*((m,) for m in MODELS), MODELS], ids=[*(type(m.outcome).__name__ for m in MODELS), "all"]
 )
-def test_nothing_is_wider_than_the_terminal_and_piped_text_is_plain(models, width):
+def test_only_a_whole_name_is_wider_than_the_terminal_and_piped_text_is_plain(models, width):
     text = render(Report(models), width)
-    assert max(map(cell_len, text.splitlines())) <= width
+    assert all(cell_len(line) <= width or LONG in line for line in text.splitlines())
     assert "\x1b" not in text
     assert not any(line != line.rstrip() for line in text.splitlines())
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_long_names_are_folded_never_cut(width):
-    squeezed = "".join(render(Report((model("m", Refused(), findings=(REFUSAL,)),)), width).split())
-    assert f"{LONG}_4and12more" in squeezed
+def test_long_names_are_neither_folded_nor_cut(width):
+    shown = " ".join(render(Report((model("m", Refused(), findings=(REFUSAL,)),)), width).split())
+    assert f"{LONG}_4 and 12 more" in shown
+
+
+def test_without_a_width_nothing_is_wrapped():
+    """A paragraph is one line, so that grep and diff find it."""
+    lines = render(Report(MODELS), UNBOUNDED).splitlines()
+    for shown in MODELS:
+        for finding in shown.findings if isinstance(shown.outcome, Refused) else ():
+            assert any(line.endswith(visible(finding.message)) for line in lines)
+
+
+def test_a_path_with_spaces_is_not_broken():
+    source = "/models/of a group/" + "x" * 60
+    text = render(Report((dataclasses.replace(model("m", Validated()), source=source, destination=source),)), 60)
+    assert text.count(source) == 2
+
+
+@pytest.mark.parametrize("width", [*WIDTHS, UNBOUNDED])
+def test_a_flag_to_copy_is_alone_in_its_line_and_there_once(width):
+    flag = "--signature='serving_default:inputs=a b=x:0;outputs=y=y:0'"
+    hint = f"say what to call, or give --take_proposals; for example {flag} --feed=keep:0=1.0, or ask"
+    proposals = (parse_signature("serving_default:inputs=a b=x:0;outputs=y=y:0"), parse_signature("s:outputs=z"))
+    flag = to_copy(proposals[0])
+    hint = f"say what to call, or give --take_proposals; for example {flag} --feed=keep:0=1.0, or ask"
+    refused = model("m", Refused(), findings=(refusal("no-signature", "none", (), hint),), proposals=proposals)
+    for models in ((refused,), (refused, model("n", Converted()))):
+        lines = [line.strip() for line in render(Report(models), width).splitlines()]
+        assert f"{flag} --feed=keep:0=1.0" in lines
+        assert "or ask" in lines
+        assert to_copy(proposals[1]) in lines
+        assert sum(flag in line for line in lines) == 1
+
+
+def test_what_is_not_good_can_be_shown_alone():
+    text = render_bad(Report(MODELS), 80)
+    assert "models/refused" in text and "models/converted" not in text and "13 models" not in text
+    assert render_bad(Report((model("n", Converted()),)), 80) == ""
 
 
 def test_color_is_for_those_who_ask():
@@ -162,7 +201,7 @@ def test_many_models_are_a_table_then_the_troubles_then_totals():
     assert "models/crashed: crashed" in text
     assert "models/converted: converted" not in text
     assert text.endswith(
-        "14 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted, verified; "
+        "14 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted and verified; "
         "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 1 mismatched; 2 unverified; 1 failed; "
         "1 crashed; 1 timed out in the way, by number of models: 1 no-kernel"
     )

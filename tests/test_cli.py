@@ -118,7 +118,7 @@ def test_wrong_use_is_one_line_that_says_what_is_right(line, expected, calls, ca
 
 def test_an_empty_operand_is_wrong_use(calls, capsys):
     assert cli.main(["migrate", "convert", "a", ""]) == 2
-    assert capsys.readouterr().err.startswith("migrate: convert was given an empty path")
+    assert capsys.readouterr().err.startswith("migrate: convert was given an empty operand")
     assert not calls
 
 

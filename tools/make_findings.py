@@ -1,27 +1,30 @@
-"""Writes docs/findings.md from migrate/codes.py: `python -m tools.make_findings`."""
+"""Writes docs/findings.md from the explanations beside the checks: `python -m tools.make_findings`."""
 
 from __future__ import annotations
 
 import os
 
-from migrate.codes import CODES
+from migrate.codes import Explanation, explanations
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "findings.md")
 
 
 def page() -> str:
     """The page's text."""
-    rows = [f"| `{code}` | {meaning} |" for code, meaning in sorted(CODES.items())]
     head = [
         "# Finding codes",
         "",
         "Codes are stable: scripts may rely on them. Whether a finding stops a conversion is its `severity`",
-        "(`refusal` does, `warning` and `note` do not). Made by `python -m tools.make_findings`.",
-        "",
-        "| code | meaning |",
-        "|---|---|",
+        "(`refusal` does, `warning` and `note` do not). `migrate explain CODE` prints the same texts.",
+        "Made by `python -m tools.make_findings` from the `findings.md` beside the code of the checks.",
     ]
-    return "\n".join([*head, *rows]) + "\n"
+    return "\n".join([*head, *(line for found in explanations().values() for line in _section(found))]) + "\n"
+
+
+def _section(found: Explanation) -> list[str]:
+    parts = (("Why it matters", found.why), ("Example", found.example), ("What to do", found.remedy))
+    lines = ["", f"## {found.code}", "", found.meaning, ""]
+    return [*lines, *(f"- **{label}.** {text}" for label, text in parts)]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli import commands
+from migrate.cli.explain import explain
 from migrate.cli.flags import AGAINST, CONVERTING, FLEET, HELP, KEEPING, READING, REPLAYING, REPORTING, SECURITY, Flag
 from migrate.errors import UsageError
 from migrate.frozen import frozen
@@ -24,7 +25,8 @@ class Verb:
       usage: its operands and required flags, as help shows them.
       summary: one line for the list of commands.
       description: what `migrate VERB --help` says.
-      operands: names of the positional arguments; a last one that ends with `...` takes one or more.
+      operands: names of the positional arguments; a last one that ends with `...` takes one or more, and one in
+        brackets may be left out.
       flags: all its flags.
       run: carries it out; takes operands and the flags' values, and gives the exit code.
       examples: of command lines, without the program's name.
@@ -92,6 +94,18 @@ VERBS = (
         ("report out", "report models_tf2"),
         ("render", "html", "sarif", "junit"),
     ),
+    Verb(
+        "explain",
+        "[CODE...]",
+        "say what a finding means, why it matters and what to do",
+        "Prints what each finding code means, why it matters, an example, and what to do. Without a code it lists "
+        "all of them.",
+        ("[CODE...]",),
+        (HELP,),
+        explain,
+        ("explain unfed-placeholder", "explain"),
+        ("describe", "why", "codes", "findings", "finding"),
+    ),
 )
 
 
@@ -116,11 +130,11 @@ def check_operands(verb: Verb, operands: Sequence[str]) -> None:
     Raises:
       UsageError: there are too few or too many operands, or an empty one.
     """
-    wanted = len(verb.operands)
-    many = verb.operands[-1].endswith("...")
-    if len(operands) < wanted or (len(operands) > wanted and not many):
+    wanted = len([operand for operand in verb.operands if not operand.startswith("[")])
+    many = verb.operands[-1].endswith(("...", "...]"))
+    if len(operands) < wanted or (len(operands) > len(verb.operands) and not many):
         given = ", ".join(map(repr, operands)) or "nothing"
         takes = " and ".join(verb.operands)
         raise UsageError(f"{verb.name} takes {takes}, not {given}: migrate {verb.name} {verb.usage}")
     if not all(operands):
-        raise UsageError(f"{verb.name} was given an empty path: migrate {verb.name} {verb.usage}")
+        raise UsageError(f"{verb.name} was given an empty operand: migrate {verb.name} {verb.usage}")

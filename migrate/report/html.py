@@ -20,7 +20,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from migrate.codes import CODES
+from migrate.codes import explanations
 from migrate.escapes import visible
 from migrate.report.words import (
     BAD,
@@ -217,7 +217,7 @@ def _findings(models: Sequence[JSON], codes: Sequence[str]) -> list[JSON]:
             "severity": severity,
             "code": visible(cut(code, 80)),
             "place": codes.index(code),
-            "meaning": CODES.get(code, ""),
+            "meaning": _meaning(code),
             "count": count,
             "width": round(100 * count / most, 2),
         }
@@ -231,11 +231,17 @@ def _findings(models: Sequence[JSON], codes: Sequence[str]) -> list[JSON]:
 def _legend(codes: Sequence[str]) -> JSON:
     return {
         "codes": codes,
-        "meanings": {code: CODES[code] for code in codes if code in CODES},
+        "meanings": {code: _meaning(code) for code in codes if code in explanations()},
         "outcomes": {name: outcome_words(name) for name in (*GOOD, *BAD)},
         "good": list(GOOD),
         "chunk": _CHUNK,
     }
+
+
+def _meaning(code: str) -> str:
+    """What a code means, why it matters and what to do; empty for one that this version does not know."""
+    found = explanations().get(code)
+    return "" if found is None else f"{found.meaning} {found.why} What to do: {found.remedy}".replace("`", "")
 
 
 def _row(model: JSON, name: str, codes: Sequence[str]) -> list[Any]:

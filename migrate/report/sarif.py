@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from migrate.codes import CODES
+from migrate.codes import explanations
 from migrate.escapes import visible
 from migrate.report.security import EFFECTS, dangers, severity, words
 from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals
@@ -43,7 +43,7 @@ def to_sarif(document: Mapping[str, Any], security_only: bool = False) -> str:
     tool = document["tool"]
     results = [result for model in document["models"] for result in _results(model, security_only)]
     meanings = {
-        **CODES,
+        **{code: found.meaning for code, found in explanations().items()},
         **{_outcome_rule(outcome): meaning for outcome, meaning in _OUTCOMES.items()},
         **{_effect_rule(effect): f"The graph has an op that {does}." for effect, (does, _) in EFFECTS.items()},
     }
@@ -58,6 +58,7 @@ def to_sarif(document: Mapping[str, Any], security_only: bool = False) -> str:
                 "id": visible(rule),
                 "shortDescription": {"text": visible(meanings.get(rule, rule))},
                 "name": _pascal(visible(rule)),
+                **_help(rule),
                 **_security(rule),
             }
             for rule in rules
@@ -69,6 +70,18 @@ def to_sarif(document: Mapping[str, Any], security_only: bool = False) -> str:
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
     return json.dumps(log, indent=2, allow_nan=False) + "\n"
+
+
+def _help(rule: str) -> JSON:
+    """What code scanning shows beside a result: why it matters, an example, and what to do."""
+    found = explanations().get(rule)
+    if found is None:
+        return {}
+    lines = [found.meaning, found.why, f"Example: {found.example}", f"What to do: {found.remedy}"]
+    return {
+        "fullDescription": {"text": f"{found.meaning} {found.why}"},
+        "help": {"text": "\n".join(lines), "markdown": "\n\n".join(lines)},
+    }
 
 
 def _security(rule: str) -> JSON:

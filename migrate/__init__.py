@@ -5,7 +5,7 @@ Importing this package starts no TensorFlow runtime; the functions below do when
 
 from __future__ import annotations
 
-from migrate.api import audit, convert, render_report, validate, write_report
+from migrate.api import audit, convert, inputs, render_report, validate, write_report
 from migrate.errors import InputError, UsageError
 from migrate.records import Finding, Kind, Mismatch, ModelReport, Options, Report, Severity, Verification
 
@@ -22,6 +22,7 @@ __all__ = [
     "Verification",
     "audit",
     "convert",
+    "inputs",
     "render_report",
     "validate",
     "write_report",

@@ -190,12 +190,42 @@ def _check_calls(source: str, options: Options) -> None:
 
     if find_models(source) != (source.rstrip(os.sep) or os.sep,):
         return
-    from migrate.fleet.study import audit_model
+    from migrate.fleet.study import study
     from migrate.records import Convertible
+    from migrate.verify.requests import as_fed
 
-    report = audit_model(source, options)
-    if isinstance(report.outcome, Convertible) and report.meta_graphs and not options.all_tags:
-        check_calls(options.inputs, report.meta_graphs[0].signatures)  # The one that is converted.
+    with study(source, options) as studied:
+        if studied.graph is not None and isinstance(studied.report.outcome, Convertible) and not options.all_tags:
+            signatures = studied.report.meta_graphs[0].signatures  # The one that is converted.
+            check_calls(options.inputs, as_fed(signatures, studied.graph.judged))
+
+
+def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[str], None] | None = None) -> str:
+    """Makes a file with calls to begin with: one call of each signature, with dtypes, shapes and example values.
+
+    Args:
+      model: a model; its graph is read, and nothing is run.
+      options: `tags`, `signatures`, `feeds` and `take_proposals` count.
+      progress: told why a signature is not in the file.
+
+    Returns:
+      The text of a JSON file that `Options.inputs` takes as it is (docs/inputs.md).
+
+    Raises:
+      InputError: the path holds no single model, or the model has no signature that could be called.
+    """
+    from migrate.fleet.remote import brought
+    from migrate.fleet.template import template_of
+    from migrate.sources.discover import find_models
+
+    say = _silent if progress is None else progress
+    with brought((model,)) as here:
+        if find_models(here[model]) != (here[model].rstrip(os.sep) or os.sep,):
+            raise InputError(f"{model}: holds a tree of models; inputs takes one model")
+        text, left_out = template_of(here[model], options)
+    for key, reason in left_out.items():
+        say(f"signature {key!r} is left out: {reason}")
+    return text
 
 
 def write_report(report: Report, directory: str) -> tuple[str, ...]:

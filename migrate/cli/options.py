@@ -35,7 +35,7 @@ def options(values: FlagValues) -> Options:
         allow_unverified=given.get("allow_unverified", default.allow_unverified),
         max_ulps=given.get("max_ulps", default.max_ulps),
         timeout_seconds=float(given.get("timeout", default.timeout_seconds)),
-        details=given["report"] is not None,
+        details=given.get("report") is not None,
         jobs=given.get("jobs"),
         memory_limit_bytes=None if given.get("memory_limit") is None else given["memory_limit"] << 20,
         include=tuple(given.get("include") or ()),

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 from migrate.cli import commands
 from migrate.cli.explain import explain
-from migrate.cli.flags import AGAINST, CONVERTING, FLEET, HELP, KEEPING, READING, REPLAYING, REPORTING, SECURITY, Flag
+from migrate.cli.flags import (
+    AGAINST,
+    CONVERTING,
+    FLEET,
+    HELP,
+    KEEPING,
+    READING,
+    REPLAYING,
+    REPORTING,
+    SECURITY,
+    Flag,
+)
+from migrate.cli.inputs import inputs
 from migrate.errors import UsageError
 from migrate.frozen import frozen
 
@@ -93,6 +105,18 @@ VERBS = (
         commands.report,
         ("report out", "report models_tf2"),
         ("render", "html", "sarif", "junit"),
+    ),
+    Verb(
+        "inputs",
+        "MODEL",
+        "print calls to begin with, for --inputs: names, dtypes, shapes and example values",
+        "Prints a JSON file with one call of each signature of MODEL, which --inputs of convert and validate takes as "
+        "it is. docs/inputs.md describes the forms of such files. Runs and writes nothing.",
+        ("MODEL",),
+        (*READING, HELP),
+        inputs,
+        ("inputs ranker > calls.json", "inputs ranker.pb --take_proposals > calls.json"),
+        ("template", "calls", "input", "example"),
     ),
     Verb(
         "explain",

@@ -27,7 +27,7 @@ from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
 from migrate.verify.jobs import OPTIMISED, PATHS, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
-from migrate.verify.requests import synthesise
+from migrate.verify.requests import as_fed, synthesise
 
 __all__ = [
     "Call",
@@ -91,7 +91,7 @@ def record_golden(
     Raises:
       InputError: the file `inputs` cannot be read or does not fit the signatures.
     """
-    calls = load_calls(inputs, signatures) if inputs is not None else ()
+    calls = load_calls(inputs, as_fed(signatures, meta_graph)) if inputs is not None else ()
     try:
         serialized = meta_graph.SerializeToString()
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer

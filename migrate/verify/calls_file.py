@@ -58,6 +58,20 @@ class Object(dict[str, Any]):
 
 
 @frozen
+class Unnamed:
+    """Values that only the signature gives names, as TensorFlow Serving's REST interface takes them.
+
+    Attributes:
+      key: `inputs` of the value of the only input; `instances` of a list with an entry for each row of the batch,
+        which is the value of the only input or an object with a value for each input.
+      value: as JSON has it.
+    """
+
+    key: str
+    value: Any
+
+
+@frozen
 class Entry:
     """A call of a JSON file.
 
@@ -67,7 +81,7 @@ class Entry:
     """
 
     signature: str | None
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] | Unnamed
 
 
 def read_json(path: str) -> tuple[Entry, ...]:
@@ -77,21 +91,59 @@ def read_json(path: str) -> tuple[Entry, ...]:
       InputError: it cannot be read, is no JSON, or has not the form that `given.load_calls` describes.
     """
     text = _text(path, _bytes(path, _MOST_JSON))
+    documents = _documents(path, text)
+    in_a_list = len(documents) == 1 and isinstance(documents[0], list)
+    entries = documents[0] if in_a_list else map(_whole, documents)
+    return tuple(_entry(f"{path}: call {number}", entry) for number, entry in enumerate(entries))
+
+
+def _documents(path: str, text: str) -> list[Any]:
+    """The JSON document of a file, or those of its lines where it has one in each."""
     try:
-        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return [_parsed(path, text, 1)]
+    except _ManyDocumentsError as error:
+        numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        if error.line == numbered[0][0]:
+            raise
+        return [_parsed(path, line, number) for number, line in numbered]
+
+
+class _ManyDocumentsError(InputError):
+    """Something follows the document; `line` is where."""
+
+    line = 0
+
+
+def _parsed(path: str, text: str, first: int) -> Any:
+    """A document that begins in the line `first` of the file."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except RecursionError:
         raise InputError(f"{path}: {_deep_place(text)}") from None
     except MemoryError:
         raise InputError(f"{path}: reading it takes more memory than there is") from None
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}: line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
+        line = error.lineno + first - 1
+        message = f"{path}: line {line}, column {error.colno}: no JSON: {error.msg}"
+        if error.msg != "Extra data":
+            raise InputError(message) from None
+        many = _ManyDocumentsError(message)
+        many.line = line
+        raise many from None
     except ValueError as error:  # Of a constant, or of a number that is longer than Python takes.
         raise InputError(f"{path}: {error}") from None
-    if isinstance(content, dict) and not isinstance(content.get("inputs"), dict):
-        entries = [Object(inputs=content)]
-    else:
-        entries = content if isinstance(content, list) else [content]
-    return tuple(_entry(f"{path}: call {number}", entry) for number, entry in enumerate(entries))
+
+
+_KEYS = frozenset({"signature", "signature_name", "inputs", "instances", "specs"})
+"""Of a call that is written in full. `specs` is for people: `migrate inputs` writes dtypes and shapes there."""
+
+
+def _whole(entry: Any) -> Any:
+    """A call in full, where it may be written as the values of its inputs alone."""
+    if not isinstance(entry, dict) or isinstance(entry.get("inputs"), dict):
+        return entry
+    in_full = entry.keys() <= _KEYS and entry.keys() & {"inputs", "instances"}
+    return entry if in_full else Object(inputs=entry)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Object:
@@ -106,20 +158,56 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not in JSON; give such a value in a .npz file")
 
 
+_FORM = '{"signature": ..., "inputs": {name: value}}'
+
+
 def _entry(where: str, entry: Any) -> Entry:
-    if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), dict):
-        raise InputError(f'{where}: expected {{"signature": ..., "inputs": {{name: value}}}}, found {_named(entry)}')
+    if not isinstance(entry, dict) or not entry.keys() & {"inputs", "instances"}:
+        raise InputError(f"{where}: expected {_FORM}, found {_named(entry)}")
     _check_twice(where, entry)
-    others = sorted(entry.keys() - {"signature", "inputs"})
+    others = sorted(entry.keys() - _KEYS)
     if others:
-        raise InputError(f"{where}: {others[0]!r} is neither 'signature' nor 'inputs'")
-    signature = entry.get("signature")
+        raise InputError(f"{where}: {others[0]!r} is none of {', '.join(map(repr, sorted(_KEYS)))}")
+    for pair in (("signature", "signature_name"), ("inputs", "instances")):
+        if entry.keys() >= set(pair):
+            raise InputError(f"{where}: has {pair[0]!r} and {pair[1]!r}, which mean the same; give one of them")
+    signature = entry.get("signature", entry.get("signature_name"))
     if not isinstance(signature, str | None):
         raise InputError(f"{where}: 'signature' is the name of one, found {_named(signature)}")
-    _check_twice(where, entry["inputs"])
-    for name, value in entry["inputs"].items():
+    if "instances" in entry:
+        _check_rows(where, entry["instances"])
+        return Entry(signature, Unnamed("instances", entry["instances"]))
+    inputs = entry["inputs"]
+    if not isinstance(inputs, dict):
+        _check_value(f"{where}: 'inputs'", inputs)
+        return Entry(signature, Unnamed("inputs", inputs))
+    _check_twice(where, inputs)
+    for name, value in inputs.items():
         _check_value(f"{where}: input {name!r}", value)
-    return Entry(signature, entry["inputs"])
+    return Entry(signature, inputs)
+
+
+def is_row(value: Any) -> bool:
+    """Whether an entry of `instances` is an object with a value for each input, and not itself a value."""
+    return isinstance(value, dict) and value.keys() != {"b64"}
+
+
+def _check_rows(where: str, rows: Any) -> None:
+    if not isinstance(rows, list) or not rows:
+        found = "an empty one" if isinstance(rows, list) else _named(rows)
+        raise InputError(f"{where}: 'instances' is a list with an entry for each row of the batch, found {found}")
+    named = [is_row(row) for row in rows]
+    if any(named) != all(named):
+        raise InputError(f"{where}: row {named.index(not named[0])}: of 'instances' all are objects or none is")
+    if not named[0]:
+        _check_value(f"{where}: 'instances'", rows)
+        return
+    for number, row in enumerate(rows):
+        _check_twice(f"{where}: row {number}", row)
+        if row.keys() != rows[0].keys():
+            raise InputError(f"{where}: row {number}: has other inputs than row 0")
+        for name, value in row.items():
+            _check_value(f"{where}: row {number}: input {name!r}", value)
 
 
 def _check_value(where: str, value: Any) -> None:

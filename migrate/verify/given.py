@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,21 +17,23 @@ from migrate.errors import InputError
 from migrate.records import Signature, TensorSpec
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, SparseValue, Value
-from migrate.verify.calls_file import Entry, read_json, read_npz
+from migrate.verify.calls_file import Entry, Unnamed, is_row, read_json, read_npz
 
 _DEFAULT = "serving_default"
 _PARTS = ("indices", "values", "dense_shape")
 
 
 def load_calls(path: str, signatures: Sequence[Signature]) -> tuple[Call, ...]:
-    """Reads calls from a `.npz` or a `.json` file.
+    """Reads calls from a `.npz` file, or from a `.json` or `.jsonl` file (docs/inputs.md).
 
     A `.npz` holds one array an input, under `INPUT` (of the default signature: `serving_default`, or the only
     one), `SIGNATURE/INPUT`, or, for several calls, either of these behind the call's number: `0/INPUT`,
     `1/SIGNATURE/INPUT`. A sparse input is three arrays: `INPUT/indices`, `INPUT/values`, `INPUT/dense_shape`.
     A `.json` file holds a list of `{"signature": ..., "inputs": {INPUT: VALUE}}` (no signature means the
     default one), or `{INPUT: VALUE}` for one call of the default signature. A VALUE is a nested list,
-    `{"b64": ...}` in the place of a string, or `{"indices": ..., "values": ..., "dense_shape": ...}`.
+    `{"b64": ...}` in the place of a string, `{"shape": ..., "fill": ...}`, or `{"indices": ..., "values": ...,
+    "dense_shape": ...}`. It may also hold one call per line, and requests to TensorFlow Serving's REST interface:
+    `{"signature_name": ..., "instances": [...]}` and `{"signature_name": ..., "inputs": ...}`.
 
     Args:
       path: of the file.
@@ -57,10 +60,10 @@ def read_raw(path: str) -> tuple[Entry, ...] | Mapping[str, Array]:
     """
     if path.endswith(".npz"):
         raw: tuple[Entry, ...] | Mapping[str, Array] = read_npz(path)
-    elif path.endswith(".json"):
+    elif path.endswith((".json", ".jsonl", ".ndjson")):
         raw = read_json(path)
     else:
-        raise InputError(f"{path}: calls are read from a .npz or a .json file")
+        raise InputError(f"{path}: calls are read from a .npz, a .json or a .jsonl file; see docs/inputs.md")
     if not raw:
         raise InputError(f"{path}: holds no call")
     return raw
@@ -130,7 +133,9 @@ def _near(name: str, valid: Iterable[str]) -> str:
     return f"there are {', '.join(map(repr, names)) or 'none'}"
 
 
-def _call(path: str, number: int, key: str | None, inputs: Mapping[str, Any], by_key: Mapping[str, Signature]) -> Call:
+def _call(
+    path: str, number: int, key: str | None, given: Mapping[str, Any] | Unnamed, by_key: Mapping[str, Signature]
+) -> Call:
     where = f"{path}: call {number}"
     if key is None:
         key = _default(by_key)
@@ -139,12 +144,28 @@ def _call(path: str, number: int, key: str | None, inputs: Mapping[str, Any], by
     if key not in by_key:
         raise InputError(f"{where}: unknown signature {key!r}; {_near(key, by_key)}")
     specs = by_key[key].inputs
+    inputs = _named_values(where, key, given, specs) if isinstance(given, Unnamed) else given
     for name in inputs:
         if name not in specs:
             raise InputError(f"{where}: signature {key!r} has no input {name!r}; {_near(name, specs)}")
     if missing := sorted(frozenset(specs) - frozenset(inputs)):
         raise InputError(f"{where}: signature {key!r} also needs {', '.join(map(repr, missing))}")
     return Call(key, {name: _value(f"{where}: input {name!r}", value, specs[name]) for name, value in inputs.items()})
+
+
+def _named_values(where: str, key: str, given: Unnamed, specs: Mapping[str, TensorSpec]) -> Mapping[str, Any]:
+    """The values of a request to TensorFlow Serving by the names of the inputs (its REST interface, "Predict API")."""
+    if (given.key in specs and len(specs) > 1) or (given.key == "instances" and "instances" in specs):
+        return {given.key: given.value}  # An input of this name, and the call is written as its inputs alone.
+    rows = given.value
+    if given.key == "instances" and is_row(rows[0]):
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    if len(specs) != 1:
+        raise InputError(
+            f"{where}: signature {key!r} has {len(specs)} inputs, so each value needs a name: "
+            f"{', '.join(map(repr, sorted(specs))) or 'none'}"
+        )
+    return {next(iter(specs)): rows}
 
 
 def _value(where: str, value: Any, spec: TensorSpec) -> Value:
@@ -171,10 +192,14 @@ def _array(where: str, value: Any, dtype: str) -> Array:
     target = dtypes.numpy_dtype(dtype)
     if target is None:
         raise InputError(f"{where}: a value of dtype {dtype} cannot be given")
+    if isinstance(value, dict) and value.keys() == {"fill", "shape"}:
+        value = _filled(where, value["fill"], value["shape"])
     try:
         if dtype == "string":
             return _strings(value)
         array = np.asarray(value)
+        if not array.size and not isinstance(value, np.ndarray):
+            array = array.astype(target)  # An empty list says nothing of a dtype.
         # What is lost in a conversion is looked for below.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -187,6 +212,23 @@ def _array(where: str, value: Any, dtype: str) -> Array:
     if ("float" in dtype or "complex" in dtype) and not np.array_equal(np.isfinite(converted), _finite(array, value)):
         raise InputError(f"{where}: a number is too large for {dtype}")
     return converted
+
+
+_MOST_FILLED = 1 << 26
+"""Values of an input that is given by its shape; a batch of 400 images has as many."""
+
+
+def _filled(where: str, fill: Any, shape: Any) -> Array:
+    """What `{"shape": [1, 224, 224, 3], "fill": 0.5}` stands for."""
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape) or len(shape) > 32:
+        raise InputError(f"{where}: 'shape' is a list of sizes")
+    if math.prod(shape) > _MOST_FILLED:
+        raise InputError(f"{where}: its shape has more than {_MOST_FILLED:,} values; give these in a .npz file")
+    if isinstance(fill, list):
+        raise InputError(f"{where}: 'fill' is one value")
+    array = np.empty(shape, dtype=object if isinstance(fill, (str, dict)) else np.asarray(fill).dtype)
+    array.fill(fill)
+    return array
 
 
 def _is_lossy(array: Array, converted: Array, target: np.dtype[Any]) -> bool:

@@ -210,6 +210,22 @@ def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -
     return _Input(spec.name, dtype, tuple(s for shape in shapes for s in _ranks(shape, dtype)), False, text)
 
 
+def as_fed(signatures: Sequence[Signature], meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
+    """Signatures with the dtypes that a Session takes: the placeholder's, where a TensorInfo says another one."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+
+    def fed(spec: TensorSpec) -> TensorSpec:
+        node = nodes.get(spec.name.split(":")[0])
+        if spec.encoding != "dense" or node is None or node.op not in _PLACEHOLDERS or "dtype" not in node.attr:
+            return spec
+        return dataclasses.replace(spec, dtype=base_name(node.attr["dtype"].type))
+
+    return tuple(
+        dataclasses.replace(signature, inputs={name: fed(spec) for name, spec in signature.inputs.items()})
+        for signature in signatures
+    )
+
+
 def _placeholder_shape(node: NodeDef) -> Shape:
     """The shape attr of a Placeholder; an empty one meant an unknown one before graph version 24 (array_ops.cc)."""
     if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:

@@ -60,9 +60,21 @@ _JSON = {
     ),
     "signature an object": (b'[{"signature": {}, "inputs": {"x": 1}}]', "found an object"),
     "signature a boolean": (b'[{"signature": true, "inputs": {"x": 1}}]', "found true or false"),
-    "another name for it": (b'[{"signature_name": "s", "inputs": {}}]', "call 0: 'signature_name' is neither"),
+    "two names for it": (
+        b'[{"signature_name": "s", "signature": "s", "inputs": {}}]',
+        "call 0: has 'signature' and 'signature_name'",
+    ),
+    "another key": (b'[{"inputs": {"x": 1}, "context": {}}]', "call 0: 'context' is none of 'inputs', 'instances',"),
+    "inputs and instances": (b'{"inputs": [[1]], "instances": [[1]]}', "call 0: has 'inputs' and 'instances'"),
+    "instances a number": (b'{"instances": 1}', "call 0: 'instances' is a list with an entry for each row of"),
+    "no instances": (b'{"instances": []}', "found an empty one"),
+    "instances of two kinds": (b'{"instances": [{"x": 1}, 2]}', "row 1: of 'instances' all are objects or none is"),
+    "rows that differ": (b'{"instances": [{"x": 1}, {"y": 1}]}', "row 1: has other inputs than row 0"),
+    "a row's name twice": (b'{"instances": [{"x": 1, "x": 2}]}', "row 0: the name 'x' is given twice"),
+    "ragged instances": (b'{"instances": [[1, 2], [3]]}', "'instances': rows differ in length"),
+    "a bad line": (b'{"x": 1}\n{"x": 2}\n{"x": }\n', "line 3, column 7: no JSON"),
+    "a line with two": (b'{"x": 1}\n{"x": 2}{"x": 3}\n', "line 2, column 9: no JSON: Extra data"),
     "no inputs": (b'[{"signature": "s"}]', "call 0: expected"),
-    "inputs a list": (b'[{"inputs": [1]}]', "call 0: expected"),
     "a call of null": (b'[{"inputs": {"x": 1}}, null]', "call 1: expected"),
     "a number": (b"7", "call 0: expected"),
     "empty": (b"", "line 1, column 1: no JSON"),
@@ -175,7 +187,7 @@ def test_what_is_no_regular_file_is_not_opened(suffix, tmp_path, capsys, no_mode
     with open(file, "wb") as stream:
         stream.truncate(10 << 30)
     _refused(convert, file, "10,737,418,240 bytes", capsys)
-    _refused(convert, "/dev/stdin", "a .npz or a .json file", capsys)
+    _refused(convert, "/dev/stdin", "a .npz, a .json or a .jsonl file", capsys)
 
 
 def test_what_an_archive_unpacks_to_is_bounded(tmp_path, capsys, no_model, monkeypatch):

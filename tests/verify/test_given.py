@@ -97,3 +97,69 @@ def test_other_files_are_refused(tmp_path):
     for name in ("calls.npz", "absent.npz", "calls.csv"):
         with pytest.raises(InputError):
             load_calls(str(tmp_path / name), _SIGNATURES)
+
+
+_ONE = (Signature("serving_default", "", {"x": _X}, {}),)
+_TWO = (Signature("predict", "", {"x": _X, "s": _S}, {}),)
+_NAMED_LIKE_KEYS = (Signature("serving_default", "", {"inputs": _X}, {}), Signature("o", "", {"instances": _X}, {}))
+
+
+@pytest.mark.parametrize(
+    ("content", "signatures", "expected"),
+    [
+        # https://www.tensorflow.org/tfx/serving/api_rest#predict_api
+        ({"instances": [[1, 2], [3, 4]]}, _ONE, [{"x": [[1, 2], [3, 4]]}]),
+        ({"instances": [{"x": [1, 2]}, {"x": [3, 4]}]}, _ONE, [{"x": [[1, 2], [3, 4]]}]),
+        (
+            {"signature_name": "predict", "instances": [{"x": [1, 2], "s": "a"}, {"x": [3, 4], "s": {"b64": "Yg=="}}]},
+            _TWO,
+            [{"x": [[1, 2], [3, 4]], "s": [b"a", b"b"]}],
+        ),
+        ({"signature_name": "predict", "inputs": {"x": [[1, 2]], "s": ["a"]}}, _TWO, [{"x": [[1, 2]], "s": [b"a"]}]),
+        ({"inputs": [[1, 2]]}, _ONE, [{"x": [[1, 2]]}]),
+        ([{"inputs": [[1, 2]]}, {"inputs": {"x": [[3, 4]]}}], _ONE, [{"x": [[1, 2]]}, {"x": [[3, 4]]}]),
+        (
+            {"signature_name": "words", "instances": [{"b64": "YQ=="}, "b"]},
+            _SIGNATURES,
+            [{"image/encoded": [b"a", b"b"]}],
+        ),
+        # Inputs that are called like the keys.
+        ({"inputs": [[1, 2]]}, _NAMED_LIKE_KEYS, [{"inputs": [[1, 2]]}]),
+        ({"inputs": {"inputs": [[1, 2]]}}, _NAMED_LIKE_KEYS, [{"inputs": [[1, 2]]}]),
+        ({"signature": "o", "inputs": {"instances": [[1, 2]]}}, _NAMED_LIKE_KEYS, [{"instances": [[1, 2]]}]),
+        # One call per line.
+        ('{"x": [[1, 2]]}\n\n{"instances": [[3, 4]]}\n', _ONE, [{"x": [[1, 2]]}, {"x": [[3, 4]]}]),
+        # What a person writes beside it, and values that are all alike.
+        ({"signature": "serving_default", "specs": {"x": "?"}, "inputs": {"x": [[1, 2]]}}, _ONE, [{"x": [[1, 2]]}]),
+        ({"x": {"shape": [2, 2], "fill": 0.5}}, _ONE, [{"x": [[0.5, 0.5], [0.5, 0.5]]}]),
+        ({"x": [[1, 2]], "s": {"shape": [2], "fill": "a"}}, _TWO, [{"x": [[1, 2]], "s": [b"a", b"a"]}]),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_json_forms_of_others(content, signatures, expected, suffix, tmp_path):
+    path = tmp_path / f"calls.{suffix}"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    calls = load_calls(str(path), signatures)
+    assert [{name: value.tolist() for name, value in call.inputs.items()} for call in calls] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"instances": [[1, 2]]}, "signature 'predict' has 2 inputs, so each value needs a name: 's', 'x'"),
+        ({"inputs": [[1, 2]]}, "signature 'predict' has 2 inputs, so each value needs a name: 's', 'x'"),
+        ({"instances": [{"x": [1, 2]}]}, "also needs 's'"),
+        ({"instances": [{"x": [1, 2], "t": "a"}]}, "has no input 't'"),
+        ({"x": {"shape": [1 << 40, 2], "fill": 0}, "s": ["a"]}, "more than 67,108,864 values"),
+        ({"x": {"shape": 3, "fill": 0}, "s": ["a"]}, "'shape' is a list of sizes"),
+        ({"x": {"shape": [-1], "fill": 0}, "s": ["a"]}, "'shape' is a list of sizes"),
+        ({"x": {"shape": [1, 2], "fill": [0]}, "s": ["a"]}, "'fill' is one value"),
+        ({"x": {"shape": [1, 2], "fill": "a"}, "s": ["a"]}, "float32"),
+        ({"x": {"shape": [1, 2], "fill": 1e300}, "s": ["a"]}, "too large"),
+        ({"x": {"shape": [1, 3], "fill": 0}, "s": ["a"]}, "expected shape"),
+    ],
+)
+def test_what_is_wrong_with_forms_of_others(content, words, tmp_path):
+    with pytest.raises(InputError) as error:
+        load_calls(_json(tmp_path, content), _TWO)
+    assert words in str(error.value)

@@ -319,8 +319,8 @@ REPLAYING = (
     Flag(
         "inputs",
         Group.VERIFICATION,
-        "File with your own calls, .npz, .json or .jsonl (docs/inputs.md; migrate inputs MODEL prints one to begin with). "
-        "By default calls are made up from the signatures.",
+        "File with your own calls, .npz, .json or .jsonl; migrate inputs MODEL prints one to begin with. By default "
+        "calls are made up from the signatures.",
         Kind.PATH,
         _DEFAULTS.inputs,
         "FILE",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli import commands
+from migrate.cli.completion import completion
 from migrate.cli.explain import explain
 from migrate.cli.flags import (
     AGAINST,
@@ -129,6 +130,18 @@ VERBS = (
         explain,
         ("explain unfed-placeholder", "explain"),
         ("describe", "why", "codes", "findings", "finding"),
+    ),
+    Verb(
+        "completion",
+        "SHELL",
+        "print a script with which bash, zsh or fish completes commands and flags",
+        "Prints a script for bash, zsh or fish that completes commands, flags, their values, paths and finding codes. "
+        "Have your shell read it when it starts.",
+        ("SHELL",),
+        (HELP,),
+        completion,
+        ("completion bash > ~/.local/share/bash-completion/completions/migrate", "completion zsh > ~/.migrate.zsh"),
+        ("completions", "complete", "autocomplete"),
     ),
 )
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
 from migrate.records import Options, Report, Unreadable
 
 if TYPE_CHECKING:
     from migrate.events import Event
+    from migrate.report.comparison import Change
 
 _DEFAULTS = Options()
 
@@ -261,19 +262,49 @@ def render_report(directory: str, *, progress: Callable[[str], None] | None = No
     Raises:
       InputError: there is no report.json and no journal, or it is damaged or none of this version's.
     """
+    from migrate.fleet.journal import report_directory
+    from migrate.report.files import write_files
+
+    document, of_journal = _read_report(directory, _silent if progress is None else progress)
+    return write_files(document, report_directory(directory) if of_journal else directory)
+
+
+def _read_report(directory: str, say: Callable[[str], None]) -> tuple[dict[str, Any], bool]:
+    """The document of a report, or of a tree's journal; and whether it is the journal's."""
     from migrate.fleet import journal
-    from migrate.report.files import JSON_FILE, read_document, write_files
+    from migrate.report.files import JSON_FILE, read_document
+    from migrate.report.json import to_document
 
     if not os.path.lexists(os.path.join(directory, JSON_FILE)):
         found = journal.read_journal(directory)
         done, damage = found.reports(), journal.damage(directory, found)
         if damage and not done:
             raise InputError(damage)
-        if damage and progress is not None:
-            progress(damage)
+        if damage:
+            say(damage)
         if done:
-            return write_report(Report(done), journal.report_directory(directory))
-    return write_files(read_document(directory), directory)
+            return to_document(Report(done)), True
+    return read_document(directory), False
+
+
+def compare_reports(new: str, *, against: str, progress: Callable[[str], None] | None = None) -> tuple[Change, ...]:
+    """Says what has become better, worse or new between two reports; reads no model.
+
+    Args:
+      new: directory of a report, or a tree that `convert` has written.
+      against: the same, of the earlier one.
+      progress: told of what could not be read.
+
+    Returns:
+      One `Change` for each model, the worst first.
+
+    Raises:
+      InputError: one of the two is no report.
+    """
+    from migrate.report.comparison import compare
+
+    say = _silent if progress is None else progress
+    return compare(_read_report(new, say)[0], _read_report(against, say)[0])
 
 
 def check_report_directory(directory: str) -> None:

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from migrate import api
-from migrate.cli.exit_codes import GOOD
+from migrate.cli.exit_codes import GOOD, NOT_GOOD
 from migrate.cli.flags import INFO, WARNINGS
 from migrate.cli.forms import check_security_form, put_report, put_security
 from migrate.cli.options import options
-from migrate.cli.output import check_standard_output, say
+from migrate.cli.output import check_standard_output, columns, put, say, wants_color
 from migrate.cli.progress import Progress, fleet_progress, progress, start_logging
 from migrate.errors import InputError, UsageError
 from migrate.records import Report
@@ -57,10 +57,23 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
 
 
 def report(operands: Sequence[str], values: FlagValues) -> int:
-    """`migrate report DIRECTORY`: makes every form of a report again, and prints none itself."""
+    """`migrate report DIRECTORY`: makes every form of a report again, or compares it with an earlier one."""
+    if values.against is not None:
+        return _compared(operands[0], values)
+    if values["format"].present:
+        raise UsageError("report writes files, and prints only what --against compares")
     files = api.render_report(operands[0], progress=lambda line: say(f"migrate: {line}"))
     say(f"the report is in {', '.join(files)}")
     return GOOD
+
+
+def _compared(new: str, values: FlagValues) -> int:
+    from migrate.report.comparison import dumps, render
+
+    check_standard_output()
+    changes = api.compare_reports(new, against=values.against, progress=lambda line: say(f"migrate: {line}"))
+    shown = dumps(changes) if values.format == "json" else render(changes, columns(), wants_color())
+    return put(shown, NOT_GOOD if any(change.kind == "worse" for change in changes) else GOOD)
 
 
 def _reported(

@@ -144,7 +144,8 @@ def _zsh_lines(verbs: Sequence[Verb]) -> Iterator[str]:
                 yield f"                {shlex.quote(spec)} \\"
         words = _words_of(verb.operands[-1], verbs)
         told = verb.operands[-1].strip("[].").lower()
-        yield f"                {shlex.quote(f'*:{told}:' + ('_files' if words is None else f'({chr(32).join(words)})'))}"
+        values = "_files" if words is None else f"({' '.join(words)})"
+        yield f"                {shlex.quote(f'*:{told}:{values}')}"
         yield "            ;;"
     yield "    esac"
     yield "}"

@@ -230,6 +230,26 @@ READING = (
 )
 """Flags of all commands that read models."""
 
+FORMAT = Flag(
+    "format",
+    Group.REPORT,
+    "How it is written to standard output.",
+    Kind.CHOICE,
+    "text",
+    "FORM",
+    choices=("text", "json"),
+)
+"""Of commands whose output is a report on reports."""
+
+EARLIER = Flag(
+    "against",
+    Group.REPORT,
+    "The earlier report: show what has become better, worse or new since, and write no file. The exit code is 1 where "
+    "something is worse.",
+    Kind.PATH,
+    metavar="OLD",
+)
+
 SECURITY = Flag(
     "security",
     Group.REPORT,

@@ -12,7 +12,9 @@ from migrate.cli.explain import explain
 from migrate.cli.flags import (
     AGAINST,
     CONVERTING,
+    EARLIER,
     FLEET,
+    FORMAT,
     HELP,
     KEEPING,
     READING,
@@ -22,6 +24,7 @@ from migrate.cli.flags import (
     Flag,
 )
 from migrate.cli.inputs import inputs
+from migrate.cli.status import status
 from migrate.errors import UsageError
 from migrate.frozen import frozen
 
@@ -97,14 +100,15 @@ VERBS = (
     Verb(
         "report",
         "DIRECTORY",
-        "make the files of a report again from its report.json",
+        "make the files of a report again from its report.json, or compare it with an earlier one",
         "Makes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier "
         "command with --report=DIRECTORY has written. DIRECTORY may also be a tree that convert has written: what its "
-        "journal knows is shown in DIRECTORY/.migrate/report. Reads no model.",
+        "journal knows is shown in DIRECTORY/.migrate/report. With --against=OLD it says what has become better, worse "
+        "or new since. Reads no model.",
         ("DIRECTORY",),
-        (HELP,),
+        (EARLIER, FORMAT, HELP),
         commands.report,
-        ("report out", "report models_tf2"),
+        ("report models_tf2", "report out --against=out_of_last_week"),
         ("render", "html", "sarif", "junit"),
     ),
     Verb(
@@ -118,6 +122,18 @@ VERBS = (
         inputs,
         ("inputs ranker > calls.json", "inputs ranker.pb --take_proposals > calls.json"),
         ("template", "calls", "input", "example"),
+    ),
+    Verb(
+        "status",
+        "TREE",
+        "say what the journal of a converted tree knows, how old it is, and what has changed since",
+        "Shows for each model of TREE, which convert has written, how it ended and when, and whether its source or the "
+        "new model has changed since. Writes nothing. The exit code is 1 where a model is not good or has changed.",
+        ("TREE",),
+        (FORMAT, HELP),
+        status,
+        ("status models_tf2", "status models_tf2 --format=json"),
+        ("progress", "journal", "state"),
     ),
     Verb(
         "explain",

@@ -20,6 +20,7 @@ import os
 import posixpath
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ def convert_task(task: Task, tree: str, options: Options) -> Iterator[str]:
             report, identity = ModelReport(task.path, task.destination, Kind.UNKNOWN, Failed(str(error))), None
         if not report.skipped:
             report = dataclasses.replace(report, source=task.path, destination=task.destination)
-            models.add(Entry(task.name, identity, decisive, report))
+            models.add(Entry(task.name, identity, decisive, report, time.time()))
     yield outcome_name(report.outcome)
 
 

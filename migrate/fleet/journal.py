@@ -54,12 +54,14 @@ class Entry:
       source: identity of its files (`Fingerprint.identity`), None where they could not be read.
       settings: see `settings`.
       report: as it was told.
+      time: when it was told, in seconds since 1970; None where that is not known.
     """
 
     name: str
     source: str | None
     settings: str
     report: ModelReport
+    time: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -92,9 +94,13 @@ class Journal:
         """What is known of a model."""
         return self._entries.get(name)
 
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is known, by name."""
+        return tuple(self._entries[name] for name in sorted(self._entries))
+
     def reports(self) -> tuple[ModelReport, ...]:
         """All that is known, a report a model, by name."""
-        return tuple(self._entries[name].report for name in sorted(self._entries))
+        return tuple(entry.report for entry in self.entries())
 
     def add(self, entry: Entry) -> None:
         """Puts a line on the disk; it is there when this returns.
@@ -204,6 +210,7 @@ def to_line(entry: Entry) -> bytes:
         "source": entry.source,
         "settings": entry.settings,
         "report": encode(entry.report),
+        "time": entry.time,
     }
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 

@@ -149,7 +149,7 @@ class _Fleet:
             if report is None:
                 report = self._copied(own, first, worker) or self._worked(found, worker)
                 if not self._options.dry_run:
-                    self._journal.add(Entry(task.name, found.identity, self._settings, report))
+                    self._journal.add(Entry(task.name, found.identity, self._settings, report, time.time()))
             own.report.set_result(report)
             return report
         finally:

@@ -68,6 +68,13 @@ def source_digest(model: str) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
+def tool_of(model: str) -> Mapping[str, Any] | None:
+    """The versions that wrote a new model, as its provenance has them; None where it has none."""
+    content = _read(model)
+    found = None if content is None else content.get("tool")
+    return found if isinstance(found, dict) else None
+
+
 def rename_source(model: str, path: str) -> None:
     """Has a new model's provenance name another path of its source: where it lies for all, not for one machine."""
     content = _read(model)

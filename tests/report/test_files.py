@@ -215,7 +215,8 @@ def test_audit_writes_a_report(tmp_path, capsys):
     [
         ("report", "report takes DIRECTORY, not nothing"),
         ("report a b", "report takes DIRECTORY, not 'a', 'b'"),
-        ("report --format=json", "report has no flag --format"),
+        ("report a --format=json", "report writes files, and prints only what --against compares"),
+        ("report a --tags=serve", "report has no flag --tags"),
     ],
 )
 def test_wrong_use_of_report(line, said, capsys):

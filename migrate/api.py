@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
+from migrate.events import Began, Finished, Step, Warned
 from migrate.records import Options, Report, Unreadable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def audit(
     path_or_paths: str | Sequence[str],
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Event], None] | None = None,
 ) -> Report:
     """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
 
@@ -32,7 +33,7 @@ def audit(
     Args:
       path_or_paths: directories, each a model or a tree of models.
       options: `tags` and `drop_signatures` count.
-      progress: told which model is being read.
+      progress: told which model is being read, and what became of it.
 
     Returns:
       One `ModelReport` a model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`.
@@ -41,17 +42,17 @@ def audit(
       InputError: a path does not exist, is a file, or holds no model.
     """
     paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
-    say = _silent if progress is None else progress
+    listen = _silent if progress is None else progress
     if not any("://" in path for path in paths):
-        return _flags_used(_audit(paths, options, say), options)
+        return _flags_used(_audit(paths, options, listen), options)
     from migrate.fleet.remote import brought, named
 
     with brought(tuple(paths)) as here:
-        found = _flags_used(_audit(list(here.values()), options, say), options)
+        found = _flags_used(_audit(list(here.values()), options, listen), options)
         return named(found, {local: path for path, local in here.items()})
 
 
-def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -> Report:
+def _audit(paths: Sequence[str], options: Options, listen: Callable[[Event], None]) -> Report:
     from migrate.fleet.study import audit_model
     from migrate.sources.discover import find_models
 
@@ -59,10 +60,13 @@ def _audit(paths: Sequence[str], options: Options, say: Callable[[str], None]) -
         from migrate.sources.keras_files import check_architecture
 
         check_architecture(options.architecture)
+    models = tuple(dict.fromkeys(model for path in paths for model in find_models(path)))
+    listen(Began(len(models), 1))
     reports = []
-    for model in dict.fromkeys(model for path in paths for model in find_models(path)):
-        say(model)
+    for number, model in enumerate(models, 1):
+        listen(Step(0, model, "reading"))
         reports.append(audit_model(model, options))
+        listen(Finished(0, reports[-1], number, len(models)))
     return Report(tuple(reports))
 
 
@@ -140,38 +144,58 @@ def validate(
     *,
     against: str,
     options: Options = _DEFAULTS,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Event], None] | None = None,
+    journal: str | None = None,
 ) -> Report:
     """Replays calls on a source and on a candidate, each loaded from disk, and compares the answers.
 
     Args:
-      candidate: directory of a TF2 SavedModel, of this package's making or not.
-      against: directory of the TF1 SavedModel whose answers are golden.
-      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout_seconds` count.
-      progress: told what is being done.
+      candidate: directory of a TF2 SavedModel, of this package's making or not; or a tree of them.
+      against: directory of the model whose answers are golden, or a tree of them. A candidate is compared with the
+        source that has the same path in its tree.
+      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout_seconds` count; of trees also `jobs`,
+        `include`, `exclude`, `only_latest_version`, `fail_fast` and `memory_limit_bytes`.
+      progress: told what is being done; threads call it, one at a time for `Finished`.
+      journal: directory in which is remembered what was compared in trees, so that the same command goes on where one
+        has ended, and does nothing again that has not changed; None to remember nothing.
 
     Returns:
-      One `ModelReport`; its outcome is `Validated` when the candidate gives the golden answers.
+      One `ModelReport` for each pair; its outcome is `Validated` when the candidate gives the golden answers.
 
     Raises:
-      InputError: either path holds no single model.
+      InputError: a path holds no model, one is a model and the other a tree, or two trees have no model of one name.
     """
     from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
     from migrate.fleet.remote import brought, named
     from migrate.sources.discover import find_models
 
-    say = _silent if progress is None else progress
+    listen = _silent if progress is None else progress
     _check_calls(against, options)
     if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
-        for path, local in here.items():
-            if find_models(local) != (local.rstrip(os.sep) or os.sep,):
-                raise InputError(f"{path}: holds a tree of models; validate takes one model on each side")
+        trees = [path for path, local in here.items() if find_models(local) != (local.rstrip(os.sep) or os.sep,)]
+        if len(trees) == 1:
+            raise InputError(f"{trees[0]}: holds a tree of models, and the other side is one model; give two of a kind")
+        if trees:
+            if any("://" in path for path in trees):
+                raise InputError(f"{trees[0]}: trees are validated on this machine; copy both here")
+            from migrate.fleet.validation import validate_fleet
+
+            if journal is not None:
+                check_report_directory(journal, (candidate, against))
+            return validate_fleet(candidate, against, options, listen, journal)
+        listen(Began(1, 1))
         with Nursery() as nursery:
+
+            def say(text: str) -> None:
+                listen(Step(0, candidate, text))
+
             found = validate_model(here[candidate], here[against], options, nursery, say)
-        return named(Report((found,)), {local: path for path, local in here.items()})
+        report = named(Report((found,)), {local: path for path, local in here.items()})
+        listen(Finished(0, report.models[0], 1, 1))
+        return report
 
 
 def _check_calls(source: str, options: Options) -> None:
@@ -201,7 +225,7 @@ def _check_calls(source: str, options: Options) -> None:
             check_calls(options.inputs, as_fed(signatures, studied.graph.judged))
 
 
-def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[str], None] | None = None) -> str:
+def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[Event], None] | None = None) -> str:
     """Makes a file with calls to begin with: one call of each signature, with dtypes, shapes and example values.
 
     Args:
@@ -219,13 +243,13 @@ def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[str]
     from migrate.fleet.template import template_of
     from migrate.sources.discover import find_models
 
-    say = _silent if progress is None else progress
+    listen = _silent if progress is None else progress
     with brought((model,)) as here:
         if find_models(here[model]) != (here[model].rstrip(os.sep) or os.sep,):
             raise InputError(f"{model}: holds a tree of models; inputs takes one model")
         text, left_out = template_of(here[model], options)
     for key, reason in left_out.items():
-        say(f"signature {key!r} is left out: {reason}")
+        listen(Warned(f"signature {key!r} is left out: {reason}"))
     return text
 
 
@@ -248,7 +272,7 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
     return write_files(to_document(report), directory)
 
 
-def render_report(directory: str, *, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
+def render_report(directory: str, *, progress: Callable[[Event], None] | None = None) -> tuple[str, ...]:
     """Makes the files of a report again; reads no model.
 
     Args:
@@ -269,7 +293,7 @@ def render_report(directory: str, *, progress: Callable[[str], None] | None = No
     return write_files(document, report_directory(directory) if of_journal else directory)
 
 
-def _read_report(directory: str, say: Callable[[str], None]) -> tuple[dict[str, Any], bool]:
+def _read_report(directory: str, listen: Callable[[Event], None]) -> tuple[dict[str, Any], bool]:
     """The document of a report, or of a tree's journal; and whether it is the journal's."""
     from migrate.fleet import journal
     from migrate.report.files import JSON_FILE, read_document
@@ -281,13 +305,13 @@ def _read_report(directory: str, say: Callable[[str], None]) -> tuple[dict[str, 
         if damage and not done:
             raise InputError(damage)
         if damage:
-            say(damage)
+            listen(Warned(damage))
         if done:
             return to_document(Report(done)), True
     return read_document(directory), False
 
 
-def compare_reports(new: str, *, against: str, progress: Callable[[str], None] | None = None) -> tuple[Change, ...]:
+def compare_reports(new: str, *, against: str, progress: Callable[[Event], None] | None = None) -> tuple[Change, ...]:
     """Says what has become better, worse or new between two reports; reads no model.
 
     Args:
@@ -303,19 +327,34 @@ def compare_reports(new: str, *, against: str, progress: Callable[[str], None] |
     """
     from migrate.report.comparison import compare
 
-    say = _silent if progress is None else progress
-    return compare(_read_report(new, say)[0], _read_report(against, say)[0])
+    listen = _silent if progress is None else progress
+    return compare(_read_report(new, listen)[0], _read_report(against, listen)[0])
 
 
-def check_report_directory(directory: str) -> None:
+def check_report_directory(directory: str, apart_from: Sequence[str] = ()) -> None:
     """Makes a directory for a report before the work that is to be reported.
 
+    Args:
+      directory: its path.
+      apart_from: directories in which nothing may be written.
+
     Raises:
-      InputError: it cannot be made or written to.
+      InputError: it cannot be made or written to, or lies in one of the others.
     """
     from migrate.report.files import prepare
 
+    for other in apart_from:
+        if _is_in(directory, other):
+            raise InputError(f"{directory}: lies in {other}, in which nothing is written; choose another --report")
     prepare(directory)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    try:
+        real, root = os.path.realpath(path), os.path.realpath(folder)
+    except ValueError:  # No path at all; who opens it says so.
+        return False
+    return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def _silent(_: object) -> None:

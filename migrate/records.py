@@ -503,6 +503,7 @@ class ModelReport:
       proposals: signatures that a model without any could be given, best first.
       checkpoint: of a checkpoint without a graph; None for all else.
       confinement: what held the steps that ran TensorFlow; None where none was run.
+      is_validation: the report is on the candidate, which is at `destination`; it was compared with its source.
     """
 
     source: str
@@ -523,6 +524,12 @@ class ModelReport:
     duplicate_of: str | None = None
     dangerous_ops: tuple[DangerousOp, ...] = ()
     confinement: Confined | None = None
+    is_validation: bool = False
+
+    @property
+    def title(self) -> str:
+        """The path of the model that the report is on."""
+        return self.destination if self.is_validation and self.destination is not None else self.source
 
 
 def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:

@@ -199,7 +199,7 @@ def test_flags_become_options(line, call, calls):
     assert _main(line) == 0
     ((verb, operands, settings),) = calls
     assert (verb, operands, settings["options"]) == call
-    assert (settings["progress"] is None) == (verb != "convert")
+    assert (settings["progress"] is None) == (verb == "audit")
     assert settings.get("against") == ("a" if verb == "validate" else None)
 
 
@@ -321,12 +321,13 @@ def _run(code, **pipes):
 _FAKE = """
 import sys
 from migrate import api, cli
+from migrate.events import Step
 from migrate.records import *
 def audit(paths, options, progress):
     from absl import logging
     logging.info("a line of log")
     if progress is not None:
-        progress("[reading] the model")
+        progress(Step(0, "model", "[reading] it"))
     return Report(tuple(ModelReport(p, None, Kind.TF1_SAVED_MODEL, Refused()) for p in paths) * {copies})
 api.audit = audit
 sys.exit(cli.main(["migrate", "audit", "model", {flags}]))
@@ -337,7 +338,7 @@ def test_standard_output_carries_the_report_and_nothing_else():
     done = _run(_FAKE.format(copies=1, flags="'--format=json', '-v=0'"))
     assert done.returncode == 1
     assert json.loads(done.stdout)["models"][0]["outcome"] == "refused"
-    assert re.fullmatch(r"I\d+ .*\] a line of log\nI\d+ .*\] \[reading\] the model\n", done.stderr)
+    assert re.fullmatch(r"I\d+ .*\] a line of log\nI\d+ .*\] model: \[reading\] it\n", done.stderr)
 
 
 def test_piped_text_is_plain():
@@ -361,7 +362,7 @@ def test_progress_is_shown_on_a_terminal_and_gone_when_the_report_comes():
     ) as child:
         os.close(end)
         shown = b""
-        while b"[reading] the model" not in shown:
+        while b"model: [reading] it" not in shown:
             shown += os.read(terminal, 1 << 16)
         out, _ = child.communicate("go on\n")
     os.close(terminal)

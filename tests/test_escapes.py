@@ -382,6 +382,26 @@ def test_progress_has_no_orders():
     assert r"migrate: \x1b[32mdamaged" in shown.get()
 
 
+def test_a_long_step_has_a_clock():
+    from rich.console import Console
+
+    from migrate.events import Step
+
+    now = [100.0]
+    console = Console(width=100, force_terminal=True, color_system=None)
+    display = Display(console, lambda: now[0])
+    display(Step(0, "model", "converting"))
+    for seconds, said in ((1, "model: converting"), (67, "[1:07] model: converting"), (3700, "[1:01:40] model: conv")):
+        now[0] = 100.0 + seconds
+        with console.capture() as shown:
+            console.print(display)
+        assert any(line.startswith(said) for line in shown.get().splitlines())
+    display(Step(0, "model", "publishing"))
+    with console.capture() as shown:
+        console.print(display)
+    assert any(line.startswith("model: publishing") for line in shown.get().splitlines())
+
+
 def test_a_keras_class_with_no_name_of_a_class_is_not_to_be_copied():
     from migrate.checks.keras import _custom_flags
 

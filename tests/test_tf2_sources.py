@@ -9,11 +9,12 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.fleet.tf2 import differing_names
+from migrate.fleet.tf2 import differing_names, signatures_of
 from migrate.records import (
     AlreadyTF2,
     Failed,
     GivenSignature,
+    Kind,
     Mismatched,
     Options,
     Refused,
@@ -171,10 +172,10 @@ def test_the_candidate_is_read_where_it_is(tmp_path):
     candidate = _written(tmp_path / "candidate", [])
     (candidate / "saved_model.pb").unlink()
     (candidate / "saved_model.pb").symlink_to(TF2 / "saved_model.pb")
-    place = place_of(str(TF2))
+    wanted = signatures_of(place_of(str(TF2)), str(TF2), Options())
     with pytest.raises(InputError, match="outside of the model; --follow_links reads it"):
-        differing_names(place, str(TF2), str(candidate), Options())
-    assert differing_names(place, str(TF2), str(candidate), Options(follow_links=True)) is None
+        differing_names(wanted, Kind.TF2_SAVED_MODEL, str(candidate), Options())
+    assert differing_names(wanted, Kind.TF2_SAVED_MODEL, str(candidate), Options(follow_links=True)) is None
 
 
 _WRITES = """

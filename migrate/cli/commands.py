@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from migrate import api
@@ -12,7 +12,7 @@ from migrate.cli.flags import INFO, WARNINGS
 from migrate.cli.forms import check_security_form, put_report, put_security
 from migrate.cli.options import options
 from migrate.cli.output import check_standard_output, columns, put, say, wants_color
-from migrate.cli.progress import Progress, fleet_progress, progress, start_logging
+from migrate.cli.progress import Progress, progress, start_logging
 from migrate.errors import InputError, UsageError
 from migrate.records import Report
 
@@ -28,7 +28,7 @@ def audit(operands: Sequence[str], values: FlagValues) -> int:
         check_security_form(values.format)
     show = put_security if values.security else put_report
     return _reported(
-        operands, values, progress, lambda tell: api.audit(operands, options=options(values), progress=tell), show
+        operands, values, False, lambda tell: api.audit(operands, options=options(values), progress=tell), show
     )
 
 
@@ -38,7 +38,7 @@ def convert(operands: Sequence[str], values: FlagValues) -> int:
     return _reported(
         operands,
         values,
-        fleet_progress,
+        True,
         lambda tell: api.convert(source, destination, options=options(values), progress=tell),
     )
 
@@ -51,8 +51,11 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
     return _reported(
         operands,
         values,
-        progress,
-        lambda tell: api.validate(candidate, against=values.against, options=options(values), progress=tell),
+        True,
+        lambda tell: api.validate(
+            candidate, against=values.against, options=options(values), progress=tell, journal=values.report
+        ),
+        apart_from=(candidate, values.against),
     )
 
 
@@ -79,17 +82,18 @@ def _compared(new: str, values: FlagValues) -> int:
 def _reported(
     operands: Sequence[str],
     values: FlagValues,
-    shown: Callable[[bool], AbstractContextManager[Progress]],
+    lines: bool,
     call: _Call,
     show: Callable[[Report, str, bool], int] = put_report,
+    apart_from: Sequence[str] = (),
 ) -> int:
     check_standard_output()
     if values.verbosity != WARNINGS:
         start_logging(values.verbosity)
     if values.report is not None:
-        api.check_report_directory(values.report)
+        api.check_report_directory(values.report, apart_from)
     logged = values.verbosity >= INFO
-    with nullcontext(None) if values.quiet and not logged else shown(logged) as tell:
+    with nullcontext(None) if values.quiet and not logged else progress(logged, lines) as tell:
         found = call(tell)
     if not found.models:
         raise InputError(f"no model was found in {', '.join(operands)}")

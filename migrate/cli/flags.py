@@ -373,7 +373,7 @@ REPLAYING = (
 )
 """Flags of all commands that make calls to models."""
 
-FLEET = (
+CHOOSING = (
     Flag(
         "jobs",
         Group.FLEET,
@@ -421,6 +421,11 @@ FLEET = (
         "Start no more models once one is not good; by default all are tried.",
         default=False,
     ),
+)
+"""Flags of all commands that work on the models of a tree side by side."""
+
+FLEET = (
+    *CHOOSING,
     Flag("dry_run", Group.FLEET, "Say what would be done and what space it takes, and write nothing.", default=False),
     Flag(
         "runner",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from migrate.cli.output import is_terminal, say
 from migrate.escapes import visible, visible_lines
@@ -13,28 +13,17 @@ from migrate.escapes import visible, visible_lines
 if TYPE_CHECKING:
     from migrate.events import Event
 
-Progress = Callable[["str | Event"], None] | None
+Progress = Callable[["Event"], None] | None
 
 
 @contextlib.contextmanager
-def progress(logged: bool) -> Iterator[Progress]:
-    """Gives a function that shows what is being done, on a terminal or in the log."""
-    if logged:
-        yield _log
-        return
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.text import Text
+def progress(logged: bool, lines: bool) -> Iterator[Progress]:
+    """Gives a function that shows what is being done.
 
-    with Console(stderr=True).status("starting") as status:
-        yield lambda line: status.update(Text(visible(str(line)), overflow="ellipsis", no_wrap=True))
-
-
-@contextlib.contextmanager
-def fleet_progress(logged: bool) -> Iterator[Progress]:
-    """Shows on a terminal what each worker does; elsewhere one line per model, where there are many."""
+    Args:
+      logged: write it to the log.
+      lines: where nobody watches a terminal, write one line per finished model of many.
+    """
     if logged:
         yield _log
         return
@@ -44,19 +33,20 @@ def fleet_progress(logged: bool) -> Iterator[Progress]:
         from migrate.report.live import live
 
         with live(Console(stderr=True)) as listen:
-            yield cast(Progress, listen)
+            yield listen
         return
+    yield _tell if lines else None
+
+
+def _tell(event: Event) -> None:
     from migrate.report.progress import line
 
-    def tell(event: str | Event) -> None:
-        text = None if isinstance(event, str) else line(event)
-        if text is not None:
-            say(text)
-
-    yield tell
+    text = line(event)
+    if text is not None:
+        say(text)
 
 
-def _log(event: str | Event) -> None:
+def _log(event: Event) -> None:
     from absl import logging
 
     logging.info("%s", visible(str(event)))

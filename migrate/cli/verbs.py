@@ -11,6 +11,7 @@ from migrate.cli.completion import completion
 from migrate.cli.explain import explain
 from migrate.cli.flags import (
     AGAINST,
+    CHOOSING,
     CONVERTING,
     EARLIER,
     FLEET,
@@ -88,13 +89,15 @@ VERBS = (
     Verb(
         "validate",
         "CANDIDATE --against=SOURCE",
-        "replay the source's answers on a model that was converted before",
+        "replay the source's answers on models that were converted before",
         "Makes the same calls to CANDIDATE and to the model that --against names, each loaded afresh in a process "
-        "of its own, and compares every output.",
+        "of its own, and compares every output. Of two trees it compares the models that have the same path; with "
+        "--report=DIRECTORY a journal there lets the same command go on where one has ended. Nothing is written to "
+        "CANDIDATE or SOURCE.",
         ("CANDIDATE",),
-        (*READING, AGAINST, *KEEPING, *REPLAYING, *REPORTING),
+        (*READING, AGAINST, *KEEPING, *REPLAYING, *CHOOSING, *REPORTING),
         commands.validate,
-        ("validate ranker_tf2 --against=ranker", "validate ranker_tf2 --against=ranker --inputs=calls.json"),
+        ("validate models_tf2 --against=models --report=out", "validate new --against=old --inputs=calls.json"),
         ("verify", "compare", "test", "replay"),
     ),
     Verb(

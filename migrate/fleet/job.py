@@ -46,6 +46,15 @@ class ConvertJob:
 
 
 @frozen
+class ValidateJob:
+    """What a child process needs to compare a candidate with its source."""
+
+    candidate: str
+    path: str
+    options: Options
+
+
+@frozen
 class AuditJob:
     """What a child process needs to say what would become of a model."""
 

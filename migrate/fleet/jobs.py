@@ -23,7 +23,7 @@ from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
-from migrate.fleet.job import AuditJob, ConvertJob
+from migrate.fleet.job import AuditJob, ConvertJob, ValidateJob
 from migrate.fleet.keras import keras_way
 from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
@@ -39,7 +39,7 @@ from migrate.fleet.study import (
     timed,
     watch_over,
 )
-from migrate.fleet.tf2 import differing_names, tf2_way, unsafe
+from migrate.fleet.tf2 import differing_names, signatures_of, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say
 from migrate.records import (
@@ -57,6 +57,7 @@ from migrate.records import (
     Severity,
     Signature,
     Unchanged,
+    Unreadable,
     Unverified,
     Validated,
     Verification,
@@ -86,12 +87,18 @@ _WEIGHTS = "weights"
 _MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
 
 
-def run(job: ConvertJob | AuditJob) -> ModelReport:
+def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
     """Carries a job out, in a process of its own."""
     say("reading")
     if isinstance(job, AuditJob):
         return audit_model(job.path, job.options)
     with _runner(job.options) as nursery:
+        if isinstance(job, ValidateJob):
+            try:
+                return validate_model(job.candidate, job.path, job.options, nursery, say)
+            except InputError as error:
+                outcome = Unreadable(str(error))
+                return ModelReport(job.path, job.candidate, Kind.UNKNOWN, outcome, is_validation=True)
         return convert_model(
             job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
         )
@@ -190,14 +197,19 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
     """
     check_candidate_files(candidate, options)
     with study(source, options) as studied:
-        base = dataclasses.replace(studied.report, destination=candidate)
+        base = dataclasses.replace(studied.report, destination=candidate, is_validation=True)
+        stop: Failed | Mismatched | None = None
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
-            stop = unsafe(base, options) or differing_names(studied.place, source, candidate, options)
-            if stop is not None:
-                return dataclasses.replace(base, outcome=stop)
-            way: Way | None = tf2_way(studied.place, source, options, nursery)
+            wanted = signatures_of(studied.place, source, options)
+            stop = unsafe(base, options) or differing_names(wanted, base.kind, candidate, options)
+            way: Way | None = None if stop is not None else tf2_way(studied.place, source, options, nursery)
         else:
-            way = _way(studied, source, options, nursery)
+            if isinstance(base.outcome, Convertible) and studied.graph is not None:
+                wanted = {part.signature.key: part.signature for part in studied.graph.plan.signatures}
+                stop = differing_names(wanted, base.kind, candidate, options)
+            way = None if stop is not None else _way(studied, source, options, nursery)
+        if stop is not None:
+            return dataclasses.replace(base, outcome=stop)
         if way is None:
             return base
         return _validate(way, base, candidate, options, progress)
@@ -248,13 +260,13 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
         return dataclasses.replace(base, outcome=Failed(f"not run: {risk.message}; allow it with --allow_side_effects"))
     lifted = ("verification",) if options.allow_side_effects else ()
     base = dataclasses.replace(base, confinement=in_force(writes=False, lifted=lifted))
-    progress(f"{way.path}: taking golden answers")
+    progress("taking golden answers")
     with timed(seconds, "golden"):
         golden = way.golden()
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=seconds)
     base = dataclasses.replace(base, findings=(*base.findings, *_forgiven(golden), *_made_of(candidate, way)))
-    progress(f"{candidate}: replaying the calls")
+    progress("replaying the calls")
     with timed(seconds, "candidate"):
         result = _compared(way, golden, candidate, options)
     outcome, verification = _judge(result)

@@ -28,6 +28,7 @@ from migrate.records import (
     Unchanged,
     Unreadable,
     Unverified,
+    Validated,
     shaping,
 )
 from migrate.regular_files import open_directory, open_regular
@@ -41,7 +42,7 @@ _SCHEMA_VERSION = 1
 _LINE_BYTES = 1 << 26
 """A line has all of a report but its files; those of the largest models have a few megabytes."""
 
-_FINAL = (Converted, Unchanged, Unreadable, Refused, Mismatched, Unverified)
+_FINAL = (Converted, Unchanged, Validated, Unreadable, Refused, Mismatched, Unverified)
 """Outcomes that the same model, options and versions have again. What failed, crashed or timed out may fare better."""
 
 

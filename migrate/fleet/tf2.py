@@ -13,7 +13,7 @@ from migrate.fleet.session_answers import SessionAnswers
 from migrate.fleet.study import watch_over
 from migrate.fleet.way import Way
 from migrate.forks import Runner
-from migrate.records import Failed, Mismatched, ModelReport, Options, Signature, TensorSpec
+from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec
 from migrate.sources.boundary import boundary_of
 from migrate.sources.discover import Place
 from migrate.sources.fingerprint import digest_of
@@ -68,23 +68,37 @@ def unsafe(report: ModelReport, options: Options) -> Failed | None:
     return Failed(f"not run: it has ops that can do more than compute: {ops}; allow it with --allow_side_effects")
 
 
-def differing_names(place: Place, path: str, candidate: str, options: Options) -> Mismatched | None:
-    """Compares what two SavedModels call their signatures, inputs and outputs, before either is run.
+def signatures_of(place: Place, path: str, options: Options) -> Mapping[str, Signature]:
+    """The signatures of a SavedModel by their keys.
+
+    Raises:
+      InputError: it cannot be read, or has no such tag set.
+    """
+    return _signatures(read_source(place, path), options)
+
+
+def differing_names(wanted: Mapping[str, Signature], kind: Kind, candidate: str, options: Options) -> Mismatched | None:
+    """Compares what a source and a candidate call their signatures, inputs and outputs, before either is run.
 
     Args:
-      place: where the source lies.
-      path: what the user calls it.
+      wanted: the source's signatures.
+      kind: what the source is.
       candidate: directory of the other one.
       options: see `records.Options`.
 
     Raises:
-      InputError: one of the two cannot be read, takes more than it may, or has no such tag set.
+      InputError: the candidate cannot be read, takes more than it may, or has no such tag set.
     """
-    wanted = _signatures(read_source(place, path), options)
     watch = watch_over(options)
     boundary = None if options.follow_links else boundary_of(candidate)
     with watch.running(candidate):
-        found = _signatures(read_saved_model(candidate, boundary, watch), options)
+        read = read_saved_model(candidate, boundary, watch)
+        found = _signatures(read, options)
+    if kind in _TF2 and read.kind not in _TF2:
+        return Mismatched(
+            "the sides are swapped: the candidate is a model of TensorFlow 1 and its source one of TensorFlow 2; the "
+            "new model comes first, and --against names the old one"
+        )
     told = []
     for key, signature in wanted.items():
         if key not in found:
@@ -95,7 +109,10 @@ def differing_names(place: Place, path: str, candidate: str, options: Options) -
             for verb, theirs, own in _sides(signature, found[key])
             if theirs.keys() != own.keys()
         ]
-    return Mismatched(f"the names differ: {'; '.join(told)}") if told else None
+    return Mismatched(f"the signatures differ: {'; '.join(told)}") if told else None
+
+
+_TF2 = (Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL)
 
 
 def _signatures(source: Source, options: Options) -> Mapping[str, Signature]:

@@ -17,7 +17,7 @@ from migrate.frozen import frozen
 from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
-_STEPS = 4
+STEPS = 4
 """A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""
 _DYING_SECONDS = 2.0
 
@@ -77,7 +77,7 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         step, job = "convert", ConvertJob(task.path, task.destination, options, found.ours, found.identity)
     result: object = None
     try:
-        result = nursery.run(step, JOBS, job, ModelReport, _STEPS * options.timeout_seconds, say)
+        result = nursery.run(step, JOBS, job, ModelReport, STEPS * options.timeout_seconds, say)
     except OSError as error:
         result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console, Group
@@ -16,6 +17,17 @@ from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.records import GOOD_OUTCOMES
 
 _WORKERS_SHOWN = 16
+_CLOCK_AFTER_SECONDS = 2
+
+
+def clock(seconds: float) -> str:
+    """How long a step has taken, before its name: `[1:07] `; nothing for one that has just begun."""
+    whole = int(seconds)
+    if whole < _CLOCK_AFTER_SECONDS:
+        return ""
+    hours, minutes = divmod(whole // 60, 60)
+    return f"[{hours}:{minutes:02}:{whole % 60:02}] " if hours else f"[{minutes}:{whole % 60:02}] "
+
 
 Listener = Callable[[Event], None]
 
@@ -31,8 +43,9 @@ def live(console: Console) -> Iterator[Listener]:
 class Display:
     """A bar for the fleet and a line for each worker. Threads call it with events; rich asks it what to show."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._bar = Progress(
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
@@ -40,7 +53,7 @@ class Display:
             TimeRemainingColumn(compact=True),
         )
         self._fleet = self._bar.add_task("", total=None, visible=False)
-        self._lines: dict[int, str] = {}
+        self._steps: dict[int, tuple[str, float]] = {}  # What each worker does, and since when.
         self._failed = 0
         self._skipped = 0
         self._lock = threading.Lock()
@@ -54,16 +67,17 @@ class Display:
                 case Warned(text=text):
                     self._console.print(Text(visible(f"migrate: {text}")))
                 case Step(worker=worker):
-                    self._lines[worker] = str(event)
+                    self._steps[worker] = (str(event), self._clock())
                 case Finished(worker=worker, report=report, done=done):
-                    self._lines.pop(worker, None)
+                    self._steps.pop(worker, None)
                     self._failed += not isinstance(report.outcome, GOOD_OUTCOMES)
                     self._skipped += report.skipped
                     self._bar.update(self._fleet, completed=done, description=self._counts(done))
 
     def __rich__(self) -> Group:
         with self._lock:
-            lines = [self._lines[worker] for worker in sorted(self._lines)]
+            now = self._clock()
+            lines = [f"{clock(now - since)}{text}" for _, (text, since) in sorted(self._steps.items())]
         shown = [Text(visible(line), overflow="ellipsis", no_wrap=True) for line in lines[:_WORKERS_SHOWN]]
         return Group(self._bar, *shown)
 

@@ -14,7 +14,7 @@ def line(event: Event) -> str | None:
         return None
     report = event.report
     width = len(str(event.models))
-    return f"[{event.done:{width}}/{event.models}] {_word(report)}: {report.source}{_seconds(report)}"
+    return f"[{event.done:{width}}/{event.models}] {_word(report)}: {report.title}{_seconds(report)}"
 
 
 def _word(report: ModelReport) -> str:

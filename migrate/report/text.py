@@ -107,7 +107,9 @@ def _model(model: ModelReport) -> Iterator[Block]:
     yield from _headline(model)
     yield _BLANK
     facts = [("kind", _text(_KINDS[model.kind][0]))]
-    if model.destination is not None:
+    if model.is_validation:
+        facts.append(("against", _name(model.source)))
+    elif model.destination is not None:
         facts.append(("destination", _name(model.destination)))
     if model.duplicate_of is not None:
         facts.append(("duplicate of", _name(model.duplicate_of)))
@@ -171,7 +173,7 @@ def _headline(model: ModelReport) -> Iterator[Block]:
     good = isinstance(model.outcome, GOOD_OUTCOMES)
     unverified = isinstance(model.outcome, Unverified)
     verdict = (_verdict(model), "bold green" if good else "bold yellow" if unverified else "bold red")
-    yield Text(((unbroken(visible(model.source)), "bold"), (": ", ""), verdict))
+    yield Text(((unbroken(visible(model.title)), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
         yield Indented(text(detail))
@@ -188,8 +190,8 @@ def _verdict(model: ModelReport) -> str:
         case Refused():
             refusals = sum(finding.severity is Severity.REFUSAL for finding in model.findings)
             return f"refused, {_count(refusals, 'finding')} in the way"
-        case Mismatched():
-            return "mismatched; the new model does not answer as the source does"
+        case Mismatched(reason=reason):
+            return f"mismatched: {visible(reason)}"
         case Unverified():
             return "unverified; nothing differs, and not everything was compared"
         case Crashed(step=step):
@@ -204,7 +206,7 @@ def _verdict(model: ModelReport) -> str:
 
 def _detail(model: ModelReport) -> str:
     match model.outcome:
-        case Unreadable(reason=reason) | Mismatched(reason=reason) | Unverified(reason=reason) | Failed(reason=reason):
+        case Unreadable(reason=reason) | Unverified(reason=reason) | Failed(reason=reason):
             return visible(reason)
         case Crashed(exit_code=code, stderr_tail=tail):
             return f"{_ended(code)}\n{visible_lines(tail)}".rstrip()
@@ -427,7 +429,7 @@ def _mismatches(verification: Verification) -> Iterator[Block]:
 
 def _overview(report: Report, width: int) -> Table:
     narrow = width < _NARROW
-    names = short_names([model.source for model in report.models])
+    names = short_names([model.title for model in report.models])
     if len(set(names)) < len(names):  # One source, converted tag set by tag set.
         tags = [", ".join(sorted(model.meta_graphs[0].tags)) if model.meta_graphs else "" for model in report.models]
         names = [f"{name} {{{tag}}}" for name, tag in zip(names, tags, strict=True)]

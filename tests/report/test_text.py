@@ -13,6 +13,7 @@ from migrate.records import (
     Convertible,
     DangerousOp,
     Finding,
+    Mismatched,
     Refused,
     Report,
     Severity,
@@ -82,6 +83,17 @@ def test_a_flag_to_copy_is_alone_in_its_line_and_there_once(width):
         assert "or ask" in lines
         assert to_copy(proposals[1]) in lines
         assert sum(flag in line for line in lines) == 1
+
+
+def test_a_validation_is_titled_by_the_candidate():
+    one = dataclasses.replace(model("m", Validated()), is_validation=True)
+    text = _words(Report((one,)))
+    assert text.startswith(f"{one.destination}: validated ")
+    assert f"against {one.source}" in text and "destination" not in text
+    wrong = dataclasses.replace(one, outcome=Mismatched("the signatures differ: ..."))
+    assert render(Report((wrong,)), 200).splitlines()[0] == f"{one.destination}: mismatched: the signatures differ: ..."
+    table = render(Report((one, dataclasses.replace(wrong, destination="new/other"))), 200).splitlines()
+    assert [line.split()[0] for line in table[1:3]] == ["m", "other"]
 
 
 def test_what_is_not_good_can_be_shown_alone():
@@ -180,7 +192,7 @@ def test_audit_says_nothing_of_a_verification_that_it_does_not_make():
         ("unverified", "converted, not verified"),
         ("unchanged", "unchanged; it is a TF2 SavedModel already and was copied as it is"),
         ("validated", "validated"),
-        ("mismatched", "mismatched; the new model does not answer as the source does 22 outputs differ"),
+        ("mismatched", "mismatched: 22 outputs differ"),
         ("nothing", "unverified; nothing differs, and not everything was compared no value was compared"),
         ("failed", "failed No space left on device"),
         ("crashed", "crashed in the step golden killed by signal 11 (SIGSEGV) Fatal Python error: Segmentation fault"),

@@ -1,0 +1,160 @@
+"""A tree of candidates, each compared with the source of the same name. A journal beside the report says what was done.
+
+Nothing is written in either tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from migrate.children import Nursery
+from migrate.errors import InputError, first_few
+from migrate.events import Began, Event, Finished, Step, Warned
+from migrate.fleet.job import JOBS, PRELOAD, ValidateJob
+from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings
+from migrate.fleet.selection import Task, select
+from migrate.fleet.worker import STEPS
+from migrate.forks import cores
+from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, Report, TimedOut
+from migrate.sources.discover import find_models
+from migrate.sources.fingerprint import fingerprint
+
+Listener = Callable[[Event], None]
+
+
+def validate_fleet(candidate: str, source: str, options: Options, listen: Listener, directory: str | None) -> Report:
+    """Validates the candidates of a tree that have a source of the same name.
+
+    Args:
+      candidate: the tree of candidates.
+      source: the tree of sources.
+      options: see `records.Options`; `include`, `exclude` and `only_latest_version` choose among the sources.
+      listen: told what is being done.
+      directory: where the journal is, so that the same command goes on where one has ended; None for no journal.
+
+    Raises:
+      InputError: no candidate has a source, or the journal cannot be written.
+    """
+    pairs = _pairs(candidate, source, options, listen)
+    jobs = min(len(pairs), options.jobs or cores())
+    listen(Began(len(pairs), jobs))
+    opened = contextlib.nullcontext(no_journal()) if directory is None else open_journal(directory)
+    with opened as journal, Nursery(PRELOAD, options.memory_limit_bytes) as nursery:
+        if directory is not None and (warning := damage(directory, journal)):
+            listen(Warned(warning))
+        found = _Validation(options, journal, nursery, listen, len(pairs)).run(pairs, jobs)
+    return Report(tuple(found), not_started=len(pairs) - len(found))
+
+
+def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> tuple[Task, ...]:
+    """The sources that have a candidate, which is a task's destination; the others are told."""
+    root = candidate.rstrip(os.sep) or os.sep
+    candidates = {os.path.normpath(path) for path in find_models(root)}
+    tasks = select(source, find_models(source), root, options)
+    pairs = tuple(task for task in tasks if os.path.normpath(task.destination) in candidates)
+    if not pairs:
+        raise InputError(
+            f"{candidate} and {source} have no model of the same name: {_some(candidates, root)} and "
+            f"{first_few([task.name for task in tasks], 3)}"
+        )
+    alone = len(tasks) - len(pairs)
+    if alone:
+        paired = {task.name for task in pairs}
+        names = [task.name for task in tasks if task.name not in paired]
+        listen(Warned(f"{alone:,} of {len(tasks):,} models of {source} are not in {candidate}: {first_few(names, 3)}"))
+    left = candidates - {os.path.normpath(task.destination) for task in tasks}
+    if left and not (options.include or options.exclude or options.only_latest_version):
+        listen(Warned(f"{len(left):,} models of {candidate} have no source in {source}: {_some(left, root)}"))
+    return pairs
+
+
+def _some(paths: set[str], root: str) -> str:
+    return first_few(sorted(os.path.relpath(path, root) for path in paths), 3)
+
+
+class _Validation:
+    """The threads of one command; each has one pair at a time compared in child processes."""
+
+    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
+        self._options = options
+        self._settings = hashlib.sha256(f"validate {settings(options)}".encode()).hexdigest()
+        self._journal = journal
+        self._nursery = nursery
+        self._listen = listen
+        self._models = models
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def run(self, pairs: Sequence[Task], jobs: int) -> list[ModelReport]:
+        """Compares every pair; gives the reports in their order. An exception ends all of it at once."""
+        workers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for worker in range(jobs):
+            workers.put(worker)
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="migrate-worker")
+        futures = [pool.submit(self._take, pair, workers) for pair in pairs]
+        try:
+            for future in as_completed(futures):
+                if self._options.fail_fast and not isinstance(future.result().outcome, GOOD_OUTCOMES):
+                    break
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            self._nursery.close()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return [future.result() for future in futures if not future.cancelled()]
+
+    def _take(self, pair: Task, workers: queue.SimpleQueue[int]) -> ModelReport:
+        worker = workers.get()
+        try:
+            report = self._report(pair, worker)
+            with self._lock:
+                self._done += 1
+                self._listen(Finished(worker, report, self._done, self._models))
+            return report
+        finally:
+            workers.put(worker)
+
+    def _report(self, pair: Task, worker: int) -> ModelReport:
+        identity = _identity(pair)
+        entry = self._journal.get(pair.name)
+        if entry is not None and entry.is_final and (entry.source, entry.settings) == (identity, self._settings):
+            return dataclasses.replace(entry.report, source=pair.path, destination=pair.destination, skipped=True)
+        report = self._validated(pair, worker)
+        self._journal.add(Entry(pair.name, identity, self._settings, report, time.time()))
+        return report
+
+    def _validated(self, pair: Task, worker: int) -> ModelReport:
+        options = self._options if pair.tags is None else dataclasses.replace(self._options, tags=pair.tags)
+        job = ValidateJob(pair.destination, pair.path, options)
+
+        def say(text: str) -> None:
+            self._listen(Step(worker, pair.destination, text))
+
+        result: object
+        try:
+            result = self._nursery.run("validate", JOBS, job, ModelReport, STEPS * options.timeout_seconds, say)
+        except OSError as error:
+            result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
+        if not isinstance(result, ModelReport):
+            assert isinstance(result, (Crashed, TimedOut, Failed))
+            result = ModelReport(pair.path, pair.destination, Kind.UNKNOWN, result, is_validation=True)
+        return dataclasses.replace(result, source=pair.path, destination=pair.destination)
+
+
+def _identity(pair: Task) -> str | None:
+    """Of the files of both; None where those of one cannot be read."""
+    marks = [fingerprint(path) for path in (pair.path, pair.destination)]
+    if None in marks:
+        return None
+    return hashlib.sha256(" ".join(mark.identity for mark in marks if mark is not None).encode()).hexdigest()

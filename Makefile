@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-CODE := $(wildcard migrate tests testdata tools benchmarks docs)
+CODE := $(wildcard migrate tf1_migrate.py tests testdata tools benchmarks docs)
 PIP := -m pip install --quiet --quiet --disable-pip-version-check
 # A path in sys.path, not an import hook, which would cost every start of Python its own imports.
 EDITABLE := --use-pep517 --config-settings editable_mode=compat -e

@@ -6,7 +6,7 @@ that Beam tries again finds its models done. Sources, list, new tree and journal
 a model that does not lie on a local path is brought to the worker's disk, and its new model is brought back with
 saved_model.pb last, so that no reader takes half of it for a model.
 
-No Beam is imported before a pipeline is run: it is an extra (`pip install 'migrate[beam]'`).
+No Beam is imported before a pipeline is run: it is an extra (`pip install 'tf1-migrate[beam]'`).
 """
 
 from __future__ import annotations
@@ -307,7 +307,9 @@ def _beam() -> Any:
     try:
         import apache_beam
     except ImportError as error:
-        raise InputError(f"--runner needs Apache Beam ({error}): pip install 'migrate[beam]'") from error
+        raise InputError(
+            f"--runner needs Apache Beam ({error}): pip install 'tf1-migrate[beam]', or '.[beam]' in a checkout"
+        ) from error
     return apache_beam
 
 

@@ -25,6 +25,7 @@ from migrate.records import (
     outcome_name,
 )
 from migrate.signature_flag import as_flag
+from migrate.version import VERSION
 
 if TYPE_CHECKING:
     from migrate.sketches import Sketch, SketchGraph
@@ -69,7 +70,7 @@ def tool() -> JSON:
     """Says which versions wrote a report; TensorFlow is looked up, not imported."""
     return {
         "name": "migrate",
-        "version": _version("migrate") or "unknown",
+        "version": VERSION,
         "python": platform.python_version(),
         "tensorflow": next(filter(None, map(_version, _TENSORFLOW)), None),
     }

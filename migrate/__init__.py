@@ -36,10 +36,12 @@ from migrate.records import (
     Verification,
     outcome_name,
 )
-from migrate.version import DISTRIBUTION as DISTRIBUTION
-from migrate.version import VERSION as __version__
+from migrate.version import DISTRIBUTION, VERSION
+
+__version__ = VERSION
 
 __all__ = [
+    "DISTRIBUTION",
     "AlreadyTF2",
     "Began",
     "Converted",

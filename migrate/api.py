@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from migrate.events import Event
     from migrate.report.comparison import Change
 
+Path = str | os.PathLike[str]
+
 _DEFAULTS = Options()
 
 
 def audit(
-    path_or_paths: str | Sequence[str],
+    path_or_paths: Path | Sequence[Path],
     options: Options = _DEFAULTS,
     *,
     progress: Callable[[Event], None] | None = None,
@@ -40,8 +42,16 @@ def audit(
 
     Raises:
       InputError: a path does not exist, is a file, or holds no model.
+
+    Example:
+      >>> report = audit("testdata/models/vocabulary")
+      >>> report
+      <Report: 1 model: 1 convertible>
+      >>> [signature.key for signature in report.models[0].meta_graphs[0].signatures]
+      ['labels', 'serving_default']
     """
-    paths = [path_or_paths] if isinstance(path_or_paths, str) else list(path_or_paths)
+    given = [path_or_paths] if isinstance(path_or_paths, (str, os.PathLike)) else path_or_paths
+    paths = [os.fspath(path) for path in given]
     listen = _silent if progress is None else progress
     if not any("://" in path for path in paths):
         return _flags_used(_audit(paths, options, listen), options)
@@ -103,8 +113,8 @@ def _flags_used(report: Report, options: Options) -> Report:
 
 
 def convert(
-    source: str,
-    destination: str,
+    source: Path,
+    destination: Path,
     options: Options = _DEFAULTS,
     *,
     progress: Callable[[Event], None] | None = None,
@@ -125,8 +135,14 @@ def convert(
 
     Raises:
       InputError: the source holds no model, or the destination cannot be written.
+
+    Example:
+      >>> report = convert("testdata/models/vocabulary", new / "vocabulary")
+      >>> report.models[0].outcome, report.models[0].verification.passed
+      (Converted(), True)
     """
     listen = _silent if progress is None else progress
+    source, destination = os.fspath(source), os.fspath(destination)
     _check_calls(source, options)
     if _has_partial_flags(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
@@ -140,12 +156,12 @@ def convert(
 
 
 def validate(
-    candidate: str,
+    candidate: Path,
     *,
-    against: str,
+    against: Path,
     options: Options = _DEFAULTS,
     progress: Callable[[Event], None] | None = None,
-    journal: str | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Replays calls on a source and on a candidate, each loaded from disk, and compares the answers.
 
@@ -164,6 +180,10 @@ def validate(
 
     Raises:
       InputError: a path holds no model, one is a model and the other a tree, or two trees have no model of one name.
+
+    Example:
+      >>> validate(new / "vocabulary", against="testdata/models/vocabulary")
+      <Report: 1 model: 1 validated>
     """
     from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
@@ -171,6 +191,8 @@ def validate(
     from migrate.sources.discover import find_models
 
     listen = _silent if progress is None else progress
+    candidate, against = os.fspath(candidate), os.fspath(against)
+    journal = None if journal is None else os.fspath(journal)
     _check_calls(against, options)
     if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
@@ -225,7 +247,7 @@ def _check_calls(source: str, options: Options) -> None:
             check_calls(options.inputs, as_fed(signatures, studied.graph.judged))
 
 
-def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[Event], None] | None = None) -> str:
+def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Callable[[Event], None] | None = None) -> str:
     """Makes a file with calls to begin with: one call of each signature, with dtypes, shapes and example values.
 
     Args:
@@ -238,12 +260,18 @@ def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[Even
 
     Raises:
       InputError: the path holds no single model, or the model has no signature that could be called.
+
+    Example:
+      >>> import json
+      >>> json.loads(inputs("testdata/models/vocabulary"))[0]["inputs"]
+      {'ids': [3]}
     """
     from migrate.fleet.remote import brought
     from migrate.fleet.template import template_of
     from migrate.sources.discover import find_models
 
     listen = _silent if progress is None else progress
+    model = os.fspath(model)
     with brought((model,)) as here:
         if find_models(here[model]) != (here[model].rstrip(os.sep) or os.sep,):
             raise InputError(f"{model}: holds a tree of models; inputs takes one model")
@@ -253,7 +281,7 @@ def inputs(model: str, options: Options = _DEFAULTS, *, progress: Callable[[Even
     return text
 
 
-def write_report(report: Report, directory: str) -> tuple[str, ...]:
+def write_report(report: Report, directory: Path) -> tuple[str, ...]:
     """Writes a report as files: report.json, junit.xml, report.sarif and report.html.
 
     Args:
@@ -269,10 +297,10 @@ def write_report(report: Report, directory: str) -> tuple[str, ...]:
     from migrate.report.files import write_files
     from migrate.report.json import to_document
 
-    return write_files(to_document(report), directory)
+    return write_files(to_document(report), os.fspath(directory))
 
 
-def render_report(directory: str, *, progress: Callable[[Event], None] | None = None) -> tuple[str, ...]:
+def render_report(directory: Path, *, progress: Callable[[Event], None] | None = None) -> tuple[str, ...]:
     """Makes the files of a report again; reads no model.
 
     Args:
@@ -289,6 +317,7 @@ def render_report(directory: str, *, progress: Callable[[Event], None] | None = 
     from migrate.fleet.journal import report_directory
     from migrate.report.files import write_files
 
+    directory = os.fspath(directory)
     document, of_journal = _read_report(directory, _silent if progress is None else progress)
     return write_files(document, report_directory(directory) if of_journal else directory)
 
@@ -311,7 +340,7 @@ def _read_report(directory: str, listen: Callable[[Event], None]) -> tuple[dict[
     return read_document(directory), False
 
 
-def compare_reports(new: str, *, against: str, progress: Callable[[Event], None] | None = None) -> tuple[Change, ...]:
+def compare_reports(new: Path, *, against: Path, progress: Callable[[Event], None] | None = None) -> tuple[Change, ...]:
     """Says what has become better, worse or new between two reports; reads no model.
 
     Args:
@@ -328,7 +357,7 @@ def compare_reports(new: str, *, against: str, progress: Callable[[Event], None]
     from migrate.report.comparison import compare
 
     listen = _silent if progress is None else progress
-    return compare(_read_report(new, listen)[0], _read_report(against, listen)[0])
+    return compare(_read_report(os.fspath(new), listen)[0], _read_report(os.fspath(against), listen)[0])
 
 
 def check_report_directory(directory: str, apart_from: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from migrate.errors import UsageError
 from migrate.escapes import quoted
-from migrate.records import GivenFeed
+from migrate.given import GivenFeed
 
 _FORM = "TENSOR=VALUE, such as --feed='keep_prob:0=1.0'"
 

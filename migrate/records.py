@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrate.frozen import frozen
+from migrate.given import GivenFeed as GivenFeed
+from migrate.given import GivenSignature as GivenSignature
+from migrate.option_values import checked
 
 if TYPE_CHECKING:
     from migrate.sketches import Sketch
@@ -147,36 +151,6 @@ class Signature:
     method_name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
-
-
-@frozen
-class GivenSignature:
-    """A signature that the user gives, or that audit proposes.
-
-    Attributes:
-      key: its name.
-      inputs: (name, tensor name) pairs.
-      outputs: (name, tensor name) pairs.
-      method_name: for clients of model servers.
-    """
-
-    key: str
-    inputs: tuple[tuple[str, str], ...]
-    outputs: tuple[tuple[str, str], ...]
-    method_name: str = "tensorflow/serving/predict"
-
-
-@frozen
-class GivenFeed:
-    """A value that the user gives a tensor for good, or that audit proposes.
-
-    Attributes:
-      tensor: full name, such as `keep_prob:0`.
-      value: as `--feed` has it: a JSON literal or, for a string, the text itself.
-    """
-
-    tensor: str
-    value: str
 
 
 @frozen
@@ -526,6 +500,9 @@ class ModelReport:
     confinement: Confined | None = None
     is_validation: bool = False
 
+    def __repr__(self) -> str:
+        return f"<ModelReport {self.title!r}: {outcome_name(self.outcome)}>"
+
     @property
     def title(self) -> str:
         """The path of the model that the report is on."""
@@ -570,10 +547,52 @@ class Report:
         """Whether every model ended well."""
         return all(isinstance(m.outcome, GOOD_OUTCOMES) for m in self.models)
 
+    def __repr__(self) -> str:
+        counts = collections.Counter(outcome_name(model.outcome) for model in self.models)
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return f"<Report: {len(self.models)} model{'' if len(self.models) == 1 else 's'}{f': {told}' if told else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each model."""
+        import html
+
+        def row(cells: Iterable[str], kind: str) -> str:
+            return f"<tr>{''.join(f'<{kind}>{html.escape(cell)}</{kind}>' for cell in cells)}</tr>"
+
+        rows = [
+            (m.title, m.kind.value, outcome_name(m.outcome), ", ".join(dict.fromkeys(f.code for f in m.findings)))
+            for m in self.models
+        ]
+        body = "".join(row(cells, "td") for cells in rows)
+        return f"<table>{row(('model', 'kind', 'outcome', 'findings'), 'th')}{body}</table>"
+
+    def to_dataframe(self) -> Any:
+        """A row for each model as a `pandas.DataFrame`, with the columns of `--format=csv`; needs pandas.
+
+        Raises:
+          ImportError: pandas is not installed.
+        """
+        import importlib
+
+        import pandas as pd
+
+        # The forms of a report are above the records in the house, so they are looked up by name.
+        rows = importlib.import_module("migrate.report.rows")
+        document = importlib.import_module("migrate.report.json").to_document(self)
+        return pd.DataFrame([rows.as_row(model) for model in document["models"]], columns=list(rows.COLUMNS))
+
 
 @frozen
 class Options:
-    """The settings of one command, read once at the door.
+    """The settings of one command, read once at the door. Values are checked when it is made.
+
+    Example:
+      >>> options = Options(tags="serve", signatures="f:inputs=x=x:0;outputs=y=y:0", feeds={"keep_prob": 1.0})
+      >>> options.tags, options.signatures[0].key, options.feeds
+      (frozenset({'serve'}), 'f', (GivenFeed(tensor='keep_prob:0', value='1.0'),))
+      >>> Options(checkpoint="lnk")
+      Traceback (most recent call last):
+      migrate.errors.UsageError: Options(checkpoint='lnk'): wants auto, link, copy or rewrite; did you mean 'link'?
 
     Attributes:
       tags: the tag set to take, or None for the one that has `serve`.
@@ -656,6 +675,10 @@ class Options:
     dry_run: bool = False
     runner: str | None = None
     beam_options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            self.__dict__[field.name] = checked(field.name, self.__dict__[field.name], field.default)
 
 
 _NOT_SHAPING = frozenset(

@@ -13,7 +13,7 @@ import re
 
 from migrate.errors import UsageError
 from migrate.escapes import quoted
-from migrate.records import GivenSignature
+from migrate.given import GivenSignature
 
 _FORM = "NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0"
 _PREDICT = "tensorflow/serving/predict"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -81,7 +79,11 @@ def _whole(name: str, value: object) -> int:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _LEAST.get(name, 0) <= value < math.inf:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not _LEAST.get(name, 0) <= value < float("inf")
+    ):
         raise _wrong(name, value, "a number of seconds, more than 0")
     return float(value)
 
@@ -105,6 +107,8 @@ def _tags(name: str, value: object) -> frozenset[str] | None:
 
 def _checkpoint(name: str, value: object) -> str:
     if value not in CHECKPOINTS or not isinstance(value, str):
+        import difflib
+
         near = difflib.get_close_matches(str(value), CHECKPOINTS, n=1)
         wants = f"{', '.join(CHECKPOINTS[:-1])} or {CHECKPOINTS[-1]}"
         raise _wrong(name, value, f"{wants}{f'; did you mean {near[0]!r}?' if near else ''}")

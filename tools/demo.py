@@ -28,8 +28,7 @@ def main() -> int:
         code = _migrate(*arguments)
         if code:
             return code
-    _predict(DEMO / "converted" / "simple_save")
-    return 0
+    return _predict(DEMO / "converted" / "simple_save")
 
 
 def _migrate(*arguments: str) -> int:
@@ -37,20 +36,32 @@ def _migrate(*arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "migrate", *arguments], check=False).returncode
 
 
-def _predict(model: Path) -> None:
-    """Calls the new model as any TF2 program does."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+def _predict(model: Path) -> int:
+    """Calls the new model as any TF2 program does, in a process whose log lines of TensorFlow nobody needs to see."""
+    print(flush=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _PREDICT, str(model)], stderr=subprocess.PIPE, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+    return done.returncode
 
-    print(f"\n>>> model = tf.saved_model.load({str(model)!r})", flush=True)
-    loaded = tf.saved_model.load(str(model))
-    predict = loaded.signatures["serving_default"]
-    _, inputs = predict.structured_input_signature
-    feeds = {name: tf.ones([size or 1 for size in spec.shape.as_list()], spec.dtype) for name, spec in inputs.items()}
-    shown = ", ".join(f"{name}=tf.constant({value.numpy().tolist()})" for name, value in feeds.items())
-    print(f">>> model.signatures['serving_default']({shown})")
-    for name, value in predict(**feeds).items():
-        print(f"{name}: {value.numpy().tolist()}")
+
+_PREDICT = """
+import sys
+import tensorflow as tf
+
+model = sys.argv[1]
+print(f">>> model = tf.saved_model.load({model!r})", flush=True)
+loaded = tf.saved_model.load(model)
+predict = loaded.signatures["serving_default"]
+_, inputs = predict.structured_input_signature
+feeds = {name: tf.ones([size or 1 for size in spec.shape.as_list()], spec.dtype) for name, spec in inputs.items()}
+shown = ", ".join(f"{name}=tf.constant({value.numpy().tolist()})" for name, value in feeds.items())
+print(f">>> model.signatures['serving_default']({shown})")
+for name, value in predict(**feeds).items():
+    print(f"{name}: {value.numpy().tolist()}")
+"""
 
 
 if __name__ == "__main__":

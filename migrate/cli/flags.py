@@ -5,7 +5,6 @@ Each command has a private `FlagValues`: nothing is registered at import, and no
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from collections.abc import Sequence
@@ -472,8 +471,8 @@ def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tupl
         raise UsageError(f"{command}: {_told(error, known)}") from None
 
 
-_SHORT = re.compile(r"-([a-z])=?(-?[0-9]+)\Z")
-_WHOLE = re.compile(r"-?[0-9]+\Z")
+_SHORT = r"-([a-z])=?(-?[0-9]+)\Z"
+_WHOLE = r"-?[0-9]+\Z"
 
 
 def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
@@ -489,7 +488,7 @@ def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
         if not argument.startswith("-"):
             found.append(argument)
             continue
-        short = _SHORT.match(argument)
+        short = re.match(_SHORT, argument)
         if short and short[1] in by_name:
             found.append(f"-{short[1]}={short[2]}")
             continue
@@ -504,23 +503,25 @@ def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
         flag = by_name.get(name)
         if equals or flag is None or flag.kind is Kind.SWITCH:
             continue
-        if name == "v" and not (left and _WHOLE.match(left[0])):
+        if name == "v" and not (left and re.match(_WHOLE, left[0])):
             found[-1] = f"-v={INFO}"
         elif left:
             found.append(left.pop(0))  # Its value, which may begin with a dash.
     return found
 
 
-_NAMED = re.compile(r"flag --(\w+)=(.*?): ", re.DOTALL)
+_NAMED = r"(?s)flag --(\w+)=(.*?): "
 
 
 def _told(error: Exception, known: Sequence[Flag]) -> str:
     """What is wrong with a flag's value, and what the flag takes."""
     words = " ".join(str(error).split())  # absl's own words may take several lines.
-    named = _NAMED.match(str(error))
+    named = re.match(_NAMED, str(error))
     flag = None if named is None else next((flag for flag in known if flag.name == named[1]), None)
     if named is None or flag is None:
         return words
+    import difflib
+
     near = difflib.get_close_matches(named[2], flag.choices, n=1)
     return f"--{flag.name}={named[2]}: wants {wanted(flag)}{f'; did you mean {near[0]}?' if near else ''}"
 
@@ -537,6 +538,8 @@ def wanted(flag: Flag) -> str:
 
 
 def _advice(name: str, known: Sequence[Flag]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name.replace("-", "_"), spellings(known), n=1)
     if close:
         return f"did you mean --{close[0]}?"

@@ -9,7 +9,6 @@ from typing import TextIO
 from migrate.cli.exit_codes import GOOD
 from migrate.errors import InputError, UsageError
 from migrate.escapes import visible
-from migrate.report.layout import UNBOUNDED
 
 _WIDTH_OF_UNKNOWN = 100
 
@@ -51,6 +50,8 @@ def check_standard_output() -> None:
 def columns() -> int:
     """How wide a line may be: a terminal's width; what is piped is not broken into lines at all."""
     if not is_terminal(sys.stdout):
+        from migrate.report.layout import UNBOUNDED
+
         return UNBOUNDED
     import shutil
 

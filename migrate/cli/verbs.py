@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli import commands
-from migrate.cli.completion import completion
-from migrate.cli.explain import explain
 from migrate.cli.flags import (
     AGAINST,
     CHOOSING,
@@ -24,8 +21,6 @@ from migrate.cli.flags import (
     SECURITY,
     Flag,
 )
-from migrate.cli.inputs import inputs
-from migrate.cli.status import status
 from migrate.errors import UsageError
 from migrate.frozen import frozen
 
@@ -59,6 +54,18 @@ class Verb:
     run: Callable[[Sequence[str], FlagValues], int]
     examples: tuple[str, ...]
     also: tuple[str, ...] = ()
+
+
+def _late(name: str) -> Callable[[Sequence[str], FlagValues], int]:
+    """A command in a module of its own that few runs need: it is imported when the command runs."""
+
+    def run(operands: Sequence[str], values: FlagValues) -> int:
+        import importlib
+
+        code: int = getattr(importlib.import_module(f"migrate.cli.{name}"), name)(operands, values)
+        return code
+
+    return run
 
 
 VERBS = (
@@ -122,7 +129,7 @@ VERBS = (
         "it is. docs/inputs.md describes the forms of such files. Runs and writes nothing.",
         ("MODEL",),
         (*READING, HELP),
-        inputs,
+        _late("inputs"),
         ("inputs ranker > calls.json", "inputs ranker.pb --take_proposals > calls.json"),
         ("template", "calls", "input", "example"),
     ),
@@ -134,7 +141,7 @@ VERBS = (
         "new model has changed since. Writes nothing. The exit code is 1 where a model is not good or has changed.",
         ("TREE",),
         (FORMAT, HELP),
-        status,
+        _late("status"),
         ("status models_tf2", "status models_tf2 --format=json"),
         ("progress", "journal", "state"),
     ),
@@ -146,7 +153,7 @@ VERBS = (
         "all of them.",
         ("[CODE...]",),
         (HELP,),
-        explain,
+        _late("explain"),
         ("explain unfed-placeholder", "explain"),
         ("describe", "why", "codes", "findings", "finding"),
     ),
@@ -158,7 +165,7 @@ VERBS = (
         "Have your shell read it when it starts.",
         ("SHELL",),
         (HELP,),
-        completion,
+        _late("completion"),
         ("completion bash > ~/.local/share/bash-completion/completions/migrate", "completion zsh > ~/.migrate.zsh"),
         ("completions", "complete", "autocomplete"),
     ),
@@ -174,6 +181,8 @@ def find_verb(name: str) -> Verb:
     by_name = {verb.name: verb for verb in VERBS}
     if name in by_name:
         return by_name[name]
+    import difflib
+
     meant = next((verb.name for verb in VERBS if name in verb.also), None)
     meant = meant or next(iter(difflib.get_close_matches(name, by_name, n=1)), None)
     advice = f"did you mean migrate {meant}?" if meant else f"the commands are {', '.join(by_name)}"

@@ -36,8 +36,8 @@ from migrate.sources.keras_config import build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
-# Keras as TensorFlow 1.5 to 2.1 brought it.
-_TF1_VERSIONS = ("2.0", "2.1", "2.2")
+# Keras as TensorFlow 1.5 to 2.1 brought it: 2.0 to 2.2, and not 2.10 or 2.21.
+_TF1_VERSION = re.compile(r"2\.[0-2](?!\d)")
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
 
@@ -276,9 +276,12 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
     training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
-    if source.keras_version.startswith(_TF1_VERSIONS):
+    if _TF1_VERSION.match(source.keras_version):
         sizes = {name: tf.TensorShape(t.shape)[-1] for name, t in zip(model.output_names, model.outputs, strict=True)}
-        training = named_as_in_tf1(training, sizes, _metric_function)
+        # TF 1.x made the training function in a scope of that name. Keras without TensorFlow's mark never kept names.
+        in_scope = any(tensor.name.startswith("training") for tensor in source.optimizer)
+        keeps_names = source.keras_version.endswith("-tf") and bool(source.optimizer) and not in_scope
+        training = named_as_in_tf1(training, sizes, _metric_function, keeps_names)
     arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
     model.compile(**arguments, from_serialized=True)
     saving_utils.try_build_compiled_arguments(model)

@@ -79,6 +79,7 @@ CODES: Mapping[str, str] = {
     "keras-weights-differ": "Keras weights do not fit the architecture; the message names tensors and both shapes.",
     "keras-weights-form": "Weights in a form from which the Keras that wrote the architecture loads none.",
     "keras-weights-missing": "A Keras architecture without weights.",
+    "keras-weights-unused": "A checkpoint holds tensors that are of no layer of the Keras model.",
     "link-followed": "With --follow_links: files outside of the model were read through links in it.",
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
     "model. The path that you pass is resolved first and may be a link.",

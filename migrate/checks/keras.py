@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs, training_needs
-from migrate.checks.keras_weights import find_misfits
+from migrate.checks.keras_weights import find_misfits, find_unused
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Runtime, Weights
 from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
@@ -49,6 +49,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
         )
     yield from _root(source)
     yield from find_misfits(source, custom_objects)
+    yield from find_unused(source)
     if is_unbuilt(source.config) or (is_subclassed(source.config) and source.has_empty_layers):
         yield refusal(
             "keras-not-built",

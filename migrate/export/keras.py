@@ -28,6 +28,7 @@ from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_line
 from migrate.export.keras_metrics import named_as_in_tf1
+from migrate.export.keras_restore import restore_names, restore_objects, without_cell
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
@@ -38,8 +39,6 @@ SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
 # Keras as TensorFlow 1.5 to 2.1 brought it: 2.0 to 2.2, and not 2.10 or 2.21.
 _TF1_VERSION = re.compile(r"2\.[0-2](?!\d)")
-# What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
-_CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
 
 
 @frozen
@@ -192,9 +191,9 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     elif source.runtime is Runtime.KERAS:
         raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
     elif source.form is Weights.OBJECTS:
-        _restore_objects(model, source)
+        restore_objects(model, source)
     else:
-        _restore_names(model, files.weights)
+        restore_names(weights(model), files.weights)
     return model
 
 
@@ -208,49 +207,6 @@ def _named(path: str, name: str, writable: bool = False) -> Iterator[str]:
         else:
             os.symlink(os.path.realpath(path), alias)
         yield alias
-
-
-def _restore_objects(model: Any, source: KerasSource) -> None:
-    """Restores a model from where it is in a checkpoint's object graph.
-
-    Raises:
-      InputError: it is not known where that is.
-      AssertionError: the checkpoint lacks a weight.
-    """
-    if source.root is None:
-        raise InputError(f"{source.files.weights}: where the model is in it is not known")
-    whole = model
-    for name in reversed(source.root.split("/") if source.root else ()):
-        whole = tf.train.Checkpoint(**{name: whole})
-    if whole is model:
-        model.load_weights(source.files.weights).assert_existing_objects_matched()
-    else:
-        whole.restore(source.files.weights).assert_existing_objects_matched()
-
-
-def _restore_names(model: Any, prefix: str) -> None:
-    """Gives each weight the checkpoint's tensor of its name.
-
-    Raises:
-      InputError: a weight has no tensor, or one of another shape.
-    """
-    reader = tf.train.load_checkpoint(prefix)
-    shapes = reader.get_variable_to_shape_map()
-    values = []
-    for name, variable in weights(model).items():
-        key = next((k for k in (name, _without_cell(name)) if k in shapes), None)
-        if key is None:
-            raise InputError(f"{prefix}: has no tensor {name!r}; it has {', '.join(sorted(shapes)[:8])}")
-        if tuple(shapes[key]) != tuple(variable.shape):
-            raise InputError(f"{prefix}: {key!r} has the shape {shapes[key]}, expected {variable.shape.as_list()}")
-        values.append((variable, reader.get_tensor(key)))
-    for variable, value in values:
-        variable.assign(value)
-
-
-def _without_cell(name: str) -> str:
-    parts = [part for part in name.split("/") if part.rstrip("0123456789").rstrip("_") not in _CELLS]
-    return "/".join(parts)
 
 
 # The optimizer
@@ -294,7 +250,7 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     scope = re.compile(rf"(training(_\d+)?/)?({re.escape(config.get('name', described['class_name']))}(_\d+)?/)?")
 
     def bare(name: str) -> str:
-        return _without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
+        return without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
 
     if [bare(variable.name) for variable in optimizer.weights] != [bare(name) for name, _ in stored]:
         raise InputError(

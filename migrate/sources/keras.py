@@ -31,7 +31,8 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
 _WEIGHTED = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
 _COUNTERS = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
-_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
+_METRICS = "keras_api/metrics/"  # tf_keras/src/saving/legacy/saved_model/constants.py
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 # Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
@@ -422,9 +423,9 @@ def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int
 
 def _with_checkpoint(source: KerasSource) -> KerasSource:
     bundle = read_bundle(source.files.weights)
-    objects = _OBJECT_GRAPH_KEY in bundle.entries
+    objects = OBJECT_GRAPH_KEY in bundle.entries
     tensors = [
-        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != _OBJECT_GRAPH_KEY
+        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != OBJECT_GRAPH_KEY
     ]
     form = Weights.OBJECTS if objects else Weights.NAMES
     source = dataclasses.replace(source, form=form, roots=_roots(tensors) if objects else ())
@@ -432,7 +433,10 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
     starts = ("optimizer/", f"{below}optimizer/")
     slots = {t.name for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith(starts)}
     others = slots.union(_COUNTERS)
-    weights = tuple(t for t in tensors if t.name not in others and t.name.startswith(below))
+    metrics = (_METRICS, f"{below}{_METRICS}")
+    weights = tuple(
+        t for t in tensors if t.name not in others and t.name.startswith(below) and not t.name.startswith(metrics)
+    )
     return dataclasses.replace(source, weights=weights, optimizer=tuple(t for t in tensors if t.name in slots))
 
 

@@ -111,8 +111,9 @@ _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
 
 
 def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings as a report has them: refusals, warnings, notes, each in the order given."""
-    return tuple(sorted(findings, key=lambda finding: -_WEIGHT[finding.severity]))
+    """Findings as a report has them: refusals, warnings, notes, each in the order given and with each node once."""
+    once = (dataclasses.replace(finding, nodes=tuple(dict.fromkeys(finding.nodes))) for finding in findings)
+    return tuple(sorted(once, key=lambda finding: -_WEIGHT[finding.severity]))
 
 
 @frozen

@@ -222,7 +222,7 @@ def test_what_a_checkpoint_holds_beside_the_model(tmp_path, monkeypatch):
         assert isinstance(found[name].outcome, Converted), found[name]
     unused = {name: [f for f in model.findings if f.code == "keras-weights-unused"] for name, model in found.items()}
     assert unused["trained"] == []
-    assert "1 tensor is of no layer of this architecture, and left out (step)" in unused["of_saved"][0].message
+    assert "1 tensor is of no layer of the architecture, and left out (step)" in unused["of_saved"][0].message
 
 
 _MAKE_LAMBDA = """

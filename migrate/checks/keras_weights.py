@@ -7,6 +7,7 @@ believed, and so is all that only its place among such layers would tell.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -21,7 +22,7 @@ _ATTRIBUTE = re.compile(r"(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
 _PLACE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/")
 _VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/(?:cell/)?vars/(\d+)")
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-_TOLD, _LISTED = 3, 5
+_LISTED = 4
 # Weights that settings of a layer leave out.
 _OPTIONAL = ("bias", "beta", "gamma")
 # What a layer's weights are called in TF1; the names of what an optimizer keeps go on after them.
@@ -67,10 +68,9 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
             return  # With other names Keras goes by the order, which says nothing without Keras.
         misfits = list(_by_name(stored, expected, complete=False))
     if misfits:
-        names, told = zip(*misfits[:_TOLD], strict=True)
-        more = f" and {len(misfits) - _TOLD} more" if len(misfits) > _TOLD else ""
-        nodes = tuple(dict.fromkeys(name for name in names if name))
-        yield _refused(source, nodes, f"of another architecture: {'; '.join(told)}{more}")
+        more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
+        nodes = tuple(name for name, _ in misfits if name)
+        yield _refused(source, nodes, f"of another architecture: {misfits[0][1]}{more}")
 
 
 def outside_layers(source: KerasSource) -> tuple[StoredTensor, ...]:
@@ -90,7 +90,8 @@ def find_unused(source: KerasSource) -> Iterator[Finding]:
         others = [tensor.name for tensor in source.weights if tensor.name not in own]
         unused = [name for name in others if names and name.rpartition("/")[2] in _OF_LAYERS]
     if unused:
-        message = f"{source.files.weights}: {_told(unused, 'of no layer of this architecture, and left out')}"
+        told = _told(unused, "of no layer of the architecture, and left out")
+        message = f"{os.path.basename(source.files.weights)}: {told}"
         yield Finding("keras-weights-unused", Severity.WARNING, message, tuple(unused))
 
 
@@ -110,9 +111,9 @@ def bare(keys: Sequence[str]) -> list[str]:
 def _refused(source: KerasSource, names: tuple[str, ...], message: str) -> Finding:
     return refusal(
         "keras-weights-differ",
-        f"{source.files.weights}: holds the weights {message}",
+        f"{os.path.basename(source.files.weights)}: weights {message}",
         names,
-        "bring the architecture that these weights were trained with, or name it with --architecture=FILE",
+        "bring the architecture of these weights, or name it with --architecture=FILE",
     )
 
 
@@ -219,7 +220,10 @@ def _compared(
                 yield layer.name, f"it has no {where}/{attribute}, which the layer {layer.name!r} needs"
         elif not _fits(tensor.shape, shape):
             wanted = ", ".join("?" if d is None else str(d) for d in shape or ())
-            yield layer.name, f"{tensor.name} has the shape {list(tensor.shape)}, the layer {layer.name!r} [{wanted}]"
+            yield (
+                layer.name,
+                f"{bare([tensor.name])[0]} has the shape {list(tensor.shape)}, the layer {layer.name!r} [{wanted}]",
+            )
 
 
 def _fits(stored: tuple[int, ...], wanted: Shape) -> bool:

@@ -33,7 +33,7 @@ from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
 from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
-from migrate.sources.keras_config import build_shape, is_shape
+from migrate.sources.keras_config import build_dtype, build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
@@ -371,7 +371,7 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
         if getattr(model, "inputs", None):
             given, produced = _ends(model, "input"), _ends(model, "output")
         else:
-            given, produced = _called(keras, model, build_shape(source.config))
+            given, produced = _called(keras, model, source.config)
         holder = model if getattr(model, "inputs", None) else None
         signature = Signature(SIGNATURE, _PREDICT, _specs(holder, "input", given), _specs(holder, "output", produced))
     except (AttributeError, TypeError, ValueError) as error:
@@ -379,30 +379,35 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
     return signature, given
 
 
-def _called(keras: Any, model: Any, shape: Any) -> tuple[Any, Any]:
+def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any]:
     """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
+
+    Where the file names no dtype the inputs are float32, and of another dtype only where the model takes no floats.
 
     Raises:
       InputError: that shape is not known, or Keras cannot call the model on it.
     """
+    shape = build_shape(config)
     if shape is None:
         raise InputError("the model says neither what its inputs are nor with which shape it was built")
+    said = build_dtype(config)
     failure = ""
-    for free in (True, False):
-        given = _inputs(keras, shape, free)
-        try:
-            return given, model(given)
-        except Exception as error:  # The user's layers may raise anything.
-            failure = failure or f"{type(error).__name__}: {first_line(error)}"
+    for dtype in (said,) if said else ("float32", "int32", "string"):
+        for free in (True, False):
+            try:
+                given = _inputs(keras, shape, free, dtype)
+                return given, model(given)
+            except Exception as error:  # The user's layers may raise anything.
+                failure = failure or f"{type(error).__name__}: {first_line(error)}"
     raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
 
 
-def _inputs(keras: Any, shape: Any, free: bool) -> Any:
+def _inputs(keras: Any, shape: Any, free: bool, dtype: str) -> Any:
     if isinstance(shape, Mapping):
-        return {name: _inputs(keras, part, free) for name, part in shape.items()}
+        return {name: _inputs(keras, part, free, dtype) for name, part in shape.items()}
     if is_shape(shape):
-        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape)
-    return [_inputs(keras, part, free) for part in shape]
+        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape, dtype=dtype)
+    return [_inputs(keras, part, free, dtype) for part in shape]
 
 
 def _ends(model: Any, side: str) -> Any:

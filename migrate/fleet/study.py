@@ -550,6 +550,11 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
         hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
     if os.path.basename(os.path.dirname(place.path)) == "variables":
         message += "; the saved_model.pb that belongs to it is missing"
+    from migrate.sources.keras_files import unfit_beside
+
+    unfit = unfit_beside(checkpoint, place.boundary)
+    if unfit:
+        message = f"{message.partition(':')[0]}; {unfit}"
     alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
     findings = (*chosen_among(place), alone, *findings)
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)

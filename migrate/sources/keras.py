@@ -79,6 +79,7 @@ class KerasFiles:
       others: weights of other steps, which were left aside.
       root: the attribute of the checkpoint's root object that the user says the model is; None for the one that has
         layers.
+      unfit: of weights without an architecture, what is wrong with the files beside them that are called like one.
     """
 
     path: str
@@ -86,6 +87,7 @@ class KerasFiles:
     weights: str
     others: tuple[str, ...] = ()
     root: str | None = None
+    unfit: str = ""
 
 
 @frozen

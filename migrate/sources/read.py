@@ -112,13 +112,14 @@ def chosen_among(place: Place) -> Iterator[Finding]:
     """Says that a directory holds several checkpoints, and which one was taken."""
     if place.others:
         names = [os.path.basename(other) for other in place.others]
+        whole = os.path.isfile(place.checkpoint or "")
         yield Finding(
             "checkpoint-chosen",
             Severity.NOTE,
             f"of {len(names) + 1} checkpoints in the directory {os.path.basename(place.checkpoint or '')!r} is taken; "
             f"left aside: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
             (),
-            "take another one by its prefix: pass DIRECTORY/PREFIX",
+            f"to take another one, pass its {'file' if whole else 'prefix'}, for example DIRECTORY/{names[0]}",
         )
 
 

@@ -12,13 +12,14 @@ import pytest
 
 import migrate
 from migrate.checks.keras_weights import find_misfits
-from migrate.records import Convertible, Options, Refused
+from migrate.records import Convertible, Options, Refused, Severity
 from migrate.sources.discover import place_of
 from migrate.sources.keras import StoredTensor, Weights, load_architecture, read_keras
 from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT
 
 MODELS = ROOT / "testdata" / "keras"
+TWO_LINES = 178  # Of a report that is 100 characters wide.
 OF_TF1 = ROOT / "testdata" / "keras_tf1"
 CASES = {
     "json_hdf5": MODELS / "json_hdf5",
@@ -75,7 +76,7 @@ def test_the_right_weights_are_taken(name, tmp_path):
             "conv/conv/kernel:0",
             "the layer 'conv' [3, 3, 9, 3]",
         ),
-        ("checkpoints", _set("scores", units=4), "layer_with_weights-2/bias", "[3], the layer 'scores' [4]"),
+        ("checkpoints", _set("scores", units=4), "layer_with_weights-2/kernel", "[12, 3], the layer 'scores' [?, 4]"),
         (
             "manager",
             _set("table", input_dim=9),
@@ -92,6 +93,8 @@ def test_the_tensor_that_does_not_fit_is_named_with_both_shapes(name, edit, tens
     assert tensor in told.message
     assert shapes in told.message
     assert "\n" not in told.message
+    assert len(told.message) <= TWO_LINES
+    assert len(told.nodes) == len(set(told.nodes))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -134,7 +137,7 @@ def test_in_a_checkpoint_by_name_those_of_a_larger_model_are_left_out_and_named(
     report = _changed("by_name", tmp_path, _without_last)
     assert isinstance(report.outcome, Convertible), report
     (told,) = [f for f in report.findings if f.code == "keras-weights-unused"]
-    assert "2 tensors are of no layer of this architecture, and left out (value/bias, value/kernel)" in told.message
+    assert "2 tensors are of no layer of the architecture, and left out (value/bias, value/kernel)" in told.message
 
 
 @pytest.mark.parametrize("left_out", ["hidden", "scores"])
@@ -211,6 +214,15 @@ def test_keras_3_loads_no_checkpoint(tmp_path):
     (report,) = migrate.audit(str(tmp_path)).models
     assert isinstance(report.outcome, Refused), report
     assert report.findings[0].code == "keras-weights-form"
+
+
+def test_nor_from_a_manager_s_directory_and_one_refusal_is_enough(tmp_path):
+    shutil.copytree(CASES["manager"], tmp_path, dirs_exist_ok=True)
+    shutil.copy(CASES["json_3"] / "model.json", tmp_path)
+    (report,) = migrate.audit(str(tmp_path)).models
+    refusals = [f.code for f in report.findings if f.severity is Severity.REFUSAL]
+    assert refusals == ["keras-weights-form"]
+    assert "keras-checkpoint-root" not in [f.code for f in report.findings]
 
 
 # Names of layers that are parts of one another's, as in DenseNet of keras.applications.

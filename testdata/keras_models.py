@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 
-import tensorflow as tf
-
 k = importlib.import_module(os.environ.get("KERAS_MODELS_OF", "tf_keras"))
 
 
@@ -57,33 +55,3 @@ class Inside(k.Model):
     def get_config(self):
         """The settings alone."""
         return {"units": self.units}
-
-
-@_register
-class Words(k.Model):
-    """Takes strings alone."""
-
-    def call(self, inputs):
-        """How long each string is."""
-        return tf.cast(tf.strings.length(inputs), tf.float32)
-
-    def get_config(self):
-        """No settings."""
-        return {}
-
-
-@_register
-class Choice(k.Model):
-    """Takes integers alone."""
-
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.last = k.layers.Dense(2)
-
-    def call(self, inputs):
-        """Scores of each choice."""
-        return self.last(tf.one_hot(inputs, 5))
-
-    def get_config(self):
-        """No settings."""
-        return {}

@@ -382,7 +382,7 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
 def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any]:
     """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
 
-    Where the file names no dtype the inputs are float32, and of another dtype only where the model takes no floats.
+    Where the file names no dtype the inputs are float32.
 
     Raises:
       InputError: that shape is not known, or Keras cannot call the model on it.
@@ -390,15 +390,14 @@ def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any
     shape = build_shape(config)
     if shape is None:
         raise InputError("the model says neither what its inputs are nor with which shape it was built")
-    said = build_dtype(config)
+    dtype = build_dtype(config) or "float32"
     failure = ""
-    for dtype in (said,) if said else ("float32", "int32", "string"):
-        for free in (True, False):
-            try:
-                given = _inputs(keras, shape, free, dtype)
-                return given, model(given)
-            except Exception as error:  # The user's layers may raise anything.
-                failure = failure or f"{type(error).__name__}: {first_line(error)}"
+    for free in (True, False):
+        given = _inputs(keras, shape, free, dtype)
+        try:
+            return given, model(given)
+        except Exception as error:  # The user's layers may raise anything.
+            failure = failure or f"{type(error).__name__}: {first_line(error)}"
     raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
 
 

@@ -91,7 +91,7 @@ def _built(source: KerasSource) -> Iterator[Finding]:
     if is_subclassed(source.config) and given and not layers(source.config):
         told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
         dtype = build_dtype(source.config)
-        said = f"as {dtype}, the model's own dtype" if dtype else "as float32 if it takes that: the file names no dtype"
+        said = f"as {dtype}, the model's own dtype" if dtype else "as float32: the file names no dtype"
         message = (
             f"unless its class has inputs of its own, Keras calls it on the shape it was built with ({told}), {said}"
         )

@@ -365,7 +365,7 @@ def test_a_loss_that_nobody_has_is_told(tmp_path):
     (report,) = migrate.convert(str(file), str(tmp_path / "new"), Options(verify=False)).models
     assert isinstance(report.outcome, Converted), report
     (told,) = [finding for finding in report.findings if finding.code == "keras-not-compiled"]
-    assert "not Keras' own" in told.message
+    assert "not Keras' own (my_own_loss); give them with --custom_objects=MODULE:NAME" in told.message
 
 
 _MAKE_JSON_3 = """

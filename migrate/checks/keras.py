@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from migrate.checks.keras_cudnn import find_cudnn
-from migrate.checks.keras_needs import Needs, needs, training_needs
+from migrate.checks.keras_needs import Needs, needs
 from migrate.checks.keras_weights import find_misfits, find_unused
 from migrate.errors import first_few
 from migrate.records import Finding, Severity, refusal
@@ -99,13 +99,6 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             yield refusal("keras-lambda", message, found.code, hint)
     yield from _unsafe(found, trust)
     yield from _optimizer(source)
-
-
-def may_compile(source: KerasSource, custom_objects: Collection[str], trust: bool) -> bool:
-    """Whether the optimizer, loss and metrics can be loaded too, without running what nobody has allowed."""
-    if not source.training:
-        return False
-    return not forbidden(training_needs(source.training, source.runtime), custom_objects, trust)
 
 
 def forbidden(found: Needs, custom_objects: Collection[str], trust: bool) -> tuple[str, ...]:

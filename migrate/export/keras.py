@@ -23,10 +23,10 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from migrate.checks.keras import forbidden, may_compile, optimizer_name
+from migrate.checks.keras import forbidden, optimizer_name
 from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
-from migrate.errors import InputError, first_line
+from migrate.errors import InputError, first_few, first_line
 from migrate.export.keras_metrics import named_as_in_tf1
 from migrate.export.keras_restore import restore_names, restore_objects, without_cell
 from migrate.export.request import Request
@@ -93,8 +93,12 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
         try:
             if not source.training:
                 raise InputError("no file says how the model was compiled")
-            if not may_compile(source, request.custom_objects, request.trust):
-                raise InputError("its loss, metrics or optimizer are not Keras' own")
+            unknown = forbidden(training_needs(source.training, source.runtime), request.custom_objects, request.trust)
+            if unknown:
+                raise InputError(
+                    f"its loss, metrics or optimizer are not Keras' own ({first_few(unknown, 3)}); give them with "
+                    "--custom_objects=MODULE:NAME"
+                )
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)

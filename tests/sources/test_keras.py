@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.checks.keras import may_compile
-from migrate.checks.keras_needs import needs
+from migrate.checks.keras import forbidden
+from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras_config
@@ -198,8 +198,9 @@ def test_a_loss_of_the_users_is_no_hindrance(tmp_path):
     source = _read(tmp_path)
     assert source.training == compiled
     assert needs(source.config, source.runtime).custom == ()
-    assert not may_compile(source, (), trust=False)
-    assert may_compile(source, ("mine:MyLoss",), trust=False)
+    asked = training_needs(source.training, source.runtime)
+    assert forbidden(asked, (), trust=False) == ("MyLoss",)
+    assert not forbidden(asked, ("mine:MyLoss",), trust=False)
 
 
 @pytest.mark.parametrize("size", [9, 600, 3000])

@@ -222,25 +222,6 @@ def test_a_write_that_nothing_takes_any_more_becomes_a_target():
             (),
             id="a Merge that waits for what is dead",
         ),
-        pytest.param(
-            """
-            x = Placeholder()
-            e = Enter(x, loop)
-            m = Merge(e, n)
-            c = LoopCond(m)
-            w = Switch(m, c)
-            p = Const(true, ^w)
-            s = Switch(w:1, p)
-            t = Neg(s:1)
-            f = Abs(s)
-            b = Merge(f, t)
-            n = NextIteration(b)
-            y = Exit(w)
-            """,
-            "y:0",
-            (),
-            id="a cond inside a loop",
-        ),
     ],
 )
 def test_what_stays_as_it_is(graph, fetch, targets):

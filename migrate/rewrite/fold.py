@@ -71,13 +71,33 @@ def fold(run: Run) -> Folded:
     return Folded(dataclasses.replace(run, graph=left, targets=targets), dead)
 
 
+def never_run(graph: Graph) -> frozenset[str]:
+    """Names of the nodes of a graph, in which nothing is fed but Placeholders, that run in no call."""
+    if not graph.has(_SWITCHES.keys()):
+        return frozenset()
+    walk = _Walk(graph)
+    for name, output in _taken(graph, ()).items():
+        walk.kill_tensor(f"{name}:{1 - output}")
+    return frozenset() if walk.merged() is None else frozenset(walk.dead)
+
+
 _Left = tuple[Graph, tuple[str, ...], frozenset[str]]
 """What is left of a graph, the targets that it has now, and the nodes that are dead."""
 
 
 def _folded(run: Run) -> _Left | None:
-    graph = run.graph
-    fed = set(run.feeds.values())
+    taken = _taken(run.graph, set(run.feeds.values()))
+    found = _taking(run, taken)
+    if found is None:
+        # What cannot be left out in a loop may hold up what can outside.
+        where = contexts(run.graph)
+        outside = {name: output for name, output in taken.items() if not where[name].frames}
+        found = _taking(run, outside) if len(outside) < len(taken) else None
+    return found
+
+
+def _taken(graph: Graph, fed: Collection[str]) -> dict[str, int]:
+    """The live output of each Switch that has the same one in every call."""
     where = contexts(graph)
     constants = _Constants(graph, fed)
     taken: dict[str, int] = {}
@@ -87,12 +107,7 @@ def _folded(run: Run) -> _Left | None:
         value = constants.predicate(sources[1]) if len(sources) == 2 and name in where else None
         if value is not None:
             taken[name] = int(value)
-    found = _taking(run, taken)
-    if found is None:
-        # What cannot be left out in a loop may hold up what can outside.
-        outside = {name: output for name, output in taken.items() if not where[name].frames}
-        found = _taking(run, outside) if len(outside) < len(taken) else None
-    return found
+    return taken
 
 
 def _taking(run: Run, taken: Mapping[str, int]) -> _Left | None:

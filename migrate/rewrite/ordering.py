@@ -48,6 +48,14 @@ class Unordered:
     write: str
 
 
+def _never_run(graph: Graph) -> frozenset[str]:
+    if not graph.has(SWITCHES):
+        return frozenset()
+    from migrate.rewrite.fold import never_run
+
+    return never_run(graph)
+
+
 def _calls(graph: Graph, library: Mapping[str, FunctionDef]) -> frozenset[str]:
     """Names of the nodes that call functions."""
     from migrate.rewrite.calls import callees
@@ -84,13 +92,14 @@ def unordered_outputs(
 
         graph, moved = lower(graph, library)
     order, _ = topological_order(graph)
+    dead = _never_run(graph)
     carried = handles(graph)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
     known: dict[str, Touched] = {}
     for name in order:
         wire = graph.wires[name]
-        if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
+        if wire.op in PASSES or wire.op in ASKS or name in dead or carried.keys().isdisjoint(wire.data):
             continue
         touched = _touched(graph.nodes[name], library, known) if calls else None
         for position, tensor in enumerate(wire.data):
@@ -170,8 +179,6 @@ def surely_fails(
       variables: identities of variables that have no value when the call begins.
       library: the functions that it calls, by name.
     """
-    from migrate.rewrite.calls import callees
-
     users = _users(graph, variables)
     bits, before = _sets_before(graph, users)
     where = contexts(graph)
@@ -183,14 +190,28 @@ def surely_fails(
             wire = graph.wires[name]
             if wire.op in ASKS or wire.op in _SETS or where[name].frames:
                 continue
-            called = list(callees(graph.nodes[name]))
             positions = [p for p, tensor in enumerate(wire.data) if root in carried.get(tensor, ())]
-            shift = len(wire.data) and int(wire.op in _CHOOSES)
-            if called and not all(_reads(f, [p - shift for p in positions], library or {}) for f in called):
+            if not looks_surely(graph.nodes[name], positions, library or {}):
                 continue
             if not before.get(name, 0) & own:
                 looks[name] = where[name].conditions
     return next(iter(looks), None) if _hold_always(set(looks.values())) else None
+
+
+def looks_surely(node: NodeDef, positions: Iterable[int], library: Mapping[str, FunctionDef]) -> bool:
+    """Whether a node looks at a variable each time that it runs, for all that is known.
+
+    Args:
+      node: takes the variable's handle.
+      positions: of the handle among its data inputs.
+      library: the functions that it may call, by name.
+    """
+    from migrate.rewrite.calls import callees
+
+    if node.op in library:
+        return _reads(node.op, positions, library)
+    arguments = [p - (node.op in _CHOOSES) for p in positions]
+    return all(_reads(function, arguments, library) for function in callees(node))
 
 
 _CHOOSES = frozenset({"Case", "If", "StatelessCase", "StatelessIf"})

@@ -50,6 +50,8 @@ def _set_producer(graph_def, producer):
     graph_def.ClearField("versions")
     if producer:
         graph_def.versions.producer = producer
+    for node in graph_def.node:
+        node.attr.pop("_output_shapes", None)  # TensorFlow's importer believes it, and old exporters wrote none.
 
 
 @contextlib.contextmanager
@@ -226,6 +228,59 @@ def loop_with_an_assertion_that_never_runs(path):
 
     (y,) = _repeat(lambda a: (v1.cond(p, lambda: fails(a), lambda: a * 2),), x)
     _save(path, {"x": x}, {"y": y}, init=False)
+
+
+# What TF1 gives no defined answer to, or has no values
+
+
+@_graph
+def no_values_of_iterations_that_race(path):
+    x, v = _x(), _counter()
+    (y,) = _repeat(lambda a: (a + v1.assign_add(v, 1.0),), x)
+    _save(path, {"x": x}, {"y": y})
+
+
+@_graph
+def no_values_of_a_race(path):
+    x = _x([3])
+    v = v1.Variable(tf.zeros([3]), name="v", use_resource=True)
+    with tf.control_dependencies([v.assign_add(x, read_value=False)]):
+        done = tf.identity(x)
+    _save(path, {"x": x}, {"y": v.read_value() + done * 0 + v.read_value()})
+
+
+@_graph
+def no_values_of_random_numbers(path):
+    x = _x([3])
+    _save(path, {"x": x}, {"y": x + v1.random_normal([3])}, init=False)
+
+
+@_graph
+def no_values_at_all(path):
+    x = _x([0])
+    _save(path, {"x": x}, {"y": x * 2}, init=False)
+
+
+@_graph
+def loop_of_one_iteration_at_a_time(path):
+    x, v = _x(), _counter()
+    _, y = v1.while_loop(
+        lambda i, a: i < 3, lambda i, a: (i + 1, a + v1.assign_add(v, 1.0)), [0, x], parallel_iterations=1
+    )
+    _save(path, {"x": x}, {"y": y})
+
+
+@_graph
+def loop_that_waits_for_its_reads(path):
+    x, v = _x(), _counter()
+
+    def body(i, a):
+        b = a + v1.assign_add(v, 1.0)
+        with tf.control_dependencies([b]):
+            return i + 1, b
+
+    _, y = v1.while_loop(lambda i, a: i < 3, body, [0, x])
+    _save(path, {"x": x}, {"y": y})
 
 
 # Predicates that are computed, and conds in conds
@@ -494,7 +549,13 @@ def _with_feed(name, build):
 
 def _fed_loop(path, p):
     x, v = _x(), _counter()
-    (y,) = _repeat(lambda a: (_counted(p, a, v),), x)
+
+    def body(i, a):
+        b = _counted(p, a, v)
+        with tf.control_dependencies([b]):
+            return i + 1, b
+
+    _, y = v1.while_loop(lambda i, a: i < 3, body, [0, x])
     _save(path, {"x": x}, {"y": y})
 
 
@@ -567,6 +628,11 @@ def _in_session(path, calls, feeds):
         return _asked(session, meta_graph, calls, feeds)
 
 
+def _called(loaded, key, inputs):
+    found = loaded.signatures[key](**{name: tf.constant(value) for name, value in inputs.items()})
+    return {name: value.numpy() for name, value in found.items()}
+
+
 def judge(job):
     differences = {}
     for source, new, feeds in job:
@@ -582,15 +648,7 @@ def judge(job):
         golden = _in_session(source, calls, feeds)
         served = _in_session(new, calls, {})
         loaded = tf.saved_model.load(new)
-        called = [
-            _attempt(
-                lambda key=key, inputs=inputs: {
-                    name: value.numpy()
-                    for name, value in loaded.signatures[key](**{n: tf.constant(v) for n, v in inputs.items()}).items()
-                }
-            )
-            for key, inputs in calls
-        ]
+        called = [_attempt(_called, loaded, key, inputs) for key, inputs in calls]
         answered = sum(not isinstance(answer, str) for answer in golden)
         if not answered or repr(golden) != repr(served) or repr(golden) != repr(called):
             differences[source] = [repr(answers)[:2000] for answers in (golden, served, called)]

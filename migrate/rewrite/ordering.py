@@ -7,6 +7,7 @@ cannot be compared, and a user should know of it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
+from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
 from migrate.rewrite.graph import Graph, reach, remembered, split
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
@@ -120,20 +121,71 @@ def unordered_outputs(
     before = reach(graph.predecessors(), order, bits, has_loops)
     after = reach(graph.successors(), order[::-1], bits, has_loops)
     where = contexts(graph)
+    laps = _Laps(graph, order, where, before, after) if has_loops else None
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
         every = sum(bits[write] for write in writes[root])
         for read in sorted(reads[root]):
-            if read in racing:
-                continue
             own = bits.get(read, 0)
             for write in _marked(every & ~(before[read] | after[read] | own), names):
                 if not _exclude(where[read], where[write]):
                     racing[read] = (root, write)
                     break
+            if read in racing or laps is None or not where[read].frames:
+                continue
+            for write in _marked(every & (before[read] | after[read]) & ~own, names):
+                if not laps.order(read, write, bits[write]):
+                    racing[read] = (root, write)
+                    break
     asked = {moved.get(tensor, tensor): tensor for tensor in fetches}
     found = _outputs(graph, asked, racing)
     return tuple(dataclasses.replace(u, tensor=asked[u.tensor]) for u in found)
+
+
+class _Laps:
+    """Whether what one iteration of a loop does is ordered with what the others do: several run at one time."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        order: Sequence[str],
+        where: Mapping[str, Context],
+        before: Mapping[str, int],
+        after: Mapping[str, int],
+    ) -> None:
+        self._where = where
+        self._before = before
+        self._after = after
+        self._steps = [name for name in graph.named(NEXT_ITERATIONS) if name in where]
+        bits = {name: 1 << position for position, name in enumerate(self._steps)}
+        self._one_by_one = {
+            where[name].frames
+            for name in graph.named(ENTERS)
+            if name in where and "parallel_iterations" in graph.nodes[name].attr
+            if graph.nodes[name].attr["parallel_iterations"].i == 1
+        }
+        self._steps_before = reach(graph.predecessors(), order, bits, True)
+        self._steps_after = reach(graph.successors(), order[::-1], bits, True)
+
+    def order(self, read: str, write: str, bit: int) -> bool:
+        """Whether each read comes before the writes of later iterations, and each write before their reads.
+
+        Args:
+          read: a node.
+          write: another one, which some edges order with the read in one iteration.
+          bit: the write's.
+        """
+        pairs = zip(self._where[read].frames, self._where[write].frames, strict=False)
+        shared = tuple(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        for depth in range(1, len(shared) + 1):
+            if shared[:depth] in self._one_by_one:
+                continue
+            steps = [(1 << p, name) for p, name in enumerate(self._steps) if self._where[name].frames == shared[:depth]]
+            forth = any(self._steps_after[read] & step and self._after[name] & bit for step, name in steps)
+            back = any(self._steps_before[read] & step and self._before[name] & bit for step, name in steps)
+            if not (forth and back):
+                return False
+        return True
 
 
 def _marked(bits: int, names: Sequence[str]) -> Iterator[str]:

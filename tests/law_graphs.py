@@ -437,6 +437,8 @@ _STATED = {
 }
 for _producer in (0, 8, 21, 22, 26, 27, None):
     for _shape, _write in _STATED.items():
+        if _shape == "vector" and _producer is not None and _producer <= 21:
+            continue  # A Placeholder of that time takes any shape, so the TensorInfo is right.
 
         def _old_scalar(path, producer=_producer, write=_write):
             x = _x([])
@@ -482,7 +484,7 @@ def whole_numbers(path):
 @_graph
 def division(path):
     x, y = _x(dtype=tf.int32), _x(dtype=tf.int32, name="y")
-    _save(path, {"x": x, "y": y}, {"a": x // y, "b": tf.truncatediv(x, y + 1)}, init=False)
+    _save(path, {"x": x, "y": y}, {"a": x // (2 * y + 1), "b": tf.truncatediv(x, 2 * y - 1)}, init=False)
 
 
 @_graph
@@ -588,19 +590,28 @@ def build(out):
             made(str(pathlib.Path(out, "fed" if name.startswith("fed_") else "own", name)))
 
 
-def _values(info, number):
-    """What the `number`th call feeds an input: a scalar where the placeholder is one."""
-    shape = (
-        [] if info.tensor_shape.unknown_rank else [max(d.size, 3 if d.size < 0 else 0) for d in info.tensor_shape.dim]
-    )
-    dtype = tf.dtypes.as_dtype(info.dtype)
-    if dtype == tf.string:
+def _values(tensor, number):
+    """What the `number`th call feeds a placeholder."""
+    shape = [] if tensor.shape.rank is None else [3 if size is None else size for size in tensor.shape.as_list()]
+    if tensor.dtype == tf.string:
         return np.full(shape, [b"a", b"\0b", b""][number % 3], object)
-    return (
-        (np.arange(max(np.prod(shape, dtype=int), 1)) - number)[: np.prod(shape, dtype=int)]
-        .reshape(shape)
-        .astype(dtype.as_numpy_dtype)
-    )
+    count = np.prod(shape, dtype=int)
+    return (np.arange(count) - number).reshape(shape).astype(tensor.dtype.as_numpy_dtype)
+
+
+def _calls(path):
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        signatures = v1.saved_model.load(session, ["serve"], path).signature_def
+        keys = sorted((key for key in signatures if not key.startswith("__")), reverse=True)
+        return [
+            (
+                key,
+                {name: _values(graph.get_tensor_by_name(i.name), number) for name, i in signatures[key].inputs.items()},
+            )
+            for number in range(3)
+            for key in keys
+            for _ in range(2)
+        ]
 
 
 def _asked(session, meta_graph, calls, feeds):
@@ -636,15 +647,7 @@ def _called(loaded, key, inputs):
 def judge(job):
     differences = {}
     for source, new, feeds in job:
-        file = pathlib.Path(source, "saved_model.pb").read_bytes()
-        signatures = saved_model_pb2.SavedModel.FromString(file).meta_graphs[0].signature_def
-        keys = sorted((key for key in signatures if not key.startswith("__")), reverse=True)
-        calls = [
-            (key, {name: _values(info, number) for name, info in signatures[key].inputs.items()})
-            for number in range(3)
-            for key in keys
-            for _ in range(2)
-        ]
+        calls = _calls(source)
         golden = _in_session(source, calls, feeds)
         served = _in_session(new, calls, {})
         loaded = tf.saved_model.load(new)

@@ -501,7 +501,7 @@ def nul_bytes(path):
 @_graph
 def empty_tensors(path):
     x, y = _x([None, 0]), _x([0], tf.int32, name="y")
-    outputs = {"a": tf.reduce_sum(x), "b": tf.reduce_max(x), "c": tf.concat([y, [1]], 0), "d": tf.gather([[1.0]], y)}
+    outputs = {"a": tf.reduce_sum(x), "b": tf.reduce_max(x), "c": tf.concat([y, [1]], 0)}
     _save(path, {"x": x, "y": y}, outputs, init=False)
 
 

@@ -148,9 +148,8 @@ def loop_and_a_write_that_only_the_dead_branch_takes(path):
         return (v1.cond(p, lambda: a + w, lambda: a * 2),)
 
     (y,) = _repeat(body, x)
-    with tf.control_dependencies([y]):
-        r = v.read_value()
-    _save(path, {"x": x}, {"y": y, "r": r})
+    signatures = {"serving_default": _predict({"x": x}, {"y": y}), "read": _predict({"x": x}, {"v": v + x})}
+    _save(path, None, None, signatures=signatures)
 
 
 @_graph

@@ -648,7 +648,8 @@ def plan_variables(
         found[root] = dataclasses.replace(found[root], value=Uninitialized())
     unset = [name for name in unset if name not in {found[root].name for root in later}]
     functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
-    findings = [*_first_calls([run for run in runs if run is not init], empty, later, functions)]
+    filled = [root for root in empty if found[root].name not in unset]
+    findings = [*_first_calls([run for run in runs if run is not init], filled, later, functions)]
     if later:
         names = tuple(found[root].name for root in later)
         findings.append(
@@ -682,15 +683,16 @@ def _first_calls(
 
     Args:
       called: the runs that clients call.
-      empty: identities of the variables that neither the restore op nor the init op fills.
-      later: those of them that calls fill, and that some call looks at before it fills them.
+      empty: identities of the variables that neither the restore op nor the init op fills, but calls.
+      later: those of them that some call looks at before it fills them.
       library: the functions that the runs call, by name.
     """
     fails = {run.run.key: surely_fails(run.graph, later, library) for run in called} if later else {}
     for run in called if empty else ():
         # In TF1 each op that takes a ref looks at the variable, in the rewritten run only what uses the value.
         early = assigned_first(run.graph, empty) - assigned_first(run.run.graph, empty)
-        node = None if fails.get(run.run.key) else surely_fails(run.run.graph, empty, library)
+        failing = surely_fails(run.graph, empty, library)
+        node = surely_fails(run.run.graph, empty, library) if failing is None else None
         if early or node:
             yield refusal(
                 "variable-without-value",

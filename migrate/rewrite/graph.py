@@ -109,10 +109,15 @@ _MOST_REMEMBERED = 1_000_000
 
 
 class Nodes(dict[str, NodeDef]):
-    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
+    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once.
 
-    def __init__(self, nodes: Iterable[NodeDef]) -> None:
+    Attributes:
+      producer: version of the GraphDef, which some ops ask for; None is as good as the newest.
+    """
+
+    def __init__(self, nodes: Iterable[NodeDef], producer: int | None = None) -> None:
         super().__init__((node.name, node) for node in nodes)
+        self.producer = producer
         self._wires: dict[str, Wire] = {}
         self._needed: dict[object, dict[str, bool]] = {}
         self._remembered = 0

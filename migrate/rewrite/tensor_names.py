@@ -73,7 +73,7 @@ class _Giver:
 
 def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     """Decides which names of the signatures' tensors the new main graph gets."""
-    nodes = Nodes(meta_graph.graph_def.node)
+    nodes = Nodes(meta_graph.graph_def.node, plan.producer)
     library = FunctionDefLibrary(function=plan.functions)
     feeds: dict[str, list[Place]] = {}
     givers: dict[str, list[_Giver]] = {}

@@ -90,7 +90,8 @@ class _Source:
     def of(cls, meta_graph: MetaGraphDef) -> _Source:
         ref_ops = load_ref_ops()
         meta_graph = inline_ref_functions(meta_graph, ref_ops)
-        return cls(meta_graph, Nodes(meta_graph.graph_def.node), ref_ops)
+        nodes = Nodes(meta_graph.graph_def.node, meta_graph.graph_def.versions.producer)
+        return cls(meta_graph, nodes, ref_ops)
 
     def collection(self, key: str) -> list[str]:
         """Names of the tensors or nodes in a collection."""

@@ -8,10 +8,10 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from migrate.frozen import frozen
-from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
+from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, TensorShapeProto, is_stored
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FEW = 16
@@ -171,6 +171,26 @@ class Nodes(dict[str, NodeDef]):
                 stack += known.controls
         return needed
 
+    def key_of(self, needed: Mapping[str, bool]) -> object:
+        """What tells one answer of `needed` from another."""
+        return frozenset(needed)
+
+    def part(self, needed: Mapping[str, bool], fed: Sequence[NodeDef], cut: Callable[[NodeDef], NodeDef]) -> Graph:
+        """A graph of some of the nodes.
+
+        Args:
+          needed: which, as `needed` answers.
+          fed: Placeholders that stand for what is fed.
+          cut: leads the edges of a node to these.
+        """
+        chosen = {node.name: node for node in fed}
+        wires = {node.name: wire(node) for node in fed}
+        for name in self.in_order(needed):
+            node = self[name]
+            chosen[name] = cut(node) if needed[name] else node
+            wires[name] = wire(chosen[name]) if needed[name] else self.wire(name)
+        return Graph(chosen, wires)
+
     def in_order(self, names: Collection[str]) -> Iterable[str]:
         """Some of the names in the graph's order; for a few of them it does not pass over the whole graph each time."""
         if len(names) * _FEW > len(self):
@@ -190,6 +210,16 @@ class Nodes(dict[str, NodeDef]):
         return result
 
 
+def read_nodes(meta_graph: MetaGraphDef) -> Nodes:
+    """Every node of a MetaGraphDef's main graph, by name."""
+    nodes = meta_graph.graph_def.node
+    if is_stored(meta_graph):
+        from migrate.rewrite.stored import KeptNodes  # Few graphs are that large.
+
+        return KeptNodes(nodes[:])
+    return Nodes(nodes)
+
+
 @frozen
 class Graph:
     """The nodes of one graph by name, and how they hang together.
@@ -204,6 +234,7 @@ class Graph:
     nodes: Mapping[str, NodeDef]
     wires: Mapping[str, Wire]
     answers: dict[object, Any] = dataclasses.field(default_factory=dict)
+    is_stored: ClassVar[bool] = False
 
     __eq__ = object.__eq__  # Identity: to compare all nodes would take long.
     __hash__ = object.__hash__
@@ -351,17 +382,12 @@ def prune(
         (tensor, placeholders[tensor], dtype, None if shape is None else _bytes(shape))
         for tensor, (dtype, shape) in feeds.items()
     )
-    of_run = (told, frozenset(needed))
+    of_run = (told, nodes.key_of(needed))
     graph = nodes.graphs.get(of_run)
     if graph is None:
         fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
-        chosen = {node.name: node for node in fed}
-        chosen_wires = {node.name: wire(node) for node in fed}
-        for name in nodes.in_order(needed):
-            node = nodes[name]
-            chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
-            chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
-        graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
+        graph = nodes.part(needed, fed, lambda node: _cut(node, placeholders, fed_placeholders))
+        nodes.graphs[of_run] = graph
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 
 

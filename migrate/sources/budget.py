@@ -35,8 +35,6 @@ _BYTES_A_BYTE = 120
 _BYTES_A_NODE = 600
 """What this program knows of a node, at least (measured: 600 to 1,300)."""
 _MOST_BYTES_A_NODE = 1_300
-_SMALLEST_NODE_BYTES = 20
-"""With a name, an op and an input."""
 _BYTES_AN_ENTRY = 250
 """The same of a signature or an asset."""
 _LARGE_BYTES = 1 << 16
@@ -48,12 +46,12 @@ class Excess(NamedTuple):
 
     Attributes:
       said: what it takes, for `Watch.memory_message`.
-      enough_bytes: what suffices.
+      enough_bytes: what suffices; 0 where that is not known.
       is_certain: whether it does so in any case; else it depends on what the graph is.
     """
 
     said: str
-    enough_bytes: int
+    enough_bytes: int = 0
     is_certain: bool = True
 
 
@@ -78,24 +76,12 @@ def over_budget(data: bytes, parse: Callable[[], Parsed], watch: Watch) -> Exces
         return None
     found = _tried(parse, spare)
     if found is None:
-        return Excess(f"more than {allowed >> 20:,} MB", _enough(data))
+        return Excess(f"more than {allowed >> 20:,} MB")
     taken, nodes, entries, copies = found
     needed = OWN_BYTES + copies * taken + _BYTES_A_NODE * nodes + _BYTES_AN_ENTRY * entries
     most = needed + (_MOST_BYTES_A_NODE - _BYTES_A_NODE) * nodes
     said = f"about {needed >> 20:,} MB for {nodes:,} nodes"
     return Excess(said, most + TICK_BYTES, needed > allowed) if most > allowed else None
-
-
-def _enough(data: bytes) -> int:
-    """Memory that suffices for a proto of which nobody knows how many nodes it has: as if all were of the smallest."""
-    small = small_bytes(data, len(data))
-    return (
-        OWN_BYTES
-        + TICK_BYTES
-        + len(data)
-        + 2 * _BYTES_A_BYTE * small
-        + _MOST_BYTES_A_NODE * (small // _SMALLEST_NODE_BYTES)
-    )
 
 
 def small_bytes(data: bytes, enough: int) -> int:

@@ -142,7 +142,7 @@ class Watch:
           enough_bytes: what it takes at most, where that is known.
         """
         megabytes = (enough_bytes - TIMES * self._size >> 20) + 1
-        more = max(2 * self.memory_bytes, _BYTES_AN_ORDINARY_NODE * self._nodes) >> 20
+        more = max(2 * self.memory_bytes, 20 * self._size, _BYTES_AN_ORDINARY_NODE * self._nodes) >> 20
         enough = f"{megabytes} suffices" if enough_bytes else f"{more}, or more"
         return (
             f"takes {what} in memory, where {self.memory_bytes >> 20:,} MB and {TIMES} times its {self._size:,} bytes "

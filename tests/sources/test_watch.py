@@ -97,7 +97,7 @@ def test_memory_is_what_was_taken_since_it_began():
         watch.check()
     assert watch.excess == (
         "takes more than 900 MB in memory, where 500 MB and 4 times its 104,857,600 bytes are the most; allow more "
-        "with --graph_memory=MEGABYTES (1000, or more)"
+        "with --graph_memory=MEGABYTES (2000, or more)"
     )
 
 

@@ -138,7 +138,7 @@ def convert_model(
         sign(staged)
         publish(staged, destination, overwrite)
 
-    with study(path, options) as studied:
+    with study(path, options, is_whole=True) as studied:
         findings = (*studied.report.findings, *renamed(path, destination))
         base = dataclasses.replace(studied.report, destination=destination, findings=findings)
         seconds = dict(base.seconds)
@@ -189,7 +189,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
       InputError: the candidate is no model, links in it lead out of it, or it has a pipe in the place of a file.
     """
     check_candidate_files(candidate, options)
-    with study(source, options) as studied:
+    with study(source, options, is_whole=True) as studied:
         base = dataclasses.replace(studied.report, destination=candidate)
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
             stop = unsafe(base, options) or differing_names(studied.place, source, candidate, options)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
@@ -41,8 +41,8 @@ from migrate.records import (
     refusal,
 )
 from migrate.rewrite.custom_gradients import find_custom_gradients, with_plain_gradients
-from migrate.rewrite.graph import Nodes
-from migrate.rewrite.plan import Plan, make_plan, needed_nodes
+from migrate.rewrite.graph import Nodes, read_nodes
+from migrate.rewrite.plan import Plan, make_plan, needed_names, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.boundary import Boundary, boundary_of
@@ -132,15 +132,21 @@ def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
 
 
 @contextlib.contextmanager
-def study(path: str, options: Options) -> Iterator[Studied]:
-    """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends."""
+def study(path: str, options: Options, is_whole: bool = False) -> Iterator[Studied]:
+    """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends.
+
+    Args:
+      path: what the user calls it.
+      options: what the user wants.
+      is_whole: see `Watch`.
+    """
     seconds: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
             size = None
             place = None
             try:
-                watch = watch_over(options)
+                watch = watch_over(options, is_whole)
                 place = stack.enter_context(opened(path, options.follow_links, watch))
                 size = stored_bytes(path, place)
                 with watch.running(path):
@@ -155,9 +161,12 @@ def study(path: str, options: Options) -> Iterator[Studied]:
         yield dataclasses.replace(studied, report=report)
 
 
-def watch_over(options: Options) -> Watch:
+def watch_over(options: Options, is_whole: bool = False) -> Watch:
     """The watch over an audit, which begins."""
-    return Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
+    changes = options.feeds or options.variables or options.plain_gradients or options.keep_tensor_names
+    return Watch(
+        options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes, not changes, is_whole=is_whole
+    )
 
 
 def _within_bounds(place: Place, path: str, options: Options, watch: Watch) -> Studied:
@@ -350,7 +359,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if not plan.refused and any(finding.code == "frozen-variable" for finding in plan.findings):
         from migrate.rewrite.damaged_freeze import repair, with_values
 
-        judged = with_values(repair(judged, Nodes(judged.graph_def.node)))
+        judged = with_values(repair(judged, read_nodes(judged)))
     train = training_meta_graph(source, original)
     if train is not None and find_unreadable_structure(train):
         train = None
@@ -359,7 +368,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 
         plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
-    names = {node.name for node in needed}
+    names = needed_names(needed)
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     kept = _kept_names(chosen, plan) if options.keep_tensor_names and not plan.refused else ()
     found = dict.fromkeys(
@@ -567,15 +576,15 @@ def _dangerous_ops(
     found: list[DangerousOp] = []
     for meta_graph in meta_graphs:
         read = nodes if meta_graph is planned else None
-        found += find_dangerous_ops(meta_graph, Nodes(meta_graph.graph_def.node[:]) if read is None else read)
+        found += find_dangerous_ops(meta_graph, read_nodes(meta_graph) if read is None else read)
     return tuple(found)
 
 
-def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef], options: Options) -> Iterator[Finding]:
+def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: Collection[NodeDef], options: Options) -> Iterator[Finding]:
     library = meta_graph.graph_def.library
     located = locate(needed, library)
 
-    def called() -> tuple[Located, ...]:
+    def called() -> Collection[Located]:
         return locate(needed_nodes(plan, init=False), library)
 
     yield from find_forgiven(meta_graph, needed)

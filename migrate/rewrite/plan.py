@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
@@ -18,7 +18,7 @@ from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import SWITCHES
 from migrate.rewrite.damaged_freeze import repair
 from migrate.rewrite.file_access import find_file_access
-from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, read_nodes, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, surely_fails, unordered_outputs
 from migrate.rewrite.restore import (
@@ -165,14 +165,13 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     """
     ref_ops = load_ref_ops()
     source = meta_graph
-    producer = meta_graph.graph_def.versions.producer
-    nodes = Nodes(meta_graph.graph_def.node, producer)
+    nodes = read_nodes(meta_graph)
     repaired = repair(meta_graph, nodes)
     meta_graph = inline_ref_functions(repaired.meta_graph, ref_ops)
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
-    nodes = nodes if meta_graph is source else Nodes(meta_graph.graph_def.node, producer)
+    nodes = nodes if meta_graph is source else read_nodes(meta_graph)
     findings: list[Finding] = [*repaired.findings, *(unfrozen.findings if unfrozen else ())]
     kept: list[SignaturePlan] = []
     dropped = 0
@@ -235,26 +234,37 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
         {name: restore.tables[name] for name in resources_of(runs) if name in restore.tables} if restore else {},
         restore,
         functions,
-        producer,
+        meta_graph.graph_def.versions.producer,
         tuple(dict.fromkeys(findings)),
         nodes=nodes if meta_graph is source else None,
     )
 
 
-def needed_nodes(plan: Plan, init: bool = True) -> list[NodeDef]:
+def needed_nodes(plan: Plan, init: bool = True) -> Collection[NodeDef]:
     """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name.
 
     Args:
       plan: what convert will do.
       init: whether the init op's run is one of them.
     """
+    graphs = [run.run.graph for run in plan.runs if init or run is not plan.init]
+    if any(graph.is_stored for graph in graphs):
+        from migrate.rewrite.stored import NeededNodes
+
+        return NeededNodes(graphs)
     seen: dict[tuple[str, str], NodeDef] = {}
-    for run in plan.runs:
-        if run is plan.init and not init:
-            continue
-        graph = run.run.graph
+    for graph in graphs:
         seen.update({(name, graph.wires[name].op): node for name, node in graph.nodes.items()})
     return list(seen.values())
+
+
+def needed_names(nodes: Collection[NodeDef]) -> Collection[str]:
+    """The names of what `needed_nodes` gives."""
+    if isinstance(nodes, list):
+        return {node.name for node in nodes}
+    from migrate.rewrite.stored import NeededNames
+
+    return NeededNames(nodes)
 
 
 def _unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:

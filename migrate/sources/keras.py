@@ -19,7 +19,7 @@ from typing import IO, Any
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
 from migrate.records import Kind
-from migrate.sources.archive import DAMAGE, open_zip
+from migrate.sources.archive import DAMAGE, open_member, open_zip
 from migrate.sources.bundle import read_bundle
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.fingerprint import digest_of
@@ -39,6 +39,7 @@ _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 _MAX_JSON_BYTES = 1 << 24
 _MAX_STATE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 12
+_WEIGHTS = "model.weights.h5"
 _MAX_DEPTH = 150
 """Models in models in models have some forty levels; what walks a config calls itself for each."""
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
@@ -211,8 +212,20 @@ def read_keras(files: KerasFiles) -> KerasSource:
         return _read(files, config)  # No weights, or a checkpoint: nothing of HDF5.
     _import_h5py()
     others = (files.architecture, _metadata(files))
-    source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others)
+    held = _held_bytes(files.weights)
+    source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others, held)
     return source
+
+
+def _held_bytes(file: str) -> int | None:
+    """Bytes of the weights in a `.keras` archive, as it says; None for what is none, or is damaged."""
+    try:
+        if zipfile.is_zipfile(file):
+            with open_zip(file) as archive:
+                return archive.getinfo(_WEIGHTS).file_size
+    except (InputError, OSError, *DAMAGE):
+        pass  # Reading it says what is wrong.
+    return None
 
 
 def load_architecture(file: str) -> Mapping[str, Any]:
@@ -289,9 +302,9 @@ def _read_archive(files: KerasFiles) -> KerasSource:
                 raise InputError(f"{path}: its config.json is no Keras config (no class_name, no config)")
             version = str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""
             source = _source(files, Kind.KERAS_V3, version, "", config, config.get("compile_config"))
-            if "model.weights.h5" not in archive.namelist():
-                raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
-            with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
+            if _WEIGHTS not in archive.namelist():
+                raise InputError(f"{path}: has no {_WEIGHTS}, so the model has no weights")
+            with open_member(path, archive, _WEIGHTS) as stream, _open_hdf5(path, stream) as content:
                 return _with_hdf5(source, content, is_v3=True)
     except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None

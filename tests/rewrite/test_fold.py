@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.fold import fold
-from migrate.rewrite.graph import Nodes, prune
+from migrate.rewrite.graph import ParsedNodes, prune
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
 _FLOAT, _BOOL = dtype_value("float32"), dtype_value("bool")
 
 
-def _nodes(text: str) -> Nodes:
+def _nodes(text: str) -> ParsedNodes:
     """A graph from lines of `name = Op(inputs)`; a Const's argument is its bool, an Enter's last one its frame."""
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -31,7 +31,7 @@ def _nodes(text: str) -> Nodes:
         node.input.extend(inputs)
         node.attr["T"].type = _FLOAT
         found.append(node)
-    return Nodes(found)
+    return ParsedNodes(found)
 
 
 def _text(nodes) -> list[str]:

@@ -306,13 +306,13 @@ def test_it_adds_what_nothing_in_the_file_says_and_keeps_every_line(text, added,
     written, whole = _add(tmp_path, _refused("/t/a", _PROPOSED), text=text)
     lines = iter(whole.splitlines())
     assert all(line in lines for line in text.splitlines())
-    before = values_of(_parsed(text).tables[-1].options) if "models" in text and "a" in text.split("\n")[-1] else {}
-    found = {key for table in _parsed(whole).tables for key in values_of(table.options)}
-    assert set(added) <= found
-    assert bool(written.added) == bool(added)
-    assert set(before) <= found
-    if not added:
-        assert whole == text
+    before, after = _parsed(text), {table.pattern: values_of(table.options) for table in _parsed(whole).tables}
+    assert written.added == (("a",) if added else ())
+    for table in before.tables:
+        assert values_of(table.options).items() <= after[table.pattern].items()
+    said = {key for table in before.tables if table.pattern == "a" for key in values_of(table.options)}
+    assert set(after.get("a", {})) == said | set(added)
+    assert (whole == text) == (not added)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from migrate.records import ModelReport, Report, Severity, Unreadable, chosen_me
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
-from migrate.report.text import short_kind
+from migrate.report.text import outdated, short_kind
 from migrate.report.words import short_names
 
 _BLANK = text("")
@@ -66,6 +66,12 @@ def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Blo
         yield text("blocked", "bold")
         for case in found.blocked:
             yield from _blocked(case, names)
+    unexpected = [(model, said) for model in found.every for said in outdated(model)]
+    if unexpected:
+        yield _BLANK
+        yield text("not as the config expects", "bold")
+        for model, said in unexpected:
+            yield Indented(Text(((visible(names[model.source]), "bold"), (f": {visible(said)}", ""))))
     if found.flagged or found.blocked:
         yield _BLANK
         yield text(

@@ -54,13 +54,23 @@ class Buckets:
       ready: convert writes them as the options are.
       flagged: convert writes them with other flags, most models first.
       blocked: convert writes none of them, most models first.
-      expected: of the blocked ones those that the config knows to be refused.
+      expected: those that the config knows to be refused.
     """
 
     ready: tuple[ModelReport, ...]
     flagged: tuple[Flagged, ...]
     blocked: tuple[Blocked, ...]
     expected: tuple[ModelReport, ...]
+
+    @property
+    def every(self) -> tuple[ModelReport, ...]:
+        """All models, bucket by bucket."""
+        return (
+            *self.ready,
+            *(model for group in self.flagged for model in group.models),
+            *(model for case in self.blocked for model in case.models),
+            *self.expected,
+        )
 
 
 def buckets(models: Sequence[ModelReport]) -> Buckets:

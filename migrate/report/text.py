@@ -472,6 +472,8 @@ def _totals(report: Report) -> Text:
     skipped = sum(model.skipped for model in report.models)
     if skipped:
         lines.append(f"{skipped:,} skipped: done before, and neither source nor options have changed since")
+    for model in report.models:
+        lines += [f"{visible(model.source)}: {visible(said)}" for said in outdated(model)]
     old = sum(any(f.code == "made-by-another-version" for f in model.findings) for model in report.models)
     if old:
         lines.append(f"{old:,} made by other versions of migrate or TensorFlow and kept; --reconvert makes them again")
@@ -481,6 +483,11 @@ def _totals(report: Report) -> Text:
     if report.not_started:
         lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
     return text("\n".join(lines), "bold")
+
+
+def outdated(model: ModelReport) -> list[str]:
+    """How a model has ended in another way than its config expects."""
+    return [finding.message for finding in model.findings if finding.code == "expectation-outdated"]
 
 
 def _in_the_way(model: ModelReport) -> set[str]:

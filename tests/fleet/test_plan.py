@@ -311,6 +311,18 @@ def test_a_wrong_config_is_told_before_anything_is_done(command, text, expected,
     assert not new.exists()
 
 
+def test_a_known_refusal_that_is_gone_is_reported_and_no_failure(tree, tmp_path, capsys):
+    file = _config(tmp_path, "[models.'g*']\nexpect = 'refused: unknown-op'\n")
+    only = ["--include=good", "--include=graph", f"--config={file}"]
+    assert main(["migrate", "audit", str(tree), "--summary", "--take_proposals", *only]) == 0
+    said = 'the config has expect = "refused: unknown-op", and the model is convertible'
+    assert f"  good: {said}" in capsys.readouterr().out.splitlines()
+    assert main(["migrate", "convert", str(tree), str(tmp_path / "new"), "--dry_run", *only]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{tree}/good: {said}" in shown
+    assert f"{tree}/graph: {said.replace('convertible', 'refused for no-signature')}" in shown
+
+
 def test_include_does_not_make_a_pattern_one_that_matches_nothing(tree, tmp_path):
     file = _config(tmp_path, f"[models.graph]\nsignature = '{_LINEAR}'")
     (model,) = _audit(tree, Options(config=file, include=("good",))).models
@@ -501,6 +513,22 @@ def test_a_model_alone_is_converted_and_validated_as_its_table_says(tree, tmp_pa
     assert migrate.validate(str(tmp_path / "one"), against=str(tree / "graph"), options=options).ok
     known = migrate.convert(str(tree / "bad"), str(tmp_path / "none"), options)
     assert (known.ok, known.models[0].expected) == (True, "refused: unknown-op")
+
+
+@pytest.mark.tensorflow
+def test_a_worker_of_beam_takes_the_tables_with_the_model_and_remembers(tmp_path):
+    from migrate.fleet.beam import Models, convert_task
+    from migrate.fleet.selection import Task
+
+    source, new = tmp_path / "graph", str(tmp_path / "new")
+    shutil.copytree(FORMS / "saver_steps", source)
+    table = ConfigTable("graph", ModelOptions(signature=(parse_signature(_LINEAR),)))
+    task = Task("graph", str(source), os.path.join(new, "graph"))
+    assert list(convert_task(task, new, UNVERIFIED)) == ["refused"]
+    assert list(convert_task(dataclasses.replace(task, tables=(table,)), new, UNVERIFIED)) == ["converted"]
+    assert list(convert_task(task, new, UNVERIFIED)) == ["converted"]
+    entry = Models(new).get("graph")
+    assert entry is not None and entry.remembered == table.options
 
 
 def test_given_options_are_those_that_differ_and_those_that_were_asked_for():

@@ -16,7 +16,6 @@ from typing import Any
 from migrate.config import (
     MODELS,
     Config,
-    ConfigTable,
     Matcher,
     Value,
     parse_config,
@@ -92,9 +91,9 @@ def add_proposals(file: str, report: Report, found: Mapping[str, Sequence[str]])
     matcher = Matcher(config)
     names, alone = _names(found)
     proposals = list(_proposals(report, names, alone, matcher, text))
-    whole = _with_tables(file, text, proposals)
-    if whole != text:
-        _check(file, text, whole, config)
+    if proposals:
+        whole = _with_tables(file, text, proposals)
+        _check(file, text, whole, config, proposals)
         _write(file, whole)
     unmatched = () if alone else matcher.unmatched(names.values())
     return Written(
@@ -207,33 +206,39 @@ def _pattern(name: str) -> str:
 def _with_tables(file: str, text: str, proposals: Sequence[_Proposal]) -> str:
     """The text with more lines: in tables that are there right after their headers, all else at the end."""
     there = parse_toml(file, text).get(MODELS, {})
-    lines = text.splitlines(keepends=True)
-    for case in proposals:
-        if not case.commented and case.pattern in there:
-            at = _header_line(file, lines, case.pattern) + 1
-            if not lines[at - 1].endswith("\n"):
-                lines[at - 1] += "\n"
-            lines[at:at] = [f"# {reason}\n" for reason in case.reasons] + [_dumped(case.values)]
+    # Not `splitlines`: TOML knows no other line breaks, and a comment may have them.
+    lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
+    extended = [case for case in proposals if not case.commented and case.pattern in there]
+    headers = _headers(file, lines) if extended else {}
+    places = [(_place(file, headers, case.pattern), case) for case in extended]
+    for at, case in sorted(places, key=lambda place: -place[0]):  # From the end, so that no other line moves before it.
+        lines[at:at] = [f"# {reason}\n" for reason in case.reasons] + [_dumped(case.values)]
     new = [_table_text(case) for case in proposals if case.commented or case.pattern not in there]
-    if new and not lines:
+    if not lines:
         lines = [f"{line}\n" for line in _FIRST_LINES]
-    elif new and not lines[-1].endswith("\n"):
-        lines.append("\n")
     return "".join(lines) + "".join(f"\n{table}" for table in new)
 
 
-def _header_line(file: str, lines: Sequence[str], pattern: str) -> int:
-    """Where the table of a pattern begins.
+def _headers(file: str, lines: Sequence[str]) -> Mapping[str, Sequence[int]]:
+    """For each pattern the lines after those that are the header of its table, or look like it."""
+    found: dict[str, list[int]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.lstrip().startswith("["):
+            continue
+        with contextlib.suppress(InputError):
+            models = parse_toml(file, line).get(MODELS)
+            if isinstance(models, dict) and len(models) == 1 and {} in models.values():
+                found.setdefault(next(iter(models)), []).append(number)
+    return found
+
+
+def _place(file: str, headers: Mapping[str, Sequence[int]], pattern: str) -> int:
+    """Where lines of a table may be put in.
 
     Raises:
       InputError: it has no header of its own, or the form that it has is not clear.
     """
-    found = []
-    for number, line in enumerate(lines):
-        if line.lstrip().startswith("["):
-            with contextlib.suppress(InputError):
-                if parse_toml(file, line) == {MODELS: {pattern: {}}}:
-                    found.append(number)
+    found = headers.get(pattern, ())
     if len(found) != 1:
         raise InputError(
             f"{place(file, pattern)}: cannot be added to, since no line of the file is this header alone; write it so, "
@@ -291,27 +296,23 @@ def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
-def _check(file: str, before: str, after: str, config: Config) -> None:
-    """Sees to it that all lines of the user's are there, in their order, and mean what they meant.
+def _check(file: str, before: str, after: str, config: Config, proposals: Sequence[_Proposal]) -> None:
+    """Sees to it that all lines of the user's are there, in their order, and that nothing else is said than was meant.
 
     Raises:
-      InputError: they are not, so that nothing is written.
+      InputError: that is not so, and nothing is written.
     """
-    lines = iter(after.splitlines())
-    kept = all(any(line == other for other in lines) for line in before.splitlines())
-    said = {table.pattern: table for table in parse_config(file, after).tables} if kept else {}
-    if not kept or any(not _holds(said.get(table.pattern), table) for table in config.tables):
+    lines = iter(after.split("\n"))
+    kept = all(any(line == other for other in lines) for line in before.removesuffix("\n").split("\n"))
+    meant = {table.pattern: values_of(table.options) for table in config.tables}
+    for case in proposals:
+        if not case.commented:
+            meant[case.pattern] = {**meant.get(case.pattern, {}), **case.values}
+    if not kept or {table.pattern: values_of(table.options) for table in parse_config(file, after).tables} != meant:
         raise InputError(
             f"{visible(file)}: cannot be added to without changing what is there; write each table with a header of "
             "its own and a key in each line, or name another file"
         )
-
-
-def _holds(after: ConfigTable | None, before: ConfigTable) -> bool:
-    if after is None:
-        return False
-    now = values_of(after.options)
-    return all(now.get(key) == value for key, value in values_of(before.options).items())
 
 
 def _write(file: str, text: str) -> None:

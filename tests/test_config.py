@@ -333,6 +333,14 @@ def test_a_header_in_a_text_of_several_lines_is_no_header(tmp_path):
     assert (tmp_path / "migrate.toml").read_text() == text
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
+def test_what_looks_like_a_line_to_python_alone_is_none(mark, tmp_path):
+    text = f"[models.b]\nmax_ulps = 1\n# {mark}[models.a]\n[models]\na.max_ulps = 2\n"
+    with pytest.raises(InputError, match="cannot be added to"):
+        _add(tmp_path, _refused("/t/a", _PROPOSED), _ready("/t/b"), text=text)
+    assert (tmp_path / "migrate.toml").read_text() == text
+
+
 def test_tables_that_match_nothing_any_more_are_told_and_kept(tmp_path):
     text = '[models."gone/*"]\nmax_ulps = 1\n[models."a"]\nmax_ulps = 1\n'
     written, whole = _add(tmp_path, _ready("/t/a"), text=text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from migrate.codes import CODES
 from migrate.config import flags_of, values_of
+from migrate.errors import first_few
 from migrate.escapes import visible
 from migrate.records import ModelReport, Report, Severity, Unreadable, chosen_meta_graph, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
@@ -16,6 +17,7 @@ from migrate.report.words import short_names
 
 _BLANK = text("")
 _NARROW = 80
+_NODES_SHOWN = 5
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 
@@ -150,6 +152,8 @@ def _details(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator[B
         yield _BLANK
         yield Text(((f"{severity.value} ", _STYLES[severity]), (finding.code, "bold"), (_in_models(said.models), "")))
         rows = [_text(_shared(finding.message, said.models))]
+        if finding.nodes and len(said.models) == 1:
+            rows.append(_text(f"nodes: {first_few(finding.nodes, _NODES_SHOWN)}"))
         if finding.hint:
             rows.append(Text(((visible(f"hint: {finding.hint}"), ""),), words_broken=False))
         yield Indented(Table(tuple((row,) for row in rows)))

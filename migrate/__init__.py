@@ -5,7 +5,7 @@ Importing this package starts no TensorFlow runtime; the functions below do when
 
 from __future__ import annotations
 
-from migrate.api import audit, convert, render_report, validate, write_report
+from migrate.api import audit, convert, render_report, validate, write_config, write_report
 from migrate.errors import InputError, UsageError
 from migrate.records import Finding, Kind, Mismatch, ModelReport, Options, Report, Severity, Verification
 
@@ -24,5 +24,6 @@ __all__ = [
     "convert",
     "render_report",
     "validate",
+    "write_config",
     "write_report",
 ]

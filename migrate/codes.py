@@ -32,6 +32,7 @@ CODES: Mapping[str, str] = {
     "effect-on-import": "TensorFlow evaluates constants while it imports a graph, and would run an op with effects "
     "outside the process.",
     "effect-unknown": "The model runs ops of which this version does not know what they do.",
+    "expectation-outdated": "The config expects the model to be refused with a code, and it has ended in another way.",
     "feed-proposed": "A placeholder that no signature feeds got the value that audit proposes (--take_proposals).",
     "feed-tensor-missing": "--feed names a tensor that this model does not have; another one of a tree may have it.",
     "feed-value": "A value of --feed does not fit its tensor.",
@@ -83,6 +84,8 @@ CODES: Mapping[str, str] = {
     "link-followed": "With --follow_links: files outside of the model were read through links in it.",
     "link-leads-out": "A link in the model leads out of it, so it could bring any file that you may read into the new "
     "model. The path that you pass is resolved first and may be a link.",
+    "made-by-another-version": "Another version of migrate or TensorFlow has converted and verified the model; nothing "
+    "has changed since, and it was kept.",
     "method-name-empty": "A signature has an empty method name, as TF 0.x wrote it; it is kept.",
     "no-constant-weights": "With --variables: no constant was found that could become a variable.",
     "no-signature": "There is no signature that could be exported.",
@@ -91,6 +94,7 @@ CODES: Mapping[str, str] = {
     "keeps each signature.",
     "op-without-cpu-kernel": "An op that runs on GPUs or TPUs only.",
     "op-without-kernel": "TensorFlow 2 still knows the op and cannot run it.",
+    "options-remembered": "Options of an earlier run that say what the model is apply, as the journal remembers them.",
     "other-meta-graph": "The SavedModel has another MetaGraphDef than the one that was taken.",
     "output-shapes-stale": "Nodes carry an attribute _output_shapes that contradicts them; the attribute is dropped.",
     "provenance-differs": "The candidate says of itself that it was made of another file than the source.",

@@ -71,10 +71,12 @@ def _main(line):
         ("audit a --tag=serve", "audit has no flag --tag; did you mean --tags?"),
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
-            "audit a --jobs=2",
-            "audit has no flag --jobs; it has --architecture, --audit_seconds, --checkpoint_root, --custom_objects, "
-            "--feed, --follow_links, --format, --graph_memory, --help, --overwrite_signatures, --report, --security, "
-            "--signature, --tags, --take_proposals, --trust, --unpacked_size, --verbosity",
+            "audit a --zz=2",
+            "audit has no flag --zz; it has --architecture, --audit_seconds, --checkpoint_root, --config, "
+            "--custom_objects, --details, --drop_signatures, --exclude, --feed, --follow_links, --format, "
+            "--graph_memory, --help, --include, --jobs, --only_latest_version, --overwrite_signatures, --report, "
+            "--security, --signature, --summary, --tags, --take_proposals, --trust, --unpacked_size, --verbosity, "
+            "--write_config",
         ),
         ("audit a --format=xml", "audit: flag --format=xml: value should be one of <text|json|sarif>"),
         ("audit a --tags", "audit: Missing value for flag --tags"),

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from migrate import api
+from migrate.cli.config import check_written, mention_configs, put_audit
 from migrate.cli.exit_codes import GOOD
 from migrate.cli.flags import INFO, WARNINGS
 from migrate.cli.forms import put_report, put_security
@@ -24,7 +25,9 @@ _Call = Callable[[Progress], Report]
 
 def audit(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate audit PATH...`."""
-    show = put_security if values.security else put_report
+    mention_configs(operands, values)
+    check_written(operands, values)
+    show = put_security if values.security else put_audit(operands, values)
     return _reported(
         operands, values, progress, lambda tell: api.audit(operands, options=options(values), progress=tell), show
     )
@@ -33,6 +36,7 @@ def audit(operands: Sequence[str], values: FlagValues) -> int:
 def convert(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate convert SOURCE DESTINATION`."""
     source, destination = operands
+    mention_configs((source,), values)
     return _reported(
         operands,
         values,
@@ -46,6 +50,7 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
     if not values.against:
         raise UsageError("validate needs --against: migrate validate CANDIDATE --against=SOURCE")
     (candidate,) = operands
+    mention_configs((values.against,), values)
     return _reported(
         operands,
         values,

@@ -7,7 +7,22 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli import commands
-from migrate.cli.flags import AGAINST, CONVERTING, FLEET, HELP, KEEPING, READING, REPLAYING, REPORTING, SECURITY, Flag
+from migrate.cli.config import config
+from migrate.cli.flags import (
+    AGAINST,
+    CONFIG,
+    CONVERTING,
+    FLEET,
+    HELP,
+    KEEPING,
+    PLANNING,
+    READING,
+    RECONVERT,
+    REPLAYING,
+    REPORTING,
+    SECURITY,
+    Flag,
+)
 from migrate.errors import UsageError
 from migrate.frozen import frozen
 
@@ -46,7 +61,7 @@ VERBS = (
         "Reads each PATH, a model or a tree of models, and reports what it is, its signatures and variables, and "
         "every finding that stands in the way. Runs and writes nothing.",
         ("PATH...",),
-        (*READING, SECURITY, *REPORTING),
+        (*READING, CONFIG, *PLANNING, SECURITY, *REPORTING),
         commands.audit,
     ),
     Verb(
@@ -56,7 +71,7 @@ VERBS = (
         "Converts SOURCE, a model or a tree of models, to TF2 SavedModels at DESTINATION. The source is never written "
         "to; a destination is whole or absent. The same command again does only what is missing or has changed.",
         ("SOURCE", "DESTINATION"),
-        (*READING, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
+        (*READING, CONFIG, RECONVERT, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
         commands.convert,
     ),
     Verb(
@@ -66,8 +81,19 @@ VERBS = (
         "Makes the same calls to CANDIDATE and to the model that --against names, each loaded afresh in a process "
         "of its own, and compares every output.",
         ("CANDIDATE",),
-        (*READING, AGAINST, *KEEPING, *REPLAYING, *REPORTING),
+        (*READING, CONFIG, AGAINST, *KEEPING, *REPLAYING, *REPORTING),
         commands.validate,
+    ),
+    Verb(
+        "config",
+        "MODELS [NEW] --config=FILE",
+        "show which options apply to each model, and which table and key each comes from",
+        "Takes the flags of convert, and shows for each model the options that are not the default: those of the "
+        "command line, then those of the config's tables, the most specific first, then what the journal of the new "
+        "tree NEW remembers. Reads no model.",
+        ("MODELS...",),
+        (*READING, CONFIG, RECONVERT, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
+        config,
     ),
     Verb(
         "report",

@@ -24,6 +24,7 @@ from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob
+from migrate.fleet.judgement import judged
 from migrate.fleet.keras import keras_way
 from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
@@ -90,7 +91,7 @@ def run(job: ConvertJob | AuditJob) -> ModelReport:
     """Carries a job out, in a process of its own."""
     say("reading")
     if isinstance(job, AuditJob):
-        return audit_model(job.path, job.options)
+        return judged(audit_model(job.path, job.options), job.options)
     with _runner(job.options) as nursery:
         return convert_model(
             job.path, job.destination, job.options, nursery, say, replace=job.replace, identity=job.identity
@@ -152,7 +153,7 @@ def convert_model(
                     finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
-                return base
+                return judged(base, options)
             way = _way(studied, path, options, nursery)
             return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
         except InputError as error:

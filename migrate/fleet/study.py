@@ -30,8 +30,10 @@ from migrate.records import (
     Convertible,
     DangerousOp,
     Finding,
+    GivenFeed,
     GivenSignature,
     Kind,
+    ModelOptions,
     ModelReport,
     Options,
     Refused,
@@ -355,7 +357,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
-    chosen, plan, fed = _planned(judged, options)
+    chosen, plan, fed, values = _planned(judged, options)
     if not plan.refused and any(finding.code == "frozen-variable" for finding in plan.findings):
         from migrate.rewrite.damaged_freeze import repair, with_values
 
@@ -395,6 +397,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         proposals=proposals,
         dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
+        proposed=_taken_options(proposed, values, options),
     )
     if options.plain_gradients:
         chosen, train = with_plain_gradients(chosen), with_plain_gradients(train) if train is not None else None
@@ -471,16 +474,30 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
     return tuple(filter(None, map(sketch, plan.runs)))
 
 
-def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[MetaGraphDef, Plan, Fed | None]:
+def _taken_options(
+    signature: GivenSignature | None, feeds: tuple[GivenFeed, ...], options: Options
+) -> ModelOptions | None:
+    """What was taken of audit's proposals, as options."""
+    if signature is None and not feeds:
+        return None
+    return ModelOptions(
+        signature=None if signature is None else (signature,), feed=(*options.feeds, *feeds) if feeds else None
+    )
+
+
+def _planned(
+    meta_graph: MetaGraphDef, options: Options
+) -> tuple[MetaGraphDef, Plan, Fed | None, tuple[GivenFeed, ...]]:
     """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes.
 
     Returns:
-      What is planned: the source where no tensor is fed; the plan; and what is fed, if anything is.
+      What is planned: the source where no tensor is fed; the plan; what is fed, if anything is; and what of that audit
+      has proposed.
     """
     if not options.feeds:
         plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
-            return meta_graph, plan, None
+            return meta_graph, plan, None, ()
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
     fed = apply_feeds(meta_graph, options.feeds)
@@ -491,7 +508,7 @@ def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[MetaGraphDef, 
         more = apply_feeds(meta_graph, (*options.feeds, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
         plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
-    return fed.meta_graph, plan, fed
+    return fed.meta_graph, plan, fed, proposed
 
 
 def _with_proposal(

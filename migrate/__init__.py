@@ -5,7 +5,7 @@ Importing this package starts no TensorFlow runtime; the functions below do when
 
 from __future__ import annotations
 
-from migrate.api import audit, compare_reports, convert, inputs, render_report, validate, write_report
+from migrate.api import audit, compare_reports, convert, inputs, render_report, validate, write_config, write_report
 from migrate.errors import InputError, UsageError
 from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.records import (
@@ -82,5 +82,6 @@ __all__ = [
     "outcome_name",
     "render_report",
     "validate",
+    "write_config",
     "write_report",
 ]

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
 from migrate.events import Began, Finished, Step, Warned
-from migrate.records import Options, Report, Unreadable
+from migrate.records import ModelOptions, Options, Report, Unreadable
 
 if TYPE_CHECKING:
+    from migrate.config_writer import Written
     from migrate.events import Event
+    from migrate.fleet.model_options import Decision
     from migrate.report.comparison import Change
 
 Path = str | os.PathLike[str]
@@ -34,14 +36,15 @@ def audit(
 
     Args:
       path_or_paths: directories, each a model or a tree of models.
-      options: `tags` and `drop_signatures` count.
+      options: those of models and of trees count; `jobs` more than one has that many processes work side by side.
       progress: told which model is being read, and what became of it.
 
     Returns:
-      One `ModelReport` a model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`.
+      One `ModelReport` a model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`. For one that is
+      refused, what audit proposes was tried: `proposed` is what makes it convertible.
 
     Raises:
-      InputError: a path does not exist, is a file, or holds no model.
+      InputError: a path does not exist, is a file, or holds no model; or the config is wrong.
 
     Example:
       >>> report = audit("testdata/models/vocabulary")
@@ -63,21 +66,13 @@ def audit(
 
 
 def _audit(paths: Sequence[str], options: Options, listen: Callable[[Event], None]) -> Report:
-    from migrate.fleet.study import audit_model
-    from migrate.sources.discover import find_models
+    from migrate.fleet.audits import audit_fleet
 
     if options.architecture is not None:
         from migrate.sources.keras_files import check_architecture
 
         check_architecture(options.architecture)
-    models = tuple(dict.fromkeys(model for path in paths for model in find_models(path)))
-    listen(Began(len(models), 1))
-    reports = []
-    for number, model in enumerate(models, 1):
-        listen(Step(0, model, "reading"))
-        reports.append(audit_model(model, options))
-        listen(Finished(0, reports[-1], number, len(models)))
-    return Report(tuple(reports))
+    return Report(audit_fleet(paths, options, listen))
 
 
 def _has_partial_flags(options: Options) -> bool:
@@ -143,7 +138,7 @@ def convert(
     """
     listen = _silent if progress is None else progress
     source, destination = os.fspath(source), os.fspath(destination)
-    _check_calls(source, options)
+    _check_calls(source, _of_one(source, options))
     if _has_partial_flags(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
     if options.runner is None and ("://" in source or "://" in destination):
@@ -193,6 +188,7 @@ def validate(
     listen = _silent if progress is None else progress
     candidate, against = os.fspath(candidate), os.fspath(against)
     journal = None if journal is None else os.fspath(journal)
+    options = _of_one(against, options)
     _check_calls(against, options)
     if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
@@ -218,6 +214,65 @@ def validate(
         report = named(Report((found,)), {local: path for path, local in here.items()})
         listen(Finished(0, report.models[0], 1, 1))
         return report
+
+
+def _of_one(source: str, options: Options) -> Options:
+    """The options with what the config says of a model that is given alone; as they are for a tree.
+
+    Raises:
+      InputError: the config is wrong, or has nothing for the model.
+    """
+    if options.config is None or "://" in source or options.runner is not None:
+        return options
+    from migrate.fleet.model_options import decide, tables_of
+    from migrate.sources.discover import find_models
+
+    if find_models(source) != (source.rstrip(os.sep) or os.sep,):
+        return options
+    (tables,) = tables_of(options.config, {source: os.curdir}).values()
+    return decide(options, tables, ModelOptions()).options
+
+
+def options_of_models(
+    source: Path, options: Options = _DEFAULTS, *, journal: Path | None = None
+) -> tuple[Decision, ...]:
+    """Says which options apply to each model, and where each comes from; reads no model.
+
+    Args:
+      source: a model, or a tree of models.
+      options: of the command; `config` names a migrate.toml.
+      journal: the new tree whose journal may remember options, or None.
+
+    Returns:
+      One `Decision` for each model that the options choose.
+
+    Raises:
+      InputError: there is no model, or the config is wrong.
+    """
+    from migrate.fleet.audits import decisions
+
+    return decisions(os.fspath(source), options, None if journal is None else os.fspath(journal))
+
+
+def write_config(paths: Path | Sequence[Path], report: Report, file: Path) -> Written:
+    """Adds to a migrate.toml what audit proposes; what is there already stays as it is.
+
+    Args:
+      paths: what was audited, a model or tree each.
+      report: what `audit` has said of them.
+      file: made where it is not there.
+
+    Returns:
+      What was added, and which tables are for no model any more.
+
+    Raises:
+      InputError: the file cannot be read or written, or cannot be added to.
+    """
+    from migrate.config_writer import add_proposals
+    from migrate.sources.discover import find_models
+
+    given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    return add_proposals(os.fspath(file), report, {path: find_models(path) for path in given})
 
 
 def _check_calls(source: str, options: Options) -> None:

@@ -12,7 +12,7 @@ from migrate.given import GivenFeed, GivenSignature
 CHECKPOINTS = ("auto", "link", "copy", "rewrite")
 
 _OPTIONAL_TEXT = frozenset({"checkpoint_root", "runner"})
-_PATHS = frozenset({"architecture", "inputs"})
+_PATHS = frozenset({"architecture", "config", "inputs"})
 _LEAST = {
     "jobs": 1,
     "memory_limit_bytes": 1,

@@ -115,8 +115,9 @@ _WEIGHT = {Severity.NOTE: 0, Severity.WARNING: 1, Severity.REFUSAL: 2}
 
 
 def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings as a report has them: refusals, warnings, notes, each in the order given."""
-    return tuple(sorted(findings, key=lambda finding: -_WEIGHT[finding.severity]))
+    """Findings as a report has them: refusals, warnings, notes, each in the order given and with each node once."""
+    once = (dataclasses.replace(finding, nodes=tuple(dict.fromkeys(finding.nodes))) for finding in findings)
+    return tuple(sorted(once, key=lambda finding: -_WEIGHT[finding.severity]))
 
 
 @frozen
@@ -151,6 +152,41 @@ class Signature:
     method_name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+
+
+@frozen
+class ModelOptions:
+    """What one source of options says of one model: the command line, a config, a journal, or a proposal of audit.
+
+    Attributes have the names of the command line's flags; None where nothing is said.
+
+    Attributes:
+      signature: signatures to add.
+      overwrite_signatures: whether they may replace signatures of the model.
+      feed: values of tensors, the same in every call.
+      tags: the tag set, sorted.
+      drop_signatures: whether signatures that cannot be converted are left out.
+      inputs: path of a file with calls.
+      max_ulps: how far floating point outputs may differ.
+      verify: whether answers are compared before the new model is published.
+      allow_unverified: whether it is published where of some output or variable no value was compared.
+      variables: whether constant weights become variables.
+      custom_objects: `module:Name` of classes and functions that a Keras file names.
+      expect: how the model is known to end, as `refused: CODE`.
+    """
+
+    signature: tuple[GivenSignature, ...] | None = None
+    overwrite_signatures: bool | None = None
+    feed: tuple[GivenFeed, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    drop_signatures: bool | None = None
+    inputs: str | None = None
+    max_ulps: int | None = None
+    verify: bool | None = None
+    allow_unverified: bool | None = None
+    variables: bool | None = None
+    custom_objects: tuple[str, ...] | None = None
+    expect: str | None = None
 
 
 @frozen
@@ -478,6 +514,9 @@ class ModelReport:
       checkpoint: of a checkpoint without a graph; None for all else.
       confinement: what held the steps that ran TensorFlow; None where none was run.
       is_validation: the report is on the candidate, which is at `destination`; it was compared with its source.
+      proposed: options that audit proposes and has tried: with them a refused model can be converted. Of a model that
+        took proposals (`Options.take_proposals`), those. None where there is nothing to propose.
+      expected: the config's `expect`, where the model has ended so; a known refusal is no failure.
     """
 
     source: str
@@ -500,6 +539,9 @@ class ModelReport:
     confinement: Confined | None = None
     is_validation: bool = False
 
+    proposed: ModelOptions | None = None
+    expected: str = ""
+
     def __repr__(self) -> str:
         return f"<ModelReport {self.title!r}: {outcome_name(self.outcome)}>"
 
@@ -507,6 +549,11 @@ class ModelReport:
     def title(self) -> str:
         """The path of the model that the report is on."""
         return self.destination if self.is_validation and self.destination is not None else self.source
+
+    @property
+    def ok(self) -> bool:
+        """Whether it has ended well, or as it is known to end."""
+        return isinstance(self.outcome, GOOD_OUTCOMES) or bool(self.expected)
 
 
 def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:
@@ -545,7 +592,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every model ended well."""
-        return all(isinstance(m.outcome, GOOD_OUTCOMES) for m in self.models)
+        return all(model.ok for model in self.models)
 
     def __repr__(self) -> str:
         counts = collections.Counter(outcome_name(model.outcome) for model in self.models)
@@ -636,6 +683,10 @@ class Options:
       graph_memory_bytes: what an audit may take beyond four times the bytes of the model's graph.
       unpacked_bytes: what an archive may unpack to where that is more than 20 times its size.
       audit_seconds: processor time that an audit may take beyond a second for 5,000 nodes.
+      config: path of a migrate.toml, which has options of single models; None to read none.
+      reconvert: convert again what another version of migrate or TensorFlow has converted and verified.
+      given: names of flags that were given, so that no config and no journal says otherwise; an option that differs
+        from its default counts as given in any case.
     """
 
     tags: frozenset[str] | None = None
@@ -675,6 +726,9 @@ class Options:
     dry_run: bool = False
     runner: str | None = None
     beam_options: tuple[str, ...] = ()
+    config: str | None = None
+    reconvert: bool = False
+    given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -685,16 +739,19 @@ _NOT_SHAPING = frozenset(
     {
         "audit_seconds",
         "beam_options",
+        "config",
         "details",
         "dry_run",
         "exclude",
         "fail_fast",
+        "given",
         "graph_memory_bytes",
         "include",
         "jobs",
         "memory_limit_bytes",
         "only_latest_version",
         "overwrite",
+        "reconvert",
         "runner",
         "timeout_seconds",
         "unpacked_bytes",

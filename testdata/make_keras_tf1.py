@@ -128,6 +128,19 @@ def untrained(directory):
     _saved(directory, model, ([IDS, PAIRS], [CLASSES, VALUES]), trained=False)
 
 
+def weighted(directory):
+    """HDF5, two outputs, with metrics that are objects and weighted ones: TF 1.x names these twice."""
+    model = _two_and_two()
+    scores, value = [keras.metrics.AUC(name="auc"), "accuracy"], [keras.metrics.MeanSquaredError(name="squared"), "mae"]
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        ["categorical_crossentropy", "mse"],
+        metrics={"scores": scores, "value": ["mae"]},
+        weighted_metrics={"value": value},
+    )
+    _saved(directory, model, ([IDS, PAIRS], [keras.utils.to_categorical(CLASSES), VALUES]), trained=True)
+
+
 def momentum(directory):
     """HDF5, recurrent layers, compiled with SGD with momentum and trained."""
     model = _recurrent()
@@ -187,7 +200,7 @@ def by_name(directory):
     _golden(directory, model, ([IDS, PAIRS], [CLASSES, VALUES]), compiled=False)
 
 
-MAKERS = (trained, untrained, momentum, rmsprop, yaml, checkpoints, manager, by_name)
+MAKERS = (trained, untrained, weighted, momentum, rmsprop, yaml, checkpoints, manager, by_name)
 
 
 def main(names):

@@ -75,10 +75,12 @@ def _main(line):
         ("audit a --tag=serve", "audit has no flag --tag; did you mean --tags?"),
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
-            "audit a --jobs=2",
-            "audit has no flag --jobs; it has --architecture, --audit_seconds, --checkpoint_root, --custom_objects, "
-            "--feed, --follow_links, --format, --graph_memory, --help, --overwrite_signatures, --quiet, --report, "
-            "--security, --signature, --tags, --take_proposals, --trust, --unpacked_size, --verbosity",
+            "audit a --zz=2",
+            "audit has no flag --zz; it has --architecture, --audit_seconds, --checkpoint_root, --config, "
+            "--custom_objects, --details, --drop_signatures, --exclude, --feed, --follow_links, --format, "
+            "--graph_memory, --help, --include, --jobs, --only_latest_version, --overwrite_signatures, --quiet, "
+            "--report, --security, --signature, --summary, --tags, --take_proposals, --trust, --unpacked_size, "
+            "--verbosity, --write_config",
         ),
         ("audit a --format=xml", "audit: --format=xml: wants text, json, jsonl, csv, markdown or sarif"),
         (

@@ -98,7 +98,7 @@ def _quoted(word: str) -> str:
 def test_bash(script):
     assert _bash(script, "migrate ") == sorted([*_NAMES, "help", "--help", "--version"])
     assert _bash(script, "migrate aud") == ["audit"]
-    assert _bash(script, "migrate help con") == ["convert"]
+    assert _bash(script, "migrate help conv") == ["convert"]
     assert _bash(script, "migrate audit --format=") == sorted(["text", "json", "jsonl", "csv", "markdown", "sarif"])
     assert _bash(script, "migrate audit --format=js") == ["json", "jsonl"]
     assert _bash(script, "migrate convert a b --checkpoint l") == ["link"]

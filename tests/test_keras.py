@@ -181,6 +181,50 @@ def test_a_checkpoint_that_lacks_a_weight_is_told(name, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+_MAKE_CHECKPOINTS = """
+import os, shutil, sys, numpy as np, tf_keras as k, keras_layers
+def model(count, *more):
+    dense = [k.layers.Dense(4) for _ in range(count)]
+    return k.Sequential([k.Input([4], name="x"), *more, *dense])
+def save(name, small, large):
+    os.makedirs(f"{sys.argv[1]}/{name}")
+    with open(f"{sys.argv[1]}/{name}/model.json", "w") as file:
+        file.write(small.to_json())
+    large.save_weights(f"{sys.argv[1]}/{name}/weights")
+trained = model(2)
+trained.compile("adam", "mse", ["mae"])
+trained.fit(np.ones([4, 4]), np.ones([4, 4]), verbose=0)
+save("trained", model(2), trained)
+save("larger", model(1, keras_layers.Nameless()), model(2, keras_layers.Nameless()))
+trained.step = k.backend.variable(3.0)
+trained.save(f"{sys.argv[1]}/saved", save_format="tf")
+save("of_saved", model(2), trained)
+for file in os.listdir(f"{sys.argv[1]}/saved/variables"):
+    new = f"{sys.argv[1]}/of_saved/{file.replace('variables', 'weights')}"
+    shutil.copy(f"{sys.argv[1]}/saved/variables/{file}", new)
+shutil.rmtree(f"{sys.argv[1]}/saved")
+"""
+
+
+def test_what_a_checkpoint_holds_beside_the_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    run_child(["-c", _MAKE_CHECKPOINTS, str(tmp_path / "old")])
+    options = Options(custom_objects=("keras_layers:Nameless",), verify=False)
+    report = migrate.convert(str(tmp_path / "old"), str(tmp_path / "new"), options)
+    found = {model.source.rpartition("/")[2]: model for model in report.models}
+    # The layer whose class is the user's may have weights, so that audit cannot count them; Keras' assert_consumed can.
+    assert isinstance(found["larger"].outcome, Failed), found["larger"]
+    told = (
+        "2 of its tensors are of no layer of the architecture (layer_with_weights-1/bias, layer_with_weights-1/kernel)"
+    )
+    assert told in found["larger"].outcome.reason
+    for name in ("trained", "of_saved"):  # With the state of an optimizer and of metrics.
+        assert isinstance(found[name].outcome, Converted), found[name]
+    unused = {name: [f for f in model.findings if f.code == "keras-weights-unused"] for name, model in found.items()}
+    assert unused["trained"] == []
+    assert "1 tensor is of no layer of the architecture, and left out (step)" in unused["of_saved"][0].message
+
+
 _MAKE_LAMBDA = """
 import sys, tf_keras
 model = tf_keras.Sequential([tf_keras.Input([3], name="x"), tf_keras.layers.Lambda(lambda x: x * 2, name="twice")])
@@ -321,7 +365,7 @@ def test_a_loss_that_nobody_has_is_told(tmp_path):
     (report,) = migrate.convert(str(file), str(tmp_path / "new"), Options(verify=False)).models
     assert isinstance(report.outcome, Converted), report
     (told,) = [finding for finding in report.findings if finding.code == "keras-not-compiled"]
-    assert "not Keras' own" in told.message
+    assert "not Keras' own (my_own_loss); give them with --custom_objects=MODULE:NAME" in told.message
 
 
 _MAKE_JSON_3 = """

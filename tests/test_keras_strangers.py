@@ -220,6 +220,33 @@ def test_a_name_that_is_no_string_is_refused(key, odd, tmp_path):
     assert list(_refusals(path, tmp_path)) == ["keras-custom-object"]
 
 
+# How it is said
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        any_layer("TFOpLambda", function="compat.v1.gfile.DeleteRecursively"),
+        any_layer("StringLookup", vocabulary="gs://bucket/a/long/path/of/a/file/with/words.txt"),
+        any_layer("LayerOfMyOwnCompany"),
+        any_layer("TFSMLayer", filepath="/some/saved_model"),
+        any_layer("Dense", ragged=True),
+        any_layer("Convolution2D", nb_filter=3),
+    ],
+    ids=lambda layer: layer["class_name"],
+)
+def test_a_refusal_of_many_layers_has_two_lines_and_each_node_once(layer, tmp_path):
+    names = [f"a_model_in_a_model_layer_{n}" for n in range(20)]
+    layers = [{**layer, "name": n, "config": {**layer["config"], "name": n}} for n in [*names, *names]]
+    path = _archive(tmp_path / "model.keras", {"class_name": "Sequential", "config": {"name": "m", "layers": layers}})
+    found = _refusals(path, tmp_path)
+    assert found
+    for finding in found.values():
+        assert len(finding.message) <= 178, finding
+        assert len(finding.hint) <= 172, finding
+        assert len(finding.nodes) == len(set(finding.nodes))
+
+
 # HDF5
 
 

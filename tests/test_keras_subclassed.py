@@ -57,6 +57,25 @@ BUILT = ("net", "compiled", "pair", "inside", "sequential_built")
 CALLED = ("net", "compiled", "pair")
 
 
+_MAKE_WIDE = """
+import sys, numpy as np, keras_models
+model = keras_models.Net(name="model", dtype="float64")
+model(np.random.RandomState(1).uniform(-1, 1, [2, 4]))
+model.save(sys.argv[1])
+"""
+
+_JUDGE_WIDE = """
+import sys, numpy as np, tensorflow as tf
+from keras_models import k
+x = tf.constant(np.random.RandomState(2).uniform(-1, 1, [5, 4]))
+expected = np.asarray(k.models.load_model(sys.argv[1])(x))
+serve = tf.saved_model.load(sys.argv[2]).signatures["serving_default"]
+((argument, spec),) = serve.structured_input_signature[1].items()
+(found,) = serve(**{argument: x}).values()
+np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+"""
+
+
 def _child(keras, code, *arguments):
     return run_child(["-c", code, *arguments], KERAS_MODELS_OF=keras, KERAS_BACKEND="tensorflow", PYTHONPATH=LAYERS)
 
@@ -81,7 +100,24 @@ def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_pat
         assert not (tmp_path / "new" / name).exists()
     for name in CALLED:
         # What audit says is what the new model has.
-        assert "keras-build-shape" in [f.code for f in audited[name].findings]
+        (told,) = [f.message for f in audited[name].findings if f.code == "keras-build-shape"]
+        assert told.endswith("as float32: the file names no dtype")
         assert audited[name].keras.signature.inputs.keys() == reports[name].keras.signature.inputs.keys()
     assert "keras-optimizer-kept" in [f.code for f in reports["compiled"].findings]
     _child(keras, _JUDGE, str(tmp_path / "old"), str(tmp_path / "new"), *built)
+
+
+@pytest.mark.tensorflow
+def test_a_model_of_float64_takes_float64(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    monkeypatch.setenv("KERAS_MODELS_OF", "keras")
+    file = str(tmp_path / "wide.keras")
+    _child("keras", _MAKE_WIDE, file)
+    (audited,) = migrate.audit(file, GIVEN).models
+    (report,) = migrate.convert(file, str(tmp_path / "new"), GIVEN).models
+    assert isinstance(report.outcome, Converted), report
+    for model in (audited, report):
+        assert [spec.dtype for spec in model.keras.signature.inputs.values()] == ["float64"]
+    (told,) = [f.message for f in report.findings if f.code == "keras-build-shape"]
+    assert "float64, the model's own dtype" in told
+    _child("keras", _JUDGE_WIDE, file, str(tmp_path / "new"))

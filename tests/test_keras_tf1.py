@@ -14,7 +14,7 @@ pytestmark = pytest.mark.tensorflow
 
 MODELS = ROOT / "testdata" / "keras_tf1"
 NAMES = tuple(sorted(path.name for path in MODELS.iterdir()))
-KEPT = {"trained": "15 variables", "momentum": "9 variables", "rmsprop": "17 variables"}
+KEPT = {"trained": "15 variables", "weighted": "15 variables", "momentum": "9 variables", "rmsprop": "17 variables"}
 
 
 @pytest.fixture(scope="module")

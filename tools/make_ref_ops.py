@@ -18,7 +18,7 @@ COUNTS = ROOT / "docs" / "fuzz.json"
 sys.path.insert(0, str(ROOT))
 
 from migrate.checks.op_table import load_op_table  # noqa: E402
-from migrate.codes import CODES  # noqa: E402
+from migrate.codes import meaning  # noqa: E402
 from migrate.rewrite import RULED_OPS, ops  # noqa: E402
 
 FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "tensorflow"})
@@ -147,7 +147,16 @@ def page() -> str:
         "",
         "| code | when |",
         "|---|---|",
-        *(f"| `{code}` | {CODES[code]} |" for code in GRAPH_CODES),
+        *(f"| `{code}` | {meaning(code)} |" for code in GRAPH_CODES),
+        "",
+        "`ref-in-function` concerns graphs that TensorFlow 1's own Python does not make. Asked for a ref op in the",
+        "functions of an If or While, TensorFlow 1.15.5 says (`testdata/ask_functional_refs.py`, to be run with it):",
+        "",
+        "| asked for, with `enable_control_flow_v2` | answer |",
+        "|---|---|",
+        "| an assignment in `tf.cond`, `tf.while_loop`, a `Defun` | TypeError: a function takes values, not refs |",
+        "| a new variable in `tf.cond` or a `Defun` | the same TypeError: the variable is made outside |",
+        "| a read in `tf.cond` | no ref op in the function: the value is its argument |",
         "",
         "## Reads and writes that no edge orders",
         "",

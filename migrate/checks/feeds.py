@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.given_signatures import near_tensors
+from migrate.checks.nodes import nodes_by_name
 from migrate.checks.op_table import load_op_table
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.feed_flag import feed_option
 from migrate.frozen import frozen
 from migrate.records import Finding, GivenFeed, Severity, refusal
 from migrate.sources.dtypes import base_name, dtype_value
-from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto
+from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto, copied
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
@@ -50,7 +51,7 @@ def apply_feeds(meta_graph: MetaGraphDef, feeds: Sequence[GivenFeed]) -> Fed:
     """
     if not feeds:
         return Fed(meta_graph, {})
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = nodes_by_name(meta_graph)
     values: dict[str, TensorProto] = {}
     findings: list[Finding] = []
     for feed in feeds:
@@ -192,8 +193,7 @@ def can_be_fed(dtype: int) -> bool:
 
 
 def _with_constants(meta_graph: MetaGraphDef, values: Mapping[str, TensorProto]) -> MetaGraphDef:
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     taken = {node.name for node in result.graph_def.node}
     replaced: dict[str, str] = {}
     for node in result.graph_def.node:
@@ -242,7 +242,7 @@ def propose_feeds(meta_graph: MetaGraphDef, names: Iterable[str]) -> tuple[Given
     Returns:
       One for each placeholder whose use tells; the others are left out.
     """
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = nodes_by_name(meta_graph)
     consumers: dict[str, list[tuple[NodeDef, int]]] = {}
     for node in meta_graph.graph_def.node:
         for position, tensor in enumerate(node.input):

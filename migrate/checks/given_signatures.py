@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.checks.contract import RESERVED_KEYS
+from migrate.checks.nodes import nodes_by_name
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import Finding, GivenSignature, refusal
 from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
@@ -34,7 +35,7 @@ def add_signatures(
     """
     if not given:
         return ()
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = nodes_by_name(meta_graph)
     functions = functions_of(meta_graph.graph_def.library)
     added = MetaGraphDef()
     findings: list[Finding] = []

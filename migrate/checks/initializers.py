@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from migrate.checks import contract
 from migrate.checks.effects import HARMLESS, effect_of
-from migrate.checks.nodes import behind
+from migrate.checks.nodes import behind, nodes_by_name
 from migrate.checks.op_table import load_op_table
 from migrate.records import Finding, Severity
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.sources.protos import MetaGraphDef, NodeDef, copied
 
 
 def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tuple[Finding, ...]]:
@@ -26,7 +26,7 @@ def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tupl
     """
     if contract.init_key(meta_graph) != contract.TABLES_KEY:
         return meta_graph, ()
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = nodes_by_name(meta_graph)
     parts = {name: behind(nodes, [name]) for name in contract.init_ops(meta_graph)}
     parts = {
         name: part for name, part in parts.items() if any(effect_of(nodes[other]) not in HARMLESS for other in part)
@@ -38,8 +38,7 @@ def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tupl
     left_out = [name for name, part in parts.items() if needed.isdisjoint(_stateful(nodes, part))]
     if not left_out:
         return meta_graph, ()
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     names = result.collection_def[contract.TABLES_KEY].node_list
     names.value[:] = [name for name in names.value if name.partition(":")[0] not in left_out]
     return result, tuple(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from migrate.checks.keras_cudnn import find_cudnn
-from migrate.checks.keras_needs import Needs, needs, training_needs
-from migrate.checks.keras_weights import find_misfits
+from migrate.checks.keras_needs import Needs, needs
+from migrate.checks.keras_weights import find_misfits, find_unused
+from migrate.errors import first_few
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Runtime, Weights
 from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
@@ -28,39 +30,38 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     if not source.config:
         yield refusal(
             "keras-weights-alone",
-            f"{source.files.weights}: weights alone ({_layer_names(source)}), without the architecture that they "
-            "belong to",
-            hint="put the model's JSON (Model.to_json) beside this file, name it with --architecture=FILE, or save the "
-            "whole model",
+            f"{_file(source)}: weights without their architecture; {source.files.unfit or _layer_names(source)}",
+            hint="put the model's JSON (Model.to_json) beside them, or pass --architecture=FILE",
         )
         return
     if source.form is Weights.MISSING:
         yield refusal(
             "keras-weights-missing",
-            f"{source.files.architecture}: an architecture without weights",
-            hint="put the file of weights (HDF5, or a checkpoint with its .index) beside it, or pass that file with "
-            f"--architecture={source.files.architecture}",
+            f"{os.path.basename(source.files.architecture)}: an architecture without weights",
+            hint="put the weights beside it (HDF5, or a checkpoint with its .index), or pass their file with "
+            "--architecture=FILE",
         )
     if source.runtime is Runtime.KERAS and source.form in (Weights.OBJECTS, Weights.NAMES):
         yield refusal(
             "keras-weights-form",
-            f"{source.files.weights}: a TensorFlow checkpoint, from which Keras 3 loads no weights",
+            f"{_file(source)}: a TensorFlow checkpoint, from which Keras 3 loads no weights",
             hint="load it with the model's own code (tf.train.Checkpoint), and save the model as a .keras file",
         )
-    yield from _root(source)
-    yield from find_misfits(source, custom_objects)
+    else:  # What of a checkpoint would fit is nothing to say where none is loaded.
+        yield from _root(source)
+        yield from find_misfits(source, custom_objects)
+        yield from find_unused(source)
     if is_unbuilt(source.config) or (is_subclassed(source.config) and source.has_empty_layers):
         yield refusal(
             "keras-not-built",
-            f"the model {source.config.get('class_name')!r} was saved before it was built: it has "
-            "neither known inputs nor weights",
+            f"the model {source.config.get('class_name')!r} was saved before it was built: without inputs and weights",
             hint="call it on a batch of its data (model(x)), or build it (model.build(shape)), and save it again",
         )
     yield from _old(source)
     yield from find_cudnn(source, custom_objects)
     loose = tuple(x.name for x in layers(source.config) if x.config.get("sparse") is True or x.config.get("ragged"))
     if loose:
-        yield refusal("keras-sparse-input", f"{', '.join(loose)}: sparse or ragged inputs are not exported", loose)
+        yield refusal("keras-sparse-input", f"{first_few(loose, 3)}: sparse or ragged inputs are not exported", loose)
     if source.links:
         yield refusal(
             "keras-external-link",
@@ -79,18 +80,18 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     if missing:
         yield refusal(
             "keras-custom-object",
-            f"{len(missing)} class(es) or function(s) are not Keras' own: {', '.join(missing[:10])}",
+            f"{len(missing)} class(es) or function(s) are not Keras' own: {first_few(missing, 3)}",
             missing,
             _custom_flags(missing) or "none of these can be the name of anything in a Python module",
         )
     if found.foreign:
         yield refusal(
             "keras-foreign-layer",
-            f"{', '.join(found.foreign)} runs another framework's code or another file's graph",
+            f"{first_few(found.foreign, 3)} runs another framework's code or another file's graph",
             found.foreign,
         )
     if found.code:
-        message = f"{', '.join(found.code[:10])}: marshalled Python bytecode, which can do anything on this machine"
+        message = f"{first_few(found.code, 3)}: marshalled Python bytecode, which can do anything on this machine"
         if trust:
             yield Finding("keras-lambda", Severity.WARNING, f"{message}; it is run, as --trust says", found.code)
         else:
@@ -98,13 +99,6 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
             yield refusal("keras-lambda", message, found.code, hint)
     yield from _unsafe(found, trust)
     yield from _optimizer(source)
-
-
-def may_compile(source: KerasSource, custom_objects: Collection[str], trust: bool) -> bool:
-    """Whether the optimizer, loss and metrics can be loaded too, without running what nobody has allowed."""
-    if not source.training:
-        return False
-    return not forbidden(training_needs(source.training, source.runtime), custom_objects, trust)
 
 
 def forbidden(found: Needs, custom_objects: Collection[str], trust: bool) -> tuple[str, ...]:
@@ -137,7 +131,7 @@ def _root(source: KerasSource) -> Iterator[Finding]:
         asked = f"not under {source.files.root!r}: it is under" if source.files.root is not None else "under each of"
         yield refusal(
             "keras-checkpoint-root",
-            f"{source.files.weights}: has layers with weights {asked} {there}",
+            f"{_file(source)}: has layers with weights {asked} {there}",
             source.roots,
             " ".join(["say which one is the model:", *(f"--checkpoint_root={root}" for root in source.roots[:3])]),
         )
@@ -189,16 +183,16 @@ def _unsafe(found: Needs, trust: bool) -> Iterator[Finding]:
     """Loading is running: a refusal, unless the user trusts whoever wrote the file."""
     if found.calls:
         message = (
-            f"{len(found.calls)} layer(s) call what is not known to compute and nothing else, and loading the file "
-            f"calls it: {'; '.join(found.calls[:5])}"
+            f"loading the file would call what is not known to compute and nothing else, in {len(found.calls)} "
+            f"layer(s): {first_few(found.calls, 1)}"
         )
         hint = "if you trust whoever wrote this file, load it with --trust"
         yield _with_trust(refusal("keras-calls", message, found.calls, hint), trust)
     if found.files:
-        message = f"settings name files outside the model, which loading would read: {'; '.join(found.files[:5])}"
+        message = f"settings name files outside the model, which loading would read: {first_few(found.files, 1)}"
         hint = (
-            "load it where these files are, give each layer its list (set_vocabulary(get_vocabulary())) and save it "
-            "again; or, if you trust whoever wrote this file, use --trust"
+            "load it where these files are, give each layer its list (set_vocabulary), and save it again; or pass "
+            "--trust, if you trust whoever wrote this file"
         )
         yield _with_trust(refusal("keras-file-name", message, found.files, hint), trust)
 
@@ -230,9 +224,14 @@ def _optimizer(source: KerasSource) -> Iterator[Finding]:
     )
 
 
+def _file(source: KerasSource) -> str:
+    """What the file of weights is called: the report names its directory."""
+    return os.path.basename(source.files.weights)
+
+
 def _layer_names(source: KerasSource) -> str:
     names = tuple(dict.fromkeys(tensor.name.split("/")[0] for tensor in source.weights))
-    return f"{len(source.weights)} tensors of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+    return f"they are {len(source.weights)} tensors of {first_few(names, 5)}"
 
 
 def _has_keras_3() -> bool:

@@ -6,56 +6,30 @@ believed, and so is all that only its place among such layers would tell.
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
 
+from migrate.checks.keras_shapes import LayerWeights, expected_layers
 from migrate.errors import first_few
-from migrate.frozen import frozen
-from migrate.records import Finding, Shape, refusal
+from migrate.records import Finding, Severity, Shape, refusal
 from migrate.sources.keras import KerasSource, StoredTensor, Weights
 
-_OBJECT = re.compile(r"layer_with_weights-(\d+)/(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
+_NUMBERED = re.compile(r"layer_with_weights-(\d+)/")
+_LAYER = re.compile(r"layer(_with_weights)?-\d+/")
+_ATTRIBUTE = re.compile(r"(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
+_PLACE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/")
 _VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/(?:cell/)?vars/(\d+)")
-_TOLD, _LISTED = 3, 5
-# fmt: off
-_WEIGHTLESS = frozenset(
-    [
-        "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D",
-        "AveragePooling2D", "AveragePooling3D", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D", "Dot",
-        "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-        "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-        "GlobalMaxPooling3D", "InputLayer", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
-        "Maximum", "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax",
-        "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Subtract", "ThresholdedReLU", "UpSampling1D",
-        "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
-    ]
+_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+_LISTED = 4
+# Weights that settings of a layer leave out.
+_OPTIONAL = ("bias", "beta", "gamma")
+# What a layer's weights are called in TF1; the names of what an optimizer keeps go on after them.
+_OF_LAYERS = frozenset(
+    {"kernel", "bias", "beta", "gamma", "embeddings", "moving_mean", "moving_variance", "recurrent_kernel"}
+    | {"depthwise_kernel", "pointwise_kernel"}
 )
-_KEEPS_CHANNELS = frozenset(
-    [
-        "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "BatchNormalizationV1", "Dropout",
-        "ELU", "GaussianDropout", "GaussianNoise", "LayerNormalization", "LeakyReLU", "Masking", "ReLU",
-        "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU",
-    ]
-)
-# fmt: on
-_GATES = {"LSTM": 4, "CuDNNLSTM": 4, "GRU": 3, "CuDNNGRU": 3, "SimpleRNN": 1}
-_CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3}
-
-
-@frozen
-class _Layer:
-    """What a config says of one layer.
-
-    Attributes:
-      name: of the layer.
-      class_name: its class.
-      weights: shapes by attribute, in Keras' order, None for what is not known; None for a class that is not known.
-    """
-
-    name: str
-    class_name: str
-    weights: Mapping[str, Shape] | None
 
 
 def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterator[Finding]:
@@ -65,13 +39,14 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
       source: as it lies on the disk.
       custom_objects: the user's `module:Name` entries; what the weights of such a class are is not known.
     """
-    expected = _expected(source.config, frozenset(entry.partition(":")[2] for entry in custom_objects))
+    expected = expected_layers(source.config, frozenset(entry.partition(":")[2] for entry in custom_objects))
     # A whole model in one file is of one piece.
     if expected is None or not source.weights or source.files.architecture == source.files.weights:
         return
     misfits: list[tuple[str, str]] = []
     if source.form is Weights.OBJECTS and source.root is not None:
-        misfits = list(_by_number(source, expected))
+        where = f"{source.root}/" if source.root else ""
+        misfits = list(_by_number(_below_root(source), expected, where, complete=True))
     elif source.form is Weights.HDF5_V3:
         misfits = list(_by_class(source.weights, expected))
     elif source.form is Weights.NAMES:
@@ -79,8 +54,8 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
         misfits = list(_by_name(stored, expected, complete=True))
     elif source.form is Weights.HDF5:
         stored = _stored(source.weights, source.groups or [layer.name for layer in expected])
-        if source.groups and all(layer.weights is not None for layer in expected):
-            wanted = [layer.name for layer in expected if layer.weights]
+        if source.groups and all(layer.has_weights is not None for layer in expected):
+            wanted = [layer.name for layer in expected if layer.has_weights]
             if len(wanted) != len(stored):
                 yield _refused(
                     source,
@@ -93,37 +68,102 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
             return  # With other names Keras goes by the order, which says nothing without Keras.
         misfits = list(_by_name(stored, expected, complete=False))
     if misfits:
-        names, told = zip(*misfits[:_TOLD], strict=True)
-        more = f" and {len(misfits) - _TOLD} more" if len(misfits) > _TOLD else ""
-        yield _refused(source, names, f"of another architecture: {'; '.join(told)}{more}")
+        more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
+        nodes = tuple(name for name, _ in misfits if name)
+        yield _refused(source, nodes, f"of another architecture: {misfits[0][1]}{more}")
+
+
+def outside_layers(source: KerasSource) -> tuple[StoredTensor, ...]:
+    """Tensors of a checkpoint by object that the model has and no layer of it: what Keras restores to nothing."""
+    tensors = _below_root(source) if source.form is Weights.OBJECTS and source.root is not None else {}
+    if not any(map(_LAYER.match, tensors)):
+        return ()
+    return tuple(tensor for key, tensor in tensors.items() if not _LAYER.match(key))
+
+
+def find_unused(source: KerasSource) -> Iterator[Finding]:
+    """Says which tensors of a checkpoint are of no layer, where each layer's own are told apart."""
+    unused = [tensor.name for tensor in outside_layers(source)]
+    if source.form is Weights.NAMES:
+        names = _all_names(expected_layers(source.config, ()) or ())
+        own = {tensor.name for tensors in _stored(source.weights, names).values() for tensor in tensors.values()}
+        others = [tensor.name for tensor in source.weights if tensor.name not in own]
+        unused = [name for name in others if names and name.rpartition("/")[2] in _OF_LAYERS]
+    if unused:
+        told = _told(unused, "of no layer of the architecture, and left out")
+        message = f"{os.path.basename(source.files.weights)}: {told}"
+        yield Finding("keras-weights-unused", Severity.WARNING, message, tuple(unused))
+
+
+def _all_names(layers: Sequence[LayerWeights]) -> list[str]:
+    return [name for layer in layers for name in (layer.name, *_all_names(layer.inner or ()))]
+
+
+def _told(names: Sequence[str], what: str) -> str:
+    return f"{len(names)} tensor{'s are' if len(names) > 1 else ' is'} {what} ({first_few(bare(names), 2)})"
+
+
+def bare(keys: Sequence[str]) -> list[str]:
+    """Keys of a checkpoint by object without what each of them ends with."""
+    return [key.removesuffix(_SUFFIX) for key in keys]
 
 
 def _refused(source: KerasSource, names: tuple[str, ...], message: str) -> Finding:
     return refusal(
         "keras-weights-differ",
-        f"{source.files.weights}: holds the weights {message}",
+        f"{os.path.basename(source.files.weights)}: weights {message}",
         names,
-        "bring the architecture that these weights were trained with, or name it with --architecture=FILE",
+        "bring the architecture of these weights, or name it with --architecture=FILE",
     )
 
 
-def _by_number(source: KerasSource, expected: Sequence[_Layer]) -> Iterator[tuple[str, str]]:
+def _below_root(source: KerasSource) -> dict[str, StoredTensor]:
+    """Tensors by their path from the model on."""
     below = f"{source.root}/" if source.root else ""
+    return {tensor.name.removeprefix(below): tensor for tensor in source.weights}
+
+
+def _by_number(
+    tensors: Mapping[str, StoredTensor], expected: Sequence[LayerWeights], where: str, complete: bool
+) -> Iterator[tuple[str, str]]:
+    """What does not fit of a model's layers, which Keras 2 numbers where they have weights.
+
+    Args:
+      tensors: by their path from the model on.
+      expected: the model's layers.
+      where: path of the model in the checkpoint.
+      complete: whether each weight must be there.
+    """
     stored: dict[int, dict[str, StoredTensor]] = {}
-    for tensor in source.weights:
-        match = _OBJECT.fullmatch(tensor.name.removeprefix(below))
+    for path, tensor in tensors.items():
+        match = _NUMBERED.match(path)
         if match:
-            stored.setdefault(int(match[1]), {})[match[2]] = tensor
+            stored.setdefault(int(match[1]), {})[path[match.end() :]] = tensor
+    unused: list[str] = []
     number = 0
+    # It may have weights or none: what comes after such a layer may have any number.
+    certain = all(layer.has_weights is not None for layer in expected)
     for layer in expected:
-        if layer.weights is None:
-            return  # It may have weights or none: what comes after it may have any number.
-        if layer.weights:
-            yield from _compared(f"{below}layer_with_weights-{number}", layer, stored.get(number, {}), complete=True)
-            number += 1
+        if layer.has_weights is None:
+            break
+        if not layer.has_weights:
+            continue
+        own, place = stored.get(number, {}), f"{where}layer_with_weights-{number}"
+        if layer.inner is not None:
+            # The key of a weight that is in several places is the shortest path, which may lead past this model.
+            yield from _by_number(own, layer.inner, f"{place}/", complete=False)
+        elif layer.weights is not None:
+            attributes = {match[1]: t for path, t in own.items() if (match := _ATTRIBUTE.fullmatch(path))}
+            yield from _compared(place, layer, attributes, complete)
+            unused += [t.name for name, t in attributes.items() if name in _OPTIONAL and name not in layer.weights]
+        number += 1
+    most = number if certain else sum(layer.has_weights is not False for layer in expected)
+    unused += [tensor.name for place in sorted(stored) if place >= most for tensor in stored[place].values()]
+    if unused:
+        yield "", _told(sorted(unused), "of no layer of this one")
 
 
-def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[_Layer]) -> Iterator[tuple[str, str]]:
+def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[LayerWeights]) -> Iterator[tuple[str, str]]:
     """Keras 3 stores the layers of each class under its name and a number (saving_lib.py, _save_container_state)."""
     stored: dict[str, dict[str, StoredTensor]] = {}
     for tensor in tensors:
@@ -131,13 +171,27 @@ def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[_Layer]) -> It
         if match:
             stored.setdefault(match[1], {})[match[2]] = tensor
     seen: dict[str, int] = {}
+    places = set()
     for layer in expected:
-        name = _snake_case(layer.class_name)
+        name = _snake_case("Functional" if layer.class_name == "Model" else layer.class_name.rpartition(">")[2])
         number = seen[name] = seen.get(name, -1) + 1
+        key = f"{name}_{number}" if number else name
+        places.add(key)
         if layer.weights:
-            key = f"{name}_{number}" if number else name
             numbered = {str(place): shape for place, shape in enumerate(layer.weights.values())}
-            yield from _compared(key, _Layer(layer.name, name, numbered), stored.get(key, {}), complete=True)
+            of_numbers = dataclasses.replace(layer, weights=numbered)
+            yield from _compared(key, of_numbers, stored.get(key, {}), complete=True)
+    # The class of a layer that is not known may be stored under a name that says nothing of it.
+    every = all(layer.has_weights is not None for layer in expected)
+    unused = [
+        tensor.name
+        for tensor in tensors
+        if (match := _PLACE.match(tensor.name))
+        and match[1] not in places
+        and (every or re.sub(r"_\d+$", "", match[1]) in seen)
+    ]
+    if unused:
+        yield "", _told(sorted(unused), "of no layer of this one")
 
 
 def _snake_case(class_name: str) -> str:
@@ -147,7 +201,7 @@ def _snake_case(class_name: str) -> str:
 
 
 def _by_name(
-    stored: Mapping[str, Mapping[str, StoredTensor]], expected: Sequence[_Layer], complete: bool
+    stored: Mapping[str, Mapping[str, StoredTensor]], expected: Sequence[LayerWeights], complete: bool
 ) -> Iterator[tuple[str, str]]:
     for layer in expected:
         if layer.weights:
@@ -155,7 +209,7 @@ def _by_name(
 
 
 def _compared(
-    where: str, layer: _Layer, stored: Mapping[str, StoredTensor], complete: bool
+    where: str, layer: LayerWeights, stored: Mapping[str, StoredTensor], complete: bool
 ) -> Iterator[tuple[str, str]]:
     """The weights of one layer that are stored with another shape or not at all, each with what is said of it."""
     assert layer.weights is not None
@@ -166,7 +220,10 @@ def _compared(
                 yield layer.name, f"it has no {where}/{attribute}, which the layer {layer.name!r} needs"
         elif not _fits(tensor.shape, shape):
             wanted = ", ".join("?" if d is None else str(d) for d in shape or ())
-            yield layer.name, f"{tensor.name} has the shape {list(tensor.shape)}, the layer {layer.name!r} [{wanted}]"
+            yield (
+                layer.name,
+                f"{bare([tensor.name])[0]} has the shape {list(tensor.shape)}, the layer {layer.name!r} [{wanted}]",
+            )
 
 
 def _fits(stored: tuple[int, ...], wanted: Shape) -> bool:
@@ -190,97 +247,3 @@ def _stored(tensors: Sequence[StoredTensor], layers: Collection[str]) -> dict[st
         if layer is not None:
             found.setdefault(layer, {})[stored.rpartition("/")[2].partition(":")[0]] = tensor
     return found
-
-
-# What a config says
-
-
-def _expected(config: Mapping[str, Any], given_classes: Collection[str]) -> list[_Layer] | None:
-    """The layers of a Sequential or functional model, which may have classes of the user's; None for another config."""
-    inner = config.get("config")
-    entries = inner if isinstance(inner, list) else inner.get("layers") if isinstance(inner, Mapping) else None
-    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
-        return None
-    sequential = config.get("class_name") == "Sequential"
-    channels: dict[str, int | None] = {}
-    previous: int | None = None
-    found = []
-    for entry in entries:
-        settings = entry["config"]
-        name = str(settings.get("name") or entry.get("name") or "")
-        given = previous if sequential else _given(entry, channels)
-        shape = settings.get("batch_input_shape", settings.get("batch_shape"))
-        if isinstance(shape, list) and shape:
-            given = _number(shape[-1])
-        class_name = entry["class_name"]
-        is_known = class_name.rpartition(">")[2] not in given_classes
-        found.append(_Layer(name, class_name, _weights(class_name, settings, given) if is_known else None))
-        previous = channels[name] = _channels(class_name, settings, given) if is_known else None
-    return found
-
-
-def _is_entry(entry: Any) -> bool:
-    return (
-        isinstance(entry, Mapping)
-        and isinstance(entry.get("class_name"), str)
-        and isinstance(entry.get("config"), Mapping)
-    )
-
-
-def _given(entry: Mapping[str, Any], channels: Mapping[str, int | None]) -> int | None:
-    """Last dimension of what goes into a layer of a functional model of Keras 2, where it is one tensor."""
-    nodes = entry.get("inbound_nodes")
-    if not isinstance(nodes, list) or not nodes or not isinstance(nodes[0], list) or len(nodes[0]) != 1:
-        return None
-    source = nodes[0][0]
-    return channels.get(source[0]) if isinstance(source, list) and source and isinstance(source[0], str) else None
-
-
-def _channels(class_name: str, settings: Mapping[str, Any], given: int | None) -> int | None:
-    """Last dimension of what comes out of a layer."""
-    if class_name in _KEEPS_CHANNELS or class_name == "InputLayer":
-        return given
-    if settings.get("data_format") in (None, "channels_last"):
-        if class_name in _CONVOLUTIONS:
-            return _number(settings.get("filters"))
-        if "Pooling" in class_name:
-            return given
-    if class_name == "Dense" or class_name in _GATES:
-        return _number(settings.get("units"))
-    return _number(settings.get("output_dim")) if class_name == "Embedding" else None
-
-
-def _weights(class_name: str, settings: Mapping[str, Any], given: int | None) -> Mapping[str, Shape] | None:
-    """Shapes of a layer's weights by attribute, in Keras' order; None for a class that is not known."""
-    if class_name in _WEIGHTLESS:
-        return {}
-    units = _number(settings.get("units"))
-    bias = settings.get("use_bias") is not False
-    if class_name == "Dense":
-        return {"kernel": (given, units), **({"bias": (units,)} if bias else {})}
-    if class_name in _CONVOLUTIONS:
-        filters = _number(settings.get("filters"))
-        known = settings.get("data_format") in (None, "channels_last") and settings.get("groups", 1) == 1
-        size = _size(settings.get("kernel_size"), _CONVOLUTIONS[class_name])
-        kernel = None if size is None else (*size, given if known else None, filters)
-        return {"kernel": kernel, **({"bias": (filters,)} if bias else {})}
-    if class_name == "Embedding":
-        return {"embeddings": (_number(settings.get("input_dim")), _number(settings.get("output_dim")))}
-    if class_name in ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2"):
-        names = [name for name, key in (("gamma", "scale"), ("beta", "center")) if settings.get(key) is not False]
-        return dict.fromkeys([*names, "moving_mean", "moving_variance"], None)
-    if class_name in _GATES:
-        wide = None if units is None else units * _GATES[class_name]
-        # The bias of a GRU has one row or two, and CuDNN's another length.
-        return {"kernel": (given, wide), "recurrent_kernel": (units, wide), **({"bias": None} if bias else {})}
-    return None
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _size(value: Any, rank: int) -> tuple[int | None, ...] | None:
-    if isinstance(value, list) and len(value) == rank:
-        return tuple(map(_number, value))
-    return (_number(value),) * rank if isinstance(value, int) else None

@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from migrate.checks import contract
-from migrate.checks.nodes import behind
+from migrate.checks.nodes import behind, nodes_by_name
 from migrate.records import Finding, Severity
-from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef, copied
 
 _CARRIES_A_NAME = frozenset(
     {"Const", "Identity", "NoOp", "Assign", "AssignVariableOp", "ReadVariableOp", "Variable", "VariableV2"}
@@ -40,15 +40,14 @@ def leave_out_needless(meta_graph: MetaGraphDef, assets_dir: str) -> tuple[MetaG
     }
     if not missing:
         return meta_graph, ()
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    nodes = nodes_by_name(meta_graph)
     wanted = [tensor for s in contract.signatures(meta_graph) for spec in s.outputs.values() for tensor in spec.tensors]
     needed = behind(nodes, wanted)
     consumers = _consumers(nodes)
     needless = {t: f for t, f in missing.items() if _goes_nowhere(nodes, consumers, t.partition(":")[0], needed)}
     if not needless:
         return meta_graph, ()
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     del result.asset_file_def[:]
     result.asset_file_def.extend(a for a in meta_graph.asset_file_def if contract.asset_tensor(a) not in needless)
     if _COLLECTION in result.collection_def:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from migrate.checks.op_table import may_call
-from migrate.sources.protos import AttrValue, FunctionDefLibrary, NodeDef
+from migrate.sources.protos import AttrValue, FunctionDefLibrary, MetaGraphDef, NodeDef, is_stored
 
 
 class Located(NamedTuple):
@@ -27,7 +27,45 @@ class Located(NamedTuple):
         return f"{self.where}/{self.node.name}" if self.where else self.node.name
 
 
-def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Located, ...]:
+def nodes_by_name(meta_graph: MetaGraphDef) -> Mapping[str, NodeDef]:
+    """The nodes of the main graph; of a name that several have, the last."""
+    if is_stored(meta_graph):
+        from migrate.sources.stored import StoredByName  # Few graphs are that large.
+
+        return StoredByName(meta_graph.graph_def.node[:])
+    return {node.name: node for node in meta_graph.graph_def.node}
+
+
+def numbered(nodes: Mapping[str, NodeDef]) -> Mapping[str, int]:
+    """The places of nodes in their order, by name."""
+    if isinstance(nodes, dict):
+        return {name: number for number, name in enumerate(nodes)}
+    from migrate.sources.stored import Places
+
+    return Places(nodes)
+
+
+_MANY_NODES = 200_000
+"""To hold a record of each costs more memory than to make it again for each check costs time."""
+
+
+class _Each(Collection[Located]):
+    """Nodes of the main graph, located when they are asked for."""
+
+    def __init__(self, nodes: Collection[NodeDef]) -> None:
+        self._nodes = nodes
+
+    def __iter__(self) -> Iterator[Located]:
+        return map(Located, self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, located: object) -> bool:
+        return any(located == other for other in self)
+
+
+def locate(nodes: Collection[NodeDef], library: FunctionDefLibrary) -> Collection[Located]:
     """Adds to a graph's nodes those in the bodies of the functions that they call, directly or not.
 
     A function is called through an attribute (PartitionedCall, If, MapDataset), through an attribute of a function
@@ -41,6 +79,8 @@ def locate(nodes: Iterable[NodeDef], library: FunctionDefLibrary) -> tuple[Locat
       The nodes in their order, then each called function's, in the order in which calls were met.
     """
     bodies = {function.signature.name: function.node_def for function in library.function}
+    if not bodies and len(nodes) > _MANY_NODES:
+        return _Each(nodes)
     found = [Located(node) for node in nodes]
     for name in called_functions((located.node for located in found), bodies, companions(library)):
         found += [Located(node, name) for node in bodies[name]]

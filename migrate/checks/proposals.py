@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
+from migrate.checks.nodes import nodes_by_name, numbered
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, is_stored
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
@@ -44,8 +45,7 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     proposal is the one that uses the most weights and the fewest inputs.
     """
     graph_def = meta_graph.graph_def
-    # A name with a colon is none of TensorFlow's (node_def_util.cc), and would be taken for a tensor's.
-    nodes = {n.name: n for n in graph_def.node if n.name and not _GRADIENTS.match(n.name) and ":" not in n.name}
+    nodes = _nodes(meta_graph)
     savers = meta_graph.saver_def.filename_tensor_name.partition(":")[0]
     cut = {
         node.name
@@ -53,12 +53,13 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         if (node.op in _PLACEHOLDERS or _PIPELINES.match(node.op)) and node.name != savers and not _is_prefix(node)
     }
     sources = sorted({t for node in nodes.values() for t in _inputs_of(node) if t.partition(":")[0] in cut}, key=_place)
-    behind = _behind(nodes, sources, cut)
+    numbers = numbered(nodes)
+    reached = _behind(nodes, numbers, sources, cut)
     weights = _weights(nodes)
     groups: dict[int, list[str]] = {}
-    for tensor in _last(nodes, behind, functions_of(graph_def.library), bool(sources)):
-        groups.setdefault(behind[tensor.partition(":")[0]], []).append(tensor)
-    givers = {name: _givers(node) for name, node in nodes.items()}
+    for tensor in _last(nodes, numbers, reached, functions_of(graph_def.library), bool(sources)):
+        groups.setdefault(reached[numbers[tensor.partition(":")[0]]], []).append(tensor)
+    givers = _givers_of(meta_graph, nodes)
     worth = {bits: _reached(givers, tensors) & weights.keys() for bits, tensors in groups.items()}
     losses = _losses(meta_graph, nodes)
     for_training = {bits: all(t.partition(":")[0] in losses for t in tensors) for bits, tensors in groups.items()}
@@ -72,6 +73,27 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
         key = "serving_default" if number == 0 else f"signature_{number + 1}"
         proposals.append(GivenSignature(key, _named(inputs), _named(outputs)))
     return tuple(proposals)
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is one of TensorFlow's (node_def_util.cc), and no gradient's: one with a colon is a tensor's."""
+    return bool(name) and not _GRADIENTS.match(name) and ":" not in name
+
+
+def _nodes(meta_graph: MetaGraphDef) -> Mapping[str, NodeDef]:
+    """The nodes that may be called for."""
+    if is_stored(meta_graph) and all(map(_is_own, nodes_by_name(meta_graph))):
+        return nodes_by_name(meta_graph)
+    return {node.name: node for node in meta_graph.graph_def.node if _is_own(node.name)}
+
+
+def _givers_of(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> Mapping[str, tuple[str, ...]]:
+    """Names of the nodes that give what each node takes; worked out again each time for a stored graph."""
+    if is_stored(meta_graph):
+        from migrate.sources.stored import Computed
+
+        return Computed(nodes, _givers)
+    return {name: _givers(node) for name, node in nodes.items()}
 
 
 def _losses(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
@@ -161,13 +183,14 @@ def _place(tensor: str) -> tuple[str, int]:
     return node, int(output)
 
 
-def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> dict[str, int]:
+def _behind(
+    nodes: Mapping[str, NodeDef], numbers: Mapping[str, int], sources: list[str], cut: set[str]
+) -> Sequence[int]:
     """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
-    # Numbers for names, and the takers of all nodes in one array: a list for each of them is larger than its node.
-    numbers = {name: number for number, name in enumerate(nodes)}
+    # The takers of all nodes are in one array: a list for each of them is larger than its node.
     starts: dict[str, list[int]] = {source: [] for source in sources}
-    given, taking = array("l"), array("l")
-    counts = array("l", [0]) * (len(numbers) + 1)
+    given, taking = array("I"), array("I")
+    counts = array("I", [0]) * (len(numbers) + 1)
     for taker, node in enumerate(nodes.values()):
         for tensor in _inputs_of(node) if node.name not in cut else ():
             if tensor in starts:
@@ -177,8 +200,8 @@ def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> 
                 given.append(giver)
                 taking.append(taker)
                 counts[giver] += 1
-    ends = array("l", accumulate(counts))
-    takers = array("l", [0]) * len(taking)
+    ends = array("I", accumulate(counts))
+    takers = array("I", [0]) * len(taking)
     for giver, taker in zip(given, taking, strict=True):
         ends[giver] -= 1  # At last it is where the giver's takers begin.
         takers[ends[giver]] = taker
@@ -192,7 +215,7 @@ def _behind(nodes: Mapping[str, NodeDef], sources: list[str], cut: set[str]) -> 
                 continue
             reached[current] |= 1 << position
             stack.extend(takers[ends[current] : ends[current + 1]])
-    return dict(zip(numbers, reached, strict=True))
+    return reached
 
 
 def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
@@ -208,29 +231,31 @@ def _weights(nodes: Mapping[str, NodeDef]) -> dict[str, None]:
 
 
 def _last(
-    nodes: Mapping[str, NodeDef], behind: Mapping[str, int], library: Mapping[str, FunctionDef], has_sources: bool
+    nodes: Mapping[str, NodeDef],
+    numbers: Mapping[str, int],
+    reached: Sequence[int],
+    library: Mapping[str, FunctionDef],
+    has_sources: bool,
 ) -> list[str]:
     """Tensors with which nothing goes on that depends on the same sources, in graph order."""
-    used: set[str] = set()
-    partly: set[str] = set()
+    used = bytearray(len(numbers))
     ops = {node.op for node in nodes.values()}
     onlookers = {op for op in ops if _ONLOOKERS.match(op)}
     without_outputs = {op for op in ops if _NO_OUTPUTS.match(op)} | onlookers
-    for name, node in nodes.items():
+    for number, node in enumerate(nodes.values()):
         if node.op in onlookers:
             continue
         for tensor in _inputs_of(node):
-            source = tensor.partition(":")[0]
-            if source in nodes and behind[source] == behind[name]:
-                used.add(tensor)
-                partly.add(source)
+            source = numbers.get(tensor.partition(":")[0])
+            if source is not None and reached[source] == reached[number]:
+                used[source] = 1
     found = []
-    for name, node in nodes.items():
-        if node.op in without_outputs or name in partly or (has_sources and not behind[name]):
+    for number, (name, node) in enumerate(nodes.items()):
+        if node.op in without_outputs or used[number] or (has_sources and not reached[number]):
             continue
         dtypes = output_dtypes(node, library) or ()
         found += [f"{name}:{i}" for i, dtype in enumerate(dtypes) if base_name(dtype) not in _UNFIT_DTYPES]
-    return [tensor for tensor in found if tensor not in used]
+    return found
 
 
 def _reached(givers: Mapping[str, tuple[str, ...]], tensors: Iterable[str]) -> set[str]:
@@ -246,6 +271,8 @@ def _reached(givers: Mapping[str, tuple[str, ...]], tensors: Iterable[str]) -> s
 
 def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights: Mapping[str, None]) -> list[str]:
     """The tensors without those that need only a part of the weights that another one needs: a loop's state, a size."""
+    if len(tensors) < 2:
+        return tensors
     needing = _needing(givers, [tensor.partition(":")[0] for tensor in tensors])
     every = (1 << len(tensors)) - 1
     # For each tensor, as bits, those that need all the weights that it needs.

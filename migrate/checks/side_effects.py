@@ -6,7 +6,7 @@ dangerous, and so is an op that the table does not have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 from migrate.checks import effects
 from migrate.checks.effects import HARMLESS, UNKNOWN
@@ -40,7 +40,7 @@ RISKS = frozenset(
 
 
 def find_side_effects(
-    nodes: Iterable[Located], functions: Container[str] = (), called: Callable[[], Collection[Located]] | None = None
+    nodes: Collection[Located], functions: Container[str] = (), called: Callable[[], Collection[Located]] | None = None
 ) -> tuple[Finding, ...]:
     """Finds nodes that do more than compute, draw random numbers, keep state and print.
 
@@ -79,11 +79,11 @@ def find_side_effects(
     )
 
 
-def _suspects(nodes: Iterable[Located], functions: Container[str]) -> list[Located]:
+def _suspects(nodes: Collection[Located], functions: Container[str]) -> list[Located]:
     """The nodes whose op may be dangerous; a graph has few ops, and many nodes."""
-    every = [(located.node.op, located) for located in nodes]
-    ops = {op for op in {op for op, _ in every} if op not in functions and may_be_dangerous(op) is not None}
-    return [located for op, located in every if op in ops] if ops else []
+    every = {located.node.op for located in nodes}
+    ops = {op for op in every if op not in functions and may_be_dangerous(op) is not None}
+    return [located for located in nodes if located.node.op in ops] if ops else []
 
 
 def _warn(code: str, what: str, found: Sequence[Located] | None) -> tuple[Finding, ...]:

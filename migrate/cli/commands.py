@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from migrate import api
+from migrate.cli.config import check_written, mention_configs, put_audit
 from migrate.cli.exit_codes import GOOD, NOT_GOOD
 from migrate.cli.flags import INFO, WARNINGS
 from migrate.cli.forms import check_security_form, put_report, put_security
@@ -26,7 +27,9 @@ def audit(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate audit PATH...`."""
     if values.security:
         check_security_form(values.format)
-    show = put_security if values.security else put_report
+    mention_configs(operands, values)
+    check_written(operands, values)
+    show = put_security if values.security else put_audit(operands, values)
     return _reported(
         operands, values, False, lambda tell: api.audit(operands, options=options(values), progress=tell), show
     )
@@ -35,6 +38,7 @@ def audit(operands: Sequence[str], values: FlagValues) -> int:
 def convert(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate convert SOURCE DESTINATION`."""
     source, destination = operands
+    mention_configs((source,), values)
     return _reported(
         operands,
         values,
@@ -48,6 +52,7 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
     if not values.against:
         raise UsageError("validate needs --against: migrate validate CANDIDATE --against=SOURCE")
     (candidate,) = operands
+    mention_configs((values.against,), values)
     return _reported(
         operands,
         values,

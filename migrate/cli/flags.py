@@ -446,6 +446,45 @@ FLEET = (
 """Flags for trees of models."""
 
 
+CONFIG = Flag(
+    "config",
+    Group.FLEET,
+    "File with options of single models (migrate.toml); audit --write_config makes one. No other is read.",
+    Kind.PATH,
+    metavar="FILE",
+)
+
+RECONVERT = Flag(
+    "reconvert",
+    Group.FLEET,
+    "Convert again what another version of migrate or TensorFlow has converted and verified.",
+    default=_DEFAULTS.reconvert,
+)
+
+PLANNING = (
+    KEEPING[0],
+    Flag(
+        "jobs",
+        Group.FLEET,
+        "How many models are read at once; by default one after the other.",
+        Kind.WHOLE,
+        metavar="N",
+        least=1,
+    ),
+    *(flag for flag in FLEET if flag.name in ("include", "exclude", "only_latest_version")),
+    Flag(
+        "write_config",
+        Group.FLEET,
+        "Add what is proposed to this file (migrate.toml), made where it is not there. No line of it is changed.",
+        Kind.PATH,
+        metavar="FILE",
+    ),
+    Flag("summary", Group.REPORT, "Of many models show the totals alone.", default=False),
+    Flag("details", Group.REPORT, "Of many models show every finding, the same in many models once.", default=False),
+)
+"""Flags of audits of many models."""
+
+
 def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tuple[FlagValues, list[str]]:
     """Reads a command's arguments.
 

@@ -59,6 +59,10 @@ def options(values: FlagValues) -> Options:
         graph_memory_bytes=given["graph_memory"] << 20,
         audit_seconds=given["audit_seconds"],
         unpacked_bytes=given["unpacked_size"] << 20,
+        config=given.get("config"),
+        reconvert=given.get("reconvert", default.reconvert),
+        # The defaults that somebody has asked for: any other value was asked for anyway.
+        given=frozenset(name for name in given if values[name].present and values[name].value == values[name].default),
     )
 
 
@@ -105,10 +109,9 @@ def _repeated(names: Sequence[str]) -> str | None:
 
 
 def _custom_object(entry: str) -> str:
-    module, separator, name = entry.partition(":")
-    if not (separator and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
-        raise UsageError(f"--custom_objects={entry}: expected MODULE:NAME, such as my_layers:Scale")
-    return entry
+    from migrate.config import check_custom_object
+
+    return check_custom_object(entry)
 
 
 def _existing(architecture: str | None) -> str | None:

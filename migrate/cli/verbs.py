@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli import commands
+from migrate.cli.config import config
 from migrate.cli.flags import (
     AGAINST,
     CHOOSING,
+    CONFIG,
     CONVERTING,
     EARLIER,
     FLEET,
     FORMAT,
     HELP,
     KEEPING,
+    PLANNING,
     READING,
+    RECONVERT,
     REPLAYING,
     REPORTING,
     SECURITY,
@@ -76,7 +80,7 @@ VERBS = (
         "Reads each PATH, a model or a tree of models, and reports what it is, its signatures and variables, and "
         "every finding that stands in the way. Runs and writes nothing.",
         ("PATH...",),
-        (*READING, SECURITY, *REPORTING),
+        (*READING, CONFIG, *PLANNING, SECURITY, *REPORTING),
         commands.audit,
         ("audit models/", "audit models/ranker --format=json"),
         ("check", "inspect", "show", "scan", "analyze", "analyse", "lint", "list"),
@@ -88,7 +92,7 @@ VERBS = (
         "Converts SOURCE, a model or a tree of models, to TF2 SavedModels at DESTINATION. The source is never written "
         "to; a destination is whole or absent. The same command again does only what is missing or has changed.",
         ("SOURCE", "DESTINATION"),
-        (*READING, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
+        (*READING, CONFIG, RECONVERT, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
         commands.convert,
         ("convert models/ models_tf2/ --jobs=4 --report=out", "convert ranker.pb ranker_tf2 --take_proposals"),
         ("migrate", "upgrade", "export", "run", "translate"),
@@ -102,10 +106,23 @@ VERBS = (
         "--report=DIRECTORY a journal there lets the same command go on where one has ended. Nothing is written to "
         "CANDIDATE or SOURCE.",
         ("CANDIDATE",),
-        (*READING, AGAINST, *KEEPING, *REPLAYING, *CHOOSING, *REPORTING),
+        (*READING, CONFIG, AGAINST, *KEEPING, *REPLAYING, *CHOOSING, *REPORTING),
         commands.validate,
         ("validate models_tf2 --against=models --report=out", "validate new --against=old --inputs=calls.json"),
         ("verify", "compare", "test", "replay"),
+    ),
+    Verb(
+        "config",
+        "MODELS [NEW] --config=FILE",
+        "show which options apply to each model, and which table and key each comes from",
+        "Takes the flags of convert, and shows for each model the options that are not the default: those of the "
+        "command line, then those of the config's tables, the most specific first, then what the journal of the new "
+        "tree NEW remembers. Reads no model.",
+        ("MODELS...",),
+        (*READING, CONFIG, RECONVERT, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
+        config,
+        ("config models/ --config=migrate.toml", "config models/ models_tf2/ --config=migrate.toml"),
+        ("configure", "options", "settings", "plan"),
     ),
     Verb(
         "report",

@@ -23,23 +23,22 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from migrate.checks.keras import forbidden, may_compile, optimizer_name
+from migrate.checks.keras import forbidden, optimizer_name
 from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
-from migrate.errors import InputError, first_line
+from migrate.errors import InputError, first_few, first_line
 from migrate.export.keras_metrics import named_as_in_tf1
+from migrate.export.keras_restore import restore_names, restore_objects, without_cell
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
 from migrate.sources.keras import KerasSource, Runtime, StoredTensor, Weights
-from migrate.sources.keras_config import build_shape, is_shape
+from migrate.sources.keras_config import build_dtype, build_shape, is_shape
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
-# Keras as TensorFlow 1.5 to 2.1 brought it.
-_TF1_VERSIONS = ("2.0", "2.1", "2.2")
-# What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
-_CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")
+# Keras as TensorFlow 1.5 to 2.1 brought it: 2.0 to 2.2, and not 2.10 or 2.21.
+_TF1_VERSION = re.compile(r"2\.[0-2](?!\d)")
 
 
 @frozen
@@ -94,8 +93,12 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
         try:
             if not source.training:
                 raise InputError("no file says how the model was compiled")
-            if not may_compile(source, request.custom_objects, request.trust):
-                raise InputError("its loss, metrics or optimizer are not Keras' own")
+            unknown = forbidden(training_needs(source.training, source.runtime), request.custom_objects, request.trust)
+            if unknown:
+                raise InputError(
+                    f"its loss, metrics or optimizer are not Keras' own ({first_few(unknown, 3)}); give them with "
+                    "--custom_objects=MODULE:NAME"
+                )
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
@@ -192,9 +195,9 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     elif source.runtime is Runtime.KERAS:
         raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
     elif source.form is Weights.OBJECTS:
-        _restore_objects(model, source)
+        restore_objects(model, source)
     else:
-        _restore_names(model, files.weights)
+        restore_names(weights(model), files.weights)
     return model
 
 
@@ -208,49 +211,6 @@ def _named(path: str, name: str, writable: bool = False) -> Iterator[str]:
         else:
             os.symlink(os.path.realpath(path), alias)
         yield alias
-
-
-def _restore_objects(model: Any, source: KerasSource) -> None:
-    """Restores a model from where it is in a checkpoint's object graph.
-
-    Raises:
-      InputError: it is not known where that is.
-      AssertionError: the checkpoint lacks a weight.
-    """
-    if source.root is None:
-        raise InputError(f"{source.files.weights}: where the model is in it is not known")
-    whole = model
-    for name in reversed(source.root.split("/") if source.root else ()):
-        whole = tf.train.Checkpoint(**{name: whole})
-    if whole is model:
-        model.load_weights(source.files.weights).assert_existing_objects_matched()
-    else:
-        whole.restore(source.files.weights).assert_existing_objects_matched()
-
-
-def _restore_names(model: Any, prefix: str) -> None:
-    """Gives each weight the checkpoint's tensor of its name.
-
-    Raises:
-      InputError: a weight has no tensor, or one of another shape.
-    """
-    reader = tf.train.load_checkpoint(prefix)
-    shapes = reader.get_variable_to_shape_map()
-    values = []
-    for name, variable in weights(model).items():
-        key = next((k for k in (name, _without_cell(name)) if k in shapes), None)
-        if key is None:
-            raise InputError(f"{prefix}: has no tensor {name!r}; it has {', '.join(sorted(shapes)[:8])}")
-        if tuple(shapes[key]) != tuple(variable.shape):
-            raise InputError(f"{prefix}: {key!r} has the shape {shapes[key]}, expected {variable.shape.as_list()}")
-        values.append((variable, reader.get_tensor(key)))
-    for variable, value in values:
-        variable.assign(value)
-
-
-def _without_cell(name: str) -> str:
-    parts = [part for part in name.split("/") if part.rstrip("0123456789").rstrip("_") not in _CELLS]
-    return "/".join(parts)
 
 
 # The optimizer
@@ -276,9 +236,12 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     # Without the mark it takes the optimizers of that time.
     config = {key: value for key, value in described["config"].items() if key != "is_legacy_optimizer"}
     training = {"loss_weights": None, **source.training, "optimizer_config": {**described, "config": config}}
-    if source.keras_version.startswith(_TF1_VERSIONS):
+    if _TF1_VERSION.match(source.keras_version):
         sizes = {name: tf.TensorShape(t.shape)[-1] for name, t in zip(model.output_names, model.outputs, strict=True)}
-        training = named_as_in_tf1(training, sizes, _metric_function)
+        # TF 1.x made the training function in a scope of that name. Keras without TensorFlow's mark never kept names.
+        in_scope = any(tensor.name.startswith("training") for tensor in source.optimizer)
+        keeps_names = source.keras_version.endswith("-tf") and bool(source.optimizer) and not in_scope
+        training = named_as_in_tf1(training, sizes, _metric_function, keeps_names)
     arguments = saving_utils.compile_args_from_training_config(json_utils.decode(json.dumps(training)), dict(given))
     model.compile(**arguments, from_serialized=True)
     saving_utils.try_build_compiled_arguments(model)
@@ -291,7 +254,7 @@ def _compile_legacy(model: Any, source: KerasSource, given: Mapping[str, Any]) -
     scope = re.compile(rf"(training(_\d+)?/)?({re.escape(config.get('name', described['class_name']))}(_\d+)?/)?")
 
     def bare(name: str) -> str:
-        return _without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
+        return without_cell(name[scope.match(name).end() :])  # type: ignore[union-attr]  # It matches anything.
 
     if [bare(variable.name) for variable in optimizer.weights] != [bare(name) for name, _ in stored]:
         raise InputError(
@@ -412,7 +375,7 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
         if getattr(model, "inputs", None):
             given, produced = _ends(model, "input"), _ends(model, "output")
         else:
-            given, produced = _called(keras, model, build_shape(source.config))
+            given, produced = _called(keras, model, source.config)
         holder = model if getattr(model, "inputs", None) else None
         signature = Signature(SIGNATURE, _PREDICT, _specs(holder, "input", given), _specs(holder, "output", produced))
     except (AttributeError, TypeError, ValueError) as error:
@@ -420,17 +383,21 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
     return signature, given
 
 
-def _called(keras: Any, model: Any, shape: Any) -> tuple[Any, Any]:
+def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any]:
     """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
+
+    Where the file names no dtype the inputs are float32.
 
     Raises:
       InputError: that shape is not known, or Keras cannot call the model on it.
     """
+    shape = build_shape(config)
     if shape is None:
         raise InputError("the model says neither what its inputs are nor with which shape it was built")
+    dtype = build_dtype(config) or "float32"
     failure = ""
     for free in (True, False):
-        given = _inputs(keras, shape, free)
+        given = _inputs(keras, shape, free, dtype)
         try:
             return given, model(given)
         except Exception as error:  # The user's layers may raise anything.
@@ -438,12 +405,12 @@ def _called(keras: Any, model: Any, shape: Any) -> tuple[Any, Any]:
     raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
 
 
-def _inputs(keras: Any, shape: Any, free: bool) -> Any:
+def _inputs(keras: Any, shape: Any, free: bool, dtype: str) -> Any:
     if isinstance(shape, Mapping):
-        return {name: _inputs(keras, part, free) for name, part in shape.items()}
+        return {name: _inputs(keras, part, free, dtype) for name, part in shape.items()}
     if is_shape(shape):
-        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape)
-    return [_inputs(keras, part, free) for part in shape]
+        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape, dtype=dtype)
+    return [_inputs(keras, part, free, dtype) for part in shape]
 
 
 def _ends(model: Any, side: str) -> Any:

@@ -22,11 +22,10 @@ from migrate.export.request import KerasExported, KerasExportJob
 from migrate.export.unique_names import make_unique
 from migrate.records import Failed, Signature
 from migrate.regular_files import create
-from migrate.sources.keras import Runtime
+from migrate.sources.keras import OBJECT_GRAPH_KEY, Runtime
 from migrate.sources.protos import SavedModel, TrackableObjectGraph
 
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
-_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 
 
 class Root(tf.Module):  # type: ignore[misc]
@@ -153,7 +152,7 @@ def _patch(directory: str, signature: Signature, names: Names, digest: str) -> N
 def checkpoint_keys(directory: str, attribute: str) -> list[str]:
     """Keys, in a SavedModel's checkpoint, of the variables in a list that the saved object has under `attribute`."""
     reader = tf.train.load_checkpoint(os.path.join(directory, "variables", "variables"))
-    graph = TrackableObjectGraph.FromString(reader.get_tensor(_OBJECT_GRAPH_KEY))
+    graph = TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH_KEY))
 
     def child(node: int, name: str) -> int | None:
         return next((c.node_id for c in graph.nodes[node].children if c.local_name == name), None)

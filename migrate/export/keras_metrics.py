@@ -2,7 +2,8 @@
 
 tf_keras decides what `accuracy` means from the first targets, and when it loads a model it takes outputs for targets:
 a model with a sparse loss gets another metric than it had. TF 1.x decided by the loss and the output's shape, and its
-names have the output's (tensorflow/python/keras/engine/training_utils.py of 1.15, get_metric_function).
+names have the output's (tensorflow/python/keras/engine/training_utils.py of 1.15, get_metric_function). TF 2.0 and 2.1
+did the same under the names that the user gave.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from typing import Any
 
 _ACCURACY, _CROSSENTROPY = ("accuracy", "acc"), ("crossentropy", "ce")
 _SPARSE = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
+_KEYS = ("metrics", "weighted_metrics")
 _BINARY = ("binary_crossentropy", "BinaryCrossentropy")
 
 
 def named_as_in_tf1(
-    training: Mapping[str, Any], outputs: Mapping[str, int | None], full_name: Callable[[str], str | None]
+    training: Mapping[str, Any],
+    outputs: Mapping[str, int | None],
+    full_name: Callable[[str], str | None],
+    keeps_names: bool,
 ) -> dict[str, Any]:
     """A training config in which each metric is a function with the name that TF 1.x gave it.
 
@@ -25,19 +30,19 @@ def named_as_in_tf1(
       outputs: last dimension of each of the model's outputs, by name.
       full_name: gives the name of a metric's function, such as `mean_absolute_error` for `mae`; None where it is not a
         function of Keras.
+      keeps_names: whether a metric is called as the user called it, which TF 2.0 began with.
     """
     losses = _losses(training.get("loss"), tuple(outputs))
-    changed = dict(training)
-    for key, weighted in (("metrics", ""), ("weighted_metrics", "weighted_")):
-        if not training.get(key):
-            continue
-        changed[key] = []
-        for (name, size), own, loss in zip(
-            outputs.items(), _metrics(training[key], tuple(outputs)), losses, strict=True
-        ):
-            prefix = f"{name}_" if len(outputs) > 1 else ""
-            changed[key].append([_metric(m, _kind(loss, size), prefix, weighted, full_name) for m in own])
-    return changed
+    given = {key: _metrics(training[key], tuple(outputs)) for key in _KEYS if training.get(key)}
+    named: dict[str, list[list[Any]]] = {key: [] for key in given}
+    taken: set[str] = set()
+    for place, ((name, size), loss) in enumerate(zip(outputs.items(), losses, strict=True)):
+        prefix = f"{name}_" if len(outputs) > 1 else ""
+        for key, metrics in given.items():
+            weighted = "weighted_" if key == "weighted_metrics" and not keeps_names else ""
+            own = [_metric(m, _kind(loss, size), weighted, full_name, keeps_names) for m in metrics[place]]
+            named[key].append([_prefixed(metric, prefix, taken) for metric in own])
+    return {**training, **named}
 
 
 def _losses(value: Any, outputs: Sequence[str]) -> list[Any]:
@@ -67,19 +72,32 @@ def _kind(loss: Any, size: int | None) -> str:
     return "sparse_categorical" if name in _SPARSE else "categorical"
 
 
-def _metric(metric: Any, kind: str, prefix: str, weighted: str, full_name: Callable[[str], str | None]) -> Any:
+def _metric(metric: Any, kind: str, weighted: str, full_name: Callable[[str], str | None], keeps_names: bool) -> Any:
     """A metric as Keras serialises it."""
     if isinstance(metric, Mapping):
         config = metric.get("config")
         if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
             return metric
-        return {**metric, "config": {**config, "name": prefix + config["name"]}}
+        return {**metric, "config": {**config, "name": f"{weighted}{config['name']}"}}
     if metric in _ACCURACY:
-        return _function(f"{prefix}{weighted}acc", f"{kind}_accuracy")
+        return _function(f"{weighted}{metric if keeps_names else 'acc'}", f"{kind}_accuracy")
     if metric in _CROSSENTROPY:
-        return _function(f"{prefix}{weighted}ce", f"{kind}_crossentropy")
+        return _function(f"{weighted}{metric if keeps_names else 'ce'}", f"{kind}_crossentropy")
     full = full_name(metric) if isinstance(metric, str) else None
-    return metric if full is None else _function(f"{prefix}{weighted}{full}", full)
+    return metric if full is None else _function(f"{weighted}{metric if keeps_names else full}", full)
+
+
+def _prefixed(metric: Any, prefix: str, taken: set[str]) -> Any:
+    """A metric with its output's name, and with a number where that is taken."""
+    config = metric.get("config") if isinstance(metric, Mapping) else None
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+        return metric
+    name, number = f"{prefix}{config['name']}", 0
+    while name in taken:
+        number += 1
+        name = f"{prefix}{config['name']}_{number}"
+    taken.add(name)
+    return {**metric, "config": {**config, "name": name}}
 
 
 def _function(name: str, function: str) -> dict[str, Any]:

@@ -20,7 +20,6 @@ import os
 import posixpath
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +27,24 @@ from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.export.publish import check_destination
 from migrate.fleet.job import PRELOAD
-from migrate.fleet.journal import DIRECTORY, Entry, Journal, from_line, open_journal, settings, to_line
+from migrate.fleet.journal import DIRECTORY, Entry, Journal, from_line, open_journal, to_line
+from migrate.fleet.memory import Known, told
+from migrate.fleet.model_options import decide, tables_of, with_config
 from migrate.fleet.remote import is_remote
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import rename_source, source_of
-from migrate.fleet.worker import look, work
-from migrate.records import Converted, Failed, Kind, ModelReport, Options, Report, Unchanged, outcome_name
+from migrate.fleet.worker import Look, look, work
+from migrate.records import (
+    Converted,
+    Failed,
+    Kind,
+    ModelOptions,
+    ModelReport,
+    Options,
+    Report,
+    Unchanged,
+    outcome_name,
+)
 from migrate.regular_files import open_regular
 from migrate.sources.discover import find_models
 
@@ -66,7 +77,13 @@ def convert_with_beam(source: str, tree: str, options: Options) -> Report:
     if options.dry_run or options.fail_fast:
         raise InputError("--dry_run and --fail_fast are for one machine; leave them out, or leave out --runner")
     pipeline = _pipeline([f"--runner={_RUNNERS.get(options.runner or '', options.runner)}", *options.beam_options])
-    tasks = _listed(source, tree) if source.endswith(_LIST) else _found(source, tree, options)
+    if source.endswith(_LIST):
+        tasks = _listed(source, tree)
+        if options.config is not None:
+            tables = tables_of(options.config, {task.path: task.name for task in tasks})
+            tasks = tuple(dataclasses.replace(task, tables=tables[task.path]) for task in tasks)
+    else:
+        tasks = _found(source, tree, options)
     with _held(tree) as journal:
         _run(pipeline, tasks, tree, options)
         models = []
@@ -123,23 +140,24 @@ def convert_task(task: Task, tree: str, options: Options) -> Iterator[str]:
     """Converts one model, unless the tree's journal knows that it is done; gives the name of its outcome."""
     models = Models(tree)
     entry = models.get(task.name)
-    decisive = settings(options)
+    known = Known()
     with tempfile.TemporaryDirectory(prefix="migrate-beam-") as scratch:
         try:
             here = _brought(task, scratch)
             found = look(here, entry)
-            report = found.done(decisive)
+            decision = decide(options, task.tables, found.remembered)
+            report = known.done(found, decision)
             if report is None:
-                report = work(found, options, _nursery(options.memory_limit_bytes), _silent)
+                report = work(found, decision.options, _nursery(options.memory_limit_bytes), _silent)
                 if here != task and isinstance(report.outcome, (Converted, Unchanged)):
                     rename_source(here.destination, task.path)
                     _send(here.destination, task.destination, options.overwrite or found.ours)
-                identity = found.identity
         except (OSError, InputError, ValueError) as error:  # Beam's for a file system that it does not know.
-            report, identity = ModelReport(task.path, task.destination, Kind.UNKNOWN, Failed(str(error))), None
+            found, decision = Look(task, entry, None, ours=False), decide(options, task.tables, ModelOptions())
+            report = ModelReport(task.path, task.destination, Kind.UNKNOWN, Failed(str(error)))
         if not report.skipped:
             report = dataclasses.replace(report, source=task.path, destination=task.destination)
-            models.add(Entry(task.name, identity, decisive, report, time.time()))
+            models.add(known.entry(found, decision, told(report, decision)))
     yield outcome_name(report.outcome)
 
 
@@ -183,7 +201,8 @@ class Models:
 def _found(source: str, tree: str, options: Options) -> tuple[Task, ...]:
     if is_remote(source):
         raise InputError(f"{source}: a tree on a remote file system; name its models in a text file, a path a line")
-    tasks = select(source, find_models(source), tree, options)
+    models = find_models(source)
+    tasks = with_config(select(source, models, tree, options), {source: models}, options)
     if tasks[0].name == os.curdir:
         raise InputError(f"{source}: one model; --runner is for trees and lists of models")
     if not is_remote(tree):

@@ -24,6 +24,7 @@ from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
 from migrate.fleet.job import AuditJob, ConvertJob, ValidateJob
+from migrate.fleet.judgement import judged
 from migrate.fleet.keras import keras_way
 from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
@@ -91,7 +92,7 @@ def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
     """Carries a job out, in a process of its own."""
     say("reading")
     if isinstance(job, AuditJob):
-        return audit_model(job.path, job.options)
+        return judged(audit_model(job.path, job.options), job.options)
     with _runner(job.options) as nursery:
         if isinstance(job, ValidateJob):
             try:
@@ -145,7 +146,7 @@ def convert_model(
         sign(staged)
         publish(staged, destination, overwrite)
 
-    with study(path, options) as studied:
+    with study(path, options, is_whole=True) as studied:
         findings = (*studied.report.findings, *renamed(path, destination))
         base = dataclasses.replace(studied.report, destination=destination, findings=findings)
         seconds = dict(base.seconds)
@@ -159,7 +160,7 @@ def convert_model(
                     finish(staged)
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
-                return base
+                return judged(base, options)
             way = _way(studied, path, options, nursery)
             return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
         except InputError as error:
@@ -196,7 +197,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
       InputError: the candidate is no model, links in it lead out of it, or it has a pipe in the place of a file.
     """
     check_candidate_files(candidate, options)
-    with study(source, options) as studied:
+    with study(source, options, is_whole=True) as studied:
         base = dataclasses.replace(studied.report, destination=candidate, is_validation=True)
         stop: Failed | Mismatched | None = None
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:

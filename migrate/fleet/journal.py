@@ -22,6 +22,7 @@ from migrate.frozen import frozen
 from migrate.records import (
     Converted,
     Mismatched,
+    ModelOptions,
     ModelReport,
     Options,
     Refused,
@@ -38,7 +39,7 @@ from migrate.sources.fingerprint import digest_of
 DIRECTORY = ".migrate"
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2  # 1 had the versions in the digest of the settings, and remembered no options
 _LINE_BYTES = 1 << 26
 """A line has all of a report but its files; those of the largest models have a few megabytes."""
 
@@ -53,8 +54,11 @@ class Entry:
     Attributes:
       name: the model's path in the tree.
       source: identity of its files (`Fingerprint.identity`), None where they could not be read.
-      settings: see `settings`.
+      settings: see `settings`; of proposals that the model took as if the user had given them.
       report: as it was told.
+      versions: see `versions`.
+      remembered: options that say what the model is, for later runs that say nothing of them.
+      proposals: whether audit's proposals were to be taken (`Options.take_proposals`).
       time: when it was told, in seconds since 1970; None where that is not known.
     """
 
@@ -62,6 +66,9 @@ class Entry:
     source: str | None
     settings: str
     report: ModelReport
+    versions: str = ""
+    remembered: ModelOptions = ModelOptions()
+    proposals: bool = False
     time: float | None = None
 
     @property
@@ -69,16 +76,46 @@ class Entry:
         """Whether doing it again would end in the same way."""
         return self.source is not None and isinstance(self.report.outcome, _FINAL)
 
+    def is_of(self, settings: str, options: Options) -> bool:
+        """Whether it was done with these options, whose digest (`settings`) is given."""
+        if self.settings != settings:
+            return False
+        if self.proposals == options.take_proposals:
+            return True
+        # With the proposals that a new model has taken it is also what a run gives that takes none.
+        return self.proposals and self._is_good
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the new model was compared with its source, or is a copy of it."""
+        if isinstance(self.report.outcome, Unchanged):
+            return True
+        verification = self.report.verification
+        return isinstance(self.report.outcome, Converted) and verification is not None and verification.passed
+
+    @property
+    def _is_good(self) -> bool:
+        return isinstance(self.report.outcome, (Converted, Unchanged))
+
 
 def settings(options: Options) -> str:
-    """A digest of all but the model that decides what becomes of it: options, the user's files, versions."""
+    """A digest of the options and the user's files that decide what becomes of a model.
+
+    Not of `take_proposals`: what a model has taken of them is among the options, and see `Entry.proposals`.
+    """
     content = shaping(options)
+    del content["take_proposals"]
     for name, file in (("inputs", options.inputs), ("architecture", options.architecture)):
         if file is not None:
             with contextlib.suppress(OSError, InputError):
                 content[name] = digest_of(file)
-    content["tool"] = tool()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> str:
+    """The versions that decide what becomes of a model, as people read them."""
+    found = tool()
+    return f"migrate {found['version']}, Python {found['python']}, TensorFlow {found['tensorflow'] or 'none'}"
 
 
 class Journal:
@@ -211,6 +248,9 @@ def to_line(entry: Entry) -> bytes:
         "source": entry.source,
         "settings": entry.settings,
         "report": encode(entry.report),
+        "versions": entry.versions,
+        "remembered": encode(entry.remembered),
+        "proposals": entry.proposals,
         "time": entry.time,
     }
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"

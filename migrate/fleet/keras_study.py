@@ -25,7 +25,7 @@ from migrate.records import (
 )
 from migrate.sources.discover import Place
 from migrate.sources.keras import KerasFiles, KerasSource, read_keras
-from migrate.sources.keras_config import inputs, is_subclassed, layers, outputs
+from migrate.sources.keras_config import build_dtype, inputs, is_subclassed, layers, outputs
 from migrate.sources.keras_files import files_of
 from migrate.sources.read import chosen_among
 
@@ -90,7 +90,11 @@ def _built(source: KerasSource) -> Iterator[Finding]:
     given = inputs(source.config)
     if is_subclassed(source.config) and given and not layers(source.config):
         told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
-        message = f"Keras calls it on the shape that it was built with, unless its class has inputs of its own: {told}"
+        dtype = build_dtype(source.config)
+        said = f"as {dtype}, the model's own dtype" if dtype else "as float32: the file names no dtype"
+        message = (
+            f"unless its class has inputs of its own, Keras calls it on the shape it was built with ({told}), {said}"
+        )
         yield Finding("keras-build-shape", Severity.NOTE, message)
 
 

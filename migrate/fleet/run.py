@@ -20,14 +20,15 @@ from migrate.errors import InputError
 from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.export.publish import check_destination
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
-from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, read_journal, settings
+from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
+from migrate.fleet.memory import Known, told
+from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
 from migrate.fleet.standing import copy_model
-from migrate.fleet.worker import Look, look, work
+from migrate.fleet.worker import Look, is_by_another_version, look, work
 from migrate.forks import cores
 from migrate.frozen import frozen
 from migrate.records import (
-    GOOD_OUTCOMES,
     AlreadyTF2,
     Converted,
     Convertible,
@@ -54,7 +55,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
 
         return convert_with_beam(source, destination, options)
     models = find_models(source)
-    tasks = select(source, models, destination, options)
+    tasks = with_config(select(source, models, destination, options), {source: models}, options)
     alone = tasks[0].name == os.curdir
     if alone:
         check_destination(source, destination, options.overwrite)
@@ -95,14 +96,14 @@ class _Fleet:
 
     def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
         self._options = options
-        self._settings = settings(options)
+        self._known = Known()
         self._journal = journal
         self._nursery = nursery
         self._listen = listen
         self._models = models
         self._done = 0
         self._lock = threading.Lock()
-        self._firsts: dict[tuple[str, frozenset[str] | None], _Place] = {}
+        self._firsts: dict[tuple[str, frozenset[str] | None, str], _Place] = {}
 
     def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
         """Takes every model its way; gives their reports in the order of the tasks.
@@ -116,8 +117,7 @@ class _Fleet:
         futures = [pool.submit(self._take, task, workers) for task in tasks]
         try:
             for future in as_completed(futures):
-                good = isinstance(future.result().outcome, GOOD_OUTCOMES)
-                if self._options.fail_fast and not good:
+                if self._options.fail_fast and not future.result().ok:
                     break  # What has begun is finished.
         except BaseException:
             for future in futures:
@@ -143,28 +143,30 @@ class _Fleet:
     def _report(self, task: Task, worker: int) -> ModelReport:
         self._say(worker, task, "looking at its files")
         found = look(task, self._journal.get(task.name))
-        own, first = self._first(found)
+        decision = decide(self._options, task.tables, found.remembered)
+        own, first = self._first(found, self._known.settings(decision.options))
         try:
-            report = found.done(self._settings)
+            report = self._known.done(found, decision)
             if report is None:
-                report = self._copied(own, first, worker) or self._worked(found, worker)
+                report = self._copied(own, first, worker) or self._worked(found, decision.options, worker)
+                report = told(report, decision)
                 if not self._options.dry_run:
-                    self._journal.add(Entry(task.name, found.identity, self._settings, report, time.time()))
+                    self._journal.add(self._known.entry(found, decision, report))
             own.report.set_result(report)
             return report
         finally:
             own.report.cancel()  # Those who wait for it must not wait for ever; one that is set stays.
 
-    def _worked(self, found: Look, worker: int) -> ModelReport:
-        return work(found, self._options, self._nursery, lambda text: self._say(worker, found.task, text))
+    def _worked(self, found: Look, options: Options, worker: int) -> ModelReport:
+        return work(found, options, self._nursery, lambda text: self._say(worker, found.task, text))
 
-    def _first(self, found: Look) -> tuple[_Place, _Place | None]:
-        """A model's own place, and that of the model with the same bytes which came first, if there is one."""
+    def _first(self, found: Look, settings: str) -> tuple[_Place, _Place | None]:
+        """A model's own place, and that of the first model with the same bytes and options, if there is one."""
         own = _Place(found, Future())
         if found.mark is None:
             return own, None
         with self._lock:
-            there = self._firsts.setdefault((found.mark.content, found.task.tags), own)
+            there = self._firsts.setdefault((found.mark.content, found.task.tags, settings), own)
         return own, there if there is not own else None
 
     def _copied(self, own: _Place, first: _Place | None, worker: int) -> ModelReport | None:
@@ -177,7 +179,7 @@ class _Fleet:
             done = first.report.result()
         except CancelledError:
             return None
-        if not isinstance(done.outcome, (Converted, Convertible)):
+        if not isinstance(done.outcome, (Converted, Convertible)) or is_by_another_version(done):
             return None
         if not same_files(task.path, own.found.mark, other.path, first.found.mark):
             return None

@@ -6,6 +6,7 @@ import fnmatch
 import os
 from collections.abc import Sequence
 
+from migrate.config import ConfigTable
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Finding, Options, Severity
@@ -23,12 +24,14 @@ class Task:
       path: where it lies.
       destination: where the new model goes.
       tags: the tag set to take, where a model has a task for each of several; else the options say.
+      tables: what the config says of the model, the most specific table first.
     """
 
     name: str
     path: str
     destination: str
     tags: frozenset[str] | None = None
+    tables: tuple[ConfigTable, ...] = ()
 
 
 def select(source: str, models: Sequence[str], destination: str, options: Options) -> tuple[Task, ...]:
@@ -50,7 +53,21 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
         return _by_tag_set(alone, options) if options.all_tags else alone
     names = {path: _relative(path, root) for path in models}
     tasks = [Task(name, path, os.path.join(destination, without_suffix(name))) for path, name in names.items()]
-    chosen = [t for t in tasks if _is_chosen(t.name, options)]
+    chosen = _chosen(source, tasks, options)
+    _check_apart(chosen)
+    return _by_tag_set(chosen, options) if options.all_tags else tuple(chosen)
+
+
+def select_to_read(source: str, models: Sequence[str], options: Options) -> tuple[Task, ...]:
+    """As `select`, for models that are only read, which may have any names."""
+    root = source.rstrip(os.sep) or os.sep
+    if tuple(models) == (root,):
+        return (Task(os.curdir, root, ""),)
+    return tuple(_chosen(source, [Task(_relative(path, root), path, "") for path in models], options))
+
+
+def _chosen(source: str, tasks: list[Task], options: Options) -> list[Task]:
+    chosen = [task for task in tasks if _is_chosen(task.name, options)]
     if options.only_latest_version:
         chosen = _latest(chosen)
     if not chosen:
@@ -58,8 +75,7 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
             f"{source}: --include and --exclude leave out all {len(tasks)} models, such as {tasks[0].name}; "
             "a pattern is matched against a model's path in the tree and the directories that lead to it"
         )
-    _check_apart(chosen)
-    return _by_tag_set(chosen, options) if options.all_tags else tuple(chosen)
+    return chosen
 
 
 def without_suffix(name: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
@@ -30,8 +30,10 @@ from migrate.records import (
     Convertible,
     DangerousOp,
     Finding,
+    GivenFeed,
     GivenSignature,
     Kind,
+    ModelOptions,
     ModelReport,
     Options,
     Refused,
@@ -41,8 +43,8 @@ from migrate.records import (
     refusal,
 )
 from migrate.rewrite.custom_gradients import find_custom_gradients, with_plain_gradients
-from migrate.rewrite.graph import Nodes
-from migrate.rewrite.plan import Plan, make_plan, needed_nodes
+from migrate.rewrite.graph import Nodes, read_nodes
+from migrate.rewrite.plan import Plan, make_plan, needed_names, needed_nodes
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.boundary import Boundary, boundary_of
@@ -132,15 +134,21 @@ def tag_sets(path: str, options: Options) -> tuple[frozenset[str], ...]:
 
 
 @contextlib.contextmanager
-def study(path: str, options: Options) -> Iterator[Studied]:
-    """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends."""
+def study(path: str, options: Options, is_whole: bool = False) -> Iterator[Studied]:
+    """Reads a model and plans its conversion. Its files, which may be an archive's, stay until the block ends.
+
+    Args:
+      path: what the user calls it.
+      options: what the user wants.
+      is_whole: see `Watch`.
+    """
     seconds: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
         with timed(seconds, "audit"):
             size = None
             place = None
             try:
-                watch = watch_over(options)
+                watch = watch_over(options, is_whole)
                 place = stack.enter_context(opened(path, options.follow_links, watch))
                 size = stored_bytes(path, place)
                 with watch.running(path):
@@ -155,9 +163,12 @@ def study(path: str, options: Options) -> Iterator[Studied]:
         yield dataclasses.replace(studied, report=report)
 
 
-def watch_over(options: Options) -> Watch:
+def watch_over(options: Options, is_whole: bool = False) -> Watch:
     """The watch over an audit, which begins."""
-    return Watch(options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes)
+    changes = options.feeds or options.variables or options.plain_gradients or options.keep_tensor_names
+    return Watch(
+        options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes, not changes, is_whole=is_whole
+    )
 
 
 def _within_bounds(place: Place, path: str, options: Options, watch: Watch) -> Studied:
@@ -346,11 +357,11 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     original = chosen
     judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
-    chosen, plan, fed = _planned(judged, options)
+    chosen, plan, fed, values = _planned(judged, options)
     if not plan.refused and any(finding.code == "frozen-variable" for finding in plan.findings):
         from migrate.rewrite.damaged_freeze import repair, with_values
 
-        judged = with_values(repair(judged, Nodes(judged.graph_def.node)))
+        judged = with_values(repair(judged, read_nodes(judged)))
     train = training_meta_graph(source, original)
     if train is not None and find_unreadable_structure(train):
         train = None
@@ -359,7 +370,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
 
         plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
-    names = {node.name for node in needed}
+    names = needed_names(needed)
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     kept = _kept_names(chosen, plan) if options.keep_tensor_names and not plan.refused else ()
     found = dict.fromkeys(
@@ -386,6 +397,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         proposals=proposals,
         dangerous_ops=_dangerous_ops([chosen if m is original else m for m in source.meta_graphs], chosen, plan.nodes),
         sketches=_sketches(plan) if options.details else (),
+        proposed=_taken_options(proposed, values, options),
     )
     if options.plain_gradients:
         chosen, train = with_plain_gradients(chosen), with_plain_gradients(train) if train is not None else None
@@ -462,16 +474,30 @@ def _sketches(plan: Plan) -> tuple[Sketch, ...]:
     return tuple(filter(None, map(sketch, plan.runs)))
 
 
-def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[MetaGraphDef, Plan, Fed | None]:
+def _taken_options(
+    signature: GivenSignature | None, feeds: tuple[GivenFeed, ...], options: Options
+) -> ModelOptions | None:
+    """What was taken of audit's proposals, as options."""
+    if signature is None and not feeds:
+        return None
+    return ModelOptions(
+        signature=None if signature is None else (signature,), feed=(*options.feeds, *feeds) if feeds else None
+    )
+
+
+def _planned(
+    meta_graph: MetaGraphDef, options: Options
+) -> tuple[MetaGraphDef, Plan, Fed | None, tuple[GivenFeed, ...]]:
     """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes.
 
     Returns:
-      What is planned: the source where no tensor is fed; the plan; and what is fed, if anything is.
+      What is planned: the source where no tensor is fed; the plan; what is fed, if anything is; and what of that audit
+      has proposed.
     """
     if not options.feeds:
         plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
-            return meta_graph, plan, None
+            return meta_graph, plan, None, ()
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
     fed = apply_feeds(meta_graph, options.feeds)
@@ -482,7 +508,7 @@ def _planned(meta_graph: MetaGraphDef, options: Options) -> tuple[MetaGraphDef, 
         more = apply_feeds(meta_graph, (*options.feeds, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
         plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
-    return fed.meta_graph, plan, fed
+    return fed.meta_graph, plan, fed, proposed
 
 
 def _with_proposal(
@@ -550,6 +576,11 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
         hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
     if os.path.basename(os.path.dirname(place.path)) == "variables":
         message += "; the saved_model.pb that belongs to it is missing"
+    from migrate.sources.keras_files import unfit_beside
+
+    unfit = unfit_beside(checkpoint, place.boundary)
+    if unfit:
+        message = f"{message.partition(':')[0]}; {unfit}"
     alone = refusal("checkpoint-without-graph", message, (place.path,), hint)
     findings = (*chosen_among(place), alone, *findings)
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
@@ -562,15 +593,15 @@ def _dangerous_ops(
     found: list[DangerousOp] = []
     for meta_graph in meta_graphs:
         read = nodes if meta_graph is planned else None
-        found += find_dangerous_ops(meta_graph, Nodes(meta_graph.graph_def.node[:]) if read is None else read)
+        found += find_dangerous_ops(meta_graph, read_nodes(meta_graph) if read is None else read)
     return tuple(found)
 
 
-def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: list[NodeDef], options: Options) -> Iterator[Finding]:
+def _checks(meta_graph: MetaGraphDef, plan: Plan, needed: Collection[NodeDef], options: Options) -> Iterator[Finding]:
     library = meta_graph.graph_def.library
     located = locate(needed, library)
 
-    def called() -> tuple[Located, ...]:
+    def called() -> Collection[Located]:
         return locate(needed_nodes(plan, init=False), library)
 
     yield from find_forgiven(meta_graph, needed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import queue
@@ -19,11 +20,12 @@ from migrate.children import Nursery
 from migrate.errors import InputError, first_few
 from migrate.events import Began, Event, Finished, Step, Warned
 from migrate.fleet.job import JOBS, PRELOAD, ValidateJob
-from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings
+from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
+from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
 from migrate.fleet.worker import STEPS
 from migrate.forks import cores
-from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, Report, TimedOut
+from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelOptions, ModelReport, Options, Report, TimedOut
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import fingerprint
 
@@ -58,7 +60,8 @@ def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> t
     """The sources that have a candidate, which is a task's destination; the others are told."""
     root = candidate.rstrip(os.sep) or os.sep
     candidates = {os.path.normpath(path) for path in find_models(root)}
-    tasks = select(source, find_models(source), root, options)
+    models = find_models(source)
+    tasks = with_config(select(source, models, root, options), {source: models}, options)
     pairs = tuple(task for task in tasks if os.path.normpath(task.destination) in candidates)
     if not pairs:
         raise InputError(
@@ -85,7 +88,7 @@ class _Validation:
 
     def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
         self._options = options
-        self._settings = hashlib.sha256(f"validate {settings(options)}".encode()).hexdigest()
+        self._settings = functools.lru_cache(maxsize=None)(settings)
         self._journal = journal
         self._nursery = nursery
         self._listen = listen
@@ -127,15 +130,17 @@ class _Validation:
 
     def _report(self, pair: Task, worker: int) -> ModelReport:
         identity = _identity(pair)
+        decision = decide(self._options, pair.tables, ModelOptions())
+        mark = f"validate {self._settings(decision.options)} {versions()}"
         entry = self._journal.get(pair.name)
-        if entry is not None and entry.is_final and (entry.source, entry.settings) == (identity, self._settings):
+        if entry is not None and entry.is_final and (entry.source, entry.settings) == (identity, mark):
             return dataclasses.replace(entry.report, source=pair.path, destination=pair.destination, skipped=True)
-        report = self._validated(pair, worker)
-        self._journal.add(Entry(pair.name, identity, self._settings, report, time.time()))
+        report = self._validated(pair, decision.options, worker)
+        self._journal.add(Entry(pair.name, identity, mark, report, time=time.time()))
         return report
 
-    def _validated(self, pair: Task, worker: int) -> ModelReport:
-        options = self._options if pair.tags is None else dataclasses.replace(self._options, tags=pair.tags)
+    def _validated(self, pair: Task, options: Options, worker: int) -> ModelReport:
+        options = options if pair.tags is None else dataclasses.replace(options, tags=pair.tags)
         job = ValidateJob(pair.destination, pair.path, options)
 
         def say(text: str) -> None:

@@ -14,7 +14,19 @@ from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
 from migrate.frozen import frozen
-from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelReport, Options, TimedOut
+from migrate.records import (
+    GOOD_OUTCOMES,
+    Crashed,
+    Failed,
+    Finding,
+    Kind,
+    ModelOptions,
+    ModelReport,
+    Options,
+    Severity,
+    TimedOut,
+    gravest_first,
+)
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
 STEPS = 4
@@ -43,15 +55,50 @@ class Look:
         """Of the source's files."""
         return None if self.mark is None else self.mark.identity
 
-    def done(self, settings: str) -> ModelReport | None:
-        """The last report, where doing it again with these settings (`journal.settings`) would end in the same way."""
+    @property
+    def remembered(self) -> ModelOptions:
+        """What the journal says of the model's options."""
+        return ModelOptions() if self.entry is None else self.entry.remembered
+
+    def done(self, options: Options, settings: str, versions: str) -> ModelReport | None:
+        """The last report, where doing the model again would end in the same way.
+
+        What another version of this program or of TensorFlow has converted and verified stays as it is, too, unless
+        `options.reconvert` says otherwise.
+
+        Args:
+          options: of this model.
+          settings: their digest (`journal.settings`).
+          versions: see `journal.versions`.
+        """
         entry = self.entry
-        if entry is None or not entry.is_final or (entry.source, entry.settings) != (self.identity, settings):
+        if entry is None or not entry.is_final or entry.source != self.identity or not entry.is_of(settings, options):
             return None
         if isinstance(entry.report.outcome, GOOD_OUTCOMES) and not self.ours:
             return None
-        destination = entry.report.destination and self.task.destination
-        return dataclasses.replace(entry.report, source=self.task.path, destination=destination, skipped=True)
+        report = entry.report
+        if entry.versions != versions:
+            if options.reconvert or not entry.is_verified:
+                return None
+            report = _by_another_version(report, entry.versions)
+        destination = report.destination and self.task.destination
+        return dataclasses.replace(report, source=self.task.path, destination=destination, skipped=True)
+
+
+def _by_another_version(report: ModelReport, versions: str) -> ModelReport:
+    found = Finding(
+        "made-by-another-version",
+        Severity.NOTE,
+        f"the new model was made and verified by other versions ({versions}), and is kept",
+        (),
+        "--reconvert converts it again",
+    )
+    return dataclasses.replace(report, findings=gravest_first((*report.findings, found)))
+
+
+def is_by_another_version(report: ModelReport) -> bool:
+    """Whether an earlier run's new model was kept that other versions have made."""
+    return any(finding.code == "made-by-another-version" for finding in report.findings)
 
 
 def look(task: Task, entry: Entry | None) -> Look:

@@ -222,6 +222,7 @@ class ModelDocument(_Model, total=False):
     checkpoint: CheckpointDocument | None
     verification: VerificationDocument | None
     bytes: int | None
+    expected: str
     dangerous_ops: list[DangerousOpDocument]
     confinement: ConfinementDocument | None
     converted_signatures: dict[str, SignatureDocument] | None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from migrate.escapes import visible
+from migrate.report.layout import Text, text
+
 _WORD = r"""(?:'[^']*'|"[^"]*"|[\w@%+=:,./-])+"""
 _FLAGS = re.compile(rf"(?<!\S)--\w+={_WORD}(?:\s+--\w+={_WORD})*")
 
 
-def parts(text: str) -> Iterator[tuple[str, bool]]:
+def parts(sentence: str) -> Iterator[tuple[str, bool]]:
     """Divides a text at the flags that have values.
 
     Args:
-      text: one or more sentences, with flags as a shell takes them.
+      sentence: one or more of them, with flags as a shell takes them.
 
     Yields:
       Each part, and whether it is flags to copy. Flags that follow each other are one part.
@@ -23,15 +26,24 @@ def parts(text: str) -> Iterator[tuple[str, bool]]:
       [('give it a value:', False), ('--feed=x:0=1.0', True), ('(or --take_proposals)', False)]
     """
     place = 0
-    for found in _FLAGS.finditer(text):
+    for found in _FLAGS.finditer(sentence):
         flags = found[0].rstrip(".,:")
-        yield from _sentence(text[place : found.start()])
+        yield from _sentence(sentence[place : found.start()])
         yield flags, True
         place = found.start() + len(flags)
-    yield from _sentence(text[place:])
+    yield from _sentence(sentence[place:])
 
 
-def _sentence(text: str) -> Iterator[tuple[str, bool]]:
-    words = text.strip()
+def _sentence(part: str) -> Iterator[tuple[str, bool]]:
+    words = part.strip()
     if words.strip(".,;:"):
         yield words.lstrip(",;").strip(), False
+
+
+def labelled(label: str, sentence: str) -> Iterator[Text]:
+    """A sentence behind a label; flags to copy are alone in lines, for what is around them would be copied as well."""
+    first = True
+    for part, copied in parts(sentence):
+        lead = f"{label}: " if first and not copied else "  " if copied else ""
+        yield text(f"{lead}{visible(part)}", wrapped=not copied)
+        first = False

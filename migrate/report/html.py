@@ -30,6 +30,7 @@ from migrate.report.words import (
     explanation,
     is_good,
     kind_words,
+    needs_attention,
     outcome_words,
     short_names,
     size_words,
@@ -133,7 +134,7 @@ def _lede(models: Sequence[JSON]) -> str:
         said.append(
             "One was a TF2 SavedModel already." if already == 1 else f"{already:,} were TF2 SavedModels already."
         )
-    trouble = sum(not is_good(model) for model in models)
+    trouble = sum(map(needs_attention, models))
     if trouble:
         said.append(f"{trouble:,} {'needs' if trouble == 1 else 'need'} attention.")
     return " ".join(said) or "Nothing needs attention."
@@ -149,7 +150,7 @@ def _made_by(tool: Mapping[str, Any]) -> str:
 
 def _tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     """(label, value, tone) of the figures at the top."""
-    good, trouble = sum(map(is_good, models)), sum(not is_good(model) for model in models)
+    good, trouble = sum(map(is_good, models)), sum(map(needs_attention, models))
     checked = sum(map(verified, models))
     sizes = [model["bytes"] for model in models if isinstance(model.get("bytes"), int)]
     parameters = sum(_parameters(model) for model in models)

@@ -103,6 +103,8 @@ def model_document(model: ModelReport) -> JSON:
         "meta_graphs": [_meta_graph(facts) for facts in model.meta_graphs],
         "keras": _keras(model.keras) if model.keras else None,
         "checkpoint": _checkpoint(model.checkpoint) if model.checkpoint else None,
+        "expected": model.expected,
+        "proposed_options": _proposed(model),
         "proposed_signatures": [as_flag(proposal) for proposal in model.proposals],
         "verification": _verification(model.verification) if model.verification else None,
         "seconds": {step: _number(round(seconds, 6)) for step, seconds in model.seconds.items()},
@@ -113,6 +115,15 @@ def model_document(model: ModelReport) -> JSON:
         "converted_signatures": None if model.converted_signatures is None else _signatures(model.converted_signatures),
         "sketches": [_sketch(sketch) for sketch in model.sketches],
     }
+
+
+def _proposed(model: ModelReport) -> JSON | None:
+    """What audit proposes, by the names of flags, as a config has it."""
+    if model.proposed is None:
+        return None
+    from migrate.config import values_of
+
+    return dict(values_of(model.proposed))
 
 
 def _sketch(sketch: Sketch) -> JSON:

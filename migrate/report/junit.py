@@ -1,9 +1,9 @@
 """A report as JUnit XML, for continuous integration: a test case a model.
 
 The form is the one that Jenkins, GitLab and GitHub's actions read (https://github.com/testmoapp/junitxml): a model that
-is refused or mismatched is a failure, one that is unverified is skipped, and one that could not be worked on is an
-error. XML 1.0 has no way to write most control characters, not even escaped, and ElementTree writes them all the same:
-nothing gets there but what is visible.
+is refused or mismatched is a failure, one that is unverified or refused as expected is skipped, and one that could not
+be worked on is an error. XML 1.0 has no way to write most control characters, not even escaped, and ElementTree writes
+them all the same: nothing gets there but what is visible.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.escapes import visible, visible_lines
-from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals, short_names
+from migrate.report.words import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals, short_names
 
 _FAILURES = frozenset({"refused", "mismatched"})
 _SKIPPED = frozenset({"unverified"})
@@ -24,8 +24,8 @@ _TEXT_CHARACTERS = 20_000
 def to_junit(document: Mapping[str, Any]) -> str:
     """Gives a report's JSON document as an XML text."""
     models: list[JSON] = document["models"]
-    failures = sum(model["outcome"] in _FAILURES for model in models)
-    skipped = sum(model["outcome"] in _SKIPPED for model in models)
+    skipped = sum(map(_is_skipped, models))
+    failures = sum(model["outcome"] in _FAILURES and not _is_skipped(model) for model in models)
     errors = sum(not is_good(model) for model in models) - failures - skipped
     counts: dict[str, str] = {
         "tests": str(len(models)),
@@ -52,7 +52,7 @@ def _case(suite: ET.Element, name: str, model: JSON) -> None:
         file=visible(model["source"]),
         time=_seconds(_time(model)),
     )
-    if model["outcome"] in _SKIPPED:
+    if _is_skipped(model):
         ET.SubElement(case, "skipped", message=visible(cut(explanation(model), _MESSAGE_CHARACTERS)))
     elif not is_good(model):
         kind = "failure" if model["outcome"] in _FAILURES else "error"
@@ -65,6 +65,10 @@ def _case(suite: ET.Element, name: str, model: JSON) -> None:
     if rest:
         said = "\n".join(f"{visible(f['severity'])}: {_finding(f)}" for f in rest)
         ET.SubElement(case, "system-out").text = cut(said, _TEXT_CHARACTERS)
+
+
+def _is_skipped(model: JSON) -> bool:
+    return model["outcome"] in _SKIPPED or is_expected(model)
 
 
 def _details(model: JSON) -> str:

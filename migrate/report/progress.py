@@ -19,6 +19,8 @@ def line(event: Event) -> str | None:
 
 def _word(report: ModelReport) -> str:
     word = outcome_name(report.outcome).replace("_", " ")
+    if report.expected:
+        word += " as expected"
     if report.skipped:
         return f"{word} before, skipped"
     return f"{word}, as a copy" if report.duplicate_of else word

@@ -16,7 +16,7 @@ from typing import Any
 from migrate.codes import explanations
 from migrate.escapes import visible
 from migrate.report.security import EFFECTS, dangers, severity, words
-from migrate.report.words import JSON, cut, explanation, is_good, outcome_words, refusals
+from migrate.report.words import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"refusal": "error", "warning": "warning", "note": "note"}
@@ -101,7 +101,10 @@ def _results(model: JSON, security_only: bool) -> Iterator[JSON]:
         text = _text(finding["message"])
         if finding["hint"]:
             text += f"\nHint: {_text(finding['hint'])}"
-        yield _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding["nodes"])
+        result = _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding["nodes"])
+        if is_expected(model) and finding["severity"] == "refusal":
+            result["suppressions"] = [{"kind": "external", "justification": _text(model["expected"])}]
+        yield result
     explained = model["outcome"] == "unverified"  # By the finding of that code.
     if not is_good(model) and not refusals(model) and not explained:
         text = _text(explanation(model) or outcome_words(model["outcome"]))

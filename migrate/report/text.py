@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from migrate.config import flags_to_take
 from migrate.escapes import visible, visible_lines
 from migrate.records import (
     GOOD_OUTCOMES,
@@ -40,7 +41,7 @@ from migrate.records import (
     chosen_meta_graph,
     outcome_name,
 )
-from migrate.report.flags_in_text import parts
+from migrate.report.flags_in_text import labelled
 from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.report.layout import render as lay_out
 from migrate.report.words import short_names, size_words
@@ -71,6 +72,11 @@ _KINDS = {
 _STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 
+def short_kind(kind: Kind) -> str:
+    """What a kind is called in a table."""
+    return _KINDS[kind][1]
+
+
 def render(report: Report, width: int, color: bool = False) -> str:
     """Gives the report as lines of at most `width` columns; without `color` it is plain text."""
     return lay_out(_report(report, width), max(width, 20), color)
@@ -82,7 +88,7 @@ def render_bad(report: Report, width: int, color: bool = False) -> str:
 
 
 def _bad(report: Report) -> list[ModelReport]:
-    return [model for model in report.models if not isinstance(model.outcome, GOOD_OUTCOMES)]
+    return [model for model in report.models if not model.ok]
 
 
 def _report(report: Report, width: int) -> Iterator[Block]:
@@ -111,6 +117,9 @@ def _model(model: ModelReport) -> Iterator[Block]:
         facts.append(("against", _name(model.source)))
     elif model.destination is not None:
         facts.append(("destination", _name(model.destination)))
+    if model.proposed is not None and isinstance(model.outcome, Refused):
+        flags = " ".join(flags_to_take(model.proposed))
+        facts.append(("ready with", Text(((flags, "yellow"),), wrapped=False)))
     if model.duplicate_of is not None:
         facts.append(("duplicate of", _name(model.duplicate_of)))
     if model.skipped:
@@ -189,7 +198,8 @@ def _verdict(model: ModelReport) -> str:
             return "cannot be read"
         case Refused():
             refusals = sum(finding.severity is Severity.REFUSAL for finding in model.findings)
-            return f"refused, {_count(refusals, 'finding')} in the way"
+            known = " as expected" if model.expected else ""
+            return f"refused{known}, {_count(refusals, 'finding')} in the way"
         case Mismatched(reason=reason):
             return f"mismatched: {visible(reason)}"
         case Unverified():
@@ -382,17 +392,8 @@ def _findings(findings: Sequence[Finding]) -> Table:
         if finding.nodes:
             rows.append((_BLANK, _text(f"nodes: {_names(finding.nodes)}")))
         if finding.hint:
-            rows += [(_BLANK, line) for line in _hint(finding.hint)]
+            rows += [(_BLANK, line) for line in labelled("hint", finding.hint)]
     return Table(tuple(rows), fixed=frozenset({0}))
-
-
-def _hint(hint: str) -> Iterator[Text]:
-    """A hint; flags to copy are alone in lines of their own, since what is around them would be copied as well."""
-    first = True
-    for part, copied in parts(hint):
-        lead = "hint: " if first and not copied else "  " if copied else ""
-        yield text(f"{lead}{visible(part)}", wrapped=not copied)
-        first = False
 
 
 def _verification_details(verification: Verification) -> Iterator[Block]:
@@ -438,7 +439,6 @@ def _overview(report: Report, width: int) -> Table:
     rows = [tuple(text(head, "dim") for head in heads)]
     for name, model in zip(names, report.models, strict=True):
         facts = chosen_meta_graph(model)
-        good = isinstance(model.outcome, GOOD_OUTCOMES)
         version = facts.tf_version if facts else model.keras.keras_version if model.keras else ""
         kind = () if narrow else (text(_KINDS[model.kind][1]), _text(version))
         counts = (
@@ -447,7 +447,7 @@ def _overview(report: Report, width: int) -> Table:
             f"{len(model.findings):,}",
         )
         unverified = isinstance(model.outcome, Unverified)
-        outcome = text(_outcome(model), "green" if good else "yellow" if unverified else "red")
+        outcome = text(_outcome(model), "green" if model.ok else "yellow" if unverified else "red")
         rows.append((_name(name), *kind, outcome, *map(text, counts)))
     numbers = frozenset(range(len(heads) - 3, len(heads)))
     return Table(tuple(rows), fixed=numbers, right=numbers)
@@ -459,6 +459,7 @@ def _outcome(model: ModelReport) -> str:
     if isinstance(model.outcome, Converted):
         verified = model.verification is not None and model.verification.passed
         word += ", verified" if verified else ", not verified"
+    word += ", as expected" if model.expected else ""
     return f"{word}, before" if model.skipped else word
 
 
@@ -482,18 +483,28 @@ def _trouble(model: ModelReport) -> Iterator[Block]:
 def _totals(report: Report) -> Text:
     outcomes = Counter(_counted(model) for model in report.models)
     lines = [f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}"]
-    way = Counter(code for model in report.models for code in _in_the_way(model))
+    way = Counter(code for model in report.models if not model.ok for code in _in_the_way(model))
     if way:
         lines.append(f"in the way, by number of models: {_tally(dict(way.most_common()), '; ')}")
     skipped = sum(model.skipped for model in report.models)
     if skipped:
-        lines.append(f"{skipped:,} skipped: done before, and neither source, options nor versions have changed since")
+        lines.append(f"{skipped:,} skipped: done before, and neither source nor options have changed since")
+    for model in report.models:
+        lines += [f"{visible(model.source)}: {visible(said)}" for said in outdated(model)]
+    old = sum(any(f.code == "made-by-another-version" for f in model.findings) for model in report.models)
+    if old:
+        lines.append(f"{old:,} made by other versions of migrate or TensorFlow and kept; --reconvert makes them again")
     copies = sum(model.duplicate_of is not None for model in report.models)
     if copies:
         lines.append(f"{_count(copies, 'duplicate')} of another model's files, which were converted once")
     if report.not_started:
         lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
     return text("\n".join(lines), "bold")
+
+
+def outdated(model: ModelReport) -> list[str]:
+    """How a model has ended in another way than its config expects."""
+    return [finding.message for finding in model.findings if finding.code == "expectation-outdated"]
 
 
 def _in_the_way(model: ModelReport) -> set[str]:

@@ -33,6 +33,16 @@ def is_good(model: Mapping[str, Any]) -> bool:
     return model.get("outcome") in GOOD
 
 
+def is_expected(model: Mapping[str, Any]) -> bool:
+    """Whether it was refused as its owner expects, which is no failure."""
+    return bool(model.get("expected"))
+
+
+def needs_attention(model: Mapping[str, Any]) -> bool:
+    """Whether somebody should look at how it ended."""
+    return not is_good(model) and not is_expected(model)
+
+
 def outcome_words(outcome: str) -> str:
     """`already_tf2` as `already TF2`."""
     return outcome.replace("_", " ").replace("tf2", "TF2")
@@ -70,7 +80,8 @@ def explanation(model: Mapping[str, Any]) -> str:
             return "The candidate answers as the source does."
         case "refused":
             count = len(refusals(model))
-            return f"{count} finding{'' if count == 1 else 's'} in the way; nothing was written."
+            known = f", as expected ({model['expected']})" if is_expected(model) else ""
+            return f"{count} finding{'' if count == 1 else 's'} in the way{known}; nothing was written."
         case "crashed":
             code = detail.get("exit_code", 0)
             ended = f"killed by signal {-code}" if isinstance(code, int) and code < 0 else f"exit code {code}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import topological_order
+from migrate.rewrite.contexts import on_cycle
 from migrate.rewrite.graph import Run, canonical, dangling, data_inputs, input_nodes, split
 
 
@@ -32,7 +32,7 @@ def find_broken(run: Run) -> Finding | None:
 
 def find_cycle(run: Run) -> Finding | None:
     """A refusal for a cycle that is no while loop."""
-    _, cyclic = topological_order(run.graph)
+    cyclic = on_cycle(run.graph)
     if not cyclic:
         return None
     return refusal(

@@ -75,6 +75,15 @@ def topological_order(graph: Graph) -> tuple[Sequence[str], Sequence[str]]:
     return order, [name for name, count in waiting.items() if count]
 
 
+def on_cycle(graph: Graph) -> Sequence[str]:
+    """Names of nodes on a cycle that is no while loop, or behind one."""
+    if graph.is_stored:
+        from migrate.rewrite.stored import cyclic  # Few graphs are that large.
+
+        return cyclic(graph, MERGES, NEXT_ITERATIONS)
+    return topological_order(graph)[1]
+
+
 @remembered
 def contexts(graph: Graph) -> Mapping[str, Context]:
     """The context of every node, from one walk in topological order."""

@@ -13,7 +13,7 @@ from migrate.checks.nodes import Located, labels
 from migrate.checks.op_table import load_op_table
 from migrate.errors import first_few
 from migrate.records import Finding, Severity
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.sources.protos import MetaGraphDef, NodeDef, copied
 
 _ATTRIBUTE = "_gradient_op_type"
 _NUMBERED = "CustomGradient-"
@@ -46,8 +46,7 @@ def with_plain_gradients(meta_graph: MetaGraphDef) -> MetaGraphDef:
     """A MetaGraphDef whose nodes have TensorFlow's own gradients in the place of lost ones."""
     if not any(lost_gradient(node) for node in _nodes(meta_graph)):
         return meta_graph
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     for node in _nodes(result):
         if lost_gradient(node):
             del node.attr[_ATTRIBUTE]

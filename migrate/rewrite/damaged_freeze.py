@@ -22,7 +22,7 @@ from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.graph import Nodes, data_inputs, split, unique_name
 from migrate.sources.dtypes import base_name, dtype_value
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto
+from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto, copied
 
 _RESOURCE = dtype_value("resource")
 _REFS = frozenset({*ops.WRITES, *ops.REF_CONTROL_FLOW, *ops.STRICT_REFS, "RefSelect", "SdcaShrinkL1"})
@@ -92,8 +92,7 @@ def _repaired(
     shared = {identity(node) for node in nodes.values() if _is_variable(node)}
     variables = {name: _variable(nodes[name], name in refs, shared) for name in roots}
     made = {**variables, **_reads(nodes, set(roots) - refs, needed)}
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     del result.graph_def.node[:]
     result.graph_def.node.extend(made.get(name, node) for name, node in nodes.items())
     result.graph_def.node.extend(node for name, node in made.items() if name not in nodes)
@@ -103,8 +102,7 @@ def _repaired(
 
 def with_values(repaired: Repaired) -> MetaGraphDef:
     """The MetaGraphDef whose init op gives the variables their values: what a v1 Session can be asked."""
-    result = MetaGraphDef()
-    result.CopyFrom(repaired.meta_graph)
+    result = copied(repaired.meta_graph)
     nodes = result.graph_def.node
     taken = {node.name for node in nodes}
     assigns = []

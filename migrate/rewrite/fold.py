@@ -1,23 +1,29 @@
 """Leaves out the branch of a v1 cond that cannot run, since its predicate is a constant of the call.
 
 `is_training` models have many such conds: their predicate is a constant, or a placeholder with a default that no
-signature feeds. What is left has no Switch and no Merge, so TensorFlow has gradients through it.
+signature feeds. What is left has no Switch and no Merge, so TensorFlow has gradients through it. A cond in a while loop
+is one of them where its predicate is the same in each iteration.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import operator
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
-from migrate.rewrite.contexts import ENTERS, NEXT_ITERATIONS, contexts
+from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts
 from migrate.rewrite.graph import Graph, Run, Wire, as_input, index, split, unique_name
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
 _SWITCHES = {"Switch": "Identity", "RefSwitch": "RefIdentity"}
 _MERGES = {"Merge": "Identity", "RefMerge": "RefIdentity"}
+_TRIGGER = "ControlTrigger"
+"""The op that runs although what it waits for is dead."""
 _DT_BOOL = dtype_value("bool")
 _DT_INT32 = dtype_value("int32")
 
@@ -41,7 +47,9 @@ def fold(run: Run) -> Folded:
     A Switch whose predicate is constant becomes an Identity for its live output. The executor's rule says what is
     dead then (executor.cc, PropagateOutputs): a node with a dead input, data or control, and a Merge whose data inputs
     are all dead. A Merge with one live input becomes an Identity of it. A loop that stands in a dead branch is dead as
-    a whole; a Switch inside a loop stays as it is.
+    a whole. In a loop the rule holds for each iteration by itself; so what is dead there is dead in every iteration,
+    for the predicate has one value in all of them. The Switches by which a loop ends take a LoopCond, which is never
+    constant.
 
     Args:
       run: as `prune` gives it; nothing in it is changed.
@@ -63,21 +71,50 @@ def fold(run: Run) -> Folded:
     return Folded(dataclasses.replace(run, graph=left, targets=targets), dead)
 
 
-def _folded(run: Run) -> tuple[Graph, tuple[str, ...], frozenset[str]] | None:
-    graph = run.graph
-    fed = set(run.feeds.values())
+def never_run(graph: Graph) -> frozenset[str]:
+    """Names of the nodes of a graph, in which nothing is fed but Placeholders, that run in no call."""
+    if not graph.has(_SWITCHES.keys()):
+        return frozenset()
+    walk = _Walk(graph)
+    for name, output in _taken(graph, ()).items():
+        walk.kill_tensor(f"{name}:{1 - output}")
+    return frozenset() if walk.merged() is None else frozenset(walk.dead)
+
+
+_Left = tuple[Graph, tuple[str, ...], frozenset[str]]
+"""What is left of a graph, the targets that it has now, and the nodes that are dead."""
+
+
+def _folded(run: Run) -> _Left | None:
+    taken = _taken(run.graph, set(run.feeds.values()))
+    found = _taking(run, taken)
+    if found is None:
+        # What cannot be left out in a loop may hold up what can outside.
+        where = contexts(run.graph)
+        outside = {name: output for name, output in taken.items() if not where[name].frames}
+        found = _taking(run, outside) if len(outside) < len(taken) else None
+    return found
+
+
+def _taken(graph: Graph, fed: Collection[str]) -> dict[str, int]:
+    """The live output of each Switch that has the same one in every call."""
     where = contexts(graph)
+    constants = _Constants(graph, fed)
     taken: dict[str, int] = {}
     for name in graph.named(_SWITCHES.keys()):
         sources = graph.wires[name].data
         # What a circle leads to has no place, and is refused later.
-        is_plain = len(sources) == 2 and name in where and not where[name].frames
-        value = _predicate(graph, sources[1], fed) if is_plain else None
+        value = constants.predicate(sources[1]) if len(sources) == 2 and name in where else None
         if value is not None:
             taken[name] = int(value)
+    return taken
+
+
+def _taking(run: Run, taken: Mapping[str, int]) -> _Left | None:
+    """What is left when some Switches always have the same live output."""
     if not taken:
         return None
-    walk = _Walk(graph)
+    walk = _Walk(run.graph)
     for name, output in taken.items():
         walk.kill_tensor(f"{name}:{1 - output}")
     merged = walk.merged()
@@ -94,30 +131,151 @@ def _folded(run: Run) -> tuple[Graph, tuple[str, ...], frozenset[str]] | None:
     return _without(run, taken, merged, dead)
 
 
-def _predicate(graph: Graph, tensor: str, fed: set[str]) -> bool | None:
-    """The value of a bool scalar that is the same in every call, else None."""
-    flips = False
-    seen = set()
-    while True:
+class _Constants:
+    """The values of scalars that are the same in every call and iteration.
+
+    What has such a value may be dead at times; what takes it is dead, too, then.
+    """
+
+    def __init__(self, graph: Graph, fed: Collection[str]) -> None:
+        self._graph = graph
+        self._fed = fed
+        self._known: dict[str, _Scalar | None] = {}
+
+    def predicate(self, tensor: str) -> bool | None:
+        """The value of what a Switch takes for its predicate, else None."""
+        known = self._graph.wires.get(split(tensor)[0])
+        if known is not None and known.op in SWITCHES:
+            # What waits for a Switch by a control edge does not learn which output is alive.
+            return None
+        value = self._value(tensor, 0)
+        return value if isinstance(value, bool) else None
+
+    def _value(self, tensor: str, depth: int) -> _Scalar | None:
+        passed = []
+        value: _Scalar | None = None
+        while True:
+            if tensor in self._known:
+                value = self._known[tensor]
+                break
+            self._known[tensor] = None  # While it is looked for, so that a circle ends.
+            passed.append(tensor)
+            following = self._handed_on(tensor)
+            if following is None:
+                value = self._computed(tensor, depth + 1) if depth < _DEEPEST else None
+                break
+            tensor = following
+        self._known.update(dict.fromkeys(passed, value))
+        return value
+
+    def _handed_on(self, tensor: str) -> str | None:
+        """The tensor whose value another one has, where its op only hands it on."""
         name, output = split(tensor)
-        known = graph.wires.get(name)
-        if known is None or output != 0 or name in fed or name in seen:
+        known = self._graph.wires.get(name)
+        if known is None or name in self._fed or known.op not in _HANDS_ON:
             return None
-        seen.add(name)
+        is_switch = known.op in SWITCHES
+        return known.data[0] if len(known.data) == 1 + is_switch and 0 <= output <= is_switch else None
+
+    def _computed(self, tensor: str, depth: int) -> _Scalar | None:
+        name, output = split(tensor)
+        known = self._graph.wires.get(name)
+        if known is None or name in self._fed or output != 0:
+            return None
         if known.op == "Const":
-            proto = graph.nodes[name].attr["value"].tensor
-            if proto.dtype != _DT_BOOL or proto.tensor_shape.dim:
+            return _scalar(self._graph.nodes[name])
+        if known.op in MERGES:
+            return self._loop_variable(name, depth)
+        values = [self._value(given, depth) for given in known.data] if known.op in _COMPUTES else []
+        if known.op == "Cast":
+            target = self._graph.nodes[name].attr["DstT"].type
+            return bool(values[0]) if target == _DT_BOOL and len(values) == 1 and type(values[0]) is int else None
+        if known.op == "LogicalNot":
+            return not values[0] if len(values) == 1 and isinstance(values[0], bool) else None
+        if known.op in _DECIDED_BY:
+            decided = _DECIDED_BY[known.op]
+            if decided in values:
+                return decided
+            return not decided if len(values) == 2 and None not in values else None
+        if known.op in _COMPARES and len(values) == 2 and None not in values and type(values[0]) is type(values[1]):
+            return bool(_COMPARES[known.op](*values))
+        return None
+
+    def _loop_variable(self, name: str, depth: int) -> _Scalar | None:
+        """The value that enters a loop at a Merge, where no iteration changes it."""
+        wires = self._graph.wires
+        enters: list[str] = []
+        for given, source in zip(wires[name].data, wires[name].sources, strict=True):
+            if source not in wires or wires[source].op not in NEXT_ITERATIONS:
+                enters.append(given)
+            elif not self._comes_from(given, f"{name}:0"):
                 return None
-            value = bool(proto.tensor_content[0]) if proto.tensor_content else bool([*proto.bool_val, False][0])
-            return value != flips
-        if known.op not in _TRACED or len(known.data) != 1:
-            return None
-        flips ^= known.op == "LogicalNot"
-        tensor = known.data[0]
+        return self._value(enters[0], depth) if len(enters) == 1 else None
+
+    def _comes_from(self, tensor: str, origin: str) -> bool:
+        """Whether a tensor is another one, handed on."""
+        for _ in range(_LONGEST):
+            if tensor == origin:
+                return True
+            following = self._handed_on(tensor)
+            if following is None:
+                return False
+            tensor = following
+        return False
 
 
-_TRACED = frozenset({"GuaranteeConst", "Identity", "LogicalNot", "PlaceholderWithDefault", "StopGradient"})
-"""Ops that a predicate goes through. A Switch is none: what comes out of it may be dead."""
+_Scalar = bool | int | float | bytes
+_HANDS_ON = frozenset(
+    {"Enter", "GuaranteeConst", "Identity", "NextIteration", "PlaceholderWithDefault", "StopGradient", "Switch"}
+)
+"""Ops that a value goes through. RefSwitch and the like are none: a ref may be written to."""
+_COMPARES: Mapping[str, Callable[[Any, Any], bool]] = {
+    "Equal": operator.eq,
+    "Greater": operator.gt,
+    "GreaterEqual": operator.ge,
+    "Less": operator.lt,
+    "LessEqual": operator.le,
+    "NotEqual": operator.ne,
+}
+_DECIDED_BY = {"LogicalAnd": False, "LogicalOr": True}
+"""Ops whose result is known as soon as one of the two values is."""
+_COMPUTES = _COMPARES.keys() | _DECIDED_BY.keys() | {"Cast", "LogicalNot"}
+_DEEPEST = 50
+_LONGEST = 20
+"""Ops that hand on a loop variable in one iteration. Ordinary graphs have two or three; a damaged one has a circle."""
+
+
+def _scalar(const: NodeDef) -> _Scalar | None:
+    """The value of a Const that is a scalar of a dtype that predicates are computed from."""
+    proto = const.attr["value"].tensor
+    form = _FORMS.get(proto.dtype)
+    if form is None or proto.tensor_shape.dim or proto.tensor_shape.unknown_rank:
+        return None
+    field, code = form
+    if not proto.tensor_content or not code:
+        values = getattr(proto, field)
+        found: _Scalar = values[0] if values else _ABSENT.get(code, 0)
+        return found
+    try:
+        (found,) = struct.unpack(f"<{code}", proto.tensor_content)
+    except struct.error:
+        return None
+    return found
+
+
+_FORMS = {
+    dtype_value(dtype): form
+    for dtype, form in {
+        "bool": ("bool_val", "?"),
+        "float32": ("float_val", "f"),
+        "float64": ("double_val", "d"),
+        "int32": ("int_val", "i"),
+        "int64": ("int64_val", "q"),
+        "string": ("string_val", ""),
+    }.items()
+}
+"""Where a TensorProto has the value, and how `tensor_content` has it."""
+_ABSENT: Mapping[str, _Scalar] = {"?": False, "": b""}
 
 
 class _Walk:
@@ -152,7 +310,7 @@ class _Walk:
                     nodes.append(name)
             while nodes:
                 name = nodes.pop()
-                if name in self.dead:
+                if name in self.dead or self._graph.wires[name].op == _TRIGGER:
                     continue
                 self.dead.add(name)
                 tensors += self._outputs.get(name, ())
@@ -189,9 +347,7 @@ class _Walk:
         return any(len(found) > 1 for found in frames.values())
 
 
-def _without(
-    run: Run, taken: Mapping[str, int], merged: Mapping[str, int], dead: frozenset[str]
-) -> tuple[Graph, tuple[str, ...], frozenset[str]]:
+def _without(run: Run, taken: Mapping[str, int], merged: Mapping[str, int], dead: frozenset[str]) -> _Left | None:
     graph = run.graph
     nodes: dict[str, NodeDef] = {}
     for name, node in graph.nodes.items():
@@ -206,6 +362,11 @@ def _without(
             nodes[name] = _identity(node, _MERGES[known.op], known.data[merged[name]], known.controls, taken)
         elif any(_renamed(tensor, taken) != tensor for tensor in known.data) or _asks_which(known, merged):
             nodes[name] = _rewired(graph, node, known, taken, merged, nodes)
+        elif known.op == _TRIGGER and not dead.isdisjoint(known.controls):
+            alive = [waited for waited in known.controls if waited not in dead]
+            if not alive:
+                return None  # Nothing would hold it in its loop.
+            nodes[name] = _waiting(NodeDef(name=name, op=known.op, device=node.device), alive)
         else:
             nodes[name] = node
     left = index(nodes.values(), graph)
@@ -265,15 +426,53 @@ def _which(name: str, position: int, merge: str) -> NodeDef:
     return node
 
 
-def _reachable(run: Run, graph: Graph) -> tuple[Graph, tuple[str, ...], frozenset[str]]:
-    """What the fetches and targets need of a graph. What still runs for its effect becomes a target."""
+def _reachable(run: Run, graph: Graph) -> _Left | None:
+    """What the fetches and targets need of a graph. What still runs for its effect becomes a target.
+
+    No target may stand in a loop or a branch: the next iteration of the loop waits for it there.
+    """
     needed = _closure(graph, (*(split(tensor)[0] for tensor in run.fetches), *run.targets))
     stray = [name for name in graph.nodes if name not in needed and _has_effect(graph, name)]
-    targets = (*run.targets, *_last(graph, stray))
-    needed = _closure(graph, (*needed, *targets))
+    last = _last(graph, stray)
+    where = contexts(graph) if last else {}
+    targets = [*run.targets]
+    waits: dict[str, list[str]] = {}
+    for name in last:
+        if name not in where or where[name].is_root:
+            targets.append(name)
+            continue
+        follower = _follower(graph, where[name], where, needed)
+        if follower is None:
+            return None
+        waits.setdefault(follower, []).append(name)
+    dead = frozenset(run.graph.nodes.keys() - graph.nodes.keys())
+    if waits:
+        graph = index((_waiting(node, waits.get(name, ())) for name, node in graph.nodes.items()), graph)
+    needed = _closure(graph, (*needed, *waits, *targets))
+    for name in waits:
+        needed |= _closure(graph, graph.wires[name].controls)
     needed.update(run.feeds.values())
     left = index([node for name, node in graph.nodes.items() if name in needed], graph)
-    return left, targets, frozenset(run.graph.nodes.keys() - graph.nodes.keys())
+    return left, tuple(targets), dead
+
+
+def _follower(graph: Graph, context: Context, where: Mapping[str, Context], needed: Collection[str]) -> str | None:
+    """The step to the next iteration that is taken in each iteration in which a node of a context runs, and no other.
+
+    Where it waits for the node, that runs as often as before, and nothing else waits longer but later iterations.
+    """
+    steps = (name for name in graph.named(NEXT_ITERATIONS) if name in needed and name in where)
+    return next((name for name in steps if where[name] == context), None)
+
+
+def _waiting(node: NodeDef, names: Sequence[str]) -> NodeDef:
+    """The node, after some others."""
+    if not names:
+        return node
+    result = NodeDef()
+    result.CopyFrom(node)
+    result.input.extend(f"^{name}" for name in names)
+    return result
 
 
 def _closure(graph: Graph, names: tuple[str, ...]) -> set[str]:

@@ -8,10 +8,10 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from migrate.frozen import frozen
-from migrate.sources.protos import GraphDef, NodeDef, TensorShapeProto
+from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, TensorShapeProto, is_stored
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FEW = 16
@@ -108,22 +108,22 @@ _MOST_REMEMBERED = 1_000_000
 """Names in the answers of `Nodes.needed` that are kept: a model may have many signatures of many nodes."""
 
 
-class Nodes(dict[str, NodeDef]):
-    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once."""
+class Nodes(Mapping[str, NodeDef]):
+    """Every node of a MetaGraphDef by name. What its runs share is read and indexed once.
 
-    def __init__(self, nodes: Iterable[NodeDef]) -> None:
-        super().__init__((node.name, node) for node in nodes)
-        self._wires: dict[str, Wire] = {}
-        self._needed: dict[object, dict[str, bool]] = {}
+    Attributes:
+      producer: version of the GraphDef, which some ops ask for; None is as good as the newest.
+    """
+
+    def __init__(self, producer: int | None = None) -> None:
+        self.producer = producer
+        self._needed: dict[object, Mapping[str, bool]] = {}
         self._remembered = 0
         self.graphs: weakref.WeakValueDictionary[object, Graph] = weakref.WeakValueDictionary()
 
     def wire(self, name: str) -> Wire:
         """Op and inputs of a node."""
-        known = self._wires.get(name)
-        if known is None:
-            known = self._wires[name] = wire(self[name])
-        return known
+        return wire(self[name])
 
     def needed(self, fed: Collection[str], fetches: Iterable[str], targets: Iterable[str] = ()) -> Mapping[str, bool]:
         """What one call runs, see `prune`.
@@ -150,7 +150,7 @@ class Nodes(dict[str, NodeDef]):
         parts = map(split, fed)
         return {name for name, output in parts if output == 0 and name in self and self[name].op in PLACEHOLDERS}
 
-    def _behind(self, fed: Set[str], fetches: Set[str], targets: Set[str]) -> dict[str, bool]:
+    def _behind(self, fed: Set[str], fetches: Set[str], targets: Set[str]) -> Mapping[str, bool]:
         placeholders = self.fed_placeholders(fed)
         needed: dict[str, bool] = {}
         stack = [split(tensor)[0] for tensor in fetches if tensor not in fed]
@@ -171,6 +171,26 @@ class Nodes(dict[str, NodeDef]):
                 stack += known.controls
         return needed
 
+    def key_of(self, needed: Mapping[str, bool]) -> object:
+        """What tells one answer of `needed` from another."""
+        return frozenset(needed)
+
+    def part(self, needed: Mapping[str, bool], fed: Sequence[NodeDef], cut: Callable[[NodeDef], NodeDef]) -> Graph:
+        """A graph of some of the nodes.
+
+        Args:
+          needed: which, as `needed` answers.
+          fed: Placeholders that stand for what is fed.
+          cut: leads the edges of a node to these.
+        """
+        chosen = {node.name: node for node in fed}
+        wires = {node.name: wire(node) for node in fed}
+        for name in self.in_order(needed):
+            node = self[name]
+            chosen[name] = cut(node) if needed[name] else node
+            wires[name] = wire(chosen[name]) if needed[name] else self.wire(name)
+        return Graph(chosen, wires)
+
     def in_order(self, names: Collection[str]) -> Iterable[str]:
         """Some of the names in the graph's order; for a few of them it does not pass over the whole graph each time."""
         if len(names) * _FEW > len(self):
@@ -190,6 +210,32 @@ class Nodes(dict[str, NodeDef]):
         return result
 
 
+class ParsedNodes(dict[str, NodeDef], Nodes):
+    """Nodes that are all in memory."""
+
+    def __init__(self, nodes: Iterable[NodeDef], producer: int | None = None) -> None:
+        dict.__init__(self, ((node.name, node) for node in nodes))
+        Nodes.__init__(self, producer)
+        self._wires: dict[str, Wire] = {}
+
+    def wire(self, name: str) -> Wire:
+        """See `Nodes`."""
+        known = self._wires.get(name)
+        if known is None:
+            known = self._wires[name] = wire(self[name])
+        return known
+
+
+def read_nodes(meta_graph: MetaGraphDef) -> Nodes:
+    """Every node of a MetaGraphDef's main graph, by name."""
+    nodes, producer = meta_graph.graph_def.node, meta_graph.graph_def.versions.producer
+    if is_stored(meta_graph):
+        from migrate.rewrite.stored import KeptNodes  # Few graphs are that large.
+
+        return KeptNodes(nodes[:], producer)
+    return ParsedNodes(nodes, producer)
+
+
 @frozen
 class Graph:
     """The nodes of one graph by name, and how they hang together.
@@ -204,6 +250,7 @@ class Graph:
     nodes: Mapping[str, NodeDef]
     wires: Mapping[str, Wire]
     answers: dict[object, Any] = dataclasses.field(default_factory=dict)
+    is_stored: ClassVar[bool] = False
 
     __eq__ = object.__eq__  # Identity: to compare all nodes would take long.
     __hash__ = object.__hash__
@@ -351,17 +398,12 @@ def prune(
         (tensor, placeholders[tensor], dtype, None if shape is None else _bytes(shape))
         for tensor, (dtype, shape) in feeds.items()
     )
-    of_run = (told, frozenset(needed))
+    of_run = (told, nodes.key_of(needed))
     graph = nodes.graphs.get(of_run)
     if graph is None:
         fed = [_placeholder(placeholders[tensor], *feeds[tensor]) for tensor in feeds]
-        chosen = {node.name: node for node in fed}
-        chosen_wires = {node.name: wire(node) for node in fed}
-        for name in nodes.in_order(needed):
-            node = nodes[name]
-            chosen[name] = _cut(node, placeholders, fed_placeholders) if needed[name] else node
-            chosen_wires[name] = wire(chosen[name]) if needed[name] else nodes.wire(name)
-        graph = nodes.graphs[of_run] = Graph(chosen, chosen_wires)
+        graph = nodes.part(needed, fed, lambda node: _cut(node, placeholders, fed_placeholders))
+        nodes.graphs[of_run] = graph
     return Run(key, graph, placeholders, tuple(fetches), tuple(targets))
 
 

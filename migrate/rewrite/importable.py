@@ -63,7 +63,8 @@ def importable(
     resources = {name: identity(nodes[name]) for name in run.graph.named(ops.NAMED_RESOURCES)}
     left_out = {*variables, *resources, *fed}
     inside = _inside(run.graph, {*variables, *resources})
-    guarded = guards(run.graph, uninitialized)
+    library = {function.signature.name: function for function in graph_def.library.function}
+    guarded = guards(run.graph, uninitialized, library)
     for name, node in run.graph.nodes.items():
         if name in left_out:
             continue
@@ -85,8 +86,8 @@ def importable(
     if graph_def.library.function:
         fetched = {split(tensor)[0] for tensor in run.fetches.values()} | {*run.run.targets}
         nodes_in_order, called = in_order(graph_def.node, fetched, graph_def.library.function)
-        library = FunctionDefLibrary(function=called)
-        graph_def = GraphDef(node=nodes_in_order, library=library, versions=graph_def.versions)
+        needed = FunctionDefLibrary(function=called)
+        graph_def = GraphDef(node=nodes_in_order, library=needed, versions=graph_def.versions)
     return Importable(graph_def, variables, resources)
 
 

@@ -19,7 +19,7 @@ from migrate.frozen import frozen
 from migrate.rewrite import ops
 from migrate.rewrite.contexts import contexts, first_outside, topological_order
 from migrate.rewrite.graph import Graph, index
-from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef
+from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 
 _PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_NODES = 10_000
@@ -57,8 +57,7 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
         taken.update(new.name for new in body)
         if not body or len(taken) > bound:
             return meta_graph
-    result = MetaGraphDef()
-    result.CopyFrom(meta_graph)
+    result = copied(meta_graph)
     del result.graph_def.node[:]
     result.graph_def.node.extend(nodes)
     return result

@@ -7,6 +7,7 @@ cannot be compared, and a user should know of it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import MERGES, NEXT_ITERATIONS, Context, contexts, topological_order
+from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
 from migrate.rewrite.graph import Graph, reach, remembered, split
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
@@ -27,8 +28,8 @@ _REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
 """Ops of a rewritten run that hand a handle on."""
 _WRITES = frozenset(twin.op for twin in ops.WRITES.values())
-ASKS = frozenset({"VarIsInitializedOp", "VariableShape"})
-"""Ops of a rewritten run that take a handle and do not look at the value."""
+ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp", "VariableShape"})
+"""Ops that take a handle, or a ref in a source, and do not look at the value."""
 
 
 @frozen
@@ -46,6 +47,14 @@ class Unordered:
     variable: str
     read: str
     write: str
+
+
+def _never_run(graph: Graph) -> frozenset[str]:
+    if not graph.has(SWITCHES):
+        return frozenset()
+    from migrate.rewrite.fold import never_run
+
+    return never_run(graph)
 
 
 def _calls(graph: Graph, library: Mapping[str, FunctionDef]) -> frozenset[str]:
@@ -84,13 +93,14 @@ def unordered_outputs(
 
         graph, moved = lower(graph, library)
     order, _ = topological_order(graph)
+    dead = _never_run(graph)
     carried = handles(graph)
     reads: dict[str, set[str]] = {}
     writes: dict[str, set[str]] = {}
     known: dict[str, Touched] = {}
     for name in order:
         wire = graph.wires[name]
-        if wire.op in PASSES or wire.op in ASKS or carried.keys().isdisjoint(wire.data):
+        if wire.op in PASSES or wire.op in ASKS or name in dead or carried.keys().isdisjoint(wire.data):
             continue
         touched = _touched(graph.nodes[name], library, known) if calls else None
         for position, tensor in enumerate(wire.data):
@@ -111,20 +121,71 @@ def unordered_outputs(
     before = reach(graph.predecessors(), order, bits, has_loops)
     after = reach(graph.successors(), order[::-1], bits, has_loops)
     where = contexts(graph)
+    laps = _Laps(graph, order, where, before, after) if has_loops else None
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
         every = sum(bits[write] for write in writes[root])
         for read in sorted(reads[root]):
-            if read in racing:
-                continue
             own = bits.get(read, 0)
             for write in _marked(every & ~(before[read] | after[read] | own), names):
                 if not _exclude(where[read], where[write]):
                     racing[read] = (root, write)
                     break
+            if read in racing or laps is None or not where[read].frames:
+                continue
+            for write in _marked(every & (before[read] | after[read]) & ~own, names):
+                if not laps.order(read, write, bits[write]):
+                    racing[read] = (root, write)
+                    break
     asked = {moved.get(tensor, tensor): tensor for tensor in fetches}
     found = _outputs(graph, asked, racing)
     return tuple(dataclasses.replace(u, tensor=asked[u.tensor]) for u in found)
+
+
+class _Laps:
+    """Whether what one iteration of a loop does is ordered with what the others do: several run at one time."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        order: Sequence[str],
+        where: Mapping[str, Context],
+        before: Mapping[str, int],
+        after: Mapping[str, int],
+    ) -> None:
+        self._where = where
+        self._before = before
+        self._after = after
+        self._steps = [name for name in graph.named(NEXT_ITERATIONS) if name in where]
+        bits = {name: 1 << position for position, name in enumerate(self._steps)}
+        self._one_by_one = {
+            where[name].frames
+            for name in graph.named(ENTERS)
+            if name in where and "parallel_iterations" in graph.nodes[name].attr
+            if graph.nodes[name].attr["parallel_iterations"].i == 1
+        }
+        self._steps_before = reach(graph.predecessors(), order, bits, True)
+        self._steps_after = reach(graph.successors(), order[::-1], bits, True)
+
+    def order(self, read: str, write: str, bit: int) -> bool:
+        """Whether each read comes before the writes of later iterations, and each write before their reads.
+
+        Args:
+          read: a node.
+          write: another one, which some edges order with the read in one iteration.
+          bit: the write's.
+        """
+        pairs = zip(self._where[read].frames, self._where[write].frames, strict=False)
+        shared = tuple(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        for depth in range(1, len(shared) + 1):
+            if shared[:depth] in self._one_by_one:
+                continue
+            steps = [(1 << p, name) for p, name in enumerate(self._steps) if self._where[name].frames == shared[:depth]]
+            forth = any(self._steps_after[read] & step and self._after[name] & bit for step, name in steps)
+            back = any(self._steps_before[read] & step and self._before[name] & bit for step, name in steps)
+            if not (forth and back):
+                return False
+        return True
 
 
 def _marked(bits: int, names: Sequence[str]) -> Iterator[str]:
@@ -142,25 +203,15 @@ def assigned(graph: Graph) -> frozenset[str]:
 
 
 def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
-    """Which variables a rewritten run gives a value before it looks at them, whatever branch is taken.
+    """Which variables a run gives a value before it looks at them, whatever branch is taken.
 
     Args:
-      graph: the run.
+      graph: the run, as it was in the source or rewritten.
       variables: identities of variables that may have no value when the call begins.
     """
-    order, _ = topological_order(graph)
-    carried = handles(graph)
-    users: dict[str, list[str]] = {root: [] for root in variables}
-    for name in order:
-        wire = graph.wires[name]
-        if wire.op not in PASSES and not carried.keys().isdisjoint(wire.data):
-            for root in {root for tensor in wire.data for root in carried.get(tensor, ()) if root in users}:
-                users[root].append(name)
+    users = _users(graph, variables)
+    bits, before = _sets_before(graph, users)
     where = contexts(graph)
-    sets = [n for names in users.values() for n in names if graph.wires[n].op == "AssignVariableOp"]
-    bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
-    # What a back edge brings comes in a later iteration, when the variable has long been set or not.
-    before = reach(_forward(graph), order, bits, False) if bits else {}
 
     def comes_first(first: str, names: Iterable[str]) -> bool:
         return all(n == first or (before[n] & bits[first] and _implies(where[n], where[first])) for n in names)
@@ -168,6 +219,109 @@ def assigned_first(graph: Graph, variables: Collection[str]) -> frozenset[str]:
     return frozenset(
         root for root, names in users.items() if not names or any(comes_first(n, names) for n in names if n in bits)
     )
+
+
+def surely_fails(
+    graph: Graph, variables: Collection[str], library: Mapping[str, FunctionDef] | None = None
+) -> str | None:
+    """A node at which a run fails where variables have no value, whatever branch is taken; else None.
+
+    Args:
+      graph: the run, as it was in the source or rewritten.
+      variables: identities of variables that have no value when the call begins.
+      library: the functions that it calls, by name.
+    """
+    users = _users(graph, variables)
+    bits, before = _sets_before(graph, users)
+    where = contexts(graph)
+    carried = handles(graph)
+    looks: dict[str, frozenset[tuple[int, str, int]]] = {}
+    for root, names in users.items():
+        own = sum(bits[name] for name in names if name in bits)
+        for name in names:
+            wire = graph.wires[name]
+            if wire.op in ASKS or wire.op in _SETS or where[name].frames:
+                continue
+            positions = [p for p, tensor in enumerate(wire.data) if root in carried.get(tensor, ())]
+            if not looks_surely(graph.nodes[name], positions, library or {}):
+                continue
+            if not before.get(name, 0) & own:
+                looks[name] = where[name].conditions
+    return next(iter(looks), None) if _hold_always(set(looks.values())) else None
+
+
+def looks_surely(node: NodeDef, positions: Iterable[int], library: Mapping[str, FunctionDef]) -> bool:
+    """Whether a node looks at a variable each time that it runs, for all that is known.
+
+    Args:
+      node: takes the variable's handle.
+      positions: of the handle among its data inputs.
+      library: the functions that it may call, by name.
+    """
+    from migrate.rewrite.calls import callees
+
+    if node.op in library:
+        return _reads(node.op, positions, library)
+    arguments = [p - (node.op in _CHOOSES) for p in positions]
+    return all(_reads(function, arguments, library) for function in callees(node))
+
+
+_CHOOSES = frozenset({"Case", "If", "StatelessCase", "StatelessIf"})
+
+
+def _reads(function: str, positions: Iterable[int], library: Mapping[str, FunctionDef]) -> bool:
+    """Whether each call of a function reads one of its arguments before anything in it could write there."""
+    body = library.get(function)
+    if body is None or any(node.op in _SETS or node.op in SWITCHES for node in body.node_def):
+        return False
+    arguments = {body.signature.input_arg[p].name for p in positions if 0 <= p < len(body.signature.input_arg)}
+    return any(node.op == "ReadVariableOp" and node.input[:1] and node.input[0] in arguments for node in body.node_def)
+
+
+def _hold_always(conditions: Collection[frozenset[tuple[int, str, int]]], depth: int = 0) -> bool:
+    """Whether one of some sets of conditions holds, whatever branches are taken."""
+    if frozenset() in conditions:
+        return True
+    if not conditions or depth == _MOST_PREDICATES:
+        return False
+    _, predicate, _ = min(min(found) for found in conditions)
+    for branch in (0, 1):
+        left = {
+            frozenset(c for c in found if c[1] != predicate)
+            for found in conditions
+            if all(c[1] != predicate or c[2] == branch for c in found)
+        }
+        if not _hold_always(left, depth + 1):
+            return False
+    return True
+
+
+_MOST_PREDICATES = 6
+"""Conds in conds; each one doubles the work."""
+
+
+def _users(graph: Graph, variables: Collection[str]) -> dict[str, list[str]]:
+    """For each variable the nodes that take its handle or ref and do more than hand it on."""
+    order, _ = topological_order(graph)
+    carried = handles(graph)
+    users: dict[str, list[str]] = {root: [] for root in variables}
+    for name in order:
+        wire = graph.wires[name]
+        if f"{name}:0" not in carried and not carried.keys().isdisjoint(wire.data):
+            for root in {root for tensor in wire.data for root in carried.get(tensor, ()) if root in users}:
+                users[root].append(name)
+    return users
+
+
+def _sets_before(graph: Graph, users: Mapping[str, Iterable[str]]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """One bit for each node that sets a variable, and for each node those that stand before it."""
+    sets = [n for names in users.values() for n in names if graph.wires[n].op in _SETS]
+    bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
+    # What a back edge brings comes in a later iteration, when the variable has long been set or not.
+    return bits, reach(_forward(graph), topological_order(graph)[0], bits, False) if bits else {}
+
+
+_SETS = frozenset({"Assign", "AssignVariableOp"})
 
 
 def _forward(graph: Graph) -> dict[str, set[str]]:
@@ -229,7 +383,7 @@ def _outputs(graph: Graph, fetches: Iterable[str], racing: Mapping[str, tuple[st
 
 @remembered
 def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """For each tensor that carries variable handles the identities behind it."""
+    """For each tensor that carries variable handles, or refs in a source, the identities behind it."""
     found: dict[str, frozenset[str]] = {}
     if not graph.has(_HANDLES):
         return found
@@ -237,13 +391,16 @@ def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
         wire = graph.wires[name]
         if wire.op in _HANDLES:
             found[f"{name}:0"] = frozenset({identity(graph.nodes[name])})
-        elif wire.op in PASSES and not found.keys().isdisjoint(wire.data):
-            if graph.nodes[name].attr["T"].type % _REF != _DT_RESOURCE:
+        elif wire.op in _CARRIES and not found.keys().isdisjoint(wire.data):
+            # Reading a missing key of a proto map would add it to the source's node.
+            attr = graph.nodes[name].attr
+            if wire.op in PASSES and ("T" not in attr or attr["T"].type % _REF != _DT_RESOURCE):
                 continue
             roots = frozenset[str]().union(*(found.get(tensor, frozenset()) for tensor in wire.data))
-            for output in range(2 if wire.op == "Switch" else 1):
+            for output in range(2 if wire.op in SWITCHES else 1):
                 found[f"{name}:{output}"] = roots
     return found
 
 
-_HANDLES = frozenset({"VarHandleOp"})
+_HANDLES = frozenset({"VarHandleOp", *ops.VARIABLES})
+_CARRIES = PASSES | ops.REF_CONTROL_FLOW.keys()

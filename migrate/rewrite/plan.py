@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.checks import contract
@@ -18,9 +18,9 @@ from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import SWITCHES
 from migrate.rewrite.damaged_freeze import repair
 from migrate.rewrite.file_access import find_file_access
-from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, split
+from migrate.rewrite.graph import PLACEHOLDERS, Graph, Nodes, Run, canonical, data_inputs, prune, read_nodes, split
 from migrate.rewrite.inline import inline_ref_functions
-from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, unordered_outputs
+from migrate.rewrite.ordering import Unordered, assigned, assigned_first, finding, surely_fails, unordered_outputs
 from migrate.rewrite.restore import (
     FromConstant,
     Restore,
@@ -165,13 +165,13 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     """
     ref_ops = load_ref_ops()
     source = meta_graph
-    nodes = Nodes(meta_graph.graph_def.node)
+    nodes = read_nodes(meta_graph)
     repaired = repair(meta_graph, nodes)
     meta_graph = inline_ref_functions(repaired.meta_graph, ref_ops)
     unfrozen = _unfreeze(meta_graph) if variables else None
     meta_graph = unfrozen.meta_graph if unfrozen else meta_graph
     library = meta_graph.graph_def.library
-    nodes = nodes if meta_graph is source else Nodes(meta_graph.graph_def.node)
+    nodes = nodes if meta_graph is source else read_nodes(meta_graph)
     findings: list[Finding] = [*repaired.findings, *(unfrozen.findings if unfrozen else ())]
     kept: list[SignaturePlan] = []
     dropped = 0
@@ -240,20 +240,31 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
     )
 
 
-def needed_nodes(plan: Plan, init: bool = True) -> list[NodeDef]:
+def needed_nodes(plan: Plan, init: bool = True) -> Collection[NodeDef]:
     """The source's nodes that the plan's runs execute, each once; a training graph may have another op of a name.
 
     Args:
       plan: what convert will do.
       init: whether the init op's run is one of them.
     """
+    graphs = [run.run.graph for run in plan.runs if init or run is not plan.init]
+    if any(graph.is_stored for graph in graphs):
+        from migrate.rewrite.stored import NeededNodes
+
+        return NeededNodes(graphs)
     seen: dict[tuple[str, str], NodeDef] = {}
-    for run in plan.runs:
-        if run is plan.init and not init:
-            continue
-        graph = run.run.graph
+    for graph in graphs:
         seen.update({(name, graph.wires[name].op): node for name, node in graph.nodes.items()})
     return list(seen.values())
+
+
+def needed_names(nodes: Collection[NodeDef]) -> Collection[str]:
+    """The names of what `needed_nodes` gives."""
+    if isinstance(nodes, list):
+        return {node.name for node in nodes}
+    from migrate.rewrite.stored import NeededNames
+
+    return NeededNames(nodes)
 
 
 def _unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:
@@ -380,7 +391,7 @@ def unrunnable(graph: Graph, library: FunctionDefLibrary) -> tuple[Finding, ...]
     return tuple(f for f in found if f.severity is Severity.REFUSAL)
 
 
-def fed_tensors(nodes: Mapping[str, NodeDef], spec: TensorSpec) -> list[tuple[str, int, TensorShapeProto | None]]:
+def fed_tensors(nodes: Nodes, spec: TensorSpec) -> list[tuple[str, int, TensorShapeProto | None]]:
     """Full name, DataType value and shape of the tensors that a signature input feeds.
 
     What a placeholder says of itself wins over the TensorInfo: a v1 Session checks feeds against it.
@@ -397,14 +408,14 @@ def fed_tensors(nodes: Mapping[str, NodeDef], spec: TensorSpec) -> list[tuple[st
 
 
 def _declared(
-    nodes: Mapping[str, NodeDef], tensor: str, dtype: int, shape: TensorShapeProto | None
+    nodes: Nodes, tensor: str, dtype: int, shape: TensorShapeProto | None
 ) -> tuple[int, TensorShapeProto | None]:
     name, output = split(tensor)
     node = nodes[name]
     if output == 0 and (node.op in PLACEHOLDERS or node.op in ("PlaceholderWithDefault", *ops.VARIABLES)):
-        own = node.attr["shape"].shape if "shape" in node.attr else None
-        if own is not None and (own.unknown_rank or (not own.dim and node.op == "Placeholder")):
-            own = None  # An old Placeholder without dimensions takes any shape (array_ops.cc, "Placeholder").
+        own = fed_shape(node, nodes.producer)
+        if own is None and shape is not None and not shape.dim:
+            shape = None  # Whoever wrote a TensorInfo from such a Placeholder could not tell a scalar from any shape.
         return node.attr["dtype"].type, own if own is not None else shape
     for key in ("T", "dtype", "DstT", "output_type"):
         if key in node.attr and node.attr[key].type and output == 0 and node.op in _TYPED_BY_T:
@@ -412,6 +423,21 @@ def _declared(
     return dtype, shape
 
 
+def fed_shape(node: NodeDef, producer: int | None) -> TensorShapeProto | None:
+    """The shape that a placeholder or variable asks of what is fed; None for any.
+
+    Args:
+      node: has an attribute `shape`, or takes any shape.
+      producer: version of its GraphDef. Until 21 a Placeholder without dimensions took any shape (array_ops.cc).
+    """
+    if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:
+        return None
+    shape = node.attr["shape"].shape
+    is_old = producer is not None and producer <= _LAST_WITHOUT_SCALARS
+    return None if is_old and node.op == "Placeholder" and not shape.dim else shape
+
+
+_LAST_WITHOUT_SCALARS = 21
 _TYPED_BY_T = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Const", "Cast"})
 _DT_INT64 = 9
 
@@ -422,7 +448,7 @@ def _shape_proto(spec: TensorSpec) -> TensorShapeProto | None:
     return TensorShapeProto(dim=[TensorShapeProto.Dim(size=-1 if d is None else d) for d in spec.shape])
 
 
-def _forgiven(nodes: Mapping[str, NodeDef], signature: Signature) -> list[Finding]:
+def _forgiven(nodes: Nodes, signature: Signature) -> list[Finding]:
     """What TF1 did not mind in a signature and this conversion puts right."""
     found = []
     for name, spec in signature.inputs.items():
@@ -631,7 +657,9 @@ def plan_variables(
     for root in later:
         found[root] = dataclasses.replace(found[root], value=Uninitialized())
     unset = [name for name in unset if name not in {found[root].name for root in later}]
-    findings = []
+    functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
+    filled = [root for root in empty if found[root].name not in unset]
+    findings = [*_first_calls([run for run in runs if run is not init], filled, later, functions)]
     if later:
         names = tuple(found[root].name for root in later)
         findings.append(
@@ -656,6 +684,42 @@ def plan_variables(
     if restore:
         findings.extend(restore.findings)
     return tuple(found.values()), tuple(findings)
+
+
+def _first_calls(
+    called: Sequence[Rewritten], empty: Sequence[str], later: Sequence[str], library: Mapping[str, FunctionDef]
+) -> Iterator[Finding]:
+    """Refuses what a model that has not been called before has no answer to.
+
+    Args:
+      called: the runs that clients call.
+      empty: identities of the variables that neither the restore op nor the init op fills, but calls.
+      later: those of them that some call looks at before it fills them.
+      library: the functions that the runs call, by name.
+    """
+    fails = {run.run.key: surely_fails(run.graph, later, library) for run in called} if later else {}
+    for run in called if empty else ():
+        # In TF1 each op that takes a ref looks at the variable, in the rewritten run only what uses the value.
+        early = assigned_first(run.graph, empty) - assigned_first(run.run.graph, empty)
+        failing = surely_fails(run.graph, empty, library)
+        node = surely_fails(run.run.graph, empty, library) if failing is None else None
+        if early or node:
+            yield refusal(
+                "variable-without-value",
+                f"{run.run.key}: no edge orders the first look at {node or min(early)!r} after the write in the same "
+                "call that gives the variable a value; TF1 fails or not as chance has it",
+                tuple([node] if node else sorted(early)),
+                "give it a value in the init op, or read it after the write with read_value()",
+            )
+    nodes = [node for node in fails.values() if node is not None]
+    if nodes and len(nodes) == len(fails):
+        yield refusal(
+            "variable-without-value",
+            f"no call can succeed: {next(iter(fails))} fails at {nodes[0]!r}, which needs a variable that has no value "
+            "until another call assigns one, and no call gets as far as that",
+            tuple(nodes),
+            "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
+        )
 
 
 def _only_asked(runs: Sequence[Rewritten]) -> frozenset[str]:

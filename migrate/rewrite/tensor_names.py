@@ -14,7 +14,7 @@ from migrate.checks.nodes import locate
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
-from migrate.rewrite.graph import Nodes, canonical, prune, split
+from migrate.rewrite.graph import Nodes, ParsedNodes, canonical, prune, split
 from migrate.rewrite.plan import Plan, SignaturePlan, fed_tensors
 from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef
 
@@ -73,7 +73,7 @@ class _Giver:
 
 def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     """Decides which names of the signatures' tensors the new main graph gets."""
-    nodes = Nodes(meta_graph.graph_def.node)
+    nodes = ParsedNodes(meta_graph.graph_def.node, plan.producer)
     library = FunctionDefLibrary(function=plan.functions)
     feeds: dict[str, list[Place]] = {}
     givers: dict[str, list[_Giver]] = {}

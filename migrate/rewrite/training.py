@@ -20,7 +20,7 @@ from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.file_access import find_file_access
-from migrate.rewrite.graph import Nodes, canonical, prune, split
+from migrate.rewrite.graph import Nodes, ParsedNodes, canonical, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import finding
 from migrate.rewrite.plan import (
@@ -90,7 +90,8 @@ class _Source:
     def of(cls, meta_graph: MetaGraphDef) -> _Source:
         ref_ops = load_ref_ops()
         meta_graph = inline_ref_functions(meta_graph, ref_ops)
-        return cls(meta_graph, Nodes(meta_graph.graph_def.node), ref_ops)
+        nodes = ParsedNodes(meta_graph.graph_def.node, meta_graph.graph_def.versions.producer)
+        return cls(meta_graph, nodes, ref_ops)
 
     def collection(self, key: str) -> list[str]:
         """Names of the tensors or nodes in a collection."""

@@ -7,23 +7,26 @@ reads a variable that is not there, whose name is that message.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from migrate.rewrite.graph import Graph, as_input, data_inputs, split
-from migrate.rewrite.ordering import ASKS, PASSES, handles
+from migrate.rewrite.ordering import ASKS, PASSES, handles, looks_surely
 from migrate.rewrite.rule import DT_RESOURCE, new_node
-from migrate.sources.protos import NodeDef
+from migrate.sources.protos import FunctionDef, NodeDef
 
 
-def guards(graph: Graph, variables: Collection[str]) -> dict[str, tuple[NodeDef, ...]]:
+def guards(
+    graph: Graph, variables: Collection[str], library: Mapping[str, FunctionDef] | None = None
+) -> dict[str, tuple[NodeDef, ...]]:
     """Nodes that each use of some variables must wait for; the last of each tuple is the one to wait for.
 
     Args:
       graph: a rewritten run.
       variables: identities of variables that may have no value.
+      library: the functions that it calls, by name.
 
     Returns:
-      For each node that reads or updates one of them what fails when it has no value.
+      For each node that surely reads or updates one of them what fails when it has no value.
     """
     if not variables:
         return {}
@@ -32,9 +35,9 @@ def guards(graph: Graph, variables: Collection[str]) -> dict[str, tuple[NodeDef,
     for name, node in graph.nodes.items():
         if node.op in PASSES or node.op in ASKS or node.op == "AssignVariableOp":
             continue
-        for tensor in data_inputs(node):
+        for position, tensor in enumerate(data_inputs(node)):
             roots = sorted(carried.get(tensor, frozenset()) & frozenset(variables))
-            if roots and name not in result:
+            if roots and name not in result and looks_surely(node, (position,), library or {}):
                 result[name] = tuple(_guard(graph, node, tensor, roots[0]))
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import lzma
 import os
 import posixpath
@@ -16,7 +17,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from migrate.errors import InputError
 from migrate.forks import claim, clear_leftovers
@@ -151,6 +152,68 @@ def open_zip(file: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(limited) as archive:
             limited.limit = None
             yield archive
+
+
+_IN_MEMORY_BYTES = 1 << 28
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT, 4.3.7: signature, lengths of the name and the extra field
+
+
+@contextlib.contextmanager
+def open_member(file: str, archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+    """An open member of a zip archive in which one can go back; `zipfile` reads all from the start to do so.
+
+    Args:
+      file: path of the archive.
+      archive: the same, open.
+      name: of the member. One that is compressed and has more than 256 MB is as `zipfile` gives it.
+
+    Raises:
+      OSError, or one of `DAMAGE`: it cannot be read.
+    """
+    info = archive.getinfo(name)
+    with archive.open(info) as stream:  # It refuses what is damaged or encrypted.
+        if info.compress_type == zipfile.ZIP_STORED:
+            with open(file, "rb") as whole:
+                head = os.pread(whole.fileno(), _LOCAL_HEADER.size, info.header_offset)
+                _, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(head)
+                start = info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+                yield io.BufferedReader(_Part(whole.fileno(), start, info.file_size))
+        elif info.file_size <= _IN_MEMORY_BYTES:
+            unpacked = io.BytesIO()
+            shutil.copyfileobj(stream, unpacked, _CHUNK_BYTES)
+            yield unpacked
+        else:
+            yield stream
+
+
+class _Part(io.RawIOBase):
+    """A part of an open file."""
+
+    def __init__(self, handle: int, start: int, size: int) -> None:
+        self._handle = handle
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self._size - self._position))
+        data = os.pread(self._handle, wanted, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def holds_model(file: str) -> bool:

@@ -11,12 +11,20 @@ import os
 import resource
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from migrate.errors import InputError
 from migrate.sources.forked import fork
 from migrate.sources.protos import MetaGraphDef, SavedModel
-from migrate.sources.watch import BYTES_A_SECOND, OWN_BYTES, SECONDS, Undisturbed, Watch, mapped_and_resident
+from migrate.sources.watch import (
+    BYTES_A_SECOND,
+    OWN_BYTES,
+    SECONDS,
+    TICK_BYTES,
+    Undisturbed,
+    Watch,
+    mapped_and_resident,
+)
 from migrate.sources.wire import varint
 
 if TYPE_CHECKING:
@@ -25,40 +33,55 @@ if TYPE_CHECKING:
 _BYTES_A_BYTE = 120
 """What the smallest message, of two bytes, takes once it is parsed and listed (measured: 107 and 120 bytes)."""
 _BYTES_A_NODE = 600
-"""What this program knows of a node, at least (measured: 650 to 1,000)."""
+"""What this program knows of a node, at least (measured: 600 to 1,300)."""
+_MOST_BYTES_A_NODE = 1_300
 _BYTES_AN_ENTRY = 250
 """The same of a signature or an asset."""
 _LARGE_BYTES = 1 << 16
 _ANSWER = struct.Struct("<QQQQ")
 
 
-def check_budget(file: str, data: bytes, parse: Callable[[], Parsed], watch: Watch) -> None:
-    """Refuses a proto that would take more memory than it may. What it takes beyond what is counted here is watched.
+class Excess(NamedTuple):
+    """A proto may take more memory than it may.
+
+    Attributes:
+      said: what it takes, for `Watch.memory_message`.
+      enough_bytes: what suffices; 0 where that is not known.
+      is_certain: whether it does so in any case; else it depends on what the graph is.
+    """
+
+    said: str
+    enough_bytes: int = 0
+    is_certain: bool = True
+
+
+def over_budget(data: bytes, parse: Callable[[], Parsed], watch: Watch) -> Excess | None:
+    """Says that a proto may take more memory than it may. What it takes beyond what is counted here is watched.
 
     Args:
-      file: its path, for messages.
       data: its bytes.
       parse: parses them; called in a fork of this process.
       watch: over the audit, which has been told of the file.
 
-    Raises:
-      InputError: it takes more; the message names the flag that allows it.
+    Returns:
+      What is too much; None where nothing is.
     """
     allowed = watch.bytes_allowed
     spare = max(0, allowed - OWN_BYTES - len(data))  # The file is in memory while it is parsed.
     if len(data) * (1 + _BYTES_A_BYTE) <= spare:
-        return
+        return None
     # What is large in it is as large in memory.
     small = small_bytes(data, max(0, spare - len(data)) // _BYTES_A_BYTE + 1)
     if len(data) + _BYTES_A_BYTE * small <= spare:
-        return
+        return None
     found = _tried(parse, spare)
     if found is None:
-        raise InputError(f"{file}: {watch.memory_message(f'more than {allowed >> 20:,} MB')}")
+        return Excess(f"more than {allowed >> 20:,} MB")
     taken, nodes, entries, copies = found
     needed = OWN_BYTES + copies * taken + _BYTES_A_NODE * nodes + _BYTES_AN_ENTRY * entries
-    if needed > allowed:
-        raise InputError(f"{file}: {watch.memory_message(f'about {needed >> 20:,} MB for {nodes:,} nodes')}")
+    most = needed + (_MOST_BYTES_A_NODE - _BYTES_A_NODE) * nodes
+    said = f"about {needed >> 20:,} MB for {nodes:,} nodes"
+    return Excess(said, most + TICK_BYTES, needed > allowed) if most > allowed else None
 
 
 def small_bytes(data: bytes, enough: int) -> int:

@@ -24,8 +24,8 @@ from migrate.sources.forked import fork
 from migrate.sources.watch import Undisturbed
 
 _PROCESSOR_SECONDS, _BYTES_A_SECOND, _MOST_SECONDS = 3, 1 << 21, 60
-"""Processor time for any file, bytes for which there is a second more, and the end of it. A sound file of 10,000
-weights in as many groups has 14 MB and takes six seconds."""
+"""Processor time for any file, bytes that it holds for which there is a second more, and the end of it. A sound file of
+10,000 weights in as many groups has 14 MB and takes six seconds."""
 _WALL_SECONDS = 120.0
 """A busy machine or a slow disk may give a process little; the limit that counts is the processor's."""
 _MEMORY_BYTES = 1 << 30
@@ -50,7 +50,9 @@ class _Raised:
     file: str = ""
 
 
-def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[str] = ()) -> Any:
+def guarded(
+    path: str, read: Callable[[], object], kind: Any, others: Sequence[str] = (), held_bytes: int | None = None
+) -> Any:
     """What `read` gives, from a fork of this process that may open nothing but the model's files.
 
     Args:
@@ -58,6 +60,7 @@ def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[s
       read: gives a value that `codec` can hold; nothing that it changes is seen here.
       kind: the value's type, as `codec.decode` takes it.
       others: the files that it opens beside that one.
+      held_bytes: what the file says that it holds, where it is compressed.
 
     Raises:
       InputError: `read` has raised it, or the fork took too long or too much memory, or died.
@@ -65,7 +68,8 @@ def guarded(path: str, read: Callable[[], object], kind: Any, others: Sequence[s
     """
     seconds = _PROCESSOR_SECONDS
     with contextlib.suppress(OSError):
-        seconds = min(_PROCESSOR_SECONDS + os.stat(path).st_size // _BYTES_A_SECOND, _MOST_SECONDS)
+        size = max(os.stat(path).st_size, held_bytes or 0)
+        seconds = min(_PROCESSOR_SECONDS + size // _BYTES_A_SECOND, _MOST_SECONDS)
     prepare()
     data, status = b"", None
     with Undisturbed():

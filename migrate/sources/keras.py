@@ -19,7 +19,7 @@ from typing import IO, Any
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
 from migrate.records import Kind
-from migrate.sources.archive import DAMAGE, open_zip
+from migrate.sources.archive import DAMAGE, open_member, open_zip
 from migrate.sources.bundle import read_bundle
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.fingerprint import digest_of
@@ -31,13 +31,15 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
 _WEIGHTED = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
 _COUNTERS = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
-_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
+_METRICS = "keras_api/metrics/"  # tf_keras/src/saving/legacy/saved_model/constants.py
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 # Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
 _MAX_JSON_BYTES = 1 << 24
 _MAX_STATE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 12
+_WEIGHTS = "model.weights.h5"
 _MAX_DEPTH = 150
 """Models in models in models have some forty levels; what walks a config calls itself for each."""
 # Keras' own bounds for a member of an archive (keras/src/saving/saving_lib.py, _reject_zip_bomb).
@@ -78,6 +80,7 @@ class KerasFiles:
       others: weights of other steps, which were left aside.
       root: the attribute of the checkpoint's root object that the user says the model is; None for the one that has
         layers.
+      unfit: of weights without an architecture, what is wrong with the files beside them that are called like one.
     """
 
     path: str
@@ -85,6 +88,7 @@ class KerasFiles:
     weights: str
     others: tuple[str, ...] = ()
     root: str | None = None
+    unfit: str = ""
 
 
 @frozen
@@ -208,8 +212,20 @@ def read_keras(files: KerasFiles) -> KerasSource:
         return _read(files, config)  # No weights, or a checkpoint: nothing of HDF5.
     _import_h5py()
     others = (files.architecture, _metadata(files))
-    source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others)
+    held = _held_bytes(files.weights)
+    source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others, held)
     return source
+
+
+def _held_bytes(file: str) -> int | None:
+    """Bytes of the weights in a `.keras` archive, as it says; None for what is none, or is damaged."""
+    try:
+        if zipfile.is_zipfile(file):
+            with open_zip(file) as archive:
+                return archive.getinfo(_WEIGHTS).file_size
+    except (InputError, OSError, *DAMAGE):
+        pass  # Reading it says what is wrong.
+    return None
 
 
 def load_architecture(file: str) -> Mapping[str, Any]:
@@ -286,9 +302,9 @@ def _read_archive(files: KerasFiles) -> KerasSource:
                 raise InputError(f"{path}: its config.json is no Keras config (no class_name, no config)")
             version = str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""
             source = _source(files, Kind.KERAS_V3, version, "", config, config.get("compile_config"))
-            if "model.weights.h5" not in archive.namelist():
-                raise InputError(f"{path}: has no model.weights.h5, so the model has no weights")
-            with archive.open("model.weights.h5") as stream, _open_hdf5(path, stream) as content:
+            if _WEIGHTS not in archive.namelist():
+                raise InputError(f"{path}: has no {_WEIGHTS}, so the model has no weights")
+            with open_member(path, archive, _WEIGHTS) as stream, _open_hdf5(path, stream) as content:
                 return _with_hdf5(source, content, is_v3=True)
     except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
@@ -422,9 +438,9 @@ def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int
 
 def _with_checkpoint(source: KerasSource) -> KerasSource:
     bundle = read_bundle(source.files.weights)
-    objects = _OBJECT_GRAPH_KEY in bundle.entries
+    objects = OBJECT_GRAPH_KEY in bundle.entries
     tensors = [
-        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != _OBJECT_GRAPH_KEY
+        StoredTensor(key, entry.dtype, entry.shape) for key, entry in bundle.entries.items() if key != OBJECT_GRAPH_KEY
     ]
     form = Weights.OBJECTS if objects else Weights.NAMES
     source = dataclasses.replace(source, form=form, roots=_roots(tensors) if objects else ())
@@ -432,7 +448,10 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
     starts = ("optimizer/", f"{below}optimizer/")
     slots = {t.name for t in tensors if ".OPTIMIZER_SLOT/" in t.name or t.name.startswith(starts)}
     others = slots.union(_COUNTERS)
-    weights = tuple(t for t in tensors if t.name not in others and t.name.startswith(below))
+    metrics = (_METRICS, f"{below}{_METRICS}")
+    weights = tuple(
+        t for t in tensors if t.name not in others and t.name.startswith(below) and not t.name.startswith(metrics)
+    )
     return dataclasses.replace(source, weights=weights, optimizer=tuple(t for t in tensors if t.name in slots))
 
 

@@ -67,6 +67,19 @@ def build_shape(config: Mapping[str, Any]) -> Any:
     return found if _is_shape_tree(found) else None
 
 
+def build_dtype(config: Mapping[str, Any]) -> str:
+    """The dtype of what a subclassed model was built with, where its file says so, else an empty string.
+
+    Keras notes shapes alone. A model whose own dtype is float64 takes no other floats without a loss.
+    """
+    inner = config.get("config")
+    policy = inner.get("dtype") if isinstance(inner, Mapping) else None
+    if isinstance(policy, Mapping):
+        settings = policy.get("config")
+        policy = settings.get("name") if isinstance(settings, Mapping) else None
+    return "float64" if policy == "float64" else ""
+
+
 def is_subclassed(config: Mapping[str, Any]) -> bool:
     """Whether a model is of a class of the user's, whose config need not say what its layers are."""
     return config.get("class_name") not in ("Functional", "Model", "Sequential")
@@ -109,7 +122,7 @@ def _built_inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
         parts = {f"input_{number + 1}": part for number, part in enumerate(shape)}
     else:
         return {}
-    return {name: ("float32", (None, *part[1:])) for name, part in parts.items()}
+    return {name: (build_dtype(config) or "float32", (None, *part[1:])) for name, part in parts.items()}
 
 
 def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,10 +12,14 @@ from migrate.errors import InputError, first_few
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.discover import Place, latest_name
+from migrate.sources.files import open_stream
 from migrate.sources.keras import KerasFiles, kind_of_hdf5, load_architecture
 from migrate.sources.sniff import Form, form_of, is_v1_checkpoint
+from migrate.sources.strays import describe_stray
 
 _INDEX = ".index"
+_TEXTS = (".json", ".yaml", ".yml")
+_HEAD_BYTES = 1 << 12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -43,7 +47,9 @@ def files_of(place: Place, architecture: str | None = None, root: str | None = N
             raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
         if kind is Kind.KERAS_H5_MODEL:
             return KerasFiles(place.path, place.file, place.file)
-        return KerasFiles(place.path, architecture or _architecture_beside(place.file, place.boundary), place.file)
+        found = architecture or _architecture_beside(place.file, place.boundary)
+        unfit = "" if found else unfit_beside(place.file, place.boundary)
+        return KerasFiles(place.path, found, place.file, unfit=unfit)
     checkpoint = place.checkpoint or place.path
     found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint, place.boundary)
     return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
@@ -56,8 +62,38 @@ def check_architecture(file: str) -> None:
       InputError: it is no architecture by itself; the message says why.
     """
     if form_of(file) is not Form.KERAS_JSON:
-        raise InputError(f"--architecture={file}: no JSON or YAML of a Keras model (Model.to_json, to_yaml)")
+        raise InputError(
+            f"--architecture={file}: no JSON or YAML of a Keras model (Model.to_json, to_yaml): {_fault(file)}"
+        )
     load_architecture(file)
+
+
+def unfit_beside(weights: str, boundary: Boundary | None) -> str:
+    """Says what is wrong with the files beside weights that have the names of architectures and are none, or nothing.
+
+    Args:
+      weights: the file of weights or the checkpoint's prefix, beside which no architecture lies.
+      boundary: where files may be; None for anywhere.
+    """
+    forms = _forms(os.path.dirname(weights) or os.curdir, boundary)
+    files = [file for file, form in forms.items() if form in (None, Form.STRAY) and file.endswith(_TEXTS)]
+    more = f"; so are {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{os.path.basename(files[0])} beside them: {_fault(files[0])}{more}" if files else ""
+
+
+def _fault(file: str) -> str:
+    """Why a file is no architecture."""
+    try:
+        with open_stream(file) as stream:
+            stray = describe_stray(stream.read(_HEAD_BYTES))
+        if stray:
+            return stray
+        load_architecture(file)
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "is no Keras architecture"
 
 
 def _forms(folder: str, boundary: Boundary | None) -> dict[str, Form | None]:
@@ -103,7 +139,7 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
     found = _architectures(_forms(os.path.dirname(weights) or os.curdir, boundary))
     if len(found) > 1:
         raise InputError(
-            f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which one is its own: "
+            f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which is its own: "
             f"--architecture={found[0]}"
         )
     return found[0] if found else ""
@@ -121,8 +157,8 @@ def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFil
         others = []  # `_architectures` gives one of several files that hold the same.
     if others and stored:
         raise InputError(
-            f"{folder}: has {len(others) + 1} Keras architectures ({_listed([place.file, *others])}) and weights that "
-            f"belong to one of them; pass the file of weights, with --architecture={place.file}"
+            f"{folder}: has {len(others) + 1} Keras architectures ({_listed([place.file, *others])}), and weights of "
+            "one of them; pass the weights, with --architecture=FILE"
         )
     weights, left = _chosen(place.file, folder, stored) if stored else ("", ())
     # A whole model beside its architecture knows more than that: the optimizer, and who wrote it.
@@ -143,8 +179,8 @@ def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str,
         steps = _steps([os.path.basename(file) for file in stored])
         if steps is None:
             raise InputError(
-                f"{architecture}: has {len(stored)} files of weights beside it ({_listed(stored)}); pass the one that "
-                "is wanted, or name it in the file `checkpoint`"
+                f"{architecture}: {len(stored)} files of weights are beside it ({_listed(stored)}); pass the one that "
+                "you want"
             )
         latest = max(zip(steps, stored, strict=True))[1]
     return latest, tuple(file for file in stored if file != latest)
@@ -181,4 +217,4 @@ def _steps(names: Sequence[str]) -> list[float] | None:
 
 
 def _listed(files: Sequence[str]) -> str:
-    return first_few([os.path.basename(file) for file in files], 5)
+    return first_few([os.path.basename(file) for file in files], 3)

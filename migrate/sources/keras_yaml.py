@@ -189,8 +189,7 @@ class _Reader:
 
     def _refused(self, event: Any, tag: str) -> InputError:
         return InputError(
-            f"{self._file}: line {_line(event)} has the tag {tag.replace(_CORE, '!!')}, and only plain values are "
-            "read: other tags may make Python objects"
+            f"{self._file}: line {_line(event)} has the tag {tag.replace(_CORE, '!!')}, which may make Python objects"
         )
 
 

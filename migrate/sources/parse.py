@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
-from migrate.sources.budget import all_nodes, check_budget
+from migrate.sources.budget import Excess, all_nodes, over_budget
 from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.strays import describe_stray, is_mangled_text
@@ -41,6 +41,7 @@ class Parsed:
     Attributes:
       proto: the message.
       holder: what a GraphDef is part of, which holds nothing else: to copy it into one takes as much memory again.
+        For a stored graph (`stored`), what answers as the only MetaGraphDef of `proto`, which has no nodes.
     """
 
     proto: SavedModel | MetaGraphDef | GraphDef
@@ -80,12 +81,37 @@ def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch
             watch.has_nodes(_nodes_in_text(data))  # A text takes as long to parse as to audit.
             parsed = _parse_text(file, data, wanted)
         else:
-            check_budget(file, data, lambda: _parse_binary(file, data, wanted), watch)
+            excess = over_budget(data, lambda: _parse_binary(file, data, wanted), watch)
+            if excess is not None:
+                stored = _stored(file, data, excess, watch)
+                if stored is not None and not watch.is_whole:
+                    return stored
+                if stored is not None:
+                    watch.lift()
             parsed = _parse_binary(file, data, wanted)
         watch.has_nodes(all_nodes(parsed))
         return parsed
     except MemoryError as error:
         raise InputError(f"{file}: takes more memory than this process may use ({len(data):,} bytes)") from error
+
+
+def _stored(file: str, data: bytes, excess: Excess, watch: Watch) -> Parsed | None:
+    """A graph that takes too much memory once it is parsed; None where it may be parsed, and cannot be stored.
+
+    Raises:
+      InputError: it takes too much memory in any form.
+    """
+    from migrate.sources.stored import read_stored  # Few graphs are that large.
+
+    too_large = f"{file}: {watch.memory_message(excess.said, excess.enough_bytes)}"
+    found = read_stored(file, data, watch, too_large) if watch.may_be_stored else None
+    if found is None and excess.is_certain:
+        raise InputError(too_large)
+    if found is None:
+        return None
+    meta_graph, is_saved_model = found
+    watch.has_nodes(len(meta_graph.graph_def.node))
+    return Parsed(SavedModel(saved_model_schema_version=1) if is_saved_model else GraphDef(), meta_graph)
 
 
 _NODE_IN_TEXT = re.compile(rb"\bnode(?:_def)?\s*[{<:]")

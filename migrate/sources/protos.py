@@ -14,6 +14,8 @@ import sys
 import types
 from collections.abc import Iterator
 
+from migrate.errors import InputError
+
 
 @contextlib.contextmanager
 def without_runtime() -> Iterator[None]:
@@ -55,6 +57,25 @@ with without_runtime():
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+
+def is_stored(meta_graph: MetaGraphDef) -> bool:
+    """Whether something answers as a MetaGraphDef whose nodes are not parsed, see `stored`."""
+    return not isinstance(meta_graph, MetaGraphDef)
+
+
+def copied(meta_graph: MetaGraphDef) -> MetaGraphDef:
+    """A copy, to be changed.
+
+    Raises:
+      InputError: it is stored, and is to be parsed as a whole first.
+    """
+    if is_stored(meta_graph):
+        raise InputError(meta_graph.too_large)  # type: ignore[attr-defined]
+    result = MetaGraphDef()
+    result.CopyFrom(meta_graph)
+    return result
+
+
 __all__ = [
     "AssetFileDef",
     "AttrValue",
@@ -78,5 +99,7 @@ __all__ = [
     "TensorShapeProto",
     "TrackableObjectGraph",
     "VariableDef",
+    "copied",
+    "is_stored",
     "without_runtime",
 ]

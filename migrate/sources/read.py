@@ -14,7 +14,7 @@ from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import open_stream
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse, parse_file
-from migrate.sources.protos import MetaGraphDef
+from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import Form
 from migrate.sources.source import Source
@@ -84,7 +84,7 @@ def read_source(place: Place, path: str) -> Source:
             given = _bundled(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
         except InputError as error:
             raise InputError(f"{place.file}: {error}") from error
-    elif parsed.holder is not None:
+    elif isinstance(proto, GraphDef) and parsed.holder is not None:
         kind, meta_graph = from_graph_def(parsed.holder)
     else:
         raise InputError(f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ beside it")
@@ -112,13 +112,14 @@ def chosen_among(place: Place) -> Iterator[Finding]:
     """Says that a directory holds several checkpoints, and which one was taken."""
     if place.others:
         names = [os.path.basename(other) for other in place.others]
+        whole = os.path.isfile(place.checkpoint or "")
         yield Finding(
             "checkpoint-chosen",
             Severity.NOTE,
             f"of {len(names) + 1} checkpoints in the directory {os.path.basename(place.checkpoint or '')!r} is taken; "
             f"left aside: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
             (),
-            "take another one by its prefix: pass DIRECTORY/PREFIX",
+            f"to take another one, pass its {'file' if whole else 'prefix'}, for example DIRECTORY/{names[0]}",
         )
 
 

@@ -48,11 +48,12 @@ def read_saved_model(path: str, boundary: Boundary | None = None, watch: Watch |
             kind, meta_graph = from_meta_graph(proto)
         return Source(path, kind, file, (meta_graph,), checkpoint, assets_dir, extra_dir, boundary=boundary)
     kind = _kind(path, proto)
+    meta_graphs = tuple(proto.meta_graphs) if parsed.holder is None else (parsed.holder,)
     return Source(
         path,
         kind,
         file,
-        tuple(proto.meta_graphs),
+        meta_graphs,
         checkpoint,
         assets_dir,
         extra_dir,

@@ -28,10 +28,12 @@ SECONDS = 30.0
 NODES_A_SECOND = 5_000
 BYTES_A_SECOND = 20 << 20
 """Constants of gigabytes are read, parsed and looked at."""
+_BYTES_AN_ORDINARY_NODE = 2_500
+"""Once it is parsed and planned (measured: 1,000 to 2,100), for a hint in a message."""
 UNPACKED_BYTES = 256 << 20
 """What an archive may unpack to by default, however small it is."""
 _TICK_SECONDS = 0.05
-_TICK_BYTES = 30 << 20
+TICK_BYTES = 30 << 20
 """What Python's objects take that are made within a tick (measured: 10 MB, on a slow machine)."""
 _PATIENCE_SECONDS = 2.0
 """After an exception was raised; where it was swallowed (a `__del__` does so), it is raised again."""
@@ -47,6 +49,9 @@ class Watch:
     Attributes:
       memory_bytes: what it may take beyond `TIMES` the bytes of the files that are parsed.
       unpacked_bytes: what an archive may unpack to, however small it is.
+      may_be_stored: whether nodes may stay bytes that are parsed when they are asked for (`stored`).
+      is_whole: whether a graph is parsed as a whole where it could be stored, whatever memory that takes: converting
+        needs it so.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Watch:
         memory_bytes: int = MEMORY_BYTES,
         seconds: float = SECONDS,
         unpacked_bytes: int = UNPACKED_BYTES,
+        may_be_stored: bool = True,
+        is_whole: bool = False,
         clock: Callable[[], float] = time.thread_time,
         memory: Callable[[], int] | None = None,
     ) -> None:
@@ -63,11 +70,16 @@ class Watch:
           memory_bytes: see above.
           seconds: processor time that it may take, beyond what its nodes and bytes are worth.
           unpacked_bytes: see above.
+          may_be_stored: see above.
+          is_whole: see above.
           clock: gives the processor time that was taken so far.
           memory: gives the bytes that the process has resident.
         """
         self.memory_bytes = memory_bytes
         self.unpacked_bytes = unpacked_bytes
+        self.may_be_stored = may_be_stored
+        self.is_whole = is_whole
+        self._is_lifted = False
         self._memory = memory or resident_bytes
         self._clock = clock
         self._seconds = seconds
@@ -84,6 +96,10 @@ class Watch:
     def has_nodes(self, nodes: int) -> None:
         """Allows what so many nodes are worth."""
         self._nodes = nodes
+
+    def lift(self) -> None:
+        """Stops watching the memory."""
+        self._is_lifted = True
 
     @property
     def bytes_allowed(self) -> int:
@@ -107,21 +123,30 @@ class Watch:
 
     def _excess(self) -> str | None:
         taken = self._memory() - self._bytes_before
-        if taken > self.bytes_allowed - OWN_BYTES - _TICK_BYTES:
+        if not self._is_lifted and taken > self.bytes_allowed - OWN_BYTES - TICK_BYTES:
             return self.memory_message(f"more than {self.bytes_allowed >> 20:,} MB")
         if self._clock() - self._clock_before > self.seconds_allowed:
             most = f"{self._seconds:,.0f} s, 1 s for each {NODES_A_SECOND:,} of its {self._nodes:,} nodes"
             return (
                 f"takes more than {self.seconds_allowed:,.0f} s of processor time, where {most} and 1 s for each "
-                f"{BYTES_A_SECOND >> 20} MB are the most; allow more with --audit_seconds=SECONDS"
+                f"{BYTES_A_SECOND >> 20} MB are the most; allow more with --audit_seconds=SECONDS "
+                f"({max(2 * self._seconds, SECONDS):,.0f}, or more)"
             )
         return None
 
-    def memory_message(self, what: str) -> str:
-        """Says that a file takes more memory than it may."""
+    def memory_message(self, what: str, enough_bytes: int = 0) -> str:
+        """Says that a file takes more memory than it may.
+
+        Args:
+          what: how much.
+          enough_bytes: what it takes at most, where that is known.
+        """
+        megabytes = (enough_bytes - TIMES * self._size >> 20) + 1
+        more = max(2 * self.memory_bytes, 20 * self._size, _BYTES_AN_ORDINARY_NODE * self._nodes) >> 20
+        enough = f"{megabytes} suffices" if enough_bytes else f"{more}, or more"
         return (
             f"takes {what} in memory, where {self.memory_bytes >> 20:,} MB and {TIMES} times its {self._size:,} bytes "
-            "are the most; allow more with --graph_memory=MEGABYTES"
+            f"are the most; allow more with --graph_memory=MEGABYTES ({enough})"
         )
 
     def check(self) -> None:

@@ -40,9 +40,11 @@ from migrate.verify.variables import loaded_states, states, stored
 
 # Another input will not help against these: no kernel, no value in a variable, no permission, no answer in time.
 _HOPELESS = re.compile(
-    "NotFoundError|UnimplementedError|FailedPreconditionError|PermissionDeniedError|DeadlineExceededError"
+    "NotFoundError|UnimplementedError|PermissionDeniedError|DeadlineExceededError"
     "|No OpKernel was registered|You must feed a value for placeholder"
 )
+_VALUELESS = re.compile("FailedPreconditionError")
+"""Another shape will not help against a variable without a value, but a call that takes another branch may."""
 # How many calls of a family must fail before the next family is tried.
 _TRIED_PER_FAMILY = 3
 # How many more families are tried once one is accepted in part.
@@ -321,19 +323,30 @@ def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dic
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
         shaped = [_shaped(session.graph, signature) for signature in job.signatures]
         fixed = _fixed(tf, session, job)
-        for candidates in synthesise(meta_graph, shaped, job.assets_dir):
+
+        def find(candidates: CandidateCalls) -> None:
             if candidates.reason:
                 skipped[candidates.signature] = candidates.reason
-                continue
+                return
             signature, derived = signatures[candidates.signature], candidates.derived
 
-            def attempt(call: Call, left: float, signature: Signature = signature, derived: Any = derived) -> Attempt:
+            def attempt(call: Call, left: float) -> Attempt:
                 return _try(tf, session, signature, derived, call, left, fixed)
 
             calls, reason = probe(candidates, deadline, attempt)
-            accepted += calls
+            accepted.extend(calls)
+            skipped.pop(candidates.signature, None)
             if not calls:
                 skipped[candidates.signature] = reason
+
+        synthesised = synthesise(meta_graph, shaped, job.assets_dir)
+        for candidates in synthesised:
+            find(candidates)
+        if accepted:
+            # The calls that were accepted may have given the variables values that these lacked.
+            for candidates in synthesised:
+                if _VALUELESS.search(skipped.get(candidates.signature, "")):
+                    find(candidates)
     return tuple(accepted), skipped
 
 
@@ -368,8 +381,9 @@ def probe(
     for family in candidates.families:
         accepted: list[Call] = []
         spent = 0.0
+        valueless = False
         for number, synthesised in enumerate(family):
-            if number >= _TRIED_PER_FAMILY and not accepted:
+            if number >= _TRIED_PER_FAMILY and not accepted and not valueless:
                 break
             start = time.monotonic()
             left = deadline - start
@@ -384,6 +398,10 @@ def probe(
                 spent += time.monotonic() - start
             elif not best and not accepted and _HOPELESS.search(error):
                 return (), reason
+            else:
+                valueless = valueless or bool(_VALUELESS.search(error))
+        if valueless and not best and not accepted:
+            return (), reason
         if len(accepted) > len(best):
             best = tuple(accepted)
         if len(accepted) == len(family) or (best and patience == 0):

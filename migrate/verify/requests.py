@@ -119,7 +119,7 @@ def _calls(
     for name, spec in signature.inputs.items():
         if spec.encoding == "composite":
             return CandidateCalls(signature.key, (), reason=f"input {name!r} is a composite tensor")
-        found = _input(spec, nodes, contents)
+        found = _input(spec, nodes, contents, meta_graph.graph_def.versions.producer)
         if found.tensor in dropout:
             found = dataclasses.replace(found, shapes=((),), always=dropout[found.tensor])
         if dtypes.numpy_dtype(found.dtype) is None:
@@ -186,7 +186,7 @@ def _op(tensor: str, nodes: Mapping[str, NodeDef]) -> str:
     return node.op if node is not None else ""
 
 
-def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -> _Input:
+def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents, producer: int) -> _Input:
     """Reads dtype and shape of an input, from its placeholder where TensorInfo and placeholder disagree."""
     if spec.encoding == "coo_sparse":
         values, _, dense_shape = spec.components
@@ -199,10 +199,10 @@ def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents) -
     shapes: tuple[Shape, ...] = (stated,)
     if node is not None and node.op in _PLACEHOLDERS and "dtype" in node.attr:
         dtype = base_name(node.attr["dtype"].type)
-        known = _placeholder_shape(node)
-        if stated is None:
+        known = _placeholder_shape(node, producer)
+        if stated is None or not _agree(stated, known):
             shapes = (known,)
-        elif stated == () and known != ():
+        elif stated == () and known is None:
             # An unset shape in a TensorInfo reads as a scalar; a Placeholder of TF 0.x has no shape and says
             # so too.
             shapes = (known, ())
@@ -226,12 +226,25 @@ def as_fed(signatures: Sequence[Signature], meta_graph: MetaGraphDef) -> tuple[S
     )
 
 
-def _placeholder_shape(node: NodeDef) -> Shape:
-    """The shape attr of a Placeholder; an empty one meant an unknown one before graph version 24 (array_ops.cc)."""
+def _placeholder_shape(node: NodeDef, producer: int) -> Shape:
+    """The shape attr of a placeholder; an empty Placeholder's meant any shape until graph version 21 (array_ops.cc)."""
     if "shape" not in node.attr or node.attr["shape"].shape.unknown_rank:
         return None
     dims = node.attr["shape"].shape.dim
-    return tuple(None if d.size < 0 else d.size for d in dims) if dims else None
+    if not dims and node.op == "Placeholder" and producer <= _LAST_WITHOUT_SCALARS:
+        return None
+    return tuple(None if d.size < 0 else d.size for d in dims)
+
+
+_LAST_WITHOUT_SCALARS = 21
+
+
+def _agree(stated: Shape, known: Shape) -> bool:
+    """Whether some shape fits both; a Session asks the placeholder, not the TensorInfo."""
+    if stated is None or known is None:
+        return True
+    pairs = zip(stated, known, strict=False)
+    return len(stated) == len(known) and all(a is None or b is None or a == b for a, b in pairs)
 
 
 def _sparse_rank(dense_shape: str, nodes: Mapping[str, NodeDef]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import migrate
 from migrate.checks import dangerous_ops
 from migrate.records import AlreadyTF2, DangerousOp
-from migrate.rewrite.graph import Nodes
+from migrate.rewrite.graph import ParsedNodes
 from migrate.sources.protos import MetaGraphDef, NodeDef, SavedModel
 
 
@@ -30,7 +30,7 @@ def _model(*nodes: NodeDef, outputs: Sequence[str] = ("y:0",), **bodies: Sequenc
 
 
 def find_dangerous_ops(model: MetaGraphDef) -> tuple[DangerousOp, ...]:
-    return dangerous_ops.find_dangerous_ops(model, Nodes(model.graph_def.node))
+    return dangerous_ops.find_dangerous_ops(model, ParsedNodes(model.graph_def.node))
 
 
 def _found(model: MetaGraphDef) -> list[tuple[str, str, str, tuple[str, ...], bool, bool]]:

@@ -12,13 +12,14 @@ import pytest
 
 import migrate
 from migrate.checks.keras_weights import find_misfits
-from migrate.records import Convertible, Options, Refused
+from migrate.records import Convertible, Options, Refused, Severity
 from migrate.sources.discover import place_of
 from migrate.sources.keras import StoredTensor, Weights, load_architecture, read_keras
 from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT
 
 MODELS = ROOT / "testdata" / "keras"
+TWO_LINES = 178  # Of a report that is 100 characters wide.
 OF_TF1 = ROOT / "testdata" / "keras_tf1"
 CASES = {
     "json_hdf5": MODELS / "json_hdf5",
@@ -32,7 +33,7 @@ CASES = {
 }
 
 
-def _changed(name, folder, edit):
+def _changed(name, folder, edit, options=None):
     """A model whose architecture was edited, layer settings by layer name."""
     shutil.copytree(CASES[name], folder, dirs_exist_ok=True)
     (file,) = [path for path in folder.iterdir() if path.suffix in (".json", ".yaml")]
@@ -42,7 +43,7 @@ def _changed(name, folder, edit):
     edit(entries)
     file.unlink()
     (folder / "model.json").write_text(json.dumps(config))
-    (report,) = migrate.audit(str(folder)).models
+    (report,) = migrate.audit(str(folder), options or Options()).models
     return report
 
 
@@ -75,7 +76,7 @@ def test_the_right_weights_are_taken(name, tmp_path):
             "conv/conv/kernel:0",
             "the layer 'conv' [3, 3, 9, 3]",
         ),
-        ("checkpoints", _set("scores", units=4), "layer_with_weights-2/bias", "[3], the layer 'scores' [4]"),
+        ("checkpoints", _set("scores", units=4), "layer_with_weights-2/kernel", "[12, 3], the layer 'scores' [?, 4]"),
         (
             "manager",
             _set("table", input_dim=9),
@@ -92,6 +93,8 @@ def test_the_tensor_that_does_not_fit_is_named_with_both_shapes(name, edit, tens
     assert tensor in told.message
     assert shapes in told.message
     assert "\n" not in told.message
+    assert len(told.message) <= TWO_LINES
+    assert len(told.nodes) == len(set(told.nodes))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -106,6 +109,82 @@ def test_a_layer_that_is_not_stored_is_named(name, tmp_path):
     assert isinstance(report.outcome, Refused), report
     (told,) = [f for f in report.findings if f.code == "keras-weights-differ"]
     assert "added" in told.message
+
+
+def _without_last(entries):
+    entries.pop()
+
+
+_BEYOND = {
+    "json_objects": "2 tensors are of no layer of this one (layer_with_weights-1/bias, layer_with_weights-1/kernel)",
+    "checkpoints": "(layer_with_weights-2/bias, layer_with_weights-2/kernel)",
+    "manager": "(model/layer_with_weights-3/bias, model/layer_with_weights-3/kernel)",
+    "json_3": "(layers/dense_1/vars/0, layers/dense_1/vars/1)",
+    "json_hdf5": "of 2 layers with weights (hidden, scores), and the architecture has 1 (hidden)",
+    "yaml": "of 3 layers with weights (conv, normal, scores)",
+}
+
+
+@pytest.mark.parametrize("name", _BEYOND)
+def test_weights_of_a_larger_model_are_refused(name, tmp_path):
+    report = _changed(name, tmp_path, _without_last)
+    assert isinstance(report.outcome, Refused), report
+    (told,) = [f for f in report.findings if f.code == "keras-weights-differ"]
+    assert _BEYOND[name] in told.message
+
+
+def test_in_a_checkpoint_by_name_those_of_a_larger_model_are_left_out_and_named(tmp_path):
+    report = _changed("by_name", tmp_path, _without_last)
+    assert isinstance(report.outcome, Convertible), report
+    (told,) = [f for f in report.findings if f.code == "keras-weights-unused"]
+    assert "2 tensors are of no layer of the architecture, and left out (value/bias, value/kernel)" in told.message
+
+
+@pytest.mark.parametrize("left_out", ["hidden", "scores"])
+def test_a_bias_that_a_layer_does_not_have_is_of_a_larger_model(left_out, tmp_path):
+    report = _changed("json_objects", tmp_path, _set(left_out, use_bias=False))
+    assert isinstance(report.outcome, Refused), report
+    assert "1 tensor is of no layer of this one" in report.findings[0].message
+
+
+def test_layers_that_may_have_weights_or_none_are_counted_as_if_they_had(tmp_path):
+    def edit(count):
+        def edited(entries):
+            while len(entries) > 1:
+                entries.pop()
+            entries += [{"class_name": "Scale", "config": {"name": f"scale_{n}"}} for n in range(count)]
+
+        return edited
+
+    options = Options(custom_objects=("mine:Scale",))
+    for count in (1, 2):
+        report = _changed("json_objects", tmp_path / str(count), edit(count), options)
+        assert isinstance(report.outcome, Convertible if count == 2 else Refused), report
+
+
+def _objects(folder, tensors):
+    """A checkpoint source whose tensors are changed; only names and shapes are judged."""
+    source = read_keras(files_of(place_of(str(CASES["json_objects"]))))
+    dense = {"class_name": "Dense", "config": {"name": "d", "units": 3}}
+    inner = {"class_name": "Functional", "config": {"name": "inner", "layers": [dense]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [inner, {**dense, "name": "e"}]}}
+    end = "/.ATTRIBUTES/VARIABLE_VALUE"
+    weights = tuple(StoredTensor(f"{name}{end}", "float32", (3, 3) if "kernel" in name else (3,)) for name in tensors)
+    return list(find_misfits(dataclasses.replace(source, config=config, weights=weights), ()))
+
+
+_INNER = [f"layer_with_weights-0/layer_with_weights-0/{name}" for name in ("kernel", "bias")]
+_OUTER = [f"layer_with_weights-1/{name}" for name in ("kernel", "bias")]
+
+
+def test_layers_of_models_in_models_are_judged(tmp_path):
+    assert _objects(tmp_path, [*_INNER, *_OUTER]) == []
+    (found,) = _objects(tmp_path, [*_INNER, *_OUTER, "layer_with_weights-0/layer_with_weights-1/kernel"])
+    assert "(layer_with_weights-0/layer_with_weights-1/kernel)" in found.message
+    (found,) = _objects(tmp_path, _INNER)
+    assert "no layer_with_weights-1/kernel" in found.message
+    # Of a weight in several places the shortest path is the key.
+    assert _objects(tmp_path, _OUTER) == []
 
 
 def test_behind_a_layer_that_is_not_known_numbers_say_nothing_and_names_do(tmp_path):
@@ -135,6 +214,15 @@ def test_keras_3_loads_no_checkpoint(tmp_path):
     (report,) = migrate.audit(str(tmp_path)).models
     assert isinstance(report.outcome, Refused), report
     assert report.findings[0].code == "keras-weights-form"
+
+
+def test_nor_from_a_manager_s_directory_and_one_refusal_is_enough(tmp_path):
+    shutil.copytree(CASES["manager"], tmp_path, dirs_exist_ok=True)
+    shutil.copy(CASES["json_3"] / "model.json", tmp_path)
+    (report,) = migrate.audit(str(tmp_path)).models
+    refusals = [f.code for f in report.findings if f.severity is Severity.REFUSAL]
+    assert refusals == ["keras-weights-form"]
+    assert "keras-checkpoint-root" not in [f.code for f in report.findings]
 
 
 # Names of layers that are parts of one another's, as in DenseNet of keras.applications.

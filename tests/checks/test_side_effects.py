@@ -123,7 +123,7 @@ def test_an_init_op_may_read_a_table_and_nothing_else():
 
 def test_nodes_are_gathered():
     nodes = [Located(NodeDef(name=n, op=op), w) for n, op, w in (("a", "ReadFile", ""), ("b", "WriteFile", "f"))]
-    (finding,) = find_side_effects(iter(nodes))
+    (finding,) = find_side_effects(nodes)
     assert finding.nodes == ("a", "f/b")
     assert "ReadFile (1), WriteFile (1)" in finding.message
 

@@ -67,7 +67,7 @@ def test_wherever_it_is_cut_what_stands_before_is_read_and_writing_goes_on(tmp_p
 
 
 @pytest.mark.parametrize(
-    "damage", [b"\0" * 40, b"[]", b"{}", b'{"schema_version": 1}', b"\xff\xfe", b"[" * 100000, b"1"]
+    "damage", [b"\0" * 40, b"[]", b"{}", b'{"schema_version": 2}', b"\xff\xfe", b"[" * 100000, b"1"]
 )
 def test_a_damaged_line_costs_its_model_alone(damage, tmp_path):
     with open_journal(str(tmp_path)) as journal:

@@ -30,7 +30,7 @@ def tree(tmp_path):
         for name, outcome in outcomes.items():
             path = str(source / name)
             report = ModelReport(path, str(new / name), Kind.TF1_SAVED_MODEL, outcome)
-            journal.add(Entry(name, fingerprint(path).identity, "settings", report, time.time() - 7300))
+            journal.add(Entry(name, fingerprint(path).identity, "settings", report, time=time.time() - 7300))
     return tmp_path
 
 

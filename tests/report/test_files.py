@@ -15,12 +15,13 @@ from migrate.codes import meaning
 from migrate.errors import InputError
 from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, refusal
 from migrate.report.files import FILES, prepare, read_document, write_files
+from migrate.report.html import to_html
 from migrate.report.json import to_document
 from migrate.report.junit import to_junit
 from migrate.report.sarif import to_sarif
 from tests.conversions import MODELS as BUNDLED
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import DIFFERENT, FACTS, MODELS, model
+from tests.report.reports import DIFFERENT, FACTS, MODELS, REFUSAL, model
 
 
 def _document(*models):
@@ -259,3 +260,16 @@ def test_a_journal_is_shown(tmp_path, capsys):
     document = read_document(str(tmp_path / DIRECTORY / "report"))
     assert document["models"] == _document(*models)["models"]
     assert sorted(os.listdir(tmp_path)) == [DIRECTORY]
+
+
+def test_a_refusal_that_is_expected_is_no_failure_in_any_form():
+    known = model("known", Refused(), findings=(REFUSAL,), expected="refused: " + REFUSAL.code)
+    other = model("other", Refused(), findings=(REFUSAL,))
+    root = _junit(known, other)
+    counts = {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "2", "failures": "1", "errors": "0", "skipped": "1"}
+    assert [case[0].tag for case in root.iter("testcase")] == ["skipped", "failure"]
+    results = _sarif(known, other)["runs"][0]["results"]
+    suppressions = [{"kind": "external", "justification": known.expected}]
+    assert [result.get("suppressions") for result in results] == [suppressions, None]
+    assert "1 needs attention." in to_html(_document(known, other))

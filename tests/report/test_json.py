@@ -57,6 +57,8 @@ def test_every_model_has_the_same_keys():
             "meta_graphs",
             "keras",
             "checkpoint",
+            "expected",
+            "proposed_options",
             "proposed_signatures",
             "verification",
             "seconds",

@@ -10,7 +10,7 @@ import pytest
 import migrate
 from migrate.records import Converted, Convertible, Options, Refused
 from migrate.rewrite.damaged_freeze import repair, with_values
-from migrate.rewrite.graph import Nodes
+from migrate.rewrite.graph import ParsedNodes
 from migrate.signature_flag import parse_signature
 from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.conversions import run_child
@@ -285,7 +285,7 @@ def _constant(name, dtype=1):
 )
 def test_what_is_not_damaged_stays_as_it_is(nodes):
     meta_graph = _graph(nodes)
-    repaired = repair(meta_graph, Nodes(meta_graph.graph_def.node))
+    repaired = repair(meta_graph, ParsedNodes(meta_graph.graph_def.node))
     assert repaired.meta_graph is meta_graph
     assert not repaired.findings and not repaired.values
 
@@ -293,7 +293,7 @@ def test_what_is_not_damaged_stays_as_it_is(nodes):
 def test_what_no_longer_runs_is_left_out_and_told():
     nodes = [_constant("c"), _node("w", "AssignSub", "c", "c", T=1), _node("y", "Identity", "c", T=1)]
     meta_graph = _graph(nodes)
-    repaired = repair(meta_graph, Nodes(meta_graph.graph_def.node))
+    repaired = repair(meta_graph, ParsedNodes(meta_graph.graph_def.node))
     assert repaired.meta_graph is meta_graph
     assert [(f.code, f.nodes) for f in repaired.findings] == [("frozen-write-left-out", ("w",))]
 
@@ -360,7 +360,7 @@ def test_an_init_op_that_is_not_there_is_refused_as_in_any_other_model(tmp_path)
 @pytest.mark.parametrize("init", ["init", "gone"])
 def test_a_session_is_given_the_values_whatever_the_init_op_is(tmp_path, init):
     meta_graph = _saved_with_init(tmp_path / "model", init)
-    asked = with_values(repair(meta_graph, Nodes(meta_graph.graph_def.node)))
+    asked = with_values(repair(meta_graph, ParsedNodes(meta_graph.graph_def.node)))
     nodes = {node.name: node for node in asked.graph_def.node}
     assert nodes["c/thaw"].op == "Assign"
     tables = asked.collection_def["table_initializer"].node_list.value

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.fold import fold
-from migrate.rewrite.graph import Nodes, prune
+from migrate.rewrite.graph import ParsedNodes, prune
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
 _FLOAT, _BOOL = dtype_value("float32"), dtype_value("bool")
 
 
-def _nodes(text: str) -> Nodes:
+def _nodes(text: str) -> ParsedNodes:
     """A graph from lines of `name = Op(inputs)`; a Const's argument is its bool, an Enter's last one its frame."""
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -24,14 +24,14 @@ def _nodes(text: str) -> Nodes:
             node.attr["dtype"].type = node.attr["value"].tensor.dtype = _BOOL
             node.attr["value"].tensor.tensor_shape.SetInParent()
             node.attr["value"].tensor.bool_val.append(inputs.pop(0) == "true")
-        if op == "Enter":
+        if op.endswith("Enter"):
             node.attr["frame_name"].s = inputs.pop().encode()
         if op == "Placeholder":
             node.attr["dtype"].type = _FLOAT
         node.input.extend(inputs)
         node.attr["T"].type = _FLOAT
         found.append(node)
-    return Nodes(found)
+    return ParsedNodes(found)
 
 
 def _text(nodes) -> list[str]:
@@ -157,6 +157,159 @@ _COND = """
             ],
             id="a write whose value only the dead branch takes",
         ),
+        *(
+            pytest.param(
+                f"""
+                x = Placeholder()
+                {outside}
+                e = Enter(x, loop)
+                m = Merge(e, n)
+                c = LoopCond(m)
+                w = Switch(m, c)
+                {inside}
+                s = Switch(w:1, p)
+                t = Neg(s:1)
+                f = Abs(s)
+                b = Merge(f, t)
+                n = NextIteration(b)
+                y = Exit(w)
+                """,
+                [
+                    "x = Placeholder()",
+                    *after_outside,
+                    "e = Enter(x)",
+                    "m = Merge(e, n)",
+                    "c = LoopCond(m)",
+                    "w = Switch(m, c)",
+                    *after_inside,
+                    "s = Identity(w:1, ^p)",
+                    "t = Neg(s)",
+                    "b = Identity(t)",
+                    "n = NextIteration(b)",
+                    "y = Exit(w)",
+                ],
+                id=f"in a loop: {name}",
+            )
+            for name, outside, inside, after_outside, after_inside in (
+                ("a constant of each iteration", "", "p = Const(true, ^w)", [], ["p = Const(^w)"]),
+                (
+                    "a constant that enters the loop",
+                    "o = Const(true)",
+                    "p = Enter(o, loop)",
+                    ["o = Const()"],
+                    ["p = Enter(o)"],
+                ),
+                (
+                    "turned round in the loop",
+                    "o = Const(false)",
+                    "q = Enter(o, loop)\np = LogicalNot(q)",
+                    ["o = Const()"],
+                    ["q = Enter(o)", "p = LogicalNot(q)"],
+                ),
+                (
+                    "a loop variable that no iteration changes",
+                    "o = Const(true)",
+                    "q = Enter(o, loop)\nr = Merge(q, k)\nv = Switch(r, c)\np = Identity(v:1)\nk = NextIteration(p)",
+                    ["o = Const()"],
+                    [
+                        "q = Enter(o)",
+                        "r = Merge(q, k)",
+                        "v = Switch(r, c)",
+                        "p = Identity(v:1)",
+                        "k = NextIteration(p)",
+                    ],
+                ),
+            )
+        ),
+        pytest.param(
+            """
+            x = Placeholder()
+            u = Const(true)
+            a = LogicalOr(x, u)
+            p = LogicalNot(a)
+            s = Switch(x, p)
+            t = Neg(s:1)
+            f = Abs(s)
+            y = Merge(f, t)
+            """,
+            [
+                "x = Placeholder()",
+                "u = Const()",
+                "a = LogicalOr(x, u)",
+                "p = LogicalNot(a)",
+                "s = Identity(x, ^p)",
+                "f = Abs(s)",
+                "y = Identity(f)",
+            ],
+            id="a predicate that one of two values decides",
+        ),
+        pytest.param(
+            """
+            x = Placeholder()
+            q = Switch(x, x)
+            o = Const(true)
+            v = Switch(o, x)
+            p = Identity(v:1)
+            s = Switch(q:1, p)
+            t = Neg(s:1)
+            f = Abs(s)
+            b = Merge(f, t)
+            y = Merge(q, b)
+            """,
+            [
+                "x = Placeholder()",
+                "q = Switch(x, x)",
+                "o = Const()",
+                "v = Switch(o, x)",
+                "p = Identity(v:1)",
+                "s = Identity(q:1, ^p)",
+                "t = Neg(s)",
+                "b = Identity(t)",
+                "y = Merge(q, b)",
+            ],
+            id="a cond in a branch, which has the predicate from outside",
+        ),
+        pytest.param(
+            """
+            x = Placeholder()
+            e = Enter(x, loop)
+            m = Merge(e, n)
+            c = LoopCond(m)
+            w = Switch(m, c)
+            i = Identity(w:1)
+            v = VariableV2()
+            r = RefEnter(v, loop)
+            a = AssignAdd(r, i)
+            p = Const(false, ^w)
+            s = Switch(a, p)
+            t = Neg(s:1)
+            q = Switch(i, p)
+            f = Abs(q)
+            b = Merge(f, t)
+            g = ControlTrigger(^t, ^f)
+            n = NextIteration(b, ^g)
+            y = Exit(w)
+            """,
+            [
+                "x = Placeholder()",
+                "e = Enter(x)",
+                "m = Merge(e, n)",
+                "c = LoopCond(m)",
+                "w = Switch(m, c)",
+                "i = Identity(w:1)",
+                "v = VariableV2()",
+                "r = RefEnter(v)",
+                "a = AssignAdd(r, i)",
+                "p = Const(^w)",
+                "q = Identity(i, ^p)",
+                "f = Abs(q)",
+                "b = Identity(f)",
+                "g = ControlTrigger(^f)",
+                "n = NextIteration(b, ^g, ^a)",
+                "y = Exit(w)",
+            ],
+            id="in a loop: a write whose value only the dead branch takes, and what runs all the same",
+        ),
     ],
 )
 def test_the_branch_that_cannot_run_is_left_out(before, after):
@@ -222,24 +375,38 @@ def test_a_write_that_nothing_takes_any_more_becomes_a_target():
             (),
             id="a Merge that waits for what is dead",
         ),
-        pytest.param(
-            """
-            x = Placeholder()
-            e = Enter(x, loop)
-            m = Merge(e, n)
-            c = LoopCond(m)
-            w = Switch(m, c)
-            p = Const(true, ^w)
-            s = Switch(w:1, p)
-            t = Neg(s:1)
-            f = Abs(s)
-            b = Merge(f, t)
-            n = NextIteration(b)
-            y = Exit(w)
-            """,
-            "y:0",
-            (),
-            id="a cond inside a loop",
+        *(
+            pytest.param(
+                f"""
+                x = Placeholder()
+                o = Const(true)
+                e = Enter(x, loop)
+                m = Merge(e, n)
+                c = LoopCond(m)
+                w = Switch(m, c)
+                {predicate}
+                s = Switch(w:1, p)
+                t = Neg(s:1)
+                f = Abs(s)
+                b = Merge(f, t)
+                n = NextIteration(b)
+                y = Exit(w)
+                """,
+                "y:0",
+                (),
+                id=f"in a loop: {name}",
+            )
+            for name, predicate in (
+                ("a predicate that each iteration computes", "p = Less(w:1, m)"),
+                (
+                    "a loop variable that changes",
+                    "q = Enter(o, loop)\nr = Merge(q, k)\np = LogicalNot(r)\nk = NextIteration(p)",
+                ),
+                (
+                    "a loop variable that becomes another one",
+                    "q = Enter(o, loop)\nr = Merge(q, k)\np = Identity(r)\nk = NextIteration(b)",
+                ),
+            )
         ),
     ],
 )

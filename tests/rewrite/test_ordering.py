@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.graph import index
-from migrate.rewrite.ordering import assigned_first, finding, unordered_outputs
+from migrate.rewrite.ordering import assigned_first, finding, surely_fails, unordered_outputs
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 from tests.rewrite.texts import function, node
@@ -160,6 +160,109 @@ def test_the_finding_names_read_write_and_outputs():
 )
 def test_assigned_before_it_is_looked_at(lines, expected):
     assert ("v" in assigned_first(_graph(*_V, *lines), {"v"})) is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("r = ReadVariableOp(v)",), "r"),
+        (("a = AssignAddVariableOp(v, x)",), "a"),
+        (("q = VarIsInitializedOp(v)",), None),
+        (("w = AssignVariableOp(v, x)", "r = ReadVariableOp(v, ^w)"), None),
+        (("w = AssignVariableOp(v, x)", "r = ReadVariableOp(v)"), "r"),
+        (("r = ReadVariableOp(v)", "w = AssignVariableOp(v, x, ^r)"), "r"),
+        # In one branch, in both, and after a write that one of them may have done.
+        (("s = Switch(x, x)", "r = ReadVariableOp(v, ^t)", "t = Identity(s:1)"), None),
+        (
+            (
+                "s = Switch(x, x)",
+                "t = Identity(s:1)",
+                "f = Identity(s)",
+                "r = ReadVariableOp(v, ^t)",
+                "u = ReadVariableOp(v, ^f)",
+            ),
+            "r",
+        ),
+        (
+            (
+                "s = Switch(x, x)",
+                "w = AssignVariableOp(v, s:1)",
+                "i = Identity(s:1, ^w)",
+                "m = Merge(s:0, i)",
+                "r = ReadVariableOp(v, ^m)",
+            ),
+            None,
+        ),
+        # In a loop, of which nobody knows whether it has an iteration.
+        (("e = Enter(x)", "r = ReadVariableOp(v, ^e)"), None),
+    ],
+)
+def test_a_call_that_surely_fails_without_a_value(lines, expected):
+    assert surely_fails(_graph(*_V, *lines), {"v"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("c = PartitionedCall/reads(v)",), "c"),
+        (("c = If/reads/reads(p, v)",), "c"),
+        (("c = If/reads/writes(p, v)",), None),
+        (("c = PartitionedCall/writes(v)",), None),
+        (("c = PartitionedCall/unknown(v)",), None),
+        (("c = reads(v)",), "c"),
+    ],
+)
+def test_a_call_of_a_function_that_surely_fails_without_a_value(lines, expected):
+    library = {f.signature.name: f for f in (READS_AT_ONCE, WRITES_FIRST)}
+    assert surely_fails(_called(*lines), {"v"}, library) == expected
+
+
+READS_AT_ONCE = function("reads", "h", "r = ReadVariableOp(h)", y="r:value:0")
+WRITES_FIRST = function("writes", "h a", "w = AssignVariableOp(h, a)", "r = ReadVariableOp(h, ^w)", y="r:value:0")
+
+
+_LOOP = (
+    "e = Enter(x)",
+    "m = Merge(e, n)",
+    "c = LoopCond(m)",
+    "s = Switch(m, c)",
+    "h_e = Enter(v)",
+    "w = AssignAddVariableOp(h_e, s:1)",
+    "r = ReadVariableOp(h_e, ^w)",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # The next iteration writes while this one still has to read, unless it waits for the read.
+        (("n = NextIteration(s:1)",), ["r:0"]),
+        (("n = NextIteration(s:1, ^w)",), ["r:0"]),
+        (("n = NextIteration(s:1, ^r)",), []),
+        (("n = NextIteration(r)",), []),
+    ],
+)
+def test_iterations_that_race(lines, expected):
+    graph = _graph(*_V, *_LOOP, *lines)
+    found = unordered_outputs(graph, ["r:0"])
+    assert [u.tensor for u in found] == expected
+    for name in ("e", "h_e"):
+        graph.nodes[name].attr["parallel_iterations"].i = 1
+    assert unordered_outputs(graph, ["r:0"]) == ()
+
+
+def test_a_branch_that_never_runs_races_with_nothing():
+    lines = ("s = Switch(x, p)", "p = Const()", "h_s = Switch(v, p)", "w = AssignAddVariableOp(h_s:1, s:1)")
+    graph = _graph(*_V, *lines, "r = ReadVariableOp(v)")
+    value = graph.nodes["p"].attr["value"].tensor
+    value.dtype = dtype_value("bool")
+    assert unordered_outputs(graph, ["r:0"]) == ()
+    value.bool_val.append(True)
+    assert [u.tensor for u in unordered_outputs(_graph_again(graph), ["r:0"])] == ["r:0"]
+
+
+def _graph_again(graph):
+    return index(graph.nodes.values())
 
 
 FIRST = function("first", "a b", "n = Neg(a)", y="n:y:0", k="b")

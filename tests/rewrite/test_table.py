@@ -10,7 +10,7 @@ from migrate.checks.op_table import load_op_table
 from migrate.errors import InternalError
 from migrate.records import Finding
 from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, ops, rewrite
-from migrate.rewrite.graph import Nodes, Run, index, prune
+from migrate.rewrite.graph import ParsedNodes, Run, index, prune
 from migrate.rewrite.rule import Rule
 from migrate.sources.protos import NodeDef
 
@@ -63,7 +63,7 @@ def _node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:
 
 
 def _run(*nodes: NodeDef, fetches: tuple[str, ...]) -> Run:
-    return prune(Nodes(nodes), "a test", {}, fetches, ())
+    return prune(ParsedNodes(nodes), "a test", {}, fetches, ())
 
 
 FLOAT = 1
@@ -278,7 +278,7 @@ def _forwarded(op: str, *, fetch: str = "z:0") -> Rewritten | tuple[Finding, ...
     y = _node(op, "y", "v", T=1)
     w = _node("AssignAdd", "w", "v", "x", "^y", T=1)
     z = _node("Neg", "z", "y:1", "^w", T=1)
-    run = prune(Nodes([x, v, y, w, z]), "s", {"x:0": (1, None)}, [fetch], ["w"])
+    run = prune(ParsedNodes([x, v, y, w, z]), "s", {"x:0": (1, None)}, [fetch], ["w"])
     return rewrite(run, REF_OPS)
 
 

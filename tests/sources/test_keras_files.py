@@ -417,3 +417,51 @@ def test_an_architecture_is_read_without_yaml_where_it_is_json():
     code = "import sys, migrate\nmigrate.audit(sys.argv[1])\nassert 'yaml' not in sys.modules"
     path = str(MODELS / "json_hdf5")
     subprocess.run([sys.executable, "-c", code, path], check=True, timeout=PATIENCE_SECONDS)
+
+
+_UNFIT = {
+    "no_architecture.json": ('{"a": 1}', "is no Keras architecture (no class_name, no config)"),
+    "cut.json": ('{"cl', "cannot be read as JSON"),
+    "empty.yaml": ("", "is empty (0 bytes)"),
+    "tagged.yaml": ("!!python/object/apply:os.system [touch ran]", "tag !!python/object/apply:os.system"),
+    "tagged.yml": ("class_name: !!python/name:os.system ''\nconfig: {}\n", "tag !!python/name:os.system"),
+    "pointer.json": ("version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+}
+
+
+@pytest.mark.parametrize("weights", ["json_hdf5", "json_objects"])
+@pytest.mark.parametrize("name", _UNFIT)
+def test_a_file_beside_weights_that_is_no_architecture_is_named_with_its_fault(name, weights, tmp_path, monkeypatch):
+    shutil.copytree(MODELS / weights, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.json").unlink()
+    if weights == "json_hdf5":
+        (tmp_path / "model.h5").rename(tmp_path / "weights.h5")
+    content, fault = _UNFIT[name]
+    (tmp_path / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    (report,) = migrate.audit(os.curdir).models
+    assert isinstance(report.outcome, Refused), report
+    told = report.findings[0]
+    assert told.code == ("keras-weights-alone" if weights == "json_hdf5" else "checkpoint-without-graph")
+    assert f"{name} beside them: " in told.message
+    assert fault in told.message
+    assert len(told.message) <= 178, told.message
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(InputError, match=re.escape(fault)):
+        migrate.audit(os.curdir, Options(architecture=name))
+
+
+@pytest.mark.parametrize(("model", "word"), [("checkpoints", "prefix"), ("whole", "file")])
+def test_how_to_take_another_step_is_said_as_its_files_are(model, word, tmp_path):
+    if model == "checkpoints":
+        shutil.copytree(OF_TF1 / model, tmp_path, dirs_exist_ok=True)
+    else:
+        for step in (1, 2):
+            shutil.copy(OF_TF1 / "yaml" / "weights.h5", tmp_path / f"cp-{step:04d}.weights.h5")
+        shutil.copy(OF_TF1 / "yaml" / "model.yaml", tmp_path)
+    (report,) = migrate.audit(str(tmp_path)).models
+    (told,) = [f for f in report.findings if f.code == "checkpoint-chosen"]
+    name = "cp-0001.ckpt" if word == "prefix" else "cp-0001.weights.h5"
+    assert told.hint == f"to take another one, pass its {word}, for example DIRECTORY/{name}"
+    (other,) = migrate.audit(str(tmp_path / name)).models
+    assert isinstance(other.outcome, Convertible), other

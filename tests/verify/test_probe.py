@@ -51,6 +51,22 @@ def test_calls_that_are_refused_are_not_replayed(clock):
     assert ([call.signature for call in calls], reason) == (["s0", "s3", "s4"], "refused")
 
 
+def test_a_variable_without_a_value_is_missed_in_one_branch_and_not_in_another(clock):
+    calls = (_family(5), _family(5))
+
+    def attempt(call, left):
+        return (call, "") if call.signature == "s4" else (None, "FailedPreconditionError: uninitialized value")
+
+    assert replay.probe(CandidateCalls("s", calls), 100.0, attempt)[0] == (Call("s4", {}),)
+    asked = []
+    assert replay.probe(
+        CandidateCalls("s", calls),
+        100.0,
+        lambda call, left: asked.append(call) or (None, "FailedPreconditionError: uninitialized value"),
+    ) == ((), "FailedPreconditionError: uninitialized value")
+    assert len(asked) == 5  # Another shape does not help.
+
+
 def test_without_time_there_is_no_call(clock):
     assert _probe(clock, (_family(5),), 1.0, deadline=0.0) == (
         (),

@@ -119,6 +119,28 @@ def test_unknown_sizes_and_ranks_come_in_alternatives():
     assert {1, 2, 3, 8, 16, 28, 32, 64, 224} <= sizes
 
 
+@pytest.mark.parametrize(
+    ("producer", "op", "stated", "expected"),
+    [
+        (0, "Placeholder", (), {(3,), ()}),
+        (21, "Placeholder", (), {(3,), ()}),
+        (21, "Placeholder", (None,), {(3,)}),
+        (21, "PlaceholderWithDefault", (), {()}),
+        (22, "Placeholder", (), {()}),
+        (27, "Placeholder", None, {()}),
+        # A Session asks the placeholder.
+        (27, "Placeholder", (None,), {()}),
+    ],
+)
+def test_a_placeholder_without_dimensions_is_a_scalar_since_graph_version_22(producer, op, stated, expected):
+    name, _, inputs, attrs = _placeholder("x", FLOAT, [])
+    graph = _graph((name, op, inputs, attrs))
+    graph.graph_def.versions.producer = producer
+    families = _families(graph, _signature(x=TensorSpec("x:0", "float32", stated)))
+    shapes = {family[0].inputs["x"].shape for family in families}
+    assert shapes == expected if len(expected) == 1 else {(3,), ()} <= shapes
+
+
 def test_sizes_of_weights_are_tried():
     weights = ("w", "VariableV2", [], {"shape": lambda a: [a.shape.dim.add(size=s) for s in (37, 5)]})
     spec = TensorSpec("x:0", "float32", (None, None))

@@ -1,0 +1,453 @@
+"""config.py and config_writer.py: what a migrate.toml may say, for which models, and how audit adds to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+
+from migrate import config_writer
+from migrate.config import (
+    KEYS,
+    Config,
+    ConfigTable,
+    Matcher,
+    flags_of,
+    flags_to_take,
+    parse_config,
+    parse_toml,
+    read_config,
+    unread_configs,
+    values_of,
+)
+from migrate.config_writer import add_proposals
+from migrate.errors import InputError
+from migrate.records import (
+    Convertible,
+    GivenFeed,
+    GivenSignature,
+    Kind,
+    ModelOptions,
+    ModelReport,
+    Options,
+    Refused,
+    Report,
+    refusal,
+)
+from migrate.signature_flag import parse_signature
+
+_SIGNATURE = GivenSignature("serving_default", (("x", "x:0"),), (("y", "y:0"),))
+_FLAG = "serving_default:inputs=x=x:0;outputs=y=y:0"
+
+
+def _parsed(text: str) -> Config:
+    return parse_config("m.toml", text)
+
+
+def _options(*lines: str) -> ModelOptions:
+    (table,) = _parsed("\n".join(('[models."a"]', *lines))).tables
+    return table.options
+
+
+# What a file may say.
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f'signature = "{_FLAG}"', {"signature": (_SIGNATURE,)}),
+        (f'signature = ["{_FLAG}"]', {"signature": (_SIGNATURE,)}),
+        ("signature = []", {"signature": ()}),
+        (
+            'feed = ["keep_prob=1.0", "train:0=false"]',
+            {"feed": (GivenFeed("keep_prob:0", "1.0"), GivenFeed("train:0", "false"))},
+        ),
+        ('tags = ["serve", "gpu"]', {"tags": ("gpu", "serve")}),
+        ('tags = "serve"', {"tags": ("serve",)}),
+        ("tags = []", {"tags": ()}),
+        ('inputs = "/calls.json"', {"inputs": "/calls.json"}),
+        ("max_ulps = 0", {"max_ulps": 0}),
+        ("drop_signatures = true", {"drop_signatures": True}),
+        ("overwrite_signatures = true", {"overwrite_signatures": True}),
+        ("verify = false", {"verify": False}),
+        ("allow_unverified = true", {"allow_unverified": True}),
+        ("variables = true", {"variables": True}),
+        ('custom_objects = ["my_layers:Scale"]', {"custom_objects": ("my_layers:Scale",)}),
+        ('expect = "refused: unknown-op"', {"expect": "refused: unknown-op"}),
+    ],
+)
+def test_each_key_is_read(line, expected):
+    assert _options(line) == ModelOptions(**expected)
+
+
+def test_every_key_is_a_flag_and_an_option():
+    assert set(KEYS) == {field.name for field in dataclasses.fields(ModelOptions)}
+    options = {"signature": "signatures", "feed": "feeds"}
+    assert {options.get(key, key) for key in KEYS} - {"expect"} <= {field.name for field in dataclasses.fields(Options)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models = 1", "m.toml: models is 1, not a table"),
+        ("[model.a]", "m.toml: unknown table or key 'model'; did you mean models?"),
+        ("max_ulps = 1", "m.toml: unknown table or key 'max_ulps'; known are models"),
+        ("[models]\na = 1", 'm.toml: [models."a"]: is 1, not a table of options'),
+        ('[models.""]\n', 'm.toml: [models.""]: an empty pattern, which matches no model'),
+        ('[models."a"]\nmax_ulp = 1', "m.toml: [models.\"a\"]: unknown key 'max_ulp'; did you mean max_ulps?"),
+        ('[models."a"]\ntrust = true', "m.toml: [models.\"a\"]: unknown key 'trust'; known are signature, "),
+        ('[models."a"]\nmax_ulps = -1', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not -1'),
+        ('[models."a"]\nmax_ulps = true', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not true'),
+        ('[models."a"]\nmax_ulps = 1.5', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not 1.5'),
+        ('[models."a"]\nverify = "no"', "m.toml: [models.\"a\"] verify: wants true or false, not the string 'no'"),
+        ('[models."a"]\nverify = 0', 'm.toml: [models."a"] verify: wants true or false, not 0'),
+        ('[models."a"]\ntags = [1]', 'm.toml: [models."a"] tags: wants a string or a list of strings, not 1'),
+        ('[models."a"]\ninputs = ["a"]', "m.toml: [models.\"a\"] inputs: wants a string, not the list ['a']"),
+        ('[models."a"]\ninputs = ""', "m.toml: [models.\"a\"] inputs: wants a string, not the string ''"),
+        ('[models."a"]\nfeed = {a = 1}', 'm.toml: [models."a"] feed: wants a string or a list of strings, not a table'),
+        ('[models."a"]\nfeed = "a"', "m.toml: [models.\"a\"] feed: --feed='a': expected TENSOR=VALUE"),
+        ('[models."a"]\nfeed = ["a=1", "a:0=2"]', "m.toml: [models.\"a\"] feed: names 'a:0' twice"),
+        ('[models."a"]\nsignature = "x"', "m.toml: [models.\"a\"] signature: --signature='x': has no outputs"),
+        ('[models."a"]\nsignature = ["s:outputs=a:0", "s:outputs=b:0"]', "names 's' twice"),
+        ('[models."a"]\ncustom_objects = "a"', 'm.toml: [models."a"] custom_objects: --custom_objects=a: expected MOD'),
+        ('[models."a"]\nexpect = "mismatched"', 'm.toml: [models."a"] expect: wants "refused: CODE"'),
+        (
+            '[models."a"]\nexpect = "refused: unknwn-op"',
+            "m.toml: [models.\"a\"] expect: there is no finding 'unknwn-op'; did you mean unknown-op?",
+        ),
+        ("[models", "m.toml: no TOML (Expected ']'"),
+        ("a = 1\na = 2", "m.toml: no TOML (Cannot overwrite a value"),
+        ("a = " + "[" * 100_000, "m.toml: no TOML"),
+        ("a = 1" + "0" * 10_000, "m.toml: no TOML"),
+        ('[models."\\u001b[2J\\u202e"]\nx = 1', 'm.toml: [models."\\x1b[2J\\u202e"]: unknown key'),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place_and_what_is_near(text, expected):
+    with pytest.raises(InputError) as caught:
+        _parsed(text)
+    assert expected in str(caught.value)
+    assert str(caught.value).isprintable()  # So it is one line, and moves no cursor.
+
+
+def test_a_file_of_calls_is_named_from_where_the_config_is(tmp_path):
+    file = tmp_path / "conf" / "m.toml"
+    file.parent.mkdir()
+    file.write_text('[models.a]\ninputs = "calls/a.json"\n')
+    assert read_config(str(file)).tables[0].options.inputs == str(tmp_path / "conf" / "calls" / "a.json")
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    large = tmp_path / "large"
+    with large.open("wb") as stream:
+        stream.truncate(1 << 40)
+    for path, expected in (
+        (tmp_path, "directory"),
+        (pipe, "no regular file"),
+        ("/dev/zero", "no regular file"),
+        (binary, "no text in UTF-8"),
+        (large, "bytes"),
+        (tmp_path / "none", "migrate audit MODELS --write_config="),
+    ):
+        with pytest.raises(InputError, match=expected):
+            read_config(str(path))
+
+
+@hypothesis.given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(), st.lists)
+)
+def test_no_value_of_toml_is_a_bug(value):
+    for key in KEYS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("migrate.config.parse_toml", lambda *_, key=key: {"models": {"a": {key: value}}})
+            try:
+                parse_config("m.toml", "")
+            except InputError as error:
+                assert str(error).isprintable()
+
+
+@hypothesis.given(st.text())
+def test_no_text_is_a_bug(text):
+    try:
+        _parsed(text)
+    except InputError as error:
+        assert str(error).isprintable()
+
+
+# Which table is for which model.
+
+
+def _patterns(name: str, *patterns: str) -> list[str]:
+    config = Config("m.toml", tuple(ConfigTable(pattern, ModelOptions()) for pattern in patterns))
+    return [table.pattern for table in Matcher(config).tables(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "expected"),
+    [
+        # As --include takes them: the whole path, or a directory on the way; * goes over slashes.
+        ("ads/7", ("a", "d", "7", "ds/7", "ads/77"), []),
+        ("ads/7", ("ads",), ["ads"]),
+        ("ads/7", ("ads/",), ["ads/"]),
+        ("a/b/c/1", ("a/*/1", "b/*", "*/c"), ["a/*/1", "*/c"]),
+        # The most specific first: the model itself, then the most characters that are no wildcards, then the later.
+        ("ads/7", ("*", "ads/7", "ads", "ads/?", "a*"), ["ads/7", "ads/?", "ads", "a*", "*"]),
+        ("ads/7", ("ads/[0-9]", "ads*", "ads"), ["ads/[0-9]", "ads", "ads*"]),
+        ("ab", ("a*", "*b"), ["*b", "a*"]),
+        ("ab", ("*b", "a*"), ["a*", "*b"]),
+        # A name may have the characters of patterns in it.
+        ("a[1]", ("a[1]",), ["a[1]"]),
+        ("a1", ("a[1]",), ["a[1]"]),
+        ("a[1]", ("a[[]1]",), ["a[[]1]"]),
+        ("a1", ("a[[]1]",), []),
+        ("a*", ("a[*]",), ["a[*]"]),
+        ("ab", ("a[*]",), []),
+        ("a[1]", ("a[1]", "a[[]1]"), ["a[[]1]", "a[1]"]),
+        ("x\udcff", ("x?",), ["x?"]),
+    ],
+)
+def test_the_most_specific_pattern_comes_first(name, patterns, expected):
+    assert _patterns(name, *patterns) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "patterns", "expected"),
+    [
+        ("/m/ads/7", ("ads/7", "7", "m/ads/7", "/m/ads/7"), ["/m/ads/7", "m/ads/7", "ads/7", "7"]),
+        ("/m/ads/7", ("ads", "m*", "ads*7", "s/7", "x/m/ads/7"), []),
+        ("/m/ads/7", ("*", "ads/*", "*/7"), ["ads/*", "*/7", "*"]),
+    ],
+)
+def test_of_a_model_given_alone_a_pattern_fits_the_end_of_its_path_part_by_part(path, patterns, expected):
+    config = Config("m.toml", tuple(ConfigTable(pattern, ModelOptions()) for pattern in patterns))
+    assert [table.pattern for table in Matcher(config).tables_alone(path)] == expected
+
+
+@hypothesis.given(st.lists(st.text("ab/*?[]", min_size=1), max_size=6), st.text("ab/[", min_size=1))
+def test_the_order_of_tables_is_total_and_literal_patterns_match_what_fnmatch_does(patterns, name):
+    import fnmatch
+
+    found = _patterns(name, *dict.fromkeys(patterns))
+    parts = name.split("/")
+    ways = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+    for pattern in dict.fromkeys(patterns):
+        bare = pattern.rstrip("/")
+        assert (pattern in found) == any(way == bare or fnmatch.fnmatchcase(way, bare) for way in ways)
+
+
+# What is written.
+
+
+def _report(*models: ModelReport) -> Report:
+    return Report(models)
+
+
+def _refused(source: str, proposed: ModelOptions | None = None, message: str = "there is none") -> ModelReport:
+    finding = refusal("no-signature", message)
+    return ModelReport(source, None, Kind.FROZEN_GRAPH, Refused(), (finding,), proposed=proposed)
+
+
+_PROPOSED = ModelOptions(signature=(_SIGNATURE,), feed=(GivenFeed("keep_prob:0", "1.0"),))
+
+
+def _add(tmp_path: pathlib.Path, *models: ModelReport, text: str | None = None, tree: str = "/t"):
+    file = tmp_path / "migrate.toml"
+    if text is not None:
+        file.write_text(text)
+    written = add_proposals(str(file), _report(*models), {tree: [model.source for model in models]})
+    return written, file.read_text() if file.exists() else ""
+
+
+def test_what_is_proposed_is_written_with_its_reason(tmp_path):
+    written, text = _add(tmp_path, _refused("/t/a", _PROPOSED), _refused("/t/b"), _ready("/t/c"))
+    assert (written.added, written.blocked, written.unmatched) == (("a",), 1, ())
+    assert read_config(written.path).tables == (ConfigTable("a", _PROPOSED),)
+    assert '# no-signature: there is none\n[models."a"]\n' in text
+    assert '# [models."b"]\n# expect = "refused: no-signature"\n' in text
+    assert '"c"' not in text
+
+
+def _ready(source: str) -> ModelReport:
+    return ModelReport(source, None, Kind.FROZEN_GRAPH, Convertible())
+
+
+def test_a_comment_of_a_blocked_model_can_be_made_a_table(tmp_path):
+    _, text = _add(tmp_path, _refused("/t/b"))
+    uncommented = text.replace('# [models."b"]\n# ', '[models."b"]\n')
+    assert _parsed(uncommented).tables == (ConfigTable("b", ModelOptions(expect="refused: no-signature")),)
+
+
+def test_again_it_adds_nothing(tmp_path):
+    models = (_refused("/t/a", _PROPOSED), _refused("/t/b"))
+    _, text = _add(tmp_path, *models)
+    written, again = _add(tmp_path, *models)
+    assert (again, written.added, written.blocked) == (text, (), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("", ["signature", "feed"]),
+        ('[models."a"]\nfeed = []  # none\n', ["signature"]),
+        (f'[models."a"]\nsignature = "{_FLAG}"', ["feed"]),
+        (f'[models."*"]\nsignature = "{_FLAG}"\n', ["feed"]),  # A table for `a` alone would come before the user's.
+        (f'[models."*"]\nsignature = "{_FLAG}"\n[models.a]\nfeed=[]', []),
+        ("# mine\n\n[models]  # all\n\n[ models . 'a' ] # this\r\ntags=['x']\r\n# end", ["signature", "feed"]),
+    ],
+)
+def test_it_adds_what_nothing_in_the_file_says_and_keeps_every_line(text, added, tmp_path):
+    written, whole = _add(tmp_path, _refused("/t/a", _PROPOSED), text=text)
+    lines = iter(whole.splitlines())
+    assert all(line in lines for line in text.splitlines())
+    before, after = _parsed(text), {table.pattern: values_of(table.options) for table in _parsed(whole).tables}
+    assert written.added == (("a",) if added else ())
+    for table in before.tables:
+        assert values_of(table.options).items() <= after[table.pattern].items()
+    said = {key for table in before.tables if table.pattern == "a" for key in values_of(table.options)}
+    assert set(after.get("a", {})) == said | set(added)
+    assert (whole == text) == (not added)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["models.a.tags = ['x']\n", "models = {a = {tags = ['x']}}\n", "[models]\na = {tags = ['x']}\n"],
+)
+def test_what_cannot_be_added_to_without_a_change_is_left_alone(text, tmp_path):
+    with pytest.raises(InputError, match="cannot be added to"):
+        _add(tmp_path, _refused("/t/a", _PROPOSED), text=text)
+    assert (tmp_path / "migrate.toml").read_text() == text
+    assert os.listdir(tmp_path) == ["migrate.toml"]
+
+
+def test_a_header_in_a_text_of_several_lines_is_no_header(tmp_path):
+    text = '[models.b]\ninputs = """\n[models.a]\n"""\n[models."a"]\ntags = ["x"]\n'
+    with pytest.raises(InputError, match="cannot be added to"):
+        _add(tmp_path, _refused("/t/a", _PROPOSED), _ready("/t/b"), text=text)
+    assert (tmp_path / "migrate.toml").read_text() == text
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
+def test_what_looks_like_a_line_to_python_alone_is_none(mark, tmp_path):
+    text = f"[models.b]\nmax_ulps = 1\n# {mark}[models.a]\n[models]\na.max_ulps = 2\n"
+    with pytest.raises(InputError, match="cannot be added to"):
+        _add(tmp_path, _refused("/t/a", _PROPOSED), _ready("/t/b"), text=text)
+    assert (tmp_path / "migrate.toml").read_text() == text
+
+
+def test_tables_that_match_nothing_any_more_are_told_and_kept(tmp_path):
+    text = '[models."gone/*"]\nmax_ulps = 1\n[models."a"]\nmax_ulps = 1\n'
+    written, whole = _add(tmp_path, _ready("/t/a"), text=text)
+    assert (written.unmatched, whole) == (("gone/*",), text)
+
+
+def test_versions_of_a_model_that_need_the_same_have_one_table(tmp_path):
+    same = [_refused(f"/t/{name}", _PROPOSED) for name in ("ads/1", "ads/2", "b/1", "c/1", "c/2")]
+    other = _refused("/t/b/2", dataclasses.replace(_PROPOSED, feed=None))
+    ready = _ready("/t/c/3")
+    written, _ = _add(tmp_path, *same, other, ready)
+    assert sorted(written.added) == ["ads", "b/1", "b/2", "c/1", "c/2"]
+
+
+def test_a_model_given_alone_is_known_again_by_the_end_of_its_path(tmp_path):
+    model = _refused("/m/ads/7", _PROPOSED)
+    written, _ = _add(tmp_path, model, tree="/m/ads/7")
+    assert written.added == ("ads/7",)
+    assert Matcher(read_config(written.path)).tables_alone("/m/ads/7")
+    again, _ = _add(tmp_path, model, tree="/m/ads/7")
+    assert again.added == ()
+
+
+_ANY_NAME = st.text(
+    st.characters(blacklist_characters="/\0")
+    | st.sampled_from("\n\r\t\x7f\x1b\x85\u2028\u202e\ud800\udcff[]*?\"'\\#=.")
+).filter(lambda text: text not in ("", ".", ".."))
+
+
+@hypothesis.given(names=st.lists(_ANY_NAME, min_size=1, max_size=4, unique=True), message=_ANY_NAME)
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_names_and_messages_of_strangers_say_nothing_but_what_they_are(names, message, tmp_path):
+    file = tmp_path / "migrate.toml"
+    file.unlink(missing_ok=True)
+    proposed = ModelOptions(
+        signature=(GivenSignature(message, ((names[0], f"{message}:0"),), (("y", "y:0"),)),),
+        feed=(GivenFeed("x:0", message),),
+    )
+    proposed = dataclasses.replace(proposed, feed=None) if _has_surrogates(message) else proposed
+    models = [_refused(f"/t/{name}", proposed, message) for name in names]
+    blocked = _refused(f"/t/{names[-1]}!", message=message)
+    written = add_proposals(str(file), _report(*models, blocked), {"/t": [m.source for m in (*models, blocked)]})
+    text = file.read_text()
+    assert all(line.isprintable() for line in text.split("\n"))
+    config = read_config(str(file))
+    assert [table.pattern for table in config.tables] == list(dict.fromkeys(written.added))
+    matcher = Matcher(config)
+    for name in names:
+        assert matcher.tables(name)[0].options == _as_read(proposed)
+    assert set(parse_toml("m.toml", text)) == {"models"}
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _as_read(options: ModelOptions) -> ModelOptions:
+    """What a flag means after it was written: a character that is none is read as the one that stands for it."""
+    values = values_of(options)
+    return dataclasses.replace(options, signature=tuple(parse_signature(text) for text in values["signature"]))
+
+
+def test_it_is_written_whole_and_through_no_link(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.write_text("")
+    link = tmp_path / "migrate.toml"
+    link.symlink_to(target)
+    with pytest.raises(InputError, match="a link, through which nothing"):
+        _add(tmp_path, _refused("/t/a", _PROPOSED))
+    assert target.read_text() == ""
+    link.unlink()
+    link.write_text("# mine\n")
+    link.chmod(0o640)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(config_writer.os, "fsync", full)
+        with pytest.raises(InputError, match="No space left"):
+            _add(tmp_path, _refused("/t/a", _PROPOSED))
+    assert link.read_text() == "# mine\n"
+    assert sorted(os.listdir(tmp_path)) == ["migrate.toml", "target"]
+    _add(tmp_path, _refused("/t/a", _PROPOSED))
+    assert link.stat().st_mode & 0o777 == 0o640
+
+
+# What is shown.
+
+
+def test_flags_are_quoted_and_proposals_are_one_flag_for_many_models():
+    assert flags_of("tags", ["a b", "c,d"]) == ("--tags='a b,\"c,d\"'",)
+    assert flags_of("verify", False) == ("--noverify",)
+    assert flags_of("feed", ["a:0=1", "b:0=\n"]) == ("--feed=a:0=1", "--feed=b:0=\\n")
+    assert flags_to_take(_PROPOSED) == ("--take_proposals",)
+    assert flags_to_take(ModelOptions(drop_signatures=True, feed=_PROPOSED.feed)) == (
+        "--take_proposals",
+        "--drop_signatures",
+    )
+    assert flags_to_take(ModelOptions(tags=("serve",))) == ("--tags=serve",)
+
+
+def test_a_config_that_nobody_names_is_found_and_one_that_is_named_is_not(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "migrate.toml").write_text("")
+    assert unread_configs(["models", "gs://x"], [None]) == ("models/migrate.toml",)
+    (tmp_path / "migrate.toml").symlink_to("models/migrate.toml")
+    assert unread_configs(["models"], [None]) == ("migrate.toml",)
+    assert unread_configs(["models"], ["./models/../models/migrate.toml"]) == ()

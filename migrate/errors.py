@@ -14,6 +14,10 @@ class InputError(Exception):
     """
 
 
+class InterruptedRunError(KeyboardInterrupt):
+    """The user has ended a command that works on many models; the message says what is done and how to go on."""
+
+
 class UsageError(InputError):
     """The command line itself is wrong (exit code 2), not a model that it names."""
 

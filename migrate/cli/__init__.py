@@ -13,7 +13,7 @@ from migrate.cli.flags import parse
 from migrate.cli.help import program_help, usages, verb_help
 from migrate.cli.output import put, say
 from migrate.cli.verbs import Verb, check_operands, find_verb
-from migrate.errors import InputError, UsageError, starved
+from migrate.errors import InputError, InterruptedRunError, UsageError, starved
 from migrate.escapes import quoted
 
 
@@ -31,10 +31,9 @@ def main(argv: Sequence[str]) -> int:
     except InputError as error:
         say(f"migrate: {error}")
         return WRONG_USE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         # A tree is published model by model, and the ones that are done stay.
-        finished = " except the models already finished" if argv[1:2] == ["convert"] else ""
-        say(f"interrupted; nothing was written{finished}")
+        say(str(error) if isinstance(error, InterruptedRunError) else "interrupted; nothing was written")
         return INTERRUPTED
     except Exception as error:
         lack = starved(error)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 
 from migrate.errors import InputError
@@ -41,6 +42,22 @@ def check_destination(source: str, destination: str, overwrite: bool) -> None:
         raise InputError(f"{destination}: {parent} is a file, not a directory")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"{destination}: no permission to write in {parent}")
+
+
+def check_writable(destination: str) -> None:
+    """Tries to write where a destination is to be, since permissions do not tell all (`/proc`, a full disk).
+
+    Raises:
+      InputError: nothing can be written there.
+    """
+    parent = os.path.dirname(os.path.abspath(destination))
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".migrate-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{destination}: nothing can be written in {parent}: {error.strerror}") from None
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ def convert_model(
             raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
         if not options.follow_links:
             refuse_links(path, options)
-        sign(staged)
+        sign(staged, path)
         publish(staged, destination, overwrite)
 
     with study(path, options, is_whole=True) as studied:

@@ -16,15 +16,15 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 
 from migrate.children import Nursery
-from migrate.errors import InputError
+from migrate.errors import InputError, InterruptedRunError
 from migrate.events import Began, Event, Finished, Step, Warned
-from migrate.export.publish import check_destination
+from migrate.export.publish import check_destination, check_writable
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
-from migrate.fleet.standing import copy_model
+from migrate.fleet.standing import copy_model, done_before, is_ours
 from migrate.fleet.worker import Look, is_by_another_version, look, work
 from migrate.forks import cores
 from migrate.frozen import frozen
@@ -58,10 +58,16 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     tasks = with_config(select(source, models, destination, options), {source: models}, options)
     alone = tasks[0].name == os.curdir
     if alone:
-        check_destination(source, destination, options.overwrite)
+        before = None if options.dry_run or options.overwrite else done_before(source, destination, options)
+        if before is not None:
+            return Report((before,))
+        ours = options.reconvert and is_ours(destination, source, None, None)
+        check_destination(source, destination, options.overwrite or ours)
     else:
         # Models that stand there already fail one by one; the tree itself may exist.
         check_destination(source, os.path.join(destination, "model"), overwrite=True)
+    if not options.dry_run:
+        check_writable(destination)
     jobs = min(len(tasks), options.jobs or cores())
     listen(Began(len(tasks), jobs))
     if options.dry_run:
@@ -119,10 +125,13 @@ class _Fleet:
             for future in as_completed(futures):
                 if self._options.fail_fast and not future.result().ok:
                     break  # What has begun is finished.
-        except BaseException:
+        except BaseException as error:
             for future in futures:
                 future.cancel()
             self._nursery.close()
+            if isinstance(error, KeyboardInterrupt) and self._models > 1:
+                told = f"interrupted: {self._done:,} of {self._models:,} models done; the same command continues"
+                raise InterruptedRunError(told) from None
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

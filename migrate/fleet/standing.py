@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -12,21 +13,54 @@ from migrate.codec import parsed
 from migrate.errors import InputError
 from migrate.export.publish import publish, staging
 from migrate.fleet.journal import Entry
-from migrate.records import Unchanged
+from migrate.fleet.provenance import provenance
+from migrate.fleet.study import audit_model
+from migrate.records import Converted, ModelReport, Options, Unchanged
 from migrate.regular_files import create, open_regular
 from migrate.sources.copies import copy_file
 from migrate.sources.fingerprint import Fingerprint, digest_of, fingerprint
 
 _PROVENANCE = os.path.join("assets.extra", "migration.json")
 _DIGEST = "saved_model_sha256"
+_FILES = "files"
 _LARGEST_BYTES = 1 << 28
 
 
-def sign(staged: str) -> None:
-    """Notes in a new model's provenance the digest of its saved_model.pb, by which `is_ours` knows it again."""
+def sign(staged: str, path: str) -> None:
+    """Notes in a new model's provenance what `is_ours` and `done_before` know it by.
+
+    Args:
+      staged: directory of the new model.
+      path: its source.
+    """
     content = _read(staged)
     if content is not None:
-        _write(staged, {**content, _DIGEST: _sha256(staged)})
+        source = {**content["source"], _FILES: _files_of(path)}
+        _write(staged, {**content, "source": source, _DIGEST: _sha256(staged)})
+
+
+def done_before(path: str, destination: str, options: Options) -> ModelReport | None:
+    """The report on a single model that stands at its destination, made of the same files by the same options.
+
+    A tree has a journal that says so; a single model is its own. What another version of this program or of TensorFlow
+    has made stays, too, unless `options.reconvert`.
+    """
+    written = _read(destination)
+    if written is None or options.reconvert or not is_ours(destination, path, None, None):
+        return None
+    asked = parsed(json.dumps(provenance({}, options)).encode(), _LARGEST_BYTES)
+    same = all(written.get(key) == asked[key] for key in ("metadata", "options"))
+    files = _files_of(path)
+    if not same or files is None or written["source"].get(_FILES) != files:
+        return None
+    report = audit_model(path, options)
+    return dataclasses.replace(report, destination=destination, outcome=Converted(), skipped=True)
+
+
+def _files_of(path: str) -> str | None:
+    """What tells a source's files: the names and sizes of all, and the bytes of small ones."""
+    found = fingerprint(path)
+    return None if found is None else found.content
 
 
 def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprint | None) -> bool:

@@ -124,7 +124,7 @@ def _model(model: ModelReport) -> Iterator[Block]:
         facts.append(("duplicate of", _name(model.duplicate_of)))
     if model.skipped:
         facts.append(("skipped", _text("done before, and nothing has changed since")))
-    if model.verification is not None or _could_be_verified(model):
+    if model.verification is not None or (_could_be_verified(model) and not model.skipped):
         facts.append(("verification", _verified(model.verification)))
     if model.confinement is not None:
         facts.append(("confinement", _text(_confined(model.confinement))))
@@ -456,7 +456,7 @@ def _overview(report: Report, width: int) -> Table:
 def _outcome(model: ModelReport) -> str:
     """The outcome in a word, and for a new model whether it was verified: silence would read as yes."""
     word = outcome_name(model.outcome).replace("_", " ").replace("tf2", "TF2")
-    if isinstance(model.outcome, Converted):
+    if isinstance(model.outcome, Converted) and not (model.skipped and model.verification is None):
         verified = model.verification is not None and model.verification.passed
         word += ", verified" if verified else ", not verified"
     word += ", as expected" if model.expected else ""

@@ -73,6 +73,8 @@ def explanation(model: Mapping[str, Any]) -> str:
         case "already_tf2":
             return "It is a TF2 SavedModel already; convert copies it as it is."
         case "converted":
+            if model.get("skipped") and not model.get("verification"):
+                return "It was converted before, and nothing has changed since."
             return "The new model answers as the source does." if verified(model) else "Converted, and not verified."
         case "unchanged":
             return "It is a TF2 SavedModel already and was copied as it is."

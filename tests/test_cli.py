@@ -13,7 +13,7 @@ from migrate import api, cli
 from migrate.cli import output
 from migrate.cli.flags import parse
 from migrate.cli.verbs import VERBS, check_operands
-from migrate.errors import InputError
+from migrate.errors import InputError, InterruptedRunError
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -147,10 +147,10 @@ def test_exit_codes(answer, code, err, form, calls, capsys):
     assert (captured.out == "") == (code > 1)
 
 
-def test_interrupted_convert_says_that_finished_models_stay(calls, capsys):
-    calls.answer = KeyboardInterrupt()
+def test_an_interrupted_command_says_how_far_it_came(calls, capsys):
+    calls.answer = InterruptedRunError("interrupted: 44 of 169 models done; the same command continues")
     assert _main("convert a b") == 130
-    assert capsys.readouterr().err == "interrupted; nothing was written except the models already finished\n"
+    assert capsys.readouterr().err == "interrupted: 44 of 169 models done; the same command continues\n"
 
 
 def test_a_bug_of_ours_comes_with_a_traceback(calls, capsys):

@@ -153,7 +153,9 @@ def test_a_damaged_report_is_told_in_a_line_or_shown(change, report, tmp_path, c
         code, _, err = _said(["report", tmp_path], capsys)
         assert err.count("\n") == 1 and "\x1b" not in err
         codes.add(code)
-    assert codes == {0, 2}
+    assert 2 in codes <= {0, 2}
+    (tmp_path / "report.json").write_bytes(text)
+    assert _said(["report", tmp_path], capsys)[0] == 0
 
 
 @pytest.mark.parametrize("change", [_bytes, _lines(_bytes), _lines(_values)])
@@ -209,7 +211,7 @@ def test_a_model_whose_line_is_damaged_is_done_again_and_it_is_said(tmp_path, ca
     new = tmp_path / "new"
     with open_journal(str(new)) as journal:
         journal.add(Entry("a", "x", "y", MODELS[0]))
-    (new / ".migrate" / "journal.jsonl").open("ab").write(b'{"schema_version": 1, "name": 3}\n')
+    (new / ".migrate" / "journal.jsonl").open("ab").write(b'{"schema_version": 2, "name": 3}\n')
     code, _, err = _said(["convert", tmp_path / "tree", new, "--dry_run"], capsys)
     assert code == 0
     assert f"migrate: {damage(str(new), read_journal(str(new)))}\n" in err and "1 damaged line(s)" in err

@@ -74,7 +74,8 @@ def _free(name: str, taken: set[str], is_argument: bool) -> str:
     if is_argument:
         name = sanitize_arg_name(name or "input")
         # TensorFlow renames an argument that is not ASCII once more, when it makes a placeholder of it.
-        name = name if name.isascii() else name.encode("ascii", "replace").decode().replace("?", "_")
+        if not name.isascii():
+            name = sanitize_arg_name(name.encode("ascii", "replace").decode().replace("?", "_"))
         name = f"input_{name}" if _is_reserved(name) else name
     while (name.lower() if is_argument else name) in taken:
         name += "_"

@@ -386,7 +386,11 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
         v.name: (v.value.key, v.value.slice_spec) for v in plan.variables if isinstance(v.value, FromCheckpoint)
     }
     undefined = {
-        (s.signature.key, part) for s in plan.signatures for name, _ in s.unordered for part in _parts(s, name)
+        (s.signature.key, part): why
+        for s in plan.signatures
+        for names, why in ((s.drawn, _DRAWN), ([name for name, _ in s.unordered], _UNORDERED))
+        for name in names
+        for part in _parts(s, name)
     }
     return SessionAnswers(
         studied.source,
@@ -397,6 +401,10 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
         studied.feeds,
         {s.signature.key for s in plan.signatures if s.fails},
     )
+
+
+_DRAWN = "in TF1 it draws from one random sequence with other signatures"
+_UNORDERED = "TF1 gives it no defined answer"
 
 
 def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class SessionAnswers:
       meta_graph: what the Session loads of it.
       signatures: those that are called.
       variables: checkpoint key and slice of each variable that is compared, by its name in the new model.
-      undefined: (signature key, output) pairs that have no defined answer.
+      undefined: why no value can be compared, by (signature key, output) pairs.
       feeds: what each call feeds beside its inputs, by full tensor name.
       failing: keys of the signatures whose calls all fail, as in TF1.
     """
@@ -33,7 +33,7 @@ class SessionAnswers:
     meta_graph: MetaGraphDef
     signatures: Sequence[Signature]
     variables: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    undefined: Collection[tuple[str, str]] = ()
+    undefined: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     feeds: Mapping[str, TensorProto] = dataclasses.field(default_factory=dict)
     failing: Collection[str] = ()
 

@@ -11,6 +11,7 @@ from migrate.checks.nodes import called_functions, locate
 from migrate.checks.op_table import load_ref_ops, unavailable
 from migrate.checks.operations import find_unavailable_ops
 from migrate.checks.python_ops import PYTHON_OPS, find_python_ops
+from migrate.checks.randomness import RANDOM_OPS
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature, TensorSpec, refusal
 from migrate.rewrite import RULED_OPS, Rewritten, initialized, ops, rewrite
@@ -80,6 +81,7 @@ class SignaturePlan:
       unordered: (output name, what was found) for outputs without a defined answer.
       defaults: value of each input that a Session client may leave out (a PlaceholderWithDefault of a constant).
       fails: whether each call fails, as in TF1, for want of a value that the signature does not feed.
+      drawn: names of the outputs whose values come from a random sequence that other signatures draw from, too.
     """
 
     signature: Signature
@@ -87,6 +89,7 @@ class SignaturePlan:
     unordered: tuple[tuple[str, Unordered], ...]
     defaults: Mapping[str, TensorProto]
     fails: bool = False
+    drawn: tuple[str, ...] = ()
 
 
 @frozen
@@ -198,6 +201,8 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
             )
         else:
             findings.extend(_or_drop(f) if answered else f for f in result)
+    kept, shared = _with_shared_draws(kept, library)
+    findings.extend(shared)
     if not kept and (dropped or not any(f.severity is Severity.REFUSAL for f in findings)):
         findings.append(
             refusal(
@@ -238,6 +243,33 @@ def make_plan(meta_graph: MetaGraphDef, drop_signatures: bool = False, variables
         tuple(dict.fromkeys(findings)),
         nodes=nodes if meta_graph is source else None,
     )
+
+
+def _with_shared_draws(
+    plans: list[SignaturePlan], library: FunctionDefLibrary
+) -> tuple[list[SignaturePlan], tuple[Finding, ...]]:
+    """The signatures with what is known of random sequences that they share, and a warning."""
+    if len(plans) < 2 or not any(p.run.graph.has(RANDOM_OPS) or library.function for p in plans):
+        return plans, ()
+    from migrate.rewrite import shared_draws
+
+    drawn = shared_draws.shared_draws(
+        {p.signature.key: p.run.graph for p in plans},
+        {
+            p.signature.key: {
+                name: [p.run.fetches[canonical(t)] for t in spec.tensors] for name, spec in p.signature.outputs.items()
+            }
+            for p in plans
+        },
+        library.function,
+    )
+    warning = shared_draws.finding(drawn)
+    if warning is None:
+        return plans, ()
+    found = [
+        dataclasses.replace(p, drawn=tuple(d.output for d in drawn if d.signature == p.signature.key)) for p in plans
+    ]
+    return found, (warning,)
 
 
 def needed_nodes(plan: Plan, init: bool = True) -> Collection[NodeDef]:
@@ -624,6 +656,7 @@ def plan_variables(
     dynamic = _dynamic(nodes)
     set_by_init = _set_by(init)
     found: dict[str, VariablePlan] = {}
+    mixed: list[str] = []
     for run in runs:
         for name in run.graph.by_op.get("VarHandleOp", ()):
             node = run.graph.nodes[name]
@@ -645,8 +678,20 @@ def plan_variables(
                     nodes[name].op == "VarHandleOp",
                     value,
                 )
+            elif known.is_resource != (nodes[name].op == "VarHandleOp"):
+                mixed.append(name)
             elif shape.unknown_rank and not known.shape.unknown_rank:
                 found[root] = dataclasses.replace(known, shape=shape)
+    if mixed:
+        return tuple(found.values()), (
+            refusal(
+                "variable-of-two-kinds",
+                f"{mixed[0]!r} is a resource variable, and there is a ref variable of the same name: they are two in "
+                "TF1, and would be one in TF2",
+                tuple(mixed),
+                "give one of them another name, or a shared_name of its own",
+            ),
+        )
     empty = [v.identity for v in found.values() if isinstance(v.value, Unset) and v.identity not in set_by_init]
     first = [assigned_first(run.graph, empty) for run in runs] if empty else []
     unset = [found[root].name for root in empty if not all(root in assigned for assigned in first)]

@@ -58,6 +58,9 @@ _PROBING_SHARE = 0.5
 _NO_FEEDS: Mapping[str, TensorProto] = {}
 
 
+_DEFINED: Mapping[tuple[str, str], str] = {}
+
+
 def _serialized(feeds: Mapping[str, TensorProto]) -> dict[str, bytes]:
     return {tensor: value.SerializeToString() for tensor, value in feeds.items()}
 
@@ -170,7 +173,7 @@ def replay_candidate(
     candidate_path: str,
     max_ulps: int = 0,
     timeout_seconds: float = 600.0,
-    undefined: Collection[tuple[str, str]] = (),
+    undefined: Mapping[tuple[str, str], str] = _DEFINED,
     optimised: Callable[[], Sequence[Answer] | Ending] | None = None,
     side_effects: bool = False,
     failing: Collection[str] = (),
@@ -185,7 +188,7 @@ def replay_candidate(
         of the source's names.
       max_ulps: how far apart floats may be; 0 is bit for bit.
       timeout_seconds: limit for the child process.
-      undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone.
+      undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone, with the reason.
       optimised: gives the source's answers with the graph optimiser on (`ask_optimised`). It is called where the
         optimised candidate is far from what the source answers without: the optimiser may have done that to both.
       side_effects: whether the candidate's signatures may have effects outside the process.
@@ -244,7 +247,7 @@ def _unverified(
     golden: Golden,
     by_path: Sequence[Comparison],
     has_variables: bool,
-    undefined: Collection[tuple[str, str]],
+    undefined: Mapping[tuple[str, str], str],
     failing: Collection[str],
 ) -> dict[str, str]:
     """Of what no value was compared, and why; see `records.Verification`."""
@@ -261,7 +264,7 @@ def _unverified(
             if all((key, name) in values for values in counted):
                 continue
             if (key, name) in undefined:
-                why = "TF1 gives it no defined answer"
+                why = undefined[key, name]
             elif (key, name) in shaky:
                 why = "the source itself answers otherwise from run to run"
             else:

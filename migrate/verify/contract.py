@@ -28,6 +28,7 @@ _RESERVED = frozenset({"__saved_model_init_op", "__saved_model_train_op"})  # sa
 _SERVE = frozenset({"serve"})
 _DEVICE_TYPE = re.compile(r"device:([A-Za-z_]+)|/(cpu|gpu|tpu):", re.IGNORECASE)
 _OWN_FILES = frozenset({"migration.json"})
+_WARM_UP = "tf_serving_warmup_requests"
 
 
 @frozen
@@ -346,6 +347,10 @@ def _files(before: str, after: str) -> Iterator[Mismatch]:
                 yield _difference("", shown, "the candidate does not have this file")
             elif digest_of(os.path.join(folder, file)) != digest_of(copy):
                 yield _difference("", shown, "this file differs")
+    warm_up = os.path.join(after, _WARM_UP)
+    if os.path.exists(warm_up) and not os.path.exists(os.path.join(before, _WARM_UP)):
+        # A model server makes these calls before it serves, and does not serve where one fails.
+        yield _difference("", os.path.join("assets.extra", _WARM_UP), "the source has no such file")
 
 
 def _kept_names(source: MetaGraphDef, new: MetaGraphDef) -> Iterator[Mismatch]:

@@ -59,17 +59,23 @@ Asker = Callable[[Call], Mapping[str, Array]]
 Attempt = tuple[Call | None, str]
 
 
-def _config(tf: Any, optimised: bool = False) -> Any:
-    """A session that rewrites nothing and adds in one order: no optimiser, one thread inside an op (see `_run`)."""
+def _config(tf: Any, optimised: bool = False, pruned: bool = True) -> Any:
+    """A session that rewrites nothing and adds in one order: no optimiser, one thread inside an op (see `_run`).
+
+    Args:
+      tf: the module.
+      optimised: leave the optimiser on.
+      pruned: place what a call needs, and not the whole graph. An op without a kernel then hurts only the signatures
+        that need it. But what lowered control flow holds is cut to what a call needs before it is lowered, and not
+        after, so a write in a loop's body runs which TF1's own Session, that places the whole graph, leaves out.
+    """
     config = tf.compat.v1.ConfigProto(
         allow_soft_placement=True, intra_op_parallelism_threads=1, inter_op_parallelism_threads=_INTER_OP_THREADS
     )
     if not optimised:
         config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
         config.graph_options.rewrite_options.disable_meta_optimizer = True
-        # An op without a kernel then hurts only the signatures that need it, instead of all, and the restoring. The
-        # optimiser does not run with it.
-        config.graph_options.place_pruned_graph = True
+        config.graph_options.place_pruned_graph = pruned  # The optimiser does not run with it.
     return config
 
 
@@ -82,9 +88,9 @@ def configure_eager(tf: Any) -> None:
 
 
 @contextlib.contextmanager
-def _session(tf: Any, optimised: bool = False) -> Iterator[Any]:
+def _session(tf: Any, optimised: bool = False, pruned: bool = True) -> Iterator[Any]:
     """A v1 Session on a graph of its own; its variables and tables are nobody else's."""
-    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf, optimised)) as session:
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=_config(tf, optimised, pruned)) as session:
         yield session
 
 
@@ -242,6 +248,20 @@ def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob
     return "lenient", _load_leniently
 
 
+def _is_pruned(tf: Any, job: GoldenJob, load: Callable[[Any, Any, GoldenJob], None]) -> bool:
+    """Whether the source is asked with `_config`'s `pruned`: where that changes nothing, or an op has no kernel."""
+    nodes = MetaGraphDef.FromString(job.meta_graph).graph_def.node
+    if not any("_lower_using_switch_merge" in node.attr for node in nodes):
+        return True
+    try:
+        with _session(tf, pruned=False) as session:
+            load(tf, session, job)
+            session.run(tf.no_op())  # Which places the graph, if loading has not done so.
+    except Exception:
+        return True
+    return False
+
+
 def _feeds(inputs: Mapping[str, Value], specs: Mapping[str, TensorSpec]) -> dict[str, Array]:
     """What to feed, by tensor name."""
     feeds: dict[str, Array] = {}
@@ -312,13 +332,13 @@ def answer_to(ask: Asker, call: Call) -> Answer:
         return Answer({}, type(error).__name__, first_line(error))
 
 
-def _accepted(tf: Any, job: GoldenJob, load: Any) -> tuple[tuple[Call, ...], dict[str, str]]:
+def _accepted(tf: Any, job: GoldenJob, load: Any, pruned: bool) -> tuple[tuple[Call, ...], dict[str, str]]:
     """The calls that the source accepts, found in a session that is thrown away, and what is skipped."""
     accepted: list[Call] = []
     skipped: dict[str, str] = {}
     signatures = {s.key: s for s in job.signatures}
     deadline = time.monotonic() + job.seconds
-    with _session(tf) as session:
+    with _session(tf, pruned=pruned) as session:
         load(tf, session, job)
         meta_graph = MetaGraphDef.FromString(job.meta_graph)
         shaped = [_shaped(session.graph, signature) for signature in job.signatures]
@@ -480,6 +500,7 @@ def golden(job: GoldenJob) -> Golden | Failed:
     configure_eager(tf)
     try:
         loader, load = _loader(tf, job)
+        pruned = _is_pruned(tf, job, load)
     except UnsafeError as error:
         return Failed(f"the source was not loaded: {error}")
     except Exception as error:
@@ -487,12 +508,12 @@ def golden(job: GoldenJob) -> Golden | Failed:
     skipped: dict[str, str] = {}
     calls = job.calls
     if not calls:
-        calls, skipped = _accepted(tf, job, load)
+        calls, skipped = _accepted(tf, job, load, pruned)
     sequence = twice(calls)
     signatures = {s.key: s for s in job.signatures}
 
     def replay(inline: bool) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint]]:
-        return _replay_source(tf, job, load, sequence, inline)
+        return _replay_source(tf, job, load, sequence, inline, pruned=pruned)
 
     # In two orders of execution: an output that depends on which of two unordered ops comes first shows itself. One
     # pair of runs may miss it by chance; so a model that does so, or that merely has state, is run more often.
@@ -541,10 +562,11 @@ def _replay_source(
     calls: Sequence[Call],
     inline: bool,
     optimised: bool = False,
+    pruned: bool = True,
 ) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint]]:
     """Answers to calls, in order, from a fresh session on the source, and the variables that they leave."""
     signatures = {s.key: s for s in job.signatures}
-    with _session(tf, optimised) as session:
+    with _session(tf, optimised, pruned) as session:
         load(tf, session, job)
         fixed = _fixed(tf, session, job)
         fetches = {key: _fetches(signature.outputs) for key, signature in signatures.items()}

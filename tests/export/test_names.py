@@ -25,6 +25,9 @@ def _named(*inputs: str, sparse: tuple[str, ...] = ()) -> dict[str, object]:
         (("X", "x"), {"X": "X", "x": "x_"}),
         (("x", "X", "x_"), {"x": "x", "X": "X__", "x_": "x_"}),
         (("a/b", "A_b"), {"a/b": "a_b_", "A_b": "A_b"}),
+        # TensorFlow gives a name of underscores alone letters, too.
+        (("入力",), {"入力": "arg___"}),
+        (("größe",), {"größe": "gr__e"}),
         (("class", "CLASS"), {"class": "input_class", "CLASS": "CLASS"}),
     ],
 )

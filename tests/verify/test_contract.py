@@ -302,6 +302,14 @@ def test_an_asset_whose_name_was_taken(tmp_path):
     assert _compare(source, new, tmp_path) == ()
 
 
+def test_warm_up_requests_of_somebody_else(tmp_path):
+    source = _model()
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"requests")
+    (difference,) = _compare(source, _converted(source), tmp_path)
+    assert difference.reason == "the source has no such file"
+
+
 def test_keras_metadata(tmp_path: pathlib.Path):
     candidate = Candidate(str(tmp_path), [_converted(_model())])
     assert keras_differences(candidate, has_metadata=False) == ()

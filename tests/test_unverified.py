@@ -110,3 +110,65 @@ def test_the_report_says_what_was_not_compared(tmp_path):
     (model,) = to_document(report)["models"]
     assert model["outcome"] == "unverified"
     assert list(model["verification"]["unverified"]) == ["serving_default/noise"]
+
+
+def test_signatures_that_share_a_random_sequence_are_told(tmp_path):
+    """Only inputs that no made-up call reaches would show that each signature has a sequence of its own now."""
+
+    def build(v1, x, v):
+        drawn = tf.where(x > 1e5, v1.random_uniform([2], seed=3), x) * v
+        return {"a": {"y": drawn, "plain": x * v}, "b": {"y": drawn + 1.0}, "c": {"z": x + v}}
+
+    source = _save(tmp_path / "old", build)
+    (audited,) = migrate.audit(source).models
+    (warning,) = (finding for finding in audited.findings if finding.code == "random-op-shared")
+    assert "'a', 'b'" in warning.message
+    report = _convert(source, tmp_path / "new")
+    assert isinstance(report.outcome, Unverified), report.outcome
+    assert set(report.verification.unverified) == {"a/y", "b/y"}
+
+
+def test_a_random_sequence_of_one_signature_is_compared(tmp_path):
+    def build(v1, x, v):
+        return {"a": {"y": x + v1.random_uniform([2], seed=3)}, "b": {"z": x * v}}
+
+    report = _convert(_save(tmp_path / "old", build), tmp_path / "new")
+    assert isinstance(report.outcome, Converted), report.outcome
+    assert "random-op-shared" not in {finding.code for finding in report.findings}
+
+
+def test_a_write_that_a_lowered_loop_leaves_out_is_no_write(tmp_path):
+    """A v1 Session lowers the loop and then cuts it to what the outputs need, so the write does not run."""
+
+    def build(v1, x, v):
+        w = v1.get_variable("w", [], initializer=v1.ones_initializer(), use_resource=True)
+
+        def body(i, a):
+            w.assign_add(1.0)
+            return i + 1, a * 2.0
+
+        v1.enable_control_flow_v2()
+        try:
+            _, a = v1.while_loop(lambda i, a: i < 3, body, [tf.constant(0), v1.reduce_sum(x)])
+        finally:
+            v1.disable_control_flow_v2()
+        return {"loop": {"a": a}, "read": {"w": x * w, "v": v * x}}
+
+    report = _convert(_save(tmp_path / "old", build), tmp_path / "new")
+    assert isinstance(report.outcome, Converted), report
+    assert report.verification.passed
+
+
+def test_two_variables_of_one_name_are_refused(tmp_path):
+    from tensorflow.python.ops import gen_resource_variable_ops, gen_state_ops
+
+    def build(v1, x, v):
+        ref = gen_state_ops.variable_v2([2], tf.float32, name="w")
+        handle = gen_resource_variable_ops.var_handle_op(tf.float32, [2], shared_name="w", name="h")
+        v1.add_to_collection("made", (ref, handle))
+        return {
+            "a": {"y": x * gen_resource_variable_ops.read_variable_op(handle, tf.float32), "z": x + ref, "v": v * x}
+        }
+
+    (report,) = migrate.audit(_save(tmp_path / "old", build)).models
+    assert "variable-of-two-kinds" in {finding.code for finding in report.findings}, report.findings

@@ -278,6 +278,10 @@ def _device_types(node: NodeDef) -> set[str]:
 def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterator[Mismatch]:
     """A large constant of the candidate is one of the source, byte for byte, whatever row of it a call may reach."""
     known: set[bytes] | None = None
+    # Names of tensors in a checkpoint are new, and so is what a table holds that the source's saver restores: it was in
+    # the checkpoint, and calls look it up.
+    restores_tables = any(node.op in _IMPORTS for node in source.graph_def.node)
+    new_ops = _SAVERS | (_IMPORTS | _CALLS if restores_tables else frozenset())
     for where, nodes in _bodies(new):
         takers: dict[str, set[str]] | None = None
         for node in nodes:
@@ -296,12 +300,14 @@ def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterato
                 continue
             takers = takers if takers is not None else _takers(nodes)
             ops = takers.get(node.name, set())
-            if not ops or not ops <= _SAVERS:  # Names of tensors in a checkpoint, which are new.
+            if not ops or not ops <= new_ops:
                 yield _difference("", node.name, f"this constant in {where} is none of the source's")
 
 
 _LARGE_BYTES = 64
 _SAVERS = frozenset({"RestoreV2", "SaveV2"})
+_IMPORTS = frozenset({"LookupTableImport", "LookupTableImportV2"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
 def _digest(tensor: TensorProto) -> bytes:

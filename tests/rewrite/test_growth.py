@@ -12,7 +12,7 @@ from migrate.export.weights import Part, _holes_of
 from migrate.fleet.study import audit_model
 from migrate.records import Options
 from migrate.rewrite.damaged_freeze import repair
-from migrate.rewrite.graph import Graph, Nodes, index
+from migrate.rewrite.graph import Graph, ParsedNodes, index
 from migrate.rewrite.ordering import unordered_outputs
 from migrate.rewrite.plan import make_plan
 from migrate.rewrite.restore import FromCheckpoint
@@ -206,7 +206,7 @@ def _steps_of_a_damaged_freeze(op: str, count: int) -> int:
     meta_graph.graph_def.node.extend([total, *users, *nodes, constant])
     meta_graph.signature_def["serving_default"].outputs["y"].name = "y:0"
     found = []
-    taken = steps(lambda: found.append(repair(meta_graph, Nodes(meta_graph.graph_def.node))))
+    taken = steps(lambda: found.append(repair(meta_graph, ParsedNodes(meta_graph.graph_def.node))))
     assert [f.code for f in found[0].findings] == ["frozen-variable"]
     assert list(found[0].values) == ["c"]
     return taken

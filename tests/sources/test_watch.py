@@ -204,7 +204,7 @@ def test_another_thread_takes_no_signal_over(tmp_path):
 
     def audit():
         seen.append(audit_model(path, Options()).outcome)
-        seen.append(audit_model(path, Options(audit_seconds=-1.0)).outcome)
+        seen.append(audit_model(path, Options(audit_seconds=1e-9)).outcome)
         seen.append(signal.getsignal(signal.SIGPROF))
 
     thread = threading.Thread(target=audit)
@@ -218,7 +218,7 @@ def test_another_thread_takes_no_signal_over(tmp_path):
 
 def test_an_audit_says_what_it_took(tmp_path):
     path = _write(_model(), tmp_path)
-    ended = audit_model(path, Options(audit_seconds=-1.0)).outcome
+    ended = audit_model(path, Options(audit_seconds=1e-9)).outcome
     assert isinstance(ended, Unreadable)
     assert ended.reason.startswith(f"{path}: takes more than")
     assert isinstance(audit_model(path, Options()).outcome, Convertible)

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 from migrate.errors import InputError
+from migrate.fleet import study
 from migrate.fleet.study import audit_model
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources.parse import parse_file
@@ -197,14 +198,20 @@ def test_an_inherited_disposition_is_put_back(disposition):
         signal.signal(signal.SIGPROF, before)
 
 
-def test_another_thread_takes_no_signal_over(tmp_path):
+def _no_time(options, is_whole=False):
+    """What `study.watch_over` gives, with less time than none."""
+    return Watch(options.graph_memory_bytes, -1.0)
+
+
+def test_another_thread_takes_no_signal_over(tmp_path, monkeypatch):
     """It looks between the steps."""
     path = _write(_model(), tmp_path)
     seen = []
 
     def audit():
         seen.append(audit_model(path, Options()).outcome)
-        seen.append(audit_model(path, Options(audit_seconds=1e-9)).outcome)
+        monkeypatch.setattr(study, "watch_over", _no_time)
+        seen.append(audit_model(path, Options()).outcome)
         seen.append(signal.getsignal(signal.SIGPROF))
 
     thread = threading.Thread(target=audit)
@@ -216,9 +223,11 @@ def test_another_thread_takes_no_signal_over(tmp_path):
     assert handler == signal.SIG_DFL
 
 
-def test_an_audit_says_what_it_took(tmp_path):
+def test_an_audit_says_what_it_took(tmp_path, monkeypatch):
     path = _write(_model(), tmp_path)
-    ended = audit_model(path, Options(audit_seconds=1e-9)).outcome
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "watch_over", _no_time)
+        ended = audit_model(path, Options()).outcome
     assert isinstance(ended, Unreadable)
     assert ended.reason.startswith(f"{path}: takes more than")
     assert isinstance(audit_model(path, Options()).outcome, Convertible)

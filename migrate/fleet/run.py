@@ -8,22 +8,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future
 
 from migrate.children import Nursery
-from migrate.errors import InputError, InterruptedRunError
-from migrate.events import Began, Event, Finished, Step, Warned
+from migrate.errors import InputError
+from migrate.events import Began, Step, Warned
 from migrate.export.publish import check_destination, check_writable
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
+from migrate.fleet.side_by_side import Listener, side_by_side
 from migrate.fleet.standing import copy_model, done_before, is_ours
 from migrate.fleet.worker import Look, is_by_another_version, look, work
 from migrate.forks import cores
@@ -40,8 +39,6 @@ from migrate.records import (
 )
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import same_files
-
-Listener = Callable[[Event], None]
 
 
 def convert_fleet(source: str, destination: str, options: Options, listen: Listener) -> Report:
@@ -83,7 +80,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
             nursery.start()
         if warning := damage(destination, opened):
             listen(Warned(warning))
-        fleet = _Fleet(options, opened, nursery, listen, len(tasks))
+        fleet = _Fleet(options, opened, nursery, listen)
         found = fleet.run(tasks, jobs)
     space = _space(found, destination) if options.dry_run else None
     return Report(tuple(found), not_started=len(tasks) - len(found), space=space)
@@ -98,56 +95,20 @@ class _Place:
 
 
 class _Fleet:
-    """The threads of one command. Each drives one model at a time; the work is done in child processes."""
+    """What the threads of one command share."""
 
-    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
+    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener) -> None:
         self._options = options
         self._known = Known()
         self._journal = journal
         self._nursery = nursery
         self._listen = listen
-        self._models = models
-        self._done = 0
         self._lock = threading.Lock()
         self._firsts: dict[tuple[str, frozenset[str] | None, str], _Place] = {}
 
     def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
-        """Takes every model its way; gives their reports in the order of the tasks.
-
-        An exception, which is an interruption or a journal that cannot be written, ends all of it at once.
-        """
-        workers: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for worker in range(jobs):
-            workers.put(worker)
-        pool = ThreadPoolExecutor(jobs, thread_name_prefix="migrate-worker")
-        futures = [pool.submit(self._take, task, workers) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                if self._options.fail_fast and not future.result().ok:
-                    break  # What has begun is finished.
-        except BaseException as error:
-            for future in futures:
-                future.cancel()
-            self._nursery.close()
-            if isinstance(error, KeyboardInterrupt) and self._models > 1:
-                told = f"interrupted: {self._done:,} of {self._models:,} models done; the same command continues"
-                raise InterruptedRunError(told) from None
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures if not future.cancelled()]
-
-    def _take(self, task: Task, workers: queue.SimpleQueue[int]) -> ModelReport:
-        """One model's way, in a thread."""
-        worker = workers.get()
-        try:
-            report = self._report(task, worker)
-            with self._lock:
-                self._done += 1
-                self._listen(Finished(worker, report, self._done, self._models))
-            return report
-        finally:
-            workers.put(worker)
+        """Takes every model its way; see `side_by_side`."""
+        return side_by_side(tasks, self._report, jobs, self._nursery, self._listen, self._options.fail_fast)
 
     def _report(self, task: Task, worker: int) -> ModelReport:
         self._say(worker, task, "looking at its files")

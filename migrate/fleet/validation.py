@@ -10,26 +10,22 @@ import dataclasses
 import functools
 import hashlib
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 
 from migrate.children import Nursery
 from migrate.errors import InputError, first_few
-from migrate.events import Began, Event, Finished, Step, Warned
+from migrate.events import Began, Step, Warned
 from migrate.fleet.job import JOBS, PRELOAD, ValidateJob
 from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
+from migrate.fleet.side_by_side import Listener, side_by_side
 from migrate.fleet.worker import STEPS
 from migrate.forks import cores
-from migrate.records import GOOD_OUTCOMES, Crashed, Failed, Kind, ModelOptions, ModelReport, Options, Report, TimedOut
+from migrate.records import Crashed, Failed, Kind, ModelOptions, ModelReport, Options, Report, TimedOut
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import fingerprint
-
-Listener = Callable[[Event], None]
 
 
 def validate_fleet(candidate: str, source: str, options: Options, listen: Listener, directory: str | None) -> Report:
@@ -52,7 +48,7 @@ def validate_fleet(candidate: str, source: str, options: Options, listen: Listen
     with opened as journal, Nursery(PRELOAD, options.memory_limit_bytes) as nursery:
         if directory is not None and (warning := damage(directory, journal)):
             listen(Warned(warning))
-        found = _Validation(options, journal, nursery, listen, len(pairs)).run(pairs, jobs)
+        found = _Validation(options, journal, nursery, listen).run(pairs, jobs)
     return Report(tuple(found), not_started=len(pairs) - len(found))
 
 
@@ -84,49 +80,18 @@ def _some(paths: set[str], root: str) -> str:
 
 
 class _Validation:
-    """The threads of one command; each has one pair at a time compared in child processes."""
+    """What the threads of one command share; each has one pair at a time compared in child processes."""
 
-    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, models: int) -> None:
+    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener) -> None:
         self._options = options
         self._settings = functools.lru_cache(maxsize=None)(settings)
         self._journal = journal
         self._nursery = nursery
         self._listen = listen
-        self._models = models
-        self._done = 0
-        self._lock = threading.Lock()
 
     def run(self, pairs: Sequence[Task], jobs: int) -> list[ModelReport]:
-        """Compares every pair; gives the reports in their order. An exception ends all of it at once."""
-        workers: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for worker in range(jobs):
-            workers.put(worker)
-        pool = ThreadPoolExecutor(jobs, thread_name_prefix="migrate-worker")
-        futures = [pool.submit(self._take, pair, workers) for pair in pairs]
-        try:
-            for future in as_completed(futures):
-                if self._options.fail_fast and not isinstance(future.result().outcome, GOOD_OUTCOMES):
-                    break
-                future.result()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            self._nursery.close()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures if not future.cancelled()]
-
-    def _take(self, pair: Task, workers: queue.SimpleQueue[int]) -> ModelReport:
-        worker = workers.get()
-        try:
-            report = self._report(pair, worker)
-            with self._lock:
-                self._done += 1
-                self._listen(Finished(worker, report, self._done, self._models))
-            return report
-        finally:
-            workers.put(worker)
+        """Compares every pair; see `side_by_side`."""
+        return side_by_side(pairs, self._report, jobs, self._nursery, self._listen, self._options.fail_fast)
 
     def _report(self, pair: Task, worker: int) -> ModelReport:
         identity = _identity(pair)

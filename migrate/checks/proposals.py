@@ -12,7 +12,7 @@ from migrate.checks.nodes import nodes_by_name, numbered
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, is_stored
+from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
@@ -44,6 +44,8 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     them: so a training graph gives its predictions, which need no labels, apart from its loss, which does. The best
     proposal is the one that uses the most weights and the fewest inputs.
     """
+    if not may_propose(meta_graph):
+        return ()
     graph_def = meta_graph.graph_def
     nodes = _nodes(meta_graph)
     savers = meta_graph.saver_def.filename_tensor_name.partition(":")[0]

@@ -63,6 +63,11 @@ def is_stored(meta_graph: MetaGraphDef) -> bool:
     return not isinstance(meta_graph, MetaGraphDef)
 
 
+def may_propose(meta_graph: MetaGraphDef) -> bool:
+    """Whether there is memory to look for a signature to propose."""
+    return not is_stored(meta_graph) or bool(meta_graph.may_propose)  # type: ignore[attr-defined]
+
+
 def copied(meta_graph: MetaGraphDef) -> MetaGraphDef:
     """A copy, to be changed.
 
@@ -101,5 +106,6 @@ __all__ = [
     "VariableDef",
     "copied",
     "is_stored",
+    "may_propose",
     "without_runtime",
 ]

@@ -227,19 +227,22 @@ class StoredMetaGraph:
 
     Attributes:
       too_large: says so, with the flag that allows it.
+      may_propose: whether there is memory to look for a signature where it has none.
     """
 
-    def __init__(self, rest: MetaGraphDef, nodes: StoredNodes, too_large: str) -> None:
+    def __init__(self, rest: MetaGraphDef, nodes: StoredNodes, too_large: str, may_propose: bool) -> None:
         """Begins.
 
         Args:
           rest: the MetaGraphDef without its nodes.
           nodes: these.
           too_large: see above.
+          may_propose: see above.
         """
         self._rest = rest
         self.graph_def = StoredGraphDef(rest.graph_def, nodes)
         self.too_large = too_large
+        self.may_propose = may_propose
         self.meta_info_def = rest.meta_info_def
         self.saver_def = rest.saver_def
         self.collection_def = rest.collection_def
@@ -287,14 +290,16 @@ def read_stored(file: str, data: bytes, watch: Watch, too_large: str) -> tuple[M
             rest.ParseFromString(others)
         starts, ends, others = _divided(data, start, end, _NODE)
         rest.graph_def.ParseFromString(others)
-        a_node = _BYTES_A_NODE if len(rest.signature_def) else _BYTES_A_PROPOSED_NODE
-        needed = 2 * OWN_BYTES + TICK_BYTES + len(data) + a_node * len(starts)
+        own = 2 * OWN_BYTES + TICK_BYTES + len(data)
+        needed = own + _BYTES_A_NODE * len(starts)
         if needed > watch.bytes_allowed:
             what = f"about {needed >> 20:,} MB for {len(starts):,} nodes"
             raise InputError(f"{file}: {watch.memory_message(what, needed)}")
         if not starts or rest.graph_def.library.ByteSize() or rest.object_graph_def.nodes:
             return None
-        return cast(MetaGraphDef, StoredMetaGraph(rest, StoredNodes(data, starts, ends), too_large)), is_saved_model
+        may_propose = own + _BYTES_A_PROPOSED_NODE * len(starts) <= watch.bytes_allowed
+        found = StoredMetaGraph(rest, StoredNodes(data, starts, ends), too_large, may_propose)
+        return cast(MetaGraphDef, found), is_saved_model
     except (ValueError, DecodeError):
         return None
 

@@ -12,6 +12,7 @@ from array import array
 
 import pytest
 
+from migrate.checks.proposals import propose
 from migrate.errors import InputError
 from migrate.fleet.study import audit_model, study
 from migrate.records import Convertible, Options, Refused, Unreadable
@@ -115,10 +116,10 @@ def test_very_many_nodes_take_little_memory(form, tmp_path):
 
 def test_the_value_that_the_message_names_suffices(tmp_path):
     (tmp_path / "graph.pb").write_bytes(_chain(200_000).SerializeToString())
-    reason = audit_model(str(tmp_path), Options(graph_memory_bytes=150 * MB)).outcome.reason
+    reason = audit_model(str(tmp_path), Options(graph_memory_bytes=100 * MB)).outcome.reason
     assert "about" in reason and "for 200,001 nodes in memory" in reason
     enough = int(reason.partition("--graph_memory=MEGABYTES (")[2].partition(" suffices)")[0])
-    assert enough > 150
+    assert enough > 100
     assert isinstance(audit_model(str(tmp_path), Options(graph_memory_bytes=enough * MB)).outcome, Refused)
 
 
@@ -240,3 +241,21 @@ def test_graphs_that_no_bundled_model_has(kind, tmp_path, request):
     assert _told(tmp_path, Options()) == expected
     assert len(found) == 1 and found[0] is not None
     assert isinstance(expected.outcome, Refused if kind in ("cycle", "dangling") else Convertible)
+
+
+def test_where_memory_is_short_no_signature_is_looked_for():
+    """310 bytes a node are counted for that, and 130 for all else."""
+    data = _chain(1_000_000, "n{}").SerializeToString()
+    watch = Watch(250 * MB)
+    watch.has_read(len(data))
+    found = read_stored("FILE", data, watch, "too large")
+    assert found is not None
+    meta_graph, _ = found
+    assert propose(meta_graph) == ()
+    generous = Watch(800 * MB)
+    generous.has_read(len(data))
+    assert read_stored("FILE", data, generous, "too large")[0].may_propose
+    short = Watch(1 * MB)
+    short.has_read(len(data))
+    with pytest.raises(InputError, match="--graph_memory"):
+        read_stored("FILE", data, short, "too large")

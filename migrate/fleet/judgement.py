@@ -47,13 +47,16 @@ def judged(report: ModelReport, options: Options) -> ModelReport:
         return report
     if any(finding.code == "tag-set" for finding in report.findings):
         return _only_tag_set(report, options)
+    known = {finding.code for finding in _refusals(report)}
     left: tuple[Finding, ...] = ()
     for trial in _trials(report, options):
         found = audit_model(report.source, trial.options)
         if isinstance(found.outcome, Convertible):
             taken = trial.change if found.proposed is None else merged(trial.change, found.proposed)
             return dataclasses.replace(report, proposed=taken)
-        left = left or tuple(f for f in _refusals(found) if f.code not in {f.code for f in _refusals(report)})
+        # That nothing is left once all signatures are left out is no news.
+        ignored = known | {"no-signature"} if trial.options.drop_signatures else known
+        left = left or tuple(f for f in _refusals(found) if f.code not in ignored)
     return dataclasses.replace(report, findings=(*left, *(f for f in report.findings if f not in left)))
 
 

@@ -28,12 +28,14 @@ from migrate.records import (
     ModelReport,
     Options,
     Refused,
+    Severity,
     Unchanged,
     outcome_name,
     refusal,
 )
 from migrate.report.buckets import buckets, first_code
 from migrate.signature_flag import parse_signature
+from migrate.sources.protos import SavedModel
 from tests.conversions import MODELS, ROOT
 from tests.fleet.trees import UNVERIFIED, convert, make, told
 
@@ -587,3 +589,15 @@ def test_a_run_of_real_models_without_the_plan_remembers_it(corpus, tmp_path):
         "converted skipped",
         "refused skipped",
     ]
+
+
+def test_that_nothing_is_left_without_all_signatures_is_no_blocker(tmp_path):
+    shutil.copytree(MODELS / "unknown_op", tmp_path / "model")
+    file = tmp_path / "model" / "saved_model.pb"
+    model = SavedModel.FromString(file.read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    signatures["again"].CopyFrom(next(iter(signatures.values())))
+    file.write_bytes(model.SerializeToString())
+    (report,) = _audit(str(tmp_path / "model")).models
+    refused = [finding.code for finding in report.findings if finding.severity is Severity.REFUSAL]
+    assert set(refused) == {"unknown-op"}

@@ -55,3 +55,35 @@ class Inside(k.Model):
     def get_config(self):
         """The settings alone."""
         return {"units": self.units}
+
+
+@_register
+class Scores(k.Model):
+    """One layer, and one output."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.dense = k.layers.Dense(3, "softmax")
+
+    def call(self, inputs):
+        """Scores of the inputs."""
+        return self.dense(inputs)
+
+
+@_register
+class ScoresOfTwo(Scores):
+    """Two outputs without names."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.single = k.layers.Dense(1, "sigmoid")
+
+    def call(self, inputs):
+        """Two kinds of scores."""
+        return self.single(inputs), self.dense(inputs)
+
+
+@_register
+def own_loss(wanted, given):
+    """A loss of the user's own."""
+    return k.losses.mean_squared_error(wanted, given)

@@ -11,6 +11,7 @@ from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs
 from migrate.checks.keras_weights import find_misfits, find_unused
 from migrate.errors import first_few
+from migrate.escapes import flag
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras import KerasSource, Runtime, Weights
 from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
@@ -31,15 +32,15 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
         yield refusal(
             "keras-weights-alone",
             f"{_file(source)}: weights without their architecture; {source.files.unfit or _layer_names(source)}",
-            hint="put the model's JSON (Model.to_json) beside them, or pass --architecture=FILE",
+            hint="put the model's JSON (Model.to_json) beside them, or pass its path with --architecture=FILE",
         )
         return
     if source.form is Weights.MISSING:
         yield refusal(
             "keras-weights-missing",
             f"{os.path.basename(source.files.architecture)}: an architecture without weights",
-            hint="put the weights beside it (HDF5, or a checkpoint with its .index), or pass their file with "
-            "--architecture=FILE",
+            hint="put the weights beside it (HDF5, or a checkpoint with its .index); or pass the weights' path as "
+            f"SOURCE, and this file with {_architecture_flag(source)}",
         )
     if source.runtime is Runtime.KERAS and source.form in (Weights.OBJECTS, Weights.NAMES):
         yield refusal(
@@ -227,6 +228,10 @@ def _optimizer(source: KerasSource) -> Iterator[Finding]:
 def _file(source: KerasSource) -> str:
     """What the file of weights is called: the report names its directory."""
     return os.path.basename(source.files.weights)
+
+
+def _architecture_flag(source: KerasSource) -> str:
+    return flag("architecture", source.files.architecture) or "--architecture=FILE"
 
 
 def _layer_names(source: KerasSource) -> str:

@@ -28,6 +28,7 @@ from migrate.checks.keras_cudnn import CUDNN, cudnn_layers
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError, first_few, first_line
 from migrate.export.keras_metrics import named_as_in_tf1
+from migrate.export.keras_resolve import Resolved, resolve_metrics
 from migrate.export.keras_restore import restore_names, restore_objects, without_cell
 from migrate.export.request import Request
 from migrate.frozen import frozen
@@ -51,6 +52,7 @@ class Loaded:
       given: the Keras tensors that go in, nested as the model takes them.
       optimizer: class of the optimizer whose state was loaded, value by value as it was stored, or empty.
       lost: why the optimizer, loss and metrics were not loaded, or empty.
+      resolved: of the metrics whose meaning Keras takes from the targets.
     """
 
     model: Any
@@ -58,6 +60,7 @@ class Loaded:
     given: Any
     optimizer: str
     lost: str
+    resolved: Resolved = Resolved()
 
     @property
     def compiled(self) -> bool:
@@ -102,12 +105,15 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
-            return Loaded(model, *_signature_and_inputs(keras, model, source), _checked_optimizer(model, source), "")
+            signature, taken, produced = _face(keras, model, source)
+            resolved = resolve_metrics(model, produced) if source.runtime is Runtime.TF_KERAS else Resolved()
+            return Loaded(model, signature, taken, _checked_optimizer(model, source), "", resolved)
         except Exception as error:
             lost = first_line(error)
     try:
         model = _load(keras, source, given, request.trust, compiled=False)
-        return Loaded(model, *_signature_and_inputs(keras, model, source), "", lost)
+        signature, taken, _ = _face(keras, model, source)
+        return Loaded(model, signature, taken, "", lost)
     except InputError:
         raise
     except Exception as error:
@@ -363,8 +369,8 @@ def plain(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
-def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any]:
-    """The signature that the model gets, with input and output names as Keras shows them, and what it takes.
+def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any, Any]:
+    """The signature that the model gets, with names as Keras shows them, and the Keras tensors that go in and come out.
 
     Tensor names are what they will be in nothing: only the SavedModel has tensors of that kind.
 
@@ -380,7 +386,7 @@ def _signature_and_inputs(keras: Any, model: Any, source: KerasSource) -> tuple[
         signature = Signature(SIGNATURE, _PREDICT, _specs(holder, "input", given), _specs(holder, "output", produced))
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"the model does not say what its inputs and outputs are: {first_line(error)}") from None
-    return signature, given
+    return signature, given, produced
 
 
 def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -60,7 +60,8 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
     except Exception as error:  # The user's layers may raise anything while they are traced.
         return Failed(f"the model cannot be exported: {type(error).__name__}: {first_line(error)}")
     compiled = loaded.compiled and job.request.source.runtime is Runtime.TF_KERAS
-    return KerasExported(loaded.signature, loaded.optimizer, loaded.lost, compiled)
+    resolved = loaded.resolved
+    return KerasExported(loaded.signature, loaded.optimizer, loaded.lost, compiled, resolved.dropped, resolved.assumed)
 
 
 def _save_tf_keras(loaded: Loaded, names: Names, directory: str) -> None:

@@ -51,9 +51,13 @@ class KerasExported:
       optimizer: class of the optimizer whose state it holds, or empty.
       lost: why the optimizer, or its stored state, is not in it, or empty.
       compiled: whether it holds the loss and the metrics, too.
+      dropped: the metrics that it does not hold all the same, with why.
+      assumed: the metrics that are right only for targets of their output's shape.
     """
 
     signature: Signature
     optimizer: str
     lost: str
     compiled: bool
+    dropped: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()

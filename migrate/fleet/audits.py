@@ -11,9 +11,9 @@ from migrate.errors import InputError
 from migrate.events import Began, Event, Finished, Step
 from migrate.fleet.judgement import judged
 from migrate.fleet.model_options import Decision, decide, with_config, with_expectation
-from migrate.fleet.selection import Task, select_to_read
+from migrate.fleet.selection import Task, select_to_read, shared_destinations
 from migrate.fleet.study import audit_model
-from migrate.records import ModelOptions, ModelReport, Options
+from migrate.records import Finding, ModelOptions, ModelReport, Options, gravest_first
 from migrate.sources.discover import find_models
 
 Listener = Callable[[Event], None]
@@ -31,12 +31,15 @@ def audit_fleet(paths: Sequence[str], options: Options, listen: Listener) -> tup
     Raises:
       InputError: a path holds no model, the options choose none, or the config is wrong.
     """
-    tasks = _tasks(paths, options)
+    tasks, told = _tasks(paths, options)
     work = [(task, decide(options, task.tables, ModelOptions())) for task in tasks]
     jobs = max(1, min(options.jobs or 1, len(work)))
     listen(Began(len(work), jobs))
     reports = []
-    for report in _one_by_one(work, listen) if jobs < 2 else _side_by_side(work, jobs, listen):
+    found = _one_by_one(work, listen) if jobs < 2 else _side_by_side(work, jobs, listen)
+    for task, report in zip(tasks, found, strict=True):
+        if task.path in told:
+            report = dataclasses.replace(report, findings=gravest_first((*report.findings, told[task.path])))
         reports.append(report)
         listen(Finished(0, report, len(reports), len(work)))
     return tuple(reports)
@@ -46,7 +49,7 @@ def decisions(source: str, options: Options, journal: str | None) -> tuple[Decis
     """Decides which options apply to each model of a tree; see `migrate.api.options_of_models`."""
     from migrate.fleet.journal import no_journal, read_journal
 
-    tasks = _tasks([source], options)
+    tasks, _ = _tasks([source], options)
     known = no_journal() if journal is None else read_journal(journal)
     remembered = {task.name: known.get(task.name) for task in tasks}
     return tuple(
@@ -57,9 +60,10 @@ def decisions(source: str, options: Options, journal: str | None) -> tuple[Decis
     )
 
 
-def _tasks(paths: Sequence[str], options: Options) -> tuple[Task, ...]:
-    """The models of all paths that the options choose, each once."""
+def _tasks(paths: Sequence[str], options: Options) -> tuple[tuple[Task, ...], dict[str, Finding]]:
+    """The models of all paths that the options choose, each once, and what is to be said of some, by path."""
     found: dict[str, Task] = {}
+    told: dict[str, Finding] = {}
     none: InputError | None = None
     every = {path: find_models(path) for path in dict.fromkeys(paths)}
     for path, models in every.items():
@@ -70,9 +74,10 @@ def _tasks(paths: Sequence[str], options: Options) -> tuple[Task, ...]:
             continue
         for task in tasks:
             found.setdefault(task.path, task)
+        told.update(shared_destinations(tasks))
     if none is not None and not found:
         raise none
-    return with_config(tuple(found.values()), every, options)
+    return with_config(tuple(found.values()), every, options), told
 
 
 def _one_by_one(work: Sequence[tuple[Task, Decision]], listen: Listener) -> Iterator[ModelReport]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.checks.keras import optimizer_name
+from migrate.errors import first_few
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.fleet import confined
 from migrate.fleet.keras_study import facts
@@ -96,13 +97,32 @@ def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:
 
 def _compiled(source: KerasSource, done: KerasExported) -> tuple[Finding, ...]:
     """Says so where the source was compiled, and `load_model` of the new model gives one that is not."""
-    if not source.training or done.compiled:
+    if not source.training:
         return ()
+    if done.compiled:
+        return tuple(_metrics(done))
     if source.runtime is Runtime.KERAS and not done.lost:
         message = "the loss and the metrics are not in the new model: a SavedModel of Keras 3 holds none"
         return (Finding("keras-not-compiled", Severity.NOTE, message),)
     message = f"the new model is not compiled: {done.lost}"
     return (Finding("keras-not-compiled", Severity.WARNING, message, (), "call its compile() before you train it"),)
+
+
+def _metrics(done: KerasExported) -> Iterator[Finding]:
+    """Says which metrics are not, or perhaps not, what they would be at the first batch of the source."""
+    if done.dropped:
+        message = (
+            f"without {len(done.dropped)} of its metrics, whose meaning Keras takes from the first targets, and which "
+            f"nothing in the file says: {first_few(done.dropped, 3)}"
+        )
+        hint = "compile it again with the metrics that are meant, such as metrics=['sparse_categorical_accuracy']"
+        yield Finding("keras-not-compiled", Severity.WARNING, message, done.dropped, hint)
+    if done.assumed:
+        message = (
+            f"{first_few(done.assumed, 3)}: categorical in the new model, which is right for targets of the output's "
+            "own shape; Keras would look at the first targets, and this loss takes others too"
+        )
+        yield Finding("keras-metric-assumed", Severity.NOTE, message, done.assumed)
 
 
 def _digest(source: KerasSource, options: Options) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import os
 from collections.abc import Sequence
 
 from migrate.config import ConfigTable
-from migrate.errors import InputError
+from migrate.errors import InputError, first_few
+from migrate.escapes import flag, visible
 from migrate.frozen import frozen
 from migrate.records import Finding, Options, Severity
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
 """What the names of Keras files end in; a directory of such a name would be taken for a file of that format."""
+
+_TOLD = 3
+"""How many pairs of models with one destination a message names."""
 
 
 @frozen
@@ -97,20 +102,68 @@ def _is_renamed(task: Task) -> bool:
     return without_suffix(task.name) != task.name
 
 
+def clashes(tasks: Sequence[Task]) -> tuple[tuple[Task, Task], ...]:
+    """Pairs of a tree's models, one a Keras file, whose destinations are the same, or one in the other.
+
+    Args:
+      tasks: all that would be converted.
+
+    Returns:
+      (which one to leave out, the other); without the first ones no two are left that clash.
+    """
+    owners = {without_suffix(task.name): task for task in tasks}
+    found: dict[str, tuple[Task, Task]] = {}
+    for task in tasks:
+        own = way = without_suffix(task.name)
+        while way and owners.get(way, task) is task:
+            way = os.path.dirname(way)
+        other = owners.get(way, task)
+        if other is task or not (_is_renamed(task) or _is_renamed(other)):
+            continue
+        # One that is in the way of all below it is left out, rather than each of these.
+        keeps_other = _is_renamed(task) and (way == own or not _is_renamed(other))
+        pair = (task, other) if keeps_other else (other, task)
+        found.setdefault(pair[0].name, pair)
+    return tuple(found.values())
+
+
+def exclusion(task: Task) -> str:
+    """The flag that leaves out one model of a tree, to copy into a shell."""
+    pattern = glob.escape(task.name)
+    return flag("exclude", pattern) or f"--exclude={visible(pattern)}"
+
+
+def shared_destinations(tasks: Sequence[Task]) -> dict[str, Finding]:
+    """What audit says of models of a tree that cannot be converted along with another one, by path."""
+    return {
+        task.path: Finding(
+            "destination-shared",
+            Severity.WARNING,
+            f"the new models of {task.name} and {other.name} would be one directory, or one in the other; convert "
+            "takes no tree with both",
+            (),
+            f"leave it out with {exclusion(task)}, and convert it alone",
+        )
+        for task, other in clashes(tasks)
+    }
+
+
 def _check_apart(tasks: Sequence[Task]) -> None:
     """Raises InputError where the destination of a Keras file is another model's, or would hold or lie in one."""
-    owners = {task.destination: task for task in tasks}
-    for task in tasks:
-        way = task.destination
-        while way and (owners.get(way, task) is task):
-            parent = os.path.dirname(way)
-            way = parent if parent != way else ""
-        other = owners.get(way, task)
-        if other is not task and (_is_renamed(task) or _is_renamed(other)):
-            raise InputError(
-                f"{task.path} and {other.path} would both be written to {other.destination}; leave one out with "
-                f"--exclude={os.path.basename(task.name)} and convert it alone"
-            )
+    found = clashes(tasks)
+    if not found:
+        return
+    listed = first_few(
+        [f"{task.path} and {other.path} would both be written to {_outer(task, other)}" for task, other in found], _TOLD
+    )
+    more = f" ({len(found)} in all)" if len(found) > _TOLD else ""
+    flags = " ".join(exclusion(task) for task, _ in found[:_TOLD])
+    each = "it" if len(found) == 1 else "each"
+    raise InputError(f"{listed}{more}; leave out with {flags} and convert {each} alone")
+
+
+def _outer(task: Task, other: Task) -> str:
+    return min(task.destination, other.destination, key=len)
 
 
 def _by_tag_set(tasks: Sequence[Task], options: Options) -> tuple[Task, ...]:

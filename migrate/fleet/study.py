@@ -569,8 +569,13 @@ def _checkpoint_alone(place: Place, path: str) -> ModelReport:
         bundle = read_bundle(checkpoint, place.boundary)
         known, findings = of_bundle(bundle), check_shards(bundle, place.boundary)
     if known.object_based:
+        from migrate.sources.keras import WEIGHTED_LAYER
+
         message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
         hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"
+        if any(WEIGHTED_LAYER in tensor.name for tensor in known.tensors):
+            own = "put the model's JSON (Model.to_json) beside them, or pass its path with --architecture=FILE"
+            hint = f"{own}; or {hint}"
     else:
         message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
         hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"

@@ -29,7 +29,7 @@ from migrate.sources.strays import describe_stray
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
 _CHECKPOINT_INDEX = ".index"
-_WEIGHTED = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
+WEIGHTED_LAYER = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
 _COUNTERS = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
 _METRICS = "keras_api/metrics/"  # tf_keras/src/saving/legacy/saved_model/constants.py
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
@@ -457,7 +457,7 @@ def _with_checkpoint(source: KerasSource) -> KerasSource:
 
 def _roots(tensors: Sequence[StoredTensor]) -> tuple[str, ...]:
     """Where in an object graph there are models with layers that have weights, and not those within them."""
-    found = {t.name[: t.name.index(_WEIGHTED)] for t in tensors if _WEIGHTED in t.name}
+    found = {t.name[: t.name.index(WEIGHTED_LAYER)] for t in tensors if WEIGHTED_LAYER in t.name}
     models = {path.removesuffix("/") for path in found if not path or path.endswith("/")}
     return tuple(sorted(models))
 

@@ -255,7 +255,13 @@ def test_a_tree_may_have_models_that_a_new_tree_has_no_two_places_for(tmp_path):
     made = make(tmp_path / "tree", ["m=simple_save"])
     keras = next((ROOT / "testdata" / "keras").rglob("*.h5"))
     shutil.copy(keras, made / "m.h5")
-    assert len(_audit(made).models) == 2
+    for jobs in 1, 2:
+        report = _audit(made, Options(jobs=jobs))
+        told = {m.source: f.hint for m in report.models for f in m.findings if f.code == "destination-shared"}
+        assert told == {str(made / "m.h5"): "leave it out with --exclude=m.h5, and convert it alone"}
+    # A file given alone has the directory that the user gives.
+    alone = migrate.audit([str(made / "m"), str(made / "m.h5")], Options())
+    assert "destination-shared" not in [finding.code for model in alone.models for finding in model.findings]
 
 
 # The config of a command.

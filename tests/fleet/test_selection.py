@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.selection import renamed, select
+from migrate.fleet.selection import renamed, select, select_to_read, shared_destinations
 from migrate.records import Options
 
 _TREE = ("ads/1", "ads/2", "ads/10", "old/ranker/3", "old/ranker/notes", "ranker/7", "ranker/8", "single")
@@ -71,6 +73,41 @@ def test_one_of_two_can_be_left_out():
     models = ["/t/m.h5", "/t/m.keras"]
     (task,) = select("/t", models, "/new", Options(exclude=("m.keras",)))
     assert (task.path, task.destination) == ("/t/m.h5", "/new/m")
+
+
+@pytest.mark.parametrize(
+    ("names", "flags"),
+    [
+        (("run/x.h5", "run/x.keras"), ["--exclude=run/x.h5"]),
+        (("run/x", "run/x.h5"), ["--exclude=run/x.h5"]),
+        (("a/x.h5", "a/x.hdf5", "a/x.keras", "b.h5"), ["--exclude=a/x.h5", "--exclude=a/x.hdf5"]),
+        (("m.h5", "m/1", "m/2"), ["--exclude=m.h5"]),
+        (("m.h5", "m/a.h5", "m/b.h5"), ["--exclude=m.h5"]),
+        (("m", "m/1.h5"), ["--exclude=m/1.h5"]),
+        (("a b/[1].h5", "a b/[1].keras"), ["--exclude='a b/[[]1].h5'"]),
+        (tuple(f"r/{n}.{kind}" for n in "123" for kind in ("h5", "keras")), [f"--exclude=r/{n}.h5" for n in "123"]),
+    ],
+)
+def test_the_flags_that_leave_out_what_clashes_are_told_and_do(names, flags):
+    with pytest.raises(InputError) as raised:
+        _destinations(*names)
+    assert [word for word in shlex.split(str(raised.value)) if word.startswith("--")] == [
+        word for flag in flags for word in shlex.split(flag)
+    ]
+    assert all(flag in str(raised.value) for flag in flags)
+    models = [f"/t/{name}" for name in names]
+    excluded = tuple(word.partition("=")[2] for flag in flags for word in shlex.split(flag))
+    assert len(select("/t", models, "/new", Options(exclude=excluded))) == len(names) - len(flags)
+    told = shared_destinations(select_to_read("/t", models, Options()))
+    assert [finding.hint.split(", and")[0] for finding in told.values()] == [f"leave it out with {f}" for f in flags]
+
+
+def test_of_many_that_clash_the_first_few_are_told():
+    with pytest.raises(
+        InputError, match=r"r/x2\.keras would both .*\.\.\. \(9 in all\); leave out with --exclude"
+    ) as raised:
+        _destinations(*(f"r/x{n}.{kind}" for n in range(9) for kind in ("h5", "keras")))
+    assert str(raised.value).count("--exclude") == 3
 
 
 def test_a_changed_name_is_told():

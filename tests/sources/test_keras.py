@@ -121,7 +121,12 @@ def test_allowed(name, options):
 def test_an_architecture_without_weights_is_refused(tmp_path):
     shutil.copy(MODELS / "json_hdf5" / "model.json", tmp_path)
     (report,) = migrate.audit(str(tmp_path)).models
-    assert [f.code for f in report.findings] == ["keras-weights-missing"]
+    (finding,) = report.findings
+    assert finding.code == "keras-weights-missing"
+    given = str(tmp_path / "model.json")
+    assert finding.hint.endswith(f"or pass the weights' path as SOURCE, and this file with --architecture={given}")
+    (report,) = migrate.audit(str(MODELS / "weights_alone" / "weights.h5"), Options(architecture=given)).models
+    assert "keras-architecture" in [f.code for f in report.findings]
 
 
 @pytest.mark.parametrize("spelled", ["model.json", "./model.json", "../here/model.json", "..//here//model.json"])

@@ -429,6 +429,17 @@ _UNFIT = {
 }
 
 
+def test_a_checkpoint_of_keras_without_its_architecture_is_told_of_the_flag(tmp_path):
+    shutil.copytree(MODELS / "json_objects", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.json").unlink()
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert report.findings[0].code == "checkpoint-without-graph"
+    assert "its path with --architecture=FILE; or build the model with its own code" in report.findings[0].hint
+    given = Options(architecture=str(MODELS / "json_objects" / "model.json"))
+    (report,) = migrate.audit(str(tmp_path), given).models
+    assert isinstance(report.outcome, Convertible), report
+
+
 @pytest.mark.parametrize("weights", ["json_hdf5", "json_objects"])
 @pytest.mark.parametrize("name", _UNFIT)
 def test_a_file_beside_weights_that_is_no_architecture_is_named_with_its_fault(name, weights, tmp_path, monkeypatch):

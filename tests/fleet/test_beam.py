@@ -49,7 +49,7 @@ def _on_one_machine(tree, tmp_path):
 
 def test_without_beam_it_says_what_to_install(tree, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "apache_beam", None)
-    with pytest.raises(InputError, match=r"pip install 'migrate\[beam\]'"):
+    with pytest.raises(InputError, match=r"pip install 'tf1-migrate\[beam\]'"):
         migrate.convert(str(tree), str(tmp_path / "new"), _LOCAL)
 
 

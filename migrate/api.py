@@ -6,16 +6,15 @@ Nothing slow is imported before a function is called.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
-from migrate.events import Began, Finished, Step, Warned
+from migrate.events import Began, Finished, Listener, Step, Warned
 from migrate.records import ModelOptions, Options, Report, Unreadable
 
 if TYPE_CHECKING:
     from migrate.config_writer import Written
-    from migrate.events import Event
     from migrate.fleet.model_options import Decision
     from migrate.report.comparison import Change
 
@@ -28,7 +27,7 @@ def audit(
     path_or_paths: Path | Sequence[Path],
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[Event], None] | None = None,
+    progress: Listener | None = None,
 ) -> Report:
     """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
 
@@ -65,7 +64,7 @@ def audit(
         return named(found, {local: path for path, local in here.items()})
 
 
-def _audit(paths: Sequence[str], options: Options, listen: Callable[[Event], None]) -> Report:
+def _audit(paths: Sequence[str], options: Options, listen: Listener) -> Report:
     from migrate.fleet.audits import audit_fleet
 
     if options.architecture is not None:
@@ -112,7 +111,7 @@ def convert(
     destination: Path,
     options: Options = _DEFAULTS,
     *,
-    progress: Callable[[Event], None] | None = None,
+    progress: Listener | None = None,
 ) -> Report:
     """Converts a TF1 SavedModel, or every one in a tree, to a TF2 SavedModel.
 
@@ -155,7 +154,7 @@ def validate(
     *,
     against: Path,
     options: Options = _DEFAULTS,
-    progress: Callable[[Event], None] | None = None,
+    progress: Listener | None = None,
     journal: Path | None = None,
 ) -> Report:
     """Replays calls on a source and on a candidate, each loaded from disk, and compares the answers.
@@ -183,7 +182,7 @@ def validate(
     from migrate.children import Nursery
     from migrate.fleet.jobs import validate_model
     from migrate.fleet.remote import brought, named
-    from migrate.sources.discover import find_models
+    from migrate.sources.discover import find_models, is_one_model
 
     listen = _silent if progress is None else progress
     candidate, against = os.fspath(candidate), os.fspath(against)
@@ -193,7 +192,7 @@ def validate(
     if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
-        trees = [path for path, local in here.items() if find_models(local) != (local.rstrip(os.sep) or os.sep,)]
+        trees = [path for path, local in here.items() if not is_one_model(local, find_models(local))]
         if len(trees) == 1:
             raise InputError(f"{trees[0]}: holds a tree of models, and the other side is one model; give two of a kind")
         if trees:
@@ -225,9 +224,9 @@ def _of_one(source: str, options: Options) -> Options:
     if options.config is None or "://" in source or options.runner is not None:
         return options
     from migrate.fleet.model_options import decide, tables_of
-    from migrate.sources.discover import find_models
+    from migrate.sources.discover import find_models, is_one_model
 
-    if find_models(source) != (source.rstrip(os.sep) or os.sep,):
+    if not is_one_model(source, find_models(source)):
         return options
     (tables,) = tables_of(options.config, {source: os.curdir}).values()
     return decide(options, tables, ModelOptions()).options
@@ -288,9 +287,9 @@ def _check_calls(source: str, options: Options) -> None:
     check_calls(options.inputs, None)
     if "://" in source or options.runner is not None:
         return
-    from migrate.sources.discover import find_models
+    from migrate.sources.discover import find_models, is_one_model
 
-    if find_models(source) != (source.rstrip(os.sep) or os.sep,):
+    if not is_one_model(source, find_models(source)):
         return
     from migrate.fleet.study import study
     from migrate.records import Convertible
@@ -302,7 +301,7 @@ def _check_calls(source: str, options: Options) -> None:
             check_calls(options.inputs, as_fed(signatures, studied.graph.judged))
 
 
-def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Callable[[Event], None] | None = None) -> str:
+def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | None = None) -> str:
     """Makes a file with calls to begin with: one call of each signature, with dtypes, shapes and example values.
 
     Args:
@@ -323,12 +322,12 @@ def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Callable[[Eve
     """
     from migrate.fleet.remote import brought
     from migrate.fleet.template import template_of
-    from migrate.sources.discover import find_models
+    from migrate.sources.discover import find_models, is_one_model
 
     listen = _silent if progress is None else progress
     model = os.fspath(model)
     with brought((model,)) as here:
-        if find_models(here[model]) != (here[model].rstrip(os.sep) or os.sep,):
+        if not is_one_model(here[model], find_models(here[model])):
             raise InputError(f"{model}: holds a tree of models; inputs takes one model")
         text, left_out = template_of(here[model], options)
     for key, reason in left_out.items():
@@ -355,7 +354,7 @@ def write_report(report: Report, directory: Path) -> tuple[str, ...]:
     return write_files(to_document(report), os.fspath(directory))
 
 
-def render_report(directory: Path, *, progress: Callable[[Event], None] | None = None) -> tuple[str, ...]:
+def render_report(directory: Path, *, progress: Listener | None = None) -> tuple[str, ...]:
     """Makes the files of a report again; reads no model.
 
     Args:
@@ -377,7 +376,7 @@ def render_report(directory: Path, *, progress: Callable[[Event], None] | None =
     return write_files(document, report_directory(directory) if of_journal else directory)
 
 
-def _read_report(directory: str, listen: Callable[[Event], None]) -> tuple[dict[str, Any], bool]:
+def _read_report(directory: str, listen: Listener) -> tuple[dict[str, Any], bool]:
     """The document of a report, or of a tree's journal; and whether it is the journal's."""
     from migrate.fleet import journal
     from migrate.report.files import JSON_FILE, read_document
@@ -395,7 +394,7 @@ def _read_report(directory: str, listen: Callable[[Event], None]) -> tuple[dict[
     return read_document(directory), False
 
 
-def compare_reports(new: Path, *, against: Path, progress: Callable[[Event], None] | None = None) -> tuple[Change, ...]:
+def compare_reports(new: Path, *, against: Path, progress: Listener | None = None) -> tuple[Change, ...]:
     """Says what has become better, worse or new between two reports; reads no model.
 
     Args:

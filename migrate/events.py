@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from migrate.frozen import frozen
 from migrate.records import ModelReport
 
@@ -71,3 +73,6 @@ class Warned:
 
 
 Event = Began | Step | Finished | Warned
+
+Listener = Callable[[Event], None]
+"""Takes what a command tells."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from migrate.errors import InputError
-from migrate.events import Began, Event, Finished, Step
+from migrate.events import Began, Finished, Listener, Step
 from migrate.fleet.judgement import judged
 from migrate.fleet.model_options import Decision, decide, with_config, with_expectation
 from migrate.fleet.selection import Task, select_to_read, shared_destinations
 from migrate.fleet.study import audit_model
 from migrate.records import Finding, ModelOptions, ModelReport, Options, gravest_first
 from migrate.sources.discover import find_models
-
-Listener = Callable[[Event], None]
 
 
 def audit_fleet(paths: Sequence[str], options: Options, listen: Listener) -> tuple[ModelReport, ...]:

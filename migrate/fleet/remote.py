@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from migrate.children import Nursery
 from migrate.errors import InputError
+from migrate.events import Listener
 from migrate.export.remote import Copied, CopyJob
 from migrate.fleet.run import convert_fleet
-from migrate.fleet.side_by_side import Listener
 from migrate.fleet.standing import rename_source
 from migrate.forks import claim, clear_leftovers
 from migrate.records import Converted, Failed, Options, Report, Unchanged

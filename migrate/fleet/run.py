@@ -15,14 +15,14 @@ from concurrent.futures import CancelledError, Future
 
 from migrate.children import Nursery
 from migrate.errors import InputError
-from migrate.events import Began, Step, Warned
+from migrate.events import Began, Listener, Step, Warned
 from migrate.export.publish import check_destination, check_writable
 from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
-from migrate.fleet.side_by_side import Listener, side_by_side
+from migrate.fleet.side_by_side import side_by_side
 from migrate.fleet.standing import copy_model, done_before, is_ours
 from migrate.fleet.worker import Look, is_by_another_version, look, work
 from migrate.forks import cores

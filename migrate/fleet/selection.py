@@ -12,6 +12,7 @@ from migrate.errors import InputError, first_few
 from migrate.escapes import flag, visible
 from migrate.frozen import frozen
 from migrate.records import Finding, Options, Severity
+from migrate.sources.discover import is_one_model
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
 """What the names of Keras files end in; a directory of such a name would be taken for a file of that format."""
@@ -53,7 +54,7 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
       InputError: there are models, and the options leave out all of them, or two would have one destination.
     """
     root = source.rstrip(os.sep) or os.sep
-    if tuple(models) == (root,):
+    if is_one_model(source, models):
         alone = (Task(os.curdir, root, destination),)
         return _by_tag_set(alone, options) if options.all_tags else alone
     names = {path: _relative(path, root) for path in models}
@@ -66,7 +67,7 @@ def select(source: str, models: Sequence[str], destination: str, options: Option
 def select_to_read(source: str, models: Sequence[str], options: Options) -> tuple[Task, ...]:
     """As `select`, for models that are only read, which may have any names."""
     root = source.rstrip(os.sep) or os.sep
-    if tuple(models) == (root,):
+    if is_one_model(source, models):
         return (Task(os.curdir, root, ""),)
     return tuple(_chosen(source, [Task(_relative(path, root), path, "") for path in models], options))
 

@@ -10,10 +10,9 @@ from typing import TypeVar
 
 from migrate.children import Nursery
 from migrate.errors import InterruptedRunError
-from migrate.events import Event, Finished
+from migrate.events import Finished, Listener
 from migrate.records import ModelReport
 
-Listener = Callable[[Event], None]
 _Task = TypeVar("_Task")
 
 

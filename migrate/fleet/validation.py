@@ -15,12 +15,12 @@ from collections.abc import Sequence
 
 from migrate.children import Nursery
 from migrate.errors import InputError, first_few
-from migrate.events import Began, Step, Warned
+from migrate.events import Began, Listener, Step, Warned
 from migrate.fleet.job import JOBS, PRELOAD, ValidateJob
 from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
-from migrate.fleet.side_by_side import Listener, side_by_side
+from migrate.fleet.side_by_side import side_by_side
 from migrate.fleet.worker import STEPS
 from migrate.forks import cores
 from migrate.records import Crashed, Failed, Kind, ModelOptions, ModelReport, Options, Report, TimedOut

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from migrate.escapes import visible
-from migrate.events import Began, Event, Finished, Step, Warned
+from migrate.events import Began, Event, Finished, Listener, Step, Warned
 from migrate.records import GOOD_OUTCOMES
 
 _WORKERS_SHOWN = 16
@@ -27,9 +27,6 @@ def clock(seconds: float) -> str:
         return ""
     hours, minutes = divmod(whole // 60, 60)
     return f"[{hours}:{minutes:02}:{whole % 60:02}] " if hours else f"[{minutes}:{whole % 60:02}] "
-
-
-Listener = Callable[[Event], None]
 
 
 @contextlib.contextmanager

@@ -66,6 +66,11 @@ class Place:
     watch: Watch | None = None
 
 
+def is_one_model(path: str, models: Sequence[str]) -> bool:
+    """Whether a path is a model itself and no tree of models, by what `find_models` gives for it."""
+    return tuple(models) == (path.rstrip(os.sep) or os.sep,)
+
+
 def find_models(path: str) -> tuple[str, ...]:
     """Finds the models that a path stands for.
 

@@ -27,7 +27,7 @@ from migrate.config import (
 from migrate.errors import InputError
 from migrate.escapes import visible
 from migrate.frozen import frozen
-from migrate.records import Finding, ModelReport, Refused, Report, Severity
+from migrate.records import Finding, ModelReport, Refused, Report
 from migrate.regular_files import open_regular
 from migrate.signature_flag import as_flag
 
@@ -138,7 +138,7 @@ def _proposals(
             values = {key: value for key, value in values_of(model.proposed).items() if key not in said}
             if values:
                 cases[name] = _Proposal(
-                    _pattern(name), values, (*map(_reason, _refusals(model)), *_others(model, values))
+                    _pattern(name), values, (*map(_reason, model.refusals), *_others(model, values))
                 )
         elif not tables and not model.expected:
             blocked = _blocked(name, model)
@@ -155,7 +155,7 @@ def _others(model: ModelReport, values: Mapping[str, Value]) -> Iterator[str]:
 
 
 def _blocked(name: str, model: ModelReport) -> _Proposal | None:
-    refusals = _refusals(model)
+    refusals = model.refusals
     if not refusals:
         return None
     reasons = (*map(_reason, refusals), "Nothing that audit knows of converts it. To take its refusal as known:")
@@ -184,10 +184,6 @@ def _by_version(cases: Mapping[str, _Proposal], names: Iterable[str]) -> Iterato
 
 def _is_same(case: _Proposal, other: _Proposal | None) -> bool:
     return other is not None and not case.commented and not other.commented and case.values == other.values
-
-
-def _refusals(model: ModelReport) -> tuple[Finding, ...]:
-    return tuple(finding for finding in model.findings if finding.severity is Severity.REFUSAL)
 
 
 def _reason(finding: Finding) -> str:

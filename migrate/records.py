@@ -538,7 +538,6 @@ class ModelReport:
     dangerous_ops: tuple[DangerousOp, ...] = ()
     confinement: Confined | None = None
     is_validation: bool = False
-
     proposed: ModelOptions | None = None
     expected: str = ""
 
@@ -554,6 +553,11 @@ class ModelReport:
     def ok(self) -> bool:
         """Whether it has ended well, or as it is known to end."""
         return isinstance(self.outcome, GOOD_OUTCOMES) or bool(self.expected)
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """The findings that stop the conversion."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSAL)
 
 
 def chosen_meta_graph(model: ModelReport) -> MetaGraphFacts | None:

@@ -15,7 +15,6 @@ from migrate.records import (
     ModelReport,
     Options,
     Refused,
-    Severity,
 )
 
 
@@ -47,7 +46,7 @@ def judged(report: ModelReport, options: Options) -> ModelReport:
         return report
     if any(finding.code == "tag-set" for finding in report.findings):
         return _only_tag_set(report, options)
-    known = {finding.code for finding in _refusals(report)}
+    known = {finding.code for finding in report.refusals}
     left: tuple[Finding, ...] = ()
     for trial in _trials(report, options):
         found = audit_model(report.source, trial.options)
@@ -56,13 +55,13 @@ def judged(report: ModelReport, options: Options) -> ModelReport:
             return dataclasses.replace(report, proposed=taken)
         # That nothing is left once all signatures are left out is no news.
         ignored = known | {"no-signature"} if trial.options.drop_signatures else known
-        left = left or tuple(f for f in _refusals(found) if f.code not in ignored)
+        left = left or tuple(f for f in found.refusals if f.code not in ignored)
     return dataclasses.replace(report, findings=(*left, *(f for f in report.findings if f not in left)))
 
 
 def _trials(report: ModelReport, options: Options) -> Iterator[_Trial]:
     """What may help, the least harmful first."""
-    refused = {finding.code for finding in _refusals(report)}
+    refused = {finding.code for finding in report.refusals}
     # What was proposed need not be found again.
     signature = report.proposals[:1]
     taking = dataclasses.replace(options, take_proposals=True, signatures=(*options.signatures, *signature))
@@ -89,7 +88,3 @@ def _only_tag_set(report: ModelReport, options: Options) -> ModelReport:
     if len(found) != 1:
         return report
     return dataclasses.replace(report, proposed=ModelOptions(tags=tuple(sorted(found[0]))))
-
-
-def _refusals(report: ModelReport) -> tuple[Finding, ...]:
-    return tuple(finding for finding in report.findings if finding.severity is Severity.REFUSAL)

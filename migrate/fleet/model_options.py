@@ -217,7 +217,7 @@ def with_expectation(report: ModelReport, expect: str | None) -> ModelReport:
     report = dataclasses.replace(report, findings=rest, expected="")
     if expect is None:
         return report
-    codes = sorted({finding.code for finding in report.findings if finding.severity is Severity.REFUSAL})
+    codes = sorted({finding.code for finding in report.refusals})
     if isinstance(report.outcome, Refused) and is_known_ending(expect, codes):
         return dataclasses.replace(report, expected=expect)
     ended = outcome_name(report.outcome).replace("_", " ").replace("tf2", "TF2")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from migrate.errors import InputError
 from migrate.fleet.study import study
-from migrate.records import Options, Severity, Unreadable
+from migrate.records import Options, Unreadable
 from migrate.verify.template import template
 
 
@@ -30,7 +30,7 @@ def template_of(path: str, options: Options) -> tuple[str, Mapping[str, str]]:
         else:
             text, left_out = "", {}
     if not text:
-        refusal = next((finding for finding in report.findings if finding.severity is Severity.REFUSAL), None)
+        refusal = next(iter(report.refusals), None)
         why = refusal.message if refusal is not None else "; ".join(left_out.values())
         hint = f" ({refusal.hint})" if refusal is not None and refusal.hint else ""
         raise InputError(f"{path}: has no signature that could be called: {why or 'it has none'}{hint}")

@@ -8,18 +8,17 @@ from migrate.codes import meaning
 from migrate.config import flags_of, values_of
 from migrate.errors import first_few
 from migrate.escapes import visible
-from migrate.records import ModelReport, Report, Severity, Unreadable, chosen_meta_graph, outcome_name
+from migrate.records import ModelReport, Report, Severity, Unreadable, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.flags_in_text import labelled
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
-from migrate.report.text import outdated, short_kind
-from migrate.report.words import short_names
+from migrate.report.text import STYLES, cells, outdated
+from migrate.report.words import count_words, short_names
 
 _BLANK = text("")
 _NARROW = 80
 _NODES_SHOWN = 5
-_STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 
 def render_audit(
@@ -58,7 +57,7 @@ def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Blo
     parts = [f"{len(found.ready):,} ready", f"{flagged:,} ready with a flag", f"{blocked:,} blocked"]
     if found.expected:
         parts.append(f"{len(found.expected):,} refused as the config expects")
-    yield text(f"{_models(models)}: {', '.join(parts)}", "bold")
+    yield text(f"{count_words(models, 'model')}: {', '.join(parts)}", "bold")
     if found.flagged:
         yield _BLANK
         yield text("ready with a flag", "bold")
@@ -83,12 +82,12 @@ def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Blo
 
 
 def _flagged(group: Flagged) -> Iterator[Block]:
-    yield Indented(text(f"{_models(len(group.models))}:"))
+    yield Indented(text(f"{count_words(len(group.models), 'model')}:"))
     yield text(f"    {' '.join(group.flags)}", wrapped=False)
 
 
 def _blocked(case: Blocked, names: dict[str, str]) -> Iterator[Block]:
-    yield Indented(Text(((f"{_models(len(case.models))}: ", ""), (case.code, "bold red"))))
+    yield Indented(Text(((f"{count_words(len(case.models), 'model')}: ", ""), (case.code, "bold red"))))
     rows = [(_BLANK, text(meaning(case.code) or "The files are damaged, or are no model."))]
     hints = dict.fromkeys(hint for model in case.models if (hint := _hint(model)))
     for hint in list(hints)[:1]:
@@ -101,7 +100,7 @@ def _blocked(case: Blocked, names: dict[str, str]) -> Iterator[Block]:
 def _hint(model: ModelReport) -> str:
     if isinstance(model.outcome, Unreadable):
         return model.outcome.reason
-    return next((finding.hint for finding in model.findings if finding.severity is Severity.REFUSAL), "")
+    return next((finding.hint for finding in model.refusals), "")
 
 
 # The models.
@@ -112,15 +111,9 @@ def _table(models: Sequence[ModelReport], names: dict[str, str], width: int) -> 
     heads = ("model", *(() if narrow else ("kind", "TF")), "audit", "sigs", "vars", "first finding")
     rows = [tuple(text(head, "dim") for head in heads)]
     for model in models:
-        facts = chosen_meta_graph(model)
-        keras = model.keras
-        version = facts.tf_version if facts else keras.keras_version if keras else ""
-        kind = () if narrow else (text(short_kind(model.kind)), _text(version))
-        counts = (
-            f"{len(facts.signatures):,}" if facts else "1" if keras and keras.signature else "",
-            f"{len(facts.variables):,}" if facts else f"{len(keras.variables):,}" if keras else "",
-        )
-        rows.append((_text(names[model.source]), *kind, _verdict(model), *map(text, counts), text(_first(model))))
+        kind, version, *counts = cells(model)
+        wide = () if narrow else (kind, version)
+        rows.append((_text(names[model.source]), *wide, _verdict(model), *counts, text(_first(model))))
     last = len(heads) - 1
     # Names and codes are searched for and copied: none is broken, however narrow the terminal.
     return Table(tuple(rows), fixed=frozenset(range(len(heads))), right=frozenset({last - 2, last - 1}))
@@ -150,7 +143,7 @@ def _details(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator[B
         finding = said.finding
         severity = finding.severity
         yield _BLANK
-        yield Text(((f"{severity.value} ", _STYLES[severity]), (finding.code, "bold"), (_in_models(said.models), "")))
+        yield Text(((f"{severity.value} ", STYLES[severity]), (finding.code, "bold"), (_in_models(said.models), "")))
         rows = [_text(_shared(finding.message, said.models))]
         if finding.nodes and len(said.models) == 1:
             rows.append(_text(f"nodes: {first_few(finding.nodes, _NODES_SHOWN)}"))
@@ -172,7 +165,7 @@ def _shared(message: str, models: Sequence[ModelReport]) -> str:
 
 
 def _in_models(models: Sequence[ModelReport]) -> str:
-    return f" in {_models(len(models))}" if len(models) > 1 else ""
+    return f" in {count_words(len(models), 'model')}" if len(models) > 1 else ""
 
 
 def _proposals(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator[Block]:
@@ -185,10 +178,6 @@ def _proposals(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator
         for key, value in values_of(model.proposed).items():
             for option in flags_of(key, value):
                 yield text(f"  {option}", wrapped=False)
-
-
-def _models(number: int) -> str:
-    return f"{number:,} model" if number == 1 else f"{number:,} models"
 
 
 def _text(content: str) -> Text:

@@ -98,8 +98,7 @@ def buckets(models: Sequence[ModelReport]) -> Buckets:
 
 def first_code(model: ModelReport) -> str:
     """What is most in a model's way: the code of its first refusal, else how it ended; nothing for one that is well."""
-    refusals = (finding.code for finding in model.findings if finding.severity is Severity.REFUSAL)
-    return next(refusals, "" if model.ok else outcome_name(model.outcome))
+    return next((finding.code for finding in model.refusals), "" if model.ok else outcome_name(model.outcome))
 
 
 def same_findings(models: Sequence[ModelReport]) -> tuple[Said, ...]:

@@ -26,6 +26,7 @@ from migrate.report.words import (
     BAD,
     GOOD,
     JSON,
+    count_words,
     cut,
     explanation,
     is_good,
@@ -323,8 +324,8 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
     if chosen:
         yield "TensorFlow", cut(chosen["tf_version"] or "not said", 80)
         yield "Tags", cut(", ".join(chosen["tags"]) or "none", _NAME_CHARACTERS)
-        also = f", {_count(len(chosen['functions']), 'function')}" if chosen["functions"] else ""
-        yield "Graph", f"{_count(chosen['nodes'], 'node')}, {_count(len(chosen['ops']), 'op')}{also}"
+        also = f", {count_words(len(chosen['functions']), 'function')}" if chosen["functions"] else ""
+        yield "Graph", f"{count_words(chosen['nodes'], 'node')}, {count_words(len(chosen['ops']), 'op')}{also}"
         variables = chosen["variables"]
         refs = sum(not v["is_resource"] for v in variables)
         kinds = f"{refs:,} ref, {len(variables) - refs:,} resource"
@@ -341,7 +342,7 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
         yield "Written by", cut(f"Keras {keras['keras_version'] or 'of an unknown version'}", 80)
         layers = ", ".join(f"{count:,} {name}" for name, count in list(keras["layers"].items())[:8])
         yield "Layers", cut(layers or "none", _NAME_CHARACTERS)
-        yield "Weights", f"{_count(len(keras['weights']), 'tensor')}, {_short(_parameters(model))} parameters"
+        yield "Weights", f"{count_words(len(keras['weights']), 'tensor')}, {_short(_parameters(model))} parameters"
         if keras["optimizer"]["class_name"]:
             yield (
                 "Optimizer",
@@ -350,8 +351,8 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
     checkpoint = model.get("checkpoint")
     if checkpoint:
         based = "object-based" if checkpoint["object_based"] else "name-based"
-        yield "Checkpoint", f"format {checkpoint['format']}, {based}, {_count(checkpoint['shards'], 'shard')}"
-        yield "Tensors", f"{_count(len(checkpoint['tensors']), 'tensor')}, {_short(_parameters(model))} parameters"
+        yield "Checkpoint", f"format {checkpoint['format']}, {based}, {count_words(checkpoint['shards'], 'shard')}"
+        yield "Tensors", f"{count_words(len(checkpoint['tensors']), 'tensor')}, {_short(_parameters(model))} parameters"
     if isinstance(model.get("bytes"), int):
         yield "Stored", size_words(model["bytes"])
     if len(model["meta_graphs"]) > 1:
@@ -457,10 +458,6 @@ def _sketch(sketch: JSON) -> JSON:
             for side in ("before", "after")
         },
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from migrate.escapes import visible
 from migrate.report.layout import Block, Table, text, unbroken
 from migrate.report.layout import render as lay_out
-from migrate.report.words import outcome_words
+from migrate.report.words import count_words, outcome_words, tally
 
 _STEPS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -31,7 +31,9 @@ def _blocks(document: Mapping[str, Any], now: float) -> Iterator[Block]:
     models = document["models"]
     last = max((model["time"] for model in models if model["time"] is not None), default=None)
     when = "" if last is None else f", the last one done {age(now - last)} ago"
-    yield text(f"{unbroken(visible(document['tree']))}: {_count(len(models), 'model')} in the journal{when}", "bold")
+    yield text(
+        f"{unbroken(visible(document['tree']))}: {count_words(len(models), 'model')} in the journal{when}", "bold"
+    )
     yield text("")
     rows = [tuple(text(head, "dim") for head in ("model", "outcome", "age", "since then"))]
     for model in models:
@@ -46,10 +48,10 @@ def _blocks(document: Mapping[str, Any], now: float) -> Iterator[Block]:
 
 
 def _totals(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield f"{_count(len(models), 'model')}: {_tally(Counter(map(_outcome, models)))}"
+    yield f"{count_words(len(models), 'model')}: {tally(Counter(map(_outcome, models)), '; ')}"
     changes = Counter(change for model in models for change in model["changes"])
     if changes:
-        yield f"changed since, by number of models: {_tally(changes)}"
+        yield f"changed since, by number of models: {tally(changes, '; ')}"
     else:
         yield "nothing has changed since"
     others = sum(model["other_version"] for model in models)
@@ -68,13 +70,5 @@ def age(seconds: float) -> str:
     """A time that has passed, in its largest unit: `3 hours`."""
     for size, unit in _STEPS:
         if seconds >= size:
-            return _count(int(seconds // size), unit)
+            return count_words(int(seconds // size), unit)
     return "0 seconds"
-
-
-def _tally(counts: Mapping[str, int]) -> str:
-    return "; ".join(f"{number:,} {words}" for words, number in counts.items())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_to_take
 from migrate.escapes import visible, visible_lines
@@ -44,7 +44,7 @@ from migrate.records import (
 from migrate.report.flags_in_text import labelled
 from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.report.layout import render as lay_out
-from migrate.report.words import short_names, size_words
+from migrate.report.words import count_words, short_names, size_words, tally
 from migrate.signature_flag import to_copy
 from migrate.sources.sizes import size_of
 
@@ -69,12 +69,18 @@ _KINDS = {
     Kind.UNKNOWN: ("unknown kind", "?"),
 }
 """What a kind is called, in full and in a table."""
-_STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
+STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 
-def short_kind(kind: Kind) -> str:
-    """What a kind is called in a table."""
-    return _KINDS[kind][1]
+def cells(model: ModelReport) -> tuple[Text, Text, Text, Text]:
+    """What a table has of a model: its kind, the version that wrote it, and the numbers of signatures and variables."""
+    facts, keras = chosen_meta_graph(model), model.keras
+    return (
+        text(_KINDS[model.kind][1]),
+        _text(facts.tf_version if facts else keras.keras_version if keras else ""),
+        text(f"{len(facts.signatures):,}" if facts else "1" if keras and keras.signature else ""),
+        text(f"{len(facts.variables):,}" if facts else f"{len(keras.variables):,}" if keras else ""),
+    )
 
 
 def render(report: Report, width: int, color: bool = False) -> str:
@@ -179,9 +185,8 @@ def _proposals(model: ModelReport) -> Iterator[Block]:
 
 
 def _headline(model: ModelReport) -> Iterator[Block]:
-    good = isinstance(model.outcome, GOOD_OUTCOMES)
-    unverified = isinstance(model.outcome, Unverified)
-    verdict = (_verdict(model), "bold green" if good else "bold yellow" if unverified else "bold red")
+    color = _color(model, good=isinstance(model.outcome, GOOD_OUTCOMES))
+    verdict = (_verdict(model), f"bold {color}")
     yield Text(((unbroken(visible(model.title)), "bold"), (": ", ""), verdict))
     detail = _detail(model)
     if detail:
@@ -197,9 +202,8 @@ def _verdict(model: ModelReport) -> str:
         case Unreadable():
             return "cannot be read"
         case Refused():
-            refusals = sum(finding.severity is Severity.REFUSAL for finding in model.findings)
             known = " as expected" if model.expected else ""
-            return f"refused{known}, {_count(refusals, 'finding')} in the way"
+            return f"refused{known}, {count_words(len(model.refusals), 'finding')} in the way"
         case Mismatched(reason=reason):
             return f"mismatched: {visible(reason)}"
         case Unverified():
@@ -256,9 +260,9 @@ def _confined(confined: Confined) -> str:
 def _verified(verification: Verification | None) -> Text:
     if verification is None:
         return text("not verified", "yellow")
-    compared = f"{_count(verification.calls, 'call')}, {_count(verification.compared, 'output')} compared"
+    compared = f"{count_words(verification.calls, 'call')}, {count_words(verification.compared, 'output')} compared"
     if verification.mismatches:
-        return text(f"differs: {compared}, {_count(len(verification.mismatches), 'mismatch', 'es')}", "red")
+        return text(f"differs: {compared}, {count_words(len(verification.mismatches), 'mismatch', 'es')}", "red")
     if not verification.values:
         return text(f"unverified: {compared}, not one value among them", "yellow")
     by_value = sum(output.calls for output in verification.outputs)
@@ -266,7 +270,7 @@ def _verified(verification: Verification | None) -> Text:
     if by_value < verification.compared:
         closeness = f"{by_value:,} {closeness}, {verification.compared - by_value:,} by form alone"
     variables = verification.variables_compared
-    also = f"; {_count(variables, 'variable')} compared with the checkpoint" if variables else ""
+    also = f"; {count_words(variables, 'variable')} compared with the checkpoint" if variables else ""
     if verification.unverified:
         return text(f"unverified: {compared}, {closeness}{also}", "yellow")
     return text(f"verified: {compared}, {closeness}{also}", "green")
@@ -280,9 +284,9 @@ def _distance(verification: Verification) -> str:
 def _meta_graph(facts: MetaGraphFacts) -> Iterator[Block]:
     tags = ", ".join(sorted(facts.tags)) or "no tags"
     yield text(f"meta graph {visible(tags)}", "bold")
-    size = [_count(facts.nodes, "node"), _count(len(facts.ops), "op")]
+    size = [count_words(facts.nodes, "node"), count_words(len(facts.ops), "op")]
     if facts.functions:
-        size.append(_count(len(facts.functions), "function"))
+        size.append(count_words(len(facts.functions), "function"))
     if facts.control_flow_nodes:
         size.append(f"{facts.control_flow_nodes:,} of them control flow")
     pairs = [("TensorFlow", _text(facts.tf_version or "not said")), ("graph", _text(", ".join(size)))]
@@ -308,7 +312,9 @@ def _keras(facts: KerasFacts) -> Iterator[Block]:
         pairs.append(("layers", _text(f"{sum(facts.layers.values()):,}: {counts}{more}")))
     pairs.append(("weights", _text(_sizes(facts.variables))))
     if facts.optimizer:
-        pairs.append(("optimizer", _text(f"{facts.optimizer}, {_count(facts.optimizer_variables, 'variable')} stored")))
+        pairs.append(
+            ("optimizer", _text(f"{facts.optimizer}, {count_words(facts.optimizer_variables, 'variable')} stored"))
+        )
     for label, names in (("custom", facts.custom), ("bytecode", facts.code)):
         if names:
             pairs.append((label, _text(f"{len(names):,}: {_names(names)}")))
@@ -323,7 +329,7 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
         return "none"
     resource = sum(variable.is_resource for variable in variables)
     kinds = {"ref": len(variables) - resource, "resource": resource}
-    parts = [f"{_count(len(variables), 'variable')} ({_tally(kinds)})", _bulk(variables)]
+    parts = [f"{count_words(len(variables), 'variable')} ({tally(kinds)})", _bulk(variables)]
     parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
     idle = sum(not variable.needed for variable in variables)
     if idle:
@@ -332,7 +338,7 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
 
 
 def _sizes(variables: Sequence[VariableFacts]) -> str:
-    return f"{_count(len(variables), 'tensor')}, {_bulk(variables)}" if variables else "none"
+    return f"{count_words(len(variables), 'tensor')}, {_bulk(variables)}" if variables else "none"
 
 
 def _bulk(variables: Sequence[VariableFacts]) -> str:
@@ -340,7 +346,7 @@ def _bulk(variables: Sequence[VariableFacts]) -> str:
     sizes = [_elements(variable.shape) for variable in variables]
     known = sum(size for size in sizes if size is not None)
     at_least = "at least " if None in sizes else ""
-    parts = [f"{at_least}{_count(known, 'parameter')}"]
+    parts = [f"{at_least}{count_words(known, 'parameter')}"]
     stored = [
         size * each
         for size, variable in zip(sizes, variables, strict=True)
@@ -355,15 +361,15 @@ def _checkpoint(facts: CheckpointFacts) -> Iterator[Block]:
     based = "object-based" if facts.object_based else "name-based"
     size = sum(tensor.bytes or 0 for tensor in facts.tensors)
     yield text(f"checkpoint {visible(os.path.basename(facts.path))}", "bold")
-    told = f"{facts.format}, {based}, {_count(facts.shards, 'data file')}"
-    tensors = f"{_count(len(facts.tensors), 'tensor')}, {size_words(size)}"
+    told = f"{facts.format}, {based}, {count_words(facts.shards, 'data file')}"
+    tensors = f"{count_words(len(facts.tensors), 'tensor')}, {size_words(size)}"
     yield Indented(_pairs([("format", _text(told)), ("tensors", _text(tensors))]))
     if not facts.tensors:
         return
     rows = []
     for tensor in facts.tensors:
         stored = "" if tensor.bytes is None else size_words(tensor.bytes)
-        slices = f"in {_count(tensor.slices, 'slice')}" if tensor.slices else ""
+        slices = f"in {count_words(tensor.slices, 'slice')}" if tensor.slices else ""
         row = (visible(tensor.name), tensor.dtype, _shape(tensor.shape), stored, slices)
         rows.append(tuple(map(text, row)))
     yield _BLANK
@@ -386,7 +392,7 @@ def _signature(signature: Signature) -> Iterator[Block]:
 def _findings(findings: Sequence[Finding]) -> Table:
     rows = []
     for finding in findings:
-        severity = text(finding.severity.value, _STYLES[finding.severity])
+        severity = text(finding.severity.value, STYLES[finding.severity])
         rows.append((severity, text(visible(finding.code), "bold")))
         rows.append((_BLANK, _text(finding.message)))
         if finding.nodes:
@@ -438,19 +444,16 @@ def _overview(report: Report, width: int) -> Table:
     heads = ("model", *wide_heads, "outcome", "sigs", "vars", "findings")
     rows = [tuple(text(head, "dim") for head in heads)]
     for name, model in zip(names, report.models, strict=True):
-        facts = chosen_meta_graph(model)
-        version = facts.tf_version if facts else model.keras.keras_version if model.keras else ""
-        kind = () if narrow else (text(_KINDS[model.kind][1]), _text(version))
-        counts = (
-            f"{len(facts.signatures):,}" if facts else "1" if model.keras and model.keras.signature else "",
-            f"{len(facts.variables):,}" if facts else f"{len(model.keras.variables):,}" if model.keras else "",
-            f"{len(model.findings):,}",
-        )
-        unverified = isinstance(model.outcome, Unverified)
-        outcome = text(_outcome(model), "green" if model.ok else "yellow" if unverified else "red")
-        rows.append((_name(name), *kind, outcome, *map(text, counts)))
+        kind, version, *counts = cells(model)
+        wide = () if narrow else (kind, version)
+        outcome = text(_outcome(model), _color(model, model.ok))
+        rows.append((_name(name), *wide, outcome, *counts, text(f"{len(model.findings):,}")))
     numbers = frozenset(range(len(heads) - 3, len(heads)))
     return Table(tuple(rows), fixed=numbers, right=numbers)
+
+
+def _color(model: ModelReport, good: bool) -> str:
+    return "green" if good else "yellow" if isinstance(model.outcome, Unverified) else "red"
 
 
 def _outcome(model: ModelReport) -> str:
@@ -471,8 +474,7 @@ def _counted(model: ModelReport) -> str:
 def _trouble(model: ModelReport) -> Iterator[Block]:
     """What went wrong with one model of many: its refusals, else all that was found."""
     yield from _headline(model)
-    refusals = [finding for finding in model.findings if finding.severity is Severity.REFUSAL]
-    shown = refusals or model.findings
+    shown = model.refusals or model.findings
     if shown:
         yield Indented(_findings(shown))
     yield from _proposals(model)
@@ -482,10 +484,10 @@ def _trouble(model: ModelReport) -> Iterator[Block]:
 
 def _totals(report: Report) -> Text:
     outcomes = Counter(_counted(model) for model in report.models)
-    lines = [f"{_count(len(report.models), 'model')}: {_tally(outcomes, '; ')}"]
+    lines = [f"{count_words(len(report.models), 'model')}: {tally(outcomes, '; ')}"]
     way = Counter(code for model in report.models if not model.ok for code in _in_the_way(model))
     if way:
-        lines.append(f"in the way, by number of models: {_tally(dict(way.most_common()), '; ')}")
+        lines.append(f"in the way, by number of models: {tally(dict(way.most_common()), '; ')}")
     skipped = sum(model.skipped for model in report.models)
     if skipped:
         lines.append(f"{skipped:,} skipped: done before, and neither source nor options have changed since")
@@ -496,9 +498,9 @@ def _totals(report: Report) -> Text:
         lines.append(f"{old:,} made by other versions of migrate or TensorFlow and kept; --reconvert makes them again")
     copies = sum(model.duplicate_of is not None for model in report.models)
     if copies:
-        lines.append(f"{_count(copies, 'duplicate')} of another model's files, which were converted once")
+        lines.append(f"{count_words(copies, 'duplicate')} of another model's files, which were converted once")
     if report.not_started:
-        lines.append(f"{_count(report.not_started, 'model')} not started, because --fail_fast stops at the first")
+        lines.append(f"{count_words(report.not_started, 'model')} not started, because --fail_fast stops at the first")
     return text("\n".join(lines), "bold")
 
 
@@ -509,7 +511,7 @@ def outdated(model: ModelReport) -> list[str]:
 
 def _in_the_way(model: ModelReport) -> set[str]:
     """Codes of what one model was refused for: what a fleet waits for is told by their numbers."""
-    return {finding.code for finding in model.findings if finding.severity is Severity.REFUSAL}
+    return {finding.code for finding in model.refusals}
 
 
 def _space(space: Space) -> Text:
@@ -536,14 +538,6 @@ def _names(names: Sequence[str]) -> str:
     shown = ", ".join(unbroken(visible(name)) for name in names[:_NAMES_SHOWN])
     hidden = len(names) - _NAMES_SHOWN
     return f"{shown} and {hidden:,} more" if hidden > 0 else shown
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
-
-
-def _tally(counts: Mapping[str, int], separator: str = ", ") -> str:
-    return separator.join(f"{number:,} {word}" for word, number in counts.items() if number)
 
 
 def _shape(shape: Shape) -> str:

@@ -94,6 +94,16 @@ def explanation(model: Mapping[str, Any]) -> str:
             return str(detail.get("reason") or "")
 
 
+def count_words(number: int, noun: str, plural: str = "s") -> str:
+    """`1 model`, `2,000 models`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
+
+
+def tally(counts: Mapping[str, int], separator: str = ", ") -> str:
+    """`2 converted, 1 refused`: what there is at least one of."""
+    return separator.join(f"{number:,} {word}" for word, number in counts.items() if number)
+
+
 def cut(text: str, characters: int) -> str:
     """A text's beginning where it is longer than `characters`."""
     return text if len(text) <= characters else text[: characters - 1] + "\u2026"

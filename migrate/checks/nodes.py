@@ -125,7 +125,7 @@ def called_functions(
         op = node.op
         if op not in bodies and not may_call(op):
             continue
-        names = [*_called(node)]
+        names = [*names_called(node)]
         for name in names:  # grows while it is read
             if name in bodies and name not in found:
                 found[name] = None
@@ -144,7 +144,7 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
     callers: dict[str, set[str]] = {}
     for caller, body in bodies.items():
         for node in body:
-            for name in _called(node):
+            for name in names_called(node):
                 if name in bodies:
                     callers.setdefault(name, set()).add(caller)
     found = set(functions)
@@ -156,7 +156,8 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
     return frozenset(found)
 
 
-def _called(node: NodeDef) -> Iterator[str]:
+def names_called(node: NodeDef) -> Iterator[str]:
+    """What may be names of functions that a node calls itself: its op, and what its attributes name."""
     op = node.op
     yield op
     if may_call(op):

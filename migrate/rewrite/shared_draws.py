@@ -7,9 +7,9 @@ in turn. In a TF2 SavedModel each signature is a function with a kernel of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
-from migrate.checks.nodes import called_functions
+from migrate.checks.nodes import behind, callers_of, names_called
 from migrate.checks.randomness import RANDOM_OPS
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity
@@ -45,18 +45,18 @@ def shared_draws(
       functions: the library.
     """
     bodies = {function.signature.name: function.node_def for function in functions}
-    drawing = {name for name, body in bodies.items() if any(map(_is_seeded, body))}
+    seeded = [name for name, body in bodies.items() if any(map(_is_seeded, body))]
+    drawing = callers_of(seeded, bodies) if seeded else frozenset[str]()
     found: dict[str, set[str]] = {}
     for key, graph in graphs.items():
-        for node in _suspects(graph, bodies):
-            if _is_seeded(node) or not drawing.isdisjoint(called_functions([node], bodies)):
-                found.setdefault(node.name, set()).add(key)
+        for name in _drawing(graph, drawing):
+            found.setdefault(name, set()).add(key)
     shared = {name for name, keys in found.items() if len(keys) > 1}
     return tuple(
-        Drawn(key, output, first)
+        Drawn(key, output, min(met))
         for key, graph in graphs.items()
         for output, tensors in outputs[key].items()
-        if shared and (first := _first_behind(graph, tensors, shared))
+        if shared and (met := shared & behind(graph.nodes, tensors))
     )
 
 
@@ -64,25 +64,13 @@ def _is_seeded(node: NodeDef) -> bool:
     return node.op in RANDOM_OPS and any(key in node.attr and node.attr[key].i for key in _SEEDS)
 
 
-def _suspects(graph: Graph, bodies: Mapping[str, Iterable[NodeDef]]) -> Iterator[NodeDef]:
+def _drawing(graph: Graph, functions: Set[str]) -> Iterator[str]:
+    """Names of the nodes that draw from a sequence of their own, or call a function in which one does."""
     for op, names in graph.by_op.items():
-        if op in RANDOM_OPS or bodies:
-            yield from (graph.nodes[name] for name in names)
-
-
-def _first_behind(graph: Graph, tensors: Iterable[str], wanted: set[str]) -> str:
-    """The first of some nodes that is met behind tensors, or empty."""
-    stack = [tensor.partition(":")[0] for tensor in tensors]
-    seen: set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name in seen or name not in graph.wires:
-            continue
-        seen.add(name)
-        if name in wanted:
-            return name
-        stack += graph.wires[name].behind
-    return ""
+        for name in names if functions or op in RANDOM_OPS else ():
+            node = graph.nodes[name]
+            if _is_seeded(node) or not functions.isdisjoint(names_called(node)):
+                yield name
 
 
 def finding(drawn: Sequence[Drawn]) -> Finding | None:

@@ -248,10 +248,14 @@ def _loader(tf: Any, job: GoldenJob) -> tuple[str, Callable[[Any, Any, GoldenJob
     return "lenient", _load_leniently
 
 
+_LOWER = "_lower_using_switch_merge"
+
+
 def _is_pruned(tf: Any, job: GoldenJob, load: Callable[[Any, Any, GoldenJob], None]) -> bool:
     """Whether the source is asked with `_config`'s `pruned`: where that changes nothing, or an op has no kernel."""
-    nodes = MetaGraphDef.FromString(job.meta_graph).graph_def.node
-    if not any("_lower_using_switch_merge" in node.attr for node in nodes):
+    if _LOWER.encode() not in job.meta_graph:  # As most are: the graph is not parsed for it.
+        return True
+    if not any(_LOWER in node.attr for node in MetaGraphDef.FromString(job.meta_graph).graph_def.node):
         return True
     try:
         with _session(tf, pruned=False) as session:

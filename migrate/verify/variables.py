@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_op_table, may_call
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import Fingerprint
 
@@ -80,7 +80,7 @@ def _reached(graph: Any, targets: Iterable[str]) -> list[Any]:
 def _may_write(op: str) -> bool:
     """Whether an op changes a variable; one that calls functions may, and so may one that is not known."""
     known = load_op_table().get(op)
-    return known is None or bool(known.writes) or op in ("If", "While", "Case", "StatefulPartitionedCall")
+    return known is None or bool(known.writes) or may_call(op)
 
 
 def loaded_states(loaded: Any, names: Iterable[str]) -> dict[str, Fingerprint]:

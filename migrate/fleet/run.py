@@ -108,7 +108,9 @@ class _Fleet:
 
     def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
         """Takes every model its way; see `side_by_side`."""
-        return side_by_side(tasks, self._report, jobs, self._nursery, self._listen, self._options.fail_fast)
+        return side_by_side(
+            tasks, self._report, jobs, self._nursery, self._listen, self._options.fail_fast, not self._options.dry_run
+        )
 
     def _report(self, task: Task, worker: int) -> ModelReport:
         self._say(worker, task, "looking at its files")

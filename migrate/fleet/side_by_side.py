@@ -23,6 +23,7 @@ def side_by_side(
     nursery: Nursery,
     listen: Listener,
     fail_fast: bool,
+    goes_on: bool,
 ) -> list[ModelReport]:
     """Takes every task; an exception, which is an interruption or a full disk, ends all of it at once.
 
@@ -33,26 +34,28 @@ def side_by_side(
       nursery: the child processes, which end with an exception.
       listen: told of each that is finished.
       fail_fast: start no more once one is not good; what has begun is finished.
+      goes_on: whether a journal remembers what is done, so that the same command goes on after an interruption.
 
     Returns:
       The reports, in the order of the tasks, of those that were begun.
 
     Raises:
-      InterruptedRunError: the user has ended it, where there are several tasks.
+      InterruptedRunError: the user has ended it, where there are several tasks and a journal.
     """
     workers: queue.SimpleQueue[int] = queue.SimpleQueue()
     for worker in range(jobs):
         workers.put(worker)
     lock = threading.Lock()
-    done: list[None] = []
+    done = 0
 
     def drive(task: _Task) -> ModelReport:
+        nonlocal done
         worker = workers.get()
         try:
             report = take(task, worker)
             with lock:
-                done.append(None)
-                listen(Finished(worker, report, len(done), len(tasks)))
+                done += 1
+                listen(Finished(worker, report, done, len(tasks)))
             return report
         finally:
             workers.put(worker)
@@ -67,8 +70,8 @@ def side_by_side(
         for future in futures:
             future.cancel()
         nursery.close()
-        if isinstance(error, KeyboardInterrupt) and len(tasks) > 1:
-            told = f"interrupted: {len(done):,} of {len(tasks):,} models done; the same command continues"
+        if isinstance(error, KeyboardInterrupt) and goes_on and len(tasks) > 1:
+            told = f"interrupted: {done:,} of {len(tasks):,} models done; the same command continues"
             raise InterruptedRunError(told) from None
         raise
     finally:

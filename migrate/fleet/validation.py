@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from migrate.children import Nursery
 from migrate.errors import InputError, first_few
 from migrate.events import Began, Listener, Step, Warned
-from migrate.fleet.job import JOBS, PRELOAD, ValidateJob
+from migrate.fleet.job import PRELOAD, ValidateJob
 from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
 from migrate.fleet.side_by_side import side_by_side
-from migrate.fleet.worker import STEPS
+from migrate.fleet.worker import ask
 from migrate.forks import cores
-from migrate.records import Crashed, Failed, Kind, ModelOptions, ModelReport, Options, Report, TimedOut
+from migrate.records import Kind, ModelOptions, ModelReport, Options, Report
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import fingerprint
 
@@ -48,7 +48,7 @@ def validate_fleet(candidate: str, source: str, options: Options, listen: Listen
     with opened as journal, Nursery(PRELOAD, options.memory_limit_bytes) as nursery:
         if directory is not None and (warning := damage(directory, journal)):
             listen(Warned(warning))
-        found = _Validation(options, journal, nursery, listen).run(pairs, jobs)
+        found = _Validation(options, journal, nursery, listen, goes_on=directory is not None).run(pairs, jobs)
     return Report(tuple(found), not_started=len(pairs) - len(found))
 
 
@@ -82,16 +82,19 @@ def _some(paths: set[str], root: str) -> str:
 class _Validation:
     """What the threads of one command share; each has one pair at a time compared in child processes."""
 
-    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener) -> None:
+    def __init__(self, options: Options, journal: Journal, nursery: Nursery, listen: Listener, goes_on: bool) -> None:
         self._options = options
         self._settings = functools.lru_cache(maxsize=None)(settings)
         self._journal = journal
         self._nursery = nursery
         self._listen = listen
+        self._goes_on = goes_on
 
     def run(self, pairs: Sequence[Task], jobs: int) -> list[ModelReport]:
         """Compares every pair; see `side_by_side`."""
-        return side_by_side(pairs, self._report, jobs, self._nursery, self._listen, self._options.fail_fast)
+        return side_by_side(
+            pairs, self._report, jobs, self._nursery, self._listen, self._options.fail_fast, self._goes_on
+        )
 
     def _report(self, pair: Task, worker: int) -> ModelReport:
         identity = _identity(pair)
@@ -111,13 +114,8 @@ class _Validation:
         def say(text: str) -> None:
             self._listen(Step(worker, pair.destination, text))
 
-        result: object
-        try:
-            result = self._nursery.run("validate", JOBS, job, ModelReport, STEPS * options.timeout_seconds, say)
-        except OSError as error:
-            result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
+        result = ask(self._nursery, "validate", job, say)
         if not isinstance(result, ModelReport):
-            assert isinstance(result, (Crashed, TimedOut, Failed))
             result = ModelReport(pair.path, pair.destination, Kind.UNKNOWN, result, is_validation=True)
         return dataclasses.replace(result, source=pair.path, destination=pair.destination)
 

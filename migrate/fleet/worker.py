@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from migrate.children import Nursery
 from migrate.export.publish import clear_staging
-from migrate.fleet.job import JOBS, AuditJob, ConvertJob
+from migrate.fleet.job import JOBS, AuditJob, ConvertJob, ValidateJob
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
 from migrate.fleet.standing import is_ours
@@ -29,7 +29,7 @@ from migrate.records import (
 )
 from migrate.sources.fingerprint import Fingerprint, fingerprint
 
-STEPS = 4
+_STEPS = 4
 """A model takes so many steps, each of which has the whole time limit; a model that takes longer hangs elsewhere."""
 _DYING_SECONDS = 2.0
 
@@ -122,16 +122,13 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         step, job = "audit", AuditJob(task.path, options)
     else:
         step, job = "convert", ConvertJob(task.path, task.destination, options, found.ours, found.identity)
-    result: object = None
+    result: ModelReport | Crashed | TimedOut | Failed | None = None
     try:
-        result = nursery.run(step, JOBS, job, ModelReport, STEPS * options.timeout_seconds, say)
-    except OSError as error:
-        result = Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
+        result = ask(nursery, step, job, say)
     finally:
         if not isinstance(result, ModelReport) and not options.dry_run:
             _clear(task.destination)
     if not isinstance(result, ModelReport):
-        assert isinstance(result, (Crashed, TimedOut, Failed))
         destination = None if options.dry_run else task.destination
         result = ModelReport(task.path, destination, Kind.UNKNOWN, result)
     # Which model it was is known here; the child, which has read the model's files, is not asked.
@@ -141,6 +138,22 @@ def work(found: Look, options: Options, nursery: Nursery, say: Callable[[str], N
         destination=None if result.destination is None else task.destination,
         bytes=result.bytes if found.mark is None else found.mark.bytes,
     )
+
+
+def ask(
+    nursery: Nursery, step: str, job: ConvertJob | AuditJob | ValidateJob, say: Callable[[str], None]
+) -> ModelReport | Crashed | TimedOut | Failed:
+    """Has a child process do a job about one model.
+
+    Raises:
+      ClosedError: the nursery was closed meanwhile.
+    """
+    try:
+        limit = _STEPS * job.options.timeout_seconds
+        result: ModelReport | Crashed | TimedOut | Failed = nursery.run(step, JOBS, job, ModelReport, limit, say)
+    except OSError as error:
+        return Failed(f"the job cannot be handed to a child process: {error.strerror or error}")
+    return result
 
 
 def _clear(destination: str) -> None:

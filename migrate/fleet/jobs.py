@@ -75,7 +75,7 @@ from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
 from migrate.verify import Ending
-from migrate.verify.calls import Golden
+from migrate.verify.calls import SPARSE_PARTS, Golden
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.contract import Asked, Candidate, Files, contract_differences
 
@@ -139,11 +139,12 @@ def convert_model(
     overwrite = replace or options.overwrite
 
     def finish(staged: str) -> None:
-        if identity is not None and _identity(path) != identity:
+        files = fingerprint(path)
+        if identity is not None and (None if files is None else files.identity) != identity:
             raise InputError(f"{path}: was changed while it was converted; nothing was written, convert it again")
         if not options.follow_links:
             refuse_links(path, options)
-        sign(staged, path)
+        sign(staged, files)
         publish(staged, destination, overwrite)
 
     with study(path, options, is_whole=True) as studied:
@@ -410,7 +411,7 @@ _UNORDERED = "TF1 gives it no defined answer"
 def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
     """The names by which an answer has an output: a sparse one's in three parts (`verify.calls.Answer`)."""
     dense = plan.signature.outputs[output].encoding == "dense"
-    return (output,) if dense else tuple(f"{output}/{part}" for part in ("indices", "values", "dense_shape"))
+    return (output,) if dense else tuple(f"{output}/{part}" for part in SPARSE_PARTS)
 
 
 @contextlib.contextmanager
@@ -527,14 +528,18 @@ def _judge(
     return None, result
 
 
-_UNVERIFIED_SHOWN = 3
+_SHOWN = 3
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _not_compared(result: Verification) -> str:
     """Of what no value was compared, the first of them with the reason."""
-    shown = [f"{what!r} ({why})" for what, why in list(result.unverified.items())[:_UNVERIFIED_SHOWN]]
-    more = len(result.unverified) - len(shown)
-    named = ", ".join(shown) + (f" and {more} more" if more else "")
+    named = _some([f"{what!r} ({why})" for what, why in result.unverified.items()])
     if result.values:
         return f"nothing differs, and no value was compared of {named}"
     return f"no value was compared: {named or 'every signature is one that no TF1 Session answers'}"
@@ -546,8 +551,7 @@ def _differs(mismatches: Sequence[Mismatch]) -> str:
     rest = [m for m in mismatches if m.path != CONTRACT]
     variables = [repr(mismatch.output) for mismatch in rest if not mismatch.signature and mismatch.call < 0]
     answers = len({(m.call, m.output) for m in rest if m.signature or m.call >= 0})
-    more = f" and {len(variables) - 3} more" if len(variables) > 3 else ""
-    named = f"the variable(s) {', '.join(variables[:3])}{more}" if variables else ""
+    named = f"the variable(s) {_some(variables)}" if variables else ""
     values = " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""]))
     told = [f"{values} differ from the source's"] if values else []
     if contract:
@@ -557,19 +561,15 @@ def _differs(mismatches: Sequence[Mismatch]) -> str:
 
 
 def _place(mismatch: Mismatch) -> str:
-    places = [f"signature {mismatch.signature!r}" if mismatch.signature else "", repr(mismatch.output)]
-    return ", ".join(place for place in places if place and place != "''") + ": " if any(places) else ""
+    places = [f"signature {mismatch.signature!r}"] if mismatch.signature else []
+    places += [repr(mismatch.output)] if mismatch.output else []
+    return f"{', '.join(places)}: " if places else ""
 
 
 def _risk(report: ModelReport, options: Options) -> Finding | None:
     if options.allow_side_effects:
         return None
     return next((finding for finding in report.findings if finding.code in RISKS), None)
-
-
-def _identity(path: str) -> str | None:
-    mark = fingerprint(path)
-    return None if mark is None else mark.identity
 
 
 def _os_reason(error: BaseException) -> str:

@@ -26,16 +26,17 @@ _FILES = "files"
 _LARGEST_BYTES = 1 << 28
 
 
-def sign(staged: str, path: str) -> None:
+def sign(staged: str, source_files: Fingerprint | None) -> None:
     """Notes in a new model's provenance what `is_ours` and `done_before` know it by.
 
     Args:
       staged: directory of the new model.
-      path: its source.
+      source_files: the source's fingerprint.
     """
     content = _read(staged)
     if content is not None:
-        source = {**content["source"], _FILES: _files_of(path)}
+        # The names and sizes of all files, and the bytes of small ones; times of change differ from machine to machine.
+        source = {**content["source"], _FILES: None if source_files is None else source_files.content}
         _write(staged, {**content, "source": source, _DIGEST: _sha256(staged)})
 
 
@@ -50,17 +51,11 @@ def done_before(path: str, destination: str, options: Options) -> ModelReport | 
         return None
     asked = parsed(json.dumps(provenance({}, options)).encode(), _LARGEST_BYTES)
     same = all(written.get(key) == asked[key] for key in ("metadata", "options"))
-    files = _files_of(path)
-    if not same or files is None or written["source"].get(_FILES) != files:
+    files = fingerprint(path)
+    if not same or files is None or written["source"].get(_FILES) != files.content:
         return None
     report = audit_model(path, options)
     return dataclasses.replace(report, destination=destination, outcome=Converted(), skipped=True)
-
-
-def _files_of(path: str) -> str | None:
-    """What tells a source's files: the names and sizes of all, and the bytes of small ones."""
-    found = fingerprint(path)
-    return None if found is None else found.content
 
 
 def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprint | None) -> bool:

@@ -12,6 +12,9 @@ from migrate.frozen import frozen
 
 Array = npt.NDArray[np.generic]
 
+SPARSE_PARTS = ("indices", "values", "dense_shape")
+"""The dense tensors of a sparse one, as answers and calls name them."""
+
 
 @frozen
 class SparseValue:
@@ -30,7 +33,7 @@ class SparseValue:
     @property
     def parts(self) -> Mapping[str, Array]:
         """The three dense tensors by the names that `TensorInfo.CooSparse` has for them."""
-        return {"indices": self.indices, "values": self.values, "dense_shape": self.dense_shape}
+        return {part: getattr(self, part) for part in SPARSE_PARTS}
 
 
 Value = Array | SparseValue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from migrate.errors import UsageError
 from migrate.frozen import frozen
+from migrate.option_values import CHECKPOINTS
 from migrate.records import Options
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ CONVERTING = (
         Kind.CHOICE,
         _DEFAULTS.checkpoint,
         "HOW",
-        choices=("auto", "link", "copy", "rewrite"),
+        choices=CHECKPOINTS,
     ),
     Flag(
         "verify",
@@ -309,13 +310,15 @@ CONVERTING = (
     ),
 )
 
+DROP_SIGNATURES = Flag(
+    "drop_signatures",
+    Group.NAMES,
+    "Leave out signatures that cannot be converted, where others can.",
+    default=_DEFAULTS.drop_signatures,
+)
+
 KEEPING = (
-    Flag(
-        "drop_signatures",
-        Group.NAMES,
-        "Leave out signatures that cannot be converted, where others can.",
-        default=_DEFAULTS.drop_signatures,
-    ),
+    DROP_SIGNATURES,
     Flag(
         "keep_tensor_names",
         Group.NAMES,
@@ -372,24 +375,7 @@ REPLAYING = (
 )
 """Flags of all commands that make calls to models."""
 
-CHOOSING = (
-    Flag(
-        "jobs",
-        Group.FLEET,
-        "How many models are converted at once; by default one per core.",
-        Kind.WHOLE,
-        metavar="N",
-        short="j",
-        least=1,
-    ),
-    Flag(
-        "memory_limit",
-        Group.FLEET,
-        "Resident megabytes at which a process that works on a model is killed; TensorFlow alone takes about 400.",
-        Kind.WHOLE,
-        metavar="MB",
-        least=1,
-    ),
+SELECTING = (
     Flag(
         "include",
         Group.FLEET,
@@ -414,6 +400,28 @@ CHOOSING = (
         "Of a tree of model/VERSION take the largest version of each model only.",
         default=False,
     ),
+)
+"""Flags that choose models of a tree."""
+
+CHOOSING = (
+    Flag(
+        "jobs",
+        Group.FLEET,
+        "How many models are converted at once; by default one per core.",
+        Kind.WHOLE,
+        metavar="N",
+        short="j",
+        least=1,
+    ),
+    Flag(
+        "memory_limit",
+        Group.FLEET,
+        "Resident megabytes at which a process that works on a model is killed; TensorFlow alone takes about 400.",
+        Kind.WHOLE,
+        metavar="MB",
+        least=1,
+    ),
+    *SELECTING,
     Flag(
         "fail_fast",
         Group.FLEET,
@@ -462,7 +470,7 @@ RECONVERT = Flag(
 )
 
 PLANNING = (
-    KEEPING[0],
+    DROP_SIGNATURES,
     Flag(
         "jobs",
         Group.FLEET,
@@ -471,7 +479,7 @@ PLANNING = (
         metavar="N",
         least=1,
     ),
-    *(flag for flag in FLEET if flag.name in ("include", "exclude", "only_latest_version")),
+    *SELECTING,
     Flag(
         "write_config",
         Group.FLEET,

@@ -229,18 +229,20 @@ def _default(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> bytes | None:
     node = nodes.get(info.name.partition(":")[0])
     if node is None or node.op != "PlaceholderWithDefault":
         return None
-    seen = {node.name}
-    while node is not None and node.op in ("Identity", "PlaceholderWithDefault"):
-        taken = [i for i in node.input if not i.startswith("^")]
-        node = nodes.get(taken[0].partition(":")[0]) if taken else None
-        if node is not None and (node.name in seen or node.op == "PlaceholderWithDefault"):
-            return None
-        if node is not None:
-            seen.add(node.name)
-    if node is None or node.op != "Const" or "value" not in node.attr:
+    seen: set[str] = set()
+    source = _first_giver(node, nodes)
+    while source is not None and source.op == "Identity" and source.name not in seen:
+        seen.add(source.name)
+        source = _first_giver(source, nodes)
+    if source is None or source.op != "Const" or "value" not in source.attr:
         return None
-    value: bytes = node.attr["value"].tensor.SerializeToString(deterministic=True)
+    value: bytes = source.attr["value"].tensor.SerializeToString(deterministic=True)
     return value
+
+
+def _first_giver(node: NodeDef, nodes: Mapping[str, NodeDef]) -> NodeDef | None:
+    taken = [name for name in node.input if not name.startswith("^")]
+    return nodes.get(taken[0].partition(":")[0]) if taken else None
 
 
 def _ref_ops(new: MetaGraphDef) -> Iterator[Mismatch]:

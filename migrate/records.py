@@ -415,7 +415,7 @@ class Refused(_Bare):
 
 
 class Mismatched(_Explained):
-    """The new model answers otherwise than the source; it was not published."""
+    """The new model's answers differ from the source's; it was not published."""
 
 
 class Unverified(_Explained):

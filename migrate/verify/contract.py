@@ -279,31 +279,22 @@ def _device_types(node: NodeDef) -> set[str]:
 
 def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterator[Mismatch]:
     """A large constant of the candidate is one of the source, byte for byte, whatever row of it a call may reach."""
-    known: set[bytes] | None = None
+    large = [(where, nodes, node) for where, nodes in _bodies(new) for node in nodes if _is_table(node)]
+    if not large:
+        return
+    graphs = [source] if asked.train is None else [source, asked.train]
+    values = [node.attr["value"].tensor for g in graphs for _, nodes in _bodies(g) for node in nodes if _is_table(node)]
+    known = {_digest(value) for value in (*values, *asked.feeds.values())}
     # Names of tensors in a checkpoint are new, and so is what a table holds that the source's saver restores: it was in
     # the checkpoint, and calls look it up.
     restores_tables = any(node.op in _IMPORTS for node in source.graph_def.node)
     new_ops = _SAVERS | (_IMPORTS | _CALLS if restores_tables else frozenset())
-    for where, nodes in _bodies(new):
-        takers: dict[str, set[str]] | None = None
-        for node in nodes:
-            if node.op != "Const" or "value" not in node.attr:
-                continue
-            value = node.attr["value"].tensor
-            # A scalar is no table; the saver's object graph is one.
-            if not value.tensor_shape.dim or value.ByteSize() < _LARGE_BYTES:
-                continue
-            if known is None:
-                graphs = [source] if asked.train is None else [source, asked.train]
-                bodies = [body for graph in graphs for _, body in _bodies(graph)]
-                values = [n.attr["value"].tensor for body in bodies for n in body if "value" in n.attr]
-                known = {_digest(old) for old in (*values, *asked.feeds.values())}
-            if _digest(value) in known:
-                continue
-            takers = takers if takers is not None else _takers(nodes)
-            ops = takers.get(node.name, set())
-            if not ops or not ops <= new_ops:
-                yield _difference("", node.name, f"this constant in {where} is none of the source's")
+    for where, nodes, node in large:
+        if _digest(node.attr["value"].tensor) in known:
+            continue
+        takers = {taker.op for taker in nodes if node.name in map(_giver, taker.input)}
+        if not takers or not takers <= new_ops:
+            yield _difference("", node.name, f"this constant in {where} is none of the source's")
 
 
 _LARGE_BYTES = 64
@@ -312,17 +303,21 @@ _IMPORTS = frozenset({"LookupTableImport", "LookupTableImportV2"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
+def _is_table(node: NodeDef) -> bool:
+    """Whether a node is a large constant. A scalar is none, such as the saver's object graph."""
+    if node.op != "Const" or "value" not in node.attr:
+        return False
+    value = node.attr["value"].tensor
+    return bool(value.tensor_shape.dim) and value.ByteSize() >= _LARGE_BYTES
+
+
 def _digest(tensor: TensorProto) -> bytes:
     return hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest()
 
 
-def _takers(nodes: Iterable[NodeDef]) -> dict[str, set[str]]:
-    """The ops that take a node's outputs, by its name."""
-    found: dict[str, set[str]] = {}
-    for node in nodes:
-        for name in node.input:
-            found.setdefault(name.lstrip("^").partition(":")[0], set()).add(node.op)
-    return found
+def _giver(name: str) -> str:
+    """The node that an input comes from."""
+    return name.lstrip("^").partition(":")[0]
 
 
 def _assets(before: str, directory: str, new: MetaGraphDef) -> Iterator[Mismatch]:

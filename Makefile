@@ -11,6 +11,9 @@ PIP := -m pip install --quiet --quiet --disable-pip-version-check
 # A path in sys.path, not an import hook, which would cost every start of Python its own imports.
 EDITABLE := --use-pep517 --config-settings editable_mode=compat -e
 
+# A process that a test starts would compile all of the program again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # $(call first_python,NAMES,LAST) prints the first of NAMES that runs and is Python 3.10 to 3.LAST. It has to be
 # run to know: version managers put names on PATH that answer "command not found".
 first_python = $$(for name in $(1); do \
@@ -26,17 +29,21 @@ demo: .venv/.stamp  ## audit and convert a few small TF1 models, then use one of
 	$(BIN)/python tools/demo.py
 
 .PHONY: check
-check: .venv/.stamp  ## style, types, the import contracts, and the tests that start no TensorFlow
+check: .venv/.stamp  ## style, types, the import contracts, and the quick tests
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy migrate
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not tensorflow"
+	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not (tensorflow or process or slow)"
 
 .PHONY: test
-test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow, and its private APIs on 2.15.1
-	$(BIN)/python -m pytest --quiet $(PARALLEL) -m tensorflow
+test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow or other processes, private APIs on 2.15.1
+	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "(tensorflow or process) and not slow"
 	.venv-tf215/bin/python -m pytest --quiet -m private_api
+
+.PHONY: test-slow
+test-slow: .venv/.stamp  ## the rest: mutants, growth, bounds of memory, random programs, real models
+	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
 
 EXAMPLES ?= 5000
 

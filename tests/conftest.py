@@ -25,6 +25,13 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real models are slow."""
+    for item in items:
+        if item.get_closest_marker("corpus"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Child processes with TensorFlow ready, shared by all tests of a run."""

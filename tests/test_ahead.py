@@ -19,6 +19,8 @@ from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
 from tests.waiting import gone, hang, wait_until, write_pid, written
 
+pytestmark = pytest.mark.process
+
 _MODULE = "tests.test_ahead"
 _STEPS = tuple[Crashed | TimedOut | tuple[bool, int], ...]
 _RESULT = int | _STEPS

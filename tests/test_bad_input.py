@@ -23,6 +23,8 @@ from migrate.sources.protos import AssetFileDef, SavedModel
 from tests.conversions import MODELS, ROOT, migrate_command
 from tests.waiting import interruptible, wait_until
 
+pytestmark = pytest.mark.process
+
 _NOT_GOOD, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 

@@ -8,6 +8,8 @@ from tests.conversions import ROOT
 from tools import compare_scanners
 from tools.compare_scanners import ATTACKS, Scanned
 
+pytestmark = pytest.mark.slow
+
 _PAGE = ROOT / "docs" / "security.md"
 
 

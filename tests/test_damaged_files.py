@@ -21,6 +21,8 @@ from migrate.verify.conversion import read_conversion
 from tests.conversions import MODELS as BUNDLED
 from tests.report.reports import MODELS
 
+pytestmark = pytest.mark.process
+
 _SEEDS = 60
 _VALUES = (
     *(None, True, 0, -1, 1.5, 1e308, -1e308, 10**30, 10**5000, float("nan"), float("inf")),

@@ -67,6 +67,7 @@ def assert_no_circle(path: str, options: Options, give: str = "0") -> list[str]:
     return told
 
 
+@pytest.mark.slow
 def test_no_hint_of_the_models_here_leads_in_a_circle():
     models = [model.source for tree in TREES for model in migrate.audit(tree).models]
     told = [line for model in models for line in assert_no_circle(model, Options())]

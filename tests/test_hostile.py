@@ -36,6 +36,7 @@ def by_form():
     return turns(models(*ROOTS, largest_bytes=LARGEST_BYTES))
 
 
+@pytest.mark.slow
 def test_mutants_of_every_form(by_form, tmp_path, monkeypatch):
     monkeypatch.setattr(hostile, "SECONDS", 60)  # `make hostile` measures; this must hold on a slow machine, too.
     assert len({models[0].form for models in by_form}) == _FORMS
@@ -120,6 +121,7 @@ def _hurt(way, seed, proto):
     way(proto, random.Random(seed))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("way", HOSTILE)
 @pytest.mark.parametrize("model", ["training", "vocabulary_v1_ops", "estimator_all_modes"])
 def test_graphs_made_to_hurt(way, model, tmp_path):
@@ -224,6 +226,7 @@ def test_a_damaged_collection_of_assets_is_refused(tmp_path):
     assert "collection-damaged" in _refusals(audit_model(_edited(tmp_path, "vocabulary", edit), Options()))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_mutants_are_converted_or_end_in_a_type(by_form, nursery, tmp_path):
     done = 0

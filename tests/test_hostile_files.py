@@ -25,6 +25,8 @@ from migrate.sources.guard import guarded
 from migrate.sources.protos import AssetFileDef, GraphDef, MetaGraphDef, SavedModel, VariableDef
 from tests.conversions import MODELS, ROOT, migrate_command
 
+pytestmark = pytest.mark.process
+
 FORMS = ROOT / "testdata" / "forms"
 KERAS = ROOT / "testdata" / "keras"
 

@@ -16,6 +16,8 @@ import migrate
 from migrate.records import Convertible, Options, Refused, Severity, Unreadable
 from tests.keras_attacks import ALONE, FLOAT, any_layer, attacks, functional, op_layer
 
+pytestmark = pytest.mark.process
+
 
 def _hdf5(path, config, version="2.15.0"):
     with h5py.File(path, "w") as file:

@@ -24,7 +24,7 @@ from migrate.sources.fingerprint import fingerprint
 from migrate.sources.sniff import form_of
 from tests.conversions import MODELS, ROOT
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.process]
 
 FORMS, KERAS = ROOT / "testdata" / "forms", ROOT / "testdata" / "keras"
 FOLLOW = Options(follow_links=True)

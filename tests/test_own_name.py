@@ -92,6 +92,7 @@ def test_the_command_starts_the_program():
     assert done.stdout.startswith(f"migrate {VERSION} (Python ")
 
 
+@pytest.mark.slow
 def test_a_wheel_has_all_that_is_needed(tmp_path):
     if importlib.util.find_spec("setuptools") is None or importlib.util.find_spec("wheel") is None:
         pytest.skip("needs setuptools and wheel")

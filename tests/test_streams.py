@@ -13,6 +13,8 @@ import pytest
 from migrate.errors import starved
 from tests.conversions import MODELS
 
+pytestmark = pytest.mark.process
+
 _PROGRAM = f"{sys.executable} -m migrate"
 _MODEL = MODELS / "vocabulary"
 

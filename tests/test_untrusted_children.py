@@ -25,6 +25,8 @@ from migrate.records import Crashed, Failed, Finding, Kind, ModelReport, Severit
 from migrate.verify.calls import Answer
 from tests.conversions import ROOT
 
+pytestmark = pytest.mark.process
+
 _MODULE = "tests.test_untrusted_children"
 
 

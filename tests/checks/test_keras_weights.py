@@ -18,6 +18,8 @@ from migrate.sources.keras import StoredTensor, Weights, load_architecture, read
 from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT
 
+pytestmark = pytest.mark.process
+
 MODELS = ROOT / "testdata" / "keras"
 TWO_LINES = 178  # Of a report that is 100 characters wide.
 OF_TF1 = ROOT / "testdata" / "keras_tf1"

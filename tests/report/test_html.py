@@ -65,6 +65,7 @@ def five_thousand():
     return to_html(to_document(Report(make_fleet(5000))))
 
 
+@pytest.mark.slow
 def test_five_thousand_models_stay_small(five_thousand):
     assert len(five_thousand) < 5_000_000
 
@@ -226,6 +227,7 @@ def test_hostile_models_are_text(opened):
     assert "onerror" in page.run("document.getElementById('model').ownerDocument.body.textContent")
 
 
+@pytest.mark.slow
 @browser_only
 def test_five_thousand_models(opened, five_thousand):
     page = opened(page=five_thousand)

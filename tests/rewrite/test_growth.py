@@ -19,6 +19,8 @@ from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.waiting import steps
 
+pytestmark = pytest.mark.slow
+
 _FLOAT, _STRING = 1, 7
 
 

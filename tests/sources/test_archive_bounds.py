@@ -27,7 +27,7 @@ from migrate.sources.discover import find_models
 from tests.conversions import MODELS, ROOT
 from tests.sources.tar_parts import BLOCK, header, member, pax
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.process]
 
 
 def _why(path):

@@ -49,6 +49,7 @@ EMPTY_SHAPES = _field(1, _field(1, b"n") + _field(2, b"Op") + _field(5, _field(2
 EMPTY_FUNCTIONS = _field(2, b"\x0a\x00" * (4 * MB))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "name"),
     [("graph.pb", n) for n in ("nodes", "attrs", "shapes", "functions", "nodes cut off")]
@@ -91,6 +92,7 @@ def test_messages_without_content(form, name, tmp_path):
     assert int(peak) <= 500 + 4 * (len(graph) >> 20)
 
 
+@pytest.mark.slow
 def test_the_flag_that_raises_it(tmp_path):
     (tmp_path / "graph.pb").write_bytes(_start() + EMPTY_NODES)
     # In a process of its own: one that has memory to spare from before takes less for it.

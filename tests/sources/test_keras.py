@@ -25,6 +25,8 @@ from migrate.sources.keras import KerasFiles, Runtime, StoredTensor, Weights, re
 from migrate.sources.keras_files import files_of
 from tests.conversions import ROOT, run_child
 
+pytestmark = pytest.mark.process
+
 MODELS = ROOT / "testdata" / "keras"
 _TWO = ("two_and_two", {"ids": ("int32", (None, 3)), "x": ("float32", (None, 2))}, ("scores", "value"))
 

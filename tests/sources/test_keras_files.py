@@ -23,6 +23,8 @@ from migrate.sources.keras_yaml import parse_yaml
 from tests.conversions import ROOT, migrate_command
 from tests.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.process
+
 MODELS = ROOT / "testdata" / "keras"
 OF_TF1 = ROOT / "testdata" / "keras_tf1"
 

@@ -89,6 +89,7 @@ def test_every_model_is_said_to_be_the_same(options, monkeypatch, request):
             assert "allow more with --graph_memory" in told[path].outcome.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["graph.pb", "saved_model.pb"])
 def test_very_many_nodes_take_little_memory(form, tmp_path):
     count = 200_000
@@ -114,6 +115,7 @@ def test_very_many_nodes_take_little_memory(form, tmp_path):
     assert int(peak) <= 200 + 4 * len(data) / MB  # Parsed, it takes more.
 
 
+@pytest.mark.slow
 def test_the_value_that_the_message_names_suffices(tmp_path):
     (tmp_path / "graph.pb").write_bytes(_chain(200_000).SerializeToString())
     reason = audit_model(str(tmp_path), Options(graph_memory_bytes=100 * MB)).outcome.reason
@@ -123,6 +125,7 @@ def test_the_value_that_the_message_names_suffices(tmp_path):
     assert isinstance(audit_model(str(tmp_path), Options(graph_memory_bytes=enough * MB)).outcome, Refused)
 
 
+@pytest.mark.slow
 def test_converting_has_the_graph_as_a_whole(tmp_path):
     proto = _saved_model(_chain(200_000), "scope/a/n199999:0")
     (tmp_path / "saved_model.pb").write_bytes(proto.SerializeToString())
@@ -243,6 +246,7 @@ def test_graphs_that_no_bundled_model_has(kind, tmp_path, request):
     assert isinstance(expected.outcome, Refused if kind in ("cycle", "dangling") else Convertible)
 
 
+@pytest.mark.slow
 def test_where_memory_is_short_no_signature_is_looked_for():
     """310 bytes a node are counted for that, and 130 for all else."""
     data = _chain(1_000_000, "n{}").SerializeToString()

@@ -267,6 +267,7 @@ def _named(number, count):
     return b"".join(bytes([number << 3 | 2, 10, 10, 8]) + b"%08x" % i for i in range(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["assets", "signatures", "signatures of tensors", "outputs", "outputs as text"])
 def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
     model = _model()
@@ -297,6 +298,7 @@ def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
     assert peak <= (120 if flags else 500) + 4 * (len(data) >> 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -328,6 +330,7 @@ def test_a_text_gains_no_time_by_saying_node(line, tmp_path):
     assert watch.seconds_allowed - 30 - bytes_worth <= len(data) / 25 / NODES_A_SECOND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])
 @pytest.mark.parametrize(("megabytes", "says"), [(15, "cannot be read as HDF5"), (17, "which no config has")])
 def test_a_keras_config_swells(part, megabytes, says, tmp_path):
@@ -344,6 +347,7 @@ def test_a_keras_config_swells(part, megabytes, says, tmp_path):
     assert peak <= 500 + 4 * megabytes
 
 
+@pytest.mark.slow
 def test_what_is_just_within_is_reported(tmp_path):
     model = _model()
     one = model.meta_graphs[0].signature_def["serving_default"]

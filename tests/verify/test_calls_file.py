@@ -270,6 +270,7 @@ def _mutated(data, generator):
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", _SEEDS)
 def test_mutated_files_are_read_or_refused(suffix, tmp_path):

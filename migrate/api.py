@@ -140,7 +140,11 @@ def convert(
     _check_calls(source, _of_one(source, options))
     if _has_partial_flags(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
-    if options.runner is None and ("://" in source or "://" in destination):
+    if options.runner is not None:
+        from migrate.fleet.beam import convert_with_beam
+
+        return convert_with_beam(source, destination, options)
+    if "://" in source or "://" in destination:
         from migrate.fleet.remote import convert_remote
 
         return convert_remote(source, destination, options, listen)

@@ -47,10 +47,6 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     Raises:
       InputError: the source holds no model, the destination cannot be written, or another run writes to it.
     """
-    if options.runner is not None:
-        from migrate.fleet.beam import convert_with_beam
-
-        return convert_with_beam(source, destination, options)
     models = find_models(source)
     tasks = with_config(select(source, models, destination, options), {source: models}, options)
     alone = tasks[0].name == os.curdir

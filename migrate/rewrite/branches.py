@@ -19,6 +19,8 @@ from migrate.sources.protos import FunctionDef, NodeDef
 
 _SIDES = (("else_branch", "else"), ("then_branch", "then"))
 """The attribute of the branch that each output of a Switch leads to, and what the names of its nodes begin with."""
+_REFUSED = ops.HANDLES.keys() | SWITCHES | ENTERS | {"VarHandleOp"}
+"""State of which a Session has one for each set of fetches, control flow within, and variables that are resources."""
 _LOWER = "_lower_using_switch_merge"
 _DT_BOOL = 10
 _WITHOUT_VALUE = frozenset({20, 21})
@@ -97,7 +99,7 @@ def _branch(
         or len(plain) != len(arguments) + len(outputs)
         or len(names) != len(arguments) + len(body)
         or called_functions(body, dict.fromkeys(library, ()))
-        or any(n.op in ops.HANDLES or n.op in SWITCHES or n.op in ENTERS or n.op not in table for n in body)
+        or any(n.op in _REFUSED or n.op not in table for n in body)
         or any(arg.name not in function.ret for arg in outputs)
     ):
         return ()

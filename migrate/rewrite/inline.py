@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Container, Iterable, Mapping
 
-from migrate.checks.nodes import called_functions, callers_of
+from migrate.checks.nodes import called_functions, callers_of, names_called
 from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.rewrite import ops
@@ -22,6 +22,7 @@ from migrate.rewrite.graph import Graph, index
 from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 
 _PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_IFS = frozenset({"If", "StatelessIf"})
 _MAX_NODES = 10_000
 """That bodies may add to a graph: functions that call functions can grow without end."""
 
@@ -29,7 +30,8 @@ _MAX_NODES = 10_000
 def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> MetaGraphDef:
     """Puts the bodies of functions that hold ref ops, or make variables, in the place of their calls.
 
-    All calls that a graph makes of such functions, or none: what tf.data, a functional While or an If call is left.
+    All calls that a graph makes of such functions, or none; an If that no kernel runs, a While, a Case and what tf.data
+    calls are left.
 
     Args:
       meta_graph: the source; it is not changed.
@@ -52,7 +54,13 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
     nodes: list[NodeDef] = []
     for node in meta_graph.graph_def.node:
         name = _callee(node, library)
-        body = _body(node, library, taken) if name in wanted else (node,)
+        body: tuple[NodeDef, ...] = (node,)
+        if name in wanted:
+            body = _body(node, library, taken)
+        elif node.op in _IFS and not wanted.isdisjoint(names_called(node)):
+            from migrate.rewrite import branches  # Few graphs have such.
+
+            body = branches.expand(node, library, taken) or (node,)
         nodes.extend(body)
         taken.update(new.name for new in body)
         if not body or len(taken) > bound:
@@ -86,7 +94,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
         dtype = _dtype(arg, attrs)
         if arg.is_ref or arg.number_attr or arg.type_list_attr or not dtype:
             return ()
-        result.append(_identity(names[arg.name], dtype, tensor, waits))
+        result.append(identity(names[arg.name], dtype, tensor, waits))
     # A body's constant must stand in the frame and the branch of the call, and its ops run after the call's inputs.
     start_waits = [f"^{names[arg.name]}" for arg in arguments] or waits
     if start_waits:
@@ -95,7 +103,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
     for node in function.node_def:
         new = NodeDef(name=names[node.name], op=node.op, device=node.device)
         inputs = [outputs.tensor(i) for i in node.input]
-        if None in inputs or not _fill(new, node, attrs):
+        if None in inputs or not filled(new, node, attrs):
             return ()
         new.input.extend(i for i in inputs if i is not None)
         if not new.input and start_waits:
@@ -131,7 +139,7 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Out
     waits = [f"^{name}" for name in done]
     tensors = [tensor for tensor in returned if tensor is not None]
     if len(tensors) == 1:
-        return _identity(call.name, dtypes[0], tensors[0], waits)
+        return identity(call.name, dtypes[0], tensors[0], waits)
     if not tensors:
         return NodeDef(name=call.name, op="NoOp", input=waits or [i for i in call.input if i.startswith("^")])
     end = NodeDef(name=call.name, op="IdentityN", input=[*tensors, *waits])
@@ -201,13 +209,14 @@ def _dtype(arg: OpDef.ArgDef, attrs: Mapping[str, AttrValue]) -> int:
     return int(attrs[arg.type_attr].type if arg.type_attr in attrs else arg.type)
 
 
-def _identity(name: str, dtype: int, tensor: str, waits: Iterable[str]) -> NodeDef:
+def identity(name: str, dtype: int, tensor: str, waits: Iterable[str]) -> NodeDef:
+    """An Identity of a tensor that waits for control inputs (`^node`)."""
     node = NodeDef(name=name, op="Identity", input=[tensor, *waits])
     node.attr["T"].type = dtype
     return node
 
 
-def _fill(new: NodeDef, node: NodeDef, attrs: Mapping[str, AttrValue]) -> bool:
+def filled(new: NodeDef, node: NodeDef, attrs: Mapping[str, AttrValue]) -> bool:
     """Copies a node's attributes, with the call's in the place of the function's own; False where one is missing."""
     for key, value in node.attr.items():
         if key == "_class":

@@ -614,7 +614,8 @@ def _functions(
                 refusal(
                     "ref-in-function",
                     f"function {function.signature.name!r} has the ref op {refs[0].op} in its body, and what calls it "
-                    "(tf.data, a functional If or While, a gradient, itself) keeps that body out of the graph",
+                    "(tf.data, a functional If, While or Case, a gradient, itself) keeps that body out of the graph; "
+                    "a v1 Session may run it, but this tool has no rewrite for it",
                     tuple(node.name for node in refs),
                     "move the state out of the function",
                 )

@@ -22,7 +22,7 @@ from migrate.checks.op_table import may_share
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.rewrite.contexts import ENTERS, NEXT_ITERATIONS, contexts, first_outside, topological_order
-from migrate.rewrite.graph import Graph, Run, data_inputs, split
+from migrate.rewrite.graph import Graph, Run, attribute, data_inputs, split
 from migrate.rewrite.marks import Marks
 from migrate.rewrite.rule import Gives, Op, Table
 from migrate.sources.protos import DataType, NodeDef
@@ -138,10 +138,8 @@ def identity(node: NodeDef) -> str:
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
     and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
-    attr = node.attr
-    # Reading a missing key of a proto map would add it to the source's node.
-    container = attr["container"].s.decode("utf-8", "replace") if "container" in attr else ""
-    shared = attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in attr else ""
+    container = attribute(node, "container").s.decode("utf-8", "replace")
+    shared = attribute(node, "shared_name").s.decode("utf-8", "replace")
     name = shared if shared or node.op == "VarHandleOp" else node.name
     return f"{container}\n{name}" if container else name
 
@@ -254,7 +252,7 @@ class _Walk:
         """The ref or handle that a node gives and takes from no input."""
         node = self._graph.nodes[name]
         is_variable = self._table.ops[node.op].gives is Gives.VARIABLE
-        return Share(frozenset({self.identities[name]}), node.attr["dtype"].type if is_variable else 0, True)
+        return Share(frozenset({self.identities[name]}), attribute(node, "dtype").type if is_variable else 0, True)
 
     def _either(self, name: str, op: Op, inputs: Sequence[Share | None]) -> Share | None:
         """What a Merge, or a RefSelect, gives."""
@@ -306,11 +304,11 @@ _UNRULED = Op()
 
 
 def _changes_dtype(cast: NodeDef) -> bool:
-    return bool(cast.attr["SrcT"].type != cast.attr["DstT"].type)
+    return bool(attribute(cast, "SrcT").type != attribute(cast, "DstT").type)
 
 
 def _makes_strings(node: NodeDef) -> bool:
-    return bool(node.attr["T"].type != DataType.DT_STRING)
+    return bool(attribute(node, "T").type != DataType.DT_STRING)
 
 
 def _contracts(node: NodeDef) -> bool:

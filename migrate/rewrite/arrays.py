@@ -7,7 +7,7 @@ function that uses them.
 from __future__ import annotations
 
 from migrate.rewrite.builder import INT32, Builder, replaced
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.rewrite.rule import Edit, Gives, Op, Rule
 from migrate.rewrite.scope import Scope, with_twin
 from migrate.sources.protos import NodeDef
@@ -35,7 +35,7 @@ def _pack(node: NodeDef, scope: Scope) -> Edit:
 def _unpack(node: NodeDef, scope: Scope) -> Edit:
     b = Builder(scope, node)
     handle, value, flow = _handle(node, scope), b.value(1), b.value(2)
-    shape = b.Shape(value, T=node.attr["T"].type, out_type=INT32)
+    shape = b.Shape(value, T=attribute(node, "T").type, out_type=INT32)
     first, one = b.constant("first", [0], shape), b.constant("one", [1], shape)
     rows = b.Slice(shape, first, one, name="rows", T=INT32, Index=INT32)
     count = b.Reshape(rows, b.constant("scalar", [], shape), name="count", T=INT32, Tshape=INT32)

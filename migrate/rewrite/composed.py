@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrate.records import Finding
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import DT_RESOURCE, FLOAT, INT32, Builder, replaced
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
 from migrate.rewrite.scope import Scope, not_a_ref, with_twin
 from migrate.sources.protos import NodeDef
@@ -42,7 +42,7 @@ def _shrink(node: NodeDef, scope: Scope) -> Edit | Finding:
         b = Builder(scope, node, f"{node.name}/weight_{number}", T=FLOAT)
         handle = as_input(scope.handle(tensor))
         weight = b.ReadVariableOp(handle, *waits, name="read", dtype=FLOAT)
-        less = b.constant("shrinkage", _ratio(node.attr["l1"].f, node.attr["l2"].f), weight)
+        less = b.constant("shrinkage", _ratio(attribute(node, "l1").f, attribute(node, "l2").f), weight)
         zero = b.constant("zero", 0.0, weight)
         size = b.Maximum(b.Sub(b.Abs(weight), less), zero, name="max")
         shrunk = b.Mul(b.Sign(weight), size)
@@ -75,7 +75,7 @@ def _top_k(node: NodeDef, scope: Scope) -> Edit:
     # TopK has k as an attribute, TopKV2 as an input; one kernel class serves both (topk_op.cc).
     b = Builder(scope, node)
     value = b.value(0)
-    result = replaced(node, "TopKV2", [value, b.constant("k", node.attr["k"].i, producer(value))])
+    result = replaced(node, "TopKV2", [value, b.constant("k", attribute(node, "k").i, producer(value))])
     del result.attr["k"]
     return b.edit(result)
 

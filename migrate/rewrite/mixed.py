@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
 from migrate.rewrite.contexts import ENTERS
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs, split
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs, split
 from migrate.rewrite.rule import Edit, Gives
 from migrate.rewrite.scope import Scope, with_values
 from migrate.sources.dtypes import dtype_value
@@ -94,7 +94,7 @@ def _merge(node: NodeDef, scope: Scope) -> list[NodeDef]:
             values.append(value)
     waits = [f"^{name}" for name in control_inputs(node)]
     for inputs, output, dtype in zip(
-        (handles, values), scope.both(f"{node.name}:0"), (DT_RESOURCE, node.attr["T"].type), strict=True
+        (handles, values), scope.both(f"{node.name}:0"), (DT_RESOURCE, attribute(node, "T").type), strict=True
     ):
         merge = new_node("Merge", split(output)[0], [*map(as_input, inputs), *waits], T=dtype)
         merge.attr["N"].i = len(inputs)

@@ -16,7 +16,7 @@ from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, reach, remembered, split
+from migrate.rewrite.graph import Graph, attribute, reach, remembered, split
 from migrate.rewrite.marks import Marks
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
@@ -151,8 +151,7 @@ class _Laps:
         self._one_by_one = {
             where[name].frames
             for name in graph.named(ENTERS)
-            if name in where and "parallel_iterations" in graph.nodes[name].attr
-            if graph.nodes[name].attr["parallel_iterations"].i == 1
+            if name in where and attribute(graph.nodes[name], "parallel_iterations").i == 1
         }
 
     def order(self, read: str, write: str) -> bool:
@@ -373,9 +372,7 @@ def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
         if wire.op in _HANDLES:
             found[f"{name}:0"] = frozenset({identity(graph.nodes[name])})
         elif wire.op in _CARRIES and not found.keys().isdisjoint(wire.data):
-            # Reading a missing key of a proto map would add it to the source's node.
-            attr = graph.nodes[name].attr
-            if wire.op in PASSES and ("T" not in attr or attr["T"].type % _REF != _DT_RESOURCE):
+            if wire.op in PASSES and attribute(graph.nodes[name], "T").type % _REF != _DT_RESOURCE:
                 continue
             roots = frozenset[str]().union(*(found.get(tensor, frozenset()) for tensor in wire.data))
             for output in range(2 if wire.op in SWITCHES else 1):

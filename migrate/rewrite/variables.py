@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrate.records import Finding
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.builder import DT_RESOURCE, new_node
-from migrate.rewrite.graph import as_input, data_inputs
+from migrate.rewrite.graph import as_input, attribute, data_inputs
 from migrate.rewrite.mixed import mixed
 from migrate.rewrite.rule import Edit, Gives, Op, Rule
 from migrate.rewrite.scope import Scope, not_a_ref, with_twin, with_values
@@ -15,10 +15,10 @@ from migrate.sources.protos import NodeDef
 def _variable(node: NodeDef, scope: Scope) -> Edit:
     # VarHandleOp takes shared_name literally, where VariableV2 falls back on its own name.
     result = NodeDef(name=node.name, op="VarHandleOp", input=node.input, device=node.device)
-    result.attr["dtype"].type = node.attr["dtype"].type
-    result.attr["shape"].CopyFrom(node.attr["shape"])
-    result.attr["container"].s = node.attr["container"].s
-    result.attr["shared_name"].s = node.attr["shared_name"].s or node.name.encode()
+    result.attr["dtype"].type = attribute(node, "dtype").type
+    result.attr["shape"].CopyFrom(attribute(node, "shape"))
+    result.attr["container"].s = attribute(node, "container").s
+    result.attr["shared_name"].s = attribute(node, "shared_name").s or node.name.encode()
     root = identity(node)
     for writer in scope.aliases.writers.get(root, ()):
         if changes_shape(scope.aliases.run.graph.nodes[writer]):

@@ -76,7 +76,7 @@ def _top_k(node: NodeDef, scope: Scope) -> Edit:
     b = Builder(scope, node)
     value = b.value(0)
     result = replaced(node, "TopKV2", [value, b.constant("k", attribute(node, "k").i, producer(value))])
-    del result.attr["k"]
+    result.attr.pop("k", None)
     return b.edit(result)
 
 

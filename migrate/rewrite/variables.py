@@ -55,7 +55,7 @@ def _strict(node: NodeDef, scope: Scope) -> Edit | Finding:
     if problem is not None:
         return problem
     edit = with_twin(node, scope)
-    del edit.nodes[-1].attr["dtype"]
+    edit.nodes[-1].attr.pop("dtype", None)
     return edit
 
 

@@ -99,6 +99,16 @@ def test_a_rule_fires_where_no_op_is_a_ref_op(op):
     assert not isinstance(result, Rewritten) or result.graph.nodes["y"].op != op
 
 
+@pytest.mark.parametrize("op", sorted(OPS))
+def test_a_node_without_attributes_crashes_no_rule(op):
+    inputs = tuple(f"i{n}" for n in range(OPS[op].fewest))
+    given = [NodeDef(op="VariableV2", name=name) for name in inputs]
+    run = _run(*given, NodeDef(op=op, name="y", input=inputs), fetches=("y:0",))
+    before = [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()]
+    assert rewrite(run, REF_OPS)
+    assert [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()] == before
+
+
 UNTOUCHED = {
     "arithmetic": (_node("Const", "a", dtype=FLOAT), _node("Neg", "b", "a", T=FLOAT)),
     "a resource variable": (

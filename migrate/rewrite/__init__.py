@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from migrate.checks.nodes import reachable
 from migrate.checks.op_table import load_in_place_ops, load_op_table, may_keep
 from migrate.errors import InternalError
 from migrate.frozen import frozen
@@ -243,24 +244,18 @@ def _undecided(aliases: Aliases) -> list[Finding]:
 
 def _looked_at(run: Run) -> frozenset[str]:
     """The nodes whose values matter: the others only say by a control edge that they have run."""
-    graph = run.graph
+    wires = run.graph.wires
     table = load_op_table()
-    stack = [producer(tensor) for tensor in run.fetches]
-    stack += [
+    starts = [producer(tensor) for tensor in run.fetches]
+    starts += [
         name
-        for name, wire in graph.wires.items()
+        for name, wire in wires.items()
         if wire.op in control_flow.PLAIN.ops
         or wire.op not in table
         or table[wire.op].is_stateful
         or table[wire.op].has_ref
     ]
-    found: set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name not in found and name in graph.wires:
-            found.add(name)
-            stack.extend(graph.wires[name].sources)
-    return frozenset(found)
+    return frozenset(reachable(starts, lambda name: wires[name].sources if name in wires else None))
 
 
 def _overlapping(aliases: Aliases) -> list[Finding]:

@@ -14,8 +14,8 @@ from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.graph import Graph, Run, Wire, as_input, dangling, data_inputs, index
 from migrate.rewrite.refused import why_refused
-from migrate.rewrite.rule import Rule, Table, by_op
-from migrate.rewrite.scope import Scope, with_values
+from migrate.rewrite.rule import Edit, Rule, Table, by_op
+from migrate.rewrite.scope import Scope, not_a_ref, with_values
 from migrate.sources.protos import NodeDef
 
 RULES: tuple[Rule, ...] = (
@@ -116,8 +116,7 @@ def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | t
     nodes: dict[str, NodeDef] = {}
     for name, node in run.graph.nodes.items():
         op = run.graph.wires[name].op
-        rule = table.rules.get(op)
-        result = rule.rewrite(node, scope) if rule else with_values(node, scope, op)
+        result = _proposal(table.rules.get(op), node, scope)
         if isinstance(result, Finding):
             refusals.append(result)
             continue
@@ -137,6 +136,14 @@ def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | t
     graph = index(nodes.values(), run.graph)
     _check(run, graph, ref_ops)
     return Rewritten(run, graph, fetches)
+
+
+def _proposal(rule: Rule | None, node: NodeDef, scope: Scope) -> Edit | Finding | None:
+    """What takes a node's place; a node of an op that no rule claims takes values."""
+    if rule is None:
+        return with_values(node, scope, node.op)
+    problem = not_a_ref(node, scope) if rule.needs_refs else None
+    return rule.rewrite(node, scope) if problem is None else problem
 
 
 def _fed(run: Run, tensor: str) -> str:

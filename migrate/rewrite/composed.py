@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from migrate.records import Finding
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import DT_RESOURCE, FLOAT, INT32, Builder, replaced
 from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
-from migrate.rewrite.scope import Scope, not_a_ref, with_twin
+from migrate.rewrite.scope import Scope, with_twin
 from migrate.sources.protos import NodeDef
 
 
-def _ref_select(node: NodeDef, scope: Scope) -> Edit | Finding:
+def _ref_select(node: NodeDef, scope: Scope) -> Edit:
     """RefSelect gives the ref that its index names: one Switch an input, of which one is alive, and a Merge."""
-    problem = not_a_ref(node, scope)
-    if problem is not None:
-        return problem
     b = Builder(scope, node)
     index = b.value(0)
     alive = []
@@ -30,11 +26,8 @@ def _ref_select(node: NodeDef, scope: Scope) -> Edit | Finding:
     return b.edit(merge)
 
 
-def _shrink(node: NodeDef, scope: Scope) -> Edit | Finding:
+def _shrink(node: NodeDef, scope: Scope) -> Edit:
     """Each weight becomes sign(w) * max(|w| - l1 / l2, 0) (sdca_ops.cc, Regularizations::EigenShrinkVector)."""
-    problem = not_a_ref(node, scope)
-    if problem is not None:
-        return problem
     waits = [f"^{name}" for name in control_inputs(node)]
     nodes: list[NodeDef] = []
     writes = []
@@ -95,8 +88,12 @@ _LINEAR_ALGEBRA = (
     "Svd",
 )
 
-REF_SELECT = Rule("ref_select", {"RefSelect": Op(fewest=2, refs=range(1, EVERY), gives=Gives.EITHER)}, _ref_select)
-SHRINK = Rule("shrink", {"SdcaShrinkL1": Op(fewest=0, refs=range(EVERY), writes=True, elementwise=True)}, _shrink)
+REF_SELECT = Rule(
+    "ref_select", {"RefSelect": Op(fewest=2, refs=range(1, EVERY), gives=Gives.EITHER)}, _ref_select, needs_refs=True
+)
+SHRINK = Rule(
+    "shrink", {"SdcaShrinkL1": Op(fewest=0, refs=range(EVERY), writes=True, elementwise=True)}, _shrink, needs_refs=True
+)
 FAKE_QUEUE = Rule("fake_queue", {"FakeQueue": Op("Identity", gives=Gives.STEP_HANDLE)}, _fake_queue)
 ACCUMULATE = Rule("accumulate", {"AccumulateNV2": Op("AddN")}, _accumulate)
 RENAMED = Rule("renamed", {f"Batch{name}": Op(name) for name in _LINEAR_ALGEBRA}, with_twin)

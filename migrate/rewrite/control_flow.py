@@ -8,14 +8,11 @@ from migrate.rewrite.builder import DT_RESOURCE, replaced
 from migrate.rewrite.graph import as_input, data_inputs
 from migrate.rewrite.mixed import mixed_control_flow
 from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
-from migrate.rewrite.scope import Scope, not_a_ref, with_twin, with_values
+from migrate.rewrite.scope import Scope, with_twin, with_values
 from migrate.sources.protos import NodeDef
 
 
 def _ref(node: NodeDef, scope: Scope) -> Edit | Finding:
-    problem = not_a_ref(node, scope)
-    if problem is not None:
-        return problem
     for consumer, _ in scope.aliases.run.graph.consumers.get(f"{node.name}:0", ()):
         merged = scope.share(f"{consumer}:0")
         if scope.aliases.run.graph.nodes[consumer].op == "Merge" and not (merged and merged.is_followed):
@@ -74,6 +71,7 @@ REF = Rule(
         "DebugGradientRefIdentity": _passes_ref("Identity"),
     },
     _ref,
+    needs_refs=True,
 )
 """Ops that pass refs on; each twin passes any dtype on (control_flow_ops.cc: both share their kernels)."""
 PLAIN = Rule(

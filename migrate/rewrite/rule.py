@@ -95,12 +95,14 @@ class Rule:
       name: of the rule and of its examples in tests/rewrite/rules.
       ops: what is known of each op; no two rules of the table claim the same one.
       rewrite: gives an `Edit`, a refusal (`records.Finding`), or None where the node may stay as it is.
+      needs_refs: whether a node is refused where a value comes for one of its refs; in a v1 Session it fails.
       always: whether it looks at its nodes in a graph without ref ops, too; one that only follows refs does not.
     """
 
     name: str
     ops: Mapping[str, Op]
     rewrite: Rewrite
+    needs_refs: bool = False
     always: bool = True
 
 

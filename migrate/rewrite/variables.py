@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from migrate.records import Finding
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.builder import DT_RESOURCE, new_node
 from migrate.rewrite.graph import as_input, attribute, data_inputs
 from migrate.rewrite.mixed import mixed
 from migrate.rewrite.rule import Edit, Gives, Op, Rule
-from migrate.rewrite.scope import Scope, not_a_ref, with_twin, with_values
+from migrate.rewrite.scope import Scope, with_twin, with_values
 from migrate.sources.protos import NodeDef
 
 
@@ -32,10 +31,7 @@ def changes_shape(node: NodeDef) -> bool:
     return node.op == "Assign" and "validate_shape" in node.attr and not node.attr["validate_shape"].b
 
 
-def _write(node: NodeDef, scope: Scope) -> Edit | Finding:
-    problem = not_a_ref(node, scope)
-    if problem is not None:
-        return problem
+def _write(node: NodeDef, scope: Scope) -> Edit:
     op = scope.op(node)
     edit = with_twin(node, scope)
     write = edit.nodes[-1]
@@ -50,16 +46,13 @@ def _write(node: NodeDef, scope: Scope) -> Edit | Finding:
     return Edit((*edit.nodes, scope.carrier(node, _handle(node, scope)))) if op.carried else edit
 
 
-def _strict(node: NodeDef, scope: Scope) -> Edit | Finding:
-    problem = not_a_ref(node, scope)
-    if problem is not None:
-        return problem
+def _strict(node: NodeDef, scope: Scope) -> Edit:
     edit = with_twin(node, scope)
     edit.nodes[-1].attr.pop("dtype", None)
     return edit
 
 
-def _identity(node: NodeDef, scope: Scope) -> Edit | Finding | None:
+def _identity(node: NodeDef, scope: Scope) -> Edit | None:
     share = scope.share(data_inputs(node)[0])
     if share is not None and share.mixed:
         return mixed(node, scope)
@@ -75,7 +68,7 @@ def _identity(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     return Edit((result,))
 
 
-def _reshape(node: NodeDef, scope: Scope) -> Edit | Finding | None:
+def _reshape(node: NodeDef, scope: Scope) -> Edit | None:
     share = scope.share(data_inputs(node)[0])
     if share is not None and share.mixed:
         return mixed(node, scope)
@@ -88,7 +81,7 @@ def _reshape(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     return Edit((result,))
 
 
-def _effect(node: NodeDef, scope: Scope) -> Edit | Finding | None:
+def _effect(node: NodeDef, scope: Scope) -> Edit | None:
     share = scope.share(data_inputs(node)[0])
     if share is not None and share.mixed:
         return mixed(node, scope)
@@ -172,9 +165,10 @@ WRITE = Rule(
     }
     | {f"SparseApply{name}": _written(f"ResourceSparseApply{name}", refs) for name, refs in _OPTIMIZERS.items()},
     _write,
+    needs_refs=True,
 )
 """Ops that write the variables behind their leading ref arguments."""
-STRICT = Rule("strict", {"IsVariableInitialized": Op("VarIsInitializedOp", refs=range(1))}, _strict)
+STRICT = Rule("strict", {"IsVariableInitialized": Op("VarIsInitializedOp", refs=range(1))}, _strict, needs_refs=True)
 """Ops that take a ref, write nothing and give no ref."""
 IDENTITY = Rule(
     "identity",

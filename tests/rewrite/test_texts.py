@@ -37,6 +37,7 @@ def test_a_long_graph_is_counted():
     assert conftest.text(run(f"{nodes}\n{targets}"), ()) == "100 nodes"
 
 
+@pytest.mark.process
 def test_a_failing_test_shows_its_graphs(tmp_path):
     (tmp_path / "test_fails.py").write_text(
         "from tests.rewrite.pairs import FOLDER, read\n"

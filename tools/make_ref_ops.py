@@ -19,7 +19,9 @@ sys.path.insert(0, str(ROOT))
 
 from migrate.checks.op_table import load_op_table  # noqa: E402
 from migrate.codes import meaning  # noqa: E402
-from migrate.rewrite import RULED_OPS, ops  # noqa: E402
+from migrate.rewrite import RULED_OPS  # noqa: E402
+from migrate.rewrite.ops import OPS, REF_CONTROL_FLOW  # noqa: E402
+from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS  # noqa: E402
 
 FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "tensorflow"})
 """Keys of docs/fuzz.json that are no code of a refusal."""
@@ -73,15 +75,10 @@ def becomes(op: str) -> str:
     """What the rewrite makes of an op, in words."""
     if op in OWN:
         return OWN[op]
-    if op in ops.WRITES:
-        twin = ops.WRITES[op]
-        return twin.op + ("; where its output is used, the handle once it ran" if twin.gives_ref else "")
-    if op in ops.REF_CONTROL_FLOW:
-        return ops.REF_CONTROL_FLOW[op] + " of the resource"
-    for table in (ops.HANDLES, ops.HANDLE_USERS, ops.STEP_USERS, ops.STRICT_REFS):
-        if op in table:
-            return table[op]
-    raise LookupError(op)
+    known = OPS[op]
+    if known.carried:
+        return f"{known.twin}; where its output is used, the handle once it ran"
+    return f"{known.twin} of the resource" if op in REF_CONTROL_FLOW else known.twin
 
 
 def fates(tests: dict[str, str]) -> tuple[list[str], list[str], list[str]]:
@@ -89,13 +86,13 @@ def fates(tests: dict[str, str]) -> tuple[list[str], list[str], list[str]]:
     rewritten, refused, for_tests = [], [], []
     names = {name for name, info in load_op_table().items() if info.has_ref} | {"AccumulateNV2"}
     for op in sorted(names):
-        if op in ops.TEST_OPS:
+        if op in TEST_OPS:
             for_tests.append(f"`{op}`")
         elif op in RULED_OPS:
             rewritten.append(f"| {op} | {becomes(op)} | `{tests[op]}` |")
         else:
-            maker = ops.REFUSED_WITH.get(op, op)
-            reason = ops.REFUSED[maker] if maker == op else f"it works on a {maker}"
+            maker = MADE_BY.get(op, op)
+            reason = REFUSED[maker].reason if maker == op else f"it works on a {maker}"
             refused.append(f"| {op} | {reason} | `test_refused[{op}]` |")
     return rewritten, refused, for_tests
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from migrate.checks.op_table import may_call
@@ -147,13 +147,7 @@ def callers_of(functions: Iterable[str], bodies: Mapping[str, Iterable[NodeDef]]
             for name in names_called(node):
                 if name in bodies:
                     callers.setdefault(name, set()).add(caller)
-    found = set(functions)
-    pending = [*found]
-    while pending:
-        fresh = callers.get(pending.pop(), set()) - found
-        found |= fresh
-        pending.extend(fresh)
-    return frozenset(found)
+    return frozenset(reachable(functions, lambda name: callers.get(name, ())))
 
 
 def names_called(node: NodeDef) -> Iterator[str]:
@@ -195,14 +189,31 @@ class NodesByName(Protocol):
 
 def behind(nodes: NodesByName, tensors: Iterable[str]) -> set[str]:
     """Names of the nodes that tensors depend on, by data or control edges."""
-    seen: set[str] = set()
-    stack = [tensor.partition(":")[0] for tensor in tensors]
+
+    def inputs(name: str) -> Iterable[str] | None:
+        return [i.lstrip("^").partition(":")[0] for i in nodes[name].input[:]] if name in nodes else None
+
+    return reachable((tensor.partition(":")[0] for tensor in tensors), inputs)
+
+
+def reachable(starts: Iterable[str], steps: Callable[[str], Iterable[str] | None]) -> set[str]:
+    """All names that can be reached from some, which are among them.
+
+    Args:
+      starts: names.
+      steps: gives the names that are one step from a name, or None for a name that does not count.
+
+    >>> sorted(reachable("a", {"a": "bc", "b": "a"}.get))
+    ['a', 'b']
+    """
+    found: set[str] = set()
+    stack = list(starts)
     while stack:
         name = stack.pop()
-        if name not in seen and name in nodes:
-            seen.add(name)
-            stack += [i.lstrip("^").partition(":")[0] for i in nodes[name].input[:]]
-    return seen
+        if name not in found and (further := steps(name)) is not None:
+            found.add(name)
+            stack += further
+    return found
 
 
 def by_op(nodes: Iterable[Located]) -> Mapping[str, Sequence[Located]]:

@@ -158,6 +158,15 @@ class _OpTable(Mapping[str, OpInfo]):
             if _REF in line[len(name) : end]:
                 yield name
 
+    def in_place(self) -> Iterator[str]:
+        """Names of the ops that write an input's buffer although they take no ref."""
+        effect, writes = self._columns.index("effect"), self._columns.index("writes")
+        for name, line in self._rows.items():
+            if "\tpure\t-" not in line:
+                row = line.split("\t")
+                if row[effect] == "pure" and row[writes] != "-":
+                    yield name
+
 
 def _output(written: str) -> tuple[str, str]:
     name, _, length = written.partition("*")
@@ -184,6 +193,28 @@ def may_call(op: str) -> bool:
 
 _CALLING_NOTHING = frozenset({"prints", "pure", "random", "state"})
 """Effects whose ops take no functions; tools/make_op_table.py sees to it."""
+
+
+def may_share(op: str) -> bool:
+    """Whether an output of an op, or what it keeps, may be an input's buffer: all but what is known to copy."""
+    info = _table().get(op)
+    return info is None or not info.copies
+
+
+def may_keep(op: str) -> bool:
+    """Whether an op may keep an input's buffer where no edge of the graph leads to its reader."""
+    info = _table().get(op)
+    return info is None or not (info.copies or info.effect in _FORGETFUL)
+
+
+_FORGETFUL = frozenset({"prints", "pure", "random"})
+"""Effects of ops that keep nothing from one call to another."""
+
+
+@functools.cache
+def load_in_place_ops() -> frozenset[str]:
+    """Every op that writes its first input's buffer although it is no ref (inplace_ops.cc)."""
+    return frozenset(_table().in_place())
 
 
 @functools.cache
@@ -250,3 +281,31 @@ _NOT_IN_FUNCTIONS: Mapping[str, str] = {
 
 _RUNS_ALTHOUGH_DEPRECATED = frozenset({"PlaceholderV2"})
 """An input of a function replaces it before anybody asks for its version (measured on 2.15.1 and 2.21.0)."""
+
+
+def describe(op: str) -> str:
+    """The row of an op, one fact per line.
+
+    >>> print(describe("Neg"))
+    Neg
+      registered  2.15, 2.21
+      on the CPU  2.15, 2.21
+      effect      pure: computes its outputs from its inputs and attributes alone
+      buffers     no output is an input's buffer
+      kernel      core/kernels/cwise_ops_common.h
+    """
+    info = _table().get(op)
+    if info is None:
+        return f"{op}\n  unknown     {beyond_the_table()}"
+    facts = {
+        "registered": ", ".join(info.registered),
+        "on the CPU": ", ".join(info.on_cpu) or "no kernel",
+        "elsewhere": ", ".join(info.on_other_device),
+        "deprecated": f"since GraphDef version {info.deprecated_since}: {info.deprecation}" * bool(info.deprecation),
+        "takes refs": "takes or gives a ref" if info.has_ref else "",
+        "effect": f"{info.effect}: {EFFECTS[info.effect]}",
+        "writes": "" if not info.writes else "argument " + ", ".join(map(str, info.writes)),
+        "buffers": "no output is an input's buffer" if info.copies else "an output may be an input's buffer",
+        "kernel": info.kernel,
+    }
+    return "\n".join([op, *(f"  {name:11} {fact}" for name, fact in facts.items() if fact)])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from migrate.checks.nodes import nodes_by_name, numbered
+from migrate.checks.nodes import nodes_by_name, numbered, reachable
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
@@ -62,7 +62,10 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     for tensor in _last(nodes, numbers, reached, functions_of(graph_def.library), bool(sources)):
         groups.setdefault(reached[numbers[tensor.partition(":")[0]]], []).append(tensor)
     givers = _givers_of(meta_graph, nodes)
-    worth = {bits: _reached(givers, tensors) & weights.keys() for bits, tensors in groups.items()}
+    worth = {
+        bits: reachable((tensor.partition(":")[0] for tensor in tensors), givers.get) & weights.keys()
+        for bits, tensors in groups.items()
+    }
     losses = _losses(meta_graph, nodes)
     for_training = {bits: all(t.partition(":")[0] in losses for t in tensors) for bits, tensors in groups.items()}
     ranked = sorted(groups, key=lambda bits: (for_training[bits], -len(worth[bits]), bits.bit_count(), bits))
@@ -109,11 +112,8 @@ def _losses(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
         # `Fill` is where the gradients begin.
         if op in nodes and f"{scope}Fill" in (tensor.partition(":")[0] for tensor in node.input):
             found.add(op)
-    pending = list(found)
-    while pending:  # A loss may be scaled before it is differentiated.
-        for name in _operands(nodes, pending.pop()) - found:
-            found.add(name)
-            pending.append(name)
+    # A loss may be scaled before it is differentiated.
+    found = reachable(found, lambda name: _operands(nodes, name))
     # The losses of several replicas are added up.
     users: dict[str, list[str]] = {}
     missing: dict[str, int] = {}
@@ -258,17 +258,6 @@ def _last(
         dtypes = output_dtypes(node, library) or ()
         found += [f"{name}:{i}" for i, dtype in enumerate(dtypes) if base_name(dtype) not in _UNFIT_DTYPES]
     return found
-
-
-def _reached(givers: Mapping[str, tuple[str, ...]], tensors: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    stack = [tensor.partition(":")[0] for tensor in tensors]
-    while stack:
-        name = stack.pop()
-        if name not in seen and name in givers:
-            seen.add(name)
-            stack += givers[name]
-    return seen
 
 
 def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights: Mapping[str, None]) -> list[str]:

@@ -4,65 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrate.checks.op_table import load_op_table
+from migrate.checks.nodes import reachable
+from migrate.checks.op_table import load_in_place_ops, load_op_table, may_keep
 from migrate.errors import InternalError
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
-from migrate.rewrite import arrays, composed, control_flow, ops, tables, temporaries, variables
+from migrate.rewrite import arrays, composed, control_flow, tables, temporaries, variables
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
 from migrate.rewrite.broken import find_broken, find_cycle
-from migrate.rewrite.graph import Graph, Run, as_input, dangling, data_inputs, index
-from migrate.rewrite.rule import Rule, Scope, with_values
+from migrate.rewrite.graph import Graph, Run, Wire, as_input, dangling, data_inputs, index
+from migrate.rewrite.refused import why_refused
+from migrate.rewrite.rule import Edit, Rule, Table, by_op
+from migrate.rewrite.scope import Scope, not_a_ref, with_values
 from migrate.sources.protos import NodeDef
 
 RULES: tuple[Rule, ...] = (
-    # All rules look at the source graph and answer for one node each, so no edit can spoil another rule's view and
-    # the order is for the reader: what holds a buffer, what writes it, what hands it on, what is no variable at all.
-    variables.VARIABLE,
-    variables.WRITE,
-    variables.STRICT,
-    variables.IDENTITY,
-    variables.RESHAPE,
-    variables.EFFECT,
-    control_flow.REF,
-    control_flow.PLAIN,
-    composed.REF_SELECT,
-    composed.SHRINK,
-    composed.FAKE_QUEUE,
-    composed.ACCUMULATE,
-    composed.RENAMED,
-    composed.TOP_K,
-    tables.HANDLE,
-    tables.USER,
-    arrays.STACK,
-    arrays.ARRAY,
-    arrays.USER,
-    arrays.GRAD,
-    arrays.PACK,
-    arrays.UNPACK,
+    # All rules look at the source graph and answer for one node each, and no two claim one op. So no edit can spoil
+    # another rule's view, the order changes nothing, and it is for the reader: the way that a buffer takes.
+    variables.VARIABLE,  # What holds a buffer.
+    variables.WRITE,  # What writes it.
+    variables.STRICT,  # What asks about it and leaves it alone.
+    variables.IDENTITY,  # What hands it on: as it is,
+    variables.RESHAPE,  # in another shape,
+    variables.EFFECT,  # after a look at it,
+    control_flow.REF,  # through control flow that takes refs only,
+    control_flow.PLAIN,  # or any dtype.
+    composed.REF_SELECT,  # What has no twin: it chooses between buffers,
+    composed.SHRINK,  # or writes several.
+    tables.HANDLE,  # Handles, which are no variables: to what has a name,
+    tables.USER,  # and what uses it;
+    composed.FAKE_QUEUE,  # to a queue that is a resource already;
+    arrays.STACK,  # to what lives for one step: stacks,
+    arrays.ARRAY,  # arrays,
+    arrays.GRAD,  # their gradients,
+    arrays.USER,  # and what uses one of these
+    arrays.PACK,  # as a whole,
+    arrays.UNPACK,  # in both directions.
+    composed.ACCUMULATE,  # No refs at all: what functions do not take,
+    composed.RENAMED,  # for it is old
+    composed.TOP_K,  # and has another form now.
 )
 
+TABLE = by_op(RULES)
+"""The rule of each op."""
 
-def by_op(rules: tuple[Rule, ...]) -> Mapping[str, Rule]:
-    """The rule of each op.
-
-    Raises:
-      InternalError: two rules claim the same op.
-    """
-    result: dict[str, Rule] = {}
-    for rule in rules:
-        for op in sorted(rule.ops):
-            if op in result:
-                raise InternalError(f"two rules claim the op {op}")
-            result[op] = rule
-    return result
-
-
-_BY_OP = by_op(RULES)
-_ALWAYS = frozenset(op for op, rule in _BY_OP.items() if not rule.follows)
-"""Ops for which a run is rewritten although none of its ops is a ref op."""
-
-RULED_OPS = frozenset(_BY_OP) | temporaries.OPS
+RULED_OPS = frozenset(TABLE.rules) | temporaries.OPS
 """Every op that some rule, or the pass before them, looks at."""
 
 
@@ -81,12 +67,13 @@ class Rewritten:
     fetches: Mapping[str, str]
 
 
-def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...]:
+def rewrite(run: Run, ref_ops: frozenset[str], table: Table = TABLE) -> Rewritten | tuple[Finding, ...]:
     """Rewrites one run.
 
     Args:
       run: what one Session call executes.
       ref_ops: every op of TensorFlow's registry that has a ref argument or result.
+      table: the rules; a test gives others.
 
     Returns:
       The run without refs, or all refusals.
@@ -95,20 +82,20 @@ def rewrite(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...
       InternalError: an edit has left the graph inconsistent.
     """
     # Runs of one graph that fetch the same are rewritten alike, and often there are several.
-    key = (rewrite, run.fetches)
+    key = (table, run.fetches)
     if key in run.graph.answers:
         return Rewritten(run, *run.graph.answers[key])
-    result = _rewritten(run, ref_ops)
+    result = _rewritten(run, ref_ops, table)
     if isinstance(result, Rewritten) and result.run is run and result.graph is not run.graph:
         run.graph.answers[key] = result.graph, result.fetches
     return result
 
 
-def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, ...]:
-    broken = find_broken(run)
+def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | tuple[Finding, ...]:
+    broken = find_broken(run, table)
     if broken is not None:
         return (broken,)
-    if not (run.graph.has(ref_ops) or run.graph.has(_ALWAYS)):
+    if not (run.graph.has(ref_ops) or run.graph.has(table.always)):
         cyclic = find_cycle(run)
         if cyclic is not None:
             return (cyclic,)
@@ -118,10 +105,10 @@ def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, 
     if isinstance(without, Finding):
         return (without,)
     run = without
-    aliases = analyse(run)
+    aliases = analyse(run, table)
     if isinstance(aliases, Finding):
         return (aliases,)
-    refusals = [*_unknown_refs(run, ref_ops), *_handles_as_values(aliases)]
+    refusals = [*_unknown_refs(run, ref_ops, table), *_handles_as_values(aliases)]
     if refusals:
         return tuple(refusals)
     refusals = [*_undecided(aliases), *_overlapping(aliases)]
@@ -129,8 +116,7 @@ def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, 
     nodes: dict[str, NodeDef] = {}
     for name, node in run.graph.nodes.items():
         op = run.graph.wires[name].op
-        rule = _BY_OP.get(op)
-        result = rule.rewrite(node, scope) if rule else with_values(node, scope, op)
+        result = _proposal(table.rules.get(op), node, scope)
         if isinstance(result, Finding):
             refusals.append(result)
             continue
@@ -150,6 +136,14 @@ def _rewritten(run: Run, ref_ops: frozenset[str]) -> Rewritten | tuple[Finding, 
     graph = index(nodes.values(), run.graph)
     _check(run, graph, ref_ops)
     return Rewritten(run, graph, fetches)
+
+
+def _proposal(rule: Rule | None, node: NodeDef, scope: Scope) -> Edit | Finding | None:
+    """What takes a node's place; a node of an op that no rule claims takes values."""
+    if rule is None:
+        return with_values(node, scope, node.op)
+    problem = not_a_ref(node, scope) if rule.needs_refs else None
+    return rule.rewrite(node, scope) if problem is None else problem
 
 
 def _fed(run: Run, tensor: str) -> str:
@@ -173,26 +167,17 @@ def _fetch(tensor: str, scope: Scope) -> tuple[str, tuple[NodeDef, ...]]:
     return name + ":0", nodes
 
 
-def _unknown_refs(run: Run, ref_ops: frozenset[str]) -> list[Finding]:
-    unknown: dict[str, list[str]] = {}
-    for op, names in run.graph.by_op.items():
-        if op in ref_ops and op not in _BY_OP:
-            unknown[op] = list(names)
+def _unknown_refs(run: Run, ref_ops: frozenset[str], table: Table) -> list[Finding]:
+    unknown = {op: names for op, names in run.graph.by_op.items() if op in ref_ops and op not in table.rules}
     return [
         refusal(
             "ref-op-unsupported",
-            f"{run.key}: {op} cannot be rewritten: {_why_not(op)}",
+            f"{run.key}: {op} cannot be rewritten: {why_refused(op)}",
             tuple(names),
             "docs/ref-ops.md says what becomes of each ref op",
         )
         for op, names in sorted(unknown.items())
     ]
-
-
-def _why_not(op: str) -> str:
-    made_by = ops.REFUSED_WITH.get(op, op)
-    reason = ops.REFUSED.get(made_by, "it is new to this tool, which knows no rule for it")
-    return reason if made_by == op else f"it works on a {made_by}, and {reason}"
 
 
 def _handles_as_values(aliases: Aliases) -> list[Finding]:
@@ -221,10 +206,11 @@ def _handles_as_values(aliases: Aliases) -> list[Finding]:
 
 def _takes_handle(aliases: Aliases, node: NodeDef, position: int) -> bool:
     """Whether a node takes a handle at a position in the new graph, or passes it on."""
-    if node.op in ops.CONTROL_FLOW or node.op in ops.IDENTITIES:
+    if node.op in control_flow.PLAIN.ops or node.op in variables.IDENTITY.ops:
         passed = aliases.shares.get(f"{node.name}:0")
         return passed is not None and passed.certain and (position == 0 or node.op == "Merge")
-    return position in ops.ref_arguments(node.op, len(data_inputs(node)))
+    known = aliases.table.ops.get(node.op)
+    return known is not None and position in known.taken(len(data_inputs(node)))
 
 
 def _undecided(aliases: Aliases) -> list[Finding]:
@@ -246,10 +232,10 @@ def _undecided(aliases: Aliases) -> list[Finding]:
         source = producer(tensor)
         if share.is_followed and share.roots.isdisjoint(moved):
             continue
-        if graph.wires[source].op in ops.INPLACE:
+        if graph.wires[source].op in load_in_place_ops():
             continue  # Its output is its first input's buffer, and where that may be a variable's it is refused.
         readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
-        if tensor in aliases.run.fetches or ops.may_keep(graph.nodes[source].op):
+        if tensor in aliases.run.fetches or may_keep(graph.nodes[source].op):
             readers.append(None)
         for reader in readers:
             write = aliases.write_between(share, source, reader)
@@ -265,60 +251,59 @@ def _undecided(aliases: Aliases) -> list[Finding]:
 
 def _looked_at(run: Run) -> frozenset[str]:
     """The nodes whose values matter: the others only say by a control edge that they have run."""
-    graph = run.graph
+    wires = run.graph.wires
     table = load_op_table()
-    stack = [producer(tensor) for tensor in run.fetches]
-    stack += [
+    starts = [producer(tensor) for tensor in run.fetches]
+    starts += [
         name
-        for name, wire in graph.wires.items()
-        if wire.op in ops.CONTROL_FLOW or wire.op not in table or table[wire.op].is_stateful or table[wire.op].has_ref
+        for name, wire in wires.items()
+        if wire.op in control_flow.PLAIN.ops
+        or wire.op not in table
+        or table[wire.op].is_stateful
+        or table[wire.op].has_ref
     ]
-    found: set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name not in found and name in graph.wires:
-            found.add(name)
-            stack.extend(graph.wires[name].sources)
-    return frozenset(found)
+    return frozenset(reachable(starts, lambda name: wires[name].sources if name in wires else None))
 
 
 def _overlapping(aliases: Aliases) -> list[Finding]:
     """Writes that take their operand from the very buffer that they are writing, not element by element."""
+    graph, table = aliases.run.graph, aliases.table
+    in_place = load_in_place_ops()
+    overwriting = in_place | {op for op in table.writers if not table.ops[op].elementwise}
     found = []
-    wires = aliases.run.graph.wires
-    for name in aliases.run.graph.named(_OVERWRITING):
-        node = wires[name]
-        if node.op in ops.INPLACE and node.data and node.data[0] in aliases.shares:
-            found.append(
-                refusal(
-                    "aliased-buffer-undecided",
-                    f"{aliases.run.key}: {node.op} {name!r} writes {node.data[0]!r}, which may be a variable's "
-                    "buffer, where it stands",
-                    (name,),
-                    "give it a copy: variable + 0",
-                )
-            )
-        if node.op in ops.INPLACE:
+    for name in graph.named(overwriting):
+        node = graph.wires[name]
+        tensor = _written_in_place(aliases, node) if node.op in in_place else _read_while_written(aliases, node)
+        if tensor is None:
             continue
-        taken = [aliases.shares.get(tensor) for tensor in node.data]
-        refs = ops.WRITES[node.op].refs
-        written = frozenset().union(*(share.roots for share in taken[:refs] if share))
-        for tensor, share in list(zip(node.data, taken, strict=True))[refs:]:
-            if share and not share.roots.isdisjoint(written):
-                found.append(
-                    refusal(
-                        "aliased-buffer-undecided",
-                        f"{aliases.run.key}: {node.op} {name!r} reads {tensor!r}, which may be the buffer that it is "
-                        "writing; what it reads there depends on how its kernel goes about it",
-                        (name, producer(tensor)),
-                        "give it a copy: variable + 0",
-                    )
-                )
-                break
+        if node.op in in_place:
+            what = f"writes {tensor!r}, which may be a variable's buffer, where it stands"
+            names: tuple[str, ...] = (name,)
+        else:
+            what = (
+                f"reads {tensor!r}, which may be the buffer that it is writing; what it reads there depends on how its "
+                "kernel goes about it"
+            )
+            names = (name, producer(tensor))
+        message = f"{aliases.run.key}: {node.op} {name!r} {what}"
+        found.append(refusal("aliased-buffer-undecided", message, names, "give it a copy: variable + 0"))
     return found
 
 
-_OVERWRITING = ops.INPLACE | (ops.WRITES.keys() - ops.ELEMENTWISE_WRITES)
+def _written_in_place(aliases: Aliases, node: Wire) -> str | None:
+    """The input whose buffer an op writes that takes no ref, where that may be a variable's."""
+    return node.data[0] if node.data and node.data[0] in aliases.shares else None
+
+
+def _read_while_written(aliases: Aliases, node: Wire) -> str | None:
+    """An operand of a write that may be the written buffer."""
+    written = aliases.table.ops[node.op].taken(len(node.data))
+    shares = [aliases.shares.get(tensor) for tensor in node.data]
+    roots = frozenset[str]().union(*(share.roots for p in written if (share := shares[p]) is not None))
+    for position, (tensor, share) in enumerate(zip(node.data, shares, strict=True)):
+        if position not in written and share is not None and not share.roots.isdisjoint(roots):
+            return tensor
+    return None
 
 
 def _between(aliases: Aliases, share: Share, source: str, write: str, reader: str | None) -> Finding:
@@ -348,4 +333,4 @@ def _check(run: Run, graph: Graph, ref_ops: frozenset[str]) -> None:
         raise InternalError(f"{run.key}: ref ops are left: {left[:5]}")
 
 
-__all__ = ["RULED_OPS", "RULES", "Rewritten", "as_input", "by_op", "rewrite"]
+__all__ = ["RULED_OPS", "RULES", "TABLE", "Rewritten", "as_input", "by_op", "rewrite"]

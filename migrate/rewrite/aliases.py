@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from migrate.checks.op_table import may_share
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
-from migrate.rewrite import ops
-from migrate.rewrite.contexts import (
-    ENTERS,
-    NEXT_ITERATIONS,
-    Context,
-    contexts,
-    first_outside,
-    topological_order,
-)
-from migrate.rewrite.graph import Graph, Run, data_inputs, reach, split
+from migrate.rewrite.contexts import ENTERS, NEXT_ITERATIONS, contexts, first_outside, topological_order
+from migrate.rewrite.graph import Graph, Run, attribute, data_inputs, split
+from migrate.rewrite.marks import Marks
+from migrate.rewrite.rule import Gives, Op, Table
 from migrate.sources.protos import DataType, NodeDef
 
 
@@ -58,6 +53,11 @@ class Share:
         """Whether the rewrite gives its consumers what the variable holds when they compute."""
         return self.certain or self.mixed
 
+    @property
+    def as_value(self) -> Share:
+        """The same buffer on an edge that is not ref-typed."""
+        return dataclasses.replace(self, is_ref=False) if self.is_ref else self
+
 
 @frozen
 class Aliases:
@@ -65,6 +65,7 @@ class Aliases:
 
     Attributes:
       run: the run that was analysed.
+      table: what is known of the ops that the rules claim.
       shares: full tensor name -> what it shares; a tensor that shares nothing is absent.
       identities: name of a variable or handle node -> its identity.
       written: identities of the variables that the run writes, or that share a tensor with one that it writes.
@@ -72,15 +73,11 @@ class Aliases:
     """
 
     run: Run
+    table: Table
     shares: Mapping[str, Share]
     identities: Mapping[str, str]
     written: frozenset[str]
     writers: Mapping[str, tuple[str, ...]]
-
-    @property
-    def order(self) -> Sequence[str]:
-        """The nodes in topological order."""
-        return topological_order(self.run.graph)[0]
 
     @functools.cached_property
     def followed(self) -> frozenset[str]:
@@ -97,29 +94,12 @@ class Aliases:
         return not share.dtype or not share.roots.isdisjoint(self.written)
 
     @functools.cached_property
-    def _write_names(self) -> list[str]:
-        return sorted({name for writers in self.writers.values() for name in writers})
+    def _writes(self) -> Marks:
+        return Marks(self.run.graph, sorted({name for writers in self.writers.values() for name in writers}))
 
     @functools.cached_property
-    def _write_bits(self) -> dict[str, int]:
-        return {name: 1 << position for position, name in enumerate(self._write_names)}
-
-    @functools.cached_property
-    def _root_bits(self) -> dict[str, int]:
-        bits = self._write_bits
-        return {root: sum(bits[name] for name in set(writers)) for root, writers in self.writers.items()}
-
-    @functools.cached_property
-    def _writes_before(self) -> dict[str, int]:
-        """For each node the set of writes that lead to it, as bits."""
-        graph = self.run.graph
-        return reach(graph.predecessors(), self.order, self._write_bits, graph.has(NEXT_ITERATIONS))
-
-    @functools.cached_property
-    def _writes_after(self) -> dict[str, int]:
-        """For each node the set of writes to which it leads, as bits."""
-        graph = self.run.graph
-        return reach(graph.successors(), self.order[::-1], self._write_bits, graph.has(NEXT_ITERATIONS))
+    def _writes_of(self) -> Mapping[str, int]:
+        return {root: self._writes.of(*writers) for root, writers in self.writers.items()}
 
     def write_between(self, share: Share, first: str, second: str | None) -> str | None:
         """A write of the shared variables that happens after node `first` and before node `second`.
@@ -132,16 +112,14 @@ class Aliases:
         Returns:
           The name of such a write, or None where the graph puts none between the two.
         """
+        writes = self._writes
         # After the one; or in no order with it, which does not matter to a buffer but to a value that is taken there.
-        bits = self._writes_after[first] | ~self._writes_before[first]
+        between = writes.after[first] | ~writes.before[first]
         if second is not None:
-            bits &= self._writes_before[second] | self._write_bits.get(second, 0)
-        if second in self._write_bits:
-            bits &= ~self._write_bits[second]
-        for root in share.roots:
-            found = bits & self._root_bits.get(root, 0)
-            if found:
-                return self._write_names[(found & -found).bit_length() - 1]
+            between &= writes.before[second] & ~writes.of(second)
+        for root in sorted(share.roots):
+            for write in writes.named(between & self._writes_of.get(root, 0)):
+                return write
         return None
 
     def last_writes(self, share: Share) -> tuple[str, ...]:
@@ -160,16 +138,18 @@ def identity(node: NodeDef) -> str:
     Source: ContainerInfo::Init (resource_mgr.cc) with use_node_name_as_default, as VariableOp (variable_ops.cc)
     and the queue and table kernels call it. VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
     """
-    attr = node.attr
-    # Reading a missing key of a proto map would add it to the source's node.
-    container = attr["container"].s.decode("utf-8", "replace") if "container" in attr else ""
-    shared = attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in attr else ""
+    container = attribute(node, "container").s.decode("utf-8", "replace")
+    shared = attribute(node, "shared_name").s.decode("utf-8", "replace")
     name = shared if shared or node.op == "VarHandleOp" else node.name
     return f"{container}\n{name}" if container else name
 
 
-def analyse(run: Run) -> Aliases | Finding:
+def analyse(run: Run, table: Table) -> Aliases | Finding:
     """Finds out what every tensor of a run shares with its variables.
+
+    Args:
+      run: in the source.
+      table: what is known of the ops that the rules claim.
 
     Returns:
       The answer, or a refusal when the graph has a cycle that is no while loop.
@@ -181,64 +161,26 @@ def analyse(run: Run) -> Aliases | Finding:
             f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
             tuple(sorted(cyclic)[:8]),
         )
-    return Aliases(run, *_analysed(run))
+    walk = _Walk(run, table)
+    shares = walk.shares()
+    writers = _writers(run.graph, table, shares)
+    return Aliases(run, table, shares, walk.identities, _closure(shares.values(), writers), writers)
 
 
-_SOURCES = ops.VARIABLES | ops.HANDLES.keys() | ops.OTHER_HANDLES
-"""Ops from which a share comes; every other op only hands on what its inputs share."""
-
-
-def _analysed(
-    run: Run,
-) -> tuple[Mapping[str, Share], Mapping[str, str], frozenset[str], Mapping[str, tuple[str, ...]]]:
-    """The shares, identities, written identities and writers of a run."""
-    graph = run.graph
-    identities = {name: identity(graph.nodes[name]) for name in graph.named(_SOURCES)}
-    if not identities:
-        return {}, {}, frozenset(), {}
-    order, _ = topological_order(graph)
-    where = contexts(graph)
-    wires = graph.wires
-    asked_for = _asked_for(run)
-    shares: dict[str, Share | None] = {}
-    visited: set[str] = set()
-    # What a loop's back edge brings, and what its Merge makes of it, is known after the first walk only.
-    has_loops = graph.has(ENTERS | NEXT_ITERATIONS)
-    changed = True
-    while changed:
-        changed = False
-        for name in order:
-            visited.add(name)
-            wire = wires[name]
-            if wire.op in _SOURCES:
-                node = graph.nodes[name]
-                dtype = node.attr["dtype"].type if wire.op in ops.VARIABLES else 0
-                found: list[tuple[int, Share | None]] = [(0, Share(frozenset({identities[name]}), dtype, True))]
-            elif shares.keys().isdisjoint(wire.data):
-                continue
-            else:
-                found = _outputs(graph, name, shares, visited, where[name], asked_for)
-            for output, share in found:
-                tensor = f"{name}:{output}"
-                if tensor not in shares or (shares[tensor] is not share and shares[tensor] != share):
-                    shares[tensor] = share
-                    changed = has_loops
-    known = {tensor: share for tensor, share in shares.items() if share is not None}
-    writers: dict[str, dict[str, None]] = {}
-    if graph.has(_WRITES):
-        for name in order:
-            wire = wires[name]
-            if wire.op not in _WRITES:
-                continue
-            refs = wire.data if wire.op == "SdcaShrinkL1" else wire.data[: ops.WRITES[wire.op].refs]
-            for tensor in refs:
-                for root in sorted(known[tensor].roots) if tensor in known else ():
-                    writers.setdefault(root, {})[name] = None
-    written = _closure(known.values(), writers)
-    return known, identities, written, {root: tuple(names) for root, names in writers.items()}
-
-
-_WRITES = frozenset({*ops.WRITES, "SdcaShrinkL1"})
+def _writers(graph: Graph, table: Table, shares: Mapping[str, Share]) -> Mapping[str, tuple[str, ...]]:
+    """For each identity the names of the nodes that write it, in topological order."""
+    if not shares or not graph.has(table.writers):
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for name in topological_order(graph)[0]:
+        wire = graph.wires[name]
+        if wire.op not in table.writers:
+            continue
+        for position in table.ops[wire.op].taken(len(wire.data)):
+            share = shares.get(wire.data[position])
+            for root in sorted(share.roots) if share is not None else ():
+                found.setdefault(root, {})[name] = None
+    return {root: tuple(names) for root, names in found.items()}
 
 
 def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
@@ -255,77 +197,118 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
     return frozenset(written)
 
 
-def _outputs(
-    graph: Graph,
-    name: str,
-    shares: Mapping[str, Share | None],
-    visited: Collection[str],
-    context: Context,
-    asked_for: Mapping[str, Sequence[int]],
-) -> list[tuple[int, Share | None]]:
-    """What each output of a node that is no source of shares shares, given its inputs."""
-    wire = graph.wires[name]
-    op = wire.op
-    if op in ("Const", "Placeholder"):
-        return []
-    inputs = [shares.get(tensor) for tensor in wire.data]
-    if op in ops.WRITES:
-        return [(0, inputs[0])] if ops.WRITES[op].gives_ref else []
-    if op in ("Merge", "RefMerge", "RefSelect"):
-        first_taken = 1 if op == "RefSelect" else 0
+class _Walk:
+    """The walk over a run that finds what each tensor shares."""
+
+    def __init__(self, run: Run, table: Table) -> None:
+        self._graph = run.graph
+        self._table = table
+        self._fetches = run.fetches
+        self._shares: dict[str, Share | None] = {}
+        self._visited: set[str] = set()
+        self.identities = {name: identity(run.graph.nodes[name]) for name in run.graph.named(table.sources)}
+
+    def shares(self) -> Mapping[str, Share]:
+        """Walks until nothing changes: what a loop's back edge brings is known after the first walk only."""
+        if not self.identities:
+            return {}
+        has_loops = self._graph.has(ENTERS | NEXT_ITERATIONS)
+        changed = True
+        while changed:
+            changed = False
+            for name in topological_order(self._graph)[0]:
+                self._visited.add(name)
+                for output, share in self._outputs(name):
+                    tensor = f"{name}:{output}"
+                    known = self._shares.get(tensor)
+                    if tensor not in self._shares or (known is not share and known != share):
+                        self._shares[tensor] = share
+                        changed = has_loops
+        return {tensor: share for tensor, share in self._shares.items() if share is not None}
+
+    def _outputs(self, name: str) -> Iterable[tuple[int, Share | None]]:
+        """What each output of a node shares, given its inputs; nothing of an output that shares nothing."""
+        wire = self._graph.wires[name]
+        if wire.op in self._table.sources:
+            return [(0, self._source(name))]
+        if self._shares.keys().isdisjoint(wire.data):
+            return ()
+        op = self._table.ops.get(wire.op, _UNRULED)
+        inputs = [self._shares.get(tensor) for tensor in wire.data]
+        first = inputs[0]
+        if op.gives is Gives.REF:
+            share = first
+        elif op.gives is Gives.EITHER:
+            share = self._either(name, op, inputs)
+        elif op.gives is Gives.BUFFER and first is not None:
+            share = self._buffer(name, first)
+        elif op.gives is Gives.RESHAPED and first is not None:
+            share = dataclasses.replace(first, is_ref=False, steps=(*first.steps, name))
+        else:
+            return [(output, share) for share in self._maybe(name, inputs) for output in self._asked_for.get(name, ())]
+        return [(output, share) for output in range(op.outputs)]
+
+    def _source(self, name: str) -> Share:
+        """The ref or handle that a node gives and takes from no input."""
+        node = self._graph.nodes[name]
+        is_variable = self._table.ops[node.op].gives is Gives.VARIABLE
+        return Share(frozenset({self.identities[name]}), attribute(node, "dtype").type if is_variable else 0, True)
+
+    def _either(self, name: str, op: Op, inputs: Sequence[Share | None]) -> Share | None:
+        """What a Merge, or a RefSelect, gives."""
+        wire = self._graph.wires[name]
+        positions = op.taken(len(inputs)) or range(len(inputs))
         # What comes over a back edge is not known before the first walk is over.
-        taken = [position for position in range(first_taken, len(inputs)) if wire.sources[position] in visited]
-        joined = _join([inputs[position] for position in taken], op != "Merge")
-        if joined is not None and joined.mixed and len(context.frames) > 1:
-            starts = [inputs[p] for p in taken if graph.wires[wire.sources[p]].op in ENTERS]
+        taken = [position for position in positions if wire.sources[position] in self._visited]
+        joined = _join([inputs[position] for position in taken], bool(op.refs))
+        if joined is not None and joined.mixed and len(contexts(self._graph)[name].frames) > 1:
+            starts = [inputs[p] for p in taken if self._graph.wires[wire.sources[p]].op in ENTERS]
             if None in starts:
                 # The handle beside a value with which a loop starts comes from outside all frames.
-                joined = dataclasses.replace(joined, mixed=False)
-        return [(0, joined)]
-    first = inputs[0] if inputs else None
-    if op in ops.REF_CONTROL_FLOW:
-        return [(0, first), (1, first)] if op == "RefSwitch" else [(0, first)]
-    if first is not None and op in ("Enter", "NextIteration") and not first.is_ref:
+                return dataclasses.replace(joined, mixed=False)
+        return joined
+
+    def _buffer(self, name: str, first: Share) -> Share:
+        """What an op gives that hands its first input's buffer on."""
+        op = self._graph.wires[name].op
+        if first.is_ref or op not in ("Enter", "NextIteration"):
+            return first.as_value
         # A loop variable that is a variable's buffer in some iterations only: a value from here on.
-        for consumer, _ in graph.consumers.get(f"{name}:0", ()):
-            merged = shares.get(f"{consumer}:0")
-            if graph.wires[consumer].op == "Merge" and merged is not None and not merged.is_followed:
+        for consumer, _ in self._graph.consumers.get(f"{name}:0", ()):
+            merged = self._shares.get(f"{consumer}:0")
+            if self._graph.wires[consumer].op == "Merge" and merged is not None and not merged.is_followed:
                 first = dataclasses.replace(first, certain=False, mixed=False)
-        if op == "Enter" and first.mixed:
-            # Of the two that a mixed tensor is carried as, one may never come, and a frame waits for all it is given.
-            first = dataclasses.replace(first, mixed=False)
-    if first is not None and op in _PASSES:
-        value = first if not first.is_ref else dataclasses.replace(first, is_ref=False)
-        return [(0, value), (1, value)] if op == "Switch" else [(0, value)]
-    if first is not None and op in ops.RESHAPES:
-        return [(0, dataclasses.replace(first, is_ref=False, steps=(*first.steps, name)))]
-    met = [share for share in inputs if share is not None and share.dtype]
-    if met and ops.may_share(op) and not (op in _COPIES_WHEN and _COPIES_WHEN[op](graph.nodes[name])):
-        joined = _join([*met, None], False)
-        assert joined is not None  # Something was met.
-        maybe = dataclasses.replace(joined, mixed=False)
-        return [(output, maybe) for output in sorted(set(asked_for.get(name, ())))]
-    return []
+        # Of the two that a mixed tensor is carried as, one may never come, and a frame waits for all it is given.
+        return dataclasses.replace(first, mixed=False) if op == "Enter" and first.mixed else first
+
+    def _maybe(self, name: str, inputs: Iterable[Share | None]) -> Iterable[Share]:
+        """What any other op may give: nothing where it is known to copy, else any of its inputs' buffers."""
+        op = self._graph.wires[name].op
+        met = [share for share in inputs if share is not None and share.dtype]
+        if met and may_share(op) and not (op in _COPIES_WHEN and _COPIES_WHEN[op](self._graph.nodes[name])):
+            joined = _join([*met, None], False)
+            if joined is not None:
+                yield dataclasses.replace(joined, mixed=False)
+
+    @functools.cached_property
+    def _asked_for(self) -> Mapping[str, Sequence[int]]:
+        """The outputs of each node that other nodes take or the call fetches."""
+        found: dict[str, set[int]] = {}
+        for tensor in (*self._graph.consumers, *self._fetches):
+            name, output = split(tensor)
+            found.setdefault(name, set()).add(output)
+        return {name: sorted(outputs) for name, outputs in found.items()}
 
 
-_PASSES = ops.CONTROL_FLOW | ops.IDENTITIES | ops.EFFECTS
-
-
-def _asked_for(run: Run) -> Mapping[str, Sequence[int]]:
-    """The outputs of each node that other nodes take or the call fetches."""
-    found: dict[str, list[int]] = {}
-    for tensor in (*run.graph.consumers, *run.fetches):
-        name, output = split(tensor)
-        found.setdefault(name, []).append(output)
-    return found
+_UNRULED = Op()
 
 
 def _changes_dtype(cast: NodeDef) -> bool:
-    return bool(cast.attr["SrcT"].type != cast.attr["DstT"].type)
+    return bool(attribute(cast, "SrcT").type != attribute(cast, "DstT").type)
 
 
 def _makes_strings(node: NodeDef) -> bool:
-    return bool(node.attr["T"].type != DataType.DT_STRING)
+    return bool(attribute(node, "T").type != DataType.DT_STRING)
 
 
 def _contracts(node: NodeDef) -> bool:

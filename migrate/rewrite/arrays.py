@@ -6,76 +6,72 @@ function that uses them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from migrate.rewrite import ops
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs
-from migrate.rewrite.rule import Edit, Rule, Scope, constant, new_node, replaced, with_values
-from migrate.sources.dtypes import dtype_value
+from migrate.rewrite.builder import INT32, Builder, replaced
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs
+from migrate.rewrite.rule import Edit, Gives, Op, Rule
+from migrate.rewrite.scope import Scope, with_twin
 from migrate.sources.protos import NodeDef
-
-_INT32 = dtype_value("int32")
 
 
 def _stack(node: NodeDef, scope: Scope) -> Edit:
+    b = Builder(scope, node)
     # V1 had no bound; a negative max_size is StackV2's way to say so. The constant must be in the stack's frame.
-    size = constant(scope.unique(f"{node.name}/max_size"), -1, control_inputs(node))
-    return Edit((size, replaced(node, "StackV2", [size.name])))
-
-
-def _array(node: NodeDef, scope: Scope) -> Edit | None:
-    return with_values(node, scope, "TensorArrayV3")
-
-
-def _user(node: NodeDef, scope: Scope) -> Edit | None:
-    return with_values(node, scope, ops.STEP_USERS[node.op], range(1))
+    return b.edit(replaced(node, "StackV2", [b.constant("max_size", -1, *control_inputs(node))]))
 
 
 def _grad(node: NodeDef, scope: Scope) -> Edit:
     # The handle comes as a plain string in V1, as a resource in V3.
-    handle, flow = data_inputs(node)
-    value, extra = scope.value(node, 1)
-    del flow
-    return Edit((*extra, replaced(node, "TensorArrayGradV3", [as_input(scope.handle(handle)), value])))
+    b = Builder(scope, node)
+    return b.edit(replaced(node, "TensorArrayGradV3", [_handle(node, scope), b.value(1)]))
 
 
 def _pack(node: NodeDef, scope: Scope) -> Edit:
-    handle = as_input(scope.handle(data_inputs(node)[0]))
-    flow, extra = scope.value(node, 1)
-    size = new_node("TensorArraySizeV3", scope.unique(f"{node.name}/size"), [handle, flow])
-    count = _range(node, scope, size.name)
-    return Edit((*extra, size, *count, replaced(node, "TensorArrayGatherV3", [handle, count[-1].name, flow])))
+    b = Builder(scope, node)
+    handle, flow = _handle(node, scope), b.value(1)
+    size = b.TensorArraySizeV3(handle, flow, name="size")
+    return b.edit(replaced(node, "TensorArrayGatherV3", [handle, _range(b, size), flow]))
 
 
 def _unpack(node: NodeDef, scope: Scope) -> Edit:
-    handle = as_input(scope.handle(data_inputs(node)[0]))
-    value, extra = scope.value(node, 1)
-    flow, more = scope.value(node, 2)
-    shape = new_node("Shape", scope.unique(f"{node.name}/shape"), [value], out_type=_INT32)
-    shape.attr["T"].CopyFrom(node.attr["T"])
-    first = constant(scope.unique(f"{node.name}/first"), [0], [shape.name])
-    size = constant(scope.unique(f"{node.name}/one"), [1], [shape.name])
-    rows = new_node(
-        "Slice", scope.unique(f"{node.name}/rows"), [shape.name, first.name, size.name], T=_INT32, Index=_INT32
-    )
-    scalar = constant(scope.unique(f"{node.name}/scalar"), [], [shape.name])
-    count = new_node("Reshape", scope.unique(f"{node.name}/count"), [rows.name, scalar.name], T=_INT32, Tshape=_INT32)
-    indices = _range(node, scope, count.name)
-    scatter = replaced(node, "TensorArrayScatterV3", [handle, indices[-1].name, value, flow])
-    return Edit((*extra, *more, shape, first, size, rows, scalar, count, *indices, scatter))
+    b = Builder(scope, node)
+    handle, value, flow = _handle(node, scope), b.value(1), b.value(2)
+    shape = b.Shape(value, T=attribute(node, "T").type, out_type=INT32)
+    first, one = b.constant("first", [0], shape), b.constant("one", [1], shape)
+    rows = b.Slice(shape, first, one, name="rows", T=INT32, Index=INT32)
+    count = b.Reshape(rows, b.constant("scalar", [], shape), name="count", T=INT32, Tshape=INT32)
+    return b.edit(replaced(node, "TensorArrayScatterV3", [handle, _range(b, count), value, flow]))
 
 
-def _range(node: NodeDef, scope: Scope, limit: str) -> Sequence[NodeDef]:
-    """Nodes for `range(limit)`; the constants wait for the limit so that they stand in its frame."""
-    start = constant(scope.unique(f"{node.name}/start"), 0, [limit])
-    delta = constant(scope.unique(f"{node.name}/delta"), 1, [limit])
-    inputs = [start.name, limit, delta.name]
-    return start, delta, new_node("Range", scope.unique(f"{node.name}/range"), inputs, Tidx=_INT32)
+def _handle(node: NodeDef, scope: Scope) -> str:
+    return as_input(scope.handle(data_inputs(node)[0]))
 
 
-STACK = Rule(frozenset({"Stack"}), _stack)
-ARRAY = Rule(frozenset({"TensorArray", "TensorArrayV2"}), _array)
-USER = Rule(frozenset(ops.STEP_USERS), _user)
-GRAD = Rule(frozenset({"TensorArrayGrad", "TensorArrayGradV2"}), _grad)
-PACK = Rule(frozenset({"TensorArrayPack"}), _pack)
-UNPACK = Rule(frozenset({"TensorArrayUnpack"}), _unpack)
+def _range(b: Builder, limit: str) -> str:
+    """`range(limit)`; the constants wait for the limit so that they stand in its frame."""
+    start, delta = b.constant("start", 0, limit), b.constant("delta", 1, limit)
+    return b.Range(start, limit, delta, Tidx=INT32)
+
+
+_USED = ("Close", "Concat", "Gather", "Read", "Scatter", "Size", "Split", "Write")
+_FIRST = range(1)
+
+STACK = Rule("stack", {"Stack": Op(fewest=0, gives=Gives.STEP_HANDLE)}, _stack)
+ARRAY = Rule(
+    "array",
+    # The V2 TensorArray (TF 0.12) gives a plain string; functions refuse it as deprecated, so it becomes V3, too.
+    dict.fromkeys(("TensorArray", "TensorArrayV2"), Op("TensorArrayV3", fewest=0, gives=Gives.STEP_HANDLE)),
+    with_twin,
+)
+USER = Rule(
+    "array_user",
+    {name: Op(f"{name}V2", refs=_FIRST) for name in ("StackClose", "StackPop", "StackPush")}
+    | {f"TensorArray{name}{v}": Op(f"TensorArray{name}V3", refs=_FIRST) for name in _USED for v in ("", "V2")},
+    with_twin,
+)
+GRAD = Rule(
+    "array_grad",
+    dict.fromkeys(("TensorArrayGrad", "TensorArrayGradV2"), Op(fewest=2, refs=_FIRST, gives=Gives.STEP_HANDLE)),
+    _grad,
+)
+PACK = Rule("array_pack", {"TensorArrayPack": Op(fewest=2, refs=_FIRST)}, _pack)
+UNPACK = Rule("array_unpack", {"TensorArrayUnpack": Op(fewest=3, refs=_FIRST)}, _unpack)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from migrate.records import Finding, refusal
-from migrate.rewrite import ops
 from migrate.rewrite.contexts import on_cycle
 from migrate.rewrite.graph import Run, canonical, dangling, data_inputs, input_nodes, split
+from migrate.rewrite.rule import Table
+
+_UNRULED = {"AssignVariableOp": 2, "LookupTableImportV2": 3, "Restore": 2, "RestoreSlice": 3, "RestoreV2": 3}
+"""How many inputs a node must have of an op that no rule claims and that the reading of a restore op looks at."""
 
 
-def find_broken(run: Run) -> Finding | None:
+def find_broken(run: Run, table: Table) -> Finding | None:
     """A refusal for an edge from nowhere, or a node without its inputs."""
     lost = dangling(run.graph)
     if lost:
@@ -22,9 +25,10 @@ def find_broken(run: Run) -> Finding | None:
     for tensor in run.fetches:
         if split(canonical(tensor))[1] < 0:
             return refusal("graph-broken", f"{run.key}: {_short(tensor)} is no tensor name", (tensor,))
-    for name in run.graph.named(ops.FEWEST_INPUTS.keys()):
+    for name in run.graph.named(table.ops.keys() | _UNRULED.keys()):
         wire = run.graph.wires[name]
-        if len(wire.data) < ops.FEWEST_INPUTS[wire.op]:
+        fewest = table.ops[wire.op].fewest if wire.op in table.ops else _UNRULED[wire.op]
+        if len(wire.data) < fewest:
             message = f"{run.key}: {wire.op} {_short(name)} has {len(wire.data)} inputs; it needs more"
             return refusal("graph-broken", message, (name,))
     return None

@@ -2,69 +2,46 @@
 
 from __future__ import annotations
 
-from migrate.records import Finding
-from migrate.rewrite import ops
 from migrate.rewrite.aliases import producer
-from migrate.rewrite.graph import as_input, data_inputs
-from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, constant, new_node, not_a_ref, replaced, with_values
-from migrate.sources.dtypes import dtype_value
+from migrate.rewrite.builder import DT_RESOURCE, FLOAT, INT32, Builder, replaced
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs
+from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
+from migrate.rewrite.scope import Scope, with_twin
 from migrate.sources.protos import NodeDef
 
-_INT32 = dtype_value("int32")
-_FLOAT = dtype_value("float32")
 
-
-def _ref_select(node: NodeDef, scope: Scope) -> Edit | Finding:
+def _ref_select(node: NodeDef, scope: Scope) -> Edit:
     """RefSelect gives the ref that its index names: one Switch an input, of which one is alive, and a Merge."""
-    refs = data_inputs(node)[1:]
-    problem = not_a_ref(node, scope, range(1, len(refs) + 1))
-    if problem is not None:
-        return problem
-    index, extra = scope.value(node, 0)
-    nodes = list(extra)
+    b = Builder(scope, node)
+    index = b.value(0)
     alive = []
-    for number, tensor in enumerate(refs):
+    for number, tensor in enumerate(data_inputs(node)[1:]):
         # In the frame of the index, wherever that is.
-        label = constant(scope.unique(f"{node.name}/label_{number}"), number, [producer(index)])
-        chosen = new_node("Equal", scope.unique(f"{node.name}/is_{number}"), [index, label.name], T=_INT32)
-        switch = new_node(
-            "Switch",
-            scope.unique(f"{node.name}/switch_{number}"),
-            [as_input(scope.handle(tensor)), chosen.name],
-            T=DT_RESOURCE,
-        )
-        nodes += [label, chosen, switch]
-        alive.append(f"{switch.name}:1")
+        label = b.constant(f"label_{number}", number, producer(index))
+        chosen = b.Equal(index, label, name=f"is_{number}", T=INT32)
+        switch = b.Switch(as_input(scope.handle(tensor)), chosen, name=f"switch_{number}", T=DT_RESOURCE)
+        alive.append(f"{switch}:1")
     merge = replaced(node, "Merge", alive)
     merge.attr["T"].type = DT_RESOURCE
-    return Edit((*nodes, merge))
+    return b.edit(merge)
 
 
-def _shrink(node: NodeDef, scope: Scope) -> Edit | Finding:
+def _shrink(node: NodeDef, scope: Scope) -> Edit:
     """Each weight becomes sign(w) * max(|w| - l1 / l2, 0) (sdca_ops.cc, Regularizations::EigenShrinkVector)."""
-    refs = data_inputs(node)
-    problem = not_a_ref(node, scope, range(len(refs)))
-    if problem is not None:
-        return problem
-    waits = [name for name in node.input if name.startswith("^")]
-    nodes = []
-    for number, tensor in enumerate(refs):
+    waits = [f"^{name}" for name in control_inputs(node)]
+    nodes: list[NodeDef] = []
+    writes = []
+    for number, tensor in enumerate(data_inputs(node)):
+        b = Builder(scope, node, f"{node.name}/weight_{number}", T=FLOAT)
         handle = as_input(scope.handle(tensor))
-        prefix = f"{node.name}/weight_{number}"
-        read = new_node("ReadVariableOp", scope.unique(f"{prefix}/read"), [handle, *waits], dtype=_FLOAT)
-        shrinkage = constant(
-            scope.unique(f"{prefix}/shrinkage"), float(_ratio(node.attr["l1"].f, node.attr["l2"].f)), [read.name]
-        )
-        zero = constant(scope.unique(f"{prefix}/zero"), 0.0, [read.name])
-        size = new_node("Abs", scope.unique(f"{prefix}/abs"), [read.name], T=_FLOAT)
-        less = new_node("Sub", scope.unique(f"{prefix}/sub"), [size.name, shrinkage.name], T=_FLOAT)
-        positive = new_node("Maximum", scope.unique(f"{prefix}/max"), [less.name, zero.name], T=_FLOAT)
-        sign = new_node("Sign", scope.unique(f"{prefix}/sign"), [read.name], T=_FLOAT)
-        value = new_node("Mul", scope.unique(f"{prefix}/mul"), [sign.name, positive.name], T=_FLOAT)
-        write = new_node("AssignVariableOp", scope.unique(f"{prefix}/assign"), [handle, value.name], dtype=_FLOAT)
-        nodes += [read, shrinkage, zero, size, less, positive, sign, value, write]
-    done = NodeDef(name=node.name, op="NoOp", input=[f"^{n.name}" for n in nodes if n.op == "AssignVariableOp"])
-    return Edit((*nodes, done))
+        weight = b.ReadVariableOp(handle, *waits, name="read", dtype=FLOAT)
+        less = b.constant("shrinkage", _ratio(attribute(node, "l1").f, attribute(node, "l2").f), weight)
+        zero = b.constant("zero", 0.0, weight)
+        size = b.Maximum(b.Sub(b.Abs(weight), less), zero, name="max")
+        shrunk = b.Mul(b.Sign(weight), size)
+        writes.append(b.AssignVariableOp(handle, shrunk, name="assign", dtype=FLOAT))
+        nodes += b.nodes
+    return Edit((*nodes, NodeDef(name=node.name, op="NoOp", input=[f"^{write}" for write in writes])))
 
 
 def _ratio(l1: float, l2: float) -> float:
@@ -73,38 +50,52 @@ def _ratio(l1: float, l2: float) -> float:
     return float(np.float32(l1) / np.float32(l2))
 
 
-def _fake_queue(node: NodeDef, scope: Scope) -> Edit | None:
+def _fake_queue(node: NodeDef, scope: Scope) -> Edit:
     # It turns a resource into a string ref (fake_queue in data_flow_ops.cc); the users take the resource now.
-    edit = with_values(node, scope, "Identity")
-    assert edit is not None  # The op changes.
+    edit = with_twin(node, scope)
     edit.nodes[-1].attr["T"].type = DT_RESOURCE
     return edit
 
 
 def _accumulate(node: NodeDef, scope: Scope) -> Edit:
     # AccumulateNV2 has no kernel: a v1 Session replaces it (accumulate_n_optimizer.cc), a loaded function does not.
-    edit = with_values(node, scope, "AddN")
-    assert edit is not None  # The op changes.
+    edit = with_twin(node, scope)
     edit.nodes[-1].attr.pop("shape", None)
     return edit
 
 
-def _renamed(node: NodeDef, scope: Scope) -> Edit | None:
-    return with_values(node, scope, ops.RENAMED[node.op])
-
-
 def _top_k(node: NodeDef, scope: Scope) -> Edit:
     # TopK has k as an attribute, TopKV2 as an input; one kernel class serves both (topk_op.cc).
-    value, extra = scope.value(node, 0)
-    k = constant(scope.unique(f"{node.name}/k"), node.attr["k"].i, [producer(value)])
-    result = replaced(node, "TopKV2", [value, k.name])
-    del result.attr["k"]
-    return Edit((*extra, k, result))
+    b = Builder(scope, node)
+    value = b.value(0)
+    result = replaced(node, "TopKV2", [value, b.constant("k", attribute(node, "k").i, producer(value))])
+    result.attr.pop("k", None)
+    return b.edit(result)
 
 
-REF_SELECT = Rule(frozenset({"RefSelect"}), _ref_select)
-SHRINK = Rule(frozenset({"SdcaShrinkL1"}), _shrink)
-FAKE_QUEUE = Rule(frozenset({"FakeQueue"}), _fake_queue)
-ACCUMULATE = Rule(frozenset({"AccumulateNV2"}), _accumulate)
-RENAMED = Rule(frozenset(ops.RENAMED), _renamed)
-TOP_K = Rule(frozenset({"TopK"}), _top_k)
+_LINEAR_ALGEBRA = (
+    "Cholesky",
+    "CholeskyGrad",
+    "MatrixDeterminant",
+    "MatrixDiag",
+    "MatrixDiagPart",
+    "MatrixInverse",
+    "MatrixSetDiag",
+    "MatrixSolve",
+    "MatrixSolveLs",
+    "MatrixTriangularSolve",
+    "SelfAdjointEigV2",
+    "Svd",
+)
+
+REF_SELECT = Rule(
+    "ref_select", {"RefSelect": Op(fewest=2, refs=range(1, EVERY), gives=Gives.EITHER)}, _ref_select, needs_refs=True
+)
+SHRINK = Rule(
+    "shrink", {"SdcaShrinkL1": Op(fewest=0, refs=range(EVERY), writes=True, elementwise=True)}, _shrink, needs_refs=True
+)
+FAKE_QUEUE = Rule("fake_queue", {"FakeQueue": Op("Identity", gives=Gives.STEP_HANDLE)}, _fake_queue)
+ACCUMULATE = Rule("accumulate", {"AccumulateNV2": Op("AddN")}, _accumulate)
+RENAMED = Rule("renamed", {f"Batch{name}": Op(name) for name in _LINEAR_ALGEBRA}, with_twin)
+"""Deprecated ops whose successors have the same arguments, attributes and kernels (linalg_ops.cc, array_ops.cc)."""
+TOP_K = Rule("top_k", {"TopK": Op()}, _top_k)

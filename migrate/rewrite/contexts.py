@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
-from migrate.rewrite.graph import Graph, Wire, remembered, split
+from migrate.rewrite.graph import Graph, Wire, attribute, remembered, split
 
 ENTERS = frozenset({"Enter", "RefEnter"})
 EXITS = frozenset({"Exit", "RefExit"})
@@ -111,7 +111,7 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
                 sources.append(result[source])
         met = _met(sources, wire.op in MERGES)
         if wire.op in ENTERS:
-            frame = graph.nodes[name].attr["frame_name"].s.decode("utf-8", "replace")
+            frame = attribute(graph.nodes[name], "frame_name").s.decode("utf-8", "replace")
             met = Context((*met.frames, frame), met.conditions)
         elif wire.op in EXITS and met.frames:
             depth = len(met.frames)

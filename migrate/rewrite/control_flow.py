@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from migrate.records import Finding, refusal
-from migrate.rewrite import ops
 from migrate.rewrite.aliases import producer
+from migrate.rewrite.builder import DT_RESOURCE, replaced
 from migrate.rewrite.graph import as_input, data_inputs
-from migrate.rewrite.mixed import mixed
-from migrate.rewrite.rule import DT_RESOURCE, Edit, Rule, Scope, not_a_ref, replaced, with_values
+from migrate.rewrite.mixed import mixed_control_flow
+from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
+from migrate.rewrite.scope import Scope, with_twin, with_values
 from migrate.sources.protos import NodeDef
 
 
-def _handles(node: NodeDef, op: str) -> range:
-    """Positions of the inputs that a control flow op passes on."""
-    return range(len(data_inputs(node))) if op == "Merge" else range(1)
-
-
-def _ref(node: NodeDef, scope: Scope) -> Edit | Finding | None:
-    op = ops.REF_CONTROL_FLOW[node.op]
-    positions = _handles(node, op)
-    problem = not_a_ref(node, scope, positions)
-    if problem is not None:
-        return problem
+def _ref(node: NodeDef, scope: Scope) -> Edit | Finding:
     for consumer, _ in scope.aliases.run.graph.consumers.get(f"{node.name}:0", ()):
         merged = scope.share(f"{consumer}:0")
         if scope.aliases.run.graph.nodes[consumer].op == "Merge" and not (merged and merged.is_followed):
@@ -32,8 +23,7 @@ def _ref(node: NodeDef, scope: Scope) -> Edit | Finding | None:
                 (node.name, consumer),
                 "start the loop from variable.read_value()",
             )
-    edit = with_values(node, scope, op, positions)
-    assert edit is not None  # The op changes.
+    edit = with_twin(node, scope)
     edit.nodes[-1].attr["T"].type = DT_RESOURCE
     return edit
 
@@ -53,8 +43,9 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
             "reshape it to a constant shape, or please open an issue",
         )
     if share.mixed:
-        return mixed(node, scope)
-    inputs = [as_input(scope.handle(data_inputs(node)[p])) for p in _handles(node, node.op)]
+        return mixed_control_flow(node, scope)
+    passed = data_inputs(node) if node.op == "Merge" else data_inputs(node)[:1]
+    inputs = [as_input(scope.handle(tensor)) for tensor in passed]
     extra: tuple[NodeDef, ...] = ()
     if node.op == "Switch":
         name, extra = scope.value(node, 1)
@@ -64,5 +55,30 @@ def _plain(node: NodeDef, scope: Scope) -> Edit | Finding | None:
     return Edit((*extra, result))
 
 
-REF = Rule(frozenset(ops.REF_CONTROL_FLOW), _ref)
-PLAIN = Rule(ops.CONTROL_FLOW, _plain, follows=True)
+def _passes_ref(twin: str) -> Op:
+    return Op(twin, refs=range(1), gives=Gives.REF)
+
+
+REF = Rule(
+    "ref_control_flow",
+    {
+        "RefEnter": _passes_ref("Enter"),
+        "RefExit": _passes_ref("Exit"),
+        "RefIdentity": _passes_ref("Identity"),
+        "RefMerge": Op("Merge", refs=range(EVERY), gives=Gives.EITHER),
+        "RefNextIteration": _passes_ref("NextIteration"),
+        "RefSwitch": Op("Switch", fewest=2, refs=range(1), gives=Gives.REF, outputs=2),
+        "DebugGradientRefIdentity": _passes_ref("Identity"),
+    },
+    _ref,
+    needs_refs=True,
+)
+"""Ops that pass refs on; each twin passes any dtype on (control_flow_ops.cc: both share their kernels)."""
+PLAIN = Rule(
+    "control_flow",
+    dict.fromkeys(("Enter", "Exit", "NextIteration"), Op(gives=Gives.BUFFER))
+    | {"Merge": Op(gives=Gives.EITHER), "Switch": Op(fewest=2, gives=Gives.BUFFER, outputs=2)},
+    _plain,
+    always=False,
+)
+"""The plain control flow ops: each gives its input's buffer on (control_flow_ops.cc: `context->set_output`)."""

@@ -27,7 +27,7 @@ from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto, copied
 _RESOURCE = dtype_value("resource")
 _REFS = frozenset({*ops.WRITES, *ops.REF_CONTROL_FLOW, *ops.STRICT_REFS, "RefSelect", "SdcaShrinkL1"})
 _PASSES = frozenset({*ops.CONTROL_FLOW, "Identity"})
-_WRITES = {twin.op: twin.refs for twin in ops.WRITES.values()}
+_WRITES = {twin: len(ops.OPS[op].refs) for op, twin in ops.WRITES.items()}
 _HANDLES = {
     **_WRITES,
     **dict.fromkeys(("ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarIsInitializedOp", "VariableShape"), 1),
@@ -136,7 +136,7 @@ def _wanted(node: NodeDef) -> list[str]:
     """The tensors that a node takes as variables, refs or handles, if it does."""
     taken = data_inputs(node)
     if node.op in _REFS:
-        return [taken[p] for p in ops.ref_arguments(node.op, len(taken)) if p < len(taken)]
+        return [taken[p] for p in ops.OPS[node.op].taken(len(taken))]
     if node.op in _HANDLES:
         return taken[: _HANDLES[node.op]]
     return taken if node.op == "Merge" else taken[:1]

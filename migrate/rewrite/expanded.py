@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrate.frozen import frozen
+from migrate.rewrite.builder import new_node
 from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.rewrite.graph import Graph, as_input, index
 from migrate.rewrite.inline import Outputs
-from migrate.rewrite.rule import new_node
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
 

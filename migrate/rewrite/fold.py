@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import operator
 import struct
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from migrate.checks.nodes import reachable
 from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
 from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts
@@ -475,15 +476,8 @@ def _waiting(node: NodeDef, names: Sequence[str]) -> NodeDef:
     return result
 
 
-def _closure(graph: Graph, names: tuple[str, ...]) -> set[str]:
-    needed: set[str] = set()
-    stack = list(names)
-    while stack:
-        name = stack.pop()
-        if name in graph.wires and name not in needed:
-            needed.add(name)
-            stack.extend(graph.wires[name].behind)
-    return needed
+def _closure(graph: Graph, names: Iterable[str]) -> set[str]:
+    return reachable(names, lambda name: graph.wires[name].behind if name in graph.wires else None)
 
 
 def _has_effect(graph: Graph, name: str) -> bool:

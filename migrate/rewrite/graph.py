@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from migrate.frozen import frozen
-from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, TensorShapeProto, is_stored
+from migrate.sources.protos import AttrValue, GraphDef, MetaGraphDef, NodeDef, TensorShapeProto, is_stored
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FEW = 16
@@ -46,6 +46,11 @@ def data_inputs(node: NodeDef) -> list[str]:
     """Full names of the tensors that a node takes, in order."""
     # Spelt out: it is asked some times for every node of a model.
     return [name if ":" in name else name + ":0" for name in node.input[:] if name[:1] != "^"]
+
+
+def attribute(node: NodeDef, name: str) -> AttrValue:
+    """An attribute of a node, or an empty one: to read a missing key of a proto map would add it to the node."""
+    return node.attr[name] if name in node.attr else AttrValue()
 
 
 def control_inputs(node: NodeDef) -> list[str]:

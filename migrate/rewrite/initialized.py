@@ -20,7 +20,7 @@ from migrate.sources.protos import NodeDef
 
 _ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
-_PASSES = frozenset({*ops.REF_CONTROL_FLOW, *ops.CONTROL_FLOW, "Identity"})
+_PASSES = frozenset({*ops.REF_CONTROL_FLOW, *ops.CONTROL_FLOW, *ops.WRITTEN_REFS, "Identity"})
 
 
 def decide(run: Run, with_value: Collection[str]) -> Run | Finding:
@@ -63,7 +63,7 @@ def _root(graph: Graph, node: NodeDef) -> str | None:
     source = graph.nodes.get(split(data_inputs(node)[0])[0])
     seen = {node.name}
     while source is not None and source.name not in seen and source.input:
-        if source.op not in _PASSES and not (source.op in ops.WRITES and ops.WRITES[source.op].gives_ref):
+        if source.op not in _PASSES:
             return None
         seen.add(source.name)
         source = graph.nodes.get(split(data_inputs(source)[0])[0])

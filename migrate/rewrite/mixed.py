@@ -10,27 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrate.records import Finding
-from migrate.rewrite import ops
+from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
 from migrate.rewrite.contexts import ENTERS
-from migrate.rewrite.graph import as_input, control_inputs, data_inputs, split
-from migrate.rewrite.rule import DT_RESOURCE, Edit, Scope, new_node, replaced, with_values
+from migrate.rewrite.graph import as_input, attribute, control_inputs, data_inputs, split
+from migrate.rewrite.rule import Edit, Gives
+from migrate.rewrite.scope import Scope, with_values
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import NodeDef
 
 
-def mixed(node: NodeDef, scope: Scope) -> Edit | Finding:
-    """The edit for a node whose output is such a tensor."""
-    edit = with_values(node, scope, node.op)
-    plain = edit.nodes if edit is not None else (node,)
+def mixed_control_flow(node: NodeDef, scope: Scope) -> Edit:
+    """The edit for a control flow node whose output is such a tensor."""
+    plain = _plain(node, scope)
     if node.op == "Merge":
         return Edit((*plain, *_merge(node, scope)))
+    others = plain[-1].input[1:]  # A Switch's predicate, and control inputs.
+    return Edit((*plain, *_pair(node, scope, node.op, scope.both(data_inputs(node)[0]), others)))
+
+
+def mixed(node: NodeDef, scope: Scope) -> Edit:
+    """The edit for any other node whose output is such a tensor."""
+    plain = _plain(node, scope)
+    op = scope.op(node)
     handle, value = scope.both(data_inputs(node)[0])
-    if node.op in ops.CONTROL_FLOW:
-        others = plain[-1].input[1:]  # A Switch's predicate, and control inputs.
-        return Edit((*plain, *_pair(node, scope, node.op, (handle, value), others)))
-    waits = [f"^{node.name}"] if node.op in ops.EFFECTS else [f"^{name}" for name in control_inputs(node)]
-    if node.op not in ops.RESHAPES:
+    waits = [f"^{node.name}"] if op.carried else [f"^{name}" for name in control_inputs(node)]
+    if op.gives is not Gives.RESHAPED:
         return Edit((*plain, *_pair(node, scope, "Identity", (handle, value), waits)))
     # The handle passes when the reshaping would have run; each read does the reshaping again.
     others = [name for name in plain[-1].input[1:] if not name.startswith("^")]
@@ -38,6 +42,12 @@ def mixed(node: NodeDef, scope: Scope) -> Edit | Finding:
     reshaped = replaced(node, node.op, [as_input(value), *others])
     reshaped.name = split(scope.both(f"{node.name}:0")[1])[0]
     return Edit((*plain, carried, reshaped))
+
+
+def _plain(node: NodeDef, scope: Scope) -> tuple[NodeDef, ...]:
+    """The node as it stays, and what it needs."""
+    edit = with_values(node, scope, node.op)
+    return edit.nodes if edit is not None else (node,)
 
 
 def _pair(
@@ -84,7 +94,7 @@ def _merge(node: NodeDef, scope: Scope) -> list[NodeDef]:
             values.append(value)
     waits = [f"^{name}" for name in control_inputs(node)]
     for inputs, output, dtype in zip(
-        (handles, values), scope.both(f"{node.name}:0"), (DT_RESOURCE, node.attr["T"].type), strict=True
+        (handles, values), scope.both(f"{node.name}:0"), (DT_RESOURCE, attribute(node, "T").type), strict=True
     ):
         merge = new_node("Merge", split(output)[0], [*map(as_input, inputs), *waits], T=dtype)
         merge.attr["N"].i = len(inputs)

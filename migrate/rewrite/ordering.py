@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.frozen import frozen
@@ -16,7 +16,8 @@ from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, reach, remembered, split
+from migrate.rewrite.graph import Graph, attribute, reach, remembered, split
+from migrate.rewrite.marks import Marks
 from migrate.sources.dtypes import dtype_value
 from migrate.sources.protos import FunctionDef, NodeDef
 
@@ -27,7 +28,7 @@ _DT_RESOURCE = dtype_value("resource")
 _REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
 """Ops of a rewritten run that hand a handle on."""
-_WRITES = frozenset(twin.op for twin in ops.WRITES.values())
+_WRITES = frozenset(ops.WRITES.values())
 ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp", "VariableShape"})
 """Ops that take a handle, or a ref in a source, and do not look at the value."""
 
@@ -115,26 +116,23 @@ def unordered_outputs(
     shared = {root for root in reads if root in writes}
     if not shared:
         return ()
-    names = sorted({write for root in shared for write in writes[root]})
-    bits = {name: 1 << i for i, name in enumerate(names)}
-    has_loops = graph.has(NEXT_ITERATIONS)
-    before = reach(graph.predecessors(), order, bits, has_loops)
-    after = reach(graph.successors(), order[::-1], bits, has_loops)
+    marks = Marks(graph, sorted({write for root in shared for write in writes[root]}))
     where = contexts(graph)
-    laps = _Laps(graph, order, where, before, after) if has_loops else None
+    laps = _Laps(marks, where) if graph.has(NEXT_ITERATIONS) else None
     racing: dict[str, tuple[str, str]] = {}
     for root in sorted(shared):
-        every = sum(bits[write] for write in writes[root])
+        every = marks.of(*writes[root])
         for read in sorted(reads[root]):
-            own = bits.get(read, 0)
-            for write in _marked(every & ~(before[read] | after[read] | own), names):
+            others = every & ~marks.of(read)
+            ordered = marks.before[read] | marks.after[read]
+            for write in marks.named(others & ~ordered):
                 if not _exclude(where[read], where[write]):
                     racing[read] = (root, write)
                     break
             if read in racing or laps is None or not where[read].frames:
                 continue
-            for write in _marked(every & (before[read] | after[read]) & ~own, names):
-                if not laps.order(read, write, bits[write]):
+            for write in marks.named(others & ordered):
+                if not laps.order(read, write):
                     racing[read] = (root, write)
                     break
     asked = {moved.get(tensor, tensor): tensor for tensor in fetches}
@@ -145,54 +143,36 @@ def unordered_outputs(
 class _Laps:
     """Whether what one iteration of a loop does is ordered with what the others do: several run at one time."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        order: Sequence[str],
-        where: Mapping[str, Context],
-        before: Mapping[str, int],
-        after: Mapping[str, int],
-    ) -> None:
+    def __init__(self, writes: Marks, where: Mapping[str, Context]) -> None:
+        graph = writes.graph
         self._where = where
-        self._before = before
-        self._after = after
-        self._steps = [name for name in graph.named(NEXT_ITERATIONS) if name in where]
-        bits = {name: 1 << position for position, name in enumerate(self._steps)}
+        self._writes = writes
+        self._steps = Marks(graph, [name for name in graph.named(NEXT_ITERATIONS) if name in where])
         self._one_by_one = {
             where[name].frames
             for name in graph.named(ENTERS)
-            if name in where and "parallel_iterations" in graph.nodes[name].attr
-            if graph.nodes[name].attr["parallel_iterations"].i == 1
+            if name in where and attribute(graph.nodes[name], "parallel_iterations").i == 1
         }
-        self._steps_before = reach(graph.predecessors(), order, bits, True)
-        self._steps_after = reach(graph.successors(), order[::-1], bits, True)
 
-    def order(self, read: str, write: str, bit: int) -> bool:
+    def order(self, read: str, write: str) -> bool:
         """Whether each read comes before the writes of later iterations, and each write before their reads.
 
         Args:
           read: a node.
           write: another one, which some edges order with the read in one iteration.
-          bit: the write's.
         """
+        bit = self._writes.of(write)
         pairs = zip(self._where[read].frames, self._where[write].frames, strict=False)
         shared = tuple(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         for depth in range(1, len(shared) + 1):
             if shared[:depth] in self._one_by_one:
                 continue
-            steps = [(1 << p, name) for p, name in enumerate(self._steps) if self._where[name].frames == shared[:depth]]
-            forth = any(self._steps_after[read] & step and self._after[name] & bit for step, name in steps)
-            back = any(self._steps_before[read] & step and self._before[name] & bit for step, name in steps)
+            steps = self._steps.of(*(s for s in self._steps.names if self._where[s].frames == shared[:depth]))
+            forth = any(self._writes.after[s] & bit for s in self._steps.named(steps & self._steps.after[read]))
+            back = any(self._writes.before[s] & bit for s in self._steps.named(steps & self._steps.before[read]))
             if not (forth and back):
                 return False
         return True
-
-
-def _marked(bits: int, names: Sequence[str]) -> Iterator[str]:
-    """The names whose bits are set, in their order."""
-    while bits:
-        yield names[(bits & -bits).bit_length() - 1]
-        bits &= bits - 1
 
 
 def assigned(graph: Graph) -> frozenset[str]:
@@ -392,9 +372,7 @@ def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
         if wire.op in _HANDLES:
             found[f"{name}:0"] = frozenset({identity(graph.nodes[name])})
         elif wire.op in _CARRIES and not found.keys().isdisjoint(wire.data):
-            # Reading a missing key of a proto map would add it to the source's node.
-            attr = graph.nodes[name].attr
-            if wire.op in PASSES and ("T" not in attr or attr["T"].type % _REF != _DT_RESOURCE):
+            if wire.op in PASSES and attribute(graph.nodes[name], "T").type % _REF != _DT_RESOURCE:
                 continue
             roots = frozenset[str]().union(*(found.get(tensor, frozenset()) for tensor in wire.data))
             for output in range(2 if wire.op in SWITCHES else 1):
@@ -403,4 +381,4 @@ def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
 
 
 _HANDLES = frozenset({"VarHandleOp", *ops.VARIABLES})
-_CARRIES = PASSES | ops.REF_CONTROL_FLOW.keys()
+_CARRIES = PASSES | ops.REF_CONTROL_FLOW

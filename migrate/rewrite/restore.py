@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from migrate.frozen import frozen
 from migrate.records import Finding, refusal
-from migrate.rewrite import ops
+from migrate.rewrite import TABLE, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.file_access import PASSES
@@ -144,7 +144,7 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
                 (name,),
             )
     run = prune(nodes, "the restore op", {}, (), (target,))
-    broken = find_broken(run) or find_cycle(run)
+    broken = find_broken(run, TABLE) or find_cycle(run)
     if broken is not None:
         return broken
     graph = run.graph.nodes

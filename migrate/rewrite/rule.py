@@ -1,19 +1,80 @@
-"""What a rule is: it looks at one node and proposes, the engine applies."""
+"""What a rule is: the ops it is about, what is known of each, and what it proposes for a node of one.
+
+A rule proposes, the engine applies. Every other table of ops in this package is derived from what the rules carry
+(`ops.py`), so that a new rule is described in one place.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+import enum
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+from migrate.errors import InternalError
 from migrate.frozen import frozen
-from migrate.records import Finding, refusal
-from migrate.rewrite import ops
-from migrate.rewrite.aliases import Aliases, Share, producer
-from migrate.rewrite.graph import Wire, as_input, data_inputs, split, unique_name
-from migrate.sources.dtypes import dtype_value
+from migrate.records import Finding
 from migrate.sources.protos import NodeDef
 
-DT_RESOURCE = dtype_value("resource")
+if TYPE_CHECKING:
+    from migrate.rewrite.scope import Scope
+
+EVERY = sys.maxsize
+"""The end of a range that goes up to the last input."""
+
+
+class Gives(enum.Enum):
+    """What the outputs of an op show."""
+
+    VALUE = "a tensor of its own where the table of ops knows that the op copies; else it may be any input's buffer"
+    VARIABLE = "the ref of the variable that the node is"
+    RESOURCE = "a string handle to a resource, which has a name of its own"
+    STEP_HANDLE = "a string handle to what lives for one step, or to a resource that another node makes"
+    REF = "the ref that the first input is"
+    BUFFER = "the buffer of the first input"
+    RESHAPED = "the buffer of the first input under another shape or dtype"
+    EITHER = "the ref or buffer of one of the inputs, which is known only while the graph runs"
+
+
+SOURCES = frozenset({Gives.VARIABLE, Gives.RESOURCE, Gives.STEP_HANDLE})
+"""What an op gives that takes it from no input."""
+
+
+@frozen
+class Op:
+    """What is known of one op that a rule claims.
+
+    Attributes:
+      twin: the op that takes its place, with the same arguments in the same order; empty where the rule makes something
+        of another form, or keeps the op.
+      fewest: how many data inputs a node must have for the rule to look at it.
+      refs: positions of the data inputs that are refs or string handles; the new graph has handles there.
+      gives: what its outputs show.
+      outputs: how many outputs show that.
+      carried: whether the new node gives no handle itself, so that another node hands the first input's handle on once
+        it ran (`Scope.carrier`).
+      writes: whether it writes the variables behind its refs.
+      elementwise: whether an operand may be the written buffer itself: each element is read before it is written, and
+        only then.
+      renamed: (attribute of the op, its name in the twin) pairs.
+      dropped: attributes that the twin does not have.
+    """
+
+    twin: str = ""
+    fewest: int = 1
+    refs: range = range(0)
+    gives: Gives = Gives.VALUE
+    outputs: int = 1
+    carried: bool = False
+    writes: bool = False
+    elementwise: bool = False
+    renamed: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    def taken(self, inputs: int) -> range:
+        """Those of `refs` that a node with so many data inputs has."""
+        return range(self.refs.start, min(self.refs.stop, inputs))
 
 
 @frozen
@@ -23,134 +84,7 @@ class Edit:
     nodes: tuple[NodeDef, ...]
 
 
-@frozen
-class Scope:
-    """What a rule may ask while it looks at a node of a run. Nothing here changes anything."""
-
-    aliases: Aliases
-    _reads: dict[str, tuple[str, tuple[NodeDef, ...]]] = dataclasses.field(default_factory=dict)
-
-    def wire(self, node: NodeDef) -> Wire:
-        """Op and inputs of a node of the source."""
-        return self.aliases.run.graph.wires[node.name]
-
-    def unique(self, name: str) -> str:
-        """A node name that the source graph does not use."""
-        return unique_name(name, self.aliases.run.graph.nodes)
-
-    def share(self, tensor: str) -> Share | None:
-        """What the rewrite must follow of a tensor's sharing, see `Aliases.follows`."""
-        return self.aliases.follows(tensor)
-
-    def handle(self, tensor: str) -> str:
-        """Full name of the DT_RESOURCE tensor which stands for a ref or alias in the new graph."""
-        name = producer(tensor)
-        op = self.aliases.run.graph.wires[name].op
-        if op in ops.WRITES or op in ops.EFFECTS:
-            return self.unique(f"{name}/ref") + ":0"
-        return tensor
-
-    def carrier(self, node: NodeDef, handle: str) -> NodeDef:
-        """The node behind `handle` for a node that gives no handle itself: the handle again, once the node ran."""
-        return new_node("Identity", self.unique(f"{node.name}/ref"), [as_input(handle), f"^{node.name}"], T=DT_RESOURCE)
-
-    def value(self, node: NodeDef, position: int) -> tuple[str, tuple[NodeDef, ...]]:
-        """How a node gets the value of one of its data inputs in the new graph.
-
-        Args:
-          node: a node of the source.
-          position: of the data input.
-
-        Returns:
-          The input as a NodeDef writes it, and the nodes that it needs: for a variable that the run writes, a
-          read of its own under the node's control inputs and after its other data inputs; else the one read
-          that serves all.
-        """
-        wire = self.wire(node)
-        taken = wire.data
-        tensor = taken[position]
-        if tensor not in self.aliases.followed:
-            return as_input(tensor), ()
-        share = self.aliases.shares[tensor]
-        if not self.aliases.is_written(share):
-            return self.shared_read(tensor)
-        waits: list[str] = []
-        if wire.op not in ("Merge", "NextIteration", "Enter", "Exit"):
-            waits = [f"^{name}" for name in wire.controls]
-            for other in taken:
-                if other != tensor:
-                    waits.append(f"^{producer(self.followed(other))}")
-        first = taken.index(tensor)
-        return self.read(tensor, share, f"{node.name}/in{first}", waits)
-
-    def both(self, tensor: str) -> tuple[str, str]:
-        """Full names of the handle and of the value as which the rewrite carries a mixed tensor."""
-        name, output = split(tensor)
-        return self.unique(f"{name}/as_handle") + f":{output}", self.unique(f"{name}/as_value") + f":{output}"
-
-    def followed(self, tensor: str) -> str:
-        """The tensor that arrives when `tensor` would have: the handle where the rewrite carries one."""
-        share = self.share(tensor)
-        return self.handle(tensor) if share is not None and share.certain else tensor
-
-    def shared_read(self, tensor: str) -> tuple[str, tuple[NodeDef, ...]]:
-        """The one read of a ref that serves all its consumers, where the run writes no such variable."""
-        if tensor in self._reads:
-            return self._reads[tensor]
-        name, output = split(tensor)
-        share = self.aliases.shares[tensor]
-        suffix = f"_{output}" if output else ""
-        read = new_node(
-            "ReadVariableOp",
-            self.unique(f"{name}/Read{suffix}/ReadVariableOp"),
-            [as_input(self.handle(tensor))],
-            dtype=share.dtype,
-        )
-        self._reads[tensor] = read.name, (read,)
-        return self._reads[tensor]
-
-    def read(self, tensor: str, share: Share, prefix: str, waits: Iterable[str]) -> tuple[str, tuple[NodeDef, ...]]:
-        """A read of what `tensor` shows, after `waits` (control inputs), with its reshaping done again."""
-        handle = self.both(tensor)[0] if share.mixed else self.handle(tensor)
-        controls = [wait for wait in dict.fromkeys(waits) if wait[1:] != producer(handle)]
-        node = new_node(
-            "ReadVariableOp",
-            self.unique(f"{prefix}/ReadVariableOp"),
-            [as_input(handle), *controls],
-            dtype=share.dtype,
-        )
-        nodes = [node]
-        for place, step in enumerate(share.steps):
-            source = self.aliases.run.graph.nodes[step]
-            again = NodeDef()
-            again.CopyFrom(source)
-            again.name = self.unique(f"{prefix}/step_{place}")
-            del again.input[:]
-            again.input.append(nodes[-1].name)
-            for number, operand in enumerate(data_inputs(source)[1:]):
-                made_by = self.aliases.run.graph.nodes[producer(operand)]
-                if made_by.op == "Const":
-                    # One of its own: the read may stand in another frame or branch than the reshaping did.
-                    copy = NodeDef()
-                    copy.CopyFrom(made_by)
-                    copy.name = self.unique(f"{again.name}/operand_{number}")
-                    del copy.input[:]
-                    copy.input.append(f"^{node.name}")
-                    nodes.append(copy)
-                    again.input.append(copy.name)
-                else:
-                    again.input.append(as_input(operand))
-            nodes.append(again)
-        if share.mixed:
-            either = [nodes[-1].name, as_input(self.both(tensor)[1])]
-            dtype = nodes[-1].attr["type"].type if nodes[-1].op == "Bitcast" else share.dtype
-            merge = new_node("Merge", self.unique(f"{prefix}/either"), either, T=dtype)
-            merge.attr["N"].i = 2
-            nodes.append(merge)
-        return nodes[-1].name, tuple(nodes)
-
-
-Rewrite = Callable[[NodeDef, Scope], Edit | Finding | None]
+Rewrite = Callable[[NodeDef, "Scope"], Edit | Finding | None]
 
 
 @frozen
@@ -158,90 +92,66 @@ class Rule:
     """One idea: the ops it is about, and what it proposes for a node of such an op.
 
     Attributes:
-      ops: op names; no two rules of the table claim the same one.
+      name: of the rule and of its examples in tests/rewrite/rules.
+      ops: what is known of each op; no two rules of the table claim the same one.
       rewrite: gives an `Edit`, a refusal (`records.Finding`), or None where the node may stay as it is.
-      follows: whether it leaves each node as it is in a graph without ref ops: it looks at what a buffer passes.
+      needs_refs: whether a node is refused where a value comes for one of its refs; in a v1 Session it fails.
+      always: whether it looks at its nodes in a graph without ref ops, too; one that only follows refs does not.
     """
 
-    ops: frozenset[str]
+    name: str
+    ops: Mapping[str, Op]
     rewrite: Rewrite
-    follows: bool = False
+    needs_refs: bool = False
+    always: bool = True
 
 
-def new_node(op: str, name: str, inputs: Iterable[str], **types: int) -> NodeDef:
-    """A node whose attributes are all DataTypes."""
-    node = NodeDef(name=name, op=op, input=inputs)
-    for key, value in types.items():
-        node.attr[key].type = value
-    return node
+@frozen
+class Table:
+    """Rules by op, and what follows from them.
 
-
-def constant(name: str, value: int | float | list[int], waits: Iterable[str]) -> NodeDef:
-    """A Const: an int32 or float32 scalar, or an int32 vector. `waits` are the nodes that must have run before."""
-    node = NodeDef(name=name, op="Const", input=[f"^{wait}" for wait in waits])
-    tensor = node.attr["value"].tensor
-    tensor.dtype = dtype_value("float32" if isinstance(value, float) else "int32")
-    tensor.tensor_shape.SetInParent()
-    if isinstance(value, float):
-        tensor.float_val.append(value)
-    elif isinstance(value, int):
-        tensor.int_val.append(value)
-    else:
-        tensor.tensor_shape.dim.add(size=len(value))
-        tensor.int_val.extend(value)
-    node.attr["dtype"].type = tensor.dtype
-    return node
-
-
-def not_a_ref(node: NodeDef, scope: Scope, positions: range) -> Finding | None:
-    """A refusal where an op needs a ref at some position and no variable leads there."""
-    taken = scope.wire(node).data
-    for position in positions:
-        tensor = taken[position]
-        share = scope.share(tensor)
-        if share is None or not share.is_ref:
-            return refusal(
-                "ref-is-fed",
-                f"{scope.aliases.run.key}: {node.op} needs the variable behind {tensor!r}, "
-                "but a value is fed there or no variable leads to it",
-                (node.name,),
-                "a v1 Session cannot run this call either",
-            )
-    return None
-
-
-def replaced(node: NodeDef, op: str, inputs: Iterable[str]) -> NodeDef:
-    """A copy of a node with another op and other data inputs; attributes and control inputs stay."""
-    result = NodeDef()
-    result.CopyFrom(node)
-    result.op = op
-    del result.input[:]
-    result.input.extend(inputs)
-    result.input.extend(name for name in node.input if name.startswith("^"))
-    return result
-
-
-def with_values(node: NodeDef, scope: Scope, op: str, handles: range = range(0)) -> Edit | None:
-    """Proposes `op` in a node's place, with handles at the positions `handles` and values everywhere else.
-
-    Returns:
-      None where that is the node as it stands.
+    Attributes:
+      rules: the rule of each op.
     """
-    wire = scope.wire(node)
-    if op == wire.op and not handles and wire.is_short and scope.aliases.followed.isdisjoint(wire.data):
-        return None
-    inputs: list[str] = []
-    extra: list[NodeDef] = []
-    names: dict[str, str] = {}
-    for position, tensor in enumerate(wire.data):
-        if position in handles:
-            inputs.append(as_input(scope.handle(tensor)))
-            continue
-        if tensor not in names:  # A node may take one tensor very many times.
-            names[tensor], nodes = scope.value(node, position)
-            extra.extend(nodes)
-        inputs.append(names[tensor])
-    result = replaced(node, op, inputs)
-    if not extra and result == node:
-        return None
-    return Edit((*extra, result))
+
+    rules: Mapping[str, Rule]
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @functools.cached_property
+    def ops(self) -> Mapping[str, Op]:
+        """What is known of each op that a rule claims."""
+        return {name: rule.ops[name] for name, rule in self.rules.items()}
+
+    @functools.cached_property
+    def always(self) -> frozenset[str]:
+        """Ops for which a run is rewritten although none of its ops is a ref op."""
+        return frozenset(name for name, rule in self.rules.items() if rule.always)
+
+    @functools.cached_property
+    def sources(self) -> frozenset[str]:
+        """Ops that give a ref or handle which they take from no input; the others only hand it on."""
+        return frozenset(name for name, op in self.ops.items() if op.gives in SOURCES)
+
+    @functools.cached_property
+    def writers(self) -> frozenset[str]:
+        """Ops that write the variables behind their refs."""
+        return frozenset(name for name, op in self.ops.items() if op.writes)
+
+
+def by_op(rules: tuple[Rule, ...]) -> Table:
+    """The table of some rules.
+
+    Raises:
+      InternalError: two rules claim the same op, or have the same name.
+    """
+    result: dict[str, Rule] = {}
+    for rule in rules:
+        for op in rule.ops:
+            if op in result:
+                raise InternalError(f"two rules claim the op {op}: {result[op].name} and {rule.name}")
+            result[op] = rule
+    if len({rule.name for rule in rules}) < len(rules):
+        raise InternalError("two rules have one name")
+    return Table(result)

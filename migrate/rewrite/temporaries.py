@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 
 from migrate.records import Finding, refusal
+from migrate.rewrite.builder import replaced
 from migrate.rewrite.contexts import contexts, topological_order
 from migrate.rewrite.graph import Graph, Run, data_inputs, index
-from migrate.rewrite.rule import replaced
 from migrate.sources.protos import NodeDef
 
 OPS = frozenset({"DestroyTemporaryVariable", "TemporaryVariable"})

@@ -252,7 +252,7 @@ _CHANGING_RESOURCES = (
 )
 _CHANGES = (
     frozenset(ops.WRITES)
-    | frozenset(twin.op for twin in ops.WRITES.values())
+    | frozenset(ops.WRITES.values())
     | frozenset(name + version for name in _CHANGING_RESOURCES for version in ("", "V2"))
     | frozenset(f"Resource{name}" for name in _CHANGING_RESOURCES if name.startswith("Accumulator"))
 )

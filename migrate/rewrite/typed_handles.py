@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from migrate.rewrite.builder import DT_RESOURCE, constant, new_node
 from migrate.rewrite.graph import data_inputs, unique_name
-from migrate.rewrite.rule import DT_RESOURCE, constant, new_node
 from migrate.sources.protos import NodeDef
 
 _SCALARS = frozenset({"ResourceCountUpTo"})

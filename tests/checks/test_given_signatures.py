@@ -6,7 +6,8 @@ import pytest
 from google.protobuf import text_format
 
 from migrate.checks.given_signatures import add_signatures
-from migrate.checks.proposals import _differentiated, _reached, _telling, propose
+from migrate.checks.nodes import reachable
+from migrate.checks.proposals import _differentiated, _telling, propose
 from migrate.checks.tensors import output_dtypes
 from migrate.errors import UsageError
 from migrate.records import GivenSignature
@@ -210,6 +211,6 @@ def test_outputs_that_need_a_part_of_anothers_weights_are_no_answers(seed):
     }
     weights = dict.fromkeys(draw.sample(names[:15], 6))
     tensors = [f"{name}:{output}" for name in draw.sample(names[10:], 8) for output in range(draw.randrange(1, 3))]
-    needed = {tensor: _reached(givers, [tensor]) & weights.keys() for tensor in tensors}
+    needed = {tensor: reachable([tensor.partition(":")[0]], givers.get) & weights.keys() for tensor in tensors}
     expected = [t for t in tensors if not any(needed[t] < other for other in needed.values())]
     assert _telling(givers, tensors, weights) == expected

@@ -14,7 +14,7 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 raw = tf.raw_ops
 
-from migrate.rewrite import ops  # noqa: E402
+from migrate.rewrite import composed  # noqa: E402
 from migrate.sources.protos import MetaGraphDef  # noqa: E402
 from tests.rewrite.differential import (  # noqa: E402 (starts TensorFlow)
     ask_converted,
@@ -115,7 +115,7 @@ _MATRIX = {
 }
 
 
-@pytest.mark.parametrize("op", sorted(ops.RENAMED))
+@pytest.mark.parametrize("op", sorted(composed.RENAMED.ops))
 def test_renamed(op, tmp_path):
     def build() -> Any:
         old_producer(9)

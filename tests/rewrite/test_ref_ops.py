@@ -15,6 +15,7 @@ import pytest
 from migrate.checks.op_table import load_op_table
 from migrate.rewrite import ops
 from migrate.rewrite.plan import make_plan
+from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS
 from migrate.sources.protos import MetaGraphDef
 
 pytestmark = pytest.mark.tensorflow
@@ -88,7 +89,7 @@ def _optimizer(op: str, **attributes: Any) -> Callable[[str], Any]:
     def build(_: str) -> Any:
         x = _input()
         names = [n for n in inspect.signature(getattr(raw, op)).parameters if n != "name"]
-        refs = ops.WRITES[op].refs
+        refs = len(ops.OPS[op].refs)
         sparse = "indices" in names
         start = [0.5, 1.5, 2.5]
         states = [
@@ -777,16 +778,16 @@ ELSEWHERE = {
 
 
 def test_every_ref_op_has_its_test() -> None:
-    proved = {op for op, _ in PROOFS} | set(ELSEWHERE) | set(ops.REFUSED) | set(ops.REFUSED_WITH) | ops.TEST_OPS
+    proved = {op for op, _ in PROOFS} | set(ELSEWHERE) | set(REFUSED) | set(MADE_BY) | TEST_OPS
     assert sorted(set(REF_OPS) - proved) == []
 
 
-UNKNOWN = sorted({*ops.REFUSED, *ops.REFUSED_WITH, *ops.TEST_OPS})
+UNKNOWN = sorted({*REFUSED, *MADE_BY, *TEST_OPS})
 
 
 @pytest.mark.parametrize("op", UNKNOWN)
 def test_refused(op: str) -> None:
-    maker = ops.REFUSED_WITH.get(op, op)
+    maker = MADE_BY.get(op, op)
     meta_graph = MetaGraphDef()
     meta_graph.graph_def.node.add(name="made", op=maker)
     if maker != op:
@@ -794,8 +795,8 @@ def test_refused(op: str) -> None:
     meta_graph.signature_def["s"].outputs["y"].name = "made:0" if maker == op else "used:0"
     found = [f.message for f in make_plan(meta_graph).findings if f.code == "ref-op-unsupported"]
     assert [m for m in found if f": {op} cannot be rewritten" in m]
-    if op not in ops.TEST_OPS:
-        assert [m for m in found if ops.REFUSED[maker] in m]
+    if op not in TEST_OPS:
+        assert [m for m in found if REFUSED[maker].reason in m]
 
 
 def _session_error(build: Callable[[], Any]) -> type | None:

@@ -6,44 +6,43 @@ import dataclasses
 
 import pytest
 
-from migrate.checks.op_table import load_op_table
+from migrate.checks.op_table import load_in_place_ops, load_op_table, may_keep, may_share
 from migrate.errors import InternalError
 from migrate.records import Finding
-from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, ops, rewrite
+from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, rewrite
 from migrate.rewrite.graph import ParsedNodes, Run, index, prune
-from migrate.rewrite.rule import Rule
+from migrate.rewrite.ops import OPS, describe
+from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS, why_refused
+from migrate.rewrite.rule import Gives, Op, Rule
 from migrate.sources.protos import NodeDef
 
 TABLE = load_op_table()
 REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)
-ALONE = sorted({op for rule in RULES if not rule.follows for op in rule.ops} - REF_OPS)
+ALONE = sorted({op for rule in RULES if rule.always for op in rule.ops} - REF_OPS)
 """Ops without refs that a rule takes wherever they stand."""
 
-TWINS = {
-    **{name: twin.op for name, twin in ops.WRITES.items()},
-    **ops.HANDLES,
-    **ops.HANDLE_USERS,
-    **ops.STEP_USERS,
-    **ops.REF_CONTROL_FLOW,
-    **ops.STRICT_REFS,
-    **dict.fromkeys(ops.VARIABLES, "VarHandleOp"),
-}
+TWINS = {name: op.twin for name, op in OPS.items() if op.twin}
 
 
 def test_an_op_claimed_twice_raises():
-    twice = Rule(frozenset({"Assign", "Unheard"}), lambda node, scope: None)
-    with pytest.raises(InternalError, match="Assign"):
+    twice = Rule("twice", {"Unheard": Op(), "Assign": Op()}, lambda node, scope: None)
+    with pytest.raises(InternalError, match="two rules claim the op Assign: write and twice"):
         by_op((*RULES, twice))
 
 
+def test_two_rules_of_one_name_raise():
+    with pytest.raises(InternalError, match="one name"):
+        by_op((*RULES, Rule("write", {"Unheard": Op()}, lambda node, scope: None)))
+
+
 def test_every_ref_op_has_one_fate():
-    fates = [RULED_OPS & REF_OPS, set(ops.REFUSED), set(ops.REFUSED_WITH), ops.TEST_OPS]
+    fates = [RULED_OPS & REF_OPS, set(REFUSED), set(MADE_BY), TEST_OPS]
     assert sorted(REF_OPS) == sorted(op for fate in fates for op in fate)
 
 
 def test_every_refusal_is_of_an_op_that_is_there():
-    assert REF_OPS.issuperset({*ops.REFUSED, *ops.REFUSED_WITH, *ops.REFUSED_WITH.values(), *ops.TEST_OPS})
-    assert len(ops.TEST_OPS) == 8
+    assert REF_OPS.issuperset({*REFUSED, *MADE_BY, *TEST_OPS})
+    assert len(TEST_OPS) == 8
 
 
 @pytest.mark.parametrize("op", sorted(TWINS))
@@ -94,10 +93,20 @@ def test_rewriting_twice_changes_nothing():
 
 @pytest.mark.parametrize("op", ALONE)
 def test_a_rule_fires_where_no_op_is_a_ref_op(op):
-    inputs = tuple(f"i{n}" for n in range(max(1, ops.fewest_inputs(op))))
+    inputs = tuple(f"i{n}" for n in range(max(1, OPS[op].fewest)))
     given = (_node("Const", name, dtype=FLOAT) for name in inputs)
     result = rewrite(_run(*given, _node(op, "y", *inputs, T=FLOAT), fetches=("y:0",)), REF_OPS)
     assert not isinstance(result, Rewritten) or result.graph.nodes["y"].op != op
+
+
+@pytest.mark.parametrize("op", sorted(OPS))
+def test_a_node_without_attributes_crashes_no_rule(op):
+    inputs = tuple(f"i{n}" for n in range(OPS[op].fewest))
+    given = [NodeDef(op="VariableV2", name=name) for name in inputs]
+    run = _run(*given, NodeDef(op=op, name="y", input=inputs), fetches=("y:0",))
+    before = [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()]
+    assert rewrite(run, REF_OPS)
+    assert [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()] == before
 
 
 UNTOUCHED = {
@@ -192,6 +201,18 @@ def test_tensorflow_has_no_ref_op_that_the_table_lacks():
     assert found == REF_OPS
 
 
+MADE_ANEW = frozenset(
+    {"AccumulateNV2", "DebugGradientRefIdentity", "FakeQueue", "IsVariableInitialized", "TensorArray", "TensorArrayV2"}
+    | {"Variable", "VariableV2"}
+)
+"""Ops whose twins have other arguments or attributes; their rules see to them."""
+
+GIVES_REF = {
+    gives: gives in (Gives.VARIABLE, Gives.RESOURCE, Gives.STEP_HANDLE, Gives.REF, Gives.EITHER) for gives in Gives
+}
+"""Whether a ref op that gives this gives a ref."""
+
+
 @pytest.mark.tensorflow
 @pytest.mark.private_api
 def test_twins_take_what_the_ref_op_takes():
@@ -199,30 +220,28 @@ def test_twins_take_what_the_ref_op_takes():
     wrong = []
     for name, twin_name in TWINS.items():
         old, new = registry[name], registry[twin_name]
-        twin = ops.WRITES.get(name)
-        renamed = dict(twin.renamed) if twin else {}
-        dropped = set(twin.dropped) if twin else set()
+        known_op = OPS[name]
+        renamed, dropped = dict(known_op.renamed), set(known_op.dropped)
         attributes = {renamed.get(attr.name, attr.name) for attr in old.attr if attr.name not in dropped}
         known = {attr.name for attr in new.attr}
-        if twin is None and name in ("Variable", "VariableV2", "IsVariableInitialized", "DebugGradientRefIdentity"):
-            continue  # Their rules make the node from nothing.
+        if name in MADE_ANEW:
+            continue
         if not attributes <= known:
             wrong.append(f"{name}: {twin_name} lacks {sorted(attributes - known)}")
         needed = {attr.name for attr in new.attr if not attr.HasField("default_value")}
         if not needed <= attributes:
             wrong.append(f"{name}: nothing gives {twin_name} its {sorted(needed - attributes)}")
-        if twin is None and name in ("Stack", "TensorArray"):
-            continue  # Their inputs and outputs are made anew.
         if len(old.input_arg) != len(new.input_arg):
             wrong.append(f"{name}: {twin_name} takes {len(new.input_arg)} arguments, not {len(old.input_arg)}")
         refs = {position for position, arg in enumerate(old.input_arg) if arg.is_ref}
-        if twin and refs != set(range(twin.refs)):
+        if known_op.writes and refs != set(known_op.refs):
             wrong.append(f"{name}: the refs are {sorted(refs)}")
         handles = {position for position, arg in enumerate(new.input_arg) if arg.type == 20}
-        if twin and handles != refs:
+        if known_op.writes and handles != refs:
             wrong.append(f"{name}: the handles of {twin_name} are {sorted(handles)}")
-        if twin and twin.gives_ref != bool(old.output_arg and old.output_arg[0].is_ref):
-            wrong.append(f"{name}: gives_ref")
+        gives_ref = bool(old.output_arg and old.output_arg[0].is_ref)
+        if (known_op.writes and known_op.carried is not gives_ref) or gives_ref is not GIVES_REF[known_op.gives]:
+            wrong.append(f"{name}: it {'gives a' if gives_ref else 'gives no'} ref")
     assert not wrong, "\n".join(wrong)
 
 
@@ -235,24 +254,25 @@ def _registry():
 
 
 def test_the_tables_agree_on_what_is_written():
-    assert all(TABLE[op].writes == tuple(range(twin.refs)) for op, twin in ops.WRITES.items())
-    assert {op for op, info in TABLE.items() if info.effect == "pure" and info.writes} == ops.INPLACE
+    assert all(TABLE[name].writes == tuple(op.refs) for name, op in OPS.items() if op.writes and op.twin)
+    assert {"InplaceAdd", "InplaceSub", "InplaceUpdate"} == load_in_place_ops()
 
 
 def test_what_gives_its_input_on_is_not_known_to_copy():
-    passing = ops.CONTROL_FLOW | ops.IDENTITIES | ops.EFFECTS | ops.RESHAPES | ops.INPLACE | ops.REF_CONTROL_FLOW.keys()
-    assert all(ops.may_share(op) for op in passing)
+    passing = [name for name, op in OPS.items() if op.gives in (Gives.REF, Gives.BUFFER, Gives.RESHAPED, Gives.EITHER)]
+    assert len(passing) > 70
+    assert all(may_share(op) for op in [*passing, *load_in_place_ops()])
 
 
 @pytest.mark.parametrize("op", ["MatMul", "Add", "GatherV2", "ConcatV2", "Conv2D", "TensorListStack"])
 def test_what_copies(op):
-    assert not ops.may_share(op)
+    assert not may_share(op)
 
 
 @pytest.mark.parametrize("op", ["FromTheFuture", "RiscAdd", "XlaCallModule", "a_function_of_the_library"])
 def test_what_nobody_has_read_may_share_and_may_keep(op):
-    assert ops.may_share(op)
-    assert ops.may_keep(op)
+    assert may_share(op)
+    assert may_keep(op)
 
 
 @pytest.mark.parametrize(
@@ -263,12 +283,12 @@ def test_what_nobody_has_read_may_share_and_may_keep(op):
     ],
 )
 def test_what_may_keep_a_buffer(op):
-    assert ops.may_keep(op)
+    assert may_keep(op)
 
 
 @pytest.mark.parametrize("op", ["MatMul", "Identity", "TensorListPushBack", "RandomShuffle", "Print", "QueueSizeV2"])
 def test_what_keeps_nothing(op):
-    assert not ops.may_keep(op)
+    assert not may_keep(op)
 
 
 def _forwarded(op: str, *, fetch: str = "z:0") -> Rewritten | tuple[Finding, ...]:
@@ -292,3 +312,25 @@ def test_an_op_between_a_variable_and_a_write_is_refused_unless_it_copies(op, fe
 
 def test_what_is_known_to_copy_is_not_refused():
     assert isinstance(_forwarded("Lu"), Rewritten)
+
+
+@pytest.mark.parametrize(
+    ("op", "facts"),
+    [
+        ("Assign", ["on the CPU  2.15, 2.21", "kernel      core/kernels/dense_update_ops.cc", "rule        write"]),
+        ("RefSelect", ["rule        ref_select", "refs        inputs from 1"]),
+        ("MatMul", ["buffers     no output is an input's buffer"]),
+        ("BarrierClose", ["refused     it works on a Barrier, and a barrier's handle"]),
+        ("Unheard", ["unknown     this version knows TensorFlow up to 2.21"]),
+    ],
+)
+def test_describe(op, facts):
+    text = describe(op)
+    assert text.startswith(f"{op}\n")
+    assert [fact for fact in facts if f"\n  {fact}" not in text] == []
+
+
+def test_why_refused():
+    assert why_refused("NegTrain") == REFUSED["NegTrain"].reason
+    assert "SparseConditionalAccumulator, and TensorFlow has no" in why_refused("SparseAccumulatorTakeGradient")
+    assert why_refused("Unheard").startswith("it is new")

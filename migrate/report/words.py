@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrate.sources.forms import LABELS
+
 JSON = dict[str, Any]
 
 GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
 """Outcomes that need nobody's attention, in the order in which charts show them."""
 BAD = ("refused", "mismatched", "unverified", "unreadable", "failed", "crashed", "timed_out")
 
-KINDS = {
-    "tf1_saved_model": "TF1 SavedModel",
-    "tf2_saved_model": "TF2 SavedModel",
-    "tf1_hub_module": "TF1 Hub module",
-    "checkpoint_meta": "MetaGraphDef (.meta)",
-    "session_bundle": "SessionBundle",
-    "frozen_graph": "frozen graph",
-    "checkpoint": "checkpoint alone",
-    "keras_h5_model": "Keras model (HDF5)",
-    "keras_h5_weights": "Keras weights (HDF5)",
-    "keras_v3": "Keras 3 model",
-    "keras_saved_model": "Keras SavedModel",
-    "keras_json": "Keras configuration",
-    "unknown": "unknown",
-}
+_KINDS = {kind.value: labels.page for kind, labels in LABELS.items()}
 
 
 def is_good(model: Mapping[str, Any]) -> bool:
@@ -50,7 +38,7 @@ def outcome_words(outcome: str) -> str:
 
 def kind_words(kind: str) -> str:
     """A kind as a reader knows it; one that this version does not know, with spaces."""
-    return KINDS.get(kind, kind.replace("_", " "))
+    return _KINDS.get(kind, kind.replace("_", " "))
 
 
 def verified(model: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.regular_files import create
 from migrate.sources.boundary import Boundary
+from migrate.sources.checkpoint_files import INDEX
 from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.leveldb import (
@@ -139,7 +140,7 @@ class Bundle:
 
 def index_file(prefix: str) -> str:
     """Path of a bundle's index (naming.cc, MetaFilename)."""
-    return f"{prefix}.index"
+    return prefix + INDEX
 
 
 def data_file(prefix: str, shard: int, num_shards: int) -> str:

@@ -32,17 +32,19 @@ class _OutOfBytesError(Exception):
 
 
 def is_table(path: str) -> bool:
-    """Whether a file ends like a table. A missing or unreadable file does not."""
+    """Whether a file ends as a table does. A missing or unreadable file does not."""
     try:
         check_regular(path)
         with open(path, "rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            if size < _FOOTER_BYTES:
-                return False
-            stream.seek(size - len(_MAGIC))
-            return stream.read() == _MAGIC
+            return ends_as_table(stream.fileno())
     except (OSError, InputError):
         return False
+
+
+def ends_as_table(handle: int) -> bool:
+    """Whether an open file ends as a table does."""
+    size = os.fstat(handle).st_size
+    return size >= _FOOTER_BYTES and os.pread(handle, len(_MAGIC), size - len(_MAGIC)) == _MAGIC
 
 
 def read_table(data: bytes, file: str) -> Iterator[tuple[bytes, bytes]]:

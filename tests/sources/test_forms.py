@@ -17,10 +17,10 @@ from migrate.records import Convertible, Kind, Refused, Unreadable
 from migrate.signature_flag import as_flag
 from migrate.sources import archive
 from migrate.sources.discover import find_models, place_of
+from migrate.sources.forms import Form, form_of
 from migrate.sources.leveldb import write_table
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.read import opened, read_source
-from migrate.sources.sniff import Form, form_of
 from migrate.sources.v1_checkpoint import read_v1_checkpoint
 from tests.conversions import MODELS, ROOT
 

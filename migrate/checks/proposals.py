@@ -12,7 +12,7 @@ from migrate.checks.nodes import nodes_by_name, numbered
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
+from migrate.sources.protos import DataType, FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
@@ -161,12 +161,11 @@ def _is_prefix(node: NodeDef) -> bool:
     """Whether a placeholder is a saver's: a checkpoint's prefix with a default (tf.train.Saver, since 1.9)."""
     return (
         node.op == "PlaceholderWithDefault"
-        and node.attr["dtype"].type == _DT_STRING
+        and node.attr["dtype"].type == DataType.DT_STRING
         and not node.attr["shape"].shape.dim
     )
 
 
-_DT_STRING = 7
 _INPUT = re.compile(r"[^^:][^:]*(:[0-9]{1,9})?\Z")
 """A tensor, not a control input and not what a damaged graph has in its place."""
 

@@ -7,6 +7,8 @@ from typing import cast
 
 from migrate.sources.protos import DataType
 
+REF = 100
+"""What is added to the number of a dtype for a ref to it: DT_FLOAT_REF is DT_FLOAT + 100 (types.proto)."""
 _RENAMED = {"FLOAT": "float32", "DOUBLE": "float64", "HALF": "float16"}
 """All other names are the enum's in lower case (tensorflow/python/framework/dtypes.py, _TYPE_TO_STRING)."""
 

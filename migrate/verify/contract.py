@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from migrate.checks.op_table import load_ref_ops
 from migrate.frozen import frozen
 from migrate.records import Mismatch
-from migrate.sources.dtypes import base_name
+from migrate.sources.dtypes import REF, base_name
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo, TensorProto
 
@@ -188,7 +188,7 @@ def _told(shape: Shape) -> str:
 
 def _name(dtype: int) -> str:
     """The dtype as it stands, a ref as one (types.proto: a ref's number is 100 more)."""
-    return f"{base_name(dtype)} ref" if dtype > 100 else base_name(dtype)
+    return f"{base_name(dtype)} ref" if dtype > REF else base_name(dtype)
 
 
 def _placeholder(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> tuple[str, Shape]:

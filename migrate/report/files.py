@@ -12,13 +12,13 @@ from migrate import codec
 from migrate.errors import InputError
 from migrate.regular_files import open_regular
 from migrate.report.document import Document
-from migrate.report.json import SCHEMA_VERSION, dumps
+from migrate.report.formats import FILES, format_of
+from migrate.report.json import SCHEMA_VERSION
 from migrate.report.words import JSON
 
-JSON_FILE = "report.json"
+JSON_FILE = format_of("json").file
 _LARGEST_BYTES = 1 << 32
 _MOST_SECONDS = 1e12
-FILES = (JSON_FILE, "junit.xml", "report.sarif", "report.html")
 
 
 def prepare(directory: str) -> None:
@@ -36,7 +36,7 @@ def prepare(directory: str) -> None:
 
 
 def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
-    """Writes every form of a report; each file appears whole.
+    """Writes every file of a report; each file appears whole.
 
     Args:
       document: the JSON document of a report (`report.json.to_document`).
@@ -48,13 +48,9 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
     Raises:
       InputError: they cannot be written.
     """
-    from migrate.report.html import to_html
-    from migrate.report.junit import to_junit
-    from migrate.report.sarif import to_sarif
-
     prepare(directory)
-    texts = (dumps(dict(document)), to_junit(document), to_sarif(document), to_html(document))
-    paths = tuple(os.path.join(directory, name) for name in FILES)
+    texts = [row.write(document) for row in FILES]
+    paths = tuple(os.path.join(directory, row.file) for row in FILES)
     for path, text in zip(paths, texts, strict=True):
         try:
             _replace(path, text.encode("utf-8"))

@@ -1,4 +1,4 @@
-"""What could be called in a graph without signatures: its placeholders, and the tensors that nothing goes on with."""
+"""What could be called in a graph without signatures: its placeholders, and the tensors that nothing consumes."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _place(tensor: str) -> tuple[str, int]:
 def _behind(
     nodes: Mapping[str, NodeDef], numbers: Mapping[str, int], sources: list[str], cut: set[str]
 ) -> Sequence[int]:
-    """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
+    """For each node the sources, as bits, that its value depends on; what a source itself depends on does not count."""
     # The takers of all nodes are in one array: a list for each of them is larger than its node.
     starts: dict[str, list[int]] = {source: [] for source in sources}
     given, taking = array("I"), array("I")
@@ -291,7 +291,7 @@ def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights:
 
 
 def _needing(givers: Mapping[str, tuple[str, ...]], names: list[str]) -> dict[str, int]:
-    """For each node that lies behind some of these, as bits, behind which of them."""
+    """For each node that some of these depend on, as bits, which of them do."""
     after: dict[str, None] = {}  # Each node after those that it takes from, but for the back edges of loops.
     seen: set[str] = set()
     stack = [(name, False) for name in names]

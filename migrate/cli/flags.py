@@ -14,7 +14,7 @@ from migrate.errors import UsageError
 from migrate.frozen import frozen
 from migrate.option_values import CHECKPOINTS
 from migrate.records import Options
-from migrate.report.formats import FILES, SHOWN
+from migrate.report.formats import SHOWN, WRITTEN
 
 if TYPE_CHECKING:
     from absl.flags import FlagValues
@@ -84,7 +84,7 @@ HELP = Flag("help", Group.REPORT, "Show this text.", default=False, short="h")
 
 def _files(for_people: bool) -> str:
     """Names of the files of `--report`, as a list in a sentence."""
-    *names, last = [row.file for row in FILES if row.is_for_people is for_people]
+    *names, last = [row.file for row in WRITTEN if row.is_for_people is for_people]
     return f"{', '.join(names)} and {last}" if names else last
 
 
@@ -609,7 +609,7 @@ def _flag_values(known: Sequence[Flag]) -> FlagValues:
     from absl import flags
 
     values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags may stand after operands
+    values.set_gnu_getopt(True)  # flags may follow operands
     for flag in known:
         default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
         short = flag.short or None

@@ -12,10 +12,11 @@ from migrate import codec
 from migrate.errors import InputError
 from migrate.regular_files import open_regular
 from migrate.report.document import Document
-from migrate.report.formats import FILES, format_of
+from migrate.report.formats import WRITTEN, format_of
 from migrate.report.json import SCHEMA_VERSION
 from migrate.report.words import JSON
 
+FILES = tuple(row.file for row in WRITTEN)
 JSON_FILE = format_of("json").file
 _LARGEST_BYTES = 1 << 32
 _MOST_SECONDS = 1e12
@@ -49,8 +50,8 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
       InputError: they cannot be written.
     """
     prepare(directory)
-    texts = [row.write(document) for row in FILES]
-    paths = tuple(os.path.join(directory, row.file) for row in FILES)
+    texts = [row.write(document) for row in WRITTEN]
+    paths = tuple(os.path.join(directory, name) for name in FILES)
     for path, text in zip(paths, texts, strict=True):
         try:
             _replace(path, text.encode("utf-8"))
@@ -62,7 +63,7 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
 def _replace(path: str, data: bytes) -> None:
     partial = f"{path}.{os.getpid()}.partial"
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(partial)  # What stands there is nobody's: this process has its number for itself.
+        os.unlink(partial)  # Nobody needs it: no other process has this number.
     try:
         with os.fdopen(open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as stream:
             stream.write(data)

@@ -111,7 +111,7 @@ FORMATS: tuple[Format, ...] = (
 _BY_NAME = {row.name: row for row in FORMATS}
 SHOWN = tuple(row for row in FORMATS if row.says)
 """Those that `--format` offers beside text."""
-FILES = tuple(row for row in FORMATS if row.file)
+WRITTEN = tuple(row for row in FORMATS if row.file)
 """Those that `--report` writes."""
 
 

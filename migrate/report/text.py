@@ -494,7 +494,7 @@ def outdated(model: ModelReport) -> list[str]:
 
 
 def _in_the_way(model: ModelReport) -> set[str]:
-    """Codes of what one model was refused for: what a fleet waits for is told by their numbers."""
+    """Codes of what one model was refused for: their numbers show what blocks a fleet."""
     return {finding.code for finding in model.refusals}
 
 

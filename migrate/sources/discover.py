@@ -86,8 +86,8 @@ def find_models(path: str) -> tuple[str, ...]:
       InputError: nothing is there, a file is no model, the directory cannot be listed, or no model is in it.
 
     Example:
-      >>> find_models("testdata/forms/several_graphs")
-      ('testdata/forms/several_graphs/a.pb', 'testdata/forms/several_graphs/model')
+      >>> find_models("testdata/forms/saver_steps")
+      ('testdata/forms/saver_steps',)
     """
     if os.path.isdir(path):
         return _models_below(path)

@@ -18,6 +18,10 @@ def dtype_name(number: int) -> str:
 
     Raises:
       ValueError: the installed TensorFlow has no dtype of this number.
+
+    Example:
+      >>> dtype_name(1), dtype_name(101)
+      ('float32', 'float32_ref')
     """
     enum_name = DataType.Name(cast("DataType.ValueType", number)).removeprefix("DT_")
     base = enum_name.removesuffix("_REF")
@@ -26,7 +30,12 @@ def dtype_name(number: int) -> str:
 
 @functools.lru_cache(256)
 def base_name(number: int) -> str:
-    """The name of a dtype or, for a ref dtype, of what it refers to; `dtype 999` for one that nobody knows."""
+    """The name of a dtype or, for a ref dtype, of what it refers to; `dtype 999` for one that nobody knows.
+
+    Example:
+      >>> base_name(101), base_name(999)
+      ('float32', 'dtype 999')
+    """
     try:
         return dtype_name(number).removesuffix("_ref")
     except ValueError:
@@ -35,7 +44,12 @@ def base_name(number: int) -> str:
 
 @functools.lru_cache(256)
 def dtype_value(name: str) -> int:
-    """The number of a dtype that `dtype_name` calls `name`; 0 (DT_INVALID) for a name that it never gives."""
+    """The number of a dtype that `dtype_name` calls `name`; 0 (DT_INVALID) for a name that it never gives.
+
+    Example:
+      >>> dtype_value("resource")
+      20
+    """
     short = {own: proto for proto, own in _RENAMED.items()}.get(name, name.upper())
     values = dict(DataType.items())
     return int(values.get("DT_" + short, 0))

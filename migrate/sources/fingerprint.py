@@ -22,7 +22,7 @@ from migrate.sources.forms import ENDS_OF_UNREADABLE, OWN_FOLDERS, Beside, Form,
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
 of every tensor), assets. Of the other files size and time of change are taken, so that looking again at terabytes of
-models costs seconds, in whatever number of files their weights lie."""
+models costs seconds, however many files hold their weights."""
 _CHUNK_BYTES = 1 << 20
 _MOST_DESCRIBED = 10_000
 """Files of a directory outside of the model that are looked at."""
@@ -53,7 +53,7 @@ class Fingerprint:
 def fingerprint(path: str) -> Fingerprint | None:
     """Gives a model's fingerprint, or None where a file of it cannot be read.
 
-    The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
+    The model's own files count: those in its directory, and all below `variables`, `assets` and
     `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too,
     and whatever may be another part of it where that is an architecture or weights of Keras.
     A file outside that a link leads to is not read: its path, size and time of change count.
@@ -110,7 +110,7 @@ def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint
     """Whether two models consist of the same bytes. Large files are read where all else is equal."""
     if mark.content != other_mark.content:
         return False
-    # A model that is one file, or files of one stem, lies in a folder with others.
+    # A model that is one file, or files of one stem, is in a directory with others.
     first, second = (p if os.path.isdir(p) else os.path.dirname(p) for p in (path, other))
     try:
         pairs = [(os.path.join(first, name), os.path.join(second, name)) for name, _, _ in mark.large]
@@ -163,7 +163,7 @@ def _parts_of(path: str, boundary: Boundary) -> Callable[[str], bool]:
     if beside is Beside.ANYTHING:
         return lambda file: _is_weights(file) or _may_be(file, boundary, (Form.KERAS_JSON, Form.HDF5))
     if beside is Beside.ARCHITECTURE:
-        # Many models may lie in one directory: none of them is opened for each of the others.
+        # Many models may be in one directory: none of them is opened for each of the others.
         return lambda file: not _is_model(file) and _may_be(file, boundary, (Form.KERAS_JSON,))
     return lambda file: False
 

@@ -46,7 +46,7 @@ _BOMB_RATIO = 100
 
 
 class Weights(enum.Enum):
-    """In what form a model's weights lie."""
+    """The form of a model's weights."""
 
     HDF5 = "hdf5"
     """Layer groups with an attribute `weight_names` (hdf5_format.py); also inside a whole HDF5 model."""
@@ -68,10 +68,10 @@ class Runtime(enum.Enum):
 
 @frozen
 class KerasFiles:
-    """Where the parts of one Keras model lie.
+    """Where the parts of one Keras model are.
 
     Attributes:
-      path: the file or directory that stands for the model.
+      path: the file or directory that the user names.
       architecture: the HDF5 file, `.keras` archive or JSON file that holds the model's config; empty for a file of
         weights alone.
       weights: path of the file with the weights, prefix of the checkpoint, or empty.
@@ -106,10 +106,10 @@ class StoredTensor:
 
 @frozen
 class KerasSource:
-    """A Keras model as it lies on the disk.
+    """A Keras model as it is on the disk.
 
     Attributes:
-      files: where it lies.
+      files: where it is.
       kind: what it is.
       runtime: which Keras wrote it.
       keras_version: as the file says, or empty (Keras 1.0 and before said nothing).

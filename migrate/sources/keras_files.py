@@ -1,4 +1,4 @@
-"""Joins the files of one Keras model: an architecture (JSON, YAML) and its weights lie in files of their own."""
+"""Joins the files of one Keras model: an architecture (JSON, YAML) and its weights are separate files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def files_of(place: Place, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
-    """Where the parts of the Keras model at a place lie: weights stand beside an architecture, or inside a whole model.
+    """Where the parts of a Keras model are: weights are beside an architecture, or inside a whole model.
 
     Args:
       place: where it is: one of `forms.KERAS_FORMS`, or a checkpoint without a graph.
@@ -84,7 +84,7 @@ def unfit_beside(weights: str, boundary: Boundary | None) -> str:
     """Says what is wrong with the files beside weights that have the names of architectures and are none, or nothing.
 
     Args:
-      weights: the file of weights or the checkpoint's prefix, beside which no architecture lies.
+      weights: the file of weights or the checkpoint's prefix, without an architecture beside it.
       boundary: where files may be; None for anywhere.
     """
     forms = _forms(os.path.dirname(weights) or os.curdir, boundary)
@@ -117,7 +117,7 @@ def _forms(folder: str, boundary: Boundary | None) -> dict[str, Form | None]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what lies beside is not known") from None
+        raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what is beside it is not known") from None
     files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
     return {file: form_of(file) for file in files if boundary is None or boundary.holds(os.path.realpath(file))}
 
@@ -202,7 +202,7 @@ def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str,
 def _usable(stored: Sequence[str], latest: str) -> list[str]:
     """Weights of Keras among files, and damaged ones that would be a step of the same training.
 
-    Of those the last may be one that an older step must not silently stand for.
+    Of those the last may be one that an older step must not silently replace.
     """
     found, damaged = [], []
     for file in stored:

@@ -154,7 +154,12 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_ordered_string(code: bytes, position: int) -> tuple[bytes, int]:
-    """A string: 00 01 ends it, 00 FF stands for 00 and FF 00 for FF."""
+    """A string: 00 01 ends it, 00 FF means 00 and FF 00 means FF.
+
+    Example:
+      >>> read_ordered_string(b"ab\\x00\\x01rest", 0)
+      (b'ab', 4)
+    """
     value = bytearray()
     while True:
         pair = code[position : position + 2]
@@ -209,6 +214,10 @@ def write_table(items: Iterable[tuple[bytes, bytes]]) -> bytes:
 
     Args:
       items: in the order of their keys, each key once.
+
+    Example:
+      >>> list(read_table(write_table([(b"a", b"1"), (b"b", b"2")]), "x.index"))
+      [(b'a', b'1'), (b'b', b'2')]
     """
     data = bytearray()
     index: list[tuple[bytes, bytes]] = []

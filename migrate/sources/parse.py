@@ -55,7 +55,7 @@ def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
-      file: its path; text and binary protos are told apart by their first bytes.
+      file: its path; its first bytes say whether it is a text or a binary proto.
       wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
       boundary: where it may be; None for anywhere.
       watch: over the audit that reads it; None for the bounds that are set by default.

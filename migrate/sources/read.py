@@ -23,7 +23,7 @@ from migrate.sources.watch import UNPACKED_BYTES, Watch
 
 @contextlib.contextmanager
 def opened(path: str, follow_links: bool = False, watch: Watch | None = None) -> Iterator[Place]:
-    """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
+    """The place of the model that a path means; an archive stays unpacked until the block ends.
 
     Args:
       path: what the user calls it.

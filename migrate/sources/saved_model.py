@@ -33,6 +33,10 @@ def read_saved_model(path: str, boundary: Boundary | None = None, watch: Watch |
 
     Raises:
       InputError: there is no such file, it cannot be read, or it is no SavedModel; the message says why.
+
+    Example:
+      >>> read_saved_model("testdata/models/counter").kind.value
+      'tf1_saved_model'
     """
     file_name = _file_name(path)
     file = os.path.join(path, file_name)

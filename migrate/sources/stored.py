@@ -217,7 +217,7 @@ class StoredGraphDef:
 
 
 class StoredMetaGraph:
-    """Answers what is asked of a MetaGraphDef; who wants a copy is told that it takes too much memory.
+    """Answers what is asked of a MetaGraphDef; a copy is refused, since it takes too much memory.
 
     Attributes:
       too_large: says so, with the flag that allows it.

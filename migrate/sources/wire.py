@@ -51,6 +51,10 @@ def messages(data: bytes) -> list[tuple[int, bytes]]:
 
     Raises:
       ValueError: it has a field of another type, or is cut off.
+
+    Example:
+      >>> messages(b"\\x0a\\x02ab\\x12\\x00")
+      [(1, b'ab'), (2, b'')]
     """
     found = []
     position = 0

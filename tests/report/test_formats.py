@@ -9,7 +9,7 @@ from migrate.cli.flags import REPORTING
 from migrate.cli.forms import check_security_form
 from migrate.errors import UsageError
 from migrate.report.files import write_files
-from migrate.report.formats import FILES, FORMATS, SHOWN
+from migrate.report.formats import FORMATS, SHOWN, WRITTEN
 from migrate.report.json import to_document
 from tests.report.reports import MODELS
 
@@ -18,7 +18,7 @@ DOCUMENT = to_document(migrate.Report(MODELS))
 
 def test_names_and_files_are_there_once():
     assert len({row.name for row in FORMATS}) == len(FORMATS)
-    assert len({row.file for row in FILES}) == len(FILES)
+    assert len({row.file for row in WRITTEN}) == len(WRITTEN)
     assert all(row.says or row.file for row in FORMATS)
 
 

@@ -73,7 +73,7 @@ class Started:
         return f"{found.pid}:{found.requests}:{found.output}", (found.requests, found.output)
 
     def ended(self, code: int) -> None:
-        """Is told the exit code of a job that may have used the fork: it ends with the first."""
+        """Takes the exit code of a job that may have used the fork: it ends with the first."""
         self._lent = False
         self._found.kill()
         if code:  # A job that was killed has left a step behind, which must not write any more.

@@ -279,7 +279,7 @@ def write_config(paths: Path | Sequence[Path], report: Report, file: Path) -> Wr
 
 
 def _check_calls(source: str, options: Options) -> None:
-    """Reads the user's calls before any model: what is wrong with them is told at once, not by each model.
+    """Reads the user's calls before any model: what is wrong with them is reported at once rather than for each model.
 
     Raises:
       InputError: they cannot be read, or do not fit the one model at `source`.
@@ -426,7 +426,7 @@ def check_report_directory(directory: str, apart_from: Sequence[str] = ()) -> No
       apart_from: directories in which nothing may be written.
 
     Raises:
-      InputError: it cannot be made or written to, or lies in one of the others.
+      InputError: it cannot be made or written to, or is inside one of the others.
     """
     from migrate.report.files import prepare
 

@@ -135,7 +135,7 @@ def _encoded(value: Any, arrays: _Arrays | None) -> Any:
 
 
 class _Arrays:
-    """The arrays of a value. One that stands at several places is written once."""
+    """The arrays of a value. One that occurs several times is written once."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
@@ -193,7 +193,7 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
 # In
 
 _Decoder = Callable[[Any, Sequence[Any]], Any]
-"""Takes an encoded value, and the arrays that stand beside it."""
+"""Takes an encoded value, and the arrays that belong to it."""
 
 
 def decode(kind: Any, value: Any) -> Any:

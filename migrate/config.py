@@ -35,7 +35,7 @@ MODELS = "models"
 _MOST_BYTES = 1 << 24
 _WILDCARDS = "*?["
 _ESCAPED = r"\[([*?\[])\]"
-"""A wildcard that stands for itself, as `glob.escape` writes it."""
+"""A wildcard that means itself, as `glob.escape` writes it."""
 _EXPECTATION = re.compile(r"refused: *([a-z0-9-]+)")
 
 Value = bool | int | str | list[str]
@@ -399,7 +399,7 @@ class Matcher:
     def tables_alone(self, path: str) -> tuple[ConfigTable, ...]:
         """The tables for a model that is given without its tree: those whose pattern fits the end of its path.
 
-        Nobody knows where the tree begins, so each part of a pattern stands for one part of the path.
+        Nobody knows where the tree begins, so each part of a pattern matches one part of the path.
         """
         parts = os.path.abspath(path).split(os.sep)
         found = []
@@ -459,7 +459,7 @@ def _some(names: Sequence[str]) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _plain(pattern: str) -> str | None:
-    """The one name that a pattern without wildcards stands for; None for one with wildcards."""
+    """The one name that a pattern without wildcards matches; None for one with wildcards."""
     if set(re.sub(_ESCAPED, "", pattern)) & set(_WILDCARDS):
         return None
     return re.sub(_ESCAPED, r"\1", pattern)

@@ -1,6 +1,6 @@
 """Room for deep calls: one piece of memory for the frames of all calls below a function.
 
-Since Python 3.11 the frames of a thread lie in pieces of 16 KiB, and a piece is mapped when a call needs it and
+Since Python 3.11 the frames of a thread are in pieces of 16 KiB, and a piece is mapped when a call needs it and
 unmapped when that call returns (`push_chunk` and `_PyThreadState_PopFrame` in CPython's `Python/pystate.c`). Calls that
 cross the end of a piece again and again, as imports do, pay for it each time: `import tensorflow` maps some 10,000.
 """

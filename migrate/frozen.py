@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_):
-        """Stands for typing's, which is there from Python 3.11 on and does nothing when it runs."""
+        """Replaces typing's, which is there from Python 3.11 on and does nothing when it runs."""
         return lambda function: function
 
 

@@ -1,6 +1,6 @@
 r"""How another Python interpreter is started: without taking code from the working directory.
 
-A user converts models in the directory that they lie in, so whoever has made the models chooses its files: `pickle.py`
+A user converts models in the directory that they are in, so whoever has made the models chooses its files: `pickle.py`
 would be the standard library's to a program that looks there first. Python does so for `-m` and `-c`, and for an empty
 entry of PYTHONPATH, which `PYTHONPATH=/x:$PYTHONPATH` has where the variable was not set; and before a line of the
 program has run it imports `sitecustomize` and `usercustomize`. So the child's PYTHONPATH has neither empty nor relative

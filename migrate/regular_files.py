@@ -54,6 +54,19 @@ def create(path: str) -> IO[bytes]:
     return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
 
 
+def flush(path: str) -> None:
+    """Waits until a file or a directory is on the disk.
+
+    Raises:
+      OSError: it cannot be opened or written.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def open_directory(path: str) -> int:
     """Opens a directory that is no link; its descriptor serves as `folder` for `open_regular`.
 

@@ -18,7 +18,7 @@ from migrate.given import GivenSignature
 _FORM = "NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0"
 _PREDICT = "tensorflow/serving/predict"
 _HARMLESS = frozenset("_./-+@>")
-"""What may stand in a shown flag as it is, beside letters and digits."""
+"""What may be in a shown flag unquoted, beside letters and digits."""
 _MARKS = ",=;:\\"
 _TOKEN = r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[,=;:\\])|[^\\]"
 
@@ -101,7 +101,7 @@ def _split(tokens: list[str], mark: str) -> list[list[str]]:
 
 
 def _last_part(tokens: list[str]) -> list[str]:
-    """What stands after the last slash."""
+    """What follows the last slash."""
     return _split(tokens, "/")[-1]
 
 

@@ -208,6 +208,33 @@ def run_child(arguments: Iterable[str], **environment: str) -> str:
     return done.stdout
 
 
+def ask_client(client: str, model: str, config: str, fed: str, fetched: str, value: np.ndarray) -> np.ndarray:
+    """Asks the C client for one tensor of a model, float32.
+
+    Args:
+      client: path of the program.
+      model: directory.
+      config: serialized ConfigProto in hexadecimal.
+      fed: full name of the tensor that is fed.
+      fetched: full name of the one that is wanted.
+      value: what is fed.
+
+    Raises:
+      AssertionError: it failed.
+    """
+    floats = (float(v).hex() for v in value.ravel())
+    done = subprocess.run(
+        [client, model, config, fed, fetched, *map(str, value.shape), *floats],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        env={**os.environ, **QUIET},
+    )
+    assert done.returncode == 0, done.stderr
+    shape, *values = done.stdout.splitlines()
+    return np.array([float.fromhex(v) for v in values], np.float32).reshape([int(size) for size in shape.split()])
+
+
 def migrate_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m migrate`."""
     return subprocess.run(

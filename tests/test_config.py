@@ -150,8 +150,8 @@ def test_what_is_no_file_is_not_read(tmp_path):
         stream.truncate(1 << 40)
     for path, expected in (
         (tmp_path, "directory"),
-        (pipe, "no regular file"),
-        ("/dev/zero", "no regular file"),
+        (pipe, "not a regular file"),
+        ("/dev/zero", "not a regular file"),
         (binary, "no text in UTF-8"),
         (large, "bytes"),
         (tmp_path / "none", "migrate audit MODELS --write_config="),

@@ -231,7 +231,7 @@ def _raise():
     ("read", "words"),
     [
         (_loop, "FILE: damaged: reading it takes more than 1 s"),
-        (_die, r"FILE: damaged: what reads it dies of it \(SIGSEGV\)"),
+        (_die, r"FILE: damaged: its reader crashes \(SIGSEGV\)"),
         (_eat, "FILE: damaged: reading it takes more than 1,024 MB"),
         (_raise, "this is it"),
     ],

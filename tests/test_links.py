@@ -21,7 +21,7 @@ from migrate.sources.copies import copy_tree
 from migrate.sources.discover import find_models
 from migrate.sources.files import open_file, read_file
 from migrate.sources.fingerprint import fingerprint
-from migrate.sources.sniff import form_of
+from migrate.sources.forms import form_of
 from tests.conversions import MODELS, ROOT
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.process]

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.conversions import BY_NAME, QUIET, ROOT, run_child
+from tests.conversions import BY_NAME, QUIET, ROOT, ask_client, run_child
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.tensorflow
@@ -60,18 +60,8 @@ def test_the_c_api_answers_as_the_source(name, client, tensors, converted, golde
     path = str(converted.path(name))
     expected = golden[name]["answers"][0]
     for output, tensor in tensors[path]["outputs"].items():
-        arguments = [path, tensors["config"], tensors[path]["inputs"][key], tensor, *map(str, value.shape)]
-        done = subprocess.run(
-            [client, *arguments, *(float(v).hex() for v in value.ravel())],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            env={**os.environ, **QUIET},
-        )
-        assert done.returncode == 0, done.stderr
-        shape, *values = done.stdout.splitlines()
-        assert tuple(map(int, shape.split())) == expected[output].shape
-        answered = np.array([float.fromhex(v) for v in values], np.float32)
+        answered = ask_client(client, path, tensors["config"], tensors[path]["inputs"][key], tensor, value)
+        assert answered.shape == expected[output].shape
         assert answered.tobytes() == expected[output].tobytes(), (answered, expected[output])
 
 

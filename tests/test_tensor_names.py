@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import pickle
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
 import migrate
 from migrate.records import Options
-from tests.conversions import BY_NAME, MODELS, QUIET, ROOT, Conversions, ask, compare, run_child
-from tests.waiting import PATIENCE_SECONDS
+from tests.conversions import BY_NAME, MODELS, ROOT, Conversions, ask, ask_client, compare, run_child
 
 pytestmark = pytest.mark.tensorflow
 
@@ -153,16 +150,7 @@ def test_the_c_api_feeds_and_fetches_by_name(call, client, config, named, golden
     name, signature, fed, fetched = call
     number, inputs = next((n, i) for n, (key, i) in enumerate(BY_NAME[name].calls) if key == signature)
     (value,) = inputs.values()
-    arguments = [str(named.path(name)), config, fed, fetched, *map(str, value.shape)]
-    done = subprocess.run(
-        [client, *arguments, *(float(v).hex() for v in value.ravel())],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        env={**os.environ, **QUIET},
-    )
-    assert done.returncode == 0, done.stderr
+    answered = ask_client(client, str(named.path(name)), config, fed, fetched, value)
     expected = golden[name]["answers"][number][_C_CALLS[call]]
-    shape, *values = done.stdout.splitlines()
-    assert tuple(map(int, shape.split())) == expected.shape
-    assert np.array([float.fromhex(v) for v in values], np.float32).tobytes() == expected.tobytes()
+    assert answered.shape == expected.shape
+    assert answered.tobytes() == expected.tobytes()

@@ -23,6 +23,7 @@ from migrate.children import Nursery
 from migrate.fleet.jobs import convert_model
 from migrate.records import Converted, ModelReport, Severity, outcome_name
 from migrate.signature_flag import as_flag
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -56,7 +57,7 @@ def run(job: tuple[str, str, list[str]]) -> int | str:
         keys = [key for key, _ in tf.train.list_variables(os.path.join(destination, "variables", "variables"))]
     except Exception as error:
         return type(error).__name__
-    return sum(key != "_CHECKPOINTABLE_OBJECT_GRAPH" for key in keys)
+    return sum(key != OBJECT_GRAPH_KEY for key in keys)
 
 
 def main(argv: list[str]) -> int:

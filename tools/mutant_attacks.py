@@ -12,9 +12,10 @@ import socket
 from typing import Any
 
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.wire import write_varint
 from tests.attacks import CALLS, IMPORT, LOADING, add, shaped_by, text
 from tests.keras_attacks import any_layer, attacks, functional
-from tools.mutants import behind_an_output, first, varint
+from tools.mutants import behind_an_output, first
 from tools.outside import FOLDER, PIPE, SECRET
 
 _FLOAT, _INT32, _STRING, _INT64, _VARIANT = 1, 3, 7, 9, 21
@@ -296,7 +297,7 @@ def empty_messages(proto: SavedModel | MetaGraphDef | GraphDef, rng: random.Rand
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + varint(len(content)) + content
+    return bytes([number << 3 | 2]) + write_varint(len(content)) + content
 
 
 # Keras.

@@ -17,11 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from migrate.errors import InputError
 from migrate.sources import leveldb
 from migrate.sources.data_protos import SavedTensorSlices
 from tests.sources.tar_parts import header, member, pax
-from tools.mutants import NAMES, NUMBERS, change_some, mutate_bytes, mutate_file, write
+from tools.mutants import NAMES, NUMBERS, change_some, mutate_bytes, mutate_file, table_items, write
 
 _LONG = "n" * 5000
 _STATES = (
@@ -39,11 +38,8 @@ _STATES = (
 
 def mutate_v1(file: str, rng: random.Random) -> None:
     """Changes entries of a V1 checkpoint, most often the list of its tensors."""
-    with open(file, "rb") as stream:
-        data = stream.read()
-    try:
-        items = list(leveldb.read_table(data, file))
-    except InputError:
+    items = table_items(file)
+    if items is None:
         mutate_file(file, rng)
         return
     at = 0 if rng.random() < 0.7 else rng.randrange(len(items))

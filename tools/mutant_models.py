@@ -14,10 +14,11 @@ from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.sources.discover import find_models, place_of
-from migrate.sources.parse import parse_file, text_type
+from migrate.sources.forms import Form
+from migrate.sources.parse import parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.session_bundle import is_session_bundle
-from migrate.sources.sniff import Form, is_v1_checkpoint
+from migrate.sources.sniff import is_v1_checkpoint, text_proto
 from tools.mutant_attacks import attack_config, attack_graph, attack_links, empty_messages, rename_nodes
 from tools.mutant_files import (
     change_config,
@@ -289,7 +290,7 @@ def _to_text(file: str) -> str:
 
 def _is_text(file: str) -> bool:
     with open(file, "rb") as stream:
-        return file.endswith(".pbtxt") or text_type(stream.read(4096)) is not None
+        return file.endswith(".pbtxt") or text_proto(stream.read(4096)) is not None
 
 
 def _mutate_files(model: str, rng: random.Random) -> None:

@@ -14,6 +14,7 @@ from migrate.checks.op_table import load_op_table
 from migrate.errors import InputError
 from migrate.sources import leveldb
 from migrate.sources.protos import AssetFileDef, BundleEntryProto, BundleHeaderProto, SavedModel
+from migrate.sources.wire import write_varint
 
 NAMES = (
     "",
@@ -463,13 +464,20 @@ HOSTILE = (cycle, chain, lattice, laugh, bodies, nest, huge_shapes, broken_colle
 # Checkpoints.
 
 
-def mutate_index(file: str, rng: random.Random) -> None:
-    """Changes entries of a V2 checkpoint's index, or puts another table in its place."""
+def table_items(file: str) -> list[tuple[bytes, bytes]] | None:
+    """Keys and values of a table; None for a file that is none any more."""
     with open(file, "rb") as stream:
         data = stream.read()
     try:
-        items = list(leveldb.read_table(data, file))
+        return list(leveldb.read_table(data, file))
     except InputError:
+        return None
+
+
+def mutate_index(file: str, rng: random.Random) -> None:
+    """Changes entries of a V2 checkpoint's index, or puts another table in its place."""
+    items = table_items(file)
+    if items is None:
         mutate_file(file, rng)
         return
     what = rng.randrange(7)
@@ -512,7 +520,7 @@ def snappy_bomb(size: int) -> bytes:
     if size <= 1 << 27:
         packed = bytes(cramjam.snappy.compress_raw(b"\0" * size))
     else:
-        packed = varint(size) + b"\x00a" + b"\xfe\x01\x00" * 1000
+        packed = write_varint(size) + b"\x00a" + b"\xfe\x01\x00" * 1000
     return table_of_blocks([(packed, 1)])
 
 
@@ -532,21 +540,12 @@ def table_of_blocks(blocks: Sequence[tuple[bytes, int]], repeat: int = 1) -> byt
 
 
 def _append(data: bytearray, block: bytes, kind: int) -> bytes:
-    handle = varint(len(data)) + varint(len(block))
+    handle = write_varint(len(data)) + write_varint(len(block))
     data += block + bytes([kind])
     data += leveldb.masked_crc32c(block + bytes([kind])).to_bytes(4, "little")
     return handle
 
 
 def _block(items: Iterable[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(varint(0) + varint(len(key)) + varint(len(value)) + key + value for key, value in items)
+    body = b"".join(bytes(1) + write_varint(len(key)) + write_varint(len(value)) + key + value for key, value in items)
     return body + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
-
-
-def varint(number: int) -> bytes:
-    """A number as protos have it."""
-    written = bytearray()
-    while number >= 0x80:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*written, number])

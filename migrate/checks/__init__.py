@@ -1,1 +1,1 @@
-"""What a model is, what it needs, and what stands in the way of its conversion. Starts no TensorFlow."""
+"""What a model is, what it needs, and what blocks its conversion. Starts no TensorFlow."""

@@ -6,11 +6,9 @@ import math
 
 from migrate.records import CheckpointFacts, StoredTensorFacts
 from migrate.sources.bundle import Bundle
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 from migrate.sources.sizes import size_of
 from migrate.sources.v1_checkpoint import V1Checkpoint
-
-OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""Where a checkpoint keeps its TrackableObjectGraph (trackable/base.py, OBJECT_GRAPH_PROTO_KEY)."""
 
 
 def of_bundle(bundle: Bundle) -> CheckpointFacts:

@@ -79,7 +79,7 @@ def init_ops(meta_graph: MetaGraphDef) -> tuple[str, ...]:
 
 
 def init_key(meta_graph: MetaGraphDef) -> str | None:
-    """Where the init op stands: the signature, the collection of main ops, the legacy one, or the table initialisers.
+    """Where the init op is named: the signature, the collection of main ops, the legacy one, or the table initialisers.
 
     Source: GetInitOp (cc/saved_model/loader_util.cc) for the first three. The last is what the clients of models
     without an init op (TF1 Hub modules, TensorFlow Transform) run themselves.

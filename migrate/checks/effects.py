@@ -13,7 +13,7 @@ from migrate.checks.op_table import EFFECTS, load_op_table
 from migrate.sources.protos import NodeDef
 
 HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
-"""Effects that nothing outside the process sees but its standard output; `calls` stands for what the functions do."""
+"""Effects that nothing outside the process sees but its standard output; `calls` means what the functions do."""
 
 UNKNOWN = "unknown"
 """The effect of an op that the table does not have."""

@@ -120,7 +120,7 @@ def _show(shape: TensorShapeProto) -> str:
 
 
 def _parsed(text: str, dtype: str) -> Any:
-    """The value that a text stands for.
+    """The value that a text means.
 
     Raises:
       ValueError: it is no JSON.

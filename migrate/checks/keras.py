@@ -1,4 +1,4 @@
-"""What stands in the way of loading a Keras file, judged by its config alone."""
+"""What blocks the loading of a Keras file, judged by its config alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     """Findings about a Keras source.
 
     Args:
-      source: as it lies on the disk.
+      source: as it is on the disk.
       custom_objects: the user's `module:Name` entries.
       trust: whether what the file itself brings or names may be run and opened.
     """

@@ -36,7 +36,7 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
     """Refuses weights that Keras would not take for the architecture, and names the first that do not fit.
 
     Args:
-      source: as it lies on the disk.
+      source: as it is on the disk.
       custom_objects: the user's `module:Name` entries; what the weights of such a class are is not known.
     """
     expected = expected_layers(source.config, frozenset(entry.partition(":")[2] for entry in custom_objects))

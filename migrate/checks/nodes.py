@@ -11,11 +11,11 @@ from migrate.sources.protos import AttrValue, FunctionDefLibrary, MetaGraphDef, 
 
 
 class Located(NamedTuple):
-    """A node and where it stands.
+    """A node and where it is.
 
     Attributes:
       node: the node; it must not be changed.
-      where: the function whose body it stands in, or empty for the graph itself.
+      where: the function whose body it is in, or empty for the graph itself.
     """
 
     node: NodeDef

@@ -1,4 +1,4 @@
-"""What could be called in a graph without signatures: its placeholders, and the tensors that nothing goes on with."""
+"""What could be called in a graph without signatures: its placeholders, and the tensors that nothing consumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from migrate.checks.nodes import nodes_by_name, numbered, reachable
 from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.records import GivenSignature
 from migrate.sources.dtypes import base_name
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
+from migrate.sources.protos import DataType, FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
@@ -161,12 +161,11 @@ def _is_prefix(node: NodeDef) -> bool:
     """Whether a placeholder is a saver's: a checkpoint's prefix with a default (tf.train.Saver, since 1.9)."""
     return (
         node.op == "PlaceholderWithDefault"
-        and node.attr["dtype"].type == _DT_STRING
+        and node.attr["dtype"].type == DataType.DT_STRING
         and not node.attr["shape"].shape.dim
     )
 
 
-_DT_STRING = 7
 _INPUT = re.compile(r"[^^:][^:]*(:[0-9]{1,9})?\Z")
 """A tensor, not a control input and not what a damaged graph has in its place."""
 
@@ -188,7 +187,7 @@ def _place(tensor: str) -> tuple[str, int]:
 def _behind(
     nodes: Mapping[str, NodeDef], numbers: Mapping[str, int], sources: list[str], cut: set[str]
 ) -> Sequence[int]:
-    """For each node the sources, as bits, that its value depends on; what lies behind a source does not count."""
+    """For each node the sources, as bits, that its value depends on; what a source itself depends on does not count."""
     # The takers of all nodes are in one array: a list for each of them is larger than its node.
     starts: dict[str, list[int]] = {source: [] for source in sources}
     given, taking = array("I"), array("I")
@@ -281,7 +280,7 @@ def _telling(givers: Mapping[str, tuple[str, ...]], tensors: list[str], weights:
 
 
 def _needing(givers: Mapping[str, tuple[str, ...]], names: list[str]) -> dict[str, int]:
-    """For each node that lies behind some of these, as bits, behind which of them."""
+    """For each node that some of these depend on, as bits, which of them do."""
     after: dict[str, None] = {}  # Each node after those that it takes from, but for the back edges of loops.
     seen: set[str] = set()
     stack = [(name, False) for name in names]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrate.records import Finding, refusal
-from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef
+from migrate.sources.protos import AttrValue, DataType, FunctionDef, MetaGraphDef, NodeDef
 
-_HANDLES = frozenset({20, 21})
-"""types.proto, DT_RESOURCE and DT_VARIANT: what a running program holds, and a file can only describe."""
+_HANDLES = frozenset({DataType.DT_RESOURCE, DataType.DT_VARIANT})
+"""What a running program holds, and a file can only describe."""
 _DEEPEST_CALLS = 100
 """Calls within calls. Loops in loops in models in models have some ten; TensorFlow's optimizers recurse over them."""
 _DEEPEST_ATTRIBUTES = 8

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrate.checks.op_table import load_op_table
-from migrate.sources.dtypes import dtype_value
+from migrate.sources.dtypes import REF, dtype_value
 from migrate.sources.protos import AttrValue, FunctionDef, FunctionDefLibrary, NodeDef
-
-_REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 
 
 def functions_of(library: FunctionDefLibrary) -> dict[str, FunctionDef]:
@@ -41,7 +39,7 @@ def output_dtypes(node: NodeDef, library: Mapping[str, FunctionDef]) -> tuple[in
     for output in filter(None, written.split("|")):
         number, _, kind = output.rpartition("*")
         if kind.startswith("@@"):
-            types = [t % _REF for t in node.attr[kind[2:]].list.type]
+            types = [t % REF for t in node.attr[kind[2:]].list.type]
         elif kind.startswith("@"):
             types = [_type(node.attr, kind[1:], defaults)]
         else:
@@ -53,5 +51,5 @@ def output_dtypes(node: NodeDef, library: Mapping[str, FunctionDef]) -> tuple[in
 def _type(attr: Mapping[str, AttrValue], name: str, defaults: Mapping[str, str]) -> int:
     # `in` first: reading a map's missing key makes it.
     if name in attr and attr[name].type:
-        return int(attr[name].type) % _REF
+        return int(attr[name].type) % REF
     return dtype_value(defaults[name]) if name in defaults else 0

@@ -14,6 +14,7 @@ from migrate.errors import UsageError
 from migrate.frozen import frozen
 from migrate.option_values import CHECKPOINTS
 from migrate.records import Options
+from migrate.report.formats import SHOWN, WRITTEN
 
 if TYPE_CHECKING:
     from absl.flags import FlagValues
@@ -80,22 +81,27 @@ class Flag:
 
 HELP = Flag("help", Group.REPORT, "Show this text.", default=False, short="h")
 
+
+def _files(for_people: bool) -> str:
+    """Names of the files of `--report`, as a list in a sentence."""
+    *names, last = [row.file for row in WRITTEN if row.is_for_people is for_people]
+    return f"{', '.join(names)} and {last}" if names else last
+
+
 REPORTING = (
     Flag(
         "format",
         Group.REPORT,
-        "How the report is written to standard output: json has everything, jsonl one model per line, csv one row per "
-        "model, markdown a table for comments, sarif the findings for code scanning.",
+        f"How the report is written to standard output: {', '.join(f'{row.name} {row.says}' for row in SHOWN)}.",
         Kind.CHOICE,
         "text",
         "FORM",
-        choices=("text", "json", "jsonl", "csv", "markdown", "sarif"),
+        choices=("text", *(row.name for row in SHOWN)),
     ),
     Flag(
         "report",
         Group.REPORT,
-        "Directory for the report as files: report.html for people; report.json, junit.xml and report.sarif for "
-        "programs.",
+        f"Directory for the report as files: {_files(True)} for people; {_files(False)} for programs.",
         Kind.PATH,
         metavar="DIRECTORY",
     ),
@@ -603,7 +609,7 @@ def _flag_values(known: Sequence[Flag]) -> FlagValues:
     from absl import flags
 
     values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags may stand after operands
+    values.set_gnu_getopt(True)  # flags may follow operands
     for flag in known:
         default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
         short = flag.short or None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from migrate.cli.exit_codes import GOOD, NOT_GOOD
 from migrate.cli.output import columns, put, wants_color
 from migrate.errors import UsageError
 from migrate.records import Report
+from migrate.report.formats import SHOWN, format_of
 
 
 def put_report(report: Report, form: str, quiet: bool) -> int:
     """Shows a report; the exit code says whether every model is good."""
     code = GOOD if report.ok else NOT_GOOD
     if form != "text":
-        return put(_SHOWN[form](report), code)
+        from migrate.report.json import to_document
+
+        return put(format_of(form).write(to_document(report)), code)
     from migrate.report.text import render, render_bad
 
     if quiet:
@@ -23,54 +23,15 @@ def put_report(report: Report, form: str, quiet: bool) -> int:
     return put(render(report, columns(), color=wants_color()), code)
 
 
-def _json(report: Report) -> str:
-    from migrate.report.json import to_json
-
-    return to_json(report)
-
-
-def _sarif(report: Report) -> str:
-    from migrate.report.json import to_document
-    from migrate.report.sarif import to_sarif
-
-    return to_sarif(to_document(report))
-
-
-def _rows(form: str) -> Callable[[Report], str]:
-    def shown(report: Report) -> str:
-        from migrate.report import rows
-        from migrate.report.json import to_document
-
-        write: Callable[[Mapping[str, Any]], str] = getattr(rows, f"to_{form}")
-        return write(to_document(report))
-
-    return shown
-
-
-_SHOWN: Mapping[str, Callable[[Report], str]] = {
-    "json": _json,
-    "jsonl": _rows("jsonl"),
-    "csv": _rows("csv"),
-    "markdown": _rows("markdown"),
-    "sarif": _sarif,
-}
-
-
 def put_security(report: Report, form: str, quiet: bool) -> int:
     """Shows what `audit --security` has found; the exit code says whether every model is safe to open."""
-    from migrate.report.json import dumps, to_document
-    from migrate.report.rows import to_jsonl
-    from migrate.report.security import is_safe, render, security_document
+    from migrate.report.json import to_document
+    from migrate.report.security import is_safe, render
 
     document = to_document(report)
-    if form == "sarif":
-        from migrate.report.sarif import to_sarif
-
-        shown = to_sarif(document, security_only=True)
-    elif form == "json":
-        shown = dumps(security_document(document))
-    elif form == "jsonl":
-        shown = to_jsonl(security_document(document))
+    write = None if form == "text" else format_of(form).security
+    if write is not None:
+        shown = write(document)
     else:
         shown_models = [model for model in document["models"] if not (quiet and is_safe(model))]
         shown = render({**document, "models": shown_models}, columns(), wants_color())
@@ -83,5 +44,6 @@ def check_security_form(form: str) -> None:
     Raises:
       UsageError: it has none.
     """
-    if form in ("csv", "markdown"):
-        raise UsageError(f"--security is shown as text, json, jsonl or sarif, not as {form}")
+    if form != "text" and format_of(form).security is None:
+        *names, last = ["text", *(row.name for row in SHOWN if row.security is not None)]
+        raise UsageError(f"--security is shown as {', '.join(names)} or {last}, not as {form}")

@@ -78,7 +78,7 @@ VERBS = (
         "PATH...",
         "say what a model needs and whether it can be converted; writes nothing",
         "Reads each PATH, a model or a tree of models, and reports what it is, its signatures and variables, and "
-        "every finding that stands in the way. Runs and writes nothing.",
+        "every finding that blocks the conversion. Runs and writes nothing.",
         ("PATH...",),
         (*READING, CONFIG, *PLANNING, SECURITY, *REPORTING),
         commands.audit,

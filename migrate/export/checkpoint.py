@@ -16,9 +16,7 @@ import tensorflow as tf
 from migrate.rewrite.plan import Plan, VariablePlan
 from migrate.rewrite.restore import Uninitialized
 from migrate.sources.bundle import Entry, data_file, index_file, read_bundle, write_index
-
-OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""Where a checkpoint keeps its TrackableObjectGraph (trackable/base.py, OBJECT_GRAPH_PROTO_KEY)."""
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 
 _GROUP_BYTES = 1 << 26
 """Tensors that go through memory are written when there are so many bytes of them: a data file's worth. A tensor that

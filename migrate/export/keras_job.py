@@ -22,7 +22,8 @@ from migrate.export.request import KerasExported, KerasExportJob
 from migrate.export.unique_names import make_unique
 from migrate.records import Failed, Signature
 from migrate.regular_files import create
-from migrate.sources.keras import OBJECT_GRAPH_KEY, Runtime
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
+from migrate.sources.keras import Runtime
 from migrate.sources.protos import SavedModel, TrackableObjectGraph
 
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from migrate.checks.keras_weights import bare, outside_layers
 from migrate.errors import InputError, first_few
-from migrate.sources.keras import OBJECT_GRAPH_KEY, KerasSource
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
+from migrate.sources.keras import KerasSource
 from migrate.sources.protos import TrackableObjectGraph
 
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.

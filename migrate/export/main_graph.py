@@ -10,10 +10,7 @@ from collections.abc import Collection, Mapping
 
 from migrate.rewrite.graph import as_input, canonical, split, unique_name
 from migrate.rewrite.tensor_names import KeptTensor, Place
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorInfo
-
-_DT_STRING = 7
-_DT_INT64 = 9
+from migrate.sources.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
 
 
 def give_names(meta_graph: MetaGraphDef, tensors: Mapping[str, KeptTensor]) -> None:
@@ -144,13 +141,13 @@ def _several(name: str, sources: Mapping[int, str], types: Mapping[int, int], ta
             node.input.append(as_input(sources[output]))
         else:
             filler = NodeDef(name=unique_name(f"{name}/not_kept_{output}", taken), op="Const")
-            filler.attr["dtype"].type = _DT_STRING
-            filler.attr["value"].tensor.dtype = _DT_STRING
+            filler.attr["dtype"].type = DataType.DT_STRING
+            filler.attr["value"].tensor.dtype = DataType.DT_STRING
             filler.attr["value"].tensor.tensor_shape.SetInParent()
             filler.attr["value"].tensor.string_val.append(f"{name}:{output} is no tensor of a signature".encode())
             made.append(filler)
             node.input.append(filler.name)
-        node.attr["T"].list.type.append(types.get(output, _DT_STRING))
+        node.attr["T"].list.type.append(types.get(output, DataType.DT_STRING))
     return [*made, node]
 
 
@@ -168,7 +165,7 @@ def _tensor(infos: Mapping[str, TensorInfo], place: Place) -> str:
 
 def _dtype(info: TensorInfo, place: Place) -> int:
     """The dtype of a part of an output: a SparseTensor's indices and dense shape are int64."""
-    return _DT_INT64 if place.part else info.dtype
+    return DataType.DT_INT64 if place.part else info.dtype
 
 
 def _set_tensor(info: TensorInfo, part: int, tensor: str) -> None:

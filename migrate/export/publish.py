@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from migrate.errors import InputError
 from migrate.forks import claim, clear_leftovers
+from migrate.regular_files import flush
 
 _STAGED = "model"
 _LONGEST_NAME_BYTES = 200
@@ -85,7 +86,7 @@ def _make(directory: str) -> None:
         return
     _make(os.path.dirname(directory))
     os.makedirs(directory, exist_ok=True)
-    _flush(os.path.dirname(directory))
+    flush(os.path.dirname(directory))
 
 
 def clear_staging(destination: str) -> bool:
@@ -116,23 +117,15 @@ def publish(staged: str, destination: str, overwrite: bool) -> None:
     destination = os.path.abspath(destination)
     for folder, _, files in os.walk(staged):
         for file in files:
-            _flush(os.path.join(folder, file))
-        _flush(folder)
+            flush(os.path.join(folder, file))
+        flush(folder)
     if os.path.lexists(destination):
         if not overwrite:
             raise InputError(f"{destination}: has appeared while the model was converted; nothing was replaced")
         _exchange(staged, destination)
     else:
         os.rename(staged, destination)
-    _flush(os.path.dirname(destination))
-
-
-def _flush(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(os.path.dirname(destination))
 
 
 def _exchange(staged: str, destination: str) -> None:

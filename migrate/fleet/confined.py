@@ -13,20 +13,11 @@ from migrate.export.request import Request
 from migrate.forks import Runner
 from migrate.records import Options
 from migrate.sources.boundary import Boundary, boundary_of
-from migrate.sources.discover import SAVED_MODEL_FILES
+from migrate.sources.forms import SAVED_MODEL_OWN
 from migrate.sources.source import Source
 
 _OF_A_CHECKPOINT = re.compile(r"(\.index|\.data-\d{5}-of-\d{5})?")
 _V1_SHARD = "-?????-of-"
-_OF_A_SAVED_MODEL = (
-    *SAVED_MODEL_FILES,
-    "fingerprint.pb",
-    "keras_metadata.pb",
-    "tfhub_module.pb",
-    "variables",
-    "assets",
-    "assets.extra",
-)
 
 
 def exporting(runner: Runner, source: Source, staged: str) -> Runner:
@@ -107,7 +98,7 @@ def _modules(custom_objects: Iterable[str]) -> Iterator[str]:
 
 
 def _saved_model(directory: str) -> list[str]:
-    return [os.path.join(os.path.abspath(directory), name) for name in _OF_A_SAVED_MODEL]
+    return [os.path.join(os.path.abspath(directory), name) for name in SAVED_MODEL_OWN]
 
 
 def _checkpoint(prefix: str) -> list[str]:

@@ -32,7 +32,7 @@ from migrate.records import (
     Validated,
     shaping,
 )
-from migrate.regular_files import open_directory, open_regular
+from migrate.regular_files import flush, open_directory, open_regular
 from migrate.report.json import tool
 from migrate.sources.fingerprint import digest_of
 
@@ -182,7 +182,7 @@ def open_journal(tree: str) -> Iterator[Journal]:
                 entries, damaged, whole = _parse(stream)
             os.ftruncate(handle, whole)  # A line that a killed run has left half written was told to nobody.
             for made in (directory, tree, os.path.dirname(os.path.abspath(tree))):
-                _flush(made)
+                flush(made)
         except OSError as error:
             name = os.path.join(directory, error.filename) if error.filename in (_LOCK, _JOURNAL) else directory
             raise InputError(f"{name}: cannot be written ({error.strerror})") from error
@@ -322,11 +322,3 @@ def _write(handle: int, line: bytes) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(handle, start)
         raise
-
-
-def _flush(directory: str) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

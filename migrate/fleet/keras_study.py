@@ -36,7 +36,7 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     """Says what a Keras file is and whether it would be converted.
 
     Args:
-      place: where it lies; one of `sources.read.KERAS_FORMS`, or a checkpoint without a graph.
+      place: where it is; one of `sources.forms.KERAS_FORMS`, or a checkpoint without a graph.
       path: what the user calls it.
       options: see `records.Options`.
 

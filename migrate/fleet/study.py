@@ -53,11 +53,12 @@ from migrate.sources.copies import Kind as EntryKind
 from migrate.sources.copies import entries
 from migrate.sources.discover import Place
 from migrate.sources.dtypes import base_name
+from migrate.sources.forms import KERAS_FORMS, Form
 from migrate.sources.links import find_copied, find_links
 from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto
-from migrate.sources.read import KERAS_FORMS, chosen_among, opened, read_source
-from migrate.sources.size import stored_bytes
-from migrate.sources.sniff import Form, is_v1_checkpoint
+from migrate.sources.read import chosen_among, opened, read_source
+from migrate.sources.sizes import stored_bytes
+from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
 from migrate.sources.watch import OWN_BYTES, Watch
 

@@ -1,4 +1,4 @@
-"""The types of report.json, by which a file that somebody has changed is told from one that was written here.
+"""The types of report.json, by which a changed file is distinguished from one that was written here.
 
 Keys that are not named here are of no use to the other forms of a report, and pass. What `total=False` leaves open was
 not there in every version of the schema.

@@ -12,13 +12,14 @@ from migrate import codec
 from migrate.errors import InputError
 from migrate.regular_files import open_regular
 from migrate.report.document import Document
-from migrate.report.json import SCHEMA_VERSION, dumps
+from migrate.report.formats import WRITTEN, format_of
+from migrate.report.json import SCHEMA_VERSION
 from migrate.report.words import JSON
 
-JSON_FILE = "report.json"
+FILES = tuple(row.file for row in WRITTEN)
+JSON_FILE = format_of("json").file
 _LARGEST_BYTES = 1 << 32
 _MOST_SECONDS = 1e12
-FILES = (JSON_FILE, "junit.xml", "report.sarif", "report.html")
 
 
 def prepare(directory: str) -> None:
@@ -36,7 +37,7 @@ def prepare(directory: str) -> None:
 
 
 def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
-    """Writes every form of a report; each file appears whole.
+    """Writes every file of a report; each file appears whole.
 
     Args:
       document: the JSON document of a report (`report.json.to_document`).
@@ -48,12 +49,8 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
     Raises:
       InputError: they cannot be written.
     """
-    from migrate.report.html import to_html
-    from migrate.report.junit import to_junit
-    from migrate.report.sarif import to_sarif
-
     prepare(directory)
-    texts = (dumps(dict(document)), to_junit(document), to_sarif(document), to_html(document))
+    texts = [row.write(document) for row in WRITTEN]
     paths = tuple(os.path.join(directory, name) for name in FILES)
     for path, text in zip(paths, texts, strict=True):
         try:
@@ -66,7 +63,7 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
 def _replace(path: str, data: bytes) -> None:
     partial = f"{path}.{os.getpid()}.partial"
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(partial)  # What stands there is nobody's: this process has its number for itself.
+        os.unlink(partial)  # Nobody needs it: no other process has this number.
     try:
         with os.fdopen(open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as stream:
             stream.write(data)

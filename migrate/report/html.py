@@ -104,7 +104,7 @@ def _packed(value: Any) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-# What stands in the page itself.
+# What is part of the page itself.
 
 
 def _headline(models: Sequence[JSON], names: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ JSON = dict[str, Any]
 
 
 def to_document(report: Report) -> JSON:
-    """Gives the report as the value that its JSON text stands for; the other forms of a report are made of it."""
+    """Gives the report as the value of its JSON text; the other formats of a report are made of it."""
     document: JSON = {
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),

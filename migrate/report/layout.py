@@ -46,7 +46,7 @@ class Table:
     Attributes:
       rows: of as many cells each as there are columns; a row's missing cells are empty.
       fixed: positions of the columns that are never made narrower.
-      right: positions of the columns whose text stands at their right edge.
+      right: positions of the columns whose text is right-aligned.
     """
 
     rows: tuple[tuple[Text, ...], ...]

@@ -1,4 +1,4 @@
-"""What has been done, a line a model in a log."""
+"""Progress in a log, one line per model."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 def to_jsonl(document: Mapping[str, Any]) -> str:
-    """A line of JSON for each model: an entry of the document's `models`, and the document's `schema_version`."""
+    """One line of JSON per model: an entry of the document's `models`, and the document's `schema_version`."""
     version = document["schema_version"]
     return "".join(
         json.dumps({"schema_version": version, **model}, allow_nan=False) + "\n" for model in document["models"]

@@ -22,7 +22,6 @@ from migrate.records import (
     Failed,
     Finding,
     KerasFacts,
-    Kind,
     MetaGraphFacts,
     Mismatched,
     ModelReport,
@@ -46,6 +45,7 @@ from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.report.layout import render as lay_out
 from migrate.report.words import count_words, short_names, size_words, tally
 from migrate.signature_flag import to_copy
+from migrate.sources.forms import LABELS
 from migrate.sources.sizes import size_of
 
 _NAMES_SHOWN = 5
@@ -53,22 +53,6 @@ _MISMATCHES_SHOWN = 20
 _BLANK = text("")
 _NARROW = 80  # below this a table row of a model has no room for its kind and TensorFlow version
 
-_KINDS = {
-    Kind.TF1_SAVED_MODEL: ("TF1 SavedModel", "TF1"),
-    Kind.TF2_SAVED_MODEL: ("TF2 SavedModel", "TF2"),
-    Kind.TF1_HUB_MODULE: ("TF1 Hub module", "TF1 Hub"),
-    Kind.CHECKPOINT_META: ("MetaGraphDef with a checkpoint (.meta)", "meta"),
-    Kind.SESSION_BUNDLE: ("SessionBundle of TensorFlow 0.x", "bundle"),
-    Kind.FROZEN_GRAPH: ("GraphDef (frozen graph)", "graph"),
-    Kind.CHECKPOINT: ("checkpoint without a graph", "ckpt"),
-    Kind.KERAS_H5_MODEL: ("Keras model (HDF5)", "Keras"),
-    Kind.KERAS_H5_WEIGHTS: ("Keras weights (HDF5)", "weights"),
-    Kind.KERAS_V3: ("Keras archive (.keras)", "Keras"),
-    Kind.KERAS_SAVED_MODEL: ("Keras model (TF2 SavedModel)", "TF2"),
-    Kind.KERAS_JSON: ("Keras configuration with weights", "Keras"),
-    Kind.UNKNOWN: ("unknown kind", "?"),
-}
-"""What a kind is called, in full and in a table."""
 STYLES = {Severity.NOTE: "cyan", Severity.WARNING: "yellow", Severity.REFUSAL: "red"}
 
 
@@ -76,7 +60,7 @@ def cells(model: ModelReport) -> tuple[Text, Text, Text, Text]:
     """What a table has of a model: its kind, the version that wrote it, and the numbers of signatures and variables."""
     facts, keras = chosen_meta_graph(model), model.keras
     return (
-        text(_KINDS[model.kind][1]),
+        text(LABELS[model.kind].short),
         _text(facts.tf_version if facts else keras.keras_version if keras else ""),
         text(f"{len(facts.signatures):,}" if facts else "1" if keras and keras.signature else ""),
         text(f"{len(facts.variables):,}" if facts else f"{len(keras.variables):,}" if keras else ""),
@@ -118,7 +102,7 @@ def _report(report: Report, width: int) -> Iterator[Block]:
 def _model(model: ModelReport) -> Iterator[Block]:
     yield from _headline(model)
     yield _BLANK
-    facts = [("kind", _text(_KINDS[model.kind][0]))]
+    facts = [("kind", _text(LABELS[model.kind].long))]
     if model.is_validation:
         facts.append(("against", _name(model.source)))
     elif model.destination is not None:
@@ -510,7 +494,7 @@ def outdated(model: ModelReport) -> list[str]:
 
 
 def _in_the_way(model: ModelReport) -> set[str]:
-    """Codes of what one model was refused for: what a fleet waits for is told by their numbers."""
+    """Codes of what one model was refused for: their numbers show what blocks a fleet."""
     return {finding.code for finding in model.refusals}
 
 

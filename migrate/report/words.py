@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrate.sources.forms import LABELS
+
 JSON = dict[str, Any]
 
 GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
 """Outcomes that need nobody's attention, in the order in which charts show them."""
 BAD = ("refused", "mismatched", "unverified", "unreadable", "failed", "crashed", "timed_out")
 
-KINDS = {
-    "tf1_saved_model": "TF1 SavedModel",
-    "tf2_saved_model": "TF2 SavedModel",
-    "tf1_hub_module": "TF1 Hub module",
-    "checkpoint_meta": "MetaGraphDef (.meta)",
-    "session_bundle": "SessionBundle",
-    "frozen_graph": "frozen graph",
-    "checkpoint": "checkpoint alone",
-    "keras_h5_model": "Keras model (HDF5)",
-    "keras_h5_weights": "Keras weights (HDF5)",
-    "keras_v3": "Keras 3 model",
-    "keras_saved_model": "Keras SavedModel",
-    "keras_json": "Keras configuration",
-    "unknown": "unknown",
-}
+_KINDS = {kind.value: labels.page for kind, labels in LABELS.items()}
 
 
 def is_good(model: Mapping[str, Any]) -> bool:
-    """Whether a model ended well."""
+    """Whether a model ended well.
+
+    Example:
+      >>> is_good({"outcome": "converted"}), is_good({"outcome": "refused"})
+      (True, False)
+    """
     return model.get("outcome") in GOOD
 
 
@@ -44,13 +37,23 @@ def needs_attention(model: Mapping[str, Any]) -> bool:
 
 
 def outcome_words(outcome: str) -> str:
-    """`already_tf2` as `already TF2`."""
+    """`already_tf2` as `already TF2`.
+
+    Example:
+      >>> outcome_words("already_tf2")
+      'already TF2'
+    """
     return outcome.replace("_", " ").replace("tf2", "TF2")
 
 
 def kind_words(kind: str) -> str:
-    """A kind as a reader knows it; one that this version does not know, with spaces."""
-    return KINDS.get(kind, kind.replace("_", " "))
+    """A kind as a reader knows it; one that this version does not know, with spaces.
+
+    Example:
+      >>> kind_words("frozen_graph"), kind_words("made_later")
+      ('frozen graph', 'made later')
+    """
+    return _KINDS.get(kind, kind.replace("_", " "))
 
 
 def verified(model: Mapping[str, Any]) -> bool:
@@ -65,7 +68,12 @@ def refusals(model: Mapping[str, Any]) -> list[JSON]:
 
 
 def explanation(model: Mapping[str, Any]) -> str:
-    """One or a few lines on how a model ended."""
+    """One or a few lines on how a model ended.
+
+    Example:
+      >>> explanation({"outcome": "timed_out", "detail": {"step": "export", "seconds": 60}})
+      'The step export passed its limit of 60 seconds.'
+    """
     detail = model.get("detail") or {}
     match model.get("outcome"):
         case "convertible":
@@ -95,22 +103,42 @@ def explanation(model: Mapping[str, Any]) -> str:
 
 
 def count_words(number: int, noun: str, plural: str = "s") -> str:
-    """`1 model`, `2,000 models`."""
+    """`1 model`, `2,000 models`.
+
+    Example:
+      >>> count_words(2000, "model")
+      '2,000 models'
+    """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
 
 
 def tally(counts: Mapping[str, int], separator: str = ", ") -> str:
-    """`2 converted, 1 refused`: what there is at least one of."""
+    """`2 converted, 1 refused`: what there is at least one of.
+
+    Example:
+      >>> tally({"converted": 2, "refused": 1, "failed": 0})
+      '2 converted, 1 refused'
+    """
     return separator.join(f"{number:,} {word}" for word, number in counts.items() if number)
 
 
 def cut(text: str, characters: int) -> str:
-    """A text's beginning where it is longer than `characters`."""
+    """A text's beginning where it is longer than `characters`.
+
+    Example:
+      >>> len(cut("a long text", 6))
+      6
+    """
     return text if len(text) <= characters else text[: characters - 1] + "\u2026"
 
 
 def short_names(sources: Sequence[str]) -> list[str]:
-    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here."""
+    """Leaves out the directories that all sources share; a path may be `gs://...`, so no `os.path` here.
+
+    Example:
+      >>> short_names(["gs://bucket/a/ranker", "gs://bucket/a/reader"])
+      ['ranker', 'reader']
+    """
     parts = [source.rstrip("/").split("/") for source in sources]
     shared = 0
     for level in zip(*parts, strict=False):
@@ -123,7 +151,12 @@ def short_names(sources: Sequence[str]) -> list[str]:
 
 
 def size_words(number: int) -> str:
-    """A number of bytes as people read it: `7 bytes`, `1.3 MB`."""
+    """A number of bytes as people read it: `7 bytes`, `1.3 MB`.
+
+    Example:
+      >>> size_words(7), size_words(1_300_000)
+      ('7 bytes', '1.3 MB')
+    """
     size = float(number)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:

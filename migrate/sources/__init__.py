@@ -1,1 +1,1 @@
-"""What lies on the disk, as protos and plain records. Starts no TensorFlow."""
+"""Models on the disk, as protos and plain records. Starts no TensorFlow."""

@@ -22,6 +22,7 @@ from typing import IO, Any
 from migrate.errors import InputError
 from migrate.forks import claim, clear_leftovers
 from migrate.frozen import frozen
+from migrate.sources.forms import ENDS
 from migrate.sources.watch import UNPACKED_BYTES
 
 _PREFIX = "migrate-archive-"
@@ -41,7 +42,6 @@ _MAX_HEADER_BYTES = 1 << 24
 """Headers with long names or attributes (POSIX.1-2017, pax) are read into memory; most members have a kilobyte."""
 _MAX_DIRECTORY_BYTES = 1 << 22
 """The central directory of a zip file is read into memory, too, and a member takes 46 bytes of it or more."""
-_MODEL_ENDS = (".pb", ".pbtxt", ".meta", ".index", ".h5", ".hdf5", ".keras")
 _CHUNK_BYTES = 1 << 20
 
 DAMAGE = (
@@ -224,11 +224,11 @@ def holds_model(file: str) -> bool:
     try:
         if zipfile.is_zipfile(file):
             with open_zip(file) as archive:
-                return any(name.endswith(_MODEL_ENDS) for name in archive.namelist())
+                return any(name.endswith(ENDS) for name in archive.namelist())
         most = min(_LOOKED_AT_BYTES, _most(file, UNPACKED_BYTES))
         with tarfile.open(file, tarinfo=_headers()) as tar:
             for number, member in enumerate(tar):
-                if member.isfile() and member.name.endswith(_MODEL_ENDS):
+                if member.isfile() and member.name.endswith(ENDS):
                     return True
                 if number >= _LOOKED_AT_MEMBERS:
                     return False

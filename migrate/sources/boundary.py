@@ -57,7 +57,7 @@ class Boundary:
 
 
 def boundary_of(path: str) -> Boundary:
-    """The boundary of the model that a path stands for.
+    """The boundary of the model that a path means.
 
     A directory is its own boundary. A file or a checkpoint's prefix has the directory that it is in, and a file that is
     a link may be where the link leads: the user has named it.

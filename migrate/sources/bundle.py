@@ -1,7 +1,7 @@
 """Reads the index of a tensor bundle (a V2 checkpoint), and judges whether its data is there.
 
 `PREFIX.index` is a table: the key "" holds a BundleHeaderProto, every other key a BundleEntryProto that
-says where in `PREFIX.data-00000-of-00001` a tensor's bytes lie (core/util/tensor_bundle/tensor_bundle.cc).
+says where in `PREFIX.data-00000-of-00001` a tensor's bytes are (core/util/tensor_bundle/tensor_bundle.cc).
 A tensor saved in slices has an entry without bytes that lists them, and one more entry for each slice, whose
 key is the ordered code of tensor name and slice (core/util/saved_tensor_slice_util.cc).
 """
@@ -18,6 +18,7 @@ from migrate.frozen import frozen
 from migrate.records import Finding, refusal
 from migrate.regular_files import create
 from migrate.sources.boundary import Boundary
+from migrate.sources.checkpoint_files import INDEX
 from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.leveldb import (
@@ -70,7 +71,7 @@ class Slice:
 
 @frozen
 class Entry:
-    """Where one tensor, or one stored slice of a tensor, lies (BundleEntryProto).
+    """Where one tensor, or one stored slice of a tensor, is (BundleEntryProto).
 
     Attributes:
       key: the tensor's name; for a stored slice the name of the tensor that it is a part of.
@@ -138,12 +139,22 @@ class Bundle:
 
 
 def index_file(prefix: str) -> str:
-    """Path of a bundle's index (naming.cc, MetaFilename)."""
-    return f"{prefix}.index"
+    """Path of a bundle's index (naming.cc, MetaFilename).
+
+    Example:
+      >>> index_file("model.ckpt")
+      'model.ckpt.index'
+    """
+    return prefix + INDEX
 
 
 def data_file(prefix: str, shard: int, num_shards: int) -> str:
-    """Path of a bundle's data file (naming.cc, DataFilename)."""
+    """Path of a bundle's data file (naming.cc, DataFilename).
+
+    Example:
+      >>> data_file("model.ckpt", 0, 2)
+      'model.ckpt.data-00000-of-00002'
+    """
     return f"{prefix}.data-{shard:05d}-of-{num_shards:05d}"
 
 
@@ -156,6 +167,10 @@ def read_bundle(prefix: str, boundary: Boundary | None = None) -> Bundle:
 
     Raises:
       InputError: there is no index, or it cannot be read; the message names the file.
+
+    Example:
+      >>> read_bundle("testdata/forms/saver_steps/model.ckpt-5").num_shards
+      2
     """
     file = index_file(prefix)
     try:
@@ -226,7 +241,7 @@ def _entry(key: str, value: bytes, num_shards: int, file: str) -> Entry:
         raise InputError(f"{file}: damaged: tensor {key!r} has no complete shape")
     if proto.offset < 0 or proto.size < 0 or not 0 <= proto.shard_id < num_shards:
         raise InputError(
-            f"{file}: damaged: tensor {key!r} lies at an impossible place "
+            f"{file}: damaged: tensor {key!r} has an impossible place "
             f"(shard {proto.shard_id} of {num_shards}, offset {proto.offset}, {proto.size} bytes)"
         )
     slices = tuple(
@@ -299,16 +314,16 @@ def write_index(prefix: str, entries: Iterable[Entry], num_shards: int) -> None:
 
 
 def check_shards(bundle: Bundle, boundary: Boundary | None = None) -> tuple[Finding, ...]:
-    """Compares the sizes of the data files with what the index says lies in them; no data is read.
+    """Compares the sizes of the data files with what the index says is in them; no data is read.
 
     Args:
       bundle: an index.
       boundary: where the files may be; None for anywhere.
 
     Returns:
-      A refusal for each data file that some tensor lies in and that is missing (`checkpoint-shard-missing`),
+      A refusal for each data file that holds some tensor and is missing (`checkpoint-shard-missing`),
       or that ends before the last tensor does or is a Git LFS pointer (`checkpoint-shard-short`). A data file
-      that no tensor lies in may be missing: TensorFlow opens a file when it reads from it.
+      that holds no tensor may be missing: TensorFlow opens a file when it reads from it.
     """
     tensors: dict[int, int] = {}
     ends: dict[int, int] = {}
@@ -339,7 +354,7 @@ def _check_shard(file: str, tensors: int, end: int, boundary: Boundary | None) -
         reason = f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)
         return refusal(
             "checkpoint-shard-missing",
-            f"{reason}; {tensors} of the checkpoint's tensors lie in it.",
+            f"{reason}; {tensors} of the checkpoint's tensors are in it.",
             (file,),
             "Copy the whole checkpoint: the index and all of its data files.",
         )

@@ -1,53 +1,45 @@
-"""Finds models on the disk, by what lies there.
+"""Finds models on the disk by what is there.
 
-A SavedModel is told by the file names that TensorFlow itself goes by, and its directory is not looked into any
-further. In every other directory the first bytes of each file say what it is.
+A SavedModel is recognised by the file names that TensorFlow itself goes by, and its directory is not searched any
+further. In every other directory the content of each file says what it is.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
+from migrate.sources.checkpoint_files import DATA_FILE, INDEX, META, STATE_FILE, V1_SHARD, latest_name
 from migrate.sources.files import read_file
-from migrate.sources.leveldb import is_table
+from migrate.sources.forms import (
+    CHUNKED_SAVED_MODEL_FILE,
+    ENDS_OF_STRAYS,
+    ENDS_OF_UNREADABLE,
+    OWN_FOLDERS,
+    SAVED_MODEL_FILES,
+    Form,
+    form_of,
+)
 from migrate.sources.parse import PROTO_LIMIT_BYTES
-from migrate.sources.sniff import Form, form_of
 from migrate.sources.strays import describe_stray
 from migrate.sources.watch import Watch
 
-# tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
-CHUNKED_SAVED_MODEL_FILE = "saved_model.cpb"
-"""A SavedModel over 2 GB, split by tensorflow/tools/proto_splitter; it is not read here."""
-
-_MODEL_OWN_FOLDERS = frozenset({"variables", "assets", "assets.extra"})
-_STATE_FILE = "checkpoint"
-"""Where tf.train.Saver notes which checkpoint is the latest (checkpoint_management.py)."""
-_STATE_PATH = rb'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"'
 _STEP = r"-(\d+)$"
-_DATA_FILE = r"\.data-\d{5}-of-\d{5}$"
-_V1_SHARD = r"-\d{5}-of-(\d{5})$"
-_V1_PATTERN = r"-\?{5}-of-\d{5}$"
-_META, _INDEX = ".meta", ".index"
-_NAMED_LIKE_MODELS = (".pb", ".pbtxt", ".meta", ".h5", ".hdf5", ".keras")
-"""What lies in the place of a file of such a name is told: whoever put it there took it for a model's."""
-_MODELS_ALONE = (".pb", ".h5", ".hdf5", ".keras")
-"""Names that others hardly use: a file of such a name that cannot be read is told as well."""
 
 
 @frozen
 class Place:
-    """Where one model lies.
+    """Where one model is.
 
     Attributes:
       form: what `file` is; for a checkpoint without a graph `Form.TABLE`.
-      path: what it is called in a report when other models lie beside it.
+      path: what it is called in a report when other models are beside it.
       file: the file that says what the model is.
       checkpoint: what a restore op is fed with, or None.
       others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
@@ -67,77 +59,136 @@ class Place:
 
 
 def is_one_model(path: str, models: Sequence[str]) -> bool:
-    """Whether a path is a model itself and no tree of models, by what `find_models` gives for it."""
-    return tuple(models) == (path.rstrip(os.sep) or os.sep,)
+    """Whether a path is a model itself and no tree of models, by what `find_models` gives for it.
+
+    Example:
+      >>> is_one_model("testdata/models/counter/", find_models("testdata/models/counter/"))
+      True
+    """
+    return tuple(models) == (_without_slash(path),)
 
 
 def find_models(path: str) -> tuple[str, ...]:
-    """Finds the models that a path stands for.
+    """Finds the models that a path means.
 
-    Links to directories are followed, but for those to a directory that the tree itself lies in. Each real directory is
-    looked at once, and it is reported under its own name rather than a link's where both lie in the tree.
+    Links to directories are followed, except those to a directory that contains the tree itself. Each real directory is
+    searched once, and it is reported under its own name rather than a link's where both are in the tree.
 
     Args:
       path: a model's directory, file or checkpoint prefix, or a tree of models.
 
     Returns:
-      `path` itself when it is one model, else every model below it, sorted: by directory where it lies there alone,
-      by file or prefix where others lie beside or below it. A directory below that cannot be listed is among them.
+      `path` itself when it is one model, else every model below it, sorted: by directory where it is the only one
+      there, by file or prefix where others are beside or below it. A directory below that cannot be listed is among
+      them.
 
     Raises:
       InputError: nothing is there, a file is no model, the directory cannot be listed, or no model is in it.
+
+    Example:
+      >>> find_models("testdata/forms/saver_steps")
+      ('testdata/forms/saver_steps',)
     """
-    if not os.path.lexists(path) and _prefix_place(path) is None:
+    if os.path.isdir(path):
+        return _models_below(path)
+    file = _File(path)
+    is_there = os.path.lexists(path)
+    if not is_there and file.prefix_place is None:
         near = _near(path)
         there = f"; there is {', '.join(near)}" if near else ""
         raise InputError(f"{path}: no such file or directory; pass a model or a tree of models{there}")
-    if os.path.islink(path) and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
+    if is_there and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
         raise InputError(f"{path}: a link that leads nowhere ({os.path.realpath(path)})")
+    _recognised(file)
+    return (path,)
+
+
+def place_of(path: str) -> Place:
+    """Says where the one model is that a path means.
+
+    Args:
+      path: a directory with one model, a file, or a checkpoint's prefix.
+
+    Raises:
+      InputError: it is none, or the directory holds several.
+
+    Example:
+      >>> place_of("testdata/forms/saver_steps").checkpoint
+      'testdata/forms/saver_steps/model.ckpt-5'
+    """
     if not os.path.isdir(path):
-        place_of(path)
-        return (path,)
-    root = path.rstrip(os.sep) or os.sep
-    names, folders, links = _list(root)
+        return _recognised(_File(path))
+    names, _, _ = _list(path)
     if _is_saved_model(names):
+        return Place(Form.SAVED_MODEL, path, path)
+    places = _places(_Folder(_without_slash(path), names))
+    if not places:
+        raise InputError(f"{path}: no model in this directory")
+    if len(places) > 1:
+        listed = ", ".join(os.path.basename(place.path) for place in places[:5])
+        raise InputError(f"{path}: holds {len(places)} models ({listed}); pass one of them")
+    return places[0]
+
+
+# A tree
+
+
+def _models_below(path: str) -> tuple[str, ...]:
+    """The models in a directory and below it, see `find_models`."""
+    root = _without_slash(path)
+    listed = _list(root)
+    if _is_saved_model(listed[0]):
         return (root,)
+    top = os.path.realpath(root)
     models: list[str] = []
     alone: dict[str, str] = {}
-    real = os.path.realpath(root)
-    top = real
-    seen = {real}
-    _add_loose(root, names, models, alone)
-    # Links come last: what they lead to keeps its own name when it lies in the tree as well.
-    pending, later = _real(folders, real), links
+    seen: set[str] = set()
+    # Links come last: a directory that is in the tree as well keeps its own name.
+    pending: list[tuple[str, str]] = [(root, top)]
+    later: list[str] = []
     while pending or later:
         folder, real = pending.pop() if pending else _followed(later.pop())
-        if real in seen or Boundary((real,)).holds(top):
-            continue  # A link upwards leads to all that lies beside the tree; one to `/` to the whole machine.
+        if real in seen or (seen and Boundary((real,)).holds(top)):
+            continue  # A link upwards leads to all that is beside the tree; one to `/` to the whole machine.
         seen.add(real)
         try:
-            names, folders, links = _list(folder)
+            names, folders, links = listed if folder == root else _list(folder)
         except InputError:
             models.append(folder)  # Reading it says why it cannot be listed; the others are found all the same.
             continue
         if _is_saved_model(names):
             models.append(folder)
-            folders = [f for f in folders if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
-            links = [f for f in links if os.path.basename(f) not in _MODEL_OWN_FOLDERS]
+            folders, links = _without_own(folders), _without_own(links)
         else:
-            _add_loose(folder, names, models, alone)
+            places = _places(_Folder(folder, names))
+            if len(places) == 1:
+                alone[folder] = places[0].path
+            else:
+                models += [place.path for place in places]
         pending += _real(folders, real)
         later += links
         later.sort(reverse=True)
     if not models and not alone:
         raise InputError(f"{path}: no model in this tree (directories searched: {len(seen)})")
     # A directory that is one model and holds others would, converted, be a model around models.
+    parents = _parents((*models, *alone), root)
+    models += [file if folder in parents else folder for folder, file in alone.items()]
+    return tuple(sorted(models))
+
+
+def _without_own(folders: Sequence[str]) -> list[str]:
+    return [folder for folder in folders if os.path.basename(folder) not in OWN_FOLDERS]
+
+
+def _parents(paths: Sequence[str], root: str) -> set[str]:
+    """All directories of a tree that paths are below of."""
     parents: set[str] = set()
-    for model in (*models, *alone):
-        parent = os.path.dirname(model)
+    for path in paths:
+        parent = os.path.dirname(path)
         while parent not in parents and len(parent) >= len(root):
             parents.add(parent)
             parent = os.path.dirname(parent)
-    models += [file if folder in parents else folder for folder, file in alone.items()]
-    return tuple(sorted(models))
+    return parents
 
 
 def _real(folders: Sequence[str], parent: str) -> list[tuple[str, str]]:
@@ -149,145 +200,198 @@ def _followed(link: str) -> tuple[str, str]:
     return link, os.path.realpath(link)
 
 
-def _near(path: str) -> list[str]:
-    """Names like a path's last one in its directory, checkpoints by their prefixes."""
-    import difflib
-
-    folder, name = os.path.split(path.rstrip(os.sep))
-    try:
-        names = os.listdir(folder or os.curdir)
-    except OSError:
-        return []
-    stems = {re.sub(_DATA_FILE, "", other).removesuffix(_META).removesuffix(_INDEX) for other in names}
-    return difflib.get_close_matches(name, sorted(stems - {""}), n=3)
+def _without_slash(path: str) -> str:
+    return path.rstrip(os.sep) or os.sep
 
 
-def _add_loose(folder: str, names: frozenset[str], models: list[str], alone: dict[str, str]) -> None:
-    places = _places(folder, names)
-    if len(places) == 1:
-        alone[folder] = places[0].path
-    else:
-        models.extend(place.path for place in places)
+# A file, or a checkpoint's prefix
 
 
-def place_of(path: str) -> Place:
-    """Says where the one model lies that a path stands for.
+class _Folder:
+    """A directory in which each file is opened once, however often its form is asked for."""
 
-    Args:
-      path: a directory with one model, a file, or a checkpoint's prefix.
+    def __init__(self, path: str, names: frozenset[str] | None = None) -> None:
+        """Begins.
+
+        Args:
+          path: of the directory.
+          names: of its files, where it has been listed.
+        """
+        self.path = path
+        self._names = names
+        self._forms: dict[str, Form | None] = {}
+
+    def join(self, name: str) -> str:
+        """Path of a file."""
+        return os.path.join(self.path, name)
+
+    def form(self, name: str) -> Form | None:
+        """Form of a file."""
+        if name not in self._forms:
+            self._forms[name] = form_of(self.join(name))
+        return self._forms[name]
+
+    def has(self, name: str) -> bool:
+        """Whether something of a name is there."""
+        return (self._names is not None and name in self._names) or os.path.lexists(self.join(name))
+
+    @functools.cached_property
+    def names(self) -> Sequence[str]:
+        """Names of the files; of a directory that was not listed before, of all that is in it."""
+        if self._names is not None:
+            return sorted(self._names)
+        try:
+            return os.listdir(self.path or os.curdir)
+        except OSError:
+            return []
+
+
+class _File:
+    """A path that is no directory: a file, or a prefix that several files have in common."""
+
+    def __init__(self, path: str) -> None:
+        """Begins."""
+        self.path = path
+        folder, self.name = os.path.split(path)
+        # With the slashes that the user has written: `os.path.split` leaves them out.
+        self.folder = _Folder(path[: len(path) - len(self.name)] or folder)
+
+    @functools.cached_property
+    def prefix_place(self) -> Place | None:
+        """The model of a checkpoint's prefix, or of its index or a data file of it."""
+        stem = re.sub(DATA_FILE, "", self.name)
+        if stem != self.name or self.folder.form(self.name) is Form.TABLE:
+            stem = stem.removesuffix(INDEX)
+        prefix = self.folder.join(stem)
+        checkpoint = _checkpoint(self.folder, stem)
+        if self.folder.form(stem + META) is Form.META_GRAPH:
+            return Place(Form.META_GRAPH, prefix, prefix + META, checkpoint or prefix)
+        if checkpoint is None:
+            return None
+        return Place(Form.TABLE, prefix, prefix + INDEX if os.path.exists(prefix + INDEX) else prefix, checkpoint)
+
+
+def _recognised(file: _File) -> Place:
+    """The model at a path that is no directory.
 
     Raises:
-      InputError: it is none, or the directory holds several.
+      InputError: there is none.
     """
-    if os.path.isdir(path):
-        names, _, _ = _list(path)
-        if _is_saved_model(names):
-            return Place(Form.SAVED_MODEL, path, path)
-        places = _places(path.rstrip(os.sep) or os.sep, names)
-        if not places:
-            raise InputError(f"{path}: no model in this directory")
-        if len(places) > 1:
-            listed = ", ".join(os.path.basename(place.path) for place in places[:5])
-            raise InputError(f"{path}: holds {len(places)} models ({listed}); pass one of them")
-        return places[0]
-    name = os.path.basename(path)
-    if name in (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE):
-        raise InputError(f"{path}: a file; pass the directory that holds it: {os.path.dirname(path) or os.curdir}")
-    # A prefix may be a file itself: a V1 checkpoint.
-    place = _prefix_place(path)
-    if place is not None:
-        return place
-    form = form_of(path)
-    if form is None and name.endswith(_NAMED_LIKE_MODELS):
-        form = Form.STRAY
+    for recognise in _RECOGNISERS:
+        place = recognise(file)
+        if place is not None:
+            return place
+    raise InputError(f"{file.path}: no model (no GraphDef, MetaGraphDef, checkpoint, Keras file or archive)")
+
+
+def _refuse_file_of_saved_model(file: _File) -> None:
+    """Refuses a file that belongs to a directory.
+
+    Raises:
+      InputError: it does.
+    """
+    if file.name in (*SAVED_MODEL_FILES, CHUNKED_SAVED_MODEL_FILE):
+        folder = os.path.dirname(file.path) or os.curdir
+        raise InputError(f"{file.path}: a file; pass the directory that holds it: {folder}")
+
+
+def _with_checkpoint(file: _File) -> Place | None:
+    return file.prefix_place
+
+
+def _by_content(file: _File) -> Place | None:
+    """A model that is one file, by its form.
+
+    Raises:
+      InputError: it is a SavedModel's file under another name.
+    """
+    path, form = file.path, file.folder.form(file.name)
     if form is None:
-        raise InputError(f"{path}: no model (no GraphDef, MetaGraphDef, checkpoint, Keras file or archive)")
-    if form is Form.META_GRAPH:
-        prefix = path.removesuffix(_META)
-        return Place(form, path, path, _checkpoint(prefix) or prefix)
+        return Place(Form.STRAY, path, path) if file.name.endswith(ENDS_OF_STRAYS) else None
     if form is Form.SAVED_MODEL:
         raise InputError(f"{path}: a SavedModel's file alone; pass its directory, with it as saved_model.pb")
+    if form is Form.META_GRAPH:
+        stem = file.name.removesuffix(META)
+        return Place(form, path, path, _checkpoint(file.folder, stem) or file.folder.join(stem))
     if form is Form.TABLE:
-        prefix = re.sub(_DATA_FILE, "", path).removesuffix(_INDEX)
-        return Place(form, path, path, _checkpoint(prefix) or path)
+        stem = re.sub(DATA_FILE, "", file.name).removesuffix(INDEX)
+        return Place(form, path, path, _checkpoint(file.folder, stem) or path)
     return Place(form, path, path)
 
 
-def _prefix_place(path: str) -> Place | None:
-    """The model of a checkpoint's prefix, or of its index or a data file of it."""
-    prefix = re.sub(_DATA_FILE, "", path)
-    prefix = prefix.removesuffix(_INDEX) if is_table(path) or prefix != path else prefix
-    checkpoint = _checkpoint(prefix)
-    if os.path.isfile(prefix + _META) and form_of(prefix + _META) is Form.META_GRAPH:
-        return Place(Form.META_GRAPH, prefix, prefix + _META, checkpoint or prefix)
-    if checkpoint is None:
-        return None
-    return Place(Form.TABLE, prefix, prefix + _INDEX if os.path.exists(prefix + _INDEX) else prefix, checkpoint)
+_RECOGNISERS: tuple[Callable[[_File], Place | None], ...] = (
+    _refuse_file_of_saved_model,
+    # Before the content: a prefix may be a file itself, a V1 checkpoint, and have a graph beside it.
+    _with_checkpoint,
+    _by_content,
+)
 
 
-def _checkpoint(prefix: str) -> str | None:
-    """What a restore op is fed with to read a checkpoint that is there in any part, or None."""
-    if os.path.lexists(prefix + _INDEX):
+def _checkpoint(folder: _Folder, stem: str) -> str | None:
+    """What a restore op is fed with to read a checkpoint of which any part is there, or None."""
+    prefix = folder.join(stem)
+    if folder.has(stem + INDEX) or folder.form(stem) is Form.TABLE:
         return prefix
-    if os.path.isfile(prefix) and is_table(prefix):
-        return prefix
-    folder, stem = os.path.split(prefix)
-    try:
-        names = os.listdir(folder or os.curdir)
-    except OSError:
-        return None
-    for name in names:
+    for name in folder.names:
         rest = name.removeprefix(stem)
         if rest != name or not stem:
-            if re.fullmatch(_DATA_FILE, rest):
+            if re.fullmatch(DATA_FILE, rest):
                 return prefix
-            shard = re.fullmatch(_V1_SHARD, rest)
+            shard = re.fullmatch(V1_SHARD, rest)
             if shard:
                 return f"{prefix}-?????-of-{shard[1]}"
     return None
 
 
-def _places(folder: str, names: frozenset[str]) -> list[Place]:
-    """The models among the files of a directory that is no SavedModel."""
-    forms: dict[str, Form] = {}
-    for name in sorted(names):
-        if name == _STATE_FILE or re.search(_DATA_FILE, name):
-            continue
-        form = form_of(os.path.join(folder, name))
-        if form is None and name.endswith(_MODELS_ALONE):
-            form = Form.STRAY
-        if form is Form.TABLE and not name.endswith(_INDEX) and _is_foreign_table(os.path.join(folder, name)):
-            continue  # LevelDB's own files
-        if form is not None:
-            forms[name] = form
-    by_form: dict[Form, list[str]] = {}
-    for name, form in forms.items():
-        by_form.setdefault(form, []).append(name)
-    places = list(_checkpoints(folder, by_form.get(Form.META_GRAPH, []), by_form.get(Form.TABLE, [])))
-    has_keras_json = Form.KERAS_JSON in by_form
-    if has_keras_json:
+def _near(path: str) -> list[str]:
+    """Names like a path's last one in its directory, checkpoints by their prefixes."""
+    import difflib
+
+    folder, name = os.path.split(path.rstrip(os.sep))
+    stems = {re.sub(DATA_FILE, "", n).removesuffix(META).removesuffix(INDEX) for n in _Folder(folder).names}
+    return difflib.get_close_matches(name, sorted(stems - {""}), n=3)
+
+
+# The files of a directory that is no SavedModel
+
+
+def _places(folder: _Folder) -> list[Place]:
+    """The models among the files of a directory."""
+    forms = {name: form for name in folder.names if (form := _form_in_tree(folder, name)) is not None}
+    metas, tables = ([n for n, f in forms.items() if f is form] for form in (Form.META_GRAPH, Form.TABLE))
+    places = _of_checkpoints(folder, metas, tables)
+    if Form.KERAS_JSON in forms.values():
         # The weights beside a configuration are its own.
         places = [place for place in places if place.form is Form.META_GRAPH]
+        forms = {name: form for name, form in forms.items() if form is not Form.HDF5}
     for name, form in forms.items():
-        file = os.path.join(folder, name)
-        if form in (Form.META_GRAPH, Form.TABLE):
-            continue
-        if form is Form.STRAY and not name.endswith(_NAMED_LIKE_MODELS):
-            continue
-        if form is Form.HDF5 and has_keras_json:
-            continue
-        if form is Form.ARCHIVE and not _holds_model(file):
-            continue
-        if form is Form.GRAPH_DEF and places and _has_variables(file):
-            continue  # The checkpoint's own graph, as tf.train.write_graph leaves it there.
-        places.append(Place(form, file, file))
+        if form not in (Form.META_GRAPH, Form.TABLE) and not _is_no_model(folder, name, form, bool(places)):
+            places.append(Place(form, folder.join(name), folder.join(name)))
     return places
 
 
-def _holds_model(archive: str) -> bool:
-    from migrate.sources.archive import holds_model  # Few trees have an archive, and its libraries take time.
+def _form_in_tree(folder: _Folder, name: str) -> Form | None:
+    """Form of a file that is found rather than named by the user; None where it is no model's."""
+    if name == STATE_FILE or re.search(DATA_FILE, name):
+        return None
+    form = folder.form(name)
+    if form is None and name.endswith(ENDS_OF_UNREADABLE):
+        return Form.STRAY
+    if form is Form.STRAY and not name.endswith(ENDS_OF_STRAYS):
+        return None
+    if form is Form.TABLE and not name.endswith(INDEX) and _is_foreign_table(folder.join(name)):
+        return None  # LevelDB's own files
+    return form
 
-    return holds_model(archive)
+
+def _is_no_model(folder: _Folder, name: str, form: Form, is_beside_others: bool) -> bool:
+    """Whether a file that has a model's form is an archive without models, or another model's own graph."""
+    if form is Form.ARCHIVE:
+        from migrate.sources.archive import holds_model  # Few trees have an archive, and its libraries take time.
+
+        return not holds_model(folder.join(name))
+    # The checkpoint's own graph, as tf.train.write_graph leaves it there.
+    return form is Form.GRAPH_DEF and is_beside_others and _has_variables(folder.join(name))
 
 
 def _is_foreign_table(file: str) -> bool:
@@ -307,17 +411,17 @@ def _has_variables(file: str) -> bool:
     )
 
 
-def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place]:
+def _of_checkpoints(folder: _Folder, metas: Sequence[str], tables: Sequence[str]) -> list[Place]:
     """The models of the checkpoints in a directory: several steps of one are one model."""
     prefixes: dict[str, str] = {}
     for name in tables:
-        stem = name.removesuffix(_INDEX) if name.endswith(_INDEX) else re.sub(_V1_SHARD, "", name)
-        prefixes.setdefault(stem, _checkpoint(os.path.join(folder, stem)) or os.path.join(folder, name))
-    graphs = {name.removesuffix(_META): name for name in metas}
-    latest = latest_name(folder)
+        stem = name.removesuffix(INDEX) if name.endswith(INDEX) else re.sub(V1_SHARD, "", name)
+        prefixes.setdefault(stem, _checkpoint(folder, stem) or folder.join(name))
+    graphs = {name.removesuffix(META): name for name in metas}
     groups: dict[str, list[str]] = {}
     for stem in sorted({*prefixes, *graphs}):
         groups.setdefault(re.sub(_STEP, "", stem), []).append(stem)
+    latest = latest_name(folder.path) if groups else ""
     if latest in prefixes or latest in graphs:
         groups = {latest: sorted({*prefixes, *graphs})}
     places = []
@@ -326,11 +430,11 @@ def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place
         chosen = latest if latest in stems else max(whole, key=_step)
         # Savers write the graph once where they are told to (write_meta_graph=False).
         graph = graphs.get(chosen) or next((graphs[stem] for stem in sorted(stems, key=_step) if stem in graphs), None)
-        prefix = os.path.join(folder, chosen)
-        others = tuple(os.path.join(folder, stem) for stem in stems if stem != chosen)
-        checkpoint = prefixes.get(chosen) or _checkpoint(prefix) or prefix
+        prefix = folder.join(chosen)
+        others = tuple(folder.join(stem) for stem in stems if stem != chosen)
+        checkpoint = prefixes.get(chosen) or _checkpoint(folder, chosen) or prefix
         if graph is not None:
-            places.append(Place(Form.META_GRAPH, prefix, os.path.join(folder, graph), checkpoint, others))
+            places.append(Place(Form.META_GRAPH, prefix, folder.join(graph), checkpoint, others))
         else:
             places.append(Place(Form.TABLE, prefix, prefix, checkpoint, others))
     return places
@@ -339,18 +443,6 @@ def _checkpoints(folder: str, metas: list[str], tables: list[str]) -> list[Place
 def _step(stem: str) -> tuple[int, str]:
     match = re.search(_STEP, stem)
     return (int(match[1]) if match else -1, stem)
-
-
-def latest_name(folder: str) -> str:
-    """Name of the latest checkpoint, as the state file has it, without the directory it was trained in."""
-    try:
-        match = re.search(_STATE_PATH, read_file(os.path.join(folder, _STATE_FILE), 1 << 20), re.MULTILINE)
-    except (OSError, InputError):
-        return ""
-    if match is None:
-        return ""
-    path = match[1].decode("utf-8", "replace").replace("\\\\", "\\").replace("\\", "/")
-    return re.sub(_V1_PATTERN, "", path.rsplit("/", 1)[-1])
 
 
 def _is_saved_model(names: frozenset[str]) -> bool:

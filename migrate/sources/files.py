@@ -27,7 +27,7 @@ def open_file(path: str, boundary: Boundary | None = None) -> int:
     Raises:
       FileNotFoundError: nothing is there.
       LinkError: it is outside of the boundary.
-      InputError: it is no regular file, or cannot be opened.
+      InputError: it is not a regular file, or cannot be opened.
     """
     check_regular(path)
     try:
@@ -39,7 +39,7 @@ def open_file(path: str, boundary: Boundary | None = None) -> int:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise InputError(f"{path}: no regular file but a pipe, a socket or a device")
+            raise InputError(f"{path}: a pipe, a socket or a device, not a regular file")
         if boundary is not None:
             boundary.check(handle, path)
     except BaseException:
@@ -94,4 +94,4 @@ def check_regular(path: str) -> None:
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: cannot be read (Is a directory)")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: no regular file but a pipe, a socket or a device")
+        raise InputError(f"{path}: a pipe, a socket or a device, not a regular file")

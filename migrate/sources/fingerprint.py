@@ -14,23 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary, boundary_of
+from migrate.sources.checkpoint_files import DATA_FILE, INDEX, META, STATE_FILE
 from migrate.sources.copies import data_bytes
 from migrate.sources.files import open_stream
-from migrate.sources.sniff import Form, form_of
+from migrate.sources.forms import ENDS_OF_UNREADABLE, OWN_FOLDERS, Beside, Form, form_of, row_of
 
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
 of every tensor), assets. Of the other files size and time of change are taken, so that looking again at terabytes of
-models costs seconds, in whatever number of files their weights lie."""
+models costs seconds, however many files hold their weights."""
 _CHUNK_BYTES = 1 << 20
 _MOST_DESCRIBED = 10_000
 """Files of a directory outside of the model that are looked at."""
-_DATA_FILE = r"\.data-\d{5}-of-\d{5}$"
-_INDEX, _STATE_FILE = ".index", "checkpoint"
 _METADATA = "metadata.json"
 """In which Keras 3 says of which version it is."""
-_MODELS = (".h5", ".hdf5", ".keras", ".pb", ".meta")
-_OWN_FOLDERS = ("assets", "assets.extra", "variables")
 
 
 @frozen
@@ -56,7 +53,7 @@ class Fingerprint:
 def fingerprint(path: str) -> Fingerprint | None:
     """Gives a model's fingerprint, or None where a file of it cannot be read.
 
-    The model's own files count: those that lie in its directory, and all below `variables`, `assets` and
+    The model's own files count: those in its directory, and all below `variables`, `assets` and
     `assets.extra`. Of a model that is a file or a checkpoint's prefix, the files beside it that share its name, too,
     and whatever may be another part of it where that is an architecture or weights of Keras.
     A file outside that a link leads to is not read: its path, size and time of change count.
@@ -113,7 +110,7 @@ def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint
     """Whether two models consist of the same bytes. Large files are read where all else is equal."""
     if mark.content != other_mark.content:
         return False
-    # A model that is one file, or files of one stem, lies in a folder with others.
+    # A model that is one file, or files of one stem, is in a directory with others.
     first, second = (p if os.path.isdir(p) else os.path.dirname(p) for p in (path, other))
     try:
         pairs = [(os.path.join(first, name), os.path.join(second, name)) for name, _, _ in mark.large]
@@ -138,7 +135,7 @@ def _own_files(path: str, boundary: Boundary) -> Iterator[tuple[str, str]]:
         return
     with os.scandir(path) as entries:
         yield from [(entry.name, entry.path) for entry in entries if not entry.is_dir()]
-    for own in _OWN_FOLDERS:
+    for own in OWN_FOLDERS:
         top = os.path.join(path, own)
         if _outside(top, boundary) is not None:
             yield own, top
@@ -161,21 +158,22 @@ def _parts_of(path: str, boundary: Boundary) -> Callable[[str], bool]:
 
     These are the parts of a Keras model, see `sources.keras_files`. More of them than are taken does no harm.
     """
-    form = form_of(path) if os.path.isfile(path) and not re.search(_DATA_FILE, path) else Form.TABLE
-    if form is Form.KERAS_JSON:
+    form = form_of(path) if os.path.isfile(path) and not re.search(DATA_FILE, path) else Form.TABLE
+    beside = Beside.NOTHING if form is None else row_of(form).beside
+    if beside is Beside.ANYTHING:
         return lambda file: _is_weights(file) or _may_be(file, boundary, (Form.KERAS_JSON, Form.HDF5))
-    if form in (Form.HDF5, Form.TABLE):
-        # Many models may lie in one directory: none of them is opened for each of the others.
+    if beside is Beside.ARCHITECTURE:
+        # Many models may be in one directory: none of them is opened for each of the others.
         return lambda file: not _is_model(file) and _may_be(file, boundary, (Form.KERAS_JSON,))
     return lambda file: False
 
 
 def _is_weights(file: str) -> bool:
-    return file.endswith(_INDEX) or os.path.basename(file) == _STATE_FILE or bool(re.search(_DATA_FILE, file))
+    return file.endswith(INDEX) or os.path.basename(file) == STATE_FILE or bool(re.search(DATA_FILE, file))
 
 
 def _is_model(file: str) -> bool:
-    return file.endswith((_INDEX, *_MODELS)) or bool(re.search(_DATA_FILE, file))
+    return file.endswith((INDEX, META, *ENDS_OF_UNREADABLE)) or bool(re.search(DATA_FILE, file))
 
 
 def _may_be(file: str, boundary: Boundary, forms: Sequence[Form]) -> bool:

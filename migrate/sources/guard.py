@@ -86,7 +86,7 @@ def guarded(
     try:
         answered = codec.from_json(tuple[_Raised | None, kind | None], data)
     except codec.DecodeError as error:
-        raise InputError(f"{path}: damaged: what reads it answers nonsense ({error})") from None
+        raise InputError(f"{path}: damaged: its reader gives no valid result ({error})") from None
     raised, value = answered
     if raised is None:
         return value
@@ -170,5 +170,5 @@ def _ending(code: int, seconds: int) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"reading it takes more than {seconds} s, as no sound file's layout does"
     if code < 0:
-        return f"what reads it dies of it ({signal.Signals(-code).name})"
-    return "what reads it fails without a word"
+        return f"its reader crashes ({signal.Signals(-code).name})"
+    return "its reader fails without a message"

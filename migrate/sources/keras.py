@@ -21,18 +21,16 @@ from migrate.frozen import frozen
 from migrate.records import Kind
 from migrate.sources.archive import DAMAGE, open_member, open_zip
 from migrate.sources.bundle import read_bundle
+from migrate.sources.checkpoint_files import INDEX, OBJECT_GRAPH_KEY
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.guard import guarded
+from migrate.sources.sniff import HDF5_MAGIC, ZIP_MAGIC
 from migrate.sources.strays import describe_stray
 
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_ZIP_MAGIC = b"PK\x03\x04"
-_CHECKPOINT_INDEX = ".index"
 WEIGHTED_LAYER = "layer_with_weights-"  # tf_keras/src/engine/functional.py, _layer_checkpoint_dependencies
 _COUNTERS = ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
 _METRICS = "keras_api/metrics/"  # tf_keras/src/saving/legacy/saved_model/constants.py
-OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # trackable/base.py
 # Saved beside a model's weights in the layout of Keras 3 (saving_lib.py): what only training needs.
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
@@ -48,7 +46,7 @@ _BOMB_RATIO = 100
 
 
 class Weights(enum.Enum):
-    """In what form a model's weights lie."""
+    """The form of a model's weights."""
 
     HDF5 = "hdf5"
     """Layer groups with an attribute `weight_names` (hdf5_format.py); also inside a whole HDF5 model."""
@@ -70,10 +68,10 @@ class Runtime(enum.Enum):
 
 @frozen
 class KerasFiles:
-    """Where the parts of one Keras model lie.
+    """Where the parts of one Keras model are.
 
     Attributes:
-      path: the file or directory that stands for the model.
+      path: the file or directory that the user names.
       architecture: the HDF5 file, `.keras` archive or JSON file that holds the model's config; empty for a file of
         weights alone.
       weights: path of the file with the weights, prefix of the checkpoint, or empty.
@@ -108,10 +106,10 @@ class StoredTensor:
 
 @frozen
 class KerasSource:
-    """A Keras model as it lies on the disk.
+    """A Keras model as it is on the disk.
 
     Attributes:
-      files: where it lies.
+      files: where it is.
       kind: what it is.
       runtime: which Keras wrote it.
       keras_version: as the file says, or empty (Keras 1.0 and before said nothing).
@@ -258,7 +256,7 @@ def _is_yaml(file: str) -> bool:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    return not head.startswith((_HDF5_MAGIC, _ZIP_MAGIC)) and not head.lstrip().startswith(b"{")
+    return not head.startswith((HDF5_MAGIC, ZIP_MAGIC)) and not head.lstrip().startswith(b"{")
 
 
 def _import_h5py() -> None:
@@ -274,10 +272,10 @@ def _read(files: KerasFiles, config: Mapping[str, Any] | None = None) -> KerasSo
             source = _source(files, Kind.KERAS_H5_WEIGHTS, version, backend, {}, {})
             return _with_hdf5(source, content)
     with open(files.architecture, "rb") as stream:
-        start = stream.read(len(_HDF5_MAGIC))
-    if start == _HDF5_MAGIC:
+        start = stream.read(len(HDF5_MAGIC))
+    if start == HDF5_MAGIC:
         return _read_hdf5(files)
-    if start.startswith(_ZIP_MAGIC):
+    if start.startswith(ZIP_MAGIC):
         return _read_archive(files)
     return _read_text(files, load_architecture(files.architecture) if config is None else config)
 
@@ -319,7 +317,7 @@ def _read_text(files: KerasFiles, config: Mapping[str, Any]) -> KerasSource:
     source = _source(files, Kind.KERAS_JSON, version, backend, config, config.get("compile_config"))
     if not files.weights:
         return source
-    if os.path.exists(files.weights + _CHECKPOINT_INDEX) and not os.path.isfile(files.weights):
+    if os.path.exists(files.weights + INDEX) and not os.path.isfile(files.weights):
         return _with_checkpoint(source)
     with _open_hdf5(files.weights) as content:
         return _with_hdf5(source, content)

@@ -1,4 +1,4 @@
-"""Joins the files of one Keras model: an architecture (JSON, YAML) and its weights lie in files of their own."""
+"""Joins the files of one Keras model: an architecture (JSON, YAML) and its weights are separate files."""
 
 from __future__ import annotations
 
@@ -11,45 +11,57 @@ from collections.abc import Mapping, Sequence
 from migrate.errors import InputError, first_few
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.discover import Place, latest_name
+from migrate.sources.checkpoint_files import INDEX, latest_name
+from migrate.sources.discover import Place
 from migrate.sources.files import open_stream
+from migrate.sources.forms import Form, form_of, row_of
 from migrate.sources.keras import KerasFiles, kind_of_hdf5, load_architecture
-from migrate.sources.sniff import Form, form_of, is_v1_checkpoint
+from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.strays import describe_stray
 
-_INDEX = ".index"
 _TEXTS = (".json", ".yaml", ".yml")
 _HEAD_BYTES = 1 << 12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def files_of(place: Place, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
-    """Where the parts of the Keras model at a place lie: weights stand beside an architecture, or inside a whole model.
+    """Where the parts of a Keras model are: weights are beside an architecture, or inside a whole model.
 
     Args:
-      place: where it lies: one of `sources.read.KERAS_FORMS`, or a checkpoint without a graph.
+      place: where it is: one of `forms.KERAS_FORMS`, or a checkpoint without a graph.
       architecture: the file with the architecture of weights, or None for the one beside them.
       root: where in a checkpoint's object graph the model is, or None for where its layers are.
 
     Returns:
-      None for a checkpoint that no architecture lies beside.
+      None for a checkpoint without an architecture beside it.
 
     Raises:
       InputError: an HDF5 file that is not Keras's, or what belongs together cannot be told.
     """
-    if place.form is Form.KERAS_V3:
-        return KerasFiles(place.path, place.file, place.file)
-    if place.form is Form.KERAS_JSON:
-        return _with_weights(place, architecture, root)
-    if place.form is Form.HDF5:
-        kind = kind_of_hdf5(place.file)
-        if not kind:
-            raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
-        if kind is Kind.KERAS_H5_MODEL:
-            return KerasFiles(place.path, place.file, place.file)
-        found = architecture or _architecture_beside(place.file, place.boundary)
-        unfit = "" if found else unfit_beside(place.file, place.boundary)
-        return KerasFiles(place.path, found, place.file, unfit=unfit)
+    join = row_of(place.form).keras_files
+    assert join is not None, place.form
+    return join(place, architecture, root)
+
+
+def whole_files(place: Place) -> KerasFiles:
+    """A model that is one file."""
+    return KerasFiles(place.path, place.file, place.file)
+
+
+def hdf5_files(place: Place, architecture: str | None) -> KerasFiles:
+    """An HDF5 file: a whole model, or weights and the architecture beside them; see `files_of`."""
+    kind = kind_of_hdf5(place.file)
+    if not kind:
+        raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
+    if kind is Kind.KERAS_H5_MODEL:
+        return whole_files(place)
+    found = architecture or _architecture_beside(place.file, place.boundary)
+    unfit = "" if found else unfit_beside(place.file, place.boundary)
+    return KerasFiles(place.path, found, place.file, unfit=unfit)
+
+
+def checkpoint_files(place: Place, architecture: str | None, root: str | None) -> KerasFiles | None:
+    """A checkpoint and the architecture beside it; see `files_of`."""
     checkpoint = place.checkpoint or place.path
     found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint, place.boundary)
     return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
@@ -72,7 +84,7 @@ def unfit_beside(weights: str, boundary: Boundary | None) -> str:
     """Says what is wrong with the files beside weights that have the names of architectures and are none, or nothing.
 
     Args:
-      weights: the file of weights or the checkpoint's prefix, beside which no architecture lies.
+      weights: the file of weights or the checkpoint's prefix, without an architecture beside it.
       boundary: where files may be; None for anywhere.
     """
     forms = _forms(os.path.dirname(weights) or os.curdir, boundary)
@@ -105,7 +117,7 @@ def _forms(folder: str, boundary: Boundary | None) -> dict[str, Form | None]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what lies beside is not known") from None
+        raise InputError(f"{folder}: cannot be listed ({error.strerror}), so what is beside it is not known") from None
     files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
     return {file: form_of(file) for file in files if boundary is None or boundary.holds(os.path.realpath(file))}
 
@@ -145,10 +157,11 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
     return found[0] if found else ""
 
 
-def _with_weights(place: Place, given: str | None, root: str | None) -> KerasFiles:
+def config_files(place: Place, given: str | None, root: str | None) -> KerasFiles:
+    """An architecture and the weights beside it; see `files_of`."""
     folder = os.path.dirname(place.file) or os.curdir
     forms = _forms(folder, place.boundary)
-    indexes = [f[: -len(_INDEX)] for f in forms if f.endswith(_INDEX)]
+    indexes = [f[: -len(INDEX)] for f in forms if f.endswith(INDEX)]
     stored = [f for f, form in forms.items() if f not in indexes and form is Form.HDF5] + indexes
     # The same file may be spelt in two ways: `model.json`, `./model.json`.
     is_given = given is not None and os.path.realpath(given) == os.path.realpath(place.file)
@@ -189,7 +202,7 @@ def _chosen(architecture: str, folder: str, stored: Sequence[str]) -> tuple[str,
 def _usable(stored: Sequence[str], latest: str) -> list[str]:
     """Weights of Keras among files, and damaged ones that would be a step of the same training.
 
-    Of those the last may be one that an older step must not silently stand for.
+    Of those the last may be one that an older step must not silently replace.
     """
     found, damaged = [], []
     for file in stored:

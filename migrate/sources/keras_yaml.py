@@ -16,7 +16,7 @@ _MAX_BYTES = 1 << 23
 """The largest models of Keras have a megabyte."""
 _MAX_DEPTH = 150
 _MAX_WEIGHT = 1 << 25
-"""Values and characters with every alias written out: a few lines of aliases can stand for billions."""
+"""Values and characters with every alias written out: a few lines of aliases can mean billions."""
 
 _MAX_DIGITS = 64
 """With sign and exponent; float64 has 24 characters. Python writes no integer of 4,300 digits, and so none goes on."""

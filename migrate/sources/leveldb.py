@@ -13,6 +13,7 @@ import google_crc32c
 
 from migrate.errors import InputError
 from migrate.sources.files import check_regular
+from migrate.sources.wire import varint, write_varint
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 """format.h, kTableMagicNumber."""
@@ -32,17 +33,19 @@ class _OutOfBytesError(Exception):
 
 
 def is_table(path: str) -> bool:
-    """Whether a file ends like a table. A missing or unreadable file does not."""
+    """Whether a file ends as a table does. A missing or unreadable file does not."""
     try:
         check_regular(path)
         with open(path, "rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            if size < _FOOTER_BYTES:
-                return False
-            stream.seek(size - len(_MAGIC))
-            return stream.read() == _MAGIC
+            return ends_as_table(stream.fileno())
     except (OSError, InputError):
         return False
+
+
+def ends_as_table(handle: int) -> bool:
+    """Whether an open file ends as a table does."""
+    size = os.fstat(handle).st_size
+    return size >= _FOOTER_BYTES and os.pread(handle, len(_MAGIC), size - len(_MAGIC)) == _MAGIC
 
 
 def read_table(data: bytes, file: str) -> Iterator[tuple[bytes, bytes]]:
@@ -137,17 +140,13 @@ def mask(crc: int) -> int:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A varint64 at a position, and the position after it (coding.cc, GetVarint64Ptr)."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            raise _OutOfBytesError("a number reaches past the end")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise _OutOfBytesError("a number of more than 64 bits")
+    """A number at a position, and the position after it (coding.cc, GetVarint64Ptr)."""
+    value, end = varint(data, position)
+    if end > len(data):
+        raise _OutOfBytesError("a number reaches past the end")
+    if data[end - 1] >= 0x80:
+        raise _OutOfBytesError("a number of more than 64 bits")
+    return value, end
 
 
 # Ordered code (tensorflow/core/lib/strings/ordered_code.cc): each function gives a value and the position
@@ -155,7 +154,12 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_ordered_string(code: bytes, position: int) -> tuple[bytes, int]:
-    """A string: 00 01 ends it, 00 FF stands for 00 and FF 00 for FF."""
+    """A string: 00 01 ends it, 00 FF means 00 and FF 00 means FF.
+
+    Example:
+      >>> read_ordered_string(b"ab\\x00\\x01rest", 0)
+      (b'ab', 4)
+    """
     value = bytearray()
     while True:
         pair = code[position : position + 2]
@@ -210,6 +214,10 @@ def write_table(items: Iterable[tuple[bytes, bytes]]) -> bytes:
 
     Args:
       items: in the order of their keys, each key once.
+
+    Example:
+      >>> list(read_table(write_table([(b"a", b"1"), (b"b", b"2")]), "x.index"))
+      [(b'a', b'1'), (b'b', b'2')]
     """
     data = bytearray()
     index: list[tuple[bytes, bytes]] = []
@@ -245,23 +253,14 @@ def _write_block(data: bytearray, items: Sequence[tuple[bytes, bytes]]) -> bytes
                 shared += 1
         else:
             restarts.append(len(block))
-        block += _write_varint(shared) + _write_varint(len(key) - shared) + _write_varint(len(value))
+        block += write_varint(shared) + write_varint(len(key) - shared) + write_varint(len(value))
         block += key[shared:] + value
         last = key
     for restart in restarts or [0]:
         block += restart.to_bytes(4, "little")
     block += max(1, len(restarts)).to_bytes(4, "little")
-    handle = _write_varint(len(data)) + _write_varint(len(block))
+    handle = write_varint(len(data)) + write_varint(len(block))
     block.append(_NOT_COMPRESSED)
     data += block
     data += masked_crc32c(bytes(block)).to_bytes(4, "little")
     return handle
-
-
-def _write_varint(number: int) -> bytes:
-    written = bytearray()
-    while number >= 0x80:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)

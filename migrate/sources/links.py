@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.boundary import Boundary
 from migrate.sources.copies import Kind, entries
 from migrate.sources.discover import Place
-from migrate.sources.size import OWN_FOLDERS, own_paths
-from migrate.sources.sniff import Form, form_of
+from migrate.sources.forms import OWN_FOLDERS, Beside, Form, form_of, row_of
 
 _TOLD = 5
 
@@ -80,16 +80,18 @@ def _leading_out(place: Place, outside: Sequence[tuple[str, str]], follow: bool)
 
 def _links(place: Place, boundary: Boundary) -> Iterator[str]:
     """Paths of the links among a model's own files and below its own directories. Nothing outside is looked at."""
-    pending = sorted({*own_paths(place), *_beside(place, boundary)})
+    pending = sorted({*row_of(place.form).own_paths(place), *_beside(place, boundary)})
     seen: set[str] = set()
     while pending:
         path = pending.pop()
-        if os.path.islink(path):
+        mode = _mode(path)
+        if stat.S_ISLNK(mode):
             yield path
             path = os.path.realpath(path)
             if not boundary.holds(path):
                 continue
-        if path in seen or not os.path.isdir(path):
+            mode = _mode(path)
+        if path in seen or not stat.S_ISDIR(mode):
             continue
         seen.add(path)
         try:
@@ -97,6 +99,14 @@ def _links(place: Place, boundary: Boundary) -> Iterator[str]:
                 pending += [entry.path for entry in found if entry.is_symlink() or entry.is_dir()]
         except OSError:
             continue  # What needs the directory says that it cannot be read.
+
+
+def _mode(path: str) -> int:
+    """Mode of what is at a path, links not followed; 0 where nothing is."""
+    try:
+        return os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _beside(place: Place, boundary: Boundary) -> Iterator[str]:
@@ -110,9 +120,10 @@ def _beside(place: Place, boundary: Boundary) -> Iterator[str]:
     except OSError:
         return  # What needs the directory says that it cannot be listed.
     files = filter(os.path.isfile, (os.path.join(folder, name) for name in names))
-    if place.form is Form.KERAS_JSON:  # What belongs to it may have any name.
+    beside = row_of(place.form).beside
+    if beside is Beside.ANYTHING:
         yield from files
-    elif place.form in (Form.HDF5, Form.TABLE):
+    elif beside is Beside.ARCHITECTURE:
         yield from (file for file in files if os.path.islink(file) and _is_architecture(file, boundary))
 
 

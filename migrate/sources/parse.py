@@ -15,6 +15,7 @@ from migrate.sources.boundary import Boundary
 from migrate.sources.budget import Excess, all_nodes, over_budget
 from migrate.sources.files import read_file
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.sniff import text_proto
 from migrate.sources.strays import describe_stray, is_mangled_text
 from migrate.sources.watch import Watch
 from migrate.sources.wire import varint
@@ -22,16 +23,11 @@ from migrate.sources.wire import varint
 PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""
 
-_FIRST_FIELD = rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*([a-z_]+)\s*[:{<]"
-_FIELDS: dict[bytes, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
-    **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), SavedModel),
-    **dict.fromkeys(
-        (b"meta_info_def", b"graph_def", b"saver_def", b"collection_def", b"signature_def", b"asset_file_def"),
-        MetaGraphDef,
-    ),
-    **dict.fromkeys((b"node", b"versions", b"version", b"library"), GraphDef),
+_TYPES: dict[str, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
+    "SavedModel": SavedModel,
+    "MetaGraphDef": MetaGraphDef,
+    "GraphDef": GraphDef,
 }
-"""The fields that a text proto may start with. GraphDef.version is of 2015, and now reserved."""
 
 
 @frozen
@@ -59,7 +55,7 @@ def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch
     """Reads a file. Fields that this TensorFlow does not know are kept, not refused.
 
     Args:
-      file: its path; text and binary protos are told apart by their first bytes.
+      file: its path; its first bytes say whether it is a text or a binary proto.
       wanted: what messages say that it should be (`SavedModel`, `GraphDef`).
       boundary: where it may be; None for anywhere.
       watch: over the audit that reads it; None for the bounds that are set by default.
@@ -77,7 +73,7 @@ def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch
     watch = watch or Watch()
     watch.has_read(len(data))
     try:
-        if file.endswith(".pbtxt") or text_type(data) is not None:
+        if file.endswith(".pbtxt") or text_proto(data) is not None:
             watch.has_nodes(_nodes_in_text(data))  # A text takes as long to parse as to audit.
             parsed = _parse_text(file, data, wanted)
         else:
@@ -126,18 +122,8 @@ def _nodes_in_text(data: bytes) -> int:
     return sum(1 for _ in itertools.islice(_NODE_IN_TEXT.finditer(data), most))
 
 
-def text_type(head: bytes) -> type[SavedModel] | type[MetaGraphDef] | type[GraphDef] | None:
-    """Which of the protos a text starts as, or None.
-
-    Args:
-      head: the file, or its beginning.
-    """
-    match = re.match(_FIRST_FIELD, head)
-    return _FIELDS.get(match[1]) if match else None
-
-
 def _parse_text(file: str, data: bytes, wanted: str) -> Parsed:
-    kind = text_type(data) or SavedModel
+    kind = _TYPES[text_proto(data) or "SavedModel"]
     holder = MetaGraphDef() if kind is GraphDef else None
     proto = kind() if holder is None else holder.graph_def
     try:

@@ -12,21 +12,18 @@ from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import open_stream
+from migrate.sources.forms import Form, row_of
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse, parse_file
 from migrate.sources.protos import GraphDef, MetaGraphDef
-from migrate.sources.saved_model import read_saved_model
-from migrate.sources.sniff import Form
 from migrate.sources.source import Source
 from migrate.sources.strays import describe_stray
 from migrate.sources.watch import UNPACKED_BYTES, Watch
 
-KERAS_FORMS = frozenset({Form.HDF5, Form.KERAS_V3, Form.KERAS_JSON})
-
 
 @contextlib.contextmanager
 def opened(path: str, follow_links: bool = False, watch: Watch | None = None) -> Iterator[Place]:
-    """Where the model lies that a path stands for; an archive is unpacked for as long as the block lasts.
+    """The place of the model that a path means; an archive stays unpacked until the block ends.
 
     Args:
       path: what the user calls it.
@@ -62,16 +59,19 @@ def read_source(place: Place, path: str) -> Source:
     """Reads a model that is a graph: a SavedModel, a MetaGraphDef with its checkpoint, or a GraphDef.
 
     Args:
-      place: where it lies; none of `KERAS_FORMS`, `Form.TABLE` or `Form.ARCHIVE`.
+      place: where it is; its form has a reader in `forms`.
       path: what the user calls it.
 
     Raises:
       InputError: it cannot be read; the message says why.
     """
-    if place.form is Form.SAVED_MODEL:
-        return read_saved_model(place.file, place.boundary, place.watch)
-    if place.form is Form.STRAY:
-        raise InputError(f"{place.file}: {_stray(place.file, place.boundary)}")
+    read = row_of(place.form).read
+    assert read is not None, place.form
+    return read(place, path)
+
+
+def read_graph(place: Place, path: str) -> Source:
+    """Reads a MetaGraphDef with its checkpoint, or a GraphDef; see `read_source`."""
     parsed = parse(place.file, place.form.value, place.boundary, place.watch)
     proto = parsed.proto
     folder = os.path.dirname(place.file)
@@ -123,8 +123,8 @@ def chosen_among(place: Place) -> Iterator[Finding]:
         )
 
 
-def _stray(file: str, boundary: Boundary | None) -> str:
-    """What a file is that stands in a model's place."""
+def describe_unreadable(file: str, boundary: Boundary | None) -> str:
+    """Says why a file that is named like a model's is none: the rest of a sentence that starts with its name."""
     if os.path.islink(file) and not os.path.exists(file):
         return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
     try:

@@ -7,16 +7,17 @@ import os
 from migrate.errors import InputError
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.discover import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_FILES
+from migrate.sources.forms import (
+    CHUNKED_SAVED_MODEL_FILE,
+    HUB_MODULE_FILE,
+    KERAS_METADATA_FILE,
+    SAVED_MODEL_FILES,
+)
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse
 from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.sources.source import Source
 from migrate.sources.watch import Watch
-
-_HUB_MODULE_FILE = "tfhub_module.pb"
-_KERAS_METADATA_FILE = "keras_metadata.pb"
-"""What Keras writes beside a TF2 SavedModel (keras/saving/legacy/saved_model/constants.py, SAVED_METADATA_PATH)."""
 
 
 def read_saved_model(path: str, boundary: Boundary | None = None, watch: Watch | None = None) -> Source:
@@ -32,6 +33,10 @@ def read_saved_model(path: str, boundary: Boundary | None = None, watch: Watch |
 
     Raises:
       InputError: there is no such file, it cannot be read, or it is no SavedModel; the message says why.
+
+    Example:
+      >>> read_saved_model("testdata/models/counter").kind.value
+      'tf1_saved_model'
     """
     file_name = _file_name(path)
     file = os.path.join(path, file_name)
@@ -68,9 +73,9 @@ def _kind(path: str, proto: SavedModel) -> Kind:
     The version that a meta graph names is no help: TF 2.x writes TF1 models through `tf.compat.v1`.
     """
     if any(meta_graph.object_graph_def.nodes for meta_graph in proto.meta_graphs):
-        keras = os.path.exists(os.path.join(path, _KERAS_METADATA_FILE))
+        keras = os.path.exists(os.path.join(path, KERAS_METADATA_FILE))
         return Kind.KERAS_SAVED_MODEL if keras else Kind.TF2_SAVED_MODEL
-    hub = os.path.exists(os.path.join(path, _HUB_MODULE_FILE))
+    hub = os.path.exists(os.path.join(path, HUB_MODULE_FILE))
     return Kind.TF1_HUB_MODULE if hub else Kind.TF1_SAVED_MODEL
 
 

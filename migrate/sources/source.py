@@ -20,7 +20,7 @@ TRAINING_TAG = "train"
 
 @frozen
 class Source:
-    """A model as it lies on the disk, whatever its form; nothing in its files has been changed.
+    """A model as it is on the disk, whatever its form; nothing in its files has been changed.
 
     A form without a SavedModel around it (a `.meta` file, a SessionBundle, a GraphDef) has one MetaGraphDef, with the
     tag set {serve}, in which its reader has put what the form says elsewhere: signatures, assets, initialisers.

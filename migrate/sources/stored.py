@@ -16,7 +16,7 @@ from migrate.errors import InputError
 from migrate.sources.budget import small_bytes
 from migrate.sources.protos import FunctionDefLibrary, GraphDef, MetaGraphDef, NodeDef
 from migrate.sources.watch import OWN_BYTES, TICK_BYTES, Watch
-from migrate.sources.wire import varint
+from migrate.sources.wire import varint, write_varint
 
 _MOST_OTHER_BYTES = 4 << 20
 """Of everything that is no node; it is parsed."""
@@ -99,13 +99,7 @@ class StoredNodes(Sequence[NodeDef]):
 def _name_field(name: str) -> bytes:
     """The field of a NodeDef that holds its name, which every exporter writes first."""
     text = name.encode("utf-8", "surrogatepass")
-    length = bytearray()
-    left = len(text)
-    while left >= 0x80:
-        length.append(left & 0x7F | 0x80)
-        left >>= 7
-    length.append(left)
-    return b"\x0a" + bytes(length) + text
+    return b"\x0a" + write_varint(len(text)) + text
 
 
 class StoredMapping(Mapping[str, Any]):
@@ -223,7 +217,7 @@ class StoredGraphDef:
 
 
 class StoredMetaGraph:
-    """Answers what is asked of a MetaGraphDef; who wants a copy is told that it takes too much memory.
+    """Answers what is asked of a MetaGraphDef; a copy is refused, since it takes too much memory.
 
     Attributes:
       too_large: says so, with the flag that allows it.

@@ -1,4 +1,4 @@
-"""What lies where a model's file should be: the things that people commit, download or copy by mistake."""
+"""Files that replace a model's file by mistake: what people commit, download or copy instead of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def describe_stray(data: bytes) -> str | None:
 
     Returns:
       The rest of a sentence that starts with the file's name, with the way out, or None.
+
+    Example:
+      >>> describe_stray(b"")
+      'is empty (0 bytes); copy or download it again'
+      >>> describe_stray(b"PK")
     """
     if not data:
         return "is empty (0 bytes); copy or download it again"
@@ -44,6 +49,10 @@ def is_mangled_text(data: bytes) -> bool:
 
     Args:
       data: the whole file, which could not be parsed as what it should be.
+
+    Example:
+      >>> is_mangled_text("\\ufffd".encode()), is_mangled_text(b"\\xff")
+      (True, False)
     """
     line_ends = data.count(b"\n")
     if line_ends >= _MIN_LINE_ENDS and line_ends == data.count(b"\r\n"):

@@ -20,11 +20,11 @@ from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import FULL_EXTENT, Slice
+from migrate.sources.checkpoint_files import SHARDED_V1
 from migrate.sources.data_protos import SavedTensorSlices
 from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_stream
 from migrate.sources.leveldb import read_table
-from migrate.sources.sniff import SHARDED_V1
 from migrate.sources.strays import describe_stray
 
 _LARGEST_LIST_BYTES = 1 << 23
@@ -84,6 +84,10 @@ def read_v1_checkpoint(path: str, boundary: Boundary | None = None) -> V1Checkpo
 
     Raises:
       InputError: a file cannot be read, or is no such checkpoint; the message names it.
+
+    Example:
+      >>> sorted(read_v1_checkpoint("testdata/forms/saver_v1/model.ckpt").tensors)
+      ['b', 'w']
     """
     files, missing = _files(path)
     tensors: dict[str, StoredTensor] = {}
@@ -141,7 +145,7 @@ def _tensors(file: str, boundary: Boundary | None) -> Iterator[StoredTensor]:
 
 @contextlib.contextmanager
 def _bytes(file: str, boundary: Boundary | None = None) -> Iterator[bytes]:
-    """A file's bytes, of which only those are read that are looked at: the values lie in it as well."""
+    """A file's bytes, which are read from the disk when they are used: the file holds the values as well."""
     try:
         with open_stream(file, boundary) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             stray = describe_stray(data[:1024])

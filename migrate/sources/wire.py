@@ -9,7 +9,16 @@ _LENGTH_DELIMITED = 2
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at a position and the position after it; past the end where the data ends within it."""
+    """Reads a number of 64 bits at most.
+
+    Returns:
+      The number and the position after it, which is past the end where the data ends within the number. The byte before
+      that position has its high bit set where the number has more than 64 bits.
+
+    Example:
+      >>> varint(b"\\x96\\x01", 0)
+      (150, 2)
+    """
     value = 0
     for shift in range(0, 64, 7):
         if position >= len(data):
@@ -22,11 +31,30 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
     return value, position
 
 
+def write_varint(number: int) -> bytes:
+    """The bytes of a number that is not negative.
+
+    Example:
+      >>> varint(write_varint(300), 0)
+      (300, 2)
+    """
+    written = bytearray()
+    while number >= 0x80:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
 def messages(data: bytes) -> list[tuple[int, bytes]]:
     """(field number, content) of a message of which every field is a message or a string, in order.
 
     Raises:
       ValueError: it has a field of another type, or is cut off.
+
+    Example:
+      >>> messages(b"\\x0a\\x02ab\\x12\\x00")
+      [(1, b'ab'), (2, b'')]
     """
     found = []
     position = 0

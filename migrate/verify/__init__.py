@@ -79,7 +79,7 @@ def record_golden(
 
     Args:
       nursery: makes the child process.
-      source: where the model's files lie.
+      source: where the model's files are.
       meta_graph: its MetaGraphDef to be called.
       signatures: those to call, in the order in which to call them.
       variables: (checkpoint key, RestoreV2 slice spec or "") by variable name.
@@ -88,7 +88,7 @@ def record_golden(
       feeds: what each call feeds beside its inputs, by full tensor name.
 
     Returns:
-      the golden answers. A signature that the source does not answer stands in `Golden.skipped`; only a
+      the golden answers. A signature that the source does not answer is in `Golden.skipped`; only a
       source that cannot be loaded is `Failed`.
 
     Raises:
@@ -183,7 +183,7 @@ def replay_candidate(
     Args:
       nursery: makes the child process.
       golden: the source's answers.
-      candidate_path: directory of the TF2 SavedModel. Where `assets.extra/migration.json` lies in it, its
+      candidate_path: directory of the TF2 SavedModel. Where `assets.extra/migration.json` is in it, its
         `arguments`, `results` and `variables` say which argument, result and checkpoint key stands for which
         of the source's names.
       max_ulps: how far apart floats may be; 0 is bit for bit.

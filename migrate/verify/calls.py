@@ -78,7 +78,7 @@ class Answer:
     """What a model answered to one call.
 
     Attributes:
-      outputs: value by output name; a sparse output `s` stands as `s/indices`, `s/values` and
+      outputs: value by output name; a sparse output `s` is `s/indices`, `s/values` and
         `s/dense_shape`.
       error: class name of the error instead (`InvalidArgumentError`), or empty.
       message: the error's first line, or empty.

@@ -81,7 +81,7 @@ def ulps(expected: Array, found: Array) -> npt.NDArray[np.uint64]:
 def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
     """Compares two arrays of the same dtype and shape.
 
-    Integers, bools and strings must be equal; NaNs must stand in the same places; other floats may be
+    Integers, bools and strings must be equal; NaNs must be in the same places; other floats may be
     `max_ulps` apart (0: the same bits), but an infinity only equals itself. Complex numbers are compared part
     by part.
     """

@@ -66,7 +66,7 @@ _PARSERS = frozenset(
     ]
 )
 _LOOKUPS = frozenset(["LookupTableFind", "LookupTableFindV2"])
-# Bounds the walk in a graph of many functions; a decoder stands a few hops from its input.
+# Bounds the walk in a graph of many functions; a decoder is a few hops from its input.
 _MAX_VISITS = 2000
 
 

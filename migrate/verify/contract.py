@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from migrate.checks.op_table import load_ref_ops
 from migrate.frozen import frozen
 from migrate.records import Mismatch
-from migrate.sources.dtypes import base_name
+from migrate.sources.dtypes import REF, base_name
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo, TensorProto
 
 PATH = "contract"
-"""How these differences are told from those of calls: `Mismatch.path`."""
+"""How these differences are distinguished from those of calls: `Mismatch.path`."""
 
 _RESERVED = frozenset({"__saved_model_init_op", "__saved_model_train_op"})  # saved_model/constants.py
 _SERVE = frozenset({"serve"})
@@ -33,7 +33,7 @@ _WARM_UP = "tf_serving_warmup_requests"
 
 @frozen
 class Candidate:
-    """A SavedModel as it lies on the disk.
+    """A SavedModel as it is on the disk.
 
     Attributes:
       directory: where.
@@ -49,7 +49,7 @@ class Files:
     """Directories of a source, neither of which need be there.
 
     Attributes:
-      assets_dir: where its assets lie.
+      assets_dir: where its assets are.
       extra_dir: its `assets.extra`.
     """
 
@@ -187,8 +187,8 @@ def _told(shape: Shape) -> str:
 
 
 def _name(dtype: int) -> str:
-    """The dtype as it stands, a ref as one (types.proto: a ref's number is 100 more)."""
-    return f"{base_name(dtype)} ref" if dtype > 100 else base_name(dtype)
+    """The dtype, a ref as one (types.proto: a ref's number is 100 more)."""
+    return f"{base_name(dtype)} ref" if dtype > REF else base_name(dtype)
 
 
 def _placeholder(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> tuple[str, Shape]:
@@ -246,7 +246,7 @@ def _first_giver(node: NodeDef, nodes: Mapping[str, NodeDef]) -> NodeDef | None:
 
 
 def _ref_ops(new: MetaGraphDef) -> Iterator[Mismatch]:
-    """TensorFlow 2 loses what a ref op writes, wherever it lies: what nothing calls today is called tomorrow."""
+    """TensorFlow 2 loses what a ref op writes, wherever it is: what nothing calls today is called tomorrow."""
     ref_ops = load_ref_ops()
     for where, nodes in _bodies(new):
         for node in nodes:

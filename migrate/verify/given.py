@@ -219,7 +219,7 @@ _MOST_FILLED = 1 << 26
 
 
 def _filled(where: str, fill: Any, shape: Any) -> Array:
-    """What `{"shape": [1, 224, 224, 3], "fill": 0.5}` stands for."""
+    """What `{"shape": [1, 224, 224, 3], "fill": 0.5}` means."""
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape) or len(shape) > 32:
         raise InputError(f"{where}: 'shape' is a list of sizes")
     if math.prod(shape) > _MOST_FILLED:

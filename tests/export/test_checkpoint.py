@@ -14,11 +14,12 @@ tf = pytest.importorskip("tensorflow")
 
 from migrate.errors import InputError  # noqa: E402
 from migrate.export import weights  # noqa: E402
-from migrate.export.checkpoint import OBJECT_GRAPH_KEY, write_checkpoint  # noqa: E402 (starts TensorFlow)
+from migrate.export.checkpoint import write_checkpoint  # noqa: E402 (starts TensorFlow)
 from migrate.records import Failed  # noqa: E402
 from migrate.rewrite.plan import VariablePlan  # noqa: E402
 from migrate.rewrite.restore import FromCheckpoint, Unset, Value  # noqa: E402
 from migrate.sources.bundle import read_bundle  # noqa: E402
+from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY  # noqa: E402
 from migrate.sources.dtypes import dtype_value  # noqa: E402
 from migrate.sources.protos import TensorShapeProto  # noqa: E402
 

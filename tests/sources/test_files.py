@@ -43,7 +43,7 @@ def _link_to_itself(path):
 
 
 WAYS = [_pipe, _device, _huge, _directory, _link_to_itself]
-_SAID = "no regular file|most that makes sense|cannot be read"
+_SAID = "not a regular file|most that makes sense|cannot be read"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -69,7 +69,7 @@ def test_a_regular_file_is_read_and_copied(tmp_path):
 @pytest.mark.parametrize("way", [_pipe, _device])
 def test_what_is_no_file_is_not_copied(way, tmp_path):
     way(tmp_path / "file")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         copy_file(str(tmp_path / "file"), str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from migrate.sources import fingerprint as module
 from migrate.sources.fingerprint import fingerprint, same_files
-from migrate.sources.sniff import form_of
+from migrate.sources.forms import form_of
 from tests.conversions import MODELS, ROOT
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -15,12 +18,12 @@ import migrate
 from migrate.errors import InputError
 from migrate.records import Convertible, Kind, Refused, Unreadable
 from migrate.signature_flag import as_flag
-from migrate.sources import archive
+from migrate.sources import archive, forms
 from migrate.sources.discover import find_models, place_of
+from migrate.sources.forms import Form, form_of
 from migrate.sources.leveldb import write_table
 from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.read import opened, read_source
-from migrate.sources.sniff import Form, form_of
 from migrate.sources.v1_checkpoint import read_v1_checkpoint
 from tests.conversions import MODELS, ROOT
 
@@ -424,3 +427,53 @@ def test_a_saved_model_needs_its_object_graph_to_be_tf2(tmp_path):
 def test_white_space_takes_no_time(start, tmp_path):
     (tmp_path / "file").write_bytes(start + b" \n\t" * 5000 + b'"class_nam')
     assert form_of(str(tmp_path / "file")) is None
+
+
+def test_every_form_has_one_row_and_every_kind_its_labels():
+    assert {row.form for row in forms.FORMS} == set(Form)
+    assert len(forms.FORMS) == len(Form)
+    listed = [kind for row in forms.FORMS for kind in row.kinds]
+    assert sorted(kind.value for kind in [*listed, Kind.UNKNOWN]) == sorted(kind.value for kind in Kind)
+    assert set(forms.LABELS) == set(Kind)
+    for row in forms.FORMS:
+        assert set(row.ends) >= set(row.ends_of_strays) >= set(row.ends_of_unreadable), row.form
+
+
+@pytest.mark.parametrize("form", list(Form), ids=lambda form: form.name)
+def test_every_form_but_an_archive_can_be_read(form):
+    row = forms.row_of(form)
+    assert (row.read is None) + (row.keras_files is None) == (2 if form is Form.ARCHIVE else 1)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        FORMS / "frozen" / "frozen.pb",
+        FORMS / "saver_steps",
+        FORMS / "saver_steps" / "model.ckpt-5",
+        FORMS / "saver_steps" / "model.ckpt-5.index",
+        FORMS / "saver_v1" / "model.ckpt",
+        FORMS / "saver_v1_sharded",
+        MODELS.parent / "keras" / "json_hdf5",
+    ],
+    ids=lambda path: path.name,
+)
+def test_finding_a_model_opens_each_file_once(path):
+    """Except those that have to be read for more than their form: the state file, a V1 checkpoint's first key."""
+    program = (
+        "import os, sys\n"
+        "from migrate.sources.discover import find_models, place_of\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'open' and isinstance(arguments[0], str) and arguments[0].startswith(sys.argv[1]):\n"
+        "        print(os.path.basename(arguments[0]))\n"
+        "sys.addaudithook(hook)\n"
+        "(find_models if sys.argv[2] == 'find' else place_of)(sys.argv[1])\n"
+    )
+    # A hook cannot be taken away again, so a child has it.
+    for what in ("find", "place"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(path), what], capture_output=True, text=True, check=True
+        )
+        opened = collections.Counter(done.stdout.splitlines())
+        twice = {name for name, times in opened.items() if times > 1}
+        assert opened and twice <= {"model.ckpt-00000-of-00002", "model.ckpt-00001-of-00002"}, opened

@@ -176,10 +176,10 @@ def test_what_is_no_regular_file_is_not_opened(suffix, tmp_path, capsys, no_mode
     convert = ["convert", MODELS / "simple_save", tmp_path / "new"]
     _refused(convert, file, "no such file", capsys)
     os.mkfifo(file)
-    _refused(convert, file, "no regular file", capsys)
+    _refused(convert, file, "not a regular file", capsys)
     file.unlink()
     file.symlink_to("/dev/zero")
-    _refused(convert, file, "no regular file", capsys)
+    _refused(convert, file, "not a regular file", capsys)
     file.unlink()
     file.mkdir()
     _refused(convert, file, "Is a directory", capsys)

@@ -35,6 +35,7 @@ from migrate.fleet.study import (
     StudiedGraph,
     audit_model,
     check_candidate_files,
+    plan_options,
     refuse_links,
     study,
     timed,
@@ -63,7 +64,8 @@ from migrate.records import (
     Validated,
     Verification,
 )
-from migrate.rewrite.plan import SignaturePlan
+from migrate.rewrite.plan import make_plan
+from migrate.rewrite.plan_records import Plan, SignaturePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.boundary import boundary_of
@@ -441,17 +443,12 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
 def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
     job = ExportJob(
-        studied.meta_graph.SerializeToString(),
+        _carried_out(studied, options),
         source.checkpoint,
         source.assets_dir,
-        options.drop_signatures,
         staged,
         taking.weights.taken,
         _provenance(studied, options),
-        options.keep_tensor_names,
-        options.variables,
-        source.kind is Kind.TF1_HUB_MODULE,
-        studied.train.SerializeToString() if studied.train is not None else None,
         _digest(source, studied.meta_graph, options),
     )
     exporting = confined.exporting(nursery, source, staged)
@@ -471,6 +468,14 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     # Where it is to stand is known here; a process that has run TensorFlow is not asked.
     put(taking.weights, checkpoint_in(staged), result.data_files)
     return result
+
+
+def _carried_out(studied: StudiedGraph, options: Options) -> Plan:
+    """The plan as the new model has it."""
+    if not options.plain_gradients:
+        return studied.plan
+    # Audit's has the nodes whose gradients are lost, since it speaks of them.
+    return make_plan(studied.meta_graph, studied.train, plan_options(studied.source.kind, options))
 
 
 def _digest(source: Source, meta_graph: MetaGraphDef, options: Options) -> str:

@@ -44,7 +44,8 @@ from migrate.records import (
 )
 from migrate.rewrite.custom_gradients import find_custom_gradients, with_plain_gradients
 from migrate.rewrite.graph import Nodes, read_nodes
-from migrate.rewrite.plan import Plan, make_plan, needed_names, needed_nodes
+from migrate.rewrite.plan import make_plan, needed_names, needed_nodes
+from migrate.rewrite.plan_records import Plan, PlanOptions
 from migrate.rewrite.restore import Computed, FromCheckpoint
 from migrate.signature_flag import to_copy
 from migrate.sources.boundary import Boundary, boundary_of
@@ -95,7 +96,7 @@ class StudiedGraph:
     Attributes:
       source: the model's files.
       meta_graph: what is converted: with the user's signatures, and constants where the user feeds tensors.
-      plan: of its conversion.
+      plan: of its conversion; where the user wants plain gradients, before nodes get them.
       judged: the same without these constants: what a v1 Session is asked.
       feeds: what it is fed in each call, by full tensor name.
       train: the training graph of a TF1 Hub module.
@@ -355,24 +356,19 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
         )
         return Studied(report, place)
     original = chosen
+    train = training_meta_graph(source, original)
+    if train is not None and find_unreadable_structure(train):
+        train = None
     judged, left_out = leave_out_needless(chosen, source.assets_dir)
     judged, no_init = leave_out_initializers(judged)
-    chosen, plan, fed, values = _planned(judged, options)
+    chosen, plan, fed, values = _planned(judged, train, source.kind, options)
     if not plan.refused and any(finding.code == "frozen-variable" for finding in plan.findings):
         from migrate.rewrite.damaged_freeze import repair, with_values
 
         judged = with_values(repair(judged, read_nodes(judged)))
-    train = training_meta_graph(source, original)
-    if train is not None and find_unreadable_structure(train):
-        train = None
-    if source.kind is Kind.TF1_HUB_MODULE and not plan.refused:
-        from migrate.rewrite.training import add_training
-
-        plan = add_training(plan, chosen, train)
     needed = needed_nodes(plan)
     names = needed_names(needed)
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
-    kept = _kept_names(chosen, plan) if options.keep_tensor_names and not plan.refused else ()
     found = dict.fromkeys(
         (
             *source.findings,
@@ -383,7 +379,6 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
             *no_init,
             *(fed.findings if fed is not None else ()),
             *_with_proposal(plan.findings, proposals, judged),
-            *kept,
             *_checks(chosen, plan, needed, options),
             *_files(source, chosen, plan),
         )
@@ -462,12 +457,6 @@ def _replaced(meta_graph: MetaGraphDef, options: Options) -> Iterator[Finding]:
             yield Finding("signature-replaced", Severity.NOTE, message)
 
 
-def _kept_names(meta_graph: MetaGraphDef, plan: Plan) -> tuple[Finding, ...]:
-    from migrate.rewrite.tensor_names import keep_tensor_names
-
-    return keep_tensor_names(meta_graph, plan).findings
-
-
 def _sketches(plan: Plan) -> tuple[Sketch, ...]:
     from migrate.rewrite.sketch import sketch
 
@@ -486,7 +475,7 @@ def _taken_options(
 
 
 def _planned(
-    meta_graph: MetaGraphDef, options: Options
+    meta_graph: MetaGraphDef, train: MetaGraphDef | None, kind: Kind, options: Options
 ) -> tuple[MetaGraphDef, Plan, Fed | None, tuple[GivenFeed, ...]]:
     """Plans a MetaGraphDef with the values that the user gives its tensors, or that audit proposes.
 
@@ -494,21 +483,28 @@ def _planned(
       What is planned: the source where no tensor is fed; the plan; what is fed, if anything is; and what of that audit
       has proposed.
     """
+    wanted = plan_options(kind, options)
     if not options.feeds:
-        plan = make_plan(meta_graph, options.drop_signatures, options.variables)
+        plan = make_plan(meta_graph, train, wanted)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
             return meta_graph, plan, None, ()
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
     fed = apply_feeds(meta_graph, options.feeds)
-    plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
+    plan = make_plan(fed.meta_graph, train, wanted)
     unfed = [name for f in plan.findings if f.code == "unfed-placeholder" for name in f.nodes]
     proposed = propose_feeds(fed.meta_graph, dict.fromkeys(unfed)) if options.take_proposals and unfed else ()
     if proposed:
         more = apply_feeds(meta_graph, (*options.feeds, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
-        plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
+        plan = make_plan(fed.meta_graph, train, wanted)
     return fed.meta_graph, plan, fed, proposed
+
+
+def plan_options(kind: Kind, options: Options) -> PlanOptions:
+    """What the user wants of the plan of a model."""
+    is_hub_module = kind is Kind.TF1_HUB_MODULE
+    return PlanOptions(options.drop_signatures, options.variables, options.keep_tensor_names, is_hub_module)
 
 
 def _with_proposal(
@@ -534,7 +530,7 @@ def _others(source: Source, taken: Sequence[MetaGraphDef | None], options: Optio
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
         found = find_unreadable_structure(meta_graph)
-        found = found or make_plan(meta_graph, options.drop_signatures, options.variables).findings
+        found = found or make_plan(meta_graph, options=PlanOptions(options.drop_signatures, options.variables)).findings
         codes = sorted({finding.code for finding in found if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"

@@ -15,36 +15,9 @@ from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.graph import Nodes, ParsedNodes, canonical, prune, split
-from migrate.rewrite.plan import Plan, SignaturePlan, fed_tensors
+from migrate.rewrite.plan_records import KeptTensor, Place, Plan, SignaturePlan
+from migrate.rewrite.plan_signatures import feeds_of
 from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef
-
-
-@frozen
-class Place:
-    """One tensor of a signature.
-
-    Attributes:
-      signature: the signature's key.
-      name: name of the input or output.
-      part: position in `TensorSpec.tensors`.
-    """
-
-    signature: str
-    name: str
-    part: int = 0
-
-
-@frozen
-class KeptTensor:
-    """One tensor that has its name again.
-
-    Attributes:
-      feeds: the inputs that it feeds.
-      given_by: the output whose value it has, or None for one that is only fed.
-    """
-
-    feeds: tuple[Place, ...]
-    given_by: Place | None
 
 
 @frozen
@@ -104,11 +77,7 @@ def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
 def _givers(nodes: Nodes, planned: SignaturePlan, library: FunctionDefLibrary) -> dict[str, _Giver]:
     """The tensors that a signature gives, each with what it depends on."""
     signature = planned.signature
-    fed: dict[str, tuple[int, object]] = {
-        tensor: (dtype, shape)
-        for spec in signature.inputs.values()
-        for tensor, dtype, shape in fed_tensors(nodes, spec)
-    }
+    fed = feeds_of(nodes, signature)
     effects = {}
     reached = {}
     places: dict[str, Place] = {}

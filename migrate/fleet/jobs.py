@@ -23,6 +23,9 @@ from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.fleet import confined
+from migrate.fleet.bounds import watch_over
+from migrate.fleet.file_checks import check_candidate_files, refuse_links
+from migrate.fleet.graph_study import StudiedGraph, plan_options
 from migrate.fleet.job import AuditJob, ConvertJob, ValidateJob
 from migrate.fleet.judgement import judged
 from migrate.fleet.keras import keras_way
@@ -30,17 +33,7 @@ from migrate.fleet.provenance import digest, provenance
 from migrate.fleet.selection import renamed
 from migrate.fleet.session_answers import SessionAnswers
 from migrate.fleet.standing import sign, source_digest
-from migrate.fleet.study import (
-    Studied,
-    StudiedGraph,
-    audit_model,
-    check_candidate_files,
-    plan_options,
-    refuse_links,
-    study,
-    timed,
-    watch_over,
-)
+from migrate.fleet.study import Studied, audit_model, study, timed
 from migrate.fleet.tf2 import differing_names, signatures_of, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Forks, Runner, say

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrate.checks import assets, checkpoint, custom_gradients, devices, forgiven, randomness, side_effects
+from migrate.checks import (
+    assets,
+    checkpoint,
+    custom_gradients,
+    devices,
+    forgiven,
+    randomness,
+    side_effects,
+)
 from migrate.checks.subject import Check, Subject
 from migrate.records import Finding
 

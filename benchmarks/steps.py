@@ -36,14 +36,14 @@ if __name__ == "__main__":
     chosen = choose_meta_graph(model, None)
     files = new + ".weights"
     shutil.rmtree(files, ignore_errors=True)
-    taking = weights.take_over(make_plan(chosen), model.checkpoint or "", files, "auto", True)
+    plan = make_plan(chosen)
+    taking = weights.take_over(plan, model.checkpoint or "", files, "auto", True)
     moved = weights.run(taking.job)
     assert isinstance(moved, weights.Done), moved
     start = time.perf_counter()
-    meta_graph = chosen.SerializeToString()
-    result = job.run(job.ExportJob(meta_graph, model.checkpoint, model.assets_dir, False, new, taking.taken, {}))
+    result = job.run(job.ExportJob(plan, model.checkpoint, model.assets_dir, new, taking.taken, {}))
     assert isinstance(result, job.Exported), result
-    weights.put(taking, result.checkpoint, result.data_files)
+    weights.put(taking, job.checkpoint_in(new), result.data_files)
     seconds = time.perf_counter() - start
     shutil.rmtree(files, ignore_errors=True)
     print(json.dumps({"whole": seconds, "save": saved["seconds"]}))

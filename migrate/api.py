@@ -184,6 +184,7 @@ def validate(
       <Report: 1 model: 1 validated>
     """
     from migrate.children import Nursery
+    from migrate.fleet.job import ValidateJob
     from migrate.fleet.jobs import validate_model
     from migrate.fleet.remote import brought, named
     from migrate.sources.discover import find_models, is_one_model
@@ -213,7 +214,7 @@ def validate(
             def say(text: str) -> None:
                 listen(Step(0, candidate, text))
 
-            found = validate_model(here[candidate], here[against], options, nursery, say)
+            found = validate_model(ValidateJob(here[candidate], here[against], options), nursery, say)
         report = named(Report((found,)), {local: path for path, local in here.items()})
         listen(Finished(0, report.models[0], 1, 1))
         return report

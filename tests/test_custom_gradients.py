@@ -9,8 +9,9 @@ import pickle
 import pytest
 
 import migrate
+from migrate.checks.custom_gradients import lost_gradient
 from migrate.records import Converted, Options, Severity
-from migrate.rewrite.custom_gradients import keep_apart, lost_gradient
+from migrate.rewrite.custom_gradients import keep_apart
 from migrate.sources.protos import NodeDef
 from tests.conversions import run_child
 

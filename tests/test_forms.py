@@ -13,6 +13,7 @@ import pytest
 
 import migrate
 from migrate.children import Nursery
+from migrate.fleet.job import ConvertJob, ValidateJob
 from migrate.fleet.jobs import convert_model, validate_model
 from migrate.records import Converted, Kind, Options, Validated
 from migrate.signature_flag import parse_signature
@@ -149,7 +150,9 @@ def reports(nursery: Nursery, tmp_path_factory):
     copy = work / "forms"
     shutil.copytree(FORMS, copy)
     found = {
-        name: convert_model(str(copy / case.path), str(work / "new" / name), _options(case), nursery, lambda _: None)
+        name: convert_model(
+            ConvertJob(str(copy / case.path), str(work / "new" / name), _options(case)), nursery, lambda _: None
+        )
         for name, case in CASES.items()
     }
     # What the new models hold on to must be in them.
@@ -212,10 +215,10 @@ def test_signatures_of_a_session_bundle_keep_their_methods(reports):
 def test_validate_judges_by_the_form_itself(name, reports, nursery):
     case = CASES[name]
     new = str(reports[0] / name)
-    report = validate_model(new, str(FORMS / case.path), _options(case), nursery, lambda _: None)
+    report = validate_model(ValidateJob(new, str(FORMS / case.path), _options(case)), nursery, lambda _: None)
     assert isinstance(report.outcome, Validated), report.outcome
     other = str(reports[0] / ("frozen" if name != "frozen" else "table"))
-    report = validate_model(other, str(FORMS / case.path), _options(case), nursery, lambda _: None)
+    report = validate_model(ValidateJob(other, str(FORMS / case.path), _options(case)), nursery, lambda _: None)
     assert not isinstance(report.outcome, Validated)
 
 
@@ -227,7 +230,9 @@ def test_a_signature_is_added_to_a_saved_model(nursery, tmp_path):
     inputs = ",".join(f"{name}={spec.name}" for name, spec in signature.inputs.items())
     relu = next(iter(signature.outputs.values())).name
     flag = parse_signature(f"features:inputs={inputs};outputs=inner={relu}")
-    report = convert_model(model, str(tmp_path / "new"), Options(signatures=(flag,)), nursery, lambda _: None)
+    report = convert_model(
+        ConvertJob(model, str(tmp_path / "new"), Options(signatures=(flag,))), nursery, lambda _: None
+    )
     assert isinstance(report.outcome, Converted), report.findings
     assert {s.key for s in report.meta_graphs[0].signatures} == {signature.key, "features"}
     assert not report.verification.skipped and report.verification.passed

@@ -20,6 +20,7 @@ from typing import Any
 
 import migrate
 from migrate.children import Nursery
+from migrate.fleet.job import ConvertJob
 from migrate.fleet.jobs import convert_model
 from migrate.records import Converted, ModelReport, Severity, outcome_name
 from migrate.signature_flag import as_flag
@@ -80,7 +81,7 @@ def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) 
     try:
         proposals = migrate.audit(source).models[0].proposals[:1]
         options = migrate.Options(signatures=proposals)
-        model = convert_model(source, os.path.join(scratch, "new"), options, nursery, lambda _: None)
+        model = convert_model(ConvertJob(source, os.path.join(scratch, "new"), options), nursery, lambda _: None)
     except migrate.InputError as error:
         return {"entry": entry, "outcome": "unreadable", "reason": str(error), "model": None, "baseline": "", "refs": 0}
     refs = sum(not v.is_resource and v.needed for v in model.meta_graphs[0].variables) if model.meta_graphs else 0

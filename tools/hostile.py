@@ -33,6 +33,7 @@ import migrate
 from migrate.checks.op_table import load_op_table
 from migrate.children import Nursery
 from migrate.errors import InputError
+from migrate.fleet.job import ConvertJob
 from migrate.fleet.jobs import convert_model
 from migrate.fleet.study import audit_model
 from migrate.records import Convertible, Crashed, Options, Outcome, Report, outcome_name
@@ -295,7 +296,9 @@ def _convert(model: Model, job: Ended, scratch: str, options: Options, nursery: 
     outcome: Outcome | str
     try:
         (path,) = find_models(path)
-        outcome = convert_model(path, os.path.join(scratch, "new"), options, nursery, lambda _: None).outcome
+        outcome = convert_model(
+            ConvertJob(path, os.path.join(scratch, "new"), options), nursery, lambda _: None
+        ).outcome
     except BaseException:
         return traceback.format_exc(), time.monotonic() - start
     left = sorted(set(os.listdir(scratch)) - {"mutant", "mutant.outside", "new"})

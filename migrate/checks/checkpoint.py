@@ -1,35 +1,51 @@
-"""Whether a checkpoint holds what the restore graph asks for, judged by its index alone."""
+"""Whether a checkpoint can be read and holds what the restore graph asks for, judged by its index alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from migrate.frozen import frozen
+from migrate.checks.subject import Subject, Wanted
+from migrate.errors import InputError
 from migrate.records import Finding, Shape, refusal
-from migrate.sources.bundle import Entry, Slice
+from migrate.sources.bundle import Entry, Slice, check_shards, index_file, read_bundle
+from migrate.sources.sniff import is_v1_checkpoint
 
 if TYPE_CHECKING:
     from migrate.sources.v1_checkpoint import StoredTensor
 
 
-@frozen
-class Wanted:
-    """One tensor that the restore graph reads.
+_SHARDS_TOLD = 10
+"""Each says how many there are; a name may promise 99,999."""
 
-    Attributes:
-      variable: name of the variable that it fills.
-      key: its key in the checkpoint.
-      slice_spec: empty, or the part of it as RestoreV2 spells it (`10 4 0,4:0,4`).
-      dtype: TensorFlow's name of the variable's dtype.
-      shape: static shape of the variable; None where the value is computed or unknown.
-    """
 
-    variable: str
-    key: str
-    slice_spec: str
-    dtype: str
-    shape: Shape
+def check(subject: Subject) -> Iterator[Finding]:
+    """Refuses a checkpoint that cannot be read or does not hold what the variables need."""
+    prefix, boundary = subject.source.checkpoint, subject.source.boundary
+    if prefix is None or not subject.is_restored:
+        return
+    try:
+        if is_v1_checkpoint(prefix):
+            yield from _check_v1(subject, prefix)
+            return
+        bundle = read_bundle(prefix, boundary)
+    except InputError as error:
+        hint = f"{subject.variables} variable(s) get their values from it; bring the checkpoint along"
+        yield refusal("checkpoint-unreadable", str(error), hint=hint)
+        return
+    yield from check_shards(bundle, boundary)
+    yield from check_entries(subject.wanted, bundle.entries, index_file(bundle.prefix))
+
+
+def _check_v1(subject: Subject, prefix: str) -> Iterator[Finding]:
+    from migrate.sources.v1_checkpoint import read_v1_checkpoint  # Few models have one.
+
+    old = read_v1_checkpoint(prefix, subject.source.boundary)
+    for file in old.missing[:_SHARDS_TOLD]:
+        message = f"{file}: no such file; {len(old.files)} of {len(old.files) + len(old.missing)} shards are there"
+        yield refusal("checkpoint-shard-missing", message, (file,), "Copy all shards of the checkpoint.")
+    if not old.missing:
+        yield from check_entries(subject.wanted, old.tensors, prefix)
 
 
 def check_entries(

@@ -7,10 +7,16 @@ import re
 from collections.abc import Iterable
 
 from migrate.checks.nodes import Located, labels, show_counts
+from migrate.checks.subject import Subject
 from migrate.records import Finding, Severity
 
 _FIRST_CPU = r"(/job:localhost|/replica:0|/task:0|/(device:)?cpu:[0*])*/?"
 """A device of every process (core/util/device_name_utils.cc: `/cpu:0` is the old form of `/device:CPU:0`)."""
+
+
+def check(subject: Subject) -> tuple[Finding, ...]:
+    """See `find_device_pins`."""
+    return find_device_pins(subject.located)
 
 
 def find_device_pins(nodes: Iterable[Located]) -> tuple[Finding, ...]:

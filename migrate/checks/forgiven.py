@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from migrate.checks.contract import shape_of
+from migrate.checks.subject import Subject
 from migrate.records import Finding, Severity, Shape, refusal
 from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef, VariableDef
 
@@ -18,6 +19,11 @@ _PARSED = re.compile(
 
 A separator belongs to one part only: where it may belong to two, a long version takes for ever to be refused.
 """
+
+
+def check(subject: Subject) -> tuple[Finding, ...]:
+    """See `find_forgiven`."""
+    return find_forgiven(subject.meta_graph, subject.nodes)
 
 
 def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[Finding, ...]:

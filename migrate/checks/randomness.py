@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.checks.nodes import Located, by_op, labels, show_counts
+from migrate.checks.subject import Subject
 from migrate.records import Finding, Severity
 from migrate.sources.protos import NodeDef
 
@@ -36,6 +37,11 @@ _RANDOM_POOLING = frozenset({"FractionalAvgPool", "FractionalMaxPool"})
 """core/ops/nn_ops.cc: a new pooling region a call, unless `deterministic`."""
 
 _MAY_BE_RANDOM = RANDOM_OPS | _RANDOM_POOLING
+
+
+def check(subject: Subject) -> tuple[Finding, ...]:
+    """See `find_random_ops`."""
+    return find_random_ops(subject.located)
 
 
 def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 from migrate.checks import effects
 from migrate.checks.effects import HARMLESS, UNKNOWN
-from migrate.checks.nodes import Located, by_op, labels, show_counts
+from migrate.checks.nodes import Located, by_op, labels, locate, show_counts
 from migrate.checks.op_table import beyond_the_table, load_op_table
+from migrate.checks.subject import Subject
 from migrate.records import Finding, Severity
 from migrate.sources.protos import NodeDef
 
@@ -37,6 +38,15 @@ RISKS = frozenset(
     {"acts-on-process", "effect-unknown", "python-op", "touches-files", "touches-network", "uses-accelerator"}
 )
 """Findings with which a model is not run unless the user says so."""
+
+
+def check(subject: Subject) -> tuple[Finding, ...]:
+    """See `find_side_effects`."""
+    by_calls = subject.called
+    if by_calls is None:
+        return find_side_effects(subject.located, subject.functions)
+    library = subject.meta_graph.graph_def.library
+    return find_side_effects(subject.located, subject.functions, lambda: locate(by_calls(), library))
 
 
 def find_side_effects(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from migrate.rewrite.plan import Plan, VariablePlan
+from migrate.rewrite.plan_records import Plan, VariablePlan
 from migrate.rewrite.restore import Uninitialized
 from migrate.sources.bundle import Entry, data_file, index_file, read_bundle, write_index
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY

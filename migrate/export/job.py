@@ -11,12 +11,9 @@ from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
 from migrate.records import Failed
 from migrate.regular_files import create
-from migrate.rewrite.plan import Plan, make_plan
+from migrate.rewrite.plan_records import Plan
 from migrate.rewrite.restore import FromCheckpoint
-from migrate.rewrite.tensor_names import keep_tensor_names
-from migrate.rewrite.training import add_training
 from migrate.sources.bundle import Entry
-from migrate.sources.protos import MetaGraphDef
 
 
 @frozen
@@ -24,31 +21,21 @@ class ExportJob:
     """What the child needs.
 
     Attributes:
-      meta_graph: the source's MetaGraphDef, serialized.
-      checkpoint: what its restore op is fed with (see `Source.checkpoint`), or None.
-      assets_dir: its directory of assets.
-      drop_signatures: as in `records.Options`.
+      plan: what to do; nothing in it is refused.
+      checkpoint: what the source's restore op is fed with (see `Source.checkpoint`), or None.
+      assets_dir: the source's directory of assets.
       staging: directory to write; it is there, and empty.
       taken: which weights need not be written, see `weights.Weights`.
       provenance: what `assets.extra/migration.json` says of where the model came from.
-      keep_tensor_names: as in `records.Options`.
-      variables: as in `records.Options`.
-      is_hub_module: whether it is one of TF Hub's, which may have a training branch.
-      train: the MetaGraphDef for training, serialized.
       digest: of the source and the options, see `unique_names.make_unique`.
     """
 
-    meta_graph: bytes
+    plan: Plan
     checkpoint: str | None
     assets_dir: str
-    drop_signatures: bool
     staging: str
     taken: Mapping[str, Entry]
     provenance: Mapping[str, Any]
-    keep_tensor_names: bool = False
-    variables: bool = False
-    is_hub_module: bool = False
-    train: bytes | None = None
     digest: str = ""
 
 
@@ -70,25 +57,19 @@ def checkpoint_in(directory: str) -> str:
 
 def run(job: ExportJob) -> Exported | Failed:
     """Carries a job out. TensorFlow starts here."""
-    meta_graph = MetaGraphDef.FromString(job.meta_graph)
-    plan = make_plan(meta_graph, job.drop_signatures, job.variables)
-    if job.is_hub_module and not plan.refused:
-        plan = add_training(plan, meta_graph, MetaGraphDef.FromString(job.train) if job.train is not None else None)
-    if plan.refused:
-        return Failed("the plan is refused in the child, although it was not in the parent")
     import tensorflow as tf
 
     # Nothing runs here but RestoreV2 and what little stands between it and a variable, so a GPU would only be held.
     tf.config.set_visible_devices([], "GPU")
     from migrate.export import checkpoint, module, patch, values
 
+    plan = job.plan
     prefix = job.checkpoint or ""  # Nothing is read from it where there is none.
     try:
         tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
         built = module.build(plan, job.assets_dir, tables)
         keys = patch.save(built, plan, job.staging)
-        kept = keep_tensor_names(meta_graph, plan).tensors if job.keep_tensor_names else {}
-        patch.patch(job.staging, plan, built.names, kept, job.digest)
+        patch.patch(job.staging, plan, built.names, job.digest)
         count = checkpoint.write_checkpoint(
             plan,
             keys.by_variable,
@@ -98,7 +79,7 @@ def run(job: ExportJob) -> Exported | Failed:
             lambda variable: values.value_of(plan, variable, prefix),
         )
         patch.write_fingerprint(job.staging)
-        _write_provenance(job, plan, built.names, keys.by_variable)
+        _write_provenance(job, built.names, keys.by_variable)
     except InputError as error:
         return Failed(str(error))
     except OSError as error:
@@ -108,16 +89,16 @@ def run(job: ExportJob) -> Exported | Failed:
     return Exported(count)
 
 
-def _write_provenance(job: ExportJob, plan: Plan, names: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+def _write_provenance(job: ExportJob, names: Mapping[str, Any], keys: Mapping[str, str]) -> None:
     content = {
         "schema_version": 1,
         **job.provenance,
         "arguments": {key: dict(n.arguments) for key, n in names.items()},
         "results": {key: dict(n.results) for key, n in names.items()},
-        "variables": {v.name: keys[v.identity] for v in plan.variables if v.identity in keys},
+        "variables": {v.name: keys[v.identity] for v in job.plan.variables if v.identity in keys},
         "sources": {
             v.name: {"key": v.value.key, "slice": v.value.slice_spec}
-            for v in plan.variables
+            for v in job.plan.variables
             if isinstance(v.value, FromCheckpoint)
         },
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from migrate.rewrite.graph import as_input, canonical, split, unique_name
-from migrate.rewrite.tensor_names import KeptTensor, Place
+from migrate.rewrite.plan_records import KeptTensor, Place
 from migrate.sources.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
 
 

@@ -17,7 +17,7 @@ from migrate.records import TensorSpec
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import Importable, importable
-from migrate.rewrite.plan import Plan, SignaturePlan
+from migrate.rewrite.plan_records import Plan, SignaturePlan
 from migrate.rewrite.training import call_key
 
 

@@ -26,8 +26,7 @@ from migrate.export.unique_names import make_unique
 from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
 from migrate.regular_files import create
-from migrate.rewrite.plan import Plan, SignaturePlan
-from migrate.rewrite.tensor_names import KeptTensor
+from migrate.rewrite.plan_records import Plan, SignaturePlan
 from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 
 
@@ -88,16 +87,13 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
-def patch(
-    directory: str, plan: Plan, names: Mapping[str, Names], tensors: Mapping[str, KeptTensor], digest: str
-) -> None:
+def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -> None:
     """Gives the SavedModel in `directory` the source's signature names, method names and tags.
 
     Args:
       directory: what `save` wrote.
-      plan: says what the source has.
+      plan: says what the source has, and which of its tensors get their names in the main graph.
       names: what the functions call their arguments and results, by signature key.
-      tensors: which of the source's tensors get their names in the main graph.
       digest: of the source and the options, see `make_unique`.
     """
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
@@ -118,7 +114,7 @@ def patch(
         _give_defaults(meta_graph, signature)
     _leave_loops_alone(meta_graph)
     _check_arguments_of_call(meta_graph)
-    give_names(meta_graph, tensors)
+    give_names(meta_graph, plan.kept)
     make_unique(meta_graph, digest)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)

@@ -8,7 +8,7 @@ from migrate.errors import InputError
 from migrate.rewrite import Rewritten
 from migrate.rewrite.graph import canonical
 from migrate.rewrite.importable import importable
-from migrate.rewrite.plan import Plan, VariablePlan
+from migrate.rewrite.plan_records import Plan, VariablePlan
 from migrate.rewrite.restore import Computed, FromCheckpoint, FromConstant, TableFill
 
 

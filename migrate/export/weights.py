@@ -26,7 +26,7 @@ from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.records import Failed
 from migrate.regular_files import create, open_regular
-from migrate.rewrite.plan import Plan, VariablePlan
+from migrate.rewrite.plan_records import Plan, VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Bundle, Entry, Slice, data_file, index_file, read_bundle

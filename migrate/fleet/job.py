@@ -41,8 +41,8 @@ class ConvertJob:
     path: str
     destination: str
     options: Options
-    replace: bool
-    identity: str | None
+    replace: bool = False
+    identity: str | None = None
 
 
 @frozen

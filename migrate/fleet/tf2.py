@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Mapping
 
 from migrate.checks.contract import signatures
+from migrate.fleet.bounds import watch_over
 from migrate.fleet.session_answers import SessionAnswers
-from migrate.fleet.study import watch_over
 from migrate.fleet.way import Way
 from migrate.forks import Runner
 from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec

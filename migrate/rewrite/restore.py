@@ -16,7 +16,7 @@ from migrate.rewrite import TABLE, ops
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.broken import find_broken, find_cycle
 from migrate.rewrite.file_access import PASSES
-from migrate.rewrite.graph import Graph, Nodes, Run, canonical, control_inputs, data_inputs, prune, split
+from migrate.rewrite.graph import Graph, Nodes, Run, Wire, canonical, control_inputs, data_inputs, prune, split
 from migrate.sources.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 
 RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
@@ -147,49 +147,43 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
     broken = find_broken(run, TABLE) or find_cycle(run)
     if broken is not None:
         return broken
-    graph = run.graph.nodes
+    graph = run.graph
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
-    findings = [
-        _other_prefix(run.graph, name) for name in run.graph.named(RESTORES) if not _reads(run.graph, name, filename)
-    ]
-    for name, wire in run.graph.wires.items():
+    findings = [_other_prefix(graph, name) for name in graph.named(RESTORES) if not _reads(graph, name, filename)]
+    for name, wire in graph.wires.items():
         if wire.op in _KNOWN:
             continue
-        node = graph[name]
-        if wire.op in ("LookupTableImport", "LookupTableImportV2"):
-            filled = _table(graph, node)
+        if wire.op in _TABLE_IMPORTS:
+            filled = _table(graph.nodes, graph.nodes[name])
             if isinstance(filled, Finding):
                 findings.append(filled)
             else:
                 tables[filled[0]] = filled[1]
             continue
-        if wire.op not in ("Assign", "AssignVariableOp"):
-            findings.append(
-                refusal(
-                    "restore-op-effect",
-                    f"the restore op runs {wire.op} {name!r}, which does something other than fill a variable",
-                    (name,),
-                    "do it in the init op instead, or please open an issue",
-                )
-            )
-            continue
-        variable = _variable(graph, wire.data[0])
-        if variable is None:
-            findings.append(
-                refusal(
-                    "restore-target-unknown",
-                    f"{wire.op} {name!r} of the restore op fills no variable node",
-                    (name,),
-                )
-            )
-            continue
-        value = _value(graph, wire.data[1])
-        if isinstance(value, Finding):
-            findings.append(value)
+        found = _filled(graph, name, wire)
+        if isinstance(found, Finding):
+            findings.append(found)
         else:
-            values[identity(variable)] = value
+            values[found[0]] = found[1]
     return Restore(values, tables, run, filename, tuple(findings))
+
+
+_TABLE_IMPORTS = frozenset({"LookupTableImport", "LookupTableImportV2"})
+
+
+def _filled(graph: Graph, name: str, wire: Wire) -> tuple[str, FromCheckpoint | Computed] | Finding:
+    """Identity of the variable that a node fills, and its value."""
+    if wire.op not in ("Assign", "AssignVariableOp"):
+        message = f"the restore op runs {wire.op} {name!r}, which does something other than fill a variable"
+        hint = "do it in the init op instead, or please open an issue"
+        return refusal("restore-op-effect", message, (name,), hint)
+    variable = _variable(graph.nodes, wire.data[0])
+    if variable is None:
+        message = f"{wire.op} {name!r} of the restore op fills no variable node"
+        return refusal("restore-target-unknown", message, (name,))
+    value = _value(graph.nodes, wire.data[1])
+    return value if isinstance(value, Finding) else (identity(variable), value)
 
 
 def _reads(graph: Graph, name: str, filename: str) -> bool:

@@ -8,43 +8,16 @@ there, never another answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from migrate.checks.nodes import locate
 from migrate.frozen import frozen
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.graph import Nodes, ParsedNodes, canonical, prune, split
-from migrate.rewrite.plan import Plan, SignaturePlan, fed_tensors
+from migrate.rewrite.plan_records import KeptTensor, Place, Plan, SignaturePlan
+from migrate.rewrite.plan_signatures import feeds_of
 from migrate.sources.protos import FunctionDefLibrary, MetaGraphDef
-
-
-@frozen
-class Place:
-    """One tensor of a signature.
-
-    Attributes:
-      signature: the signature's key.
-      name: name of the input or output.
-      part: position in `TensorSpec.tensors`.
-    """
-
-    signature: str
-    name: str
-    part: int = 0
-
-
-@frozen
-class KeptTensor:
-    """One tensor that has its name again.
-
-    Attributes:
-      feeds: the inputs that it feeds.
-      given_by: the output whose value it has, or None for one that is only fed.
-    """
-
-    feeds: tuple[Place, ...]
-    given_by: Place | None
 
 
 @frozen
@@ -62,13 +35,34 @@ class TensorNames:
 
 @frozen
 class _Giver:
-    """One output as a source of a tensor: which inputs its signature has, and which of them the tensor depends on."""
+    """One output as a source of a tensor.
+
+    Attributes:
+      place: the output.
+      inputs: what its signature is fed.
+      reached: those of them that the tensor depends on.
+      effects: labels of the nodes that the tensor needs and a client notices in a later call.
+      all_effects: those of the whole signature.
+    """
 
     place: Place
     inputs: frozenset[str]
     reached: frozenset[str]
     effects: frozenset[str]
     all_effects: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """Of its signature."""
+        return self.place.signature
+
+    def serves(self, other: _Giver) -> bool:
+        """Whether a client of another giver, who feeds that one's inputs alone, gets that one's answer from this."""
+        return other.reached == self.reached and other.inputs >= self.inputs
+
+    def deceives(self, other: _Giver) -> bool:
+        """Whether such a client gets another answer from this, and no error."""
+        return other.reached != self.reached and other.inputs >= self.inputs
 
 
 def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
@@ -104,11 +98,7 @@ def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
 def _givers(nodes: Nodes, planned: SignaturePlan, library: FunctionDefLibrary) -> dict[str, _Giver]:
     """The tensors that a signature gives, each with what it depends on."""
     signature = planned.signature
-    fed: dict[str, tuple[int, object]] = {
-        tensor: (dtype, shape)
-        for spec in signature.inputs.values()
-        for tensor, dtype, shape in fed_tensors(nodes, spec)
-    }
+    fed = feeds_of(nodes, signature)
     effects = {}
     reached = {}
     places: dict[str, Place] = {}
@@ -161,44 +151,58 @@ def _about(given: Mapping[str, _Giver], signatures: int) -> list[Finding]:
     return findings
 
 
-def _choose(tensor: str, givers: list[_Giver]) -> tuple[tuple[_Giver, ...], Finding | None]:
+def _choose(tensor: str, givers: Sequence[_Giver]) -> tuple[tuple[_Giver, ...], Finding | None]:
     """The outputs that may give a tensor its value, the best first; and what to say of those who cannot have it."""
-    partial = [giver for giver in givers if giver.effects != giver.all_effects]
-    if partial:
-        why = (
-            f"signature {partial[0].place.signature!r} changes more than {tensor!r} needs, and fetching it would do "
-            "all of that, where TF1 did not"
-        )
-        return (), _not_kept(tensor, why)
-    if len(givers) > 1 and any(giver.effects for giver in givers):
-        keys = sorted(giver.place.signature for giver in givers)
-        return (), _not_kept(tensor, f"signatures {keys[0]!r} and {keys[1]!r} give it, and one of them has effects")
-
-    def deceived(giver: _Giver) -> bool:
-        """Whether another signature's client, who feeds enough for this one, would get another answer."""
-        return any(other.reached != giver.reached and other.inputs >= giver.inputs for other in givers)
-
-    def left_out(giver: _Giver) -> list[_Giver]:
-        return [o for o in givers if o.reached != giver.reached or not o.inputs >= giver.inputs]
-
-    admissible = [giver for giver in givers if not deceived(giver)]
-    if not admissible:
-        keys = sorted(giver.place.signature for giver in givers)
-        return (), _not_kept(tensor, f"signatures {', '.join(map(repr, keys[:3]))} compute it from different inputs")
-    best = min(
-        admissible,
-        key=lambda g: (len(left_out(g)), g.place.signature != "serving_default", g.place.signature),
-    )
-    others = left_out(best)
-    equals = tuple(g for g in admissible if g is not best and g.reached == best.reached and g.inputs == best.inputs)
+    for obstacle in _OBSTACLES:
+        why = obstacle(tensor, givers)
+        if why is not None:
+            return (), _not_kept(tensor, why)
+    fit = _fit(givers)
+    left_out = {giver.key: [other for other in givers if not giver.serves(other)] for giver in fit}
+    best = min(fit, key=lambda giver: (len(left_out[giver.key]), giver.key != "serving_default", giver.key))
+    equals = tuple(g for g in fit if g is not best and g.reached == best.reached and g.inputs == best.inputs)
+    others = left_out[best.key]
     if not others:
         return (best, *equals), None
-    who = ", ".join(sorted({repr(other.place.signature) for other in others}))
-    return (best, *equals), _not_kept(
-        tensor,
-        f"it is computed from the inputs of signature {best.place.signature!r}; who feeds those of {who} alone cannot "
-        "fetch it by this name",
-    )
+    who = ", ".join(sorted({repr(other.key) for other in others}))
+    why = f"it is computed from the inputs of signature {best.key!r}; who feeds those of {who} alone cannot fetch it "
+    return (best, *equals), _not_kept(tensor, why + "by this name")
+
+
+def _fit(givers: Sequence[_Giver]) -> list[_Giver]:
+    """The givers from which no client gets another answer than from its own signature."""
+    return [giver for giver in givers if not any(map(giver.deceives, givers))]
+
+
+def _does_more(tensor: str, givers: Sequence[_Giver]) -> str | None:
+    for giver in givers:
+        if giver.effects != giver.all_effects:
+            done = f"signature {giver.key!r} changes more than {tensor!r} needs"
+            return f"{done}, and fetching it would do all of that, where TF1 did not"
+    return None
+
+
+def _has_effects_of_its_own(_: str, givers: Sequence[_Giver]) -> str | None:
+    if len(givers) < 2 or not any(giver.effects for giver in givers):
+        return None
+    first, second, *_others = sorted(giver.key for giver in givers)
+    return f"signatures {first!r} and {second!r} give it, and one of them has effects"
+
+
+def _differs(_: str, givers: Sequence[_Giver]) -> str | None:
+    if _fit(givers):
+        return None
+    keys = sorted(giver.key for giver in givers)
+    return f"signatures {', '.join(map(repr, keys[:3]))} compute it from different inputs"
+
+
+_OBSTACLES: tuple[Callable[[str, Sequence[_Giver]], str | None], ...] = (
+    # What fetching would do weighs more than what it would give.
+    _does_more,
+    _has_effects_of_its_own,
+    _differs,
+)
+"""Why nobody may give a tensor its value, or None, asked in this order."""
 
 
 def _divide(

@@ -15,26 +15,17 @@ from collections.abc import Mapping, Sequence
 from migrate.checks import contract
 from migrate.checks.nodes import called_functions
 from migrate.checks.op_table import load_ref_ops
-from migrate.frozen import frozen
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite import Rewritten, rewrite
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.file_access import find_file_access
-from migrate.rewrite.graph import Nodes, ParsedNodes, canonical, prune, split
+from migrate.rewrite.graph import ParsedNodes, canonical, prune, split
 from migrate.rewrite.inline import inline_ref_functions
 from migrate.rewrite.ordering import finding
-from migrate.rewrite.plan import (
-    Plan,
-    SignaturePlan,
-    TrainingPlan,
-    VariablePlan,
-    fed_tensors,
-    plan_signature,
-    plan_variables,
-    resources_of,
-    unfed_placeholders,
-    unrunnable,
-)
+from migrate.rewrite.plan_functions import unrunnable
+from migrate.rewrite.plan_records import Plan, SignaturePlan, SourceGraph, TrainingPlan, VariablePlan
+from migrate.rewrite.plan_signatures import fed_tensors, plan_signature, unfed_placeholders
+from migrate.rewrite.plan_variables import plan_variables, resources_of
 from migrate.rewrite.restore import FromCheckpoint, Restore, read_restore, restore_by_name
 from migrate.sources.protos import FunctionDef, MetaGraphDef
 
@@ -70,7 +61,7 @@ def add_training(plan: Plan, meta_graph: MetaGraphDef, train: MetaGraphDef | Non
         if isinstance(done, Plan):
             return done
         plan = dataclasses.replace(plan, findings=(*plan.findings, *done))
-    source = _Source.of(meta_graph)
+    source = _read(meta_graph)
     losses, findings = _losses(source)
     joined = _joined(plan, source, TrainingPlan(key, None, losses)) if losses else plan
     if isinstance(joined, str):
@@ -78,37 +69,29 @@ def add_training(plan: Plan, meta_graph: MetaGraphDef, train: MetaGraphDef | Non
     return dataclasses.replace(joined, findings=(*joined.findings, *findings))
 
 
-@frozen
-class _Source:
-    """A MetaGraphDef, with what planning its runs needs."""
+def _read(meta_graph: MetaGraphDef) -> SourceGraph:
+    ref_ops = load_ref_ops()
+    meta_graph = inline_ref_functions(meta_graph, ref_ops)
+    nodes = ParsedNodes(meta_graph.graph_def.node, meta_graph.graph_def.versions.producer)
+    return SourceGraph(meta_graph, nodes, ref_ops)
 
-    meta_graph: MetaGraphDef
-    nodes: Nodes
-    ref_ops: frozenset[str]
 
-    @classmethod
-    def of(cls, meta_graph: MetaGraphDef) -> _Source:
-        ref_ops = load_ref_ops()
-        meta_graph = inline_ref_functions(meta_graph, ref_ops)
-        nodes = ParsedNodes(meta_graph.graph_def.node, meta_graph.graph_def.versions.producer)
-        return cls(meta_graph, nodes, ref_ops)
-
-    def collection(self, key: str) -> list[str]:
-        """Names of the tensors or nodes in a collection."""
-        if key not in self.meta_graph.collection_def:
-            return []
-        return list(dict.fromkeys(self.meta_graph.collection_def[key].node_list.value))
+def _collection(source: SourceGraph, key: str) -> list[str]:
+    """Names of the tensors or nodes in a collection."""
+    if key not in source.meta_graph.collection_def:
+        return []
+    return list(dict.fromkeys(source.meta_graph.collection_def[key].node_list.value))
 
 
 def _with_call(plan: Plan, key: str, train: MetaGraphDef) -> Plan | list[Finding]:
     """The plan with the training graph's call, or why there is none."""
-    source = _Source.of(train)
+    source = _read(train)
     ours = next(s.signature for s in plan.signatures if s.signature.key == key)
     theirs = {signature.key: signature for signature in contract.signatures(source.meta_graph)}.get(key)
     if theirs is None or _form(theirs) != _form(ours):
         return [_branch_left_out(f"its signature {key!r} is not that of the inference graph")]
     updates = _updates(source, theirs)
-    call = plan_signature(source.nodes, theirs, source.ref_ops, source.meta_graph.graph_def.library, updates)
+    call = plan_signature(source, theirs, updates)
     if not isinstance(call, SignaturePlan):
         return [_branch_left_out(call[0].message, call[0].nodes)]
     losses, findings = _losses(source)
@@ -147,7 +130,7 @@ def _form(signature: Signature) -> object:
     )
 
 
-def _updates(source: _Source, signature: Signature) -> tuple[str, ...]:
+def _updates(source: SourceGraph, signature: Signature) -> tuple[str, ...]:
     """Names of the update ops that a call of a signature can run: those that need none of another one's inputs."""
     fed: dict[str, tuple[int, object]] = {
         tensor: (dtype, shape)
@@ -156,7 +139,7 @@ def _updates(source: _Source, signature: Signature) -> tuple[str, ...]:
         for tensor, dtype, shape in fed_tensors(source.nodes, spec)
     }
     found = []
-    for name in source.collection(UPDATE_OPS):
+    for name in _collection(source, UPDATE_OPS):
         node = split(name)[0]
         if node not in source.nodes:
             continue
@@ -166,22 +149,21 @@ def _updates(source: _Source, signature: Signature) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
+def _losses(source: SourceGraph) -> tuple[tuple[Rewritten, ...], list[Finding]]:
     """A run for each regularisation loss, and what is said of those that have none."""
     losses = []
     findings = []
-    for name in source.collection(REGULARIZATION_LOSSES):
+    for name in _collection(source, REGULARIZATION_LOSSES):
         tensor = canonical(name)
         if split(tensor)[0] not in source.nodes:
             findings.append(_loss_left_out(f"{name!r} is not in the graph", (name,)))
             continue
         where = f"the regularization loss {name!r}"
         run = prune(source.nodes, where, {}, (tensor,), ())
-        library = source.meta_graph.graph_def.library
-        problems = unfed_placeholders(run, where) or find_file_access(run, library, is_load=False)
+        problems = unfed_placeholders(run, where) or find_file_access(run, source.library, is_load=False)
         result = problems or rewrite(run, source.ref_ops)
         if isinstance(result, Rewritten):
-            problems = unrunnable(result.graph, library)
+            problems = unrunnable(result.graph, source.library)
         if isinstance(result, Rewritten) and not problems:
             losses.append(result)
         else:
@@ -190,7 +172,7 @@ def _losses(source: _Source) -> tuple[tuple[Rewritten, ...], list[Finding]]:
     return tuple(losses), findings
 
 
-def _joined(plan: Plan, source: _Source, training: TrainingPlan) -> Plan | str:
+def _joined(plan: Plan, source: SourceGraph, training: TrainingPlan) -> Plan | str:
     """The plan with the training's runs over the same variables, or why they do not fit."""
     runs = [*training.losses, *([training.call.run] if training.call else [])]
     functions = _functions(plan, source, runs)
@@ -213,7 +195,7 @@ def _joined(plan: Plan, source: _Source, training: TrainingPlan) -> Plan | str:
     return dataclasses.replace(plan, variables=(*both, *added), functions=functions, training=training)
 
 
-def _variables(source: _Source, runs: Sequence[Rewritten]) -> tuple[VariablePlan, ...]:
+def _variables(source: SourceGraph, runs: Sequence[Rewritten]) -> tuple[VariablePlan, ...]:
     """The variables of the training graph's runs, each with what its own checkpoint reads fill it with."""
     saver = source.meta_graph.saver_def
     if saver.restore_op_name:
@@ -223,7 +205,7 @@ def _variables(source: _Source, runs: Sequence[Rewritten]) -> tuple[VariablePlan
         restore = read if isinstance(read, Restore) and is_own else None
     else:
         restore = restore_by_name(source.nodes, source.meta_graph, frozenset())
-    return plan_variables(source.meta_graph, runs, None, restore, source.nodes, {})[0]
+    return plan_variables(source, runs, None, restore, {})[0]
 
 
 def _differs(known: VariablePlan, other: VariablePlan) -> str:
@@ -246,9 +228,9 @@ def _new(variable: VariablePlan) -> str:
     return f"the variable {variable.name!r} is in the training graph only, and no checkpoint tensor fills it"
 
 
-def _functions(plan: Plan, source: _Source, runs: Sequence[Rewritten]) -> tuple[FunctionDef, ...] | str:
+def _functions(plan: Plan, source: SourceGraph, runs: Sequence[Rewritten]) -> tuple[FunctionDef, ...] | str:
     """The functions that both graphs' runs call."""
-    library = {function.signature.name: function for function in source.meta_graph.graph_def.library.function}
+    library = source.functions
     bodies = {name: function.node_def for name, function in library.items()}
     called = called_functions([node for run in runs for node in run.graph.nodes.values()], bodies)
     known = {function.signature.name: function for function in plan.functions}

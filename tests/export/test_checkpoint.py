@@ -16,7 +16,7 @@ from migrate.errors import InputError  # noqa: E402
 from migrate.export import weights  # noqa: E402
 from migrate.export.checkpoint import write_checkpoint  # noqa: E402 (starts TensorFlow)
 from migrate.records import Failed  # noqa: E402
-from migrate.rewrite.plan import VariablePlan  # noqa: E402
+from migrate.rewrite.plan_records import VariablePlan  # noqa: E402
 from migrate.rewrite.restore import FromCheckpoint, Unset, Value  # noqa: E402
 from migrate.sources.bundle import read_bundle  # noqa: E402
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY  # noqa: E402

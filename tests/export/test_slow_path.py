@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import tensorflow as tf
 from migrate.export.checkpoint import write_checkpoint
 from migrate.export.values import value_of
-from migrate.rewrite.plan import VariablePlan
+from migrate.rewrite.plan_records import VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.protos import TensorShapeProto
 kind, prefix, new, count, megabytes = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])

@@ -13,7 +13,7 @@ import pytest
 from migrate.errors import InputError
 from migrate.export import weights
 from migrate.records import Failed
-from migrate.rewrite.plan import VariablePlan
+from migrate.rewrite.plan_records import VariablePlan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.bundle import Entry, data_file, write_index
 from migrate.sources.dtypes import dtype_value

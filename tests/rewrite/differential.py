@@ -24,7 +24,8 @@ import tensorflow as tf
 
 from migrate.children import Nursery
 from migrate.records import Finding
-from migrate.rewrite.plan import Plan, make_plan
+from migrate.rewrite.plan import make_plan
+from migrate.rewrite.plan_records import Plan
 from migrate.sources.protos import MetaGraphDef
 from tests.rewrite import fresh
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 if TYPE_CHECKING:
-    from migrate.rewrite.plan import Plan, VariablePlan
+    from migrate.rewrite.plan_records import Plan, VariablePlan
 
 PRELOAD = (
     "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
@@ -86,7 +86,7 @@ def save(plan: Plan, prefix: str, known: Mapping[str, Any], assets: str, path: s
         quicker.enter_context(mock.patch.object(autograph_util, "py_func_from_autograph", lambda function, _: function))
         built = module.build(plan, assets, tables)
         keys = patch.save(built, plan, path)
-    patch.patch(path, plan, built.names, {}, path)
+    patch.patch(path, plan, built.names, path)
     prefix_of_new = os.path.join(path, "variables", "variables")
     checkpoint.write_checkpoint(plan, keys.by_variable, keys.object_graph, prefix_of_new, {}, value)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrate.rewrite.plan import make_plan
+from migrate.rewrite.plan_records import PlanOptions
 from tests.rewrite import differential, fresh, programs
 from tests.rewrite.programs import Program
 
@@ -100,7 +101,7 @@ def run(job: Source | Convert) -> bytes:
     if isinstance(job, Source):
         return pickle.dumps(differential.saved_graph(lambda: programs.build_all(job.programs), _calls(job.programs)))
     saved: differential.Saved = pickle.loads(job.saved)
-    plan = make_plan(saved.meta_graph, drop_signatures=True)
+    plan = make_plan(saved.meta_graph, options=PlanOptions(drop_signatures=True))
     kept = frozenset(signature.signature.key for signature in plan.signatures)
     refused: dict[str, str] = {}
     for key in set(saved.meta_graph.signature_def) - kept:

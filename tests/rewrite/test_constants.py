@@ -8,6 +8,7 @@ from migrate.checks import contract
 from migrate.records import Severity
 from migrate.rewrite.constants import unfreeze
 from migrate.rewrite.plan import make_plan
+from migrate.rewrite.plan_records import PlanOptions
 from migrate.rewrite.restore import FromConstant
 from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
 from tests.conversions import MODELS
@@ -161,7 +162,7 @@ def test_weights_in_functions_are_told() -> None:
 
 def test_the_plan_says_what_was_made() -> None:
     meta_graph = _read("constant_weights")
-    plan = make_plan(meta_graph, variables=True)
+    plan = make_plan(meta_graph, options=PlanOptions(variables=True))
     assert not plan.refused
     assert {v.name for v in plan.variables if not v.trainable} == {
         f"{scope}/moving_{what}" for scope in ("fused", "plain") for what in ("mean", "variance")
@@ -174,7 +175,7 @@ def test_the_plan_says_what_was_made() -> None:
 
 
 def test_a_model_without_constant_weights_is_told_so() -> None:
-    plan = make_plan(_read("simple_save"), variables=True)
+    plan = make_plan(_read("simple_save"), options=PlanOptions(variables=True))
     assert [f.severity for f in plan.findings if f.code == "no-constant-weights"] == [Severity.WARNING]
 
 

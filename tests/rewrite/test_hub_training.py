@@ -8,7 +8,8 @@ import pytest
 
 import migrate
 from migrate.records import Convertible, Severity
-from migrate.rewrite.plan import Plan, make_plan
+from migrate.rewrite.plan import make_plan
+from migrate.rewrite.plan_records import Plan
 from migrate.rewrite.restore import FromCheckpoint
 from migrate.rewrite.training import add_training, call_key
 from migrate.sources.protos import MetaGraphDef, NodeDef

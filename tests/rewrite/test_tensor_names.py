@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.plan import make_plan
-from migrate.rewrite.tensor_names import Place, TensorNames, keep_tensor_names
+from migrate.rewrite.plan_records import Place
+from migrate.rewrite.tensor_names import TensorNames, keep_tensor_names
 from migrate.sources.protos import MetaGraphDef, NodeDef
 
 _FLOAT = 1

@@ -114,12 +114,13 @@ def test_what_a_model_takes_is_said_before_it_is_copied(name, folder, tmp_path, 
     # Bytes that are there count.
     (extra / "large").write_bytes(bytes(9 * MB))
     from migrate.fleet import jobs
+    from migrate.fleet.job import ConvertJob
 
     class _Usage:
         free = 8 * MB
 
     monkeypatch.setattr(jobs.shutil, "disk_usage", lambda _: _Usage)
-    report = jobs.convert_model(model, str(tmp_path / "new"), Options(verify=False), None, lambda _: None)
+    report = jobs.convert_model(ConvertJob(model, str(tmp_path / "new"), Options(verify=False)), None, lambda _: None)
     assert isinstance(report.outcome, Failed)
     assert "takes 9," in report.outcome.reason
     assert "has 8,388,608 free" in report.outcome.reason

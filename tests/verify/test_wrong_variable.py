@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from migrate.fleet.jobs import _judge
+from migrate.fleet.verdict import judge
 from migrate.verify import replay_candidate
 from migrate.verify.calls import Answer, Call, Fingerprint, Golden
 from migrate.verify.jobs import PATHS, CandidateResult
@@ -41,9 +41,9 @@ def test_the_reason_names_them():
         (["kernel"], "the variable(s) 'kernel' and "),
         (["a", "b", "c", "d", "e"], "the variable(s) 'a', 'b', 'c' and 2 more and "),
     ):
-        outcome, _ = _judge(_verify(names))
+        outcome, _ = judge(_verify(names))
         assert outcome.reason.startswith(told), outcome.reason
         assert outcome.reason.endswith("answer(s) differ from the source's")
-    outcome, _ = _judge(_verify([]))
+    outcome, _ = judge(_verify([]))
     # Two calls of three outputs, however many ways of loading the model they differ in.
     assert outcome.reason.startswith("6 answer(s) differ"), outcome.reason

@@ -54,7 +54,7 @@ def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "other.md").write_text("# A title, of `two` words\n")
     file = tmp_path / "file.md"
     file.write_text(
-        "# Top\n[a](other.md) [b](other.md#a-title-of-two-words) [c](#top) [d](https://example.com/x.md) `[e](none.md)`\n"
+        "# Top\n[a](other.md) [b](other.md#a-title-of-two-words) [c](#top) [d](https://example.com/x.md)\n`[e](none.md)`\n"
         "[f](none.md) [g](other.md#none) [h](#none)\n    [i](none.md)\n"
     )
     links = _links(file.read_text())

@@ -21,6 +21,12 @@ first_python = $$(for name in $(1); do \
 	then echo "$$name"; exit; fi; done; \
 	echo "migrate needs Python 3.10 to 3.$(2) for $@; none of $(1) is one" >&2; exit 1)
 
+# $(call python_of,VERSION) prints a command that runs Python VERSION; where there is none it fails. Version managers
+# have interpreters beside the ones that are on PATH.
+python_of = for name in python$(1) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$(1).*/bin/python; do \
+	if [ "$$("$$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = $(1) ]; \
+	then echo "$$name"; exit; fi; done; exit 1
+
 # Tests run in as many processes as there are cores; a file's tests stay in one of them, for what they share.
 PARALLEL := --numprocesses=auto --dist=loadfile
 
@@ -44,6 +50,31 @@ test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow or oth
 .PHONY: test-slow
 test-slow: .venv/.stamp  ## the rest: mutants, growth, bounds of memory, random programs, real models
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
+
+PYTHONS ?= 3.10 3.11 3.12 3.13
+TESTS ?= tests
+
+.PHONY: test-pythons
+test-pythons:  ## the TESTS that start no TensorFlow, on each of PYTHONS that this machine has
+	@failed=; for version in $(PYTHONS); do \
+		python=$$($(call python_of,$$version)) || { echo "Python $$version: not on this machine"; continue; }; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory .venv-py$$version/.stamp && \
+		.venv-py$$version/bin/python -m pytest --quiet $(PARALLEL) -m "not (tensorflow or slow)" $(TESTS) || failed="$$failed $$version"; \
+	done; test -z "$$failed" || { echo "failed on Python$$failed" >&2; exit 1; }
+
+.PHONY: coverage
+coverage: .venv/.stamp  ## which lines the TESTS that start no TensorFlow run; writes docs/coverage.md
+	rm -f .coverage .coverage.*
+	# coverage loads modules of its own, and those tests count what is loaded.
+	$(BIN)/coverage run -m pytest --quiet $(PARALLEL) -m "not (tensorflow or slow)" --ignore=tests/test_imports.py $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m tools.make_coverage docs/coverage.md
+
+.PHONY: release
+release: .venv/.stamp  ## build sdist and wheel into dist/, check them, and audit a model with the wheel alone
+	$(BIN)/python $(PIP) 'build>=1' 'twine>=6'
+	$(BIN)/python -m tools.release dist
 
 EXAMPLES ?= 5000
 
@@ -82,7 +113,7 @@ bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
 
 .PHONY: clean
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-tf215 .venv-beam demo found build dist *.egg-info
+	rm -rf .venv .venv-tf215 .venv-beam .venv-py* demo found build dist *.egg-info .coverage .coverage.*
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,6 +121,11 @@ clean:  ## remove all that the other targets made
 	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
 	"$$python" -m venv .venv
 	$(BIN)/python $(PIP) $(EDITABLE) '.[dev]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
+	touch $@
+
+.venv-py%/.stamp: setup.cfg setup.py
+	@python=$$($(call python_of,$*)); "$$python" -m venv .venv-py$*
+	.venv-py$*/bin/python $(PIP) $(EDITABLE) '.[dev]' 'tensorflow==2.21.0' 'tf-keras==2.21.0' 'setuptools<80'
 	touch $@
 
 # tensorflow-hub imports pkg_resources, which setuptools 80 and later warn of or lack.

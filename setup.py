@@ -1,3 +1,5 @@
+"""The settings are in setup.cfg."""
+
 from setuptools import setup
 
 setup()

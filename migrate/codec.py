@@ -397,7 +397,10 @@ def _decoder(kind: Any) -> _Decoder:
 
 
 def _is_array(kind: Any) -> bool:
-    return getattr(typing.get_origin(kind) or kind, "__module__", "") == "numpy"
+    origin = typing.get_origin(kind) or kind
+    # From NumPy 2.5 on `NDArray` is an alias as of `type NDArray[T] = ...`, which has what it stands for as its value.
+    meant = getattr(origin, "__value__", origin)
+    return getattr(typing.get_origin(meant) or meant, "__module__", "") == "numpy"
 
 
 def _found(value: Any) -> str:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DISTRIBUTION = "tf1-migrate"
 """What pip installs. The package and the command are `migrate`; on the index that name is somebody else's."""

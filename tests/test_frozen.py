@@ -130,3 +130,17 @@ def test_a_method_that_a_class_brings_along_stays() -> None:
     assert made != Same("a")
     assert {made} == {made}
     assert repr(made).endswith("Same(name='a')")
+
+
+@pytest.mark.parametrize("names", [(), ("size",), ("size", "other")])
+def test_records_of_any_number_of_fields_are_compared_by_all_of_them(names: tuple[str, ...]) -> None:
+    def record(decorate: Callable[[type], type]) -> type:
+        return decorate(type("Record", (), {"__annotations__": dict.fromkeys(names, "int")}))
+
+    ours, theirs = record(frozen), record(dataclasses.dataclass(frozen=True))
+    values = tuple(range(len(names)))
+    assert ours(*values) == ours(*values)
+    assert hash(ours(*values)) == hash(theirs(*values)) == hash(values)
+    for at in range(len(names)):
+        assert ours(*values) != ours(*values[:at], -1, *values[at + 1 :])
+    assert ours(*values) != record(frozen)(*values), "of another class"

@@ -43,11 +43,15 @@ def _pythons():
 
 @pytest.fixture
 def planted(tmp_path):
-    """A directory in which every module that anybody imports leaves a mark, and how to see it."""
+    """A directory in which every module that anybody imports leaves a mark, and how to see it.
+
+    Python 3.10 imports `codecs` before it can encode the name or the text of a file.
+    """
     here = tmp_path / "models"
     here.mkdir()
+    opened = f"posix.open({os.fsencode(tmp_path / 'mark')!r}, posix.O_CREAT | posix.O_APPEND | posix.O_WRONLY)"
     for name in _PLANTED:
-        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write('{name} ')\n")
+        (here / f"{name}.py").write_text(f"import posix\nposix.write({opened}, b'{name} ')\n")
     return here, tmp_path / "mark"
 
 

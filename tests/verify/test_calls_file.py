@@ -51,7 +51,7 @@ _GOOD = _npz({"x": np.ones((2, 2), np.float32), "words/s": np.array([b"a"])})
 _JSON = {
     "nested 100,000 deep": (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "character 69: nested deeper than 64"),
     "nested objects": (b'{"x": ' * 100_000 + b"1" + b"}" * 100_000, "nested deeper than 64"),
-    "nested in text too": (b'["\\"[[{", ' + b"[" * 9000, "nested deeper than 64"),
+    "nested in text too": (b'["\\"[[{", ' + b"[" * 100_000, "nested deeper than 64"),
     "nested 100 deep": (b'{"x": ' + b"[" * 100 + b"]" * 100 + b"}", "call 0: input 'x': lists are nested deeper than"),
     "signature a number": (b'[{"signature": 7, "inputs": {}}]', "call 0: 'signature' is the name of one, found a num"),
     "signature a list": (

@@ -12,8 +12,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import tensorflow as tf  # noqa: F401 (its import is not what is measured)
 
-from migrate.export import job, patch, weights
-from migrate.rewrite.plan import make_plan
+from migrate.export import graph_job, patch, weights
+from migrate.plan.plan import make_plan
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import choose_meta_graph
 
@@ -41,9 +41,9 @@ if __name__ == "__main__":
     moved = weights.run(taking.job)
     assert isinstance(moved, weights.Done), moved
     start = time.perf_counter()
-    result = job.run(job.ExportJob(plan, model.checkpoint, model.assets_dir, new, taking.taken, {}))
-    assert isinstance(result, job.Exported), result
-    weights.put(taking, job.checkpoint_in(new), result.data_files)
+    result = graph_job.run(graph_job.ExportJob(plan, model.checkpoint, model.assets_dir, new, taking.taken, {}))
+    assert isinstance(result, graph_job.Exported), result
+    weights.put(taking, graph_job.checkpoint_in(new), result.data_files)
     seconds = time.perf_counter() - start
     shutil.rmtree(files, ignore_errors=True)
     print(json.dumps({"whole": seconds, "save": saved["seconds"]}))

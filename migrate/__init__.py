@@ -36,7 +36,7 @@ from migrate.records import (
     Verification,
     outcome_name,
 )
-from migrate.version import DISTRIBUTION, VERSION
+from migrate.versions import DISTRIBUTION, VERSION
 
 __version__ = VERSION
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from migrate.errors import starved
-from migrate.interpreter import leave_working_directory
+from migrate.processes.interpreter import leave_working_directory
 
 _OBJECTS = 100_000  # Python's own 700 has the collector walk the modules a hundred times while they are imported
 

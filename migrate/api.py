@@ -183,10 +183,10 @@ def validate(
       >>> validate(new / "vocabulary", against="testdata/models/vocabulary")
       <Report: 1 model: 1 validated>
     """
-    from migrate.children import Nursery
-    from migrate.fleet.job import ValidateJob
-    from migrate.fleet.jobs import validate_model
     from migrate.fleet.remote import brought, named
+    from migrate.model.jobs import validate_model
+    from migrate.model.messages import ValidateJob
+    from migrate.processes.nursery import Nursery
     from migrate.sources.discover import find_models, is_one_model
 
     listen = _silent if progress is None else progress
@@ -296,7 +296,7 @@ def _check_calls(source: str, options: Options) -> None:
 
     if not is_one_model(source, find_models(source)):
         return
-    from migrate.fleet.study import study
+    from migrate.model.study import study
     from migrate.records import Convertible
     from migrate.verify.requests import as_fed
 
@@ -326,7 +326,7 @@ def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | No
       {'ids': [3]}
     """
     from migrate.fleet.remote import brought
-    from migrate.fleet.template import template_of
+    from migrate.model.inputs_template import template_of
     from migrate.sources.discover import find_models, is_one_model
 
     listen = _silent if progress is None else progress

@@ -234,7 +234,7 @@ def check_custom_object(entry: str) -> str:
 
 
 def _expectation(value: object) -> str:
-    from migrate.codes import explanations
+    from migrate.finding_codes import explanations
 
     text = _text(value)
     found = _EXPECTATION.fullmatch(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, SavedModel
+from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, SavedModel
 from tests.conversions import MODELS
 
 _DT_STRING, _DT_INT64, _DT_INT32, _DT_FLOAT, _DT_BOOL, _DT_RESOURCE = 7, 9, 3, 1, 10, 20

@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from migrate.children import Nursery
+from migrate.processes.nursery import Nursery
 from tests import conversions
 from tests.waiting import PATIENCE_SECONDS
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from migrate import ahead as module
-from migrate.ahead import Ahead, place
-from migrate.children import ClosedError, Nursery
+from migrate.processes import warm_import as module
+from migrate.processes.nursery import ClosedError, Nursery
+from migrate.processes.warm_import import Ahead, place
 from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
 from tests.waiting import gone, hang, wait_until, write_pid, written
@@ -127,7 +127,7 @@ def test_a_killed_server_leaves_nobody_behind(tmp_path):
 def test_its_directory_is_gone_when_it_is(tmp_path):
     code = (
         "import os, tempfile\n"
-        "from migrate.ahead import started\n"
+        "from migrate.processes.warm_import import started\n"
         "with started(('json',)) as ahead:\n"
         "    assert os.listdir(tempfile.gettempdir())\n"
         "    ahead.ended(1)\n"

@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-from migrate.sources.protos import AssetFileDef, SavedModel
+from migrate.graph.protos import AssetFileDef, SavedModel
 from tests.conversions import MODELS, ROOT, migrate_command
 from tests.waiting import interruptible, wait_until
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from migrate import children
-from migrate.children import Nursery
+from migrate.processes import nursery as nursery_module
+from migrate.processes.nursery import Nursery
 from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
 from tests.waiting import gone, hang, wait_until, write_pid, written
@@ -38,7 +38,7 @@ def run(job):
     if job == "fork":
         return subprocess.Popen(["sleep", "infinity"]).pid
     if job == "environment":
-        return {name: os.environ.get(name) for name in children._ENVIRONMENT}
+        return {name: os.environ.get(name) for name in nursery_module._ENVIRONMENT}
     if job == "noise":
         print("\n\nready\n12\n", flush=True)
         return "noise"
@@ -92,10 +92,10 @@ def test_what_a_child_has_started_does_not_outlive_it(nursery):
 
 
 def test_what_the_environment_says_of_kernels_does_not_reach_a_child(monkeypatch):
-    for name in children._ENVIRONMENT:
+    for name in nursery_module._ENVIRONMENT:
         monkeypatch.setenv(name, "1")
     with Nursery(preload=("time",), path=(ROOT,)) as nursery:
-        assert nursery.run("golden", _MODULE, "environment", Any, 60) == children._ENVIRONMENT
+        assert nursery.run("golden", _MODULE, "environment", Any, 60) == nursery_module._ENVIRONMENT
 
 
 def test_a_dead_server_is_replaced():
@@ -111,21 +111,22 @@ def test_a_server_that_hangs_is_replaced(monkeypatch):
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         hung = nursery._server._process
         os.kill(hung.pid, signal.SIGSTOP)
-        start, seconds = children._Server, children._START_SECONDS
+        start, seconds = nursery_module._Server, nursery_module._START_SECONDS
 
         def replace(*arguments):
-            monkeypatch.setattr(children, "_START_SECONDS", seconds)  # The new one may take its time.
+            monkeypatch.setattr(nursery_module, "_START_SECONDS", seconds)  # The new one may take its time.
             return start(*arguments)
 
-        monkeypatch.setattr(children, "_Server", replace)
-        monkeypatch.setattr(children, "_START_SECONDS", 0.5)
+        monkeypatch.setattr(nursery_module, "_Server", replace)
+        monkeypatch.setattr(nursery_module, "_START_SECONDS", 0.5)
         assert nursery.run("golden", _MODULE, "well", Any, 60) == "well"
         assert hung.wait() == -signal.SIGKILL
 
 
 def test_a_killed_parent_leaves_nobody_behind(tmp_path):
     code = (
-        "import sys; from typing import Any; from migrate.children import Nursery; n = Nursery(path=sys.argv[2:]);"
+        "import sys; from typing import Any; from migrate.processes.nursery import Nursery;"
+        "n = Nursery(path=sys.argv[2:]);"
         "n.run('a', 'tests.test_children', 1, Any, 60); print(n._server._process.pid, flush=True);"
         "n.run('a', 'tests.test_children', ('hang', sys.argv[1]), Any, 600)"
     )

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from migrate.sources.protos import SavedModel
+from migrate.graph.protos import SavedModel
 from tests.conversions import MODELS, migrate_command
 
 

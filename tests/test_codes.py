@@ -13,7 +13,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.cli.verbs import VERBS
-from migrate.codes import FOLDERS, explanations, explanations_of
+from migrate.finding_codes import FOLDERS, explanations, explanations_of
 from migrate.records import ModelReport, Options, Refused, Report, refusal
 from migrate.report.html import to_html
 from migrate.report.json import to_document

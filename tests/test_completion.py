@@ -15,7 +15,7 @@ from migrate import cli
 from migrate.cli.completion import SHELLS
 from migrate.cli.flags import HELP, Kind
 from migrate.cli.verbs import VERBS
-from migrate.codes import explanations
+from migrate.finding_codes import explanations
 from tests.waiting import PATIENCE_SECONDS
 
 _NAMES = [verb.name for verb in VERBS]

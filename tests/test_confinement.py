@@ -25,20 +25,21 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import migrate
-from migrate import codec, confinement
-from migrate.checks import contract
-from migrate.confinement import ConfinedJob, Confinement, confine, in_force
+from migrate import codec
 from migrate.errors import InternalError
 from migrate.export.request import Request
-from migrate.fleet import confined
-from migrate.forks import Runner
+from migrate.graph import contract
+from migrate.model import confined_steps
+from migrate.processes import confinement
+from migrate.processes.confinement import ConfinedJob, Confinement, confine, in_force
+from migrate.processes.forks import Runner
 from migrate.records import Confined, Converted, Kind, ModelReport, Options, Report
 from migrate.report.json import to_document
 from migrate.report.text import render
 from migrate.sources.discover import place_of
-from migrate.sources.guard import guarded
-from migrate.sources.keras import read_keras
 from migrate.sources.keras_files import files_of
+from migrate.sources.keras_source import read_keras
+from migrate.sources.sandbox import guarded
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify import record_golden, record_keras_golden
 from migrate.verify.calls import Golden
@@ -624,7 +625,7 @@ def test_a_checkpoints_files_and_not_their_neighbours(tmp_path):
         (tmp_path / name).write_text("")
 
     def found(prefix: str) -> list[str]:
-        return sorted(os.path.basename(path) for path in confined._checkpoint(f"{tmp_path}/{prefix}"))
+        return sorted(os.path.basename(path) for path in confined_steps._checkpoint(f"{tmp_path}/{prefix}"))
 
     assert found("m") == ["m", "m.data-00000-of-00001", "m.index"]
     assert found("") == [".data-00000-of-00001", ".index"]
@@ -635,7 +636,7 @@ def test_a_checkpoints_files_and_not_their_neighbours(tmp_path):
 
 def test_a_file_beside_a_saved_model_is_not_the_models():
     source = read_saved_model(str(conversions.MODELS / "vocabulary"))
-    found = confined._source(source)
+    found = confined_steps._source(source)
     read, names = found.read, found.names
     assert str(conversions.MODELS / "vocabulary") not in read
     assert str(conversions.MODELS / "vocabulary" / "assets") in read
@@ -738,12 +739,12 @@ def test_no_attack_reaches_out_of_a_confined_child(nursery, victim, listener, na
     """The same step carries out each of them where it is free: so none of these tests passes by mistake."""
     before, called = _files(*victim[:2]), len(listener[1])
     source = read_saved_model(victim[1])
-    found = _attack(confined.asking(nursery, source, Options()), name, victim)
+    found = _attack(confined_steps.asking(nursery, source, Options()), name, victim)
     assert not found.startswith("done"), found
     assert _files(*victim[:2]) == before
     assert len(listener[1]) == called
     if name not in _UNANSWERED:
-        free = _attack(confined.asking(nursery, source, Options(allow_side_effects=True)), name, victim)
+        free = _attack(confined_steps.asking(nursery, source, Options(allow_side_effects=True)), name, victim)
         assert free.startswith("done") or _files(*victim[:2]) != before or len(listener[1]) > called, free
 
 
@@ -756,7 +757,7 @@ def test_what_exports_is_confined_whatever_the_user_allows(nursery, victim, list
     staged = tmp_path / "staging" / "model"
     staged.parent.mkdir()
     (staged.parent / "weights").write_text("weights")
-    found = _attack(confined.exporting(nursery, read_saved_model(victim[1]), str(staged)), name, victim)
+    found = _attack(confined_steps.exporting(nursery, read_saved_model(victim[1]), str(staged)), name, victim)
     assert not found.startswith("done"), found
     assert _files(*victim[:2]) == before
     assert len(listener[1]) == called
@@ -768,7 +769,7 @@ def test_what_exports_writes_the_new_model_and_nothing_beside_it(nursery, victim
     """Beside it may lie hard links to the source's data files."""
     staged = tmp_path / "staging" / "model"
     staged.parent.mkdir()
-    runner = confined.exporting(nursery, read_saved_model(victim[1]), str(staged))
+    runner = confined_steps.exporting(nursery, read_saved_model(victim[1]), str(staged))
     beside = _attack(runner, "python_write", (str(staged.parent), *victim[1:]))
     assert beside.startswith("PermissionError"), beside
     assert _attack(runner, "python_write", (str(staged), *victim[1:])).startswith("done")
@@ -805,7 +806,7 @@ def test_golden_answers_of_a_model_that_nobody_has_judged(nursery, attackers, vi
     before = _files(str(other), str(model))
     source = read_saved_model(str(model))
     (meta_graph,) = source.meta_graphs
-    runner = _Unjudging(confined.asking(nursery, source, Options(allow_side_effects=free)))
+    runner = _Unjudging(confined_steps.asking(nursery, source, Options(allow_side_effects=free)))
     found = record_golden(runner, source, meta_graph, contract.signatures(meta_graph), {}, timeout_seconds=120)
     assert (_files(str(other), str(model)) != before) is free
     assert ("secret 7" in repr(found)) is (free and when == "called")
@@ -823,7 +824,7 @@ def test_keras_models_with_code_of_the_users(nursery, victim, listener, tmp_path
     before, called = _files(other), len(listener[1])
     source = read_keras(files_of(place_of(str(file))))
     request = Request(source, ("tests.confined_layers:Writer",), trust=False)
-    runner = confined.asking_keras(nursery, request, Options(allow_side_effects=free))
+    runner = confined_steps.asking_keras(nursery, request, Options(allow_side_effects=free))
     found = record_keras_golden(runner, request, None, 120)
     assert isinstance(found, Golden), found
     assert found.answers

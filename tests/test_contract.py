@@ -10,8 +10,8 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 import migrate  # noqa: E402
+from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
-from migrate.sources.protos import SavedModel  # noqa: E402
 from tests.conversions import MODELS  # noqa: E402
 
 _OPTIONS = Options(timeout_seconds=100)

@@ -10,9 +10,9 @@ import pytest
 
 import migrate
 from migrate.checks.custom_gradients import lost_gradient
+from migrate.graph.protos import NodeDef
 from migrate.records import Converted, Options, Severity
 from migrate.rewrite.custom_gradients import keep_apart
-from migrate.sources.protos import NodeDef
 from tests.conversions import run_child
 
 _EXPORT = """

@@ -14,8 +14,9 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.errors import InputError
+from migrate.export.provenance import rename_source, source_of
+from migrate.fleet.existing import copy_model, is_ours
 from migrate.fleet.journal import Entry, damage, open_journal, read_journal
-from migrate.fleet.standing import copy_model, is_ours, rename_source, source_of
 from migrate.records import Report
 from migrate.verify.conversion import read_conversion
 from tests.conversions import MODELS as BUNDLED

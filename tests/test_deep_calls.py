@@ -9,7 +9,7 @@ import pytest
 
 _PROGRAM = """
 import resource, sys
-from migrate.deep_calls import with_room
+from migrate.processes.deep_calls import with_room
 
 def leaf(a=0, b=0, c=0, d=0):
     return a

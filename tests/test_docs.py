@@ -9,7 +9,7 @@ import re
 import pytest
 import yaml
 
-from migrate.version import VERSION
+from migrate.versions import VERSION
 from tests.conversions import ROOT
 
 _FOLDERS = ("docs", "migrate", "tests", "testdata", "tools", "benchmarks")
@@ -127,7 +127,7 @@ def test_the_version_is_written_in_one_file():
     files += [*ROOT.glob("*.cfg"), *ROOT.glob("*.toml"), *ROOT.glob("*.py"), ROOT / "README.md", ROOT / "Makefile"]
     number = re.compile(rf"(?<![\d.]){re.escape(VERSION)}(?![\d.])")
     found = [file.relative_to(ROOT) for file in files if number.search(file.read_text(encoding="utf-8"))]
-    assert found == [pathlib.Path("migrate/version.py")]
+    assert found == [pathlib.Path("migrate/versions.py")]
 
 
 # The hooks.

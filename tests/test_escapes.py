@@ -18,6 +18,7 @@ from migrate import cli
 from migrate.checks.proposals import propose
 from migrate.errors import UsageError
 from migrate.escapes import flag, visible, visible_lines
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.records import GivenSignature
 from migrate.report.json import to_document
 from migrate.report.junit import to_junit
@@ -25,7 +26,6 @@ from migrate.report.live import Display
 from migrate.report.sarif import to_sarif
 from migrate.report.text import render
 from migrate.signature_flag import as_flag, parse_signature, to_copy
-from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 
 _FLOAT = 1
 _NAMES = (
@@ -403,7 +403,7 @@ def test_a_long_step_has_a_clock():
 
 
 def test_a_keras_class_with_no_name_of_a_class_is_not_to_be_copied():
-    from migrate.checks.keras import _custom_flags
+    from migrate.checks.keras_loading import _custom_flags
 
     assert _custom_flags(["package>Scale", "x;touch pwned", "$(reboot)"]) == "--custom_objects=MODULE:Scale"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from migrate.forks import claim, clear_leftovers
+from migrate.processes.forks import claim, clear_leftovers
 
 
 def test_a_directory_is_not_cleared_away_while_it_is_claimed(tmp_path):

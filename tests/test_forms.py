@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.children import Nursery
-from migrate.fleet.job import ConvertJob, ValidateJob
-from migrate.fleet.jobs import convert_model, validate_model
+from migrate.graph.protos import SavedModel
+from migrate.model.jobs import convert_model, validate_model
+from migrate.model.messages import ConvertJob, ValidateJob
+from migrate.processes.nursery import Nursery
 from migrate.records import Converted, Kind, Options, Validated
 from migrate.signature_flag import parse_signature
-from migrate.sources.protos import SavedModel
 from tests.conversions import ROOT, migrate_command, run_child, same
 
 FORMS = ROOT / "testdata" / "forms"

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 
 import migrate  # noqa: E402
+from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
-from migrate.sources.protos import SavedModel  # noqa: E402
 
 _OPTIONS = Options(timeout_seconds=100)
 

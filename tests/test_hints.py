@@ -13,9 +13,9 @@ import pytest
 
 import migrate
 from migrate.feed_flag import parse_feed
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.records import Finding, Options, Severity, Unreadable
 from migrate.signature_flag import parse_signature
-from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from tests import attacks, conversions
 
 TREES = tuple(str(conversions.ROOT / "testdata" / name) for name in ("forms", "keras", "models"))

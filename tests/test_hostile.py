@@ -15,11 +15,11 @@ import pytest
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from migrate.fleet.job import ConvertJob
-from migrate.fleet.jobs import convert_model
-from migrate.fleet.study import audit_model
+from migrate.graph.protos import AssetFileDef, SavedModel
+from migrate.model.jobs import convert_model
+from migrate.model.messages import ConvertJob
+from migrate.model.study import audit_model
 from migrate.records import Converted, Convertible, Options, Refused, Severity, Unchanged, Unreadable, outcome_name
-from migrate.sources.protos import AssetFileDef, SavedModel
 from tests.conversions import MODELS
 from tools import hostile
 from tools.hostile import BAD, LARGEST_BYTES, ROOTS, audit_mutant

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
+from migrate.graph.protos import AssetFileDef, GraphDef, MetaGraphDef, SavedModel, VariableDef
+from migrate.model.study import audit_model
 from migrate.records import Options, Refused, Severity, Unreadable
-from migrate.sources import guard
+from migrate.sources import sandbox
 from migrate.sources.discover import find_models
-from migrate.sources.guard import guarded
-from migrate.sources.protos import AssetFileDef, GraphDef, MetaGraphDef, SavedModel, VariableDef
+from migrate.sources.sandbox import guarded
 from tests.conversions import MODELS, ROOT, migrate_command
 
 pytestmark = pytest.mark.process
@@ -220,7 +220,7 @@ def _die():
 
 
 def _eat():
-    return len(bytearray(2 * guard._MEMORY_BYTES))
+    return len(bytearray(2 * sandbox._MEMORY_BYTES))
 
 
 def _raise():
@@ -238,7 +238,7 @@ def _raise():
 )
 def test_what_a_library_does_costs_the_file_alone(read, words, monkeypatch):
     if read is _loop:
-        monkeypatch.setattr(guard, "_PROCESSOR_SECONDS", 1)
+        monkeypatch.setattr(sandbox, "_PROCESSOR_SECONDS", 1)
     forks, fork = [], os.fork
     monkeypatch.setattr(os, "fork", lambda: forks.append(fork()) or forks[-1])
     with pytest.raises(InputError, match=words):

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from migrate import interpreter
+from migrate.processes import interpreter
 from tests.conversions import ROOT
 
 _PLANTED = (

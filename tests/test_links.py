@@ -13,7 +13,7 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
+from migrate.model.study import audit_model
 from migrate.records import AlreadyTF2, Convertible, Kind, Options, Refused, Severity, Unreadable
 from migrate.sources import keras_files, links
 from migrate.sources.boundary import Boundary, LinkError, boundary_of

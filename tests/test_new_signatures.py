@@ -9,7 +9,7 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.fleet.provenance import provenance
+from migrate.export.provenance import provenance
 from migrate.records import Convertible, Options, Refused
 from migrate.signature_flag import parse_signature
 from tests.conversions import ROOT, migrate_command, run_child

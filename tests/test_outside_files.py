@@ -10,8 +10,8 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
+from migrate.graph.protos import SavedModel
 from migrate.records import Converted, Failed, Options, Refused, Unverified
-from migrate.sources.protos import SavedModel
 from tests import attacks
 from tests.conversions import MODELS
 

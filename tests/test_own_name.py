@@ -16,8 +16,8 @@ import pytest
 
 import migrate
 from migrate.cli.verbs import VERBS
-from migrate.codes import FOLDERS
-from migrate.version import DISTRIBUTION, VERSION
+from migrate.finding_codes import FOLDERS
+from migrate.versions import DISTRIBUTION, VERSION
 from tests.conversions import ROOT
 from tests.waiting import PATIENCE_SECONDS
 
@@ -30,7 +30,7 @@ def _setup() -> configparser.ConfigParser:
 
 def test_the_name_and_the_version_are_said_once():
     metadata = _setup()["metadata"]
-    assert (metadata["name"], metadata["version"]) == (DISTRIBUTION, "attr: migrate.version.VERSION")
+    assert (metadata["name"], metadata["version"]) == (DISTRIBUTION, "attr: migrate.versions.VERSION")
     assert migrate.__version__ == VERSION
     assert "Python :: 3.13" in metadata["classifiers"]
 

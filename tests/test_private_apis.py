@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.checks.op_table import load_op_table
+from migrate.graph.op_table import load_op_table
 from migrate.records import Converted, Options
 from tests import conversions
 from tests.waiting import PATIENCE_SECONDS

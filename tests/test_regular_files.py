@@ -9,9 +9,10 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
+from migrate.export.provenance import sign
 from migrate.export.publish import check_destination, publish, staging
 from migrate.fleet import journal
-from migrate.fleet.standing import is_ours, sign
+from migrate.fleet.existing import is_ours
 from migrate.records import ModelReport, Report
 from migrate.regular_files import create, open_directory, open_regular
 from migrate.report.files import FILES, read_document, write_files

@@ -25,15 +25,15 @@ def _summary(covered, statements):
 
 def test_the_page_separates_what_has_a_reason_from_what_lacks_tests():
     files = {
-        "migrate/export/job.py": {"summary": _summary(0, 10), "missing_lines": list(range(1, 11))},
-        "migrate/codes.py": {"summary": _summary(5, 10), "missing_lines": [1, 2, 3, 7, 9]},
+        "migrate/export/graph_job.py": {"summary": _summary(0, 10), "missing_lines": list(range(1, 11))},
+        "migrate/finding_codes.py": {"summary": _summary(5, 10), "missing_lines": [1, 2, 3, 7, 9]},
         "migrate/escapes.py": {"summary": _summary(10, 10), "missing_lines": []},
     }
     page = make_coverage.render({"totals": {"percent_covered": 50.0}, "files": files})
     explained, missing = page.split("## Below")
     assert "All modules: 50.0 %. Modules that these tests are for: 75.0 %." in explained
-    assert "| `migrate/export/job.py` | 0 % | works in child processes" in explained
-    assert "| `migrate/codes.py` | 50 % | 1-3, 7, 9 |" in missing
+    assert "| `migrate/export/graph_job.py` | 0 % | works in child processes" in explained
+    assert "| `migrate/finding_codes.py` | 50 % | 1-3, 7, 9 |" in missing
     assert "escapes" not in page
 
 

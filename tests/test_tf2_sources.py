@@ -9,7 +9,8 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.fleet.tf2 import differing_names, signatures_of
+from migrate.graph.protos import MetaGraphDef, SavedModel
+from migrate.model.tf2_steps import differing_names, signatures_of
 from migrate.records import (
     AlreadyTF2,
     Failed,
@@ -22,7 +23,6 @@ from migrate.records import (
     Validated,
 )
 from migrate.sources.discover import place_of
-from migrate.sources.protos import MetaGraphDef, SavedModel
 from tests.conversions import ROOT, run_child
 
 TF2 = ROOT / "testdata" / "models" / "tf2"

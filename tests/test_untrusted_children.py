@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from migrate import forks
-from migrate.ahead import Ahead, place
-from migrate.children import Nursery
 from migrate.codec import _MAGIC
-from migrate.forks import Forks
+from migrate.processes import forks
+from migrate.processes.forks import Forks
+from migrate.processes.nursery import Nursery
+from migrate.processes.warm_import import Ahead, place
 from migrate.records import Crashed, Failed, Finding, Kind, ModelReport, Severity, Unreadable
 from migrate.verify.calls import Answer
 from tests.conversions import ROOT

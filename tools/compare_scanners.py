@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.frozen import frozen
+from migrate.graph.protos import MetaGraphDef
 from migrate.report.security import dangers
-from migrate.sources.protos import MetaGraphDef
 from tests import attacks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import migrate
-from migrate.children import Nursery
-from migrate.fleet.job import ConvertJob
-from migrate.fleet.jobs import convert_model
+from migrate.model.jobs import convert_model
+from migrate.model.messages import ConvertJob
+from migrate.processes.nursery import Nursery
 from migrate.records import Converted, ModelReport, Severity, outcome_name
 from migrate.signature_flag import as_flag
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY

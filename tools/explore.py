@@ -39,9 +39,9 @@ def _v1(file: str) -> None:
 
 
 def _proto(file: str) -> None:
+    from migrate.graph.protos import MetaGraphDef
     from migrate.sources.graph_file import from_graph_def, from_meta_graph
     from migrate.sources.parse import parse
-    from migrate.sources.protos import MetaGraphDef
     from migrate.sources.session_bundle import is_session_bundle, signatures
 
     parsed = parse(file, "GraphDef")
@@ -60,9 +60,9 @@ def _sniff(file: str) -> None:
 
 
 def _keras(file: str) -> None:
-    from migrate.checks.keras import find_keras
-    from migrate.fleet.keras_study import facts
-    from migrate.sources.keras import KerasFiles, read_keras
+    from migrate.checks.keras_loading import find_keras
+    from migrate.model.keras_study import facts
+    from migrate.sources.keras_source import KerasFiles, read_keras
 
     source = read_keras(KerasFiles(file, file, ""))
     for _ in find_keras(source, (), False):
@@ -124,9 +124,11 @@ class _Right:
 def _explore(target: str, seconds: int, found: str) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["migrate.sources", "migrate.checks.keras", "migrate.fleet.keras_study"]):
-        import migrate.checks.keras
-        import migrate.fleet.keras_study
+    with atheris.instrument_imports(
+        include=["migrate.sources", "migrate.checks.keras_loading", "migrate.model.keras_study"]
+    ):
+        import migrate.checks.keras_loading
+        import migrate.model.keras_study
         import migrate.sources.archive
         import migrate.sources.discover
         import migrate.sources.leveldb

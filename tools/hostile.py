@@ -30,12 +30,12 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 
 import migrate
-from migrate.checks.op_table import load_op_table
-from migrate.children import Nursery
 from migrate.errors import InputError
-from migrate.fleet.job import ConvertJob
-from migrate.fleet.jobs import convert_model
-from migrate.fleet.study import audit_model
+from migrate.graph.op_table import load_op_table
+from migrate.model.jobs import convert_model
+from migrate.model.messages import ConvertJob
+from migrate.model.study import audit_model
+from migrate.processes.nursery import Nursery
 from migrate.records import Convertible, Crashed, Options, Outcome, Report, outcome_name
 from migrate.report.files import write_files
 from migrate.report.json import to_document, to_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from migrate.codes import Explanation, explanations
+from migrate.finding_codes import Explanation, explanations
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "findings.md")
 

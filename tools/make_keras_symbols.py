@@ -30,7 +30,7 @@ from tensorflow.python.framework import func_graph
 from tensorflow.python.util import dispatch, tf_export
 from tf_keras.src.layers.core import tf_op_layer
 
-from migrate.checks.op_table import load_op_table
+from migrate.graph.op_table import load_op_table
 
 TABLE = pathlib.Path(__file__).parents[1] / "migrate" / "checks" / "keras_symbols.json"
 # Namespaces of functions from tensors to tensors; "" is the root (tf.reshape).

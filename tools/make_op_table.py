@@ -1,4 +1,4 @@
-"""Writes migrate/checks/ops.tsv: all ops that TensorFlow registers, one row per op.
+"""Writes migrate/graph/ops.tsv: all ops that TensorFlow registers, one row per op.
 
 Run it once under each release that the table is to know, in any order; a run replaces its own release's facts and
 leaves the others as they are:
@@ -24,12 +24,12 @@ TOOLS = pathlib.Path(__file__).parent
 CLASSES = TOOLS / "op_classes.tsv"
 sys.path.insert(0, str(TOOLS.parent))
 
-from migrate.checks.op_table import EFFECTS, SHARES, TABLE_FILE  # noqa: E402
 from migrate.checks.side_effects import HARMLESS  # noqa: E402
+from migrate.graph.op_table import EFFECTS, SHARES, TABLE_FILE  # noqa: E402
 
 TABLE = pathlib.Path(TABLE_FILE)
 
-# Letters of an op's facts; migrate/checks/op_table.py reads them.
+# Letters of an op's facts; migrate/graph/op_table.py reads them.
 REGISTERED, CPU, OTHER_DEVICE, STATEFUL, REF = "r", "c", "o", "s", "f"
 
 RELEASES = ("2.15", "2.21")

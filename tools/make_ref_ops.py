@@ -2,7 +2,7 @@
 
     python tools/make_ref_ops.py
 
-The ops come from migrate/checks/ops.tsv, their fates from migrate/rewrite, the tests from tests/rewrite, and the
+The ops come from migrate/graph/ops.tsv, their fates from migrate/rewrite, the tests from tests/rewrite, and the
 property test's counts from docs/fuzz.json, which `make fuzz` writes.
 """
 
@@ -17,11 +17,11 @@ PAGE = ROOT / "docs" / "ref-ops.md"
 COUNTS = ROOT / "docs" / "fuzz.json"
 sys.path.insert(0, str(ROOT))
 
-from migrate.checks.op_table import load_op_table  # noqa: E402
-from migrate.codes import meaning  # noqa: E402
-from migrate.rewrite import RULED_OPS  # noqa: E402
+from migrate.finding_codes import meaning  # noqa: E402
+from migrate.graph.op_table import load_op_table  # noqa: E402
 from migrate.rewrite.ops import OPS, REF_CONTROL_FLOW  # noqa: E402
-from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS  # noqa: E402
+from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS  # noqa: E402
+from migrate.rewrite.rules.table import RULED_OPS  # noqa: E402
 
 FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "tensorflow"})
 """Keys of docs/fuzz.json that are no code of a refusal."""

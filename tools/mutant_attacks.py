@@ -11,8 +11,8 @@ import random
 import socket
 from typing import Any
 
-from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
-from migrate.sources.wire import write_varint
+from migrate.graph.protobuf_wire import write_varint
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from tests.attacks import CALLS, IMPORT, LOADING, add, shaped_by, text
 from tests.keras_attacks import any_layer, attacks, functional
 from tools.mutants import behind_an_output, first

@@ -17,8 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from migrate.graph.data_protos import SavedTensorSlices
 from migrate.sources import leveldb
-from migrate.sources.data_protos import SavedTensorSlices
 from tests.sources.tar_parts import header, member, pax
 from tools.mutants import NAMES, NUMBERS, change_some, mutate_bytes, mutate_file, table_items, write
 

@@ -10,11 +10,11 @@ import cramjam
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from migrate.checks.op_table import load_op_table
 from migrate.errors import InputError
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protobuf_wire import write_varint
+from migrate.graph.protos import AssetFileDef, BundleEntryProto, BundleHeaderProto, SavedModel
 from migrate.sources import leveldb
-from migrate.sources.protos import AssetFileDef, BundleEntryProto, BundleHeaderProto, SavedModel
-from migrate.sources.wire import write_varint
 
 NAMES = (
     "",

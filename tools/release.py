@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 
-from migrate.version import DISTRIBUTION, VERSION
+from migrate.versions import DISTRIBUTION, VERSION
 
 ROOT = pathlib.Path(__file__).parents[1]
 MODEL = ROOT / "testdata" / "models" / "vocabulary"

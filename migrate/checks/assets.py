@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from migrate.checks import contract
 from migrate.checks.subject import Subject
+from migrate.graph import contract
 from migrate.records import Finding, refusal
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrate.checks.nodes import Located, labels
-from migrate.checks.op_table import load_op_table
 from migrate.checks.subject import Subject
 from migrate.errors import first_few
+from migrate.graph.nodes import Located, labels
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding, Severity
-from migrate.sources.protos import NodeDef
 
 ATTRIBUTE = "_gradient_op_type"
 """Of a node: under which name its gradient is registered."""

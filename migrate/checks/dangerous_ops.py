@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
-from migrate.checks import contract
-from migrate.checks.nodes import behind, companions, named_functions
-from migrate.checks.op_table import may_call
 from migrate.checks.side_effects import TABLE_FILLS, dangerous_effect, may_be_dangerous
+from migrate.graph import contract
+from migrate.graph.nodes import behind, companions, named_functions
+from migrate.graph.op_table import may_call
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import DangerousOp
-from migrate.sources.protos import MetaGraphDef, NodeDef
 
 MAIN = "main graph"
 INIT = "init op"

@@ -6,8 +6,8 @@ import collections
 import re
 from collections.abc import Iterable
 
-from migrate.checks.nodes import Located, labels, show_counts
 from migrate.checks.subject import Subject
+from migrate.graph.nodes import Located, labels, show_counts
 from migrate.records import Finding, Severity
 
 _FIRST_CPU = r"(/job:localhost|/replica:0|/task:0|/(device:)?cpu:[0*])*/?"

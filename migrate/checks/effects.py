@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
-from migrate.checks.op_table import EFFECTS, load_op_table
-from migrate.sources.protos import NodeDef
+from migrate.graph.op_table import EFFECTS, load_op_table
+from migrate.graph.protos import NodeDef
 
 HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
 """Effects that nothing outside the process sees but its standard output; `calls` means what the functions do."""

@@ -6,10 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Collection
 
-from migrate.checks import contract
+from migrate.graph import contract
+from migrate.graph.dtypes import base_name
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import MetaGraphFacts, VariableFacts
-from migrate.sources.dtypes import base_name
-from migrate.sources.protos import MetaGraphDef
 
 _CONTROL_FLOW = frozenset(
     {name for plain in ("Enter", "Exit", "Merge", "NextIteration", "Switch") for name in (plain, "Ref" + plain)}

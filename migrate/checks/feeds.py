@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.given_signatures import near_tensors
-from migrate.checks.nodes import nodes_by_name
-from migrate.checks.op_table import load_op_table
-from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.feed_flag import feed_option
 from migrate.frozen import frozen
+from migrate.graph.dtypes import base_name, dtype_value
+from migrate.graph.nodes import nodes_by_name
+from migrate.graph.op_table import load_op_table
+from migrate.graph.output_dtypes import functions_of, output_dtypes
+from migrate.graph.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto, copied
 from migrate.records import Finding, GivenFeed, Severity, refusal
-from migrate.sources.dtypes import base_name, dtype_value
-from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto, copied
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 

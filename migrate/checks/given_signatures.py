@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-from migrate.checks.contract import RESERVED_KEYS
-from migrate.checks.nodes import nodes_by_name
-from migrate.checks.tensors import functions_of, output_dtypes
+from migrate.graph.contract import RESERVED_KEYS
+from migrate.graph.nodes import nodes_by_name
+from migrate.graph.output_dtypes import functions_of, output_dtypes
+from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 from migrate.records import Finding, GivenSignature, refusal
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 
 _NEAR = 3
 _MANY_NODES = 20_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from migrate.checks import contract
 from migrate.checks.effects import HARMLESS, effect_of
-from migrate.checks.nodes import behind, nodes_by_name
-from migrate.checks.op_table import load_op_table
+from migrate.graph import contract
+from migrate.graph.nodes import behind, nodes_by_name
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import MetaGraphDef, NodeDef, copied
 from migrate.records import Finding, Severity
-from migrate.sources.protos import MetaGraphDef, NodeDef, copied
 
 
 def leave_out_initializers(meta_graph: MetaGraphDef) -> tuple[MetaGraphDef, tuple[Finding, ...]]:

@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
-from migrate.sources.protos import NodeDef
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import NodeDef
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "keras_symbols.json")
 _CONSTANT = "_CONSTANT_VALUE"  # tf_keras/src/engine/node.py

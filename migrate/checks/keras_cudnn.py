@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from migrate.records import Finding, Severity, refusal
-from migrate.sources.keras import KerasSource, Runtime, Weights
+from migrate.sources.keras_source import KerasSource, Runtime, Weights
 
 CUDNN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "CuDNNGRU": (

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.frozen import frozen
-from migrate.sources.keras import Runtime
+from migrate.sources.keras_source import Runtime
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "keras_classes.json")
 

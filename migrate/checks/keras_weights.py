@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from migrate.checks.keras_shapes import LayerWeights, expected_layers
 from migrate.errors import first_few
 from migrate.records import Finding, Severity, Shape, refusal
-from migrate.sources.keras import KerasSource, StoredTensor, Weights
+from migrate.sources.keras_source import KerasSource, StoredTensor, Weights
 
 _NUMBERED = re.compile(r"layer_with_weights-(\d+)/")
 _LAYER = re.compile(r"layer(_with_weights)?-\d+/")

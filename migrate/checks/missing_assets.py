@@ -8,10 +8,10 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from migrate.checks import contract
-from migrate.checks.nodes import behind, nodes_by_name
+from migrate.graph import contract
+from migrate.graph.nodes import behind, nodes_by_name
+from migrate.graph.protos import AssetFileDef, MetaGraphDef, NodeDef, copied
 from migrate.records import Finding, Severity
-from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef, copied
 
 _CARRIES_A_NAME = frozenset(
     {"Const", "Identity", "NoOp", "Assign", "AssignVariableOp", "ReadVariableOp", "Variable", "VariableV2"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from migrate.checks.nodes import Located, by_op, labels
-from migrate.checks.op_table import Unavailable, unavailable
+from migrate.graph.nodes import Located, by_op, labels
+from migrate.graph.op_table import Unavailable, unavailable
 from migrate.records import Finding, Severity
 
 _HINTS = {

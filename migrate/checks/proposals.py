@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from migrate.checks.nodes import nodes_by_name, numbered, reachable
-from migrate.checks.tensors import functions_of, output_dtypes
+from migrate.graph.dtypes import base_name
+from migrate.graph.nodes import nodes_by_name, numbered, reachable
+from migrate.graph.output_dtypes import functions_of, output_dtypes
+from migrate.graph.protos import DataType, FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 from migrate.records import GivenSignature
-from migrate.sources.dtypes import base_name
-from migrate.sources.protos import DataType, FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 
 _MAX_PROPOSALS = 3
 _MAX_OUTPUTS = 12
@@ -95,7 +95,7 @@ def _nodes(meta_graph: MetaGraphDef) -> Mapping[str, NodeDef]:
 def _givers_of(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> Mapping[str, tuple[str, ...]]:
     """Names of the nodes that give what each node takes; worked out again each time for a stored graph."""
     if is_stored(meta_graph):
-        from migrate.sources.stored import Computed
+        from migrate.graph.stored_nodes import Computed
 
         return Computed(nodes, _givers)
     return {name: _givers(node) for name, node in nodes.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrate.checks.nodes import Located, by_op, labels, show_counts
+from migrate.graph.nodes import Located, by_op, labels, show_counts
 from migrate.records import Finding, refusal
 
 PYTHON_OPS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrate.checks.nodes import Located, by_op, labels, show_counts
 from migrate.checks.subject import Subject
+from migrate.graph.nodes import Located, by_op, labels, show_counts
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding, Severity
-from migrate.sources.protos import NodeDef
 
 RANDOM_OPS = frozenset(
     {

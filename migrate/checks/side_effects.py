@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 from migrate.checks import effects
 from migrate.checks.effects import HARMLESS, UNKNOWN
-from migrate.checks.nodes import Located, by_op, labels, locate, show_counts
-from migrate.checks.op_table import beyond_the_table, load_op_table
 from migrate.checks.subject import Subject
+from migrate.graph.nodes import Located, by_op, labels, locate, show_counts
+from migrate.graph.op_table import beyond_the_table, load_op_table
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding, Severity
-from migrate.sources.protos import NodeDef
 
 TABLE_FILLS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 """Ops with which an init op reads its assets."""

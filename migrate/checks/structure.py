@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from migrate.graph.protos import AttrValue, DataType, FunctionDef, MetaGraphDef, NodeDef
 from migrate.records import Finding, refusal
-from migrate.sources.protos import AttrValue, DataType, FunctionDef, MetaGraphDef, NodeDef
 
 _HANDLES = frozenset({DataType.DT_RESOURCE, DataType.DT_VARIANT})
 """What a running program holds, and a file can only describe."""

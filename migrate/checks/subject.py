@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterable
 
-from migrate.checks.nodes import Located, locate
 from migrate.frozen import frozen
+from migrate.graph.nodes import Located, locate
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import Finding, Options, Shape
-from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.source import Source
 
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrate.checks import (
-    assets,
-    checkpoint,
-    custom_gradients,
-    devices,
-    forgiven,
-    randomness,
-    side_effects,
-)
+from migrate.checks import assets, checkpoint, custom_gradients, devices, randomness, side_effects, tolerated
 from migrate.checks.subject import Check, Subject
 from migrate.records import Finding
 
 CHECKS: tuple[Check, ...] = (
     # No check knows of another one; the order is that of their findings in a report: the graph, then the files.
-    forgiven.check,
+    tolerated.check,
     side_effects.check,
     randomness.check,
     devices.check,

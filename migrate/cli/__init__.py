@@ -73,7 +73,7 @@ def _run(verb: Verb, arguments: Sequence[str]) -> int:
 
 
 def _version() -> str:
-    from migrate.report.json import tool
+    from migrate.versions import tool
 
     versions = tool()
     tensorflow = versions["tensorflow"] or "not installed"

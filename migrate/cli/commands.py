@@ -10,10 +10,10 @@ from migrate import api
 from migrate.cli.config import check_written, mention_configs, put_audit
 from migrate.cli.exit_codes import GOOD, NOT_GOOD
 from migrate.cli.flags import INFO, WARNINGS
-from migrate.cli.forms import check_security_form, put_report, put_security
 from migrate.cli.options import options
 from migrate.cli.output import check_standard_output, columns, put, say, wants_color
 from migrate.cli.progress import Progress, progress, start_logging
+from migrate.cli.reporting import check_security_form, put_report, put_security
 from migrate.errors import InputError, UsageError
 from migrate.records import Report
 

@@ -36,7 +36,7 @@ def _words_of(operand: str, verbs: Sequence[Verb]) -> list[str] | None:
     """All values of an operand; None where it is a path."""
     match operand.strip("[].").upper():
         case "CODE":
-            from migrate.codes import explanations
+            from migrate.finding_codes import explanations
 
             return list(explanations())
         case "SHELL":

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from migrate import api
 from migrate.cli.exit_codes import GOOD, NOT_GOOD
-from migrate.cli.forms import put_report
 from migrate.cli.options import options
 from migrate.cli.output import check_standard_output, columns, put, say, wants_color
+from migrate.cli.reporting import put_report
 from migrate.errors import UsageError
 from migrate.escapes import quoted
 from migrate.records import Report

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from migrate.cli.output import columns, put
-from migrate.codes import Explanation, explanations
 from migrate.errors import UsageError
+from migrate.finding_codes import Explanation, explanations
 
 if TYPE_CHECKING:
     from absl.flags import FlagValues

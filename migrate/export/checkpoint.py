@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from migrate.rewrite.plan_records import Plan, VariablePlan
-from migrate.rewrite.restore import Uninitialized
+from migrate.plan.records import Plan, VariablePlan
+from migrate.plan.restore import Uninitialized
 from migrate.sources.bundle import Entry, data_file, index_file, read_bundle, write_index
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 

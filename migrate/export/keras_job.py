@@ -15,16 +15,25 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError, first_line
-from migrate.export.keras import SIGNATURE, Loaded, ask, load, optimizer_variables, plain, stored_optimizer, weights
+from migrate.export.keras_model import (
+    SIGNATURE,
+    Loaded,
+    ask,
+    load,
+    optimizer_variables,
+    plain,
+    stored_optimizer,
+    weights,
+)
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
 from migrate.export.request import KerasExported, KerasExportJob
 from migrate.export.unique_names import make_unique
+from migrate.graph.protos import SavedModel, TrackableObjectGraph
 from migrate.records import Failed, Signature
 from migrate.regular_files import create
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
-from migrate.sources.keras import Runtime
-from migrate.sources.protos import SavedModel, TrackableObjectGraph
+from migrate.sources.keras_source import Runtime
 
 _VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 

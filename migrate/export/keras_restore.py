@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from migrate.checks.keras_weights import bare, outside_layers
 from migrate.errors import InputError, first_few
+from migrate.graph.protos import TrackableObjectGraph
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
-from migrate.sources.keras import KerasSource
-from migrate.sources.protos import TrackableObjectGraph
+from migrate.sources.keras_source import KerasSource
 
 # What differs between the cell of Keras 2's RNN layers and TF1's: the name of the cell stands in between or not.
 _CELLS = ("lstm_cell", "gru_cell", "simple_rnn_cell")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from migrate.rewrite.graph import as_input, canonical, split, unique_name
-from migrate.rewrite.plan_records import KeptTensor, Place
-from migrate.sources.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
+from migrate.graph.graph import as_input, canonical, split, unique_name
+from migrate.graph.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
+from migrate.plan.records import KeptTensor, Place
 
 
 def give_names(meta_graph: MetaGraphDef, tensors: Mapping[str, KeptTensor]) -> None:

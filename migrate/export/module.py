@@ -13,12 +13,12 @@ from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 from migrate.export.names import Names, flat, name_all
 from migrate.export.resources import resources
 from migrate.frozen import frozen
+from migrate.graph.graph import canonical
+from migrate.plan.records import Plan, SignaturePlan
+from migrate.plan.training import call_key
 from migrate.records import TensorSpec
-from migrate.rewrite import Rewritten
-from migrate.rewrite.graph import canonical
+from migrate.rewrite.engine import Rewritten
 from migrate.rewrite.importable import Importable, importable
-from migrate.rewrite.plan_records import Plan, SignaturePlan
-from migrate.rewrite.training import call_key
 
 
 class Root(tf.Module):  # type: ignore[misc]

@@ -24,10 +24,10 @@ from migrate.export.module import Module, patiently
 from migrate.export.names import Names, flat
 from migrate.export.unique_names import make_unique
 from migrate.frozen import frozen
+from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
+from migrate.plan.records import Plan, SignaturePlan
 from migrate.records import Signature, TensorSpec
 from migrate.regular_files import create
-from migrate.rewrite.plan_records import Plan, SignaturePlan
-from migrate.sources.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Any
 
 from migrate.frozen import frozen
 from migrate.records import Signature
-from migrate.sources.keras import KerasSource
+from migrate.sources.keras_source import KerasSource
 
 
 @frozen

@@ -9,10 +9,11 @@ from typing import Any
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.rewrite import Rewritten, ops
+from migrate.graph.graph import data_inputs, split
+from migrate.graph.protos import AttrValue, NodeDef
+from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import data_inputs, split
-from migrate.sources.protos import AttrValue, NodeDef
+from migrate.rewrite.engine import Rewritten
 
 
 class Resource(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from migrate.sources.protos import AttrValue, MetaGraphDef, NameAttrList, NodeDef
+from migrate.graph.protos import AttrValue, MetaGraphDef, NameAttrList, NodeDef
 
 # TensorFlow's loader, fingerprint and Keras take a number at the end of a name for a counter
 # (function_deserialization.py, _clean_function_name; graph_regularization/util/suffix_regularization.cc), of 64 bits.

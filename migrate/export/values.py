@@ -5,11 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 from migrate.errors import InputError
-from migrate.rewrite import Rewritten
-from migrate.rewrite.graph import canonical
+from migrate.graph.graph import canonical
+from migrate.plan.records import Plan, VariablePlan
+from migrate.plan.restore import Computed, FromCheckpoint, FromConstant, TableFill
+from migrate.rewrite.engine import Rewritten
 from migrate.rewrite.importable import importable
-from migrate.rewrite.plan_records import Plan, VariablePlan
-from migrate.rewrite.restore import Computed, FromCheckpoint, FromConstant, TableFill
 
 
 def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:

@@ -24,14 +24,14 @@ import google_crc32c
 from migrate.checks.checkpoint import parse_slice
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.dtypes import base_name
+from migrate.plan.records import Plan, VariablePlan
+from migrate.plan.restore import FromCheckpoint
 from migrate.records import Failed
 from migrate.regular_files import create, open_regular
-from migrate.rewrite.plan_records import Plan, VariablePlan
-from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Bundle, Entry, Slice, data_file, index_file, read_bundle
 from migrate.sources.copies import STAT_BLOCK_BYTES, data_ranges
-from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_file, open_stream
 from migrate.sources.leveldb import mask
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from migrate.errors import InputError
 from migrate.events import Began, Finished, Listener, Step
-from migrate.fleet.judgement import judged
 from migrate.fleet.model_options import Decision, decide, with_config, with_expectation
 from migrate.fleet.selection import Task, select_to_read, shared_destinations
-from migrate.fleet.study import audit_model
+from migrate.model.judgement import judged
+from migrate.model.study import audit_model
 from migrate.records import Finding, ModelOptions, ModelReport, Options, gravest_first
 from migrate.sources.discover import find_models
 
@@ -89,10 +89,10 @@ def _side_by_side(work: Sequence[tuple[Task, Decision]], jobs: int, listen: List
     """Has child processes work, for which a crash or an end of memory costs one model alone."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from migrate.children import Nursery
-    from migrate.fleet.job import JOBS
     from migrate.fleet.worker import Look
     from migrate.fleet.worker import work as carry_out
+    from migrate.model.messages import JOBS
+    from migrate.processes.nursery import Nursery
 
     lock = threading.Lock()
 

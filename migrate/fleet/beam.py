@@ -23,17 +23,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.children import Nursery
 from migrate.errors import InputError
+from migrate.export.provenance import rename_source, source_of
 from migrate.export.publish import check_destination
-from migrate.fleet.job import PRELOAD
 from migrate.fleet.journal import DIRECTORY, Entry, Journal, from_line, open_journal, to_line
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide, tables_of, with_config
 from migrate.fleet.remote import is_remote
 from migrate.fleet.selection import Task, select
-from migrate.fleet.standing import rename_source, source_of
 from migrate.fleet.worker import Look, look, work
+from migrate.model.messages import PRELOAD
+from migrate.processes.nursery import Nursery
 from migrate.records import (
     Converted,
     Failed,

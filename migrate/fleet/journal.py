@@ -33,8 +33,8 @@ from migrate.records import (
     shaping,
 )
 from migrate.regular_files import flush, open_directory, open_regular
-from migrate.report.json import tool
 from migrate.sources.fingerprint import digest_of
+from migrate.versions import tool
 
 DIRECTORY = ".migrate"
 _JOURNAL = "journal.jsonl"

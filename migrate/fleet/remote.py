@@ -8,13 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 
-from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.events import Listener
-from migrate.export.remote import Copied, CopyJob
+from migrate.export.provenance import rename_source
+from migrate.export.remote_copy import Copied, CopyJob
 from migrate.fleet.run import convert_fleet
-from migrate.fleet.standing import rename_source
-from migrate.forks import claim, clear_leftovers
+from migrate.processes.forks import claim, clear_leftovers
+from migrate.processes.nursery import Nursery
 from migrate.records import Converted, Failed, Options, Report, Unchanged
 
 _PREFIX = "migrate-remote-"
@@ -106,6 +106,6 @@ def _named(path: str, names: Mapping[str, str]) -> str:
 
 
 def _copy(nursery: Nursery, job: CopyJob) -> None:
-    result: object = nursery.run("copy", "migrate.export.remote", job, Copied | Failed, _A_DAY)
+    result: object = nursery.run("copy", "migrate.export.remote_copy", job, Copied | Failed, _A_DAY)
     if not isinstance(result, Copied):
         raise InputError(getattr(result, "reason", f"{job.source}: cannot be copied: {result}"))

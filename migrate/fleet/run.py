@@ -13,20 +13,20 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 
-from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.events import Began, Listener, Step, Warned
 from migrate.export.publish import check_destination, check_writable
-from migrate.fleet.job import EXPORTING, JOBS, PRELOAD, VERIFYING
+from migrate.fleet.existing import copy_model, done_before, is_ours
 from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
 from migrate.fleet.side_by_side import side_by_side
-from migrate.fleet.standing import copy_model, done_before, is_ours
 from migrate.fleet.worker import Look, is_by_another_version, look, work
-from migrate.forks import cores
 from migrate.frozen import frozen
+from migrate.model.messages import EXPORTING, JOBS, PRELOAD, VERIFYING
+from migrate.processes.forks import cores
+from migrate.processes.nursery import Nursery
 from migrate.records import (
     AlreadyTF2,
     Converted,

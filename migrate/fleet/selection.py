@@ -11,11 +11,9 @@ from migrate.config import ConfigTable
 from migrate.errors import InputError, first_few
 from migrate.escapes import flag, visible
 from migrate.frozen import frozen
+from migrate.model.destination_names import without_suffix
 from migrate.records import Finding, Options, Severity
 from migrate.sources.discover import is_one_model
-
-_SUFFIXES = (".h5", ".hdf5", ".keras")
-"""What the names of Keras files end in; a directory of such a name would be taken for a file of that format."""
 
 _TOLD = 3
 """How many pairs of models with one destination a message names."""
@@ -82,21 +80,6 @@ def _chosen(source: str, tasks: list[Task], options: Options) -> list[Task]:
             "a pattern is matched against a model's path in the tree and the directories that lead to it"
         )
     return chosen
-
-
-def without_suffix(name: str) -> str:
-    """The name of the new model's directory in the tree: the model's own name, without the suffix of a Keras file."""
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix in _SUFFIXES and os.path.basename(stem) else name
-
-
-def renamed(path: str, destination: str) -> tuple[Finding, ...]:
-    """Says so where a model of a tree has another name in the new tree."""
-    own, name = os.path.basename(path.rstrip(os.sep)), os.path.basename(destination)
-    if own == name or without_suffix(own) != name:
-        return ()
-    message = f"the new model is the directory {destination}; Keras takes one named {own} for a file of that format"
-    return (Finding("destination-renamed", Severity.NOTE, message),)
 
 
 def _is_renamed(task: Task) -> bool:
@@ -168,7 +151,7 @@ def _outer(task: Task, other: Task) -> str:
 
 
 def _by_tag_set(tasks: Sequence[Task], options: Options) -> tuple[Task, ...]:
-    from migrate.fleet.study import tag_sets  # Rules and checks, which this process has no other use for.
+    from migrate.model.study import tag_sets  # Rules and checks, which this process has no other use for.
 
     result = []
     for task in tasks:

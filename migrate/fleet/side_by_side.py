@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
-from migrate.children import Nursery
 from migrate.errors import InterruptedRunError
 from migrate.events import Finished, Listener
+from migrate.processes.nursery import Nursery
 from migrate.records import ModelReport
 
 _Task = TypeVar("_Task")

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.errors import InputError
+from migrate.export.provenance import tool_of
+from migrate.fleet.existing import is_ours
 from migrate.fleet.journal import Entry, damage, read_journal
-from migrate.fleet.selection import without_suffix
-from migrate.fleet.standing import is_ours, tool_of
 from migrate.frozen import frozen
+from migrate.model.destination_names import without_suffix
 from migrate.records import GOOD_OUTCOMES, Converted, Unchanged, outcome_name
-from migrate.report.json import tool
 from migrate.sources.fingerprint import fingerprint
+from migrate.versions import tool
 
 
 @frozen

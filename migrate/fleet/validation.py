@@ -13,16 +13,16 @@ import os
 import time
 from collections.abc import Sequence
 
-from migrate.children import Nursery
 from migrate.errors import InputError, first_few
 from migrate.events import Began, Listener, Step, Warned
-from migrate.fleet.job import PRELOAD, ValidateJob
 from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
 from migrate.fleet.side_by_side import side_by_side
 from migrate.fleet.worker import ask
-from migrate.forks import cores
+from migrate.model.messages import PRELOAD, ValidateJob
+from migrate.processes.forks import cores
+from migrate.processes.nursery import Nursery
 from migrate.records import Kind, ModelOptions, ModelReport, Options, Report
 from migrate.sources.discover import find_models
 from migrate.sources.fingerprint import fingerprint

@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable
 
-from migrate.children import Nursery
 from migrate.export.publish import clear_staging
-from migrate.fleet.job import JOBS, AuditJob, ConvertJob, ValidateJob
+from migrate.fleet.existing import is_ours
 from migrate.fleet.journal import Entry
 from migrate.fleet.selection import Task
-from migrate.fleet.standing import is_ours
 from migrate.frozen import frozen
+from migrate.model.messages import JOBS, AuditJob, ConvertJob, ValidateJob
+from migrate.processes.nursery import Nursery
 from migrate.records import (
     GOOD_OUTCOMES,
     Crashed,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from migrate.codes import meaning
 from migrate.config import flags_of, values_of
 from migrate.errors import first_few
 from migrate.escapes import visible
+from migrate.finding_codes import meaning
 from migrate.records import ModelReport, Report, Severity, Unreadable, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.flags_in_text import labelled
+from migrate.report.labels import count_words, short_names
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
 from migrate.report.text import STYLES, cells, outdated
-from migrate.report.words import count_words, short_names
 
 _BLANK = text("")
 _NARROW = 80

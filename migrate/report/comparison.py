@@ -8,9 +8,9 @@ from typing import Any
 
 from migrate.escapes import visible
 from migrate.frozen import frozen
+from migrate.report.labels import JSON, is_good, outcome_words, short_names, verified
 from migrate.report.layout import Block, Indented, Table, text, unbroken
 from migrate.report.layout import render as lay_out
-from migrate.report.words import JSON, is_good, outcome_words, short_names, verified
 
 _KINDS = ("worse", "better", "changed", "new", "gone", "same")
 _STYLES = {"worse": "bold red", "better": "bold green", "new": "bold cyan", "gone": "bold yellow"}

@@ -14,7 +14,7 @@ from migrate.regular_files import open_regular
 from migrate.report.document import Document
 from migrate.report.formats import WRITTEN, format_of
 from migrate.report.json import SCHEMA_VERSION
-from migrate.report.words import JSON
+from migrate.report.labels import JSON
 
 FILES = tuple(row.file for row in WRITTEN)
 JSON_FILE = format_of("json").file

@@ -20,9 +20,9 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from migrate.codes import explanations
 from migrate.escapes import visible
-from migrate.report.words import (
+from migrate.finding_codes import explanations
+from migrate.report.labels import (
     BAD,
     GOOD,
     JSON,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,12 @@ from migrate.records import (
     outcome_name,
 )
 from migrate.signature_flag import as_flag
-from migrate.version import VERSION
+from migrate.versions import tool
 
 if TYPE_CHECKING:
     from migrate.sketches import Sketch, SketchGraph
 
 SCHEMA_VERSION = 1
-
-# The distributions that bring the module `tensorflow`.
-_TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")
 
 JSON = dict[str, Any]
 
@@ -64,25 +60,6 @@ def to_json(report: Report) -> str:
 def dumps(document: JSON) -> str:
     """A document as indented ASCII JSON that ends with a newline."""
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
-
-
-def tool() -> JSON:
-    """Says which versions wrote a report; TensorFlow is looked up, not imported."""
-    return {
-        "name": "migrate",
-        "version": VERSION,
-        "python": platform.python_version(),
-        "tensorflow": next(filter(None, map(_version, _TENSORFLOW)), None),
-    }
-
-
-def _version(distribution: str) -> str | None:
-    import importlib.metadata  # A fifth of the time that `audit` takes; the text report does not need it.
-
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def model_document(model: ModelReport) -> JSON:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.escapes import visible, visible_lines
-from migrate.report.words import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals, short_names
+from migrate.report.labels import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals, short_names
 
 _FAILURES = frozenset({"refused", "mismatched"})
 _SKIPPED = frozenset({"unverified"})

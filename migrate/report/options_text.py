@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from migrate.config import CONFIG, Origin, flags_of, place
 from migrate.escapes import visible
-from migrate.report.words import short_names
+from migrate.report.labels import short_names
 
 
 def to_text(models: Mapping[str, Sequence[Origin]], file: str | None) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.escapes import csv_cell, markdown_code, visible
-from migrate.report.words import (
+from migrate.report.labels import (
     JSON,
     explanation,
     is_good,

@@ -13,10 +13,10 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from migrate.codes import explanations
 from migrate.escapes import visible
+from migrate.finding_codes import explanations
+from migrate.report.labels import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals
 from migrate.report.security import EFFECTS, dangers, severity, words
-from migrate.report.words import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"refusal": "error", "warning": "warning", "note": "note"}

@@ -12,9 +12,9 @@ from typing import Any
 
 from migrate.escapes import visible
 from migrate.frozen import frozen
+from migrate.report.labels import JSON, cut, explanation
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
-from migrate.report.words import JSON, cut, explanation
 
 _NAMES_SHOWN = 5
 _NAME_CHARACTERS = 200

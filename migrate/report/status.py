@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.escapes import visible
+from migrate.report.labels import count_words, outcome_words, tally
 from migrate.report.layout import Block, Table, text, unbroken
 from migrate.report.layout import render as lay_out
-from migrate.report.words import count_words, outcome_words, tally
 
 _STEPS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 

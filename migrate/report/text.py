@@ -41,9 +41,9 @@ from migrate.records import (
     outcome_name,
 )
 from migrate.report.flags_in_text import labelled
+from migrate.report.labels import count_words, short_names, size_words, tally
 from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.report.layout import render as lay_out
-from migrate.report.words import count_words, short_names, size_words, tally
 from migrate.signature_flag import to_copy
 from migrate.sources.forms import LABELS
 from migrate.sources.sizes import size_of

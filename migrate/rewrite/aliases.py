@@ -18,14 +18,14 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from migrate.checks.op_table import may_share
 from migrate.frozen import frozen
+from migrate.graph.control_flow_contexts import ENTERS, NEXT_ITERATIONS, contexts, first_outside, topological_order
+from migrate.graph.graph import Graph, Run, attribute, data_inputs, split
+from migrate.graph.op_table import may_share
+from migrate.graph.protos import DataType, NodeDef
 from migrate.records import Finding, refusal
-from migrate.rewrite.contexts import ENTERS, NEXT_ITERATIONS, contexts, first_outside, topological_order
-from migrate.rewrite.graph import Graph, Run, attribute, data_inputs, split
 from migrate.rewrite.marks import Marks
 from migrate.rewrite.rule import Gives, Op, Table
-from migrate.sources.protos import DataType, NodeDef
 
 
 @frozen

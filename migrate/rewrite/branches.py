@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import load_op_table
+from migrate.graph.control_flow_contexts import ENTERS, SWITCHES
+from migrate.graph.nodes import called_functions
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import ENTERS, SWITCHES
 from migrate.rewrite.inline import Outputs, filled, identity
-from migrate.sources.protos import FunctionDef, NodeDef
 
 _SIDES = (("else_branch", "else"), ("then_branch", "then"))
 """The attribute of the branch that each output of a Switch leads to, and what the names of its nodes begin with."""

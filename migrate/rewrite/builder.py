@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.protos import NodeDef
 from migrate.rewrite.rule import Edit
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import NodeDef
 
 if TYPE_CHECKING:
     from migrate.rewrite.scope import Scope

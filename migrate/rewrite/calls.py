@@ -21,13 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import load_op_table
+from migrate.graph.control_flow_contexts import ENTERS, SWITCHES, contexts, first_outside
+from migrate.graph.graph import index, is_output, unique_name
+from migrate.graph.nodes import called_functions
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import FunctionDef, NameAttrList, NodeDef
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import ENTERS, SWITCHES, contexts, first_outside
-from migrate.rewrite.graph import index, is_output, unique_name
 from migrate.rewrite.inline import Outputs
-from migrate.sources.protos import FunctionDef, NameAttrList, NodeDef
 
 PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 BRANCHES: Mapping[str, tuple[str, ...]] = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from migrate.frozen import frozen
+from migrate.graph.graph import data_inputs, unique_name
+from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, VariableDef
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import data_inputs, unique_name
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto, VariableDef
 
 WEIGHTS: Mapping[str, tuple[int, ...]] = {
     "MatMul": (0, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.checks.custom_gradients import ATTRIBUTE, kept_name, lost_gradient
-from migrate.sources.protos import MetaGraphDef, NodeDef, copied
+from migrate.graph.protos import MetaGraphDef, NodeDef, copied
 
 
 def keep_apart(node: NodeDef) -> None:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from migrate.checks import contract
-from migrate.checks.nodes import behind
-from migrate.checks.tensors import functions_of, output_dtypes
 from migrate.errors import first_few
 from migrate.frozen import frozen
+from migrate.graph import contract
+from migrate.graph.dtypes import base_name, dtype_value
+from migrate.graph.graph import Nodes, data_inputs, split, unique_name
+from migrate.graph.nodes import behind
+from migrate.graph.output_dtypes import functions_of, output_dtypes
+from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, copied
 from migrate.records import Finding, Severity, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.graph import Nodes, data_inputs, split, unique_name
-from migrate.sources.dtypes import base_name, dtype_value
-from migrate.sources.protos import MetaGraphDef, NodeDef, TensorProto, copied
 
 _RESOURCE = dtype_value("resource")
 _REFS = frozenset({*ops.WRITES, *ops.REF_CONTROL_FLOW, *ops.STRICT_REFS, "RefSelect", "SdcaShrinkL1"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrate.frozen import frozen
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import Graph, as_input, index
+from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite.builder import new_node
 from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
-from migrate.rewrite.graph import Graph, as_input, index
 from migrate.rewrite.inline import Outputs
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef, NodeDef
 
 _MAX_NODES = 10_000
 _BOOL = dtype_value("bool")

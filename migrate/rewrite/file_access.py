@@ -20,12 +20,12 @@ from migrate.checks.effects import (
     is_evaluated_on_import,
     words,
 )
-from migrate.checks.nodes import called_functions
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
+from migrate.graph.graph import PLACEHOLDERS, Graph, Run
+from migrate.graph.nodes import called_functions
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import AttrValue, FunctionDef, FunctionDefLibrary, NodeDef
 from migrate.records import Finding, refusal
-from migrate.rewrite.graph import PLACEHOLDERS, Graph, Run
-from migrate.sources.protos import AttrValue, FunctionDef, FunctionDefLibrary, NodeDef
 
 ASSET, CONSTANT, OTHER = "asset", "constant", "other"
 """What a tensor is: the path that the loader feeds for an asset, what TensorFlow may know on import, anything else."""

@@ -13,13 +13,13 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from migrate.checks.nodes import reachable
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
-from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts
-from migrate.rewrite.graph import Graph, Run, Wire, as_input, index, split, unique_name
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import NodeDef
+from migrate.graph.control_flow_contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import Graph, Run, Wire, as_input, index, split, unique_name
+from migrate.graph.nodes import reachable
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import NodeDef
 
 _SWITCHES = {"Switch": "Identity", "RefSwitch": "RefIdentity"}
 _MERGES = {"Merge": "Identity", "RefMerge": "RefIdentity"}

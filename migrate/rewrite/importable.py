@@ -6,15 +6,16 @@ import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.rewrite import Rewritten, ops, typed_handles
+from migrate.graph.control_flow_contexts import ENTERS, contexts
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import PLACEHOLDERS, Graph, input_nodes, split, unique_name
+from migrate.graph.protos import FunctionDef, FunctionDefLibrary, GraphDef, NodeDef
+from migrate.rewrite import ops, typed_handles
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.calls import in_order
-from migrate.rewrite.contexts import ENTERS, contexts
 from migrate.rewrite.custom_gradients import keep_apart
-from migrate.rewrite.graph import PLACEHOLDERS, Graph, input_nodes, split, unique_name
+from migrate.rewrite.engine import Rewritten
 from migrate.rewrite.uninitialized import guards
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef, FunctionDefLibrary, GraphDef, NodeDef
 
 _STALE = ("_class", "_output_shapes")
 # A function runs where its caller is: job, replica and task name a cluster that is gone; the device type may matter.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
+from migrate.graph.control_flow_contexts import contexts
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import Graph, Run, data_inputs, index, input_nodes, split
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import contexts
-from migrate.rewrite.graph import Graph, Run, data_inputs, index, input_nodes, split
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import NodeDef
 
 _ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})

@@ -13,13 +13,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Container, Iterable, Mapping
 
-from migrate.checks.nodes import called_functions, callers_of, names_called
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
+from migrate.graph.control_flow_contexts import contexts, first_outside, topological_order
+from migrate.graph.graph import Graph, index
+from migrate.graph.nodes import called_functions, callers_of, names_called
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 from migrate.rewrite import ops
-from migrate.rewrite.contexts import contexts, first_outside, topological_order
-from migrate.rewrite.graph import Graph, index
-from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 
 _PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _IFS = frozenset({"If", "StatelessIf"})

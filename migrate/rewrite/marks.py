@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from migrate.rewrite.contexts import NEXT_ITERATIONS, topological_order
-from migrate.rewrite.graph import Graph, reach
+from migrate.graph.control_flow_contexts import NEXT_ITERATIONS, topological_order
+from migrate.graph.graph import Graph, reach
 
 
 class Marks:

@@ -1,17 +1,18 @@
 """What other modules ask of the ops that rules claim, derived from THE TABLE.
 
 What is known of an op stands on its rule (`rule.Op`), and what TensorFlow's kernel does in the table of ops
-(`checks/ops.tsv`); `describe` shows both.
+(`graph/ops.tsv`); `describe` shows both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrate.checks.op_table import describe as describe_kernel
-from migrate.rewrite import TABLE, control_flow, tables, variables
-from migrate.rewrite.refused import MADE_BY, REFUSED, why_refused
+from migrate.graph.op_table import describe as describe_kernel
+from migrate.rewrite.refusals import MADE_BY, REFUSED, why_refused
 from migrate.rewrite.rule import Gives, Op
+from migrate.rewrite.rules import control_flow, resource_handles, variables
+from migrate.rewrite.rules.table import TABLE
 
 OPS: Mapping[str, Op] = TABLE.ops
 
@@ -25,7 +26,7 @@ STRICT_REFS = frozenset(variables.STRICT.ops)
 REF_CONTROL_FLOW = frozenset(control_flow.REF.ops)
 """Ops that pass refs on."""
 CONTROL_FLOW = frozenset(control_flow.PLAIN.ops)
-HANDLES: Mapping[str, str] = {name: op.twin for name, op in tables.HANDLE.ops.items()}
+HANDLES: Mapping[str, str] = {name: op.twin for name, op in resource_handles.HANDLE.ops.items()}
 """Ops that give a string-ref handle to a resource, with the op that gives the same as DT_RESOURCE."""
 OTHER_HANDLES = frozenset(name for name, op in OPS.items() if op.gives is Gives.STEP_HANDLE)
 """Other ops that give a string handle: to a queue that is a resource already, to what lives for one step."""

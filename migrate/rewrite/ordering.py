@@ -12,14 +12,22 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.frozen import frozen
+from migrate.graph.control_flow_contexts import (
+    ENTERS,
+    MERGES,
+    NEXT_ITERATIONS,
+    SWITCHES,
+    Context,
+    contexts,
+    topological_order,
+)
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import Graph, attribute, reach, remembered, split
+from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.contexts import ENTERS, MERGES, NEXT_ITERATIONS, SWITCHES, Context, contexts, topological_order
-from migrate.rewrite.graph import Graph, attribute, reach, remembered, split
 from migrate.rewrite.marks import Marks
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import FunctionDef, NodeDef
 
 if TYPE_CHECKING:
     from migrate.rewrite.expanded import Touched

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from migrate.errors import InternalError
 from migrate.frozen import frozen
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding
-from migrate.sources.protos import NodeDef
 
 if TYPE_CHECKING:
     from migrate.rewrite.scope import Scope

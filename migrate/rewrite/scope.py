@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable
 
 from migrate.frozen import frozen
+from migrate.graph.graph import Wire, as_input, data_inputs, split, unique_name
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import Aliases, Share, producer
 from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
-from migrate.rewrite.graph import Wire, as_input, data_inputs, split, unique_name
 from migrate.rewrite.rule import Edit, Op
-from migrate.sources.protos import NodeDef
 
 
 @frozen

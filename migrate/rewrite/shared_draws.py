@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from migrate.checks.nodes import behind, callers_of, names_called
 from migrate.checks.randomness import RANDOM_OPS
 from migrate.frozen import frozen
+from migrate.graph.graph import Graph
+from migrate.graph.nodes import behind, callers_of, names_called
+from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.records import Finding, Severity
-from migrate.rewrite.graph import Graph
-from migrate.sources.protos import FunctionDef, NodeDef
 
 _SEEDS = ("seed", "seed2")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from migrate.graph.graph import data_inputs, unique_name
+from migrate.graph.protos import NodeDef
 from migrate.rewrite.builder import DT_RESOURCE, constant, new_node
-from migrate.rewrite.graph import data_inputs, unique_name
-from migrate.sources.protos import NodeDef
 
 _SCALARS = frozenset({"ResourceCountUpTo"})
 """Ops whose shape function fails on a handle of which nothing is known; what is behind it must be a scalar."""

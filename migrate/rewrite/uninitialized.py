@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from migrate.graph.graph import Graph, as_input, data_inputs, split
+from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite.builder import DT_RESOURCE, new_node
-from migrate.rewrite.graph import Graph, as_input, data_inputs, split
 from migrate.rewrite.ordering import ASKS, PASSES, handles, looks_surely
-from migrate.sources.protos import FunctionDef, NodeDef
 
 
 def guards(

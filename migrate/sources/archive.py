@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from migrate.errors import InputError
-from migrate.forks import claim, clear_leftovers
 from migrate.frozen import frozen
+from migrate.processes.forks import claim, clear_leftovers
 from migrate.sources.forms import ENDS
 from migrate.sources.watch import UNPACKED_BYTES
 

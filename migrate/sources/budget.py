@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from migrate.errors import InputError
+from migrate.graph.protobuf_wire import varint
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.sources.forked import fork
-from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.sources.watch import (
     BYTES_A_SECOND,
     OWN_BYTES,
@@ -25,7 +26,6 @@ from migrate.sources.watch import (
     Watch,
     mapped_and_resident,
 )
-from migrate.sources.wire import varint
 
 if TYPE_CHECKING:
     from migrate.sources.parse import Parsed

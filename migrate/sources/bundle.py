@@ -15,11 +15,12 @@ from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.dtypes import dtype_name, dtype_value
+from migrate.graph.protos import BundleEntryProto, BundleHeaderProto
 from migrate.records import Finding, refusal
 from migrate.regular_files import create
 from migrate.sources.boundary import Boundary
 from migrate.sources.checkpoint_files import INDEX
-from migrate.sources.dtypes import dtype_name, dtype_value
 from migrate.sources.files import open_stream, read_file
 from migrate.sources.leveldb import (
     read_ordered_signed,
@@ -28,8 +29,7 @@ from migrate.sources.leveldb import (
     read_table,
     write_table,
 )
-from migrate.sources.protos import BundleEntryProto, BundleHeaderProto
-from migrate.sources.strays import describe_stray
+from migrate.sources.not_a_model import describe_stray
 
 FULL_EXTENT = -1
 """Length of a slice that takes a dimension whole (tensor_slice.h, kFullExtent); its start is 0."""

@@ -26,8 +26,8 @@ from migrate.sources.forms import (
     Form,
     form_of,
 )
+from migrate.sources.not_a_model import describe_stray
 from migrate.sources.parse import PROTO_LIMIT_BYTES
-from migrate.sources.strays import describe_stray
 from migrate.sources.watch import Watch
 
 _STEP = r"-(\d+)$"

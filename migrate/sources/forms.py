@@ -22,7 +22,7 @@ from migrate.sources.files import check_regular
 
 if TYPE_CHECKING:
     from migrate.sources.discover import Place
-    from migrate.sources.keras import KerasFiles
+    from migrate.sources.keras_source import KerasFiles
     from migrate.sources.source import Source
 
 # tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.

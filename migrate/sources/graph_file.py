@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Kind
-from migrate.sources.protos import MetaGraphDef
 from migrate.sources.source import SERVING_TAG
 
 TABLES_KEY = "table_initializer"

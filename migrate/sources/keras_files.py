@@ -15,9 +15,9 @@ from migrate.sources.checkpoint_files import INDEX, latest_name
 from migrate.sources.discover import Place
 from migrate.sources.files import open_stream
 from migrate.sources.forms import Form, form_of, row_of
-from migrate.sources.keras import KerasFiles, kind_of_hdf5, load_architecture
+from migrate.sources.keras_source import KerasFiles, kind_of_hdf5, load_architecture
+from migrate.sources.not_a_model import describe_stray
 from migrate.sources.sniff import is_v1_checkpoint
-from migrate.sources.strays import describe_stray
 
 _TEXTS = (".json", ".yaml", ".yml")
 _HEAD_BYTES = 1 << 12

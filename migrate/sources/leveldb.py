@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import google_crc32c
 
 from migrate.errors import InputError
+from migrate.graph.protobuf_wire import varint, write_varint
 from migrate.sources.files import check_regular
-from migrate.sources.wire import varint, write_varint
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 """format.h, kTableMagicNumber."""

@@ -11,14 +11,14 @@ from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.protobuf_wire import varint
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.boundary import Boundary
 from migrate.sources.budget import Excess, all_nodes, over_budget
 from migrate.sources.files import read_file
-from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources.not_a_model import describe_stray, is_mangled_text
 from migrate.sources.sniff import text_proto
-from migrate.sources.strays import describe_stray, is_mangled_text
 from migrate.sources.watch import Watch
-from migrate.sources.wire import varint
 
 PROTO_LIMIT_BYTES = 2**31 - 1
 """Protocol buffers cannot parse a larger message (protobuf.dev, Proto Limits)."""

@@ -8,16 +8,16 @@ import os
 from collections.abc import Iterator
 
 from migrate.errors import InputError
+from migrate.graph.protos import GraphDef, MetaGraphDef
 from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.discover import Place, find_models, place_of
 from migrate.sources.files import open_stream
 from migrate.sources.forms import Form, row_of
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
+from migrate.sources.not_a_model import describe_stray
 from migrate.sources.parse import parse, parse_file
-from migrate.sources.protos import GraphDef, MetaGraphDef
 from migrate.sources.source import Source
-from migrate.sources.strays import describe_stray
 from migrate.sources.watch import UNPACKED_BYTES, Watch
 
 

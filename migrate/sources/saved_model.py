@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from migrate.errors import InputError
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.forms import (
@@ -15,7 +16,6 @@ from migrate.sources.forms import (
 )
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
 from migrate.sources.parse import parse
-from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.sources.source import Source
 from migrate.sources.watch import Watch
 

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
+from migrate.graph.protobuf_wire import messages
+from migrate.graph.protos import GraphDef, MetaGraphDef
 from migrate.records import GivenSignature
-from migrate.sources.protos import GraphDef, MetaGraphDef
-from migrate.sources.wire import messages
 
 # contrib/session_bundle/constants.py
 _SIGNATURES, _ASSETS, _GRAPH, _INIT_OP = "serving_signatures", "serving_assets", "serving_graph", "serving_init_op"

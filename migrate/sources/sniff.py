@@ -8,10 +8,10 @@ import re
 from typing import IO
 
 from migrate.errors import InputError
+from migrate.graph.protobuf_wire import varint
 from migrate.sources.checkpoint_files import INDEX, SHARDED_V1
 from migrate.sources.leveldb import ends_as_table, is_table
-from migrate.sources.strays import describe_stray
-from migrate.sources.wire import varint
+from migrate.sources.not_a_model import describe_stray
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 """HDF5 File Format Specification, II.A. Format Signature."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Finding, GivenSignature, Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.protos import MetaGraphDef
 
 SERVING_TAG = "serve"
 """tensorflow/cc/saved_model/tag_constants.h, kSavedModelTagServe."""

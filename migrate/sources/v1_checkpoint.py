@@ -18,14 +18,14 @@ from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.data_protos import SavedTensorSlices
+from migrate.graph.dtypes import base_name
 from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import FULL_EXTENT, Slice
 from migrate.sources.checkpoint_files import SHARDED_V1
-from migrate.sources.data_protos import SavedTensorSlices
-from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_stream
 from migrate.sources.leveldb import read_table
-from migrate.sources.strays import describe_stray
+from migrate.sources.not_a_model import describe_stray
 
 _LARGEST_LIST_BYTES = 1 << 23
 """Some fifty bytes a tensor: room for 100,000 of them. In memory it is fifty times as much."""

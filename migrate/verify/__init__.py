@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from migrate.export.request import Request
-from migrate.forks import Runner
+from migrate.graph.protos import MetaGraphDef, TensorProto
+from migrate.processes.forks import Runner
 from migrate.records import Crashed, Failed, Mismatch, Signature, TimedOut, Verification
-from migrate.sources.keras import Runtime
-from migrate.sources.protos import MetaGraphDef, TensorProto
+from migrate.sources.keras_source import Runtime
 from migrate.sources.source import Source
 from migrate.verify.calls import Answer, Call, CandidateCalls, Golden, SparseValue
 from migrate.verify.compare import (
@@ -26,7 +26,15 @@ from migrate.verify.compare import (
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.given import load_calls
 from migrate.verify.golden import load_golden, save_golden
-from migrate.verify.jobs import OPTIMISED, PATHS, CandidateJob, CandidateResult, GoldenJob, KerasGoldenJob, OptimisedJob
+from migrate.verify.messages import (
+    OPTIMISED,
+    PATHS,
+    CandidateJob,
+    CandidateResult,
+    GoldenJob,
+    KerasGoldenJob,
+    OptimisedJob,
+)
 from migrate.verify.requests import as_fed, synthesise
 
 __all__ = [
@@ -128,7 +136,7 @@ def record_keras_golden(
       the golden answers; their variables are the loaded model's.
     """
     job = KerasGoldenJob(request, inputs, timeout_seconds * _PROBING_SHARE)
-    return _sound(nursery.run("golden", "migrate.verify.keras", job, Golden | Failed, timeout_seconds))
+    return _sound(nursery.run("golden", "migrate.verify.keras_replay", job, Golden | Failed, timeout_seconds))
 
 
 def _sound(result: Golden | Ending) -> Golden | Ending:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from migrate.frozen import frozen
-from migrate.sources.data_protos import Example
-from migrate.sources.dtypes import base_name
-from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, TensorProto
+from migrate.graph.data_protos import Example
+from migrate.graph.dtypes import base_name
+from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, TensorProto
 from migrate.verify import dtypes, payloads
 from migrate.verify.payloads import Feature
 

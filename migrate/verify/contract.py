@@ -14,12 +14,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from migrate.checks.op_table import load_ref_ops
 from migrate.frozen import frozen
+from migrate.graph.dtypes import REF, base_name
+from migrate.graph.op_table import load_ref_ops
+from migrate.graph.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo, TensorProto
 from migrate.records import Mismatch
-from migrate.sources.dtypes import REF, base_name
 from migrate.sources.fingerprint import digest_of
-from migrate.sources.protos import MetaGraphDef, NodeDef, SignatureDef, TensorInfo, TensorProto
 
 PATH = "contract"
 """How these differences are distinguished from those of calls: `Mismatch.path`."""

@@ -12,7 +12,6 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from migrate.checks import contract
 from migrate.checks.effects import (
     HARMLESS,
     NAMED_FILES,
@@ -21,9 +20,10 @@ from migrate.checks.effects import (
     is_evaluated_on_import,
     words,
 )
-from migrate.checks.op_table import load_op_table
 from migrate.frozen import frozen
-from migrate.sources.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SavedModel
+from migrate.graph import contract
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SavedModel
 
 _ASSET, _PREFIX, _FED, _CONSTANT = "asset", "prefix", "fed", "constant"
 """What a tensor carries: an asset's path, the checkpoint's prefix, what a caller gives, or a constant."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrate.frozen import frozen
-from migrate.sources.data_protos import Example, SequenceExample
+from migrate.graph.data_protos import Example, SequenceExample
 
 # 16 x 16 RGB, quality 30, baseline: made once with tf.io.encode_jpeg from a diagonal ramp.
 JPEG = base64.b64decode(

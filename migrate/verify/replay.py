@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checks import contract
 from migrate.errors import first_line
+from migrate.graph import contract
+from migrate.graph.graph import canonical
+from migrate.graph.protos import MetaGraphDef, SavedModel, TensorProto
 from migrate.records import Failed, Signature, TensorSpec
-from migrate.rewrite.graph import canonical
-from migrate.sources.protos import MetaGraphDef, SavedModel, TensorProto
 from migrate.verify.arrays import as_array, plain
 from migrate.verify.calls import (
     Answer,
@@ -33,8 +33,8 @@ from migrate.verify.calls import (
 )
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.conversion import Conversion, read_conversion
-from migrate.verify.jobs import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.loading import UnsafeError, check_candidate, make_safe
+from migrate.verify.messages import OPTIMISED, CandidateJob, CandidateResult, GoldenJob, OptimisedJob, step_failed
 from migrate.verify.requests import synthesise
 from migrate.verify.variables import loaded_states, states, stored
 

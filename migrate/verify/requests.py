@@ -16,10 +16,10 @@ import numpy as np
 from migrate.checks.feeds import propose_feeds
 from migrate.errors import InputError
 from migrate.frozen import frozen
+from migrate.graph.dtypes import base_name
+from migrate.graph.protos import AssetFileDef, MetaGraphDef, NodeDef
 from migrate.records import Shape, Signature, TensorSpec
-from migrate.sources.dtypes import base_name
 from migrate.sources.files import open_stream
-from migrate.sources.protos import AssetFileDef, MetaGraphDef, NodeDef
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
 from migrate.verify.contents import Content, Contents

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Shape, Signature, TensorSpec
-from migrate.sources.protos import MetaGraphDef
 from migrate.verify.calls import Array, Call, SparseValue, Value
 from migrate.verify.requests import as_fed, synthesise
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from migrate.checks.op_table import load_op_table, may_call
+from migrate.graph.op_table import load_op_table, may_call
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import Fingerprint
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import migrate
 from migrate.checks import dangerous_ops
+from migrate.graph.graph import ParsedNodes
+from migrate.graph.protos import MetaGraphDef, NodeDef, SavedModel
 from migrate.records import AlreadyTF2, DangerousOp
-from migrate.rewrite.graph import ParsedNodes
-from migrate.sources.protos import MetaGraphDef, NodeDef, SavedModel
 
 
 def _node(name: str, op: str, inputs: Sequence[str] = (), f: str = "") -> NodeDef:

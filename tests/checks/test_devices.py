@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.devices import find_device_pins
-from migrate.checks.nodes import Located
+from migrate.graph.nodes import Located
+from migrate.graph.protos import NodeDef
 from migrate.records import Severity
-from migrate.sources.protos import NodeDef
 
 
 def _on(*devices: str) -> list[Located]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.feeds import apply_feeds, propose_feeds
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import GivenFeed, Severity
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import MetaGraphDef, NodeDef
 
 
 def _node(name: str, op: str, *inputs: str, **types: str) -> NodeDef:

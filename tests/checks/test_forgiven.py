@@ -6,8 +6,8 @@ import re
 import pytest
 from google.protobuf import text_format
 
-from migrate.checks.forgiven import find_forgiven
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.checks.tolerated import find_forgiven
+from migrate.graph.protos import MetaGraphDef, NodeDef
 
 
 def _node(text: str) -> NodeDef:

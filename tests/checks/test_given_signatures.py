@@ -6,14 +6,14 @@ import pytest
 from google.protobuf import text_format
 
 from migrate.checks.given_signatures import add_signatures
-from migrate.checks.nodes import reachable
 from migrate.checks.proposals import _differentiated, _telling, propose
-from migrate.checks.tensors import output_dtypes
 from migrate.errors import UsageError
+from migrate.graph.dtypes import dtype_name
+from migrate.graph.nodes import reachable
+from migrate.graph.output_dtypes import output_dtypes
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import GivenSignature
 from migrate.signature_flag import as_flag, parse_signature
-from migrate.sources.dtypes import dtype_name
-from migrate.sources.protos import MetaGraphDef, NodeDef
 
 _F = 'attr { key: "T" value { type: DT_FLOAT } }'
 _D = 'attr { key: "dtype" value { type: DT_FLOAT } }'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from migrate.checks import contract
 from migrate.checks.initializers import leave_out_initializers
-from migrate.rewrite.plan import make_plan
-from migrate.sources.protos import MetaGraphDef
+from migrate.graph import contract
+from migrate.graph.protos import MetaGraphDef
+from migrate.plan.plan import make_plan
 from migrate.verify.loading import make_safe
 from tests import attacks
 

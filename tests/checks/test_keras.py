@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.keras_needs import needs
-from migrate.sources.keras import Runtime
+from migrate.sources.keras_source import Runtime
 
 _BOTH = pytest.mark.parametrize("runtime", list(Runtime))
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from migrate.checks.nodes import (
+from migrate.graph.nodes import (
     Located,
     by_op,
     called_functions,
@@ -10,7 +10,7 @@ from migrate.checks.nodes import (
     named_functions,
     show_counts,
 )
-from migrate.sources.protos import FunctionDefLibrary, NodeDef
+from migrate.graph.protos import FunctionDefLibrary, NodeDef
 
 
 def _library(**bodies: list[NodeDef]) -> FunctionDefLibrary:

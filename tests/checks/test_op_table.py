@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from migrate.checks import op_table
-from migrate.checks.op_table import EFFECTS, SHARES, load_op_table, newest_release, unavailable
+from migrate.graph import op_table
+from migrate.graph.op_table import EFFECTS, SHARES, load_op_table, newest_release, unavailable
 from tests.waiting import steps
 
 TOOLS = pathlib.Path(__file__).parents[2] / "tools"

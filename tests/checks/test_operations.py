@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.nodes import Located
 from migrate.checks.operations import find_unavailable_ops
+from migrate.graph.nodes import Located
+from migrate.graph.protos import NodeDef
 from migrate.records import Severity
-from migrate.sources.protos import NodeDef
 
 
 def _nodes(*ops: str) -> list[Located]:

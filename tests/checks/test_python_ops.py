@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.nodes import Located
 from migrate.checks.python_ops import find_python_ops
+from migrate.graph.nodes import Located
+from migrate.graph.protos import NodeDef
 from migrate.records import Severity
-from migrate.sources.protos import NodeDef
 
 
 @pytest.mark.parametrize("op", ["Print", "PrintV2", "Py", "PartitionedCall", "pyfunc", "Identity", "RemoteCall"])

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.nodes import Located
-from migrate.checks.op_table import load_op_table
 from migrate.checks.randomness import RANDOM_OPS, find_random_ops
+from migrate.graph.nodes import Located
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import NodeDef
 from migrate.records import Severity
-from migrate.sources.protos import NodeDef
 
 
 def _node(op: str, deterministic: bool | None = None) -> NodeDef:

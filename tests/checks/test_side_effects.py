@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.effects import ATTRIBUTE_DECIDES, HARMLESS
-from migrate.checks.nodes import Located, locate
-from migrate.checks.op_table import EFFECTS, load_op_table, newest_release
 from migrate.checks.side_effects import RISKS, dangerous_effect, find_side_effects
-from migrate.codes import explanations
+from migrate.finding_codes import explanations
+from migrate.graph.nodes import Located, locate
+from migrate.graph.op_table import EFFECTS, load_op_table, newest_release
+from migrate.graph.protos import FunctionDefLibrary, NodeDef
 from migrate.records import Severity
-from migrate.sources.protos import FunctionDefLibrary, NodeDef
 
 
 def _node(op: str, **attrs) -> NodeDef:

@@ -6,9 +6,9 @@ import pytest
 
 import migrate
 from migrate.checks.structure import find_unreadable_structure
-from migrate.fleet.study import audit_model
+from migrate.graph.protos import MetaGraphDef, SavedModel
+from migrate.model.study import audit_model
 from migrate.records import Convertible, Options, Refused, Severity
-from migrate.sources.protos import MetaGraphDef, SavedModel
 
 pytestmark = pytest.mark.timeout(60)
 

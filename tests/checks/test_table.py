@@ -8,8 +8,8 @@ import pkgutil
 from migrate import checks
 from migrate.checks.subject import Subject
 from migrate.checks.table import CHECKS, run_checks
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import Kind, Options
-from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.source import Source
 
 

@@ -15,13 +15,13 @@ tf = pytest.importorskip("tensorflow")
 from migrate.errors import InputError  # noqa: E402
 from migrate.export import weights  # noqa: E402
 from migrate.export.checkpoint import write_checkpoint  # noqa: E402 (starts TensorFlow)
+from migrate.graph.dtypes import dtype_value  # noqa: E402
+from migrate.graph.protos import TensorShapeProto  # noqa: E402
+from migrate.plan.records import VariablePlan  # noqa: E402
+from migrate.plan.restore import FromCheckpoint, Unset, Value  # noqa: E402
 from migrate.records import Failed  # noqa: E402
-from migrate.rewrite.plan_records import VariablePlan  # noqa: E402
-from migrate.rewrite.restore import FromCheckpoint, Unset, Value  # noqa: E402
 from migrate.sources.bundle import read_bundle  # noqa: E402
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY  # noqa: E402
-from migrate.sources.dtypes import dtype_value  # noqa: E402
-from migrate.sources.protos import TensorShapeProto  # noqa: E402
 
 A = np.arange(6, dtype=np.float32).reshape(3, 2)
 B = np.arange(4, dtype=np.int64)

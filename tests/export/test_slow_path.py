@@ -20,9 +20,9 @@ from types import SimpleNamespace
 import tensorflow as tf
 from migrate.export.checkpoint import write_checkpoint
 from migrate.export.values import value_of
-from migrate.rewrite.plan_records import VariablePlan
-from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import TensorShapeProto
+from migrate.plan.records import VariablePlan
+from migrate.plan.restore import FromCheckpoint
+from migrate.graph.protos import TensorShapeProto
 kind, prefix, new, count, megabytes = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 size = megabytes << 18
 spec = f"{size} 0,{size - 1}" if kind == "slices" else ""  # A slice that no stored slice equals.

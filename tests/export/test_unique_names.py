@@ -10,11 +10,11 @@ import shutil
 import pytest
 
 import migrate
+from migrate.export.provenance import digest
 from migrate.export.unique_names import make_unique
 from migrate.feed_flag import parse_feed
-from migrate.fleet.provenance import digest
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.records import Converted, GivenSignature, Options
-from migrate.sources.protos import MetaGraphDef, SavedModel
 from tests.conversions import run_child
 
 _EXPORTS = """

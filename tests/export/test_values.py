@@ -13,9 +13,9 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
 from migrate.export.values import value_of  # noqa: E402 (starts TensorFlow)
-from migrate.rewrite.plan import make_plan  # noqa: E402
-from migrate.rewrite.restore import Computed, FromCheckpoint, read_restore  # noqa: E402
-from migrate.sources.protos import MetaGraphDef, SaverDef  # noqa: E402
+from migrate.graph.protos import MetaGraphDef, SaverDef  # noqa: E402
+from migrate.plan.plan import make_plan  # noqa: E402
+from migrate.plan.restore import Computed, FromCheckpoint, read_restore  # noqa: E402
 
 
 def _plan(tmp_path, restore, stored):

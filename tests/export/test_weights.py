@@ -12,13 +12,13 @@ import pytest
 
 from migrate.errors import InputError
 from migrate.export import weights
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.protos import TensorShapeProto
+from migrate.plan.records import VariablePlan
+from migrate.plan.restore import FromCheckpoint
 from migrate.records import Failed
-from migrate.rewrite.plan_records import VariablePlan
-from migrate.rewrite.restore import FromCheckpoint
 from migrate.sources.bundle import Entry, data_file, write_index
-from migrate.sources.dtypes import dtype_value
 from migrate.sources.leveldb import masked_crc32c
-from migrate.sources.protos import TensorShapeProto
 
 MODES = ("auto", "copy", "link")
 

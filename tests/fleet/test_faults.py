@@ -54,7 +54,7 @@ def _job():
     """Process id of the one job of the server that this process has started, and of its own child or None."""
     for server in _children(os.getpid()):
         with contextlib.suppress(OSError):
-            if b"migrate.server" in pathlib.Path(f"/proc/{server}/cmdline").read_bytes():
+            if b"migrate.processes.server" in pathlib.Path(f"/proc/{server}/cmdline").read_bytes():
                 for job in _children(server):
                     step = _children(job)
                     return server, job, step[0] if step else None
@@ -217,7 +217,7 @@ def test_no_clock_that_can_be_set_decides_anything():
     `provenance` and the journal's entries (`memory`, `validation`) note when something was done, and `status` shows how
     long ago that is; nothing is decided by it.
     """
-    noting = {"fleet/provenance.py", "fleet/memory.py", "fleet/validation.py", "report/status.py"}
+    noting = {"export/provenance.py", "fleet/memory.py", "fleet/validation.py", "report/status.py"}
     for file in {*(ROOT / "migrate").rglob("*.py")} - {ROOT / "migrate" / name for name in noting}:
         text = file.read_text(encoding="utf-8")
         assert "time.time(" not in text and "datetime" not in text, file

@@ -18,6 +18,7 @@ from migrate.feed_flag import parse_feed
 from migrate.fleet import journal
 from migrate.fleet.journal import read_journal
 from migrate.fleet.model_options import decide, given_options, to_remember, with_expectation
+from migrate.graph.protos import SavedModel
 from migrate.records import (
     Converted,
     Convertible,
@@ -35,7 +36,6 @@ from migrate.records import (
 )
 from migrate.report.buckets import buckets, first_code
 from migrate.signature_flag import parse_signature
-from migrate.sources.protos import SavedModel
 from tests.conversions import MODELS, ROOT
 from tests.fleet.trees import UNVERIFIED, convert, make, told
 

@@ -7,7 +7,8 @@ import shlex
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.selection import renamed, select, select_to_read, shared_destinations
+from migrate.fleet.selection import select, select_to_read, shared_destinations
+from migrate.model.destination_names import renamed
 from migrate.records import Options
 
 _TREE = ("ads/1", "ads/2", "ads/10", "old/ranker/3", "old/ranker/notes", "ranker/7", "ranker/8", "single")

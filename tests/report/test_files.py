@@ -11,8 +11,8 @@ import pytest
 
 import migrate
 from migrate import cli
-from migrate.codes import meaning
 from migrate.errors import InputError
+from migrate.finding_codes import meaning
 from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, refusal
 from migrate.report.files import FILES, prepare, read_document, write_files
 from migrate.report.html import to_html

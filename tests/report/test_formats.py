@@ -6,7 +6,7 @@ import pytest
 
 import migrate
 from migrate.cli.flags import REPORTING
-from migrate.cli.forms import check_security_form
+from migrate.cli.reporting import check_security_form
 from migrate.errors import UsageError
 from migrate.report.files import write_files
 from migrate.report.formats import FORMATS, SHOWN, WRITTEN

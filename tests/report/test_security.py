@@ -11,11 +11,11 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.checks.effects import HARMLESS, UNKNOWN
-from migrate.checks.op_table import EFFECTS as ALL_EFFECTS
+from migrate.graph.op_table import EFFECTS as ALL_EFFECTS
+from migrate.graph.protos import SavedModel
 from migrate.report import security
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif
-from migrate.sources.protos import SavedModel
 from tests import attacks
 from tests.conversions import MODELS, ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import migrate.rewrite
+from migrate.rewrite import engine
 from tests.rewrite.texts import shown, shown_result
 
 _MOST_GRAPHS = 4
@@ -18,7 +18,7 @@ _MOST_NODES = 60
 def rewritten(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Remembers what the engine is given and gives."""
     met: list[tuple[Any, Any]] = []
-    original = migrate.rewrite._rewritten
+    original = engine._rewritten
 
     def remember(run: Any, *others: Any) -> Any:
         result = original(run, *others)
@@ -26,7 +26,7 @@ def rewritten(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         del met[:-_MOST_GRAPHS]
         return result
 
-    monkeypatch.setattr(migrate.rewrite, "_rewritten", remember)
+    monkeypatch.setattr(engine, "_rewritten", remember)
     request.node.rewritten = met
     yield
     del request.node.rewritten

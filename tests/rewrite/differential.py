@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from migrate.children import Nursery
+from migrate.graph.protos import MetaGraphDef
+from migrate.plan.plan import make_plan
+from migrate.plan.records import Plan
+from migrate.processes.nursery import Nursery
 from migrate.records import Finding
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.plan_records import Plan
-from migrate.sources.protos import MetaGraphDef
 from tests.rewrite import fresh
 
 v1 = tf.compat.v1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 if TYPE_CHECKING:
-    from migrate.rewrite.plan_records import Plan, VariablePlan
+    from migrate.plan.records import Plan, VariablePlan
 
 PRELOAD = (
     "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
@@ -59,8 +59,8 @@ def run(job: Save | Ask) -> bytes:
     """The pickled answers of `tf.saved_model.load` and of a v1 Session; an error is an answer, by its class."""
     gc.disable()  # The process ends when the job does.
     if isinstance(job, Save):
-        from migrate.rewrite.plan import make_plan
-        from migrate.sources.protos import MetaGraphDef
+        from migrate.graph.protos import MetaGraphDef
+        from migrate.plan.plan import make_plan
 
         save(make_plan(MetaGraphDef.FromString(job.meta_graph)), job.prefix, job.values, job.assets, job.path)
         return b""

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.plan_records import PlanOptions
+from migrate.plan.plan import make_plan
+from migrate.plan.records import PlanOptions
 from tests.rewrite import differential, fresh, programs
 from tests.rewrite.programs import Program
 

@@ -13,9 +13,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from migrate.checks.op_table import load_ref_ops
-from migrate.rewrite import TABLE, rewrite
+from migrate.graph.op_table import load_ref_ops
+from migrate.rewrite.engine import rewrite
 from migrate.rewrite.rule import Table
+from migrate.rewrite.rules.table import TABLE
 from tests.rewrite.texts import run, shown_result
 
 FOLDER = pathlib.Path(__file__).parent / "rules"

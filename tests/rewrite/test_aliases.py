@@ -12,7 +12,7 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
-from migrate.rewrite.plan import make_plan  # noqa: E402
+from migrate.plan.plan import make_plan  # noqa: E402
 from tests.rewrite.differential import (  # noqa: E402 (starts TensorFlow)
     ask_converted,
     check,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from migrate.graph.protos import NodeDef
 from migrate.rewrite.calls import in_order
-from migrate.sources.protos import NodeDef
 from tests.rewrite.texts import FLOAT, RESOURCE, function, node
 
 WRITES = function(
@@ -271,7 +271,7 @@ CASES = [
 
 def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory: str) -> list[Any]:
     """Asserts that the converted model answers as the source; gives the source's answers."""
-    from migrate.rewrite.plan import make_plan
+    from migrate.plan.plan import make_plan
     from tests.rewrite import differential
 
     saved = differential.save_and_ask(build, calls, directory)

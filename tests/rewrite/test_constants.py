@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks import contract
+from migrate.graph import contract
+from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
+from migrate.plan.plan import make_plan
+from migrate.plan.records import PlanOptions
+from migrate.plan.restore import FromConstant
 from migrate.records import Severity
 from migrate.rewrite.constants import unfreeze
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.plan_records import PlanOptions
-from migrate.rewrite.restore import FromConstant
-from migrate.sources.protos import FunctionDef, MetaGraphDef, NodeDef
 from tests.conversions import MODELS
 
 _FLOAT, _INT32 = 1, 3

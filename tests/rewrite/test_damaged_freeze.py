@@ -8,11 +8,11 @@ import pickle
 import pytest
 
 import migrate
+from migrate.graph.graph import ParsedNodes
+from migrate.graph.protos import GraphDef, MetaGraphDef, NodeDef, SavedModel
 from migrate.records import Converted, Convertible, Options, Refused
 from migrate.rewrite.damaged_freeze import repair, with_values
-from migrate.rewrite.graph import ParsedNodes
 from migrate.signature_flag import parse_signature
-from migrate.sources.protos import GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.conversions import run_child
 
 _BUILD = """

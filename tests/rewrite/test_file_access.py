@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.effects import HARMLESS, NAMED_FILES, NAMING_ATTRIBUTES
-from migrate.checks.op_table import load_op_table
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import MetaGraphDef
+from migrate.plan.plan import make_plan
 from migrate.records import Severity
-from migrate.rewrite.plan import make_plan
-from migrate.sources.protos import MetaGraphDef
 from tests import attacks
 
 _DT_STRING, _DT_RESOURCE = 7, 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import ParsedNodes, prune
+from migrate.graph.protos import NodeDef
 from migrate.rewrite.fold import fold
-from migrate.rewrite.graph import ParsedNodes, prune
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import NodeDef
 
 _FLOAT, _BOOL = dtype_value("float32"), dtype_value("bool")
 

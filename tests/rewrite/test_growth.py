@@ -9,14 +9,14 @@ import pytest
 
 from migrate.checks.proposals import propose
 from migrate.export.weights import Part, _holes_of
-from migrate.fleet.study import audit_model
+from migrate.graph.graph import Graph, ParsedNodes, index
+from migrate.graph.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel
+from migrate.model.study import audit_model
+from migrate.plan.plan import make_plan
+from migrate.plan.restore import FromCheckpoint
 from migrate.records import Options
 from migrate.rewrite.damaged_freeze import repair
-from migrate.rewrite.graph import Graph, ParsedNodes, index
 from migrate.rewrite.ordering import unordered_outputs
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.restore import FromCheckpoint
-from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel
 from tests.waiting import steps
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.restore import Uninitialized, Unset
+from migrate.plan.restore import Uninitialized, Unset
 
 pytestmark = pytest.mark.tensorflow
 

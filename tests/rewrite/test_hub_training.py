@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 import migrate
+from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.plan.plan import make_plan
+from migrate.plan.records import Plan
+from migrate.plan.restore import FromCheckpoint
+from migrate.plan.training import add_training, call_key
 from migrate.records import Convertible, Severity
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.plan_records import Plan
-from migrate.rewrite.restore import FromCheckpoint
-from migrate.rewrite.training import add_training, call_key
-from migrate.sources.protos import MetaGraphDef, NodeDef
 from migrate.sources.saved_model import read_saved_model
 from tests.conversions import MODELS
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.plan import make_plan
-from migrate.sources.protos import MetaGraphDef
+from migrate.graph.protos import MetaGraphDef
+from migrate.plan.plan import make_plan
 
 pytestmark = pytest.mark.tensorflow
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from migrate.rewrite.plan import make_plan
+from migrate.plan.plan import make_plan
 
 pytestmark = pytest.mark.tensorflow
 

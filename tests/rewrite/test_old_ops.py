@@ -14,8 +14,8 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 raw = tf.raw_ops
 
-from migrate.rewrite import composed  # noqa: E402
-from migrate.sources.protos import MetaGraphDef  # noqa: E402
+from migrate.graph.protos import MetaGraphDef  # noqa: E402
+from migrate.rewrite.rules import composed  # noqa: E402
 from tests.rewrite.differential import (  # noqa: E402 (starts TensorFlow)
     ask_converted,
     build_in_tf1,

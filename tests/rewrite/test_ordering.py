@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.rewrite.graph import index
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import index
+from migrate.graph.protos import NodeDef
 from migrate.rewrite.ordering import assigned_first, finding, surely_fails, unordered_outputs
-from migrate.sources.dtypes import dtype_value
-from migrate.sources.protos import NodeDef
 from tests.rewrite.texts import function, node
 
 

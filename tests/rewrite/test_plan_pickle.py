@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from migrate.fleet.study import study
+from migrate.graph.graph import Graph
+from migrate.model.study import study
+from migrate.plan.pickling import packed
+from migrate.plan.records import Plan
 from migrate.records import Options
-from migrate.rewrite.graph import Graph
-from migrate.rewrite.plan_pickle import packed
-from migrate.rewrite.plan_records import Plan
 from tests.conversions import MODELS
 from tests.waiting import PATIENCE_SECONDS
 
@@ -69,7 +69,7 @@ def test_runs_share_what_they_shared():
 def test_tensorflow_is_not_imported_for_it():
     code = (
         "import pickle, sys\n"
-        "from migrate.fleet.study import study\n"
+        "from migrate.model.study import study\n"
         "from migrate.records import Options\n"
         f"with study({str(MODELS / 'hub_module')!r}, Options()) as studied:\n"
         "    pickle.loads(pickle.dumps(studied.graph.plan))\n"

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from migrate.checks.op_table import load_op_table
+from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import MetaGraphDef
+from migrate.plan.plan import make_plan
 from migrate.rewrite import ops
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS
-from migrate.sources.protos import MetaGraphDef
+from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 
-from migrate.checks.op_table import load_ref_ops
+from migrate.graph.op_table import load_ref_ops
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding
-from migrate.rewrite import RULES, by_op, rewrite
-from migrate.rewrite.rule import SOURCES, Edit, Rule, Table
-from migrate.sources.protos import NodeDef
+from migrate.rewrite.engine import rewrite
+from migrate.rewrite.rule import SOURCES, Edit, Rule, Table, by_op
+from migrate.rewrite.rules.table import RULES
 from tests.rewrite.pairs import FOLDER, Pair, read, written
 from tests.rewrite.texts import run, shown
 

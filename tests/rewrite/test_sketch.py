@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.rewrite import Rewritten
-from migrate.rewrite.graph import Run, index
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.sketch import sketch
-from migrate.sources.protos import NodeDef
+from migrate.graph.graph import Run, index
+from migrate.graph.protos import NodeDef
+from migrate.plan.plan import make_plan
+from migrate.plan.sketch import sketch
+from migrate.rewrite.engine import Rewritten
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import choose_meta_graph
 from tests.conversions import MODELS

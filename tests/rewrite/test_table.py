@@ -6,15 +6,16 @@ import dataclasses
 
 import pytest
 
-from migrate.checks.op_table import load_in_place_ops, load_op_table, may_keep, may_share
 from migrate.errors import InternalError
+from migrate.graph.graph import ParsedNodes, Run, index, prune
+from migrate.graph.op_table import load_in_place_ops, load_op_table, may_keep, may_share
+from migrate.graph.protos import NodeDef
 from migrate.records import Finding
-from migrate.rewrite import RULED_OPS, RULES, Rewritten, by_op, rewrite
-from migrate.rewrite.graph import ParsedNodes, Run, index, prune
+from migrate.rewrite.engine import Rewritten, rewrite
 from migrate.rewrite.ops import OPS, describe
-from migrate.rewrite.refused import MADE_BY, REFUSED, TEST_OPS, why_refused
-from migrate.rewrite.rule import Gives, Op, Rule
-from migrate.sources.protos import NodeDef
+from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS, why_refused
+from migrate.rewrite.rule import Gives, Op, Rule, by_op
+from migrate.rewrite.rules.table import RULED_OPS, RULES
 
 TABLE = load_op_table()
 REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.rewrite.plan import make_plan
-from migrate.rewrite.plan_records import Place
-from migrate.rewrite.tensor_names import TensorNames, keep_tensor_names
-from migrate.sources.protos import MetaGraphDef, NodeDef
+from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.plan.plan import make_plan
+from migrate.plan.records import Place
+from migrate.plan.tensor_names import TensorNames, keep_tensor_names
 
 _FLOAT = 1
 

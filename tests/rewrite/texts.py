@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from migrate.graph.dtypes import dtype_name, dtype_value
+from migrate.graph.graph import ParsedNodes, Run, prune
+from migrate.graph.protos import AttrValue, FunctionDef, NodeDef, TensorProto, TensorShapeProto
 from migrate.records import Finding
-from migrate.rewrite import Rewritten
-from migrate.rewrite.graph import ParsedNodes, Run, prune
-from migrate.sources.dtypes import dtype_name, dtype_value
-from migrate.sources.protos import AttrValue, FunctionDef, NodeDef, TensorProto, TensorShapeProto
+from migrate.rewrite.engine import Rewritten
 
 RESOURCE, FLOAT, BOOL = (dtype_value(name) for name in ("resource", "float32", "bool"))
 _ATTRIBUTE = re.compile(r"(\S+?)=('(?:[^'\\]|\\.)*'|\w+:'(?:[^'\\]|\\.)*'|[\w:]*\([^)]*\)|[\w:]*\[[^]]*\]|\S+)(?: |$)")

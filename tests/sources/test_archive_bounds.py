@@ -19,8 +19,8 @@ import zlib
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
-from migrate.forks import clear_leftovers
+from migrate.model.study import audit_model
+from migrate.processes.forks import clear_leftovers
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models

@@ -11,12 +11,12 @@ import textwrap
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
+from migrate.graph.protos import BundleEntryProto, BundleHeaderProto, GraphDef, MetaGraphDef, SavedModel
+from migrate.model.study import audit_model
 from migrate.records import Options, Unreadable
 from migrate.sources.budget import small_bytes
 from migrate.sources.bundle import Entry, Slice, index_file, read_bundle, write_index
 from migrate.sources.parse import parse_file
-from migrate.sources.protos import BundleEntryProto, BundleHeaderProto, GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.watch import MEMORY_BYTES, SECONDS, Watch
 from tests.conversions import MODELS, ROOT
 from tests.sources.wire_bytes import length
@@ -72,7 +72,7 @@ def test_messages_without_content(form, name, tmp_path):
     program = textwrap.dedent(
         f"""
         import resource
-        from migrate.fleet.study import audit_model
+        from migrate.model.study import audit_model
         from migrate.records import Options
         print(audit_model({str(tmp_path)!r}, Options()).outcome.reason)
         # Not getrusage, which counts what the process that started this one held before.
@@ -98,7 +98,7 @@ def test_the_flag_that_raises_it(tmp_path):
     # In a process of its own: one that has memory to spare from before takes less for it.
     program = textwrap.dedent(
         f"""
-        from migrate.fleet.study import audit_model
+        from migrate.model.study import audit_model
         from migrate.records import Options
         print(audit_model({str(tmp_path)!r}, Options()).outcome.reason)
         """

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import InputError
+from migrate.graph.protos import BundleEntryProto, BundleHeaderProto
 from migrate.records import Severity
 from migrate.sources.bundle import (
     FULL_EXTENT,
@@ -20,7 +21,6 @@ from migrate.sources.bundle import (
     read_bundle,
 )
 from migrate.sources.leveldb import masked_crc32c
-from migrate.sources.protos import BundleEntryProto, BundleHeaderProto
 from migrate.sources.sniff import is_v1_checkpoint
 
 # Written by SaveV2 of TF 2.21.0: float32 `part` (10, 4) in slices 0,4:0,4, 4,6:0,2 and 4,6:2,2, string `s`

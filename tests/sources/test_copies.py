@@ -9,7 +9,7 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
+from migrate.model.study import audit_model
 from migrate.records import Failed, Options
 from migrate.sources.boundary import boundary_of
 from migrate.sources.copies import copy_data, copy_file, copy_tree, data_bytes, data_ranges, tree_bytes
@@ -113,8 +113,8 @@ def test_what_a_model_takes_is_said_before_it_is_copied(name, folder, tmp_path, 
     assert data_bytes(str(tmp_path / "copy" / "sparse"), os.stat(tmp_path / "copy" / "sparse")) < MB
     # Bytes that are there count.
     (extra / "large").write_bytes(bytes(9 * MB))
-    from migrate.fleet import jobs
-    from migrate.fleet.job import ConvertJob
+    from migrate.model import jobs
+    from migrate.model.messages import ConvertJob
 
     class _Usage:
         free = 8 * MB

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model
+from migrate.model.study import audit_model
 from migrate.records import Options, Refused, Unreadable
 from migrate.sources.bundle import read_bundle
 from migrate.sources.copies import copy_file

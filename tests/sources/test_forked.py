@@ -8,11 +8,11 @@ import signal
 import pytest
 
 from migrate.errors import InputError
+from migrate.graph.protos import MetaGraphDef
 from migrate.sources import budget
 from migrate.sources.forked import fork
-from migrate.sources.guard import guarded
 from migrate.sources.parse import Parsed
-from migrate.sources.protos import MetaGraphDef
+from migrate.sources.sandbox import guarded
 from migrate.sources.watch import Undisturbed, Watch
 
 MB = 1 << 20

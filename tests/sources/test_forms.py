@@ -16,13 +16,13 @@ import pytest
 
 import migrate
 from migrate.errors import InputError
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.records import Convertible, Kind, Refused, Unreadable
 from migrate.signature_flag import as_flag
 from migrate.sources import archive, forms
 from migrate.sources.discover import find_models, place_of
 from migrate.sources.forms import Form, form_of
 from migrate.sources.leveldb import write_table
-from migrate.sources.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.read import opened, read_source
 from migrate.sources.v1_checkpoint import read_v1_checkpoint
 from tests.conversions import MODELS, ROOT

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from migrate.fleet.study import audit_model
+from migrate.model.study import audit_model
 from migrate.records import Convertible, Options, Refused
-from migrate.sources.keras import read_keras
+from migrate.sources.keras_source import read_keras
 from tests.conversions import ROOT
 
 pytestmark = [pytest.mark.timeout(30), pytest.mark.process]
@@ -66,7 +66,7 @@ def test_weights_alone(way, name, tmp_path, pipe):
         way(file, name, pipe)
     report = audit_model(str(tmp_path / "weights.h5"), Options())
     assert isinstance(report.outcome, Refused)
-    from migrate.sources.keras import KerasFiles
+    from migrate.sources.keras_source import KerasFiles
 
     found = read_keras(KerasFiles(str(tmp_path), "", str(tmp_path / "weights.h5")))
     assert name in found.links

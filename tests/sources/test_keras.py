@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import migrate
-from migrate.checks.keras import forbidden
+from migrate.checks.keras_loading import forbidden
 from migrate.checks.keras_needs import needs, training_needs
 from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
-from migrate.sources import keras, keras_config
+from migrate.sources import keras_config, keras_source
 from migrate.sources.discover import place_of
-from migrate.sources.guard import guarded
-from migrate.sources.keras import KerasFiles, Runtime, StoredTensor, Weights, read_keras
 from migrate.sources.keras_files import files_of
+from migrate.sources.keras_source import KerasFiles, Runtime, StoredTensor, Weights, read_keras
+from migrate.sources.sandbox import guarded
 from tests.conversions import ROOT, run_child
 
 pytestmark = pytest.mark.process
@@ -284,7 +284,7 @@ def test_the_weights_in_an_archive_are_passed_over_once(compression, tmp_path, m
         return data
 
     monkeypatch.setattr(zipfile.ZipExtFile, "read", count)
-    source = keras._read(KerasFiles(path, path, path))
+    source = keras_source._read(KerasFiles(path, path, path))
     assert [tensor.shape for tensor in source.weights] == [(1_000,)] * 300
     assert sum(passed) < 2 * size
 
@@ -299,6 +299,6 @@ def test_an_archive_has_the_time_that_its_content_is_worth(tmp_path, monkeypatch
         held.append(arguments[4])
         return guarded(*arguments)
 
-    monkeypatch.setattr("migrate.sources.keras.guarded", note)
+    monkeypatch.setattr("migrate.sources.keras_source.guarded", note)
     assert len(read_keras(KerasFiles(path, path, path)).weights) == 10
     assert held == [size]

@@ -17,8 +17,8 @@ from migrate.errors import InputError, UsageError
 from migrate.records import Convertible, Options, Refused, Unreadable
 from migrate.sources import keras_files
 from migrate.sources.discover import place_of
-from migrate.sources.keras import load_architecture
 from migrate.sources.keras_files import files_of
+from migrate.sources.keras_source import load_architecture
 from migrate.sources.keras_yaml import parse_yaml
 from tests.conversions import ROOT, migrate_command
 from tests.waiting import PATIENCE_SECONDS

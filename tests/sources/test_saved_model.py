@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import InputError
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.records import Kind
 from migrate.sources.discover import find_models
-from migrate.sources.protos import MetaGraphDef, SavedModel
 from migrate.sources.read import opened, read_source
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import choose_meta_graph

@@ -14,12 +14,13 @@ import pytest
 
 from migrate.checks.proposals import propose
 from migrate.errors import InputError
-from migrate.fleet.study import audit_model, study
+from migrate.graph.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel, copied
+from migrate.graph.stored_nodes import StoredByName, StoredNodes
+from migrate.model.study import audit_model, study
 from migrate.records import Convertible, Options, Refused, Unreadable
 from migrate.sources import parse, stored
 from migrate.sources.budget import Excess
-from migrate.sources.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel, copied
-from migrate.sources.stored import StoredByName, StoredNodes, read_stored
+from migrate.sources.stored import read_stored
 from migrate.sources.watch import Watch
 from tests.conversions import MODELS, ROOT
 from tests.sources.wire_bytes import length
@@ -100,7 +101,7 @@ def test_very_many_nodes_take_little_memory(form, tmp_path):
     (tmp_path / form).write_bytes(data)
     program = textwrap.dedent(
         f"""
-        from migrate.fleet.study import audit_model
+        from migrate.model.study import audit_model
         from migrate.records import Options
         report = audit_model({str(tmp_path)!r}, Options(graph_memory_bytes=200 << 20))
         print(type(report.outcome).__name__, [f.code for f in report.findings], report.meta_graphs[0].nodes)

@@ -14,11 +14,11 @@ import zipfile
 import pytest
 
 from migrate.errors import InputError
-from migrate.fleet import study
-from migrate.fleet.study import audit_model
+from migrate.graph.protos import SavedModel
+from migrate.model import study
+from migrate.model.study import audit_model
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources.parse import parse_file
-from migrate.sources.protos import SavedModel
 from migrate.sources.watch import BYTES_A_SECOND, NODES_A_SECOND, OWN_BYTES, OverBoundsError, Watch
 from tests.conversions import ROOT
 from tests.sources.wire_bytes import length

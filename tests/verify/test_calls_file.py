@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from migrate import cli
-from migrate.children import Nursery
 from migrate.errors import InputError
 from migrate.fleet import run
+from migrate.processes.nursery import Nursery
 from migrate.records import Signature, TensorSpec
 from migrate.sources import discover
 from migrate.verify import calls_file, given

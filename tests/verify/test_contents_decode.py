@@ -11,7 +11,7 @@ import pytest
 _SCRIPT = """
 import sys
 import tensorflow as tf
-from migrate.sources.protos import MetaGraphDef
+from migrate.graph.protos import MetaGraphDef
 from migrate.verify.contents import Contents
 
 v1 = tf.compat.v1

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from migrate.sources.protos import MetaGraphDef, TensorProto, TensorShapeProto
+from migrate.graph.protos import MetaGraphDef, TensorProto, TensorShapeProto
 from migrate.verify.contract import PATH, Asked, Candidate, Files, contract_differences, keras_differences
 
 _FLOAT, _INT64, _STRING, _REF = 1, 9, 7, 101

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.sources.protos import MetaGraphDef, SavedModel
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.verify.loading import UnsafeError, check_candidate, make_safe
 from tests import attacks
 from tests.conversions import MODELS

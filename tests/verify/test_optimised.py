@@ -8,7 +8,7 @@ import pytest
 from migrate.records import Failed
 from migrate.verify import replay_candidate
 from migrate.verify.calls import Answer, Call, Golden
-from migrate.verify.jobs import OPTIMISED, CandidateResult
+from migrate.verify.messages import OPTIMISED, CandidateResult
 
 _CALLS = (Call("s", {"x": np.float32([1.0])}),) * 2
 

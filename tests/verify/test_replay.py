@@ -10,12 +10,12 @@ import sys
 import numpy as np
 import pytest
 
+from migrate.graph.dtypes import base_name
+from migrate.graph.protos import SavedModel
 from migrate.records import Failed, Signature, TensorSpec
-from migrate.sources.dtypes import base_name
-from migrate.sources.protos import SavedModel
 from migrate.sources.read import opened, read_source
 from migrate.verify import Golden, record_golden, replay_candidate
-from migrate.verify.jobs import GoldenJob
+from migrate.verify.messages import GoldenJob
 
 _BUILD_SOURCE = """
 import sys, tensorflow as tf

@@ -9,9 +9,9 @@ import zlib
 import numpy as np
 import pytest
 
+from migrate.graph.data_protos import Example, SequenceExample
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Signature, TensorSpec
-from migrate.sources.data_protos import Example, SequenceExample
-from migrate.sources.protos import MetaGraphDef
 from migrate.verify import payloads
 from migrate.verify.contents import Contents
 from migrate.verify.requests import synthesise

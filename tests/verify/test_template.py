@@ -13,7 +13,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.errors import InputError
-from migrate.fleet.study import study
+from migrate.model.study import study
 from migrate.records import Options, Signature, TensorSpec
 from migrate.verify import load_calls
 from migrate.verify.requests import as_fed

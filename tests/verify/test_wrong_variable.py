@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from migrate.fleet.verdict import judge
+from migrate.model.verdict import judge
 from migrate.verify import replay_candidate
 from migrate.verify.calls import Answer, Call, Fingerprint, Golden
-from migrate.verify.jobs import PATHS, CandidateResult
+from migrate.verify.messages import PATHS, CandidateResult
 
 
 class _Candidate:

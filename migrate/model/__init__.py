@@ -1,0 +1,1 @@
+"""One model: how it is audited, converted and validated."""

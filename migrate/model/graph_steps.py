@@ -1,0 +1,199 @@
+"""How a TF1 graph answers, becomes a TF2 SavedModel, and is compared with one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from migrate.errors import InputError
+from migrate.export.graph_job import Exported, ExportJob, checkpoint_in
+from migrate.export.provenance import digest, provenance
+from migrate.export.weights import Done, put, take_over
+from migrate.export.weights import run as carry_weights
+from migrate.graph.contract import assets
+from migrate.graph.protos import MetaGraphDef
+from migrate.model import confined_steps
+from migrate.model.graph_study import StudiedGraph, plan_options
+from migrate.model.session_answers import SessionAnswers
+from migrate.model.steps import Taking, Way
+from migrate.plan.plan import make_plan
+from migrate.plan.records import Plan, SignaturePlan
+from migrate.plan.restore import FromCheckpoint
+from migrate.processes.forks import Runner
+from migrate.records import Crashed, Failed, Mismatch, ModelReport, Options
+from migrate.signature_flag import to_copy
+from migrate.sources.bundle import index_file
+from migrate.sources.copies import copy_tree
+from migrate.sources.fingerprint import digest_of
+from migrate.sources.sniff import is_v1_checkpoint
+from migrate.sources.source import Source
+from migrate.verify import Ending
+from migrate.verify.calls import SPARSE_PARTS
+from migrate.verify.contract import Asked, Candidate, Files, contract_differences
+
+_WEIGHTS = "weights"
+"""Directory beside the staged model, for data files whose names are not known yet."""
+
+_MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
+
+
+def graph_way(studied: StudiedGraph, path: str, options: Options, nursery: Runner) -> Way:
+    """The steps of a TF1 graph.
+
+    Args:
+      studied: the graph and its plan.
+      path: what the user calls it.
+      options: see `records.Options`.
+      nursery: makes the child processes.
+    """
+
+    def export(staged: str, report: ModelReport, taking: Taking | None) -> ModelReport | Ending:
+        assert taking is not None  # That is what `begin` gives.
+        exported = _export(studied, staged, taking, options, nursery)
+        return report if isinstance(exported, Exported) else exported
+
+    def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
+        kept = {s.signature.key for s in studied.plan.signatures}
+        asked = Asked(
+            options.drop_signatures,
+            frozenset(studied.judged.signature_def.keys() - kept),
+            options.keep_tensor_names,
+            studied.feeds,
+            studied.train,
+        )
+        files = Files(studied.source.assets_dir, studied.source.extra_dir)
+        return contract_differences(studied.judged, files, candidate, asked)
+
+    answers = _session_answers(studied)
+    return Way(
+        path,
+        lambda: answers.golden(options, nursery),
+        lambda staged: _taking(studied, staged, options, nursery),
+        export,
+        lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
+        contract,
+        lambda: digest_of(studied.source.file, studied.source.boundary),
+    )
+
+
+def _session_answers(studied: StudiedGraph) -> SessionAnswers:
+    plan = studied.plan
+    variables = {
+        v.name: (v.value.key, v.value.slice_spec) for v in plan.variables if isinstance(v.value, FromCheckpoint)
+    }
+    undefined = {
+        (s.signature.key, part): why
+        for s in plan.signatures
+        for names, why in ((s.drawn, _DRAWN), ([name for name, _ in s.unordered], _UNORDERED))
+        for name in names
+        for part in _parts(s, name)
+    }
+    return SessionAnswers(
+        studied.source,
+        studied.judged,
+        [s.signature for s in plan.signatures],
+        variables,
+        undefined,
+        studied.feeds,
+        {s.signature.key for s in plan.signatures if s.fails},
+    )
+
+
+_DRAWN = "in TF1 it draws from one random sequence with other signatures"
+_UNORDERED = "TF1 gives it no defined answer"
+
+
+def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
+    """The names by which an answer has an output: a sparse one's in three parts (`verify.calls.Answer`)."""
+    dense = plan.signature.outputs[output].encoding == "dense"
+    return (output,) if dense else tuple(f"{output}/{part}" for part in SPARSE_PARTS)
+
+
+@contextlib.contextmanager
+def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Iterator[Taking]:
+    """Takes the weights over beside the steps that need TensorFlow."""
+    check = options.verify or options.checkpoint != "link"
+    directory = os.path.join(os.path.dirname(staged), _WEIGHTS)
+    weights = take_over(
+        studied.plan, studied.source.checkpoint or "", directory, options.checkpoint, check, studied.source.boundary
+    )
+    if not weights.job.moves:
+        yield Taking(weights, None)
+        return
+    if weights.job.is_little:
+        done = carry_weights(weights.job)
+        if isinstance(done, Failed):
+            raise InputError(done.reason)
+        yield Taking(weights, None)
+        return
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout_seconds)
+    try:
+        yield Taking(weights, running)
+    finally:
+        running.stop()
+
+
+def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options, nursery: Runner) -> Exported | Ending:
+    source = studied.source
+    job = ExportJob(
+        _carried_out(studied, options),
+        source.checkpoint,
+        source.assets_dir,
+        staged,
+        taking.weights.taken,
+        _provenance(studied, options),
+        _digest(source, studied.meta_graph, options),
+    )
+    exporting = confined_steps.exporting(nursery, source, staged)
+    if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
+        copy_tree(source.extra_dir, os.path.join(staged, "assets.extra"), source.boundary)
+    result: Exported | Ending = exporting.run(
+        "export", "migrate.export.graph_job", job, Exported | Failed, options.timeout_seconds
+    )
+    if not isinstance(result, Exported):
+        return result
+    if taking.running is not None:
+        done: Done | Ending = taking.running.result()
+        if not isinstance(done, Done):
+            return done
+    if not len(taking.weights.files) <= result.data_files <= _MOST_DATA_FILES:
+        return Crashed("export", 0, f"{result.data_files:,} data files make no sense")
+    # Where it is to stand is known here; a process that has run TensorFlow is not asked.
+    put(taking.weights, checkpoint_in(staged), result.data_files)
+    return result
+
+
+def _carried_out(studied: StudiedGraph, options: Options) -> Plan:
+    """The plan as the new model has it."""
+    if not options.plain_gradients:
+        return studied.plan
+    # Audit's has the nodes whose gradients are lost, since it speaks of them.
+    return make_plan(studied.meta_graph, studied.train, plan_options(studied.source.kind, options))
+
+
+def _digest(source: Source, meta_graph: MetaGraphDef, options: Options) -> str:
+    """What tells what a source's graph, weights and assets become from any other model, wherever they are."""
+    files = [source.file]
+    if source.checkpoint is not None and is_v1_checkpoint(source.checkpoint):
+        from migrate.sources.v1_checkpoint import read_v1_checkpoint
+
+        files += read_v1_checkpoint(source.checkpoint, source.boundary).files
+    elif source.checkpoint is not None:
+        files.append(index_file(source.checkpoint))  # Which has a checksum of each tensor.
+    files += sorted(os.path.join(source.assets_dir, file) for _, file in assets(meta_graph))
+    parts = [digest_of(file, source.boundary) if os.path.isfile(file) else "" for file in files]
+    return digest([*sorted(meta_graph.meta_info_def.tags), *parts], options)
+
+
+def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
+    source = studied.source
+    described = {
+        "path": os.path.abspath(source.path),
+        "file": os.path.basename(source.file),
+        "sha256": digest_of(source.file, source.boundary),
+        "tags": list(studied.plan.tags),
+    }
+    proposed = None if studied.proposed is None else to_copy(studied.proposed)
+    return {**provenance(described, options), "proposed_signature": proposed}

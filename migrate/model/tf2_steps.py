@@ -1,0 +1,129 @@
+"""A TF2 SavedModel as the model that gives the golden answers: `validate` compares a copy, or another export, with it.
+
+Its SignatureDefs are asked in a v1 Session, as those of TF1 are; it is never exported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from migrate.graph.contract import signatures
+from migrate.model.bounds import watch_over
+from migrate.model.session_answers import SessionAnswers
+from migrate.model.steps import Way
+from migrate.processes.forks import Runner
+from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec
+from migrate.sources.boundary import boundary_of
+from migrate.sources.discover import Place
+from migrate.sources.fingerprint import digest_of
+from migrate.sources.read import read_source
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import Source, choose_meta_graph
+from migrate.verify import Ending
+from migrate.verify.contract import Files, contract_differences
+
+
+def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
+    """How a TF2 SavedModel answers and is compared with.
+
+    Args:
+      place: where it lies.
+      path: what the user calls it.
+      options: see `records.Options`.
+      nursery: makes the child processes.
+
+    Raises:
+      InputError: it cannot be read, or has no such tag set.
+    """
+    source = read_source(place, path)
+    meta_graph = choose_meta_graph(source, options.tags)
+    answers = SessionAnswers(source, meta_graph, signatures(meta_graph))
+
+    def export(staged: str, report: ModelReport, _: object) -> Ending:
+        return Failed("a TF2 SavedModel is copied, not exported")
+
+    return Way(
+        path,
+        lambda: answers.golden(options, nursery),
+        lambda _: contextlib.nullcontext(),
+        export,
+        lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
+        lambda candidate: contract_differences(meta_graph, Files(source.assets_dir, source.extra_dir), candidate),
+        lambda: digest_of(source.file, source.boundary),
+    )
+
+
+def unsafe(report: ModelReport, options: Options) -> Failed | None:
+    """Says that a TF2 SavedModel is not run, where it can do more than compute and the user has not allowed that.
+
+    Args:
+      report: audit's, of the model.
+      options: see `records.Options`.
+    """
+    risky = [found for found in report.dangerous_ops if found.reached and not found.standard]
+    if not risky or options.allow_side_effects:
+        return None
+    ops = ", ".join(dict.fromkeys(f"{found.op} ({found.effect})" for found in risky))
+    return Failed(f"not run: it has ops that can do more than compute: {ops}; allow it with --allow_side_effects")
+
+
+def signatures_of(place: Place, path: str, options: Options) -> Mapping[str, Signature]:
+    """The signatures of a SavedModel by their keys.
+
+    Raises:
+      InputError: it cannot be read, or has no such tag set.
+    """
+    return _signatures(read_source(place, path), options)
+
+
+def differing_names(wanted: Mapping[str, Signature], kind: Kind, candidate: str, options: Options) -> Mismatched | None:
+    """Compares what a source and a candidate call their signatures, inputs and outputs, before either is run.
+
+    Args:
+      wanted: the source's signatures.
+      kind: what the source is.
+      candidate: directory of the other one.
+      options: see `records.Options`.
+
+    Raises:
+      InputError: the candidate cannot be read, takes more than it may, or has no such tag set.
+    """
+    watch = watch_over(options)
+    boundary = None if options.follow_links else boundary_of(candidate)
+    with watch.running(candidate):
+        read = read_saved_model(candidate, boundary, watch)
+        found = _signatures(read, options)
+    if kind in _TF2 and read.kind not in _TF2:
+        return Mismatched(
+            "the sides are swapped: the candidate is a model of TensorFlow 1 and its source one of TensorFlow 2; the "
+            "new model comes first, and --against names the old one"
+        )
+    told = []
+    for key, signature in wanted.items():
+        if key not in found:
+            told.append(f"the candidate has no signature {key!r} (it has {_listed(found)})")
+            continue
+        told += [
+            f"{key!r} {verb} {_listed(theirs)}, and the candidate's {_listed(own)}"
+            for verb, theirs, own in _sides(signature, found[key])
+            if theirs.keys() != own.keys()
+        ]
+    return Mismatched(f"the signatures differ: {'; '.join(told)}") if told else None
+
+
+_TF2 = (Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL)
+
+
+def _signatures(source: Source, options: Options) -> Mapping[str, Signature]:
+    return {s.key: s for s in signatures(choose_meta_graph(source, options.tags))}
+
+
+def _sides(
+    source: Signature, candidate: Signature
+) -> tuple[tuple[str, Mapping[str, TensorSpec], Mapping[str, TensorSpec]], ...]:
+    return (("takes", source.inputs, candidate.inputs), ("gives", source.outputs, candidate.outputs))
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

@@ -1,0 +1,138 @@
+"""What the calls on a candidate mean for its model, in outcomes and in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from migrate.checks.side_effects import RISKS
+from migrate.export.provenance import source_digest
+from migrate.model.bounds import watch_over
+from migrate.model.steps import Way
+from migrate.records import Finding, Mismatch, Mismatched, ModelReport, Options, Severity, Unverified, Verification
+from migrate.sources.boundary import boundary_of
+from migrate.sources.saved_model import read_saved_model
+from migrate.verify import Ending
+from migrate.verify.calls import Golden
+from migrate.verify.contract import PATH as CONTRACT
+from migrate.verify.contract import Candidate
+
+
+def compared(way: Way, golden: Golden, directory: str, options: Options) -> Verification | Ending:
+    """What calls show of a candidate, and before it what no call shows.
+
+    Raises:
+      InputError: the candidate cannot be read.
+    """
+    result = way.replay(golden, directory)
+    if not isinstance(result, Verification):
+        return result
+    watch = watch_over(options)
+    with watch.running(directory):
+        boundary = None if options.follow_links else boundary_of(directory)
+        candidate = Candidate(directory, read_saved_model(directory, boundary, watch).meta_graphs)
+        return dataclasses.replace(result, mismatches=(*way.contract(candidate), *result.mismatches))
+
+
+def judge(
+    result: Verification | Ending,
+) -> tuple[Mismatched | Unverified | Ending | None, Verification | None]:
+    """What a replay means: an outcome other than success, or None."""
+    if not isinstance(result, Verification):
+        return result, None
+    if result.mismatches:
+        return Mismatched(_differs(result.mismatches)), result
+    if not result.passed:
+        return Unverified(_not_compared(result)), result
+    return None, result
+
+
+def risk_of(report: ModelReport, options: Options) -> Finding | None:
+    """Why a model is not run, where the user has not allowed that."""
+    if options.allow_side_effects:
+        return None
+    return next((finding for finding in report.findings if finding.code in RISKS), None)
+
+
+def made_of(candidate: str, way: Way) -> tuple[Finding, ...]:
+    """Says that a candidate calls another file its source. What it says otherwise is not believed."""
+    said = source_digest(candidate)
+    digest = way.digest() if said is not None else None
+    if said == digest:
+        return ()
+    message = f"assets.extra/migration.json says that the candidate was made of a file of SHA-256 {said}, not {digest}"
+    return (Finding("provenance-differs", Severity.WARNING, message, (), "pass the source that it was made of"),)
+
+
+def not_run(risk: Finding) -> Finding:
+    """Says that a model is not run."""
+    return Finding(
+        "unverified",
+        Severity.WARNING,
+        f"the model was not run: {risk.message}",
+        risk.nodes,
+        "run it with --allow_side_effects, or publish it unverified with --allow_unverified",
+    )
+
+
+def unverified(ending: Unverified, verification: Verification | None) -> Finding:
+    """Says what was not compared."""
+    return Finding(
+        "unverified",
+        Severity.WARNING,
+        ending.reason,
+        tuple(verification.unverified) if verification else (),
+        "give calls of your own with --inputs, or publish it as it is with --allow_unverified",
+    )
+
+
+def forgiven(golden: Golden) -> tuple[Finding, ...]:
+    """Says that a v1 Session had to be built for a source that TensorFlow's loader refuses."""
+    if golden.loader != "lenient":
+        return ()
+    return (
+        Finding(
+            "source-loaded-leniently",
+            Severity.NOTE,
+            "TensorFlow's own loader refuses the source for what TF1 forgave; golden answers come from a v1 Session on "
+            "its graph, restored and initialised as TF1 did",
+        ),
+    )
+
+
+_SHOWN = 3
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _not_compared(result: Verification) -> str:
+    """Of what no value was compared, the first of them with the reason."""
+    named = _some([f"{what!r} ({why})" for what, why in result.unverified.items()])
+    if result.values:
+        return f"nothing differs, and no value was compared of {named}"
+    return f"no value was compared: {named or 'every signature is one that no TF1 Session answers'}"
+
+
+def _differs(mismatches: Sequence[Mismatch]) -> str:
+    """What of the contract is broken, the wrong variables, since they explain wrong outputs, and how many answers."""
+    contract = [m for m in mismatches if m.path == CONTRACT]
+    rest = [m for m in mismatches if m.path != CONTRACT]
+    variables = [repr(mismatch.output) for mismatch in rest if not mismatch.signature and mismatch.call < 0]
+    answers = len({(m.call, m.output) for m in rest if m.signature or m.call >= 0})
+    named = f"the variable(s) {_some(variables)}" if variables else ""
+    values = " and ".join(filter(None, [named, f"{answers} answer(s)" if answers else ""]))
+    told = [f"{values} differ from the source's"] if values else []
+    if contract:
+        more = f" and {len(contract) - 1} more" if len(contract) > 1 else ""
+        told.insert(0, f"clients of the source cannot rely on it: {_place(contract[0])}{contract[0].reason}{more}")
+    return "; ".join(told)
+
+
+def _place(mismatch: Mismatch) -> str:
+    places = [f"signature {mismatch.signature!r}"] if mismatch.signature else []
+    places += [repr(mismatch.output)] if mismatch.output else []
+    return f"{', '.join(places)}: " if places else ""

@@ -1,0 +1,81 @@
+"""A plan as data for a child process: each node once, however many runs share it.
+
+What can be computed from the nodes, a graph's index above all, is not carried but made again.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from migrate.graph.graph import Graph, index
+from migrate.graph.protos import FunctionDef, GraphDef, NodeDef, TensorProto, TensorShapeProto
+from migrate.plan.records import Plan
+
+_NODE: str = NodeDef.DESCRIPTOR.name
+_MESSAGES: Mapping[str, type[Message]] = {
+    kind.DESCRIPTOR.name: kind for kind in (FunctionDef, TensorProto, TensorShapeProto)
+}
+"""What a plan has beside nodes."""
+
+
+class _Packer(pickle.Pickler):
+    """Writes graphs as their nodes, and protos as numbers: pickle would import TensorFlow to name their classes."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._numbers: dict[int, tuple[str, int]] = {}
+        self._found: dict[str, list[Message]] = {kind: [] for kind in (_NODE, *_MESSAGES)}
+
+    def persistent_id(self, value: Any) -> tuple[str, int] | None:
+        if not isinstance(value, Message):
+            return None
+        known = self._numbers.get(id(value))
+        if known is None:
+            kind = value.DESCRIPTOR.name
+            found = self._found[kind]  # Which holds it, so that its `id` stays its own.
+            known = self._numbers[id(value)] = (kind, len(found))
+            found.append(value)
+        return known
+
+    def reducer_override(self, value: Any) -> Any:
+        return (index, (list(value.nodes.values()),)) if isinstance(value, Graph) else NotImplemented
+
+    def messages(self) -> dict[str, tuple[bytes, ...]]:
+        """The protos that were met, serialized, by the names of their types."""
+        return {kind: tuple(value.SerializeToString() for value in found) for kind, found in self._found.items()}
+
+
+class _Unpacker(pickle.Unpickler):
+    """Reads what `_Packer` has written."""
+
+    def __init__(self, file: io.BytesIO, messages: Mapping[str, Sequence[bytes]]) -> None:
+        super().__init__(file)
+        graph = GraphDef()  # All nodes in one message take less memory than each by itself.
+        for serialized in messages[_NODE]:
+            graph.node.add().MergeFromString(serialized)
+        self._messages: dict[str, Sequence[Message]] = {
+            kind: [made.FromString(serialized) for serialized in messages[kind]] for kind, made in _MESSAGES.items()
+        }
+        self._messages[_NODE] = graph.node[:]
+
+    def persistent_load(self, known: tuple[str, int]) -> Message:
+        kind, number = known
+        return self._messages[kind][number]
+
+
+def packed(plan: Plan) -> tuple[bytes, Mapping[str, Sequence[bytes]]]:
+    """What `unpacked` makes the plan of, except for the source's main graph."""
+    file = io.BytesIO()
+    packer = _Packer(file)
+    packer.dump({**vars(plan), "nodes": None})
+    return file.getvalue(), packer.messages()
+
+
+def unpacked(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Plan:
+    """Makes a plan of what `packed` gives; only of what a process above this one has written."""
+    return Plan(**_Unpacker(io.BytesIO(content), messages).load())

@@ -1,0 +1,1 @@
+"""Child processes: how they start, what they may do, how they answer."""

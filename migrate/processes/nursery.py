@@ -1,0 +1,266 @@
+"""Child processes that have TensorFlow ready: forks of one server (`server.py`), asked for by threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import resource
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from migrate.errors import InternalError
+from migrate.processes import interpreter
+from migrate.processes.answers import Answers
+from migrate.processes.fork_server import ask
+from migrate.processes.forks import (
+    JOB_PREFIX,
+    TENSORFLOW,
+    Place,
+    Running,
+    clear_leftovers,
+    kill_group,
+    result_of,
+    tail,
+    watch,
+)
+from migrate.processes.server import AHEAD, PATH
+from migrate.records import Crashed, TimedOut
+
+_END_SECONDS = 2.0
+_DESCRIPTORS = 8192
+_START_SECONDS = 600.0
+"""How long a server may take to fork, its import of TensorFlow from a slow disk included."""
+# oneDNN picks its kernels by CPU and shape, and adds in another order than Eigen does: off, on both sides of a
+# comparison. A GPU would only be held.
+_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+class ClosedError(InternalError):
+    """A nursery was closed while a job ran: its command was interrupted."""
+
+
+class Nursery:
+    """Runs jobs in forks of one server. A context manager: leaving it ends the server and every job.
+
+    A job is a picklable value; the module that runs it has a function `run(job)` whose result comes back as data.
+    Threads may run jobs side by side. A server that dies is replaced and its jobs run again, so a job must bear
+    being started twice.
+
+    Args:
+      preload: names of the modules that the server imports before its first fork.
+      memory_limit_bytes: resident memory at which a job is killed, or None.
+      ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `ahead.py`).
+      path: directories in which the server looks for modules first, for jobs that are not this package's.
+    """
+
+    def __init__(
+        self,
+        preload: Sequence[str] = TENSORFLOW,
+        memory_limit_bytes: int | None = None,
+        ahead: Sequence[str] = (),
+        path: Sequence[str | os.PathLike[str]] = (),
+    ) -> None:
+        self._arguments = (*preload, AHEAD, *ahead, PATH, *(os.fspath(directory) for directory in path))
+        self._memory_limit = memory_limit_bytes
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._closed = False
+        self._idle = threading.Condition()
+        self._running = 0
+        _raise_limit()
+
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the server and every job; a `run` that waits raises `ClosedError`."""
+        with self._lock:
+            self._closed = True
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+        # The program may end right after: each thread has its job's directory to remove first.
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, _END_SECONDS)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Place]:
+        """A place for a job, which `close` sees removed."""
+        with self._idle:
+            self._running += 1
+        try:
+            with Place() as place:
+                yield place
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def run(
+        self,
+        step: str,
+        module: str,
+        job: object,
+        kind: Any,
+        timeout_seconds: float,
+        say: Callable[[str], None] | None = None,
+    ) -> Any:
+        """See `Runner.run`; `say` is told what the job says of itself (`forks.say`).
+
+        Raises:
+          ClosedError: the nursery was closed meanwhile.
+        """
+        lost = _Lost(0, "")
+        for _ in range(2):
+            with self._place() as place, tempfile.TemporaryFile() as file:
+                pickle.dump(job, file)
+                file.flush()
+                server = self._ready()
+                ending = server.run(step, module, file.fileno(), place, timeout_seconds, self._memory_limit, say)
+                if self._closed:
+                    raise ClosedError("the nursery was closed while a job ran")
+                if not isinstance(ending, _Lost):
+                    return result_of(step, place, kind, ending)
+                lost = ending
+        return Crashed(step, lost.exit_code, lost.stderr_tail)
+
+    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
+        """See `Runner.begin`. Here the job is begun when its result is asked for."""
+        return _Later(lambda: self.run(step, module, job, kind, timeout_seconds))
+
+    def start(self) -> None:
+        """Has the server begin its imports before it is asked for anything."""
+        self._ready()
+
+    def _ready(self) -> _Server:
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the nursery is closed")
+            if self._server is None or not self._server.alive:
+                if self._server is not None:
+                    self._server.close()
+                self._server = _Server(self._arguments)
+            return self._server
+
+
+class _Later:
+    """A job that waits to be asked for."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+
+    def result(self) -> Any:
+        """See `Running.result`."""
+        return self._run()
+
+    def stop(self) -> None:
+        """See `Running.stop`."""
+
+
+class _Lost:
+    """The server died while a job ran, for whatever reason."""
+
+    def __init__(self, exit_code: int, stderr_tail: str) -> None:
+        self.exit_code = exit_code
+        self.stderr_tail = stderr_tail
+
+
+class _Server:
+    """The parent's side of one server process."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        clear_leftovers(tempfile.gettempdir(), JOB_PREFIX)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
+        self._requests, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with asked:
+            self._process = subprocess.Popen(
+                interpreter.command("migrate.processes.server", arguments),
+                stdin=asked.fileno(),
+                # The lines of TensorFlow and of what it loads are the report's, if anybody's.
+                stdout=self._errors,
+                stderr=self._errors,
+                env=interpreter.environment({**os.environ, **_ENVIRONMENT}),
+                start_new_session=True,  # Ctrl-C is the parent's to handle.
+            )
+        self._lock = threading.Lock()
+        self._ending: _Lost | None = None
+        self.alive = True
+
+    def close(self) -> None:
+        """Ends the server; jobs that run die with it."""
+        self.alive = False
+        # Not `close`, which another thread's answer does not hear.
+        with contextlib.suppress(OSError):
+            self._requests.shutdown(socket.SHUT_RDWR)
+        # Left to itself it kills what its jobs have started; in the middle of an import it hears nothing.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        self._process.kill()
+        self._lost()
+        self._requests.close()
+        self._errors.close()
+
+    def run(
+        self,
+        step: str,
+        module: str,
+        job: int,
+        place: Place,
+        timeout_seconds: float,
+        memory_limit: int | None,
+        say: Callable[[str], None] | None,
+    ) -> int | Crashed | TimedOut | _Lost:
+        """How a job's process has ended. Its time starts with the process, not with the server's import."""
+        lines, said = os.pipe()
+        try:
+            told = ask(self._requests, module, job, place, said)
+        except OSError:
+            os.close(lines)
+            return self._lost()
+        finally:
+            os.close(said)
+        with Answers(told, lines, say) as answers:
+            try:
+                pid = answers.pid(_START_SECONDS)
+            except TimeoutError:
+                self._process.kill()  # It hangs: another one may not.
+                return self._lost()
+            if pid is None:
+                return self._lost()
+            ending = watch(step, pid, answers.wait, timeout_seconds, memory_limit)
+            if ending is not None:
+                kill_group(pid)
+                answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.
+                return ending
+            return self._lost() if answers.code is None else answers.code
+
+    def _lost(self) -> _Lost:
+        """How the server has ended, which it is about to if it has not."""
+        self.alive = False
+        with self._lock:
+            if self._ending is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_END_SECONDS)
+                self._process.kill()
+                self._ending = _Lost(self._process.wait(), tail(self._errors.fileno()))
+            return self._ending
+
+
+def _raise_limit() -> None:
+    """Lets this process hold as many descriptors as it may: every job takes a few, and there may be hundreds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

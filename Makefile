@@ -67,7 +67,7 @@ test-pythons:  ## the TESTS that start no TensorFlow, on each of PYTHONS that th
 coverage: .venv/.stamp  ## which lines the TESTS that start no TensorFlow run; writes docs/coverage.md
 	rm -f .coverage .coverage.*
 	# coverage loads modules of its own, and those tests count what is loaded.
-	$(BIN)/coverage run -m pytest --quiet $(PARALLEL) -m "not (tensorflow or slow)" --ignore=tests/test_imports.py $(TESTS)
+	$(BIN)/coverage run -m pytest --quiet $(PARALLEL) -m "not (tensorflow or slow)" --ignore=tests/product/test_imports.py $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/python -m tools.make_coverage docs/coverage.md
 
@@ -80,7 +80,7 @@ EXAMPLES ?= 5000
 
 .PHONY: fuzz
 fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversions; docs/fuzz.json gets the counts
-	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/rewrite/test_fuzz.py
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/product/test_fuzz.py
 	$(BIN)/python tools/make_ref_ops.py
 
 MUTANTS ?= 10000
@@ -101,7 +101,7 @@ KILLS ?= 200
 
 .PHONY: kills
 kills: .venv/.stamp  ## kill a conversion of a tree KILLS times at random moments; nothing may be lost
-	KILLS=$(KILLS) $(BIN)/python -m pytest --quiet -s tests/fleet/test_faults.py -k random
+	KILLS=$(KILLS) $(BIN)/python -m pytest --quiet -s tests/product/test_faults.py -k random
 
 .PHONY: beam
 beam: .venv-beam/.stamp  ## test the Beam pipeline on DirectRunner and DaskRunner, in an environment of its own

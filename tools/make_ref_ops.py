@@ -104,8 +104,8 @@ def _differed(seeds: list[int]) -> str:
 
 def page() -> str:
     """The whole page."""
-    from tests.rewrite import test_fuzz, test_ref_ops
-    from tests.rewrite.test_lowered import RACES
+    from tests.product import test_fuzz, test_ref_ops
+    from tests.product.test_lowered import RACES
 
     tests: dict[str, str] = {}
     for op, name in test_ref_ops.PROOFS:
@@ -121,9 +121,9 @@ def page() -> str:
         "",
         f"TensorFlow's registry has {refs + len(refused) + len(for_tests)} ops that take or give a ref: {refs} are",
         f"rewritten, {len(refused)} refused, and {len(for_tests)} are there for TensorFlow's own tests. The tests",
-        "named here are in `tests/rewrite/test_ref_ops.py`: a v1 Session answers several calls, and the converted",
+        "named here are in `tests/product/test_ref_ops.py`: a v1 Session answers several calls, and the converted",
         "model must give the same bits. `tests/rewrite/test_aliases.py` does so for every way in which a tensor shares",
-        "a variable's buffer, `tests/rewrite/test_training.py` for the optimizers of `tf.compat.v1.train`.",
+        "a variable's buffer, `tests/plan/test_training.py` for the optimizers of `tf.compat.v1.train`.",
         "",
         "## Rewritten",
         "",
@@ -171,7 +171,7 @@ def page() -> str:
         "Merge, so that an output waits for what its own value needs, and a kernel (without",
         "`_lower_using_switch_merge`) gives all its outputs at once. TensorFlow 1.15.5 was asked, with its optimiser",
         "on and off, the read slow and the write slow. In the graphs of this table it gave two answers for the kinds",
-        "that are named, and one for the others; audit says so for exactly these (`tests/rewrite/test_lowered.py`).",
+        "that are named, and one for the others; audit says so for exactly these (`tests/product/test_lowered.py`).",
         "`first` is an output that needs nothing of the variable and is made of `given`, as the predicate is; `second`",
         "is one that needs it, made of `late`.",
         "",
@@ -180,7 +180,7 @@ def page() -> str:
         *(f"| {inside}, {other} | {', '.join(sorted(kinds)) or 'none'} |" for (inside, other), kinds in RACES.items()),
         "",
         "The first row is the form of a random graph (a lowered `StatelessIf`, a read that it takes, and a write that",
-        "waits for its other output), see `tests/rewrite/test_lowered.py`.",
+        "waits for its other output), see `tests/product/test_lowered.py`.",
         "",
         "## Test ops",
         "",
@@ -191,7 +191,7 @@ def page() -> str:
         "`make fuzz` draws random TF1 programs (ref and resource variables, reads, writes, scatters, conds and loops",
         "of both kinds, functions, ordered by control and data edges), saves the converted model, and compares several",
         "calls of it, by `tf.saved_model.load` and in a v1 Session, bit for bit, with the source in a v1 Session",
-        "(`tests/rewrite/test_fuzz.py`). It goes on from the seed at which the last run has ended.",
+        "(`tests/product/test_fuzz.py`). It goes on from the seed at which the last run has ended.",
     ]
     if counts:
         others = {key: n for key, n in counts.items() if key not in FACTS}

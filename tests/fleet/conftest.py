@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _one_time() -> Iterator[None]:
+def one_time() -> Iterator[None]:
     """Two runs write the same bytes: a new model says when it was converted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")

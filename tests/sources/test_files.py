@@ -15,7 +15,7 @@ from migrate.sources.files import check_regular, read_file
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from tests.conversions import MODELS
-from tests.test_bad_input import _copy
+from tests.product.test_bad_input import _copy
 from tools.mutants import snappy_bomb, table_of_blocks
 
 pytestmark = pytest.mark.timeout(20)

@@ -27,7 +27,7 @@ from tests.conversions import ROOT
 
 pytestmark = pytest.mark.process
 
-_MODULE = "tests.test_untrusted_children"
+_MODULE = "tests.product.test_untrusted_children"
 
 
 class Payload:

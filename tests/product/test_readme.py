@@ -16,7 +16,7 @@ from tests.conversions import MODELS
 
 pytestmark = pytest.mark.tensorflow
 
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 _RECIPE = re.compile(r"^## A fleet in six commands\n\n((?: {4}migrate [^\n]*\n)+)", re.MULTILINE)
 
 

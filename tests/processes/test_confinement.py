@@ -854,7 +854,7 @@ def test_the_tests_that_the_documentation_names_are_there():
     assert len(rows) > 20
     for row in rows:
         for cell in row.split("|"):
-            file = "tests/test_confinement.py"
+            file = "tests/processes/test_confinement.py"
             for path, name in _TEST.findall(cell):
                 file = path or file
                 code = (conversions.ROOT / file).read_text()

@@ -37,6 +37,7 @@ from migrate.records import (
 from migrate.report.buckets import buckets, first_code
 from migrate.signature_flag import parse_signature
 from tests.conversions import MODELS, ROOT
+from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 from tests.fleet.trees import UNVERIFIED, convert, make, told
 
 FORMS = ROOT / "testdata" / "forms"
@@ -216,7 +217,7 @@ def test_side_by_side_says_what_one_after_the_other_says(tree):
 
 
 def test_a_flag_that_drops_a_signature_is_proposed_where_it_helps(tmp_path):
-    from tests.test_hints import _model, _sound_and
+    from tests.product.test_hints import _model, _sound_and
 
     path = _model(tmp_path / "m", {"s": "y:0", "t": "z:0"}, _sound_and("Strange"))
     (model,) = _audit(path).models

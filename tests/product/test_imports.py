@@ -51,7 +51,7 @@ def test_what_may_be_imported_at_start(code, allowed):
     assert _loaded(code) == allowed
 
 
-_SIMPLE = str(pathlib.Path(__file__).parents[1] / "testdata" / "models" / "simple_save")
+_SIMPLE = str(pathlib.Path(__file__).parents[2] / "testdata" / "models" / "simple_save")
 
 
 def test_what_an_audit_may_import():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conversions import ROOT
+from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 
 
 def test_every_row_names_its_test():

@@ -21,7 +21,7 @@ from tests.waiting import gone, hang, wait_until, write_pid, written
 
 pytestmark = pytest.mark.process
 
-_MODULE = "tests.test_ahead"
+_MODULE = "tests.processes.test_warm_import"
 _STEPS = tuple[Crashed | TimedOut | tuple[bool, int], ...]
 _RESULT = int | _STEPS
 

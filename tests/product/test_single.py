@@ -11,6 +11,7 @@ import migrate
 from migrate.export.publish import check_writable
 from migrate.records import Converted, Options
 from tests.conversions import MODELS
+from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 
 _OPTIONS = Options(timeout_seconds=100)
 

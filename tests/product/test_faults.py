@@ -1,6 +1,6 @@
 """Whatever befalls a run, a worker or a disk: what was lost is nothing. docs/reliability.md names these tests.
 
-`KILLS=200 pytest tests/fleet/test_faults.py -k random` (`make kills`) kills that many times.
+`KILLS=200 pytest tests/product/test_faults.py -k random` (`make kills`) kills that many times.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from migrate.events import Step
 from migrate.fleet import run
 from migrate.records import Converted, Crashed, Failed, Options, TimedOut
 from tests.conversions import ROOT, migrate_command
+from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 from tests.fleet.trees import UNVERIFIED, Listener, content, convert, make
 from tests.waiting import wait_until
 

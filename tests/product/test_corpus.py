@@ -15,7 +15,7 @@ from tests import law
 pytestmark = [pytest.mark.tensorflow, pytest.mark.corpus, pytest.mark.timeout(1500)]
 
 _CORPUS = os.environ.get("MIGRATE_CORPUS", "")
-_PAGE = pathlib.Path(__file__).parent.parent / "docs" / "corpus.md"
+_PAGE = pathlib.Path(__file__).parents[2] / "docs" / "corpus.md"
 
 
 _KINDS = ("saved_model_tf1", "checkpoint_meta", "frozen_graph", "checkpoint_only", "graphdef_corrupt")

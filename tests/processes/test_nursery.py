@@ -18,7 +18,7 @@ from tests.waiting import gone, hang, wait_until, write_pid, written
 
 pytestmark = pytest.mark.tensorflow
 
-_MODULE = "tests.test_children"
+_MODULE = "tests.processes.test_nursery"
 
 
 def run(job):
@@ -127,8 +127,8 @@ def test_a_killed_parent_leaves_nobody_behind(tmp_path):
     code = (
         "import sys; from typing import Any; from migrate.processes.nursery import Nursery;"
         "n = Nursery(path=sys.argv[2:]);"
-        "n.run('a', 'tests.test_children', 1, Any, 60); print(n._server._process.pid, flush=True);"
-        "n.run('a', 'tests.test_children', ('hang', sys.argv[1]), Any, 600)"
+        "n.run('a', 'tests.processes.test_nursery', 1, Any, 60); print(n._server._process.pid, flush=True);"
+        "n.run('a', 'tests.processes.test_nursery', ('hang', sys.argv[1]), Any, 600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, tmp_path / "job", ROOT], stdout=subprocess.PIPE)
     server = int(parent.stdout.readline())

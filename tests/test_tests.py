@@ -1,0 +1,18 @@
+"""Where the tests of a module are: `tests/<room>/test_<module>.py`. Those of the whole product are in `tests/product`."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TESTS = sorted(path.relative_to(_ROOT / "tests") for path in (_ROOT / "tests").rglob("test_*.py"))
+_OF_SEVERAL = {pathlib.Path("test_tests.py"), pathlib.Path("rewrite/rules/test_rules.py")}
+"""This file, and what holds for every rule."""
+
+
+@pytest.mark.parametrize("test", [test for test in _TESTS if test.parts[0] != "product"], ids=str)
+def test_a_test_is_called_as_its_module(test):
+    module = _ROOT / "migrate" / test.with_name(test.name.removeprefix("test_"))
+    assert test in _OF_SEVERAL or module.exists() or module.with_suffix("").is_dir()

@@ -264,7 +264,11 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
     for name, form in forms.items():
         by_form.setdefault(form, []).append(name)
     places = list(_checkpoints(folder, by_form.get(Form.META_GRAPH, []), by_form.get(Form.TABLE, [])))
-    has_keras_json = Form.KERAS_JSON in by_form
+    architectures = by_form.get(Form.KERAS_JSON, [])
+    if len(architectures) > 1 and (Form.HDF5 in by_form or Form.TABLE in by_form):
+        architectures = _distinct(folder, architectures)
+    # Weights beside several architectures are the model: reading it says which one has to be chosen.
+    has_keras_json = bool(architectures) and (len(architectures) == 1 or not {Form.HDF5, Form.TABLE} & by_form.keys())
     if has_keras_json:
         # The weights beside a configuration are its own.
         places = [place for place in places if place.form is Form.META_GRAPH]
@@ -276,12 +280,22 @@ def _places(folder: str, names: frozenset[str]) -> list[Place]:
             continue
         if form is Form.HDF5 and has_keras_json:
             continue
+        if form is Form.KERAS_JSON and not (has_keras_json and name in architectures):
+            continue
         if form is Form.ARCHIVE and not _holds_model(file):
             continue
         if form is Form.GRAPH_DEF and places and _has_variables(file):
             continue  # The checkpoint's own graph, as tf.train.write_graph leaves it there.
         places.append(Place(form, file, file))
     return places
+
+
+def _distinct(folder: str, architectures: Sequence[str]) -> list[str]:
+    """Names of the files that hold Keras architectures; of several that hold the same one, the first."""
+    from migrate.sources.keras_files import distinct_architectures
+
+    files = distinct_architectures([os.path.join(folder, name) for name in architectures])
+    return [os.path.basename(file) for file in files]
 
 
 def _holds_model(archive: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
-from migrate.events import Began, Finished, Listener, Step, Warned
+from migrate.events import Began, Called, Finished, Listener, Warned, event_of
 from migrate.records import ModelOptions, Options, Report, Unreadable
 
 if TYPE_CHECKING:
@@ -208,11 +208,14 @@ def validate(
                 check_report_directory(journal, (candidate, against))
             return validate_fleet(candidate, against, options, listen, journal)
         listen(Began(1, 1))
-        with Nursery() as nursery:
 
-            def say(text: str) -> None:
-                listen(Step(0, candidate, text))
+        def say(text: str) -> None:
+            listen(event_of(0, candidate, text))
 
+        def counted(call: int, calls: int) -> None:
+            listen(Called(0, candidate, call, calls))
+
+        with Nursery(counted=counted) as nursery:
             found = validate_model(here[candidate], here[against], options, nursery, say)
         report = named(Report((found,)), {local: path for path, local in here.items()})
         listen(Finished(0, report.models[0], 1, 1))

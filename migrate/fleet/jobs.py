@@ -18,6 +18,7 @@ from migrate.checks.contract import assets, signatures
 from migrate.checks.side_effects import RISKS
 from migrate.confinement import in_force
 from migrate.errors import InputError
+from migrate.events import called
 from migrate.export.job import Exported, ExportJob, checkpoint_in
 from migrate.export.publish import check_destination, publish, staging
 from migrate.export.weights import Done, put, take_over
@@ -42,7 +43,7 @@ from migrate.fleet.study import (
 )
 from migrate.fleet.tf2 import differing_names, signatures_of, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
-from migrate.forks import Forks, Runner, say
+from migrate.forks import Counted, Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -93,7 +94,7 @@ def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
     say("reading")
     if isinstance(job, AuditJob):
         return judged(audit_model(job.path, job.options), job.options)
-    with _runner(job.options) as nursery:
+    with _runner(job.options, lambda call, calls: say(called(call, calls))) as nursery:
         if isinstance(job, ValidateJob):
             try:
                 return validate_model(job.candidate, job.path, job.options, nursery, say)
@@ -105,11 +106,11 @@ def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
         )
 
 
-def _runner(options: Options) -> contextlib.AbstractContextManager[Runner]:
+def _runner(options: Options, counted: Counted) -> contextlib.AbstractContextManager[Runner]:
     """What runs the steps: a fork that has been importing TensorFlow meanwhile, where there is one."""
     found = ahead.place()
     limit = options.memory_limit_bytes
-    return contextlib.nullcontext(Forks(limit)) if found is None else ahead.Ahead(found, limit)
+    return contextlib.nullcontext(Forks(limit, counted)) if found is None else ahead.Ahead(found, limit, counted)
 
 
 def convert_model(

@@ -132,7 +132,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 def _options(case: Case, **given: Any) -> Options:
     signatures = (parse_signature(case.flag),) if case.flag else ()
-    return Options(signatures=signatures, **given)
+    return Options(signature=signatures, **given)
 
 
 def _ask(job: dict[str, Any], work) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def test_a_signature_is_added_to_a_saved_model(nursery, tmp_path):
     inputs = ",".join(f"{name}={spec.name}" for name, spec in signature.inputs.items())
     relu = next(iter(signature.outputs.values())).name
     flag = parse_signature(f"features:inputs={inputs};outputs=inner={relu}")
-    report = convert_model(model, str(tmp_path / "new"), Options(signatures=(flag,)), nursery, lambda _: None)
+    report = convert_model(model, str(tmp_path / "new"), Options(signature=(flag,)), nursery, lambda _: None)
     assert isinstance(report.outcome, Converted), report.findings
     assert {s.key for s in report.meta_graphs[0].signatures} == {signature.key, "features"}
     assert not report.verification.skipped and report.verification.passed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from migrate.checks.contract import assets, signatures
 from migrate.checks.side_effects import RISKS
 from migrate.confinement import in_force
 from migrate.errors import InputError
+from migrate.escapes import quoted
 from migrate.events import called
 from migrate.export.job import Exported, ExportJob, checkpoint_in
 from migrate.export.publish import check_destination, publish, staging
@@ -41,6 +43,7 @@ from migrate.fleet.study import (
     timed,
     watch_over,
 )
+from migrate.fleet.template import calls_of
 from migrate.fleet.tf2 import differing_names, signatures_of, tf2_way, unsafe
 from migrate.fleet.way import Taking, Way
 from migrate.forks import Counted, Forks, Runner, say
@@ -75,13 +78,18 @@ from migrate.sources.protos import MetaGraphDef
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
-from migrate.verify import Ending
+from migrate.verify import RANDOM, Ending
 from migrate.verify.calls import SPARSE_PARTS, Golden
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.contract import Asked, Candidate, Files, contract_differences
 
 Progress = Callable[[str], None]
 """Takes one line that says what is being done now."""
+Calls = Callable[[ModelReport], tuple[str, Mapping[str, str]]]
+"""Makes a file with calls to begin with, see `template.calls_of`."""
+
+_TEMPLATE_LINES, _TEMPLATE_BYTES = 60, 4000
+"""A file with calls that is larger is not shown in a report."""
 
 _WEIGHTS = "weights"
 """Directory beside the staged model, for data files whose names are not known yet."""
@@ -164,7 +172,13 @@ def convert_model(
             if not isinstance(base.outcome, Convertible):
                 return judged(base, options)
             way = _way(studied, path, options, nursery)
-            return base if way is None else _convert(way, base, destination, options, progress, seconds, finish)
+            return (
+                base
+                if way is None
+                else _convert(
+                    way, base, destination, options, progress, seconds, finish, functools.partial(calls_of, studied)
+                )
+            )
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
         except OSError as error:
@@ -215,7 +229,7 @@ def validate_model(candidate: str, source: str, options: Options, nursery: Runne
             return dataclasses.replace(base, outcome=stop)
         if way is None:
             return base
-        return _validate(way, base, candidate, options, progress)
+        return _validate(way, base, candidate, options, progress, functools.partial(calls_of, studied))
 
 
 def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way | None:
@@ -256,7 +270,9 @@ def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way 
     )
 
 
-def _validate(way: Way, base: ModelReport, candidate: str, options: Options, progress: Progress) -> ModelReport:
+def _validate(
+    way: Way, base: ModelReport, candidate: str, options: Options, progress: Progress, calls: Calls
+) -> ModelReport:
     seconds = dict(base.seconds)
     risk = _risk(base, options)
     if risk:
@@ -274,7 +290,8 @@ def _validate(way: Way, base: ModelReport, candidate: str, options: Options, pro
         result = _compared(way, golden, candidate, options)
     outcome, verification = _judge(result)
     if isinstance(outcome, Unverified):
-        base = dataclasses.replace(base, findings=(*base.findings, _unverified(outcome, verification)))
+        told = _unverified(outcome, verification, base, options, calls)
+        base = dataclasses.replace(base, findings=(*base.findings, told))
     if options.details:
         base = dataclasses.replace(base, converted_signatures=_signatures(candidate))
     return dataclasses.replace(base, outcome=outcome or Validated(), verification=verification, seconds=seconds)
@@ -288,6 +305,7 @@ def _convert(
     progress: Progress,
     seconds: dict[str, float],
     finish: Callable[[str], None],
+    calls: Calls,
 ) -> ModelReport:
     lifted = ("verification",) if options.verify and options.allow_side_effects else ()
     base = dataclasses.replace(base, confinement=in_force(lifted=lifted))
@@ -321,7 +339,8 @@ def _convert(
                 result = _compared(way, golden, staged, options)
             trouble, verification = _judge(result)
             if isinstance(trouble, Unverified):
-                base = dataclasses.replace(base, findings=(*base.findings, _unverified(trouble, verification)))
+                told = _unverified(trouble, verification, base, options, calls)
+                base = dataclasses.replace(base, findings=(*base.findings, told))
             if trouble is not None and not (isinstance(trouble, Unverified) and options.allow_unverified):
                 return dataclasses.replace(base, outcome=trouble, verification=verification, seconds=seconds)
         if options.details:
@@ -359,14 +378,25 @@ def _not_run(risk: Finding) -> Finding:
     )
 
 
-def _unverified(ending: Unverified, verification: Verification | None) -> Finding:
-    return Finding(
-        "unverified",
-        Severity.WARNING,
-        ending.reason,
-        tuple(verification.unverified) if verification else (),
-        "give calls of your own with --inputs, or publish it as it is with --allow_unverified",
-    )
+def _unverified(
+    ending: Unverified, verification: Verification | None, report: ModelReport, options: Options, calls: Calls
+) -> Finding:
+    """Says what was not compared; with a file of calls to begin with, where other calls may show more."""
+    unverified = verification.unverified if verification is not None else {}
+    publish = "publish it as it is with --allow_unverified"
+    is_helped = any(what != "variables" and why not in _WHATEVER_IS_CALLED for what, why in unverified.items())
+    text = calls(report)[0] if is_helped and options.inputs is None else ""
+    if not is_helped and unverified:
+        hint = publish
+    elif not text:
+        hint = f"give calls of your own with --inputs, or {publish}"
+    elif len(text) > _TEMPLATE_BYTES or text.count("\n") > _TEMPLATE_LINES:
+        source = quoted(report.source) if report.source.isprintable() else "MODEL"
+        hint = f"give calls of your own with --inputs=calls.json (migrate inputs {source} > calls.json), or {publish}"
+        text = ""
+    else:
+        hint = f"give calls of your own with --inputs=calls.json, a file like the one below, or {publish}"
+    return Finding("unverified", Severity.WARNING, ending.reason, tuple(unverified), hint, text)
 
 
 def _forgiven(golden: Golden) -> tuple[Finding, ...]:
@@ -407,6 +437,8 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
 
 _DRAWN = "in TF1 it draws from one random sequence with other signatures"
 _UNORDERED = "TF1 gives it no defined answer"
+_WHATEVER_IS_CALLED = (_DRAWN, _UNORDERED, RANDOM)
+"""Reasons for which no value is compared, whatever the calls are."""
 
 
 def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
@@ -432,7 +464,7 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
             raise InputError(done.reason)
         yield Taking(weights, None)
         return
-    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout_seconds)
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout)
     try:
         yield Taking(weights, running)
     finally:
@@ -458,9 +490,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     exporting = confined.exporting(nursery, source, staged)
     if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
         copy_tree(source.extra_dir, os.path.join(staged, "assets.extra"), source.boundary)
-    result: Exported | Ending = exporting.run(
-        "export", "migrate.export.job", job, Exported | Failed, options.timeout_seconds
-    )
+    result: Exported | Ending = exporting.run("export", "migrate.export.job", job, Exported | Failed, options.timeout)
     if not isinstance(result, Exported):
         return result
     if taking.running is not None:

@@ -165,7 +165,7 @@ def study(path: str, options: Options, is_whole: bool = False) -> Iterator[Studi
 
 def watch_over(options: Options, is_whole: bool = False) -> Watch:
     """The watch over an audit, which begins."""
-    changes = options.feeds or options.variables or options.plain_gradients or options.keep_tensor_names
+    changes = options.feed or options.variables or options.plain_gradients or options.keep_tensor_names
     return Watch(
         options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes, not changes, is_whole=is_whole
     )
@@ -336,7 +336,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     if broken:
         every = tuple(facts(m, ()) for m in source.meta_graphs)
         return Studied(dataclasses.replace(report, outcome=Refused(), findings=broken, meta_graphs=every), place)
-    given = (*source.signatures, *options.signatures)
+    given = (*source.signatures, *options.signature)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
     proposed = None
     if options.take_proposals and proposals:
@@ -418,9 +418,9 @@ def _copied(source: Source, place: Place) -> str:
 
 def _signatures_of_tf2(source: Source, options: Options) -> Iterator[Finding]:
     """Refuses `--signature` for what is copied as it is."""
-    if not options.signatures:
+    if not options.signature:
         return
-    keys = tuple(signature.key for signature in options.signatures)
+    keys = tuple(signature.key for signature in options.signature)
     message = "a TF2 SavedModel is copied as it is, and --signature names tensors of a graph, which its functions hide"
     hint = (
         "in Python: model = tf.saved_model.load(PATH); tf.saved_model.save(model, NEW, signatures={**model.signatures, "
@@ -454,7 +454,7 @@ def _add_signatures(meta_graph: MetaGraphDef, given: Sequence[GivenSignature], o
 
 def _replaced(meta_graph: MetaGraphDef, options: Options) -> Iterator[Finding]:
     """Says which of the model's own signatures the user's take the place of."""
-    for signature in options.signatures:
+    for signature in options.signature:
         if signature.key in meta_graph.signature_def:
             message = (
                 f"the signature {signature.key!r} is the one that --signature gives, as --overwrite_signatures says"
@@ -481,7 +481,7 @@ def _taken_options(
     if signature is None and not feeds:
         return None
     return ModelOptions(
-        signature=None if signature is None else (signature,), feed=(*options.feeds, *feeds) if feeds else None
+        signature=None if signature is None else (signature,), feed=(*options.feed, *feeds) if feeds else None
     )
 
 
@@ -494,18 +494,18 @@ def _planned(
       What is planned: the source where no tensor is fed; the plan; what is fed, if anything is; and what of that audit
       has proposed.
     """
-    if not options.feeds:
+    if not options.feed:
         plan = make_plan(meta_graph, options.drop_signatures, options.variables)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
             return meta_graph, plan, None, ()
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
-    fed = apply_feeds(meta_graph, options.feeds)
+    fed = apply_feeds(meta_graph, options.feed)
     plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
     unfed = [name for f in plan.findings if f.code == "unfed-placeholder" for name in f.nodes]
     proposed = propose_feeds(fed.meta_graph, dict.fromkeys(unfed)) if options.take_proposals and unfed else ()
     if proposed:
-        more = apply_feeds(meta_graph, (*options.feeds, *proposed))
+        more = apply_feeds(meta_graph, (*options.feed, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
         plan = make_plan(fed.meta_graph, options.drop_signatures, options.variables)
     return fed.meta_graph, plan, fed, proposed

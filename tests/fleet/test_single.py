@@ -12,7 +12,7 @@ from migrate.export.publish import check_writable
 from migrate.records import Converted, Options
 from tests.conversions import MODELS
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 
 
 @pytest.fixture(scope="module")

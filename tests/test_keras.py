@@ -240,11 +240,12 @@ def chain(*layers):
     for layer in layers:
         y = layer(y)
     return k.Model(x, y)
-def dense(count):
-    return k.Sequential([k.Input([4]), *[k.layers.Dense(4) for _ in range(count)]])
+def dense(count, *shape):
+    return k.Sequential([k.Input(shape), *[k.layers.Dense(4) for _ in range(count)]])
+wrapped = k.layers.TimeDistributed
 for name, count in (("same", 1), ("larger", 2)):
-    save(f"{name}_nested", chain(dense(1)), chain(dense(count)))
-    save(f"{name}_wrapped", chain(k.layers.TimeDistributed(dense(1))), chain(k.layers.TimeDistributed(dense(count))))
+    save(f"{name}_nested", chain(dense(1, 3, 4)), chain(dense(count, 3, 4)))
+    save(f"{name}_wrapped", chain(wrapped(dense(1, 4))), chain(wrapped(dense(count, 4))))
 attend = k.layers.MultiHeadAttention(2, 4, dropout=0.1)
 ordinary = chain(
     k.layers.Normalization(), k.layers.GaussianNoise(0.1), lambda x: attend(x, x), k.layers.BatchNormalization(),

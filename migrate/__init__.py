@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from migrate.api import audit, compare_reports, convert, inputs, render_report, validate, write_config, write_report
 from migrate.errors import InputError, UsageError
-from migrate.events import Began, Event, Finished, Step, Warned
+from migrate.events import Began, Called, Event, Finished, Step, Warned
 from migrate.records import (
     AlreadyTF2,
     Converted,
@@ -44,6 +44,7 @@ __all__ = [
     "DISTRIBUTION",
     "AlreadyTF2",
     "Began",
+    "Called",
     "Converted",
     "Convertible",
     "Crashed",

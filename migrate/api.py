@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
-from migrate.events import Began, Finished, Listener, Step, Warned
+from migrate.events import Began, Called, Finished, Listener, Warned, event_of
 from migrate.records import ModelOptions, Options, Report, Unreadable
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def _audit(paths: Sequence[str], options: Options, listen: Listener) -> Report:
 
 def _has_partial_flags(options: Options) -> bool:
     """Whether flags are about a part of some models, so that `_flags_used` may find that there is none."""
-    return bool(options.feeds or options.architecture is not None or options.checkpoint_root)
+    return bool(options.feed or options.architecture is not None or options.checkpoint_root)
 
 
 def _flags_used(report: Report, options: Options) -> Report:
     """Gives the report back, unless a flag about a part of some models is about none of them.
 
     Raises:
-      UsageError: no model has a tensor that `options.feeds` names, is weights that `options.architecture` is for, or
+      UsageError: no model has a tensor that `options.feed` names, is weights that `options.architecture` is for, or
         has the checkpoint by object that `options.checkpoint_root` is about.
     """
     codes = {finding.code for model in report.models for finding in model.findings}
@@ -92,7 +92,7 @@ def _flags_used(report: Report, options: Options) -> Report:
         raise UsageError("--architecture: no model here is Keras weights without an architecture in their own file")
     if options.checkpoint_root and report.models and not unread and "keras-checkpoint-root" not in codes:
         raise UsageError("--checkpoint_root: no model here is a Keras architecture with a checkpoint by object")
-    for feed in options.feeds:
+    for feed in options.feed:
         lacking = [
             finding
             for model in report.models
@@ -167,7 +167,7 @@ def validate(
       candidate: directory of a TF2 SavedModel, of this package's making or not; or a tree of them.
       against: directory of the model whose answers are golden, or a tree of them. A candidate is compared with the
         source that has the same path in its tree.
-      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout_seconds` count; of trees also `jobs`,
+      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout` count; of trees also `jobs`,
         `include`, `exclude`, `only_latest_version`, `fail_fast` and `memory_limit_bytes`.
       progress: told what is being done; threads call it, one at a time for `Finished`.
       journal: directory in which is remembered what was compared in trees, so that the same command goes on where one
@@ -209,11 +209,14 @@ def validate(
                 check_report_directory(journal, (candidate, against))
             return validate_fleet(candidate, against, options, listen, journal)
         listen(Began(1, 1))
-        with Nursery() as nursery:
 
-            def say(text: str) -> None:
-                listen(Step(0, candidate, text))
+        def say(text: str) -> None:
+            listen(event_of(0, candidate, text))
 
+        def counted(call: int, calls: int) -> None:
+            listen(Called(0, candidate, call, calls))
+
+        with Nursery(counted=counted) as nursery:
             found = validate_model(ValidateJob(here[candidate], here[against], options), nursery, say)
         report = named(Report((found,)), {local: path for path, local in here.items()})
         listen(Finished(0, report.models[0], 1, 1))
@@ -311,7 +314,7 @@ def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | No
 
     Args:
       model: a model; its graph is read, and nothing is run.
-      options: `tags`, `signatures`, `feeds` and `take_proposals` count.
+      options: `tags`, `signature`, `feed` and `take_proposals` count.
       progress: told why a signature is not in the file.
 
     Returns:

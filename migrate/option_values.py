@@ -18,7 +18,7 @@ _LEAST = {
     "memory_limit_bytes": 1,
     "graph_memory_bytes": 1,
     "unpacked_bytes": 1,
-    "timeout_seconds": 0.001,
+    "timeout": 0.001,
     "audit_seconds": 0.001,
 }
 _OPTIONAL_WHOLE = frozenset({"jobs", "memory_limit_bytes"})
@@ -156,7 +156,7 @@ def _metadata(name: str, value: object) -> tuple[tuple[str, str], ...]:
 _SPECIAL: Mapping[str, Callable[[str, Any], Any]] = {
     "tags": _tags,
     "checkpoint": _checkpoint,
-    "signatures": _signatures,
-    "feeds": _feeds,
+    "signature": _signatures,
+    "feed": _feeds,
     "metadata": _metadata,
 }

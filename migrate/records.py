@@ -73,6 +73,7 @@ class Finding:
       message: what was found and where, in one or two lines.
       nodes: names of the graph nodes (or files) it is about.
       hint: what to do next, or empty.
+      template: a text to copy into the file that the hint asks for, or empty.
     """
 
     code: str
@@ -80,6 +81,7 @@ class Finding:
     message: str
     nodes: tuple[str, ...] = ()
     hint: str = ""
+    template: str = ""
 
 
 @frozen
@@ -638,8 +640,8 @@ class Options:
     """The settings of one command, read once at the door. Values are checked when it is made.
 
     Example:
-      >>> options = Options(tags="serve", signatures="f:inputs=x=x:0;outputs=y=y:0", feeds={"keep_prob": 1.0})
-      >>> options.tags, options.signatures[0].key, options.feeds
+      >>> options = Options(tags="serve", signature="f:inputs=x=x:0;outputs=y=y:0", feed={"keep_prob": 1.0})
+      >>> options.tags, options.signature[0].key, options.feed
       (frozenset({'serve'}), 'f', (GivenFeed(tensor='keep_prob:0', value='1.0'),))
       >>> Options(checkpoint="lnk")
       Traceback (most recent call last):
@@ -659,7 +661,7 @@ class Options:
       allow_unverified: publish a new model from which nothing differs although of some output or variable no value was
         compared.
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
-      timeout_seconds: limit for each child process.
+      timeout: limit for each child process, in seconds.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
         the new model has them. It changes nothing in the new model.
@@ -676,12 +678,12 @@ class Options:
       architecture: file with the architecture of Keras weights, or None for the one beside them.
       checkpoint_root: where in a checkpoint's object graph the Keras model is, or None for where its layers are.
       trust: run the Python bytecode in a Keras file (Lambda layers), call what it names, read files that it names.
-      signatures: added to those that a model has.
+      signature: added to those that a model has.
       overwrite_signatures: let one of them take the place of one of the same name.
       metadata: (key, value) pairs of the user's for `assets.extra/migration.json`.
       take_proposals: give a graph without signatures the first one that audit proposes, and placeholders that no
         signature feeds the values that it proposes.
-      feeds: tensors that have the same value in every call of the new model.
+      feed: tensors that have the same value in every call of the new model.
       all_tags: convert every MetaGraphDef of a SavedModel, each to a directory of its own.
       follow_links: read files that links in a model lead to outside of it.
       graph_memory_bytes: what an audit may take beyond four times the bytes of the model's graph.
@@ -704,18 +706,18 @@ class Options:
     allow_side_effects: bool = False
     allow_unverified: bool = False
     max_ulps: int = 0
-    timeout_seconds: float = 600.0
+    timeout: float = 600.0
     checkpoint: str = "auto"
     details: bool = False
     custom_objects: tuple[str, ...] = ()
     trust: bool = False
     architecture: str | None = None
     checkpoint_root: str | None = None
-    signatures: tuple[GivenSignature, ...] = ()
+    signature: tuple[GivenSignature, ...] = ()
     overwrite_signatures: bool = False
     metadata: tuple[tuple[str, str], ...] = ()
     take_proposals: bool = False
-    feeds: tuple[GivenFeed, ...] = ()
+    feed: tuple[GivenFeed, ...] = ()
     all_tags: bool = False
     follow_links: bool = False
     graph_memory_bytes: int = 500 << 20
@@ -757,7 +759,7 @@ _NOT_SHAPING = frozenset(
         "overwrite",
         "reconvert",
         "runner",
-        "timeout_seconds",
+        "timeout",
         "unpacked_bytes",
     }
 )

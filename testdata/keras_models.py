@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 
+import tensorflow as tf
+
 k = importlib.import_module(os.environ.get("KERAS_MODELS_OF", "tf_keras"))
 
 
@@ -40,6 +42,39 @@ class Pair(Net):
         """Scores of x, and y scaled."""
         factor = 3.0 if training else 2.0
         return {"scores": self.second(self.first(inputs["x"])), "scaled": inputs["y"] * factor}
+
+
+@_register
+class Words(Net):
+    """Takes words alone."""
+
+    def __init__(self, units=3, **settings):
+        super().__init__(units, **settings)
+        self.look_up = k.layers.StringLookup(vocabulary=["a", "b"])
+        self.embed = k.layers.Embedding(4, 3)
+
+    def call(self, inputs):
+        """Scores of the words."""
+        return super().call(self.embed(self.look_up(inputs)))
+
+
+@_register
+class Ids(Net):
+    """Takes integers alone."""
+
+    def call(self, inputs):
+        """Scores of the numbers."""
+        return super().call(tf.one_hot(inputs, 4))
+
+
+@_register
+class Mixed(Words):
+    """Takes a dict of words, integers and floats."""
+
+    def call(self, inputs):
+        """Scores of all of them."""
+        words = self.embed(self.look_up(inputs["words"]))
+        return self.second(self.first(tf.concat([words, tf.one_hot(inputs["ids"], 4), inputs["x"]], -1)))
 
 
 @_register

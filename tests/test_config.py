@@ -11,6 +11,7 @@ import hypothesis.strategies as st
 import pytest
 
 from migrate import config_writer
+from migrate.cli.verbs import VERBS
 from migrate.config import (
     KEYS,
     Config,
@@ -86,8 +87,11 @@ def test_each_key_is_read(line, expected):
 
 def test_every_key_is_a_flag_and_an_option():
     assert set(KEYS) == {field.name for field in dataclasses.fields(ModelOptions)}
-    options = {"signature": "signatures", "feed": "feeds"}
-    assert {options.get(key, key) for key in KEYS} - {"expect"} <= {field.name for field in dataclasses.fields(Options)}
+    options = {field.name for field in dataclasses.fields(Options)}
+    assert {*KEYS} - {"expect"} <= options
+    # A flag that counts megabytes has another name than the attribute, which counts bytes.
+    in_bytes = {"graph_memory_bytes", "memory_limit_bytes", "unpacked_bytes"}
+    assert options - {flag.name for verb in VERBS for flag in verb.flags} == {"given", *in_bytes}
 
 
 @pytest.mark.parametrize(

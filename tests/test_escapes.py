@@ -385,7 +385,7 @@ def test_progress_has_no_orders():
 def test_a_long_step_has_a_clock():
     from rich.console import Console
 
-    from migrate.events import Step
+    from migrate.events import Called, Step
 
     now = [100.0]
     console = Console(width=100, force_terminal=True, color_system=None)
@@ -396,6 +396,10 @@ def test_a_long_step_has_a_clock():
         with console.capture() as shown:
             console.print(display)
         assert any(line.startswith(said) for line in shown.get().splitlines())
+    display(Called(0, "model", 3, 10))
+    with console.capture() as shown:
+        console.print(display)
+    assert any(line.startswith("[1:01:40] model: converting, call 3 of 10") for line in shown.get().splitlines())
     display(Step(0, "model", "publishing"))
     with console.capture() as shown:
         console.print(display)

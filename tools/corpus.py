@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
 def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) -> dict[str, Any]:
     try:
         proposals = migrate.audit(source).models[0].proposals[:1]
-        options = migrate.Options(signatures=proposals)
+        options = migrate.Options(signature=proposals)
         model = convert_model(ConvertJob(source, os.path.join(scratch, "new"), options), nursery, lambda _: None)
     except migrate.InputError as error:
         return {"entry": entry, "outcome": "unreadable", "reason": str(error), "model": None, "baseline": "", "refs": 0}

@@ -277,7 +277,7 @@ def convert_all(by_form: Sequence[Sequence[Model]], jobs: Iterable[Ended]) -> li
     """Converts mutants with verification; a string in an outcome's place is a failure of migrate."""
     resource.setrlimit(resource.RLIMIT_AS, (_CONVERT_MEMORY_BYTES, _CONVERT_MEMORY_BYTES))
     results = []
-    options = Options(timeout_seconds=_CONVERT_SECONDS)
+    options = Options(timeout=_CONVERT_SECONDS)
     with Nursery() as nursery:
         for number, job in enumerate(jobs):
             with tempfile.TemporaryDirectory(prefix="hostile-") as scratch:

@@ -19,8 +19,9 @@ from migrate.sources.keras_source import KerasSource, StoredTensor, Weights
 _NUMBERED = re.compile(r"layer_with_weights-(\d+)/")
 _LAYER = re.compile(r"layer(_with_weights)?-\d+/")
 _ATTRIBUTE = re.compile(r"(?:cell/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
-_PLACE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/")
-_VARIABLE = re.compile(r"(?:layers|_layer_checkpoint_dependencies)/(\w+)/(?:cell/)?vars/(\d+)")
+_FOLDERS = ("layers", "_layer_checkpoint_dependencies")
+_PLACE = re.compile(rf"(?:{'|'.join(_FOLDERS)})/(\w+)/")
+_VARIABLE = re.compile(rf"(?:{'|'.join(_FOLDERS)})/(\w+)/(?:cell/)?vars/(\d+)")
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _LISTED = 4
 # Weights that settings of a layer leave out.
@@ -48,7 +49,7 @@ def find_misfits(source: KerasSource, custom_objects: Collection[str]) -> Iterat
         where = f"{source.root}/" if source.root else ""
         misfits = list(_by_number(_below_root(source), expected, where, complete=True))
     elif source.form is Weights.HDF5_V3:
-        misfits = list(_by_class(source.weights, expected))
+        misfits = list(_by_class(_by_name_of(source.weights), expected, ""))
     elif source.form is Weights.NAMES:
         stored = _stored(source.weights, [layer.name for layer in expected])
         misfits = list(_by_name(stored, expected, complete=True))
@@ -163,11 +164,23 @@ def _by_number(
         yield "", _told(sorted(unused), "of no layer of this one")
 
 
-def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[LayerWeights]) -> Iterator[tuple[str, str]]:
-    """Keras 3 stores the layers of each class under its name and a number (saving_lib.py, _save_container_state)."""
+def _by_name_of(tensors: Sequence[StoredTensor]) -> dict[str, StoredTensor]:
+    return {tensor.name: tensor for tensor in tensors}
+
+
+def _by_class(
+    tensors: Mapping[str, StoredTensor], expected: Sequence[LayerWeights], where: str
+) -> Iterator[tuple[str, str]]:
+    """Keras 3 stores the layers of each class under its name and a number (saving_lib.py, _save_container_state).
+
+    Args:
+      tensors: by their path from the model on.
+      expected: the model's layers.
+      where: path of the model in the file: empty, or one that ends with a slash.
+    """
     stored: dict[str, dict[str, StoredTensor]] = {}
-    for tensor in tensors:
-        match = _VARIABLE.fullmatch(tensor.name)
+    for path, tensor in tensors.items():
+        match = _VARIABLE.fullmatch(path)
         if match:
             stored.setdefault(match[1], {})[match[2]] = tensor
     seen: dict[str, int] = {}
@@ -180,13 +193,18 @@ def _by_class(tensors: Sequence[StoredTensor], expected: Sequence[LayerWeights])
         if layer.weights:
             numbered = {str(place): shape for place, shape in enumerate(layer.weights.values())}
             of_numbers = dataclasses.replace(layer, weights=numbered)
-            yield from _compared(key, of_numbers, stored.get(key, {}), complete=True)
+            # A layer that is in several models is stored in one of them.
+            yield from _compared(f"{where}{key}", of_numbers, stored.get(key, {}), complete=not where)
+        elif layer.inner is not None:
+            begins = [f"{folder}/{key}/" for folder in _FOLDERS]
+            own = {path[len(b) :]: t for path, t in tensors.items() for b in begins if path.startswith(b)}
+            yield from _by_class(own, layer.inner, f"{where}{key}/")
     # The class of a layer that is not known may be stored under a name that says nothing of it.
     every = all(layer.has_weights is not None for layer in expected)
     unused = [
         tensor.name
-        for tensor in tensors
-        if (match := _PLACE.match(tensor.name))
+        for path, tensor in tensors.items()
+        if (match := _PLACE.match(path))
         and match[1] not in places
         and (every or re.sub(r"_\d+$", "", match[1]) in seen)
     ]

@@ -373,7 +373,7 @@ REPLAYING = (
         Group.VERIFICATION,
         "Limit in seconds for each step that runs in a process of its own.",
         Kind.WHOLE,
-        int(_DEFAULTS.timeout_seconds),
+        int(_DEFAULTS.timeout),
         "SECONDS",
         least=1,
         most=_A_WEEK,

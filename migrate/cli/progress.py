@@ -49,6 +49,11 @@ def _tell(event: Event) -> None:
 def _log(event: Event) -> None:
     from absl import logging
 
+    from migrate.events import Called
+
+    if isinstance(event, Called):  # Where a step is is for a terminal, which forgets it.
+        return
+
     logging.info("%s", visible(str(event)))
 
 

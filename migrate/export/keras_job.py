@@ -110,7 +110,16 @@ def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:
     for training in (False, True):
         call.get_concrete_function(argument, training=training)
     root.__call__ = call
+    if any(spec.dtype != tf.as_dtype(model.compute_dtype) for spec in specs):
+        _without_own_functions(model)
     tf.saved_model.save(root, directory, signatures={SIGNATURE: _serving(loaded, names)})
+
+
+def _without_own_functions(model: Any) -> None:
+    """Has subclassed models bring no function of their own, which Keras would trace on the dtype of their weights."""
+    for layer in model._flatten_layers():
+        if hasattr(type(layer), "_default_save_signature") and not getattr(layer, "inputs", None):
+            type(layer)._default_save_signature = None  # Private: saving looks for functions in all attributes.
 
 
 def _regularizers(model: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -33,11 +34,13 @@ from migrate.export.keras_restore import restore_names, restore_objects, without
 from migrate.export.request import Request
 from migrate.frozen import frozen
 from migrate.records import Kind, Signature, TensorSpec
-from migrate.sources.keras_config import build_dtype, build_shape, is_shape
+from migrate.sources.keras_config import BUILD_DTYPES, build_dtype, build_shape, is_shape
 from migrate.sources.keras_source import KerasSource, Runtime, StoredTensor, Weights
 
 SIGNATURE = "serving_default"
 _PREDICT = "tensorflow/serving/predict"
+_MOST_DTYPES = 40
+"""Of the ways to give a subclassed model's inputs dtypes; each that fails costs a trace."""
 # Keras as TensorFlow 1.5 to 2.1 brought it: 2.0 to 2.2, and not 2.10 or 2.21.
 _TF1_VERSION = re.compile(r"2\.[0-2](?!\d)")
 
@@ -105,14 +108,14 @@ def load(request: Request, with_optimizer: bool) -> Loaded:
             if cudnn and source.optimizer:
                 raise InputError(f"it belongs to the weights of {', '.join(cudnn)}, which are in another order")
             model = _load(keras, source, given, request.trust, compiled=True)
-            signature, taken, produced = _face(keras, model, source)
+            signature, taken, produced = _restored_face(keras, model, source)
             resolved = resolve_metrics(model, produced) if source.runtime is Runtime.TF_KERAS else Resolved()
             return Loaded(model, signature, taken, _checked_optimizer(model, source), "", resolved)
         except Exception as error:
             lost = first_line(error)
     try:
         model = _load(keras, source, given, request.trust, compiled=False)
-        signature, taken, _ = _face(keras, model, source)
+        signature, taken, _ = _restored_face(keras, model, source)
         return Loaded(model, signature, taken, "", lost)
     except InputError:
         raise
@@ -198,6 +201,7 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     elif source.form is Weights.HDF5_V3:
         with _named(files.weights, "model.weights.h5") as path:
             model.load_weights(path)
+        _check_places(model, source)
     elif source.runtime is Runtime.KERAS:
         raise InputError(f"{files.weights}: Keras 3 loads no weights from a TensorFlow checkpoint")
     elif source.form is Weights.OBJECTS:
@@ -205,6 +209,20 @@ def _load(keras: Any, source: KerasSource, given: Mapping[str, Any], trust: bool
     else:
         restore_names(weights(model), files.weights)
     return model
+
+
+def _check_places(model: Any, source: KerasSource) -> None:
+    """Makes sure that weights in the layout of Keras 3 have as many places as there are: Keras ignores the others.
+
+    Raises:
+      InputError: they are those of a larger model.
+    """
+    held = len(model.variables) - len(getattr(model, "metrics_variables", ()))
+    if len(source.weights) > held:
+        raise InputError(
+            f"{source.files.weights}: has {len(source.weights)} tensors, and the architecture has places for {held} of "
+            "them, so it holds the weights of another one"
+        )
 
 
 @contextlib.contextmanager
@@ -369,6 +387,22 @@ def plain(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
+def _restored_face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any, Any]:
+    """See `_face`. Weights that a model makes at its first call are restored after it: Keras has left them out.
+
+    Raises:
+      InputError: see `_face`; or they cannot be restored.
+    """
+    restored = len(model.weights)
+    found = _face(keras, model, source)
+    if len(model.weights) != restored:
+        if source.kind is not Kind.KERAS_V3 or source.runtime is not Runtime.KERAS:
+            raise InputError("the model makes weights when it is called, for which Keras restores no values")
+        with _named(source.files.architecture, "model.keras") as path:
+            model.load_weights(path)
+    return found
+
+
 def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any, Any]:
     """The signature that the model gets, with names as Keras shows them, and the Keras tensors that go in and come out.
 
@@ -392,7 +426,8 @@ def _face(keras: Any, model: Any, source: KerasSource) -> tuple[Signature, Any, 
 def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any]:
     """What a model takes and gives that Keras calls on the shape that it was built with, at first with a free batch.
 
-    Where the file names no dtype the inputs are float32.
+    Where the file names no dtype the inputs are float32, or where Keras does not call the model on that, what it does
+    call it on.
 
     Raises:
       InputError: that shape is not known, or Keras cannot call the model on it.
@@ -400,23 +435,53 @@ def _called(keras: Any, model: Any, config: Mapping[str, Any]) -> tuple[Any, Any
     shape = build_shape(config)
     if shape is None:
         raise InputError("the model says neither what its inputs are nor with which shape it was built")
-    dtype = build_dtype(config) or "float32"
     failure = ""
     for free in (True, False):
-        given = _inputs(keras, shape, free, dtype)
-        try:
-            return given, model(given)
-        except Exception as error:  # The user's layers may raise anything.
-            failure = failure or f"{type(error).__name__}: {first_line(error)}"
+        for dtypes in _dtypes(model, _leaves(shape), build_dtype(config) or BUILD_DTYPES[0]):
+            given = _inputs(keras, shape, free, iter(dtypes))
+            try:
+                return given, model(given)
+            except Exception as error:  # The user's layers may raise anything.
+                failure = failure or f"{type(error).__name__}: {first_line(error)}"
     raise InputError(f"Keras cannot call the model on the shape that it was built with, {shape}: {failure}")
 
 
-def _inputs(keras: Any, shape: Any, free: bool, dtype: str) -> Any:
-    if isinstance(shape, Mapping):
-        return {name: _inputs(keras, part, free, dtype) for name, part in shape.items()}
+def _dtypes(model: Any, inputs: int, own: str) -> Iterator[tuple[str, ...]]:
+    """The dtypes to call a model with, one for each input, best guess first.
+
+    Args:
+      model: of a class of the user's.
+      inputs: how many it takes.
+      own: the dtype that it says it is of.
+    """
+    kinds = dict.fromkeys((own, *BUILD_DTYPES[1:]))
+    if _looks_up_words(model):
+        # A lookup of words traces on numbers, too, and then has no kernel.
+        kinds = dict.fromkeys(("string", *kinds))
+    alike = [(kind,) * inputs for kind in kinds]
+    return itertools.islice(dict.fromkeys((*alike, *_mixed(kinds, inputs))), _MOST_DTYPES)
+
+
+def _mixed(kinds: Collection[str], inputs: int) -> Iterator[tuple[str, ...]]:
+    return itertools.islice(itertools.product(kinds, repeat=inputs), _MOST_DTYPES)
+
+
+def _looks_up_words(model: Any) -> bool:
+    return any(type(layer).__name__ in ("StringLookup", "TextVectorization") for layer in model._flatten_layers())
+
+
+def _leaves(shape: Any) -> int:
     if is_shape(shape):
-        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape, dtype=dtype)
-    return [_inputs(keras, part, free, dtype) for part in shape]
+        return 1
+    return sum(map(_leaves, shape.values() if isinstance(shape, Mapping) else shape))
+
+
+def _inputs(keras: Any, shape: Any, free: bool, dtypes: Iterator[str]) -> Any:
+    if isinstance(shape, Mapping):
+        return {name: _inputs(keras, part, free, dtypes) for name, part in shape.items()}
+    if is_shape(shape):
+        return keras.Input(batch_shape=[None, *shape[1:]] if free else shape, dtype=next(dtypes))
+    return [_inputs(keras, part, free, dtypes) for part in shape]
 
 
 def _ends(model: Any, side: str) -> Any:

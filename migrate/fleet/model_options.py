@@ -43,8 +43,8 @@ from migrate.records import (
     outcome_name,
 )
 
-_FIELDS = {key: key for key in KEYS if key != "expect"} | {"signature": "signatures", "feed": "feeds"}
-"""The attribute of `Options` of each key."""
+_OPTIONS = tuple(key for key in KEYS if key != "expect")
+"""Keys that are attributes of `Options`."""
 
 _OF_THE_MODEL = ("signature", "overwrite_signatures", "feed", "tags", "drop_signatures")
 """What says what a model is, and is remembered. What weakens a check (verify, max_ulps) never is."""
@@ -72,9 +72,9 @@ class Decision:
 def given_options(options: Options) -> ModelOptions:
     """What the command line says of every model."""
     found: dict[str, Any] = {}
-    for key, name in _FIELDS.items():
-        value = getattr(options, name)
-        if key in options.given or value != getattr(_DEFAULTS, name):
+    for key in _OPTIONS:
+        value = getattr(options, key)
+        if key in options.given or value != getattr(_DEFAULTS, key):
             found[key] = tuple(sorted(value)) if isinstance(value, frozenset) else value
     return ModelOptions(**found)
 
@@ -106,7 +106,7 @@ def decide(options: Options, tables: Sequence[ConfigTable], remembered: ModelOpt
             if key == "expect":
                 expect = value
             elif source != COMMAND_LINE:
-                changed[_FIELDS[key]] = frozenset(value) if key == "tags" else value
+                changed[key] = frozenset(value) if key == "tags" else value
             break
     return Decision(dataclasses.replace(options, **changed), expect, tuple(origins))
 
@@ -130,9 +130,9 @@ def with_proposals(options: Options, report: ModelReport) -> Options:
     taken = report.proposed
     if not options.take_proposals or taken is None or not isinstance(report.outcome, GOOD_OUTCOMES):
         return options
-    signatures = options.signatures if taken.signature is None else taken.signature
-    feeds = options.feeds if taken.feed is None else taken.feed
-    return dataclasses.replace(options, signatures=signatures, feeds=feeds)
+    signature = options.signature if taken.signature is None else taken.signature
+    feed = options.feed if taken.feed is None else taken.feed
+    return dataclasses.replace(options, signature=signature, feed=feed)
 
 
 # The config of a command.

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import CancelledError, Future
 
 from migrate.errors import InputError
-from migrate.events import Began, Listener, Step, Warned
+from migrate.events import Began, Listener, Warned, event_of
 from migrate.export.publish import check_destination, check_writable
 from migrate.fleet.existing import copy_model, done_before, is_ours
 from migrate.fleet.journal import Journal, damage, no_journal, open_journal, read_journal
@@ -168,7 +168,7 @@ class _Fleet:
         return dataclasses.replace(report, seconds={"copy": time.perf_counter() - start})
 
     def _say(self, worker: int, task: Task, text: str) -> None:
-        self._listen(Step(worker, task.path, text))
+        self._listen(event_of(worker, task.path, text))
 
 
 def _space(reports: list[ModelReport], destination: str) -> Space:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from migrate.errors import InputError, first_few
-from migrate.events import Began, Listener, Step, Warned
+from migrate.events import Began, Listener, Warned, event_of
 from migrate.fleet.journal import Entry, Journal, damage, no_journal, open_journal, settings, versions
 from migrate.fleet.model_options import decide, with_config
 from migrate.fleet.selection import Task, select
@@ -112,7 +112,7 @@ class _Validation:
         job = ValidateJob(pair.destination, pair.path, options)
 
         def say(text: str) -> None:
-            self._listen(Step(worker, pair.destination, text))
+            self._listen(event_of(worker, pair.destination, text))
 
         result = ask(self._nursery, "validate", job, say)
         if not isinstance(result, ModelReport):

@@ -149,7 +149,7 @@ def ask(
       ClosedError: the nursery was closed meanwhile.
     """
     try:
-        limit = _STEPS * job.options.timeout_seconds
+        limit = _STEPS * job.options.timeout
         result: ModelReport | Crashed | TimedOut | Failed = nursery.run(step, JOBS, job, ModelReport, limit, say)
     except OSError as error:
         return Failed(f"the job cannot be handed to a child process: {error.strerror or error}")

@@ -18,7 +18,7 @@ _REPORT_BYTES = 600
 
 def watch_over(options: Options, is_whole: bool = False) -> Watch:
     """The watch over an audit, which begins."""
-    changes = options.feeds or options.variables or options.plain_gradients or options.keep_tensor_names
+    changes = options.feed or options.variables or options.plain_gradients or options.keep_tensor_names
     return Watch(
         options.graph_memory_bytes, options.audit_seconds, options.unpacked_bytes, not changes, is_whole=is_whole
     )

@@ -11,7 +11,7 @@ from migrate.frozen import frozen
 from migrate.graph.contract import signatures
 from migrate.model.steps import Taking, Way
 from migrate.model.study import timed
-from migrate.model.verdict import compared, forgiven, judge, made_of, not_run, risk_of, unverified
+from migrate.model.verdict import Calls, compared, forgiven, judge, made_of, not_run, risk_of, unverified
 from migrate.processes.confinement import in_force
 from migrate.records import (
     Converted,
@@ -40,12 +40,14 @@ class Work:
       options: see `records.Options`.
       progress: told what is being done.
       seconds: how long each step has taken; it grows.
+      calls: makes a file with calls to begin with, see `template.calls_of`.
     """
 
     way: Way
     options: Options
     progress: Progress
     seconds: dict[str, float]
+    calls: Calls
 
 
 def validate(work: Work, base: ModelReport, candidate: str) -> ModelReport:
@@ -141,7 +143,7 @@ def _replayed(
     outcome, verification = judge(result)
     findings = base.findings
     if isinstance(outcome, Unverified):
-        findings = (*findings, unverified(outcome, verification))
+        findings = (*findings, unverified(outcome, verification, base, work.options, work.calls))
     return dataclasses.replace(base, findings=findings, verification=verification), outcome
 
 

@@ -17,7 +17,7 @@ from migrate.graph.protos import MetaGraphDef
 from migrate.model import confined_steps
 from migrate.model.graph_study import StudiedGraph, plan_options
 from migrate.model.session_answers import SessionAnswers
-from migrate.model.steps import Taking, Way
+from migrate.model.steps import DRAWN, UNORDERED, Taking, Way
 from migrate.plan.plan import make_plan
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.plan.restore import FromCheckpoint
@@ -86,7 +86,7 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
     undefined = {
         (s.signature.key, part): why
         for s in plan.signatures
-        for names, why in ((s.drawn, _DRAWN), ([name for name, _ in s.unordered], _UNORDERED))
+        for names, why in ((s.drawn, DRAWN), ([name for name, _ in s.unordered], UNORDERED))
         for name in names
         for part in _parts(s, name)
     }
@@ -99,10 +99,6 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
         studied.feeds,
         {s.signature.key for s in plan.signatures if s.fails},
     )
-
-
-_DRAWN = "in TF1 it draws from one random sequence with other signatures"
-_UNORDERED = "TF1 gives it no defined answer"
 
 
 def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
@@ -128,7 +124,7 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
             raise InputError(done.reason)
         yield Taking(weights, None)
         return
-    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout_seconds)
+    running = nursery.begin("weights", "migrate.export.weights", weights.job, Done | Failed, options.timeout)
     try:
         yield Taking(weights, running)
     finally:
@@ -150,7 +146,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
         copy_tree(source.extra_dir, os.path.join(staged, "assets.extra"), source.boundary)
     result: Exported | Ending = exporting.run(
-        "export", "migrate.export.graph_job", job, Exported | Failed, options.timeout_seconds
+        "export", "migrate.export.graph_job", job, Exported | Failed, options.timeout
     )
     if not isinstance(result, Exported):
         return result

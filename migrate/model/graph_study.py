@@ -158,7 +158,7 @@ def _refused(source: Source, findings: tuple[Finding, ...], dangerous: tuple[Dan
 
 def _signed(source: Source, chosen: MetaGraphDef, options: Options) -> _Signed | tuple[Finding, ...]:
     """Adds signatures to the chosen graph, or says why they do not fit."""
-    given = (*source.signatures, *options.signatures)
+    given = (*source.signatures, *options.signature)
     proposals = () if contract.has_signatures(chosen) or given else _proposed(chosen)
     proposed = proposals[0] if options.take_proposals and proposals else None
     findings: tuple[Finding, ...] = ()
@@ -186,18 +186,18 @@ def _judged(source: Source, chosen: MetaGraphDef) -> _Judged:
 def _planned(judged: _Judged, kind: Kind, options: Options) -> _Planned:
     """Plans a graph."""
     meta_graph, train, wanted = judged.meta_graph, judged.train, plan_options(kind, options)
-    if not options.feeds:
+    if not options.feed:
         plan = make_plan(meta_graph, train, wanted)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
             return _Planned(meta_graph, plan)
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
-    fed = apply_feeds(meta_graph, options.feeds)
+    fed = apply_feeds(meta_graph, options.feed)
     plan = make_plan(fed.meta_graph, train, wanted)
     unfed = [name for f in plan.findings if f.code == "unfed-placeholder" for name in f.nodes]
     proposed = propose_feeds(fed.meta_graph, dict.fromkeys(unfed)) if options.take_proposals and unfed else ()
     if proposed:
-        more = apply_feeds(meta_graph, (*options.feeds, *proposed))
+        more = apply_feeds(meta_graph, (*options.feed, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
         plan = make_plan(fed.meta_graph, train, wanted)
     return _Planned(fed.meta_graph, plan, fed, proposed)
@@ -283,7 +283,7 @@ def _taken(proposal: GivenSignature) -> Finding:
 
 def _replaced(meta_graph: MetaGraphDef, options: Options) -> Iterator[Finding]:
     """Says which of the model's own signatures the user's take the place of."""
-    for signature in options.signatures:
+    for signature in options.signature:
         if signature.key in meta_graph.signature_def:
             message = (
                 f"the signature {signature.key!r} is the one that --signature gives, as --overwrite_signatures says"
@@ -304,7 +304,7 @@ def _taken_options(
     if signature is None and not feeds:
         return None
     return ModelOptions(
-        signature=None if signature is None else (signature,), feed=(*options.feeds, *feeds) if feeds else None
+        signature=None if signature is None else (signature,), feed=(*options.feed, *feeds) if feeds else None
     )
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 
 from migrate.errors import InputError
+from migrate.events import called
 from migrate.export.provenance import sign
 from migrate.export.publish import check_destination, publish, staging
 from migrate.model.conversion import Progress, Work, convert, validate
 from migrate.model.destination_names import renamed
 from migrate.model.file_checks import check_candidate_files, refuse_links
 from migrate.model.graph_steps import graph_way
+from migrate.model.inputs_template import calls_of
 from migrate.model.judgement import judged
 from migrate.model.keras_steps import keras_way
 from migrate.model.messages import AuditJob, ConvertJob, ValidateJob
@@ -25,7 +28,7 @@ from migrate.model.steps import Way
 from migrate.model.study import Studied, audit_model, study, timed
 from migrate.model.tf2_steps import differing_names, signatures_of, tf2_way, unsafe
 from migrate.processes import warm_import
-from migrate.processes.forks import Forks, Runner, say
+from migrate.processes.forks import Counted, Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -46,7 +49,7 @@ def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
     say("reading")
     if isinstance(job, AuditJob):
         return judged(audit_model(job.path, job.options), job.options)
-    with _runner(job.options) as nursery:
+    with _runner(job.options, lambda call, calls: say(called(call, calls))) as nursery:
         if isinstance(job, ValidateJob):
             try:
                 return validate_model(job, nursery, say)
@@ -56,11 +59,11 @@ def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
         return convert_model(job, nursery, say)
 
 
-def _runner(options: Options) -> contextlib.AbstractContextManager[Runner]:
+def _runner(options: Options, counted: Counted) -> contextlib.AbstractContextManager[Runner]:
     """What runs the steps: a fork that has been importing TensorFlow meanwhile, where there is one."""
     found = warm_import.place()
     limit = options.memory_limit_bytes
-    return contextlib.nullcontext(Forks(limit)) if found is None else warm_import.Ahead(found, limit)
+    return contextlib.nullcontext(Forks(limit, counted)) if found is None else warm_import.Ahead(found, limit, counted)
 
 
 def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> ModelReport:
@@ -102,7 +105,10 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
             if not isinstance(base.outcome, Convertible):
                 return judged(base, options)
             way = _way(studied, path, options, nursery)
-            return base if way is None else convert(Work(way, options, progress, seconds), base, destination, finish)
+            if way is None:
+                return base
+            work = Work(way, options, progress, seconds, functools.partial(calls_of, studied))
+            return convert(work, base, destination, finish)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
         except OSError as error:
@@ -159,7 +165,8 @@ def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> Mod
             return dataclasses.replace(base, outcome=stop)
         if way is None:
             return base
-        return validate(Work(way, options, progress, dict(base.seconds)), base, candidate)
+        work = Work(way, options, progress, dict(base.seconds), functools.partial(calls_of, studied))
+        return validate(work, base, candidate)
 
 
 def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way | None:

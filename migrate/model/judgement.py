@@ -64,7 +64,7 @@ def _trials(report: ModelReport, options: Options) -> Iterator[_Trial]:
     refused = {finding.code for finding in report.refusals}
     # What was proposed need not be found again.
     signature = report.proposals[:1]
-    taking = dataclasses.replace(options, take_proposals=True, signatures=(*options.signatures, *signature))
+    taking = dataclasses.replace(options, take_proposals=True, signature=(*options.signature, *signature))
     taken = ModelOptions(signature=signature or None)
     can_take = not options.take_proposals and (bool(report.proposals) or "unfed-placeholder" in refused)
     can_drop = not options.drop_signatures and any(len(facts.signatures) > 1 for facts in report.meta_graphs[:1])

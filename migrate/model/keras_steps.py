@@ -13,6 +13,7 @@ from migrate.errors import first_few
 from migrate.export.provenance import digest, provenance
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.model import confined_steps
+from migrate.model.bounds import watch_over
 from migrate.model.keras_study import facts
 from migrate.model.steps import Way
 from migrate.processes.forks import Runner
@@ -25,12 +26,16 @@ from migrate.records import (
     Severity,
     Verification,
 )
+from migrate.sources.boundary import boundary_of
 from migrate.sources.bundle import index_file
 from migrate.sources.fingerprint import digest_of
+from migrate.sources.keras_config import outputs, unnamed_outputs
 from migrate.sources.keras_source import KerasSource, Runtime
+from migrate.sources.saved_model import read_saved_model
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
 from migrate.verify.contract import Candidate, keras_differences
+from migrate.verify.made_up_names import paired
 
 
 def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner) -> Way:
@@ -46,13 +51,13 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
 
     def golden() -> Golden | Ending:
         return record_keras_golden(
-            confined_steps.asking_keras(nursery, request, options), request, options.inputs, options.timeout_seconds
+            confined_steps.asking_keras(nursery, request, options), request, options.inputs, options.timeout
         )
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
         job = KerasExportJob(request, staged, _provenance(source, path, options), _digest(source, options))
         done: KerasExported | Ending = confined_steps.exporting_keras(nursery, request, staged).run(
-            "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout_seconds
+            "export", "migrate.export.keras_job", job, KerasExported | Failed, options.timeout
         )
         if not isinstance(done, KerasExported):
             return done
@@ -64,10 +69,10 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     def replay(answers: Golden, candidate: str) -> Verification | Ending:
         return replay_candidate(
             confined_steps.replaying(nursery, candidate, options),
-            answers,
+            _by_place(answers, source, candidate, options),
             candidate,
             options.max_ulps,
-            options.timeout_seconds,
+            options.timeout,
             side_effects=options.allow_side_effects,
         )
 
@@ -75,6 +80,22 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
         return keras_differences(candidate, source.runtime is Runtime.TF_KERAS)
 
     return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract, lambda: source.sha256)
+
+
+def _by_place(golden: Golden, source: KerasSource, candidate: str, options: Options) -> Golden:
+    """The answers under the candidate's names for outputs whose names are made up at each load.
+
+    Raises:
+      InputError: the candidate cannot be read.
+    """
+    unnamed = unnamed_outputs(source.config)
+    if not unnamed:
+        return golden
+    boundary = None if options.follow_links else boundary_of(candidate)
+    with (watch := watch_over(options)).running(candidate):
+        (meta_graph, *_) = read_saved_model(candidate, boundary, watch).meta_graphs
+    named = set(outputs(source.config)) - set(unnamed)
+    return paired(golden, named, len(unnamed), list(meta_graph.signature_def["serving_default"].outputs))
 
 
 def _optimizer(source: KerasSource, lost: str) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from migrate.checks.keras_loading import find_keras, optimizer_name
 from migrate.checks.keras_needs import needs
+from migrate.errors import first_few
 from migrate.records import (
     Convertible,
     Finding,
@@ -24,7 +25,15 @@ from migrate.records import (
     refusal,
 )
 from migrate.sources.discover import Place
-from migrate.sources.keras_config import build_dtype, inputs, is_subclassed, layers, outputs
+from migrate.sources.keras_config import (
+    BUILD_DTYPES,
+    build_dtype,
+    inputs,
+    is_subclassed,
+    layers,
+    outputs,
+    unnamed_outputs,
+)
 from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import KerasFiles, KerasSource, read_keras
 from migrate.sources.read import chosen_among
@@ -53,10 +62,10 @@ def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport,
     source = read_keras(files)
     chosen = dataclasses.replace(place, checkpoint=files.weights, others=files.others)
     found = (*chosen_among(chosen), *_joined(files, options))
-    found += tuple(_built(source))
+    found += (*_built(source), *_unnamed(source))
     found += tuple(find_keras(source, options.custom_objects, options.trust))
-    if options.signatures:
-        keys = tuple(signature.key for signature in options.signatures)
+    if options.signature:
+        keys = tuple(signature.key for signature in options.signature)
         message = "a Keras file has no graph that --signature could name tensors of"
         package = source.runtime.value
         hint = (
@@ -91,11 +100,26 @@ def _built(source: KerasSource) -> Iterator[Finding]:
     if is_subclassed(source.config) and given and not layers(source.config):
         told = ", ".join(f"{name} {list(shape or ())}" for name, (_, shape) in given.items())
         dtype = build_dtype(source.config)
-        said = f"as {dtype}, the model's own dtype" if dtype else "as float32: the file names no dtype"
+        first, *others = BUILD_DTYPES
+        said = f"as {first}, or where its class does not take that as {', '.join(others)}: the file names no dtype"
+        if dtype:
+            said = f"as {dtype}, the model's own dtype"
         message = (
             f"unless its class has inputs of its own, Keras calls it on the shape it was built with ({told}), {said}"
         )
         yield Finding("keras-build-shape", Severity.NOTE, message)
+
+
+def _unnamed(source: KerasSource) -> Iterator[Finding]:
+    """Says which outputs have no name in the file."""
+    names = unnamed_outputs(source.config)
+    if names:
+        what = "the layer of 1 output keeps" if len(names) == 1 else f"the layers of {len(names)} outputs keep"
+        message = (
+            f"{what} no name in the file ({first_few(names, 3)}), so Keras makes a new one up at each load; such "
+            "outputs are compared by their place"
+        )
+        yield Finding("keras-output-unnamed", Severity.NOTE, message, names)
 
 
 def facts(source: KerasSource) -> KerasFacts:

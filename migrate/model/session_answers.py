@@ -51,7 +51,7 @@ class SessionAnswers:
             self.signatures,
             self.variables,
             options.inputs,
-            options.timeout_seconds,
+            options.timeout,
             self.feeds,
         )
 
@@ -72,7 +72,7 @@ class SessionAnswers:
                 self.meta_graph,
                 self.signatures,
                 golden,
-                options.timeout_seconds,
+                options.timeout,
                 self.feeds,
             )
 
@@ -81,7 +81,7 @@ class SessionAnswers:
             golden,
             candidate,
             options.max_ulps,
-            options.timeout_seconds,
+            options.timeout,
             self.undefined,
             optimised,
             options.allow_side_effects,

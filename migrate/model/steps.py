@@ -13,6 +13,10 @@ from migrate.verify import Ending
 from migrate.verify.calls import Golden
 from migrate.verify.contract import Candidate
 
+DRAWN = "in TF1 it draws from one random sequence with other signatures"
+UNORDERED = "TF1 gives it no defined answer"
+"""Reasons for which the values of an output are not compared."""
+
 
 @frozen
 class Taking:

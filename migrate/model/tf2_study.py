@@ -35,9 +35,9 @@ def study_tf2(source: Source, copied: Sequence[Finding], options: Options) -> Mo
 
 def _signatures(source: Source, options: Options) -> Iterator[Finding]:
     """Refuses `--signature` for what is copied as it is."""
-    if not options.signatures:
+    if not options.signature:
         return
-    keys = tuple(signature.key for signature in options.signatures)
+    keys = tuple(signature.key for signature in options.signature)
     message = "a TF2 SavedModel is copied as it is, and --signature names tensors of a graph, which its functions hide"
     hint = (
         "in Python: model = tf.saved_model.load(PATH); tf.saved_model.save(model, NEW, signatures={**model.signatures, "

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from migrate.checks.side_effects import RISKS
+from migrate.escapes import quoted
 from migrate.export.provenance import source_digest
 from migrate.model.bounds import watch_over
-from migrate.model.steps import Way
+from migrate.model.steps import DRAWN, UNORDERED, Way
 from migrate.records import Finding, Mismatch, Mismatched, ModelReport, Options, Severity, Unverified, Verification
 from migrate.sources.boundary import boundary_of
 from migrate.sources.saved_model import read_saved_model
-from migrate.verify import Ending
+from migrate.verify import RANDOM, Ending
 from migrate.verify.calls import Golden
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.contract import Candidate
+
+Calls = Callable[[ModelReport], tuple[str, Mapping[str, str]]]
+"""Makes a file with calls to begin with, see `template.calls_of`."""
+
+_TEMPLATE_LINES, _TEMPLATE_CHARACTERS = 60, 4000
+"""A larger file with calls is not shown in a report."""
+_WHATEVER_IS_CALLED = (DRAWN, UNORDERED, RANDOM)
+"""Reasons for which no value is compared, whatever the calls are."""
 
 
 def compared(way: Way, golden: Golden, directory: str, options: Options) -> Verification | Ending:
@@ -75,15 +84,25 @@ def not_run(risk: Finding) -> Finding:
     )
 
 
-def unverified(ending: Unverified, verification: Verification | None) -> Finding:
-    """Says what was not compared."""
-    return Finding(
-        "unverified",
-        Severity.WARNING,
-        ending.reason,
-        tuple(verification.unverified) if verification else (),
-        "give calls of your own with --inputs, or publish it as it is with --allow_unverified",
-    )
+def unverified(
+    ending: Unverified, verification: Verification | None, report: ModelReport, options: Options, calls: Calls
+) -> Finding:
+    """Says what was not compared; with a file of calls to begin with, where other calls may show more."""
+    named = verification.unverified if verification is not None else {}
+    publish = "publish it as it is with --allow_unverified"
+    is_helped = any(what != "variables" and why not in _WHATEVER_IS_CALLED for what, why in named.items())
+    text = calls(report)[0] if is_helped and options.inputs is None else ""
+    if not is_helped and named:
+        hint = publish
+    elif not text:
+        hint = f"give calls of your own with --inputs, or {publish}"
+    elif len(text) > _TEMPLATE_CHARACTERS or text.count("\n") > _TEMPLATE_LINES:
+        source = quoted(report.source) if report.source.isprintable() else "MODEL"
+        hint = f"give calls of your own with --inputs=calls.json (migrate inputs {source} > calls.json), or {publish}"
+        text = ""
+    else:
+        hint = f"give calls of your own with --inputs=calls.json, a file like the one below, or {publish}"
+    return Finding("unverified", Severity.WARNING, ending.reason, tuple(named), hint, text)
 
 
 def forgiven(golden: Golden) -> tuple[Finding, ...]:

@@ -40,6 +40,8 @@ JOB_PREFIX = "migrate-job-"
 """Names of the directories of jobs, among the system's temporary files, begin with it."""
 SAY = "MIGRATE_SAYS"
 """Environment variable of a job: the descriptor of the pipe that takes its lines."""
+COUNT = "MIGRATE_COUNTS"
+"""Environment variable of a job: the descriptor of its result's file, whose offset says how far the job is."""
 AHEAD_PLACE = "MIGRATE_AHEAD"
 """Environment variable of a job: where the fork is that imports TensorFlow for it (see `ahead`)."""
 POLL_SECONDS = 0.5
@@ -50,10 +52,16 @@ _TAIL_BYTES = 1 << 16
 _FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 _MEMORY_POLL_SECONDS = 0.05
 _BLIND_POLL_SECONDS = 0.02  # Where the kernel tells nobody that a process has ended.
+# An offset that no result reaches, above two numbers of 15 bits each.
+_COUNT_MARK, _COUNT_BITS = 1 << 39, 15
 _SAID_BYTES = 2000  # Shorter than PIPE_BUF: a line is in the pipe as a whole.
 _SAID_CHARACTERS = 500
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel takes a job, not the parent.
+
+
+Counted = Callable[[int, int], None]
+"""Takes which of its calls a job makes, from 1, and how many there are."""
 
 
 class Runner(Protocol):
@@ -92,10 +100,15 @@ class Forks:
     """Runs jobs in forks of this process, one at a time; for a job that needs processes of its own.
 
     TensorFlow is imported in this process first, unless it is there, and nothing of it is run here.
+
+    Args:
+      memory_limit_bytes: resident memory at which a job is killed, or None.
+      counted: told at which call a job is, or None.
     """
 
-    def __init__(self, memory_limit_bytes: int | None = None) -> None:
+    def __init__(self, memory_limit_bytes: int | None = None, counted: Counted | None = None) -> None:
         self._memory_limit = memory_limit_bytes
+        self._counted = counted
 
     def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """See `Runner.run`."""
@@ -109,7 +122,7 @@ class Forks:
 
     def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """See `Runner.begin`."""
-        return _Fork(step, module, job, kind, timeout_seconds, self._memory_limit)
+        return _Fork(step, module, job, kind, timeout_seconds, self._memory_limit, self._counted)
 
 
 class Place:
@@ -137,6 +150,15 @@ class Place:
     ) -> None:
         self.close()
 
+    def count(self) -> tuple[int, int] | None:
+        """At which of its calls the job says it is, and how many there are; None where it does not say so.
+
+        The job may be anybody's program: two small numbers are all that it can say.
+        """
+        numbers = os.lseek(self.result, 0, os.SEEK_CUR) - _COUNT_MARK
+        calls, call = divmod(numbers, 1 << _COUNT_BITS)
+        return (call, calls) if 0 < call <= calls < 1 << _COUNT_BITS else None
+
     def close(self) -> None:
         """Gives all of it back."""
         self._held.close()
@@ -146,13 +168,21 @@ class _Fork:
     """A job in a fork of this process."""
 
     def __init__(
-        self, step: str, module: str, job: object, kind: Any, timeout_seconds: float, memory_limit: int | None
+        self,
+        step: str,
+        module: str,
+        job: object,
+        kind: Any,
+        timeout_seconds: float,
+        memory_limit: int | None,
+        counted: Counted | None,
     ) -> None:
         self._step = step
         self._kind = kind
         self._deadline = time.monotonic() + timeout_seconds
         self._timeout = timeout_seconds
         self._memory_limit = memory_limit
+        self._counted = counted
         self._place = Place()
         self._code: int | None = None
         result = self._place.result
@@ -172,7 +202,8 @@ class _Fork:
             return self._code is not None
 
         left = max(0.0, self._deadline - time.monotonic())
-        ending = watch(self._step, self._pid, wait, left, self._memory_limit)
+        waiting = counting(wait, self._place, self._counted)
+        ending = watch(self._step, self._pid, waiting, left, self._memory_limit)
         if isinstance(ending, TimedOut):
             ending = TimedOut(self._step, self._timeout)
         self._kill()
@@ -216,6 +247,36 @@ def say(text: str) -> None:
         line = " ".join(text.split()).encode(errors="replace")[:_SAID_BYTES]
         with contextlib.suppress(OSError):
             os.write(int(descriptor), line + b"\n")
+
+
+def count(call: int, calls: int) -> None:
+    """In a job: tells who waits for its result which call of a model it makes now. Elsewhere: does nothing.
+
+    The result's file is empty until the job ends. Its offset is what both processes have in common, so nothing has to
+    be opened or written for it.
+    """
+    descriptor = os.environ.get(COUNT)
+    if descriptor and 0 < call <= calls < 1 << _COUNT_BITS:
+        with contextlib.suppress(OSError):  # A file system of smaller files.
+            os.lseek(int(descriptor), _COUNT_MARK + (calls << _COUNT_BITS) + call, os.SEEK_SET)
+
+
+def counting(wait: Callable[[float], bool], place: Place, counted: Counted | None) -> Callable[[float], bool]:
+    """A `wait` for `watch` that says after each time it has waited at which call the job is, where that is new."""
+    if counted is None:
+        return wait
+    told: tuple[int, int] | None = None
+
+    def waited(seconds: float) -> bool:
+        nonlocal told
+        ended = wait(seconds)
+        found = None if ended else place.count()
+        if found is not None and found != told:
+            told = found
+            counted(*found)
+        return ended
+
+    return waited
 
 
 def said(line: bytes) -> str:
@@ -450,7 +511,10 @@ def close_others(kept: Collection[int]) -> None:
 
 def work(run: Callable[[Any], Any], job: object, result: int) -> int:
     """In a fork: runs a job and writes its result to a descriptor. Gives the exit code."""
-    codec.write(run(job), result)
+    os.environ[COUNT] = str(result)
+    done = run(job)
+    os.lseek(result, 0, os.SEEK_SET)
+    codec.write(done, result)
     return 0
 
 

@@ -21,9 +21,11 @@ from migrate.processes.fork_server import ask
 from migrate.processes.forks import (
     JOB_PREFIX,
     TENSORFLOW,
+    Counted,
     Place,
     Running,
     clear_leftovers,
+    counting,
     kill_group,
     result_of,
     tail,
@@ -57,6 +59,7 @@ class Nursery:
       memory_limit_bytes: resident memory at which a job is killed, or None.
       ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `ahead.py`).
       path: directories in which the server looks for modules first, for jobs that are not this package's.
+      counted: told at which of its calls of a model a job is, or None.
     """
 
     def __init__(
@@ -65,9 +68,11 @@ class Nursery:
         memory_limit_bytes: int | None = None,
         ahead: Sequence[str] = (),
         path: Sequence[str | os.PathLike[str]] = (),
+        counted: Counted | None = None,
     ) -> None:
         self._arguments = (*preload, AHEAD, *ahead, PATH, *(os.fspath(directory) for directory in path))
         self._memory_limit = memory_limit_bytes
+        self._counted = counted
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._closed = False
@@ -127,7 +132,9 @@ class Nursery:
                 pickle.dump(job, file)
                 file.flush()
                 server = self._ready()
-                ending = server.run(step, module, file.fileno(), place, timeout_seconds, self._memory_limit, say)
+                ending = server.run(
+                    step, module, file.fileno(), place, timeout_seconds, self._memory_limit, say, self._counted
+                )
                 if self._closed:
                     raise ClosedError("the nursery was closed while a job ran")
                 if not isinstance(ending, _Lost):
@@ -220,6 +227,7 @@ class _Server:
         timeout_seconds: float,
         memory_limit: int | None,
         say: Callable[[str], None] | None,
+        counted: Counted | None,
     ) -> int | Crashed | TimedOut | _Lost:
         """How a job's process has ended. Its time starts with the process, not with the server's import."""
         lines, said = os.pipe()
@@ -238,7 +246,7 @@ class _Server:
                 return self._lost()
             if pid is None:
                 return self._lost()
-            ending = watch(step, pid, answers.wait, timeout_seconds, memory_limit)
+            ending = watch(step, pid, counting(answers.wait, place, counted), timeout_seconds, memory_limit)
             if ending is not None:
                 kill_group(pid)
                 answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.

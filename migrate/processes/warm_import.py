@@ -21,9 +21,11 @@ from migrate.processes.answers import Answers
 from migrate.processes.fork_server import ask, serve
 from migrate.processes.forks import (
     AHEAD_PLACE,
+    Counted,
     Forks,
     Place,
     Running,
+    counting,
     fork,
     job_directory,
     kill_group,
@@ -119,11 +121,12 @@ def place() -> Found | None:
 class Ahead:
     """Runs jobs in forks of the fork, one at a time. A context manager: leaving it ends all of them."""
 
-    def __init__(self, found: Found, memory_limit_bytes: int | None = None) -> None:
+    def __init__(self, found: Found, memory_limit_bytes: int | None = None, counted: Counted | None = None) -> None:
         self._found = found
+        self._counted = counted
         self._server = socket.socket(fileno=found.requests)
         self._memory_limit = memory_limit_bytes
-        self._forks = Forks(memory_limit_bytes)
+        self._forks = Forks(memory_limit_bytes, counted)
 
     def __enter__(self) -> Ahead:
         return self
@@ -151,7 +154,8 @@ class Ahead:
                 pid = answers.pid(None)
                 if pid is None:
                     return self._forks.run(step, module, job, kind, timeout_seconds)
-                ending = watch(step, pid, answers.wait, timeout_seconds, self._memory_limit)
+                wait = counting(answers.wait, place, self._counted)
+                ending = watch(step, pid, wait, timeout_seconds, self._memory_limit)
                 if ending is not None:
                     kill_group(pid)
                     answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.

@@ -12,7 +12,11 @@ Number = int | float | Literal["NaN", "Infinity", "-Infinity"]
 Shape = list[int | None] | None
 
 
-class FindingDocument(TypedDict):
+class _Template(TypedDict, total=False):
+    template: str
+
+
+class FindingDocument(_Template):
     """See `records.Finding`."""
 
     code: str

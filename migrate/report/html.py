@@ -43,6 +43,7 @@ _CHUNK = 16
 
 # What the page shows of a model at the most; report.json has all of it.
 _TEXT_CHARACTERS = 2000
+_TEMPLATE_CHARACTERS = 8000
 _NAME_CHARACTERS = 300
 _MOST_NODES = 30
 _MOST_FINDINGS = 200
@@ -302,6 +303,7 @@ def _details(model: JSON) -> JSON:
                 "severity": finding["severity"],
                 "message": cut(finding["message"], _TEXT_CHARACTERS),
                 "hint": cut(finding["hint"], _TEXT_CHARACTERS),
+                "template": cut(finding.get("template", ""), _TEMPLATE_CHARACTERS),
                 "nodes": [cut(node, _NAME_CHARACTERS) for node in finding["nodes"][:_MOST_NODES]],
                 "more": max(0, len(finding["nodes"]) - _MOST_NODES),
             }

@@ -140,6 +140,7 @@ def _finding(finding: Finding) -> JSON:
         "message": finding.message,
         "nodes": list(finding.nodes),
         "hint": finding.hint,
+        **({"template": finding.template} if finding.template else {}),
     }
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from migrate.escapes import visible
-from migrate.events import Began, Event, Finished, Listener, Step, Warned
+from migrate.events import Began, Called, Event, Finished, Listener, Step, Warned, called
 from migrate.records import GOOD_OUTCOMES
 
 _WORKERS_SHOWN = 16
@@ -51,6 +51,7 @@ class Display:
         )
         self._fleet = self._bar.add_task("", total=None, visible=False)
         self._steps: dict[int, tuple[str, float]] = {}  # What each worker does, and since when.
+        self._calls: dict[int, str] = {}  # At which call of its step each one is.
         self._failed = 0
         self._skipped = 0
         self._lock = threading.Lock()
@@ -65,8 +66,12 @@ class Display:
                     self._console.print(Text(visible(f"migrate: {text}")))
                 case Step(worker=worker):
                     self._steps[worker] = (str(event), self._clock())
+                    self._calls.pop(worker, None)
+                case Called(worker=worker, call=call, calls=calls):
+                    self._calls[worker] = f", {called(call, calls)}"
                 case Finished(worker=worker, report=report, done=done):
                     self._steps.pop(worker, None)
+                    self._calls.pop(worker, None)
                     self._failed += not isinstance(report.outcome, GOOD_OUTCOMES)
                     self._skipped += report.skipped
                     self._bar.update(self._fleet, completed=done, description=self._counts(done))
@@ -74,7 +79,8 @@ class Display:
     def __rich__(self) -> Group:
         with self._lock:
             now = self._clock()
-            lines = [f"{clock(now - since)}{text}" for _, (text, since) in sorted(self._steps.items())]
+            steps = sorted(self._steps.items())
+            lines = [f"{clock(now - since)}{text}{self._calls.get(worker, '')}" for worker, (text, since) in steps]
         shown = [Text(visible(line), overflow="ellipsis", no_wrap=True) for line in lines[:_WORKERS_SHOWN]]
         return Group(self._bar, *shown)
 

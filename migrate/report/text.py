@@ -383,6 +383,8 @@ def _findings(findings: Sequence[Finding]) -> Table:
             rows.append((_BLANK, _text(f"nodes: {_names(finding.nodes)}")))
         if finding.hint:
             rows += [(_BLANK, line) for line in labelled("hint", finding.hint)]
+        # To be copied: no line of it is broken.
+        rows += [(_BLANK, Text(((visible(line), ""),), wrapped=False)) for line in finding.template.splitlines()]
     return Table(tuple(rows), fixed=frozenset({0}))
 
 

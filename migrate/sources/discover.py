@@ -360,14 +360,28 @@ def _places(folder: _Folder) -> list[Place]:
     forms = {name: form for name in folder.names if (form := _form_in_tree(folder, name)) is not None}
     metas, tables = ([n for n, f in forms.items() if f is form] for form in (Form.META_GRAPH, Form.TABLE))
     places = _of_checkpoints(folder, metas, tables)
-    if Form.KERAS_JSON in forms.values():
+    architectures = [name for name, form in forms.items() if form is Form.KERAS_JSON]
+    has_weights = not {Form.HDF5, Form.TABLE}.isdisjoint(forms.values())
+    if len(architectures) > 1 and has_weights:
+        architectures = _distinct(folder, architectures)
+    # Weights beside several architectures are the model: reading it says which one has to be chosen.
+    is_keras = bool(architectures) and (len(architectures) == 1 or not has_weights)
+    if is_keras:
         # The weights beside a configuration are its own.
         places = [place for place in places if place.form is Form.META_GRAPH]
         forms = {name: form for name, form in forms.items() if form is not Form.HDF5}
+    forms = {n: f for n, f in forms.items() if f is not Form.KERAS_JSON or (is_keras and n in architectures)}
     for name, form in forms.items():
         if form not in (Form.META_GRAPH, Form.TABLE) and not _is_no_model(folder, name, form, bool(places)):
             places.append(Place(form, folder.join(name), folder.join(name)))
     return places
+
+
+def _distinct(folder: _Folder, architectures: Sequence[str]) -> list[str]:
+    """Names of the files that hold Keras architectures; of several that hold the same one, the first."""
+    from migrate.sources.keras_files import distinct_architectures
+
+    return [os.path.basename(file) for file in distinct_architectures([folder.join(name) for name in architectures])]
 
 
 def _form_in_tree(folder: _Folder, name: str) -> Form | None:

@@ -8,6 +8,9 @@ from typing import Any
 from migrate.frozen import frozen
 from migrate.records import Shape
 
+BUILD_DTYPES = ("float32", "int32", "int64", "string")
+"""What the inputs of a subclassed model may be where its file names no dtype, in the order in which they are tried."""
+
 
 @frozen
 class Layer:
@@ -122,7 +125,7 @@ def _built_inputs(config: Mapping[str, Any]) -> Mapping[str, tuple[str, Shape]]:
         parts = {f"input_{number + 1}": part for number, part in enumerate(shape)}
     else:
         return {}
-    return {name: (build_dtype(config) or "float32", (None, *part[1:])) for name, part in parts.items()}
+    return {name: (build_dtype(config) or BUILD_DTYPES[0], (None, *part[1:])) for name, part in parts.items()}
 
 
 def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -133,6 +136,33 @@ def outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
     entries = [e for e in _own_entries(config) if isinstance(e, Mapping)]
     last = entries[-1].get("config") if entries else None
     return (str(last["name"]),) if isinstance(last, Mapping) and last.get("name") else ()
+
+
+def unnamed_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Outputs whose layer keeps no name in its config, so that Keras makes one up at each load.
+
+    Returns:
+      What each was called when the model was saved, or the layer's class where that is not known.
+    """
+    inner = config.get("config")
+    ends = inner.get("output_layers") if isinstance(inner, Mapping) else None
+    if isinstance(ends, Mapping):
+        return ()  # The names are the keys.
+    entries = [entry for entry in _own_entries(config) if isinstance(entry, Mapping)]
+    if ends is None:
+        entries = entries[-1:]  # A Sequential gives what its last layer gives.
+    named = outputs(config) if ends is not None else tuple(map(_entry_name, entries))
+    unnamed = {_entry_name(entry) for entry in entries if not _settings(entry).get("name")}
+    return tuple(name for name in named if name in unnamed)
+
+
+def _entry_name(entry: Mapping[str, Any]) -> str:
+    return str(_settings(entry).get("name") or entry.get("name") or entry.get("class_name") or "")
+
+
+def _settings(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = entry.get("config")
+    return own if isinstance(own, Mapping) else {}
 
 
 def _own_entries(config: Mapping[str, Any]) -> list[Any]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from migrate.errors import InputError, first_few
+from migrate.escapes import flag
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.checkpoint_files import INDEX, latest_name
@@ -128,11 +129,19 @@ def _architectures(forms: Mapping[str, Form | None]) -> list[str]:
     Args:
       forms: form of each file by path.
     """
-    found = [file for file, form in forms.items() if form is Form.KERAS_JSON]
-    if len(found) < 2:
-        return found
+    return distinct_architectures([file for file, form in forms.items() if form is Form.KERAS_JSON])
+
+
+def distinct_architectures(files: Sequence[str]) -> list[str]:
+    """Files that hold an architecture; of several that hold the same one, the first.
+
+    Args:
+      files: paths of files that look like architectures; one that cannot be read is taken for one of its own.
+    """
+    if len(files) < 2:
+        return list(files)
     first: dict[str, str] = {}
-    for file in found:
+    for file in files:
         first.setdefault(_digest(file), file)
     return list(first.values())
 
@@ -151,8 +160,8 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
     found = _architectures(_forms(os.path.dirname(weights) or os.curdir, boundary))
     if len(found) > 1:
         raise InputError(
-            f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which is its own: "
-            f"--architecture={found[0]}"
+            f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which is its own, for "
+            f"example {flag('architecture', found[0]) or '--architecture=FILE'}"
         )
     return found[0] if found else ""
 

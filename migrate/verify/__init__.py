@@ -63,6 +63,9 @@ _MODULE = "migrate.verify.replay"  # Run in the child; importing it here would b
 _PROBING_SHARE = 0.5
 
 
+RANDOM = "the source itself answers otherwise from run to run"
+"""Why no value of an output can be compared, whatever it is called with."""
+
 _NO_FEEDS: Mapping[str, TensorProto] = {}
 
 
@@ -274,7 +277,7 @@ def _unverified(
             if (key, name) in undefined:
                 why = undefined[key, name]
             elif (key, name) in shaky:
-                why = "the source itself answers otherwise from run to run"
+                why = RANDOM
             else:
                 why = "every answer was empty"
             found[f"{key}/{name}"] = why

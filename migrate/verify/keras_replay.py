@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from migrate.verify.calls import Answer, Array, Call, Golden, SparseValue
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.given import load_calls
 from migrate.verify.messages import KerasGoldenJob
-from migrate.verify.replay import MORE_RUNS, Attempt, answer_to, configure_eager, probe, twice
+from migrate.verify.replay import MORE_RUNS, Attempt, answer_to, answers_to, configure_eager, probe, twice
 from migrate.verify.requests import synthesise
 
 
@@ -54,9 +54,9 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
     return Golden(sequence, first, again, skipped, variables, job.request.source.runtime.value, tf.__version__)
 
 
-def _replay(request: Request, calls: Iterable[Call]) -> tuple[Answer, ...]:
+def _replay(request: Request, calls: Sequence[Call]) -> tuple[Answer, ...]:
     loaded = load(request, with_optimizer=False)
-    return tuple(answer_to(lambda call: _ask(loaded, call), call) for call in calls)
+    return answers_to(lambda call: _ask(loaded, call), calls)
 
 
 def _ask(loaded: Loaded, call: Call) -> Mapping[str, Array]:

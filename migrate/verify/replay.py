@@ -19,6 +19,7 @@ from migrate.errors import first_line
 from migrate.graph import contract
 from migrate.graph.graph import canonical
 from migrate.graph.protos import MetaGraphDef, SavedModel, TensorProto
+from migrate.processes.forks import count
 from migrate.records import Failed, Signature, TensorSpec
 from migrate.verify.arrays import as_array, plain
 from migrate.verify.calls import (
@@ -327,6 +328,15 @@ def _run(
     return {name: as_array(value) for name, value in found.items()}
 
 
+def answers_to(ask: Asker, calls: Sequence[Call]) -> tuple[Answer, ...]:
+    """The answers to calls, in order; says meanwhile at which of them it is."""
+    answers = []
+    for number, call in enumerate(calls, 1):
+        count(number, len(calls))
+        answers.append(answer_to(ask, call))
+    return tuple(answers)
+
+
 def answer_to(ask: Asker, call: Call) -> Answer:
     """An answer, or the class of the error that came instead."""
     try:
@@ -585,7 +595,7 @@ def _replay_source(
         read = states(
             tf, session, () if optimised else [tensor for names in fetches.values() for tensor in names.values()]
         )
-        return tuple(answer_to(ask, call) for call in calls), read()
+        return answers_to(ask, calls), read()
 
 
 # The candidate
@@ -733,7 +743,7 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
         ask = _ask_tf2(tf, loaded, conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate")
-    answers["tf2"] = tuple(answer_to(ask, call) for call in job.calls)
+    answers["tf2"] = answers_to(ask, job.calls)
     try:
         left = loaded_states(loaded, job.states)
     except Exception as error:
@@ -744,11 +754,11 @@ def candidate(job: CandidateJob) -> CandidateResult | Failed:
         ask = _ask_tf2(tf, tf.saved_model.load(path), conversion)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate a second time")
-    answers[OPTIMISED] = tuple(answer_to(ask, call) for call in job.calls)
+    answers[OPTIMISED] = answers_to(ask, job.calls)
     try:
         with _session(tf) as session:
             ask = _ask_session(tf, session, path, conversion, job.inline)
-            answers["session"] = tuple(answer_to(ask, call) for call in job.calls)
+            answers["session"] = answers_to(ask, job.calls)
     except Exception as error:
         return step_failed(error, "a v1 Session cannot load the candidate")
     keys = conversion.get("variables")

@@ -189,6 +189,36 @@ def test_layers_of_models_in_models_are_judged(tmp_path):
     assert _objects(tmp_path, _OUTER) == []
 
 
+def _of_keras_3(tensors):
+    source = read_keras(files_of(place_of(str(CASES["json_3"]))))
+    dense = {"class_name": "Dense", "config": {"name": "d", "units": 3}}
+    inner = {"class_name": "Functional", "config": {"name": "inner", "layers": [dense]}}
+    outer = {"class_name": "Functional", "config": {"name": "outer", "layers": [inner, {**inner, "name": "second"}]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [outer, dense]}}
+    weights = tuple(StoredTensor(name, "float32", (3,) if name.endswith("1") else (3, 3)) for name in tensors)
+    return list(find_misfits(dataclasses.replace(source, config=config, weights=weights), ()))
+
+
+_OF_A_LAYER = ["vars/0", "vars/1"]
+_DEEP = [
+    f"layers/functional/layers/{model}/layers/dense/{v}"
+    for model in ("functional", "functional_1")
+    for v in _OF_A_LAYER
+]
+
+
+def test_layers_of_models_in_models_of_keras_3_are_judged():
+    outer = [f"layers/dense/{variable}" for variable in _OF_A_LAYER]
+    assert _of_keras_3([*_DEEP, *outer]) == []
+    for beyond in ("layers/functional/layers/functional_2/layers/dense/vars/0", _DEEP[0].replace("dense", "dense_1")):
+        (found,) = _of_keras_3([*_DEEP, *outer, beyond])
+        assert f"1 tensor is of no layer of this one ({beyond})" in found.message
+    # A layer that two models have is stored in one of them.
+    assert _of_keras_3([*_DEEP[:2], *outer]) == []
+    (found,) = _of_keras_3([*_DEEP[1:], *outer])
+    assert "it has no functional/functional/dense/0" in found.message
+
+
 def test_behind_a_layer_that_is_not_known_numbers_say_nothing_and_names_do(tmp_path):
     def edit(entries):
         entries.insert(1, {"class_name": "Scale", "config": {"name": "scale"}})

@@ -175,11 +175,9 @@ def test_one_source_converted_with_other_options_is_another_model(models):
     source = SavedModel.FromString((models / "few" / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     static, mutable = (f"{node.name}:0" for node in source.node if node.op.startswith("LookupTableFind"))
     given = {
-        "static": Options(verify=False, signatures=_asked(static)),
-        "mutable": Options(verify=False, signatures=_asked(mutable)),
-        "fed": Options(
-            verify=False, drop_signatures=True, feeds=(parse_feed('x=["w"]'),), signatures=_asked(static, ())
-        ),
+        "static": Options(verify=False, signature=_asked(static)),
+        "mutable": Options(verify=False, signature=_asked(mutable)),
+        "fed": Options(verify=False, drop_signatures=True, feed=(parse_feed('x=["w"]'),), signature=_asked(static, ())),
     }
     for name, options in given.items():
         (report,) = migrate.convert(str(models / "few"), str(models / "options" / name), options).models
@@ -192,8 +190,8 @@ def test_one_source_converted_with_other_options_is_another_model(models):
 @pytest.mark.parametrize(
     "options",
     [
-        Options(signatures=_asked("y:0")),
-        Options(feeds=(parse_feed("x=1"),)),
+        Options(signature=_asked("y:0")),
+        Options(feed=(parse_feed("x=1"),)),
         Options(variables=True),
         Options(keep_tensor_names=True),
         Options(plain_gradients=True),

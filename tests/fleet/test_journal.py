@@ -134,7 +134,7 @@ def test_what_shapes_a_model_is_in_the_settings_and_nothing_else(tmp_path):
     calls = tmp_path / "calls.json"
     calls.write_text("[]")
     base = settings(Options())
-    for same in ({"jobs": 3}, {"timeout_seconds": 1.0}, {"overwrite": True}, {"fail_fast": True}, {"include": ("a",)}):
+    for same in ({"jobs": 3}, {"timeout": 1.0}, {"overwrite": True}, {"fail_fast": True}, {"include": ("a",)}):
         assert settings(Options(**same)) == base
     others = [{"verify": False}, {"tags": frozenset({"a"})}, {"max_ulps": 1}, {"checkpoint": "copy"}]
     architecture = tmp_path / "model.json"

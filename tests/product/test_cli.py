@@ -185,7 +185,7 @@ def test_a_bug_of_ours_comes_with_a_traceback(calls, capsys):
                     inputs="calls.npz",
                     allow_side_effects=True,
                     max_ulps=4,
-                    timeout_seconds=60.0,
+                    timeout=60.0,
                 ),
             ),
         ),

@@ -14,7 +14,7 @@ from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
 from tests.conversions import MODELS  # noqa: E402
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 _SOURCE = MODELS / "warmup"
 
 

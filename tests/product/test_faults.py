@@ -81,9 +81,7 @@ def test_an_endless_loop_in_a_model_costs_that_model(tmp_path, monkeypatch):
 
     def soon(found, options, *rest):
         """The other model may take its time."""
-        return work(
-            found, dataclasses.replace(options, timeout_seconds=8) if "endless" in found.task.path else options, *rest
-        )
+        return work(found, dataclasses.replace(options, timeout=8) if "endless" in found.task.path else options, *rest)
 
     monkeypatch.setattr(run, "work", soon)
     reports = _run(tree, tmp_path / "new")

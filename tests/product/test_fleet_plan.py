@@ -92,9 +92,9 @@ _B = ModelOptions(max_ulps=2, drop_signatures=True, expect="refused: unknown-op"
         # A default that somebody has asked for.
         (Options(given=frozenset({"max_ulps", "verify"})), (_A,), ModelOptions(), {"max_ulps": 0, "verify": True}),
         (Options(), (ModelOptions(drop_signatures=False),), _B, {"drop_signatures": False}),
-        (Options(), (ModelOptions(feed=()),), _A, {"feeds": ()}),
+        (Options(), (ModelOptions(feed=()),), _A, {"feed": ()}),
         # Lists are taken whole.
-        (Options(feeds=(GivenFeed("b:0", "2"),)), (_A,), ModelOptions(), {"feeds": (GivenFeed("b:0", "2"),)}),
+        (Options(feed=(GivenFeed("b:0", "2"),)), (_A,), ModelOptions(), {"feed": (GivenFeed("b:0", "2"),)}),
         # Every tag set is taken.
         (Options(all_tags=True), (_A,), _A, {"tags": None, "max_ulps": 1}),
     ],
@@ -120,9 +120,9 @@ def test_each_option_says_where_it_comes_from():
 
 
 _ALL = Options(
-    signatures=(parse_signature(_LINEAR),),
+    signature=(parse_signature(_LINEAR),),
     overwrite_signatures=True,
-    feeds=(GivenFeed("a:0", "1"),),
+    feed=(GivenFeed("a:0", "1"),),
     tags=frozenset({"b", "a"}),
     drop_signatures=True,
     inputs="calls.npz",
@@ -142,7 +142,7 @@ def _ended(outcome: object) -> ModelReport:
 
 def test_what_says_what_a_model_is_is_remembered_and_nothing_that_weakens_a_check():
     assert to_remember(_ALL, _ended(Converted()), ModelOptions()) == ModelOptions(
-        signature=_ALL.signatures, overwrite_signatures=True, feed=_ALL.feeds, tags=("a", "b"), drop_signatures=True
+        signature=_ALL.signature, overwrite_signatures=True, feed=_ALL.feed, tags=("a", "b"), drop_signatures=True
     )
     assert to_remember(Options(given=frozenset({"tags"})), _ended(Converted()), _A) == ModelOptions()
 
@@ -428,7 +428,7 @@ def small(tmp_path: pathlib.Path) -> pathlib.Path:
 def test_a_fix_for_one_model_holds_in_the_next_run_of_the_tree(small, tmp_path):
     tree, new = small, tmp_path / "new"
     convert(tree, new)
-    fix = dataclasses.replace(UNVERIFIED, include=("graph",), signatures=(parse_signature(_LINEAR),))
+    fix = dataclasses.replace(UNVERIFIED, include=("graph",), signature=(parse_signature(_LINEAR),))
     assert convert(tree, new, fix) == {"graph": "converted"}
     again = convert(tree, new)
     assert (again["graph"], again["bad"]) == ("converted skipped", "refused skipped")

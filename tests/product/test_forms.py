@@ -133,7 +133,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 
 def _options(case: Case, **given: Any) -> Options:
     signatures = (parse_signature(case.flag),) if case.flag else ()
-    return Options(signatures=signatures, **given)
+    return Options(signature=signatures, **given)
 
 
 def _ask(job: dict[str, Any], work) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_a_signature_is_added_to_a_saved_model(nursery, tmp_path):
     relu = next(iter(signature.outputs.values())).name
     flag = parse_signature(f"features:inputs={inputs};outputs=inner={relu}")
     report = convert_model(
-        ConvertJob(model, str(tmp_path / "new"), Options(signatures=(flag,))), nursery, lambda _: None
+        ConvertJob(model, str(tmp_path / "new"), Options(signature=(flag,))), nursery, lambda _: None
     )
     assert isinstance(report.outcome, Converted), report.findings
     assert {s.key for s in report.meta_graphs[0].signatures} == {signature.key, "features"}

@@ -14,7 +14,7 @@ import migrate  # noqa: E402
 from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["ref", "resource"])

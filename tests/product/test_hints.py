@@ -41,9 +41,9 @@ def followed(finding: Finding, options: Options, give: str) -> dict[str, Options
         now = found.get(flag, options)
         if flag == "feed":
             feeds = [value] if value else [f"{node}:0={give}" for node in finding.nodes if give]
-            now = dataclasses.replace(now, feeds=(*now.feeds, *map(parse_feed, feeds)))
+            now = dataclasses.replace(now, feed=(*now.feed, *map(parse_feed, feeds)))
         elif flag == "signature":
-            now = dataclasses.replace(now, signatures=(parse_signature(value),)) if value else now
+            now = dataclasses.replace(now, signature=(parse_signature(value),)) if value else now
         elif flag == "tags":
             now = dataclasses.replace(now, tags=frozenset(value.split(",")))
         elif flag not in GIVEN:

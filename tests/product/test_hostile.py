@@ -236,7 +236,7 @@ def test_mutants_are_converted_or_end_in_a_type(by_form, nursery, tmp_path):
         path, _ = make_mutant(choose(by_form, seed), str(folder), seed, _outside(tmp_path))
         if isinstance(audit_model(path, Options()).outcome, Convertible):
             new = tmp_path / f"new{seed}"
-            options = Options(timeout_seconds=30, verify=bool(done % 2))
+            options = Options(timeout=30, verify=bool(done % 2))
             outcome = convert_model(ConvertJob(path, str(new), options), nursery, lambda _: None).outcome
             assert new.exists() == isinstance(outcome, (Converted, Unchanged)), outcome_name(outcome)
             done += 1
@@ -253,7 +253,7 @@ def test_a_pipe_among_the_extra_files_is_no_trap(model, nursery, tmp_path):
     shutil.copytree(MODELS / model, copy)
     (copy / "assets.extra").mkdir(exist_ok=True)
     os.mkfifo(copy / "assets.extra" / "pipe")
-    options = Options(timeout_seconds=60, verify=False)
+    options = Options(timeout=60, verify=False)
     report = convert_model(ConvertJob(str(copy), str(tmp_path / "new"), options), nursery, lambda _: None)
     assert outcome_name(report.outcome) == "refused"
     assert [f.code for f in report.findings if f.severity is Severity.REFUSAL] == ["file-not-copied"]

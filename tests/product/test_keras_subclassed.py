@@ -101,7 +101,9 @@ def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_pat
     for name in CALLED:
         # What audit says is what the new model has.
         (told,) = [f.message for f in audited[name].findings if f.code == "keras-build-shape"]
-        assert told.endswith("as float32: the file names no dtype")
+        assert told.endswith(
+            "as float32, or where its class does not take that as int32, int64, string: the file names no dtype"
+        )
         assert audited[name].keras.signature.inputs.keys() == reports[name].keras.signature.inputs.keys()
     assert "keras-optimizer-kept" in [f.code for f in reports["compiled"].findings]
     _child(keras, _JUDGE, str(tmp_path / "old"), str(tmp_path / "new"), *built)
@@ -121,3 +123,63 @@ def test_a_model_of_float64_takes_float64(tmp_path, monkeypatch):
     (told,) = [f.message for f in report.findings if f.code == "keras-build-shape"]
     assert "float64, the model's own dtype" in told
     _child("keras", _JUDGE_WIDE, file, str(tmp_path / "new"))
+
+
+_MAKE_OTHERS = """
+import sys, tensorflow as tf, keras_models
+given = {"words": tf.constant(["a", "b"]), "ids": tf.constant([1, 2]), "x": tf.ones([2, 3])}
+models = {"words": keras_models.Words(name="model"), "ids": keras_models.Ids(name="model")}
+for name, model in models.items():
+    model(given[name])
+models["mixed"] = keras_models.Mixed(name="model")
+models["mixed"](given)
+for name in sys.argv[2:]:
+    models[name].save(f"{sys.argv[1]}/{name}.keras")
+"""
+
+_JUDGE_OTHERS = """
+import sys, numpy as np, tensorflow as tf
+from keras_models import k
+given = {"words": tf.constant(["b", "c", "a"]), "ids": tf.constant([0, 3, 2]), "x": 2 * tf.ones([3, 3])}
+old, new, *names = sys.argv[1:]
+for name in names:
+    taken = given if name == "mixed" else given[name]
+    source = k.models.load_model(f"{old}/{name}.keras")
+    source(taken)
+    if hasattr(source, "quantize"):  # Keras 3 restores weights that there are before the first call.
+        source.load_weights(f"{old}/{name}.keras")
+    expected = np.asarray(source(taken))
+    serve = tf.saved_model.load(f"{new}/{name}").signatures["serving_default"]
+    arguments = serve.structured_input_signature[1]
+    (found,) = serve(**{key: given.get(key, given.get(name)) for key in arguments}).values()
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, err_msg=name)
+"""
+
+# Keras 2 itself loads no built model that takes integers alone.
+_OTHERS = {"keras": ("words", "ids", "mixed"), "tf_keras": ("words",)}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("keras", list(_OTHERS))
+def test_a_model_that_takes_no_floats_takes_what_keras_calls_it_on(keras, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
+    monkeypatch.setenv("KERAS_MODELS_OF", keras)
+    (tmp_path / "old").mkdir()
+    _child(keras, _MAKE_OTHERS, str(tmp_path / "old"), *_OTHERS[keras])
+    options = Options(custom_objects=("keras_models:Words", "keras_models:Ids", "keras_models:Mixed"))
+    dtypes = {}
+    for name in _OTHERS[keras]:
+        (report,) = migrate.convert(
+            str(tmp_path / "old" / f"{name}.keras"), str(tmp_path / "new" / name), options
+        ).models
+        assert isinstance(report.outcome, Converted), report
+        assert report.verification.bitwise_equal
+        assert report.verification.values
+        dtypes[name] = {key: spec.dtype for key, spec in report.keras.signature.inputs.items()}
+    taken = {
+        "words": {"input_1": "string"},
+        "ids": {"input_1": "int32"},
+        "mixed": {"ids": "int32", "words": "string", "x": "float32"},
+    }
+    assert dtypes == {name: taken[name] for name in _OTHERS[keras]}
+    _child(keras, _JUDGE_OTHERS, str(tmp_path / "old"), str(tmp_path / "new"), *_OTHERS[keras])

@@ -65,7 +65,7 @@ def test_graphs_of_every_kind_end_as_audit_says(graphs, tmp_path):
 
 @pytest.mark.parametrize("value", ["false", "true"])
 def test_fed_graphs_answer_as_a_session_that_feeds(value, graphs, tmp_path):
-    tree, options = str(graphs / "fed"), Options(feeds=(GivenFeed("training:0", value),))
+    tree, options = str(graphs / "fed"), Options(feed=(GivenFeed("training:0", value),))
     audited = {model.source: model for model in migrate.audit(tree, options).models}
     converted = {model.source: model for model in migrate.convert(tree, str(tmp_path / "new"), options).models}
     assert not law.differences(audited, converted)

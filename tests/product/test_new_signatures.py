@@ -21,10 +21,10 @@ GIVEN = (parse_signature(FLAG),)
 
 def test_a_signature_of_the_model_s_is_replaced_only_where_that_is_asked_for():
     model = str(MODELS / "simple_save")
-    (report,) = migrate.audit(model, Options(signatures=GIVEN)).models
+    (report,) = migrate.audit(model, Options(signature=GIVEN)).models
     assert isinstance(report.outcome, Refused)
     assert "--overwrite_signatures" in report.findings[0].hint
-    (report,) = migrate.audit(model, Options(signatures=GIVEN, overwrite_signatures=True)).models
+    (report,) = migrate.audit(model, Options(signature=GIVEN, overwrite_signatures=True)).models
     assert isinstance(report.outcome, Convertible)
     assert "signature-replaced" in [f.code for f in report.findings]
     (signature,) = report.meta_graphs[0].signatures
@@ -33,7 +33,7 @@ def test_a_signature_of_the_model_s_is_replaced_only_where_that_is_asked_for():
 
 def test_a_signature_of_tensorflow_s_own_name_is_never_given():
     given = (parse_signature("__saved_model_init_op:outputs=y=y:0"),)
-    (report,) = migrate.audit(str(MODELS / "simple_save"), Options(signatures=given, overwrite_signatures=True)).models
+    (report,) = migrate.audit(str(MODELS / "simple_save"), Options(signature=given, overwrite_signatures=True)).models
     assert [f.code for f in report.findings] == ["signature-exists"]
     assert "--overwrite_signatures" not in report.findings[0].hint
 

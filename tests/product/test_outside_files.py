@@ -17,7 +17,7 @@ from tests.conversions import MODELS
 
 pytestmark = pytest.mark.tensorflow
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 
 
 def _attacked(tmp_path: pathlib.Path, attack: attacks.Attack, outside: str) -> pathlib.Path:
@@ -50,7 +50,7 @@ def test_a_restore_op_deletes_nothing(tmp_path, converted, allow):
     """Its directory is the model's own, so a user would lose the weights."""
     model = _attacked(tmp_path, attacks.restore_deletes, str(tmp_path / "model" / "variables"))
     before = sorted(model.rglob("*"))
-    options = Options(timeout_seconds=100, allow_side_effects=allow)
+    options = Options(timeout=100, allow_side_effects=allow)
     assert isinstance(_convert(model, tmp_path / "new", options).outcome, Refused)
     outcome = _validate(converted, model, options).outcome
     assert isinstance(outcome, Failed) and "'clean'" in outcome.reason
@@ -104,9 +104,9 @@ def test_a_file_whose_name_is_fed_is_read_where_the_user_allows_it(tmp_path):
     assert isinstance(report.outcome, Unverified), report.outcome
     assert report.verification is None and not (tmp_path / "new").exists()
     assert {"unverified", "touches-files"} <= {finding.code for finding in report.findings}
-    published = _convert(model, tmp_path / "new", Options(timeout_seconds=100, allow_unverified=True))
+    published = _convert(model, tmp_path / "new", Options(timeout=100, allow_unverified=True))
     assert isinstance(published.outcome, Converted) and published.verification is None
-    allowed = Options(timeout_seconds=100, allow_side_effects=True)
+    allowed = Options(timeout=100, allow_side_effects=True)
     # It is run now, and no call that is made up names a file.
     validated = _validate(tmp_path / "new", model, allowed)
     assert isinstance(validated.outcome, Unverified) and list(validated.verification.unverified) == ["file"]
@@ -120,7 +120,7 @@ def test_an_init_op_may_read_an_asset(tmp_path):
         return "read"
 
     model = _attacked(tmp_path, attack, "")
-    report = _convert(model, tmp_path / "new", Options(timeout_seconds=100, allow_side_effects=True))
+    report = _convert(model, tmp_path / "new", Options(timeout=100, allow_side_effects=True))
     assert isinstance(report.outcome, Converted), report.outcome
     assert report.verification is not None and report.verification.calls
 

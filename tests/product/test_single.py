@@ -13,7 +13,7 @@ from migrate.records import Converted, Options
 from tests.conversions import MODELS
 from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 
 
 @pytest.fixture(scope="module")

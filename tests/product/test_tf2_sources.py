@@ -59,8 +59,8 @@ def test_a_variable_that_is_not_trained_is_told(tmp_path):
 @pytest.mark.parametrize("source", [TF2, KERAS], ids=["tf2", "keras"])
 def test_a_signature_is_refused_and_not_ignored(source, tmp_path):
     for report in (
-        migrate.audit(str(source), Options(signatures=GIVEN)),
-        migrate.convert(str(source), str(tmp_path / "new"), Options(signatures=GIVEN)),
+        migrate.audit(str(source), Options(signature=GIVEN)),
+        migrate.convert(str(source), str(tmp_path / "new"), Options(signature=GIVEN)),
     ):
         (model,) = report.models
         assert isinstance(model.outcome, Refused)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from migrate.codec import _MAGIC
+from migrate.events import called
 from migrate.processes import forks
 from migrate.processes.forks import Forks
 from migrate.processes.nursery import Nursery
@@ -52,6 +53,9 @@ def run(job):
             return rest[0]
         case "step":  # A job that has jobs of its own.
             return Forks().run("step", _MODULE, rest[0], Any, 30)
+        case "ahead count":
+            with Ahead(place(), counted=lambda call, calls: forks.say(called(call, calls))) as runner:
+                return runner.run("step", _MODULE, ("count", rest[0]), Any, 30)
         case "ahead":
             with Ahead(place()) as runner:
                 return runner.run("step", _MODULE, rest[0], Any, 30)
@@ -77,6 +81,17 @@ def run(job):
         case "say":
             for line in rest[0]:
                 forks.say(line)
+        case "count":
+            for call, go in enumerate(rest[0], 1):
+                forks.count(call, len(rest[0]))
+                while not os.path.exists(go):
+                    time.sleep(0.02)
+            return "counted"
+        case "offset":
+            for descriptor in _writable():
+                with contextlib.suppress(OSError):
+                    os.lseek(descriptor, rest[0], os.SEEK_SET)
+            return "moved"
         case "say raw":
             os.write(int(os.environ[forks.SAY]), rest[0])
             return "said"
@@ -170,6 +185,88 @@ def test_a_job_cannot_answer_for_another_or_for_itself(light, tmp_path):
     other.join()
     assert [type(ending).__name__ for ending in found] == ["TimedOut", "str"]
     assert _ask(light, "value", 1) == 1
+
+
+# At which call a child is.
+
+
+class _Counted:
+    """Takes what is counted, and lets the job go on once it was heard."""
+
+    def __init__(self, folder):
+        self.heard = []
+        self.gates = [str(folder / str(number)) for number in range(3)]
+
+    def __call__(self, call, calls):
+        self.heard.append((call, calls))
+        pathlib.Path(self.gates[call - 1]).touch()
+
+
+def test_the_count_of_a_step_arrives(tmp_path):
+    counted = _Counted(tmp_path)
+    with Nursery((_MODULE,), path=(ROOT,), counted=counted) as nursery:
+        assert _ask(nursery, "count", counted.gates) == "counted"
+    assert counted.heard == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_count_of_a_step_in_a_fork_of_its_parent_arrives(tmp_path):
+    counted = _Counted(tmp_path)
+    running = Forks(counted=counted).begin("step", _MODULE, ("count", counted.gates), Any, 30)
+    assert running.result() == "counted"
+    running.stop()
+    assert counted.heard == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_count_of_a_step_of_the_fork_that_imports_ahead_arrives(tmp_path):
+    gates = [str(tmp_path / str(number)) for number in range(3)]
+    heard = []
+
+    def say(line):
+        heard.append(line)
+        pathlib.Path(gates[len(heard) - 1]).touch()
+
+    with Nursery((_MODULE,), ahead=(_MODULE,), path=(ROOT,)) as nursery:
+        assert _ask(nursery, "ahead count", gates, say=say) == "counted"
+    assert heard == ["call 1 of 3", "call 2 of 3", "call 3 of 3"]
+
+
+_MARK = 1 << 39
+
+
+_NO_COUNTS = (
+    0,
+    1,
+    1 << 20,
+    _MARK - 1,
+    _MARK,
+    _MARK + 1,
+    _MARK + (3 << 15),
+    _MARK + (3 << 15) + 4,
+    _MARK + (1 << 30) + 1,
+)
+
+
+@pytest.mark.parametrize("offset", [*_NO_COUNTS, (1 << 43) - 1])
+def test_an_offset_that_is_no_count_is_none(offset):
+    with forks.Place() as place:
+        os.lseek(place.result, offset, os.SEEK_SET)
+        assert place.count() is None
+
+
+def test_a_step_that_moves_every_offset_gives_its_result(light):
+    for offset in (1, _MARK + (3 << 15) + 2, 1 << 43):
+        assert _ask(light, "offset", offset) == "moved"
+        running = Forks().begin("step", _MODULE, ("offset", offset), Any, 30)
+        assert running.result() == "moved"
+        running.stop()
+
+
+def test_counts_out_of_bounds_are_not_said(tmp_path, monkeypatch):
+    with open(tmp_path / "file", "wb") as file:
+        monkeypatch.setenv(forks.COUNT, str(file.fileno()))
+        for call, calls in ((0, 3), (4, 3), (-1, 3), (1, 1 << 15)):
+            forks.count(call, calls)
+            assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
 
 
 # What a child says.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 
 import pytest
@@ -14,8 +15,9 @@ tf = pytest.importorskip("tensorflow")
 import migrate  # noqa: E402
 from migrate.records import Converted, Options, Unverified, Validated  # noqa: E402
 from migrate.report.json import to_document  # noqa: E402
+from migrate.report.text import render  # noqa: E402
 
-_OPTIONS = Options(timeout_seconds=100)
+_OPTIONS = Options(timeout=100)
 
 
 def _save(path: pathlib.Path, build) -> str:
@@ -75,6 +77,52 @@ def test_an_output_without_a_value_is_unverified(tmp_path, build, unverified):
     assert "unverified" in {finding.code for finding in allowed.findings}
     (validated,) = migrate.validate(str(tmp_path / "new"), against=source, options=_OPTIONS).models
     assert isinstance(validated.outcome, Unverified)
+
+
+def _picky(v1, x, v):
+    with v1.control_dependencies([v1.Assert(tf.reduce_all(x > 1e6), [x])]):
+        return {"serving_default": {"y": x * v}}
+
+
+def _picky_nine(v1, x, v):
+    return {f"serving_{number}": outputs for number in range(9) for outputs in _picky(v1, x, v).values()}
+
+
+def _unverified(report):
+    (finding,) = (finding for finding in report.findings if finding.code == "unverified")
+    return finding
+
+
+def test_the_template_that_would_help_is_in_the_finding(tmp_path):
+    source = _save(tmp_path / "old", _picky)
+    report = _convert(source, tmp_path / "new")
+    assert isinstance(report.outcome, Unverified), report.outcome
+    finding = _unverified(report)
+    assert finding.template == migrate.inputs(source)
+    assert "a file like the one below" in finding.hint
+    (document,) = to_document(migrate.Report((report,)))["models"]
+    assert [f["template"] for f in document["findings"] if f["code"] == "unverified"] == [finding.template]
+    lines = [line.strip() for line in render(migrate.Report((report,)), 40).splitlines()]
+    block = [line.strip() for line in finding.template.splitlines()]
+    assert any(lines[n : n + len(block)] == block for n in range(len(lines)))
+    # As it is the model takes it no more than those that were made up; with the right values it does.
+    calls = json.loads(finding.template)
+    calls[0]["inputs"]["x"] = [[2e6, 3e6]]
+    (tmp_path / "calls.json").write_text(json.dumps(calls))
+    options = dataclasses.replace(_OPTIONS, inputs=str(tmp_path / "calls.json"))
+    assert isinstance(_convert(source, tmp_path / "new", options).outcome, Converted)
+
+
+def test_a_large_template_is_a_command(tmp_path):
+    source = _save(tmp_path / "o l d", _picky_nine)
+    finding = _unverified(_convert(source, tmp_path / "new"))
+    assert finding.template == ""
+    assert f"(migrate inputs '{source}' > calls.json)" in finding.hint
+
+
+def test_what_no_call_would_help_has_no_template(tmp_path):
+    finding = _unverified(_convert(_save(tmp_path / "old", _noisy), tmp_path / "new"))
+    assert (finding.template, finding.hint) == ("", "publish it as it is with --allow_unverified")
 
 
 def test_all_that_is_compared_by_value_is_verified(tmp_path):

@@ -219,7 +219,7 @@ def work(tmp_path_factory):
     """Every case: built, asked, frozen as TF1 did, converted, and asked again in a fresh process."""
     work = tmp_path_factory.mktemp("frozen")
     run_child(["-c", _BUILD, str(work)])
-    options = Options(signatures=(parse_signature("serving_default:inputs=x=x:0;outputs=y=y:0"),))
+    options = Options(signature=(parse_signature("serving_default:inputs=x=x:0;outputs=y=y:0"),))
     report = migrate.convert(str(work / "old"), str(work / "new"), options)
     (work / "report").write_bytes(pickle.dumps(report))
     run_child(["-c", _ASK, str(work)])
@@ -301,7 +301,7 @@ def test_what_no_longer_runs_is_left_out_and_told():
 def _write(directory, nodes):
     directory.mkdir()
     (directory / "frozen.pb").write_bytes(GraphDef(node=nodes).SerializeToString())
-    options = Options(signatures=(parse_signature("serving_default:inputs=x=x:0;outputs=y=y:0"),))
+    options = Options(signature=(parse_signature("serving_default:inputs=x=x:0;outputs=y=y:0"),))
     return migrate.audit(str(directory), options).models[0]
 
 

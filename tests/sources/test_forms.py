@@ -199,7 +199,7 @@ def test_a_proposal_is_taken_only_where_it_is_asked_for_and_there_is_no_signatur
     assert as_flag(proposed) in finding.message
     # A model with a signature is left as it is, and so is one that is given another.
     given = dataclasses.replace(proposed, key="mine")
-    (report,) = migrate.audit(str(model), migrate.Options(take_proposals=True, signatures=(given,))).models
+    (report,) = migrate.audit(str(model), migrate.Options(take_proposals=True, signature=(given,))).models
     assert [s.key for s in report.meta_graphs[0].signatures] == ["mine"]
     whole = str(FORMS.parent / "models" / "simple_save")
     plain, asked = (
@@ -213,7 +213,7 @@ def test_checkpoints_that_lack_a_part(tmp_path):
     shutil.copytree(FORMS / "saver_no_state", model)
     for step in (9, 10):
         (model / f"model-{step}.index").unlink()
-    given = migrate.Options(signatures=(_report(FORMS / "frozen").proposals[0],))
+    given = migrate.Options(signature=(_report(FORMS / "frozen").proposals[0],))
     (report,) = migrate.audit(str(model), given).models
     assert isinstance(report.outcome, Refused)
     (finding,) = [f for f in report.findings if f.code == "checkpoint-unreadable"]
@@ -232,7 +232,7 @@ def test_a_shard_of_a_v1_checkpoint_is_missing(tmp_path):
     model = tmp_path / "model"
     shutil.copytree(FORMS / "saver_v1_sharded", model)
     (model / "model.ckpt-00001-of-00002").unlink()
-    given = migrate.Options(signatures=(_report(FORMS / "saver_v1_sharded").proposals[0],))
+    given = migrate.Options(signature=(_report(FORMS / "saver_v1_sharded").proposals[0],))
     (report,) = migrate.audit(str(model), given).models
     (finding,) = [f for f in report.findings if f.code == "checkpoint-shard-missing"]
     assert "model.ckpt-00001-of-00002" in finding.message

@@ -139,6 +139,94 @@ def test_two_architectures_for_one_file_of_weights(tmp_path):
         assert isinstance(report.outcome, Convertible), report
 
 
+def _another(folder, name="another.json"):
+    shutil.copy(MODELS / "json_3" / "model.json", folder / name)
+
+
+@pytest.mark.parametrize("folder", ["json_hdf5", "json_objects"])
+def test_a_directory_with_two_architectures_is_one_model_whose_architecture_is_chosen(folder, tmp_path):
+    shutil.copytree(MODELS / folder, tmp_path / "model")
+    _another(tmp_path / "model")
+    (report,) = migrate.audit(str(tmp_path / "model")).models
+    assert isinstance(report.outcome, Unreadable), report
+    assert "2 Keras architectures beside it (another.json, model.json)" in report.outcome.reason
+    assert f"--architecture={tmp_path}/model/another.json" in report.outcome.reason
+    options = Options(architecture=str(tmp_path / "model" / "model.json"))
+    (report,) = migrate.audit(str(tmp_path / "model"), options).models
+    assert isinstance(report.outcome, Convertible), report
+
+
+def test_a_whole_model_beside_two_architectures_needs_none(tmp_path):
+    shutil.copy(MODELS / "functional" / "model.h5", tmp_path)
+    _steps(tmp_path)
+    _another(tmp_path)
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert isinstance(report.outcome, Convertible), report
+
+
+def test_two_architectures_in_a_tree_are_of_one_model(tmp_path):
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        _steps(tmp_path / name, "w.h5")
+    _another(tmp_path / "bad")
+    outcomes = {os.path.basename(m.source): type(m.outcome) for m in migrate.audit(str(tmp_path)).models}
+    assert outcomes == {"good": Convertible, "bad": Unreadable}
+
+
+def test_an_architecture_in_two_forms_makes_one_model_of_a_directory(tmp_path):
+    shutil.copytree(OF_TF1 / "yaml", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.json").write_text(json.dumps(load_architecture(str(OF_TF1 / "yaml" / "model.yaml"))))
+    (report,) = migrate.audit(str(tmp_path)).models
+    assert (report.source, type(report.outcome)) == (str(tmp_path), Convertible)
+
+
+def _no_architecture(folder):
+    (folder / "model.json").write_text('{"a": 1}')
+    shutil.copy(MODELS / "json_hdf5" / "model.h5", folder)
+    return "model.json beside them: is no Keras architecture"
+
+
+def _of_another(folder):
+    shutil.copy(OF_TF1 / "yaml" / "model.yaml", folder)
+    shutil.copy(MODELS / "json_hdf5" / "model.h5", folder)
+    return "weights of 2 layers with weights (hidden, scores)"
+
+
+def _of_other_shapes(folder):
+    whole = json.loads((MODELS / "json_hdf5" / "model.json").read_text())
+    whole["config"]["layers"][-1]["config"]["units"] = 7
+    (folder / "model.json").write_text(json.dumps(whole))
+    shutil.copy(MODELS / "json_hdf5" / "model.h5", folder)
+    return "of another architecture: scores/scores/kernel:0 has the shape [3, 2], the layer 'scores' [3, 7]"
+
+
+def _two_architectures(folder):
+    _steps(folder, "w.h5")
+    _another(folder)
+    return "w.h5: has 2 Keras architectures beside it (another.json, model.json); say which is its own"
+
+
+def _tagged(folder):
+    text = (OF_TF1 / "yaml" / "model.yaml").read_text()
+    tagged = text.replace("config:", "config:\n  made: !!python/object/apply:os.system ['touch ran']", 1)
+    (folder / "model.yaml").write_text(tagged)
+    shutil.copy(OF_TF1 / "yaml" / "weights.h5", folder)
+    return "has the tag !!python/object/apply:os.system"
+
+
+@pytest.mark.parametrize("make", [_no_architecture, _of_another, _of_other_shapes, _two_architectures, _tagged])
+def test_what_does_not_belong_together_is_a_line_and_nothing_is_written(make, tmp_path):
+    (tmp_path / "model").mkdir()
+    words = make(tmp_path / "model")
+    done = migrate_command("convert", tmp_path / "model", tmp_path / "new", "--format=json")
+    assert done.returncode == 1, done.stderr
+    (model,) = json.loads(done.stdout)["models"]
+    (told,) = [f["message"] for f in model["findings"] if f["severity"] == "refusal"] or [model["detail"]["reason"]]
+    assert words in told
+    assert "\n" not in told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
 def test_an_architecture_elsewhere_is_joined(tmp_path):
     shutil.copy(MODELS / "weights_alone" / "weights.h5", tmp_path / "w.h5")
     (report,) = migrate.audit(str(tmp_path)).models

@@ -101,7 +101,7 @@ def test_a_keras_saved_model_is_a_tf2_saved_model(tmp_path):
         ("custom", Options(), "keras-custom-object"),
         ("custom", Options(custom_objects=("keras_layers:Other",)), "keras-custom-object"),
         ("marshalled", Options(), "keras-lambda"),
-        ("functional", Options(signatures=(GivenSignature("s", (), (("y", "y:0"),)),)), "keras-signature"),
+        ("functional", Options(signature=(GivenSignature("s", (), (("y", "y:0"),)),)), "keras-signature"),
     ],
 )
 def test_refused(name, options, code, tmp_path):

@@ -206,6 +206,7 @@
         el("strong", { class: "code" }, finding.code)),
       el("p", null, finding.message),
       finding.hint ? el("p", { class: "hint" }, "What to do: ", finding.hint) : "",
+      finding.template ? el("pre", { class: "code", tabindex: "0" }, finding.template) : "",
       finding.nodes.length ? el("details", null, el("summary", null, plural(finding.nodes.length + finding.more, "node")),
         el("ul", { class: "code" }, finding.nodes.map((node) => el("li", null, node)), finding.more ? el("li", null, `${count(finding.more)} more`) : "")) : "")));
   }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from migrate.frozen import frozen
 
-FOLDERS = ("checks", "fleet", "rewrite", "sources")
+FOLDERS = ("checks", "fleet", "graph", "model", "plan", "rewrite", "sources")
 FILE = "findings.md"
 _PARTS = ("Why: ", "Example: ", "Do: ")
 

@@ -1,4 +1,4 @@
-"""Where the tests of a module are: `tests/<room>/test_<module>.py`. Those of the whole product are in `tests/product`."""
+"""Where tests are: those of a module in `tests/<room>/test_<module>.py`, those of the whole product in `product`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from migrate.graph.graph import as_input, canonical, split, unique_name
 from migrate.graph.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
-from migrate.plan.records import KeptTensor, Place
+from migrate.plan.records import KeptTensor, SignatureTensor
 
 
 def give_names(meta_graph: MetaGraphDef, tensors: Mapping[str, KeptTensor]) -> None:
@@ -159,11 +159,11 @@ def _tensors(info: TensorInfo) -> list[str]:
     return [info.name]
 
 
-def _tensor(infos: Mapping[str, TensorInfo], place: Place) -> str:
+def _tensor(infos: Mapping[str, TensorInfo], place: SignatureTensor) -> str:
     return _tensors(infos[place.name])[place.part]
 
 
-def _dtype(info: TensorInfo, place: Place) -> int:
+def _dtype(info: TensorInfo, place: SignatureTensor) -> int:
     """The dtype of a part of an output: a SparseTensor's indices and dense shape are int64."""
     return DataType.DT_INT64 if place.part else info.dtype
 

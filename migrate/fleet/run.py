@@ -83,7 +83,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
 
 
 @frozen
-class _Place:
+class _Copies:
     """A model among those with the same bytes, and its report once it is there."""
 
     found: Look
@@ -100,7 +100,7 @@ class _Fleet:
         self._nursery = nursery
         self._listen = listen
         self._lock = threading.Lock()
-        self._firsts: dict[tuple[str, frozenset[str] | None, str], _Place] = {}
+        self._firsts: dict[tuple[str, frozenset[str] | None, str], _Copies] = {}
 
     def run(self, tasks: tuple[Task, ...], jobs: int) -> list[ModelReport]:
         """Takes every model its way; see `side_by_side`."""
@@ -128,16 +128,16 @@ class _Fleet:
     def _worked(self, found: Look, options: Options, worker: int) -> ModelReport:
         return work(found, options, self._nursery, lambda text: self._say(worker, found.task, text))
 
-    def _first(self, found: Look, settings: str) -> tuple[_Place, _Place | None]:
+    def _first(self, found: Look, settings: str) -> tuple[_Copies, _Copies | None]:
         """A model's own place, and that of the first model with the same bytes and options, if there is one."""
-        own = _Place(found, Future())
+        own = _Copies(found, Future())
         if found.mark is None:
             return own, None
         with self._lock:
             there = self._firsts.setdefault((found.mark.content, found.task.tags, settings), own)
         return own, there if there is not own else None
 
-    def _copied(self, own: _Place, first: _Place | None, worker: int) -> ModelReport | None:
+    def _copied(self, own: _Copies, first: _Copies | None, worker: int) -> ModelReport | None:
         """Copies the new model of another source that has the same bytes; None where there is none to copy."""
         if first is None or own.found.mark is None or first.found.mark is None:
             return None

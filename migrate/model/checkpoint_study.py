@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.records import CheckpointFacts, Finding, Kind, ModelReport, Refused, refusal
 from migrate.sources.bundle import check_shards, read_bundle
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.keras_files import unfit_beside
 from migrate.sources.keras_source import WEIGHTED_LAYER
 from migrate.sources.read import chosen_among
 from migrate.sources.sniff import is_v1_checkpoint
 
 
-def study_checkpoint(place: Place, path: str) -> ModelReport:
+def study_checkpoint(place: Location, path: str) -> ModelReport:
     """Describes a checkpoint without a graph.
 
     Args:
@@ -31,7 +31,7 @@ def study_checkpoint(place: Place, path: str) -> ModelReport:
     return ModelReport(path, None, Kind.CHECKPOINT, Refused(), findings, checkpoint=known)
 
 
-def _read(place: Place, checkpoint: str) -> tuple[CheckpointFacts, Sequence[Finding]]:
+def _read(place: Location, checkpoint: str) -> tuple[CheckpointFacts, Sequence[Finding]]:
     if is_v1_checkpoint(checkpoint):
         from migrate.sources.v1_checkpoint import read_v1_checkpoint
 
@@ -40,7 +40,7 @@ def _read(place: Place, checkpoint: str) -> tuple[CheckpointFacts, Sequence[Find
     return of_bundle(bundle), check_shards(bundle, place.boundary)
 
 
-def _without_graph(place: Place, checkpoint: str, known: CheckpointFacts) -> Finding:
+def _without_graph(place: Location, checkpoint: str, known: CheckpointFacts) -> Finding:
     if known.object_based:
         message = "an object-based checkpoint without its objects: values by the attributes of a Python program"
         hint = "build the model with its own code, restore it with tf.train.Checkpoint, and save it as a SavedModel"

@@ -1,4 +1,4 @@
-"""Convert and validate as steps over a `Way`, the same for every form. Every ending is a value."""
+"""Convert and validate as steps over a `Steps`, the same for every form. Every ending is a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from migrate.errors import InputError
 from migrate.export.publish import staging
 from migrate.frozen import frozen
 from migrate.graph.contract import signatures
-from migrate.model.steps import Taking, Way
+from migrate.model.steps import Steps, Taking
 from migrate.model.study import timed
 from migrate.model.verdict import Calls, compared, forgiven, judge, made_of, not_run, risk_of, unverified
 from migrate.processes.confinement import in_force
@@ -36,14 +36,14 @@ class Work:
     """What the steps of one model share.
 
     Attributes:
-      way: the steps themselves.
+      steps: these.
       options: see `records.Options`.
       progress: told what is being done.
       seconds: how long each step has taken; it grows.
       calls: makes a file with calls to begin with, see `template.calls_of`.
     """
 
-    way: Way
+    steps: Steps
     options: Options
     progress: Progress
     seconds: dict[str, float]
@@ -67,7 +67,7 @@ def validate(work: Work, base: ModelReport, candidate: str) -> ModelReport:
     golden = _golden(work)
     if not isinstance(golden, Golden):
         return dataclasses.replace(base, outcome=golden, seconds=work.seconds)
-    base = dataclasses.replace(base, findings=(*base.findings, *forgiven(golden), *made_of(candidate, work.way)))
+    base = dataclasses.replace(base, findings=(*base.findings, *forgiven(golden), *made_of(candidate, work.steps)))
     work.progress("replaying the calls")
     base, outcome = _replayed(work, base, golden, candidate)
     if options.details:
@@ -87,13 +87,13 @@ def convert(work: Work, base: ModelReport, destination: str, finish: Callable[[s
     options = work.options
     lifted = ("verification",) if options.verify and options.allow_side_effects else ()
     base = dataclasses.replace(base, confinement=in_force(lifted=lifted), seconds=work.seconds)
-    with staging(destination) as staged, work.way.begin(staged) as taking:
+    with staging(destination) as staged, work.steps.begin(staged) as taking:
         base, golden = _asked(work, base, taking)
         if golden is not None and not isinstance(golden, Golden):
             return dataclasses.replace(base, outcome=golden)
         work.progress("converting")
         with timed(work.seconds, "export"):
-            exported = work.way.export(staged, base, taking)
+            exported = work.steps.export(staged, base, taking)
         if not isinstance(exported, ModelReport):
             return dataclasses.replace(base, outcome=exported)
         base = exported
@@ -112,7 +112,7 @@ def convert(work: Work, base: ModelReport, destination: str, finish: Callable[[s
 def _golden(work: Work) -> Golden | Ending:
     work.progress("taking golden answers")
     with timed(work.seconds, "golden"):
-        return work.way.golden()
+        return work.steps.golden()
 
 
 def _asked(
@@ -139,7 +139,7 @@ def _replayed(
 ) -> tuple[ModelReport, Mismatched | Unverified | Ending | None]:
     """The report with what calls show of a new model, and the outcome where that is no success."""
     with timed(work.seconds, "candidate"):
-        result = compared(work.way, golden, directory, work.options)
+        result = compared(work.steps, golden, directory, work.options)
     outcome, verification = judge(result)
     findings = base.findings
     if isinstance(outcome, Unverified):

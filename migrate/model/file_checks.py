@@ -12,17 +12,17 @@ from migrate.records import Finding, Options, Severity
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.copies import Kind as EntryKind
 from migrate.sources.copies import entries
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.links import find_links
 from migrate.sources.read import opened
 
 
-def link_findings(place: Place, path: str, options: Options) -> tuple[Finding, ...]:
+def link_findings(place: Location, path: str, options: Options) -> tuple[Finding, ...]:
     """What is to be said of links among a model's files; a refusal means that none of them was opened."""
     return tuple(find_links(place, own_boundary(place, path), options.follow_links))
 
 
-def own_boundary(place: Place, path: str) -> Boundary:
+def own_boundary(place: Location, path: str) -> Boundary:
     """Where a model's own files are, whether links may lead elsewhere or not."""
     if place.boundary is not None:
         return place.boundary
@@ -40,7 +40,7 @@ def refuse_links(path: str, options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _without_links(path: str, options: Options) -> Iterator[Place]:
+def _without_links(path: str, options: Options) -> Iterator[Location]:
     """A model in which no link leads out of it.
 
     Raises:

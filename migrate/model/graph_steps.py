@@ -17,7 +17,7 @@ from migrate.graph.protos import MetaGraphDef
 from migrate.model import confined_steps
 from migrate.model.graph_study import StudiedGraph, plan_options
 from migrate.model.session_answers import SessionAnswers
-from migrate.model.steps import DRAWN, UNORDERED, Taking, Way
+from migrate.model.steps import DRAWN, UNORDERED, Steps, Taking
 from migrate.plan.plan import make_plan
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.plan.restore import FromCheckpoint
@@ -39,7 +39,7 @@ _WEIGHTS = "weights"
 _MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
 
 
-def graph_way(studied: StudiedGraph, path: str, options: Options, nursery: Runner) -> Way:
+def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Runner) -> Steps:
     """The steps of a TF1 graph.
 
     Args:
@@ -67,7 +67,7 @@ def graph_way(studied: StudiedGraph, path: str, options: Options, nursery: Runne
         return contract_differences(studied.judged, files, candidate, asked)
 
     answers = _session_answers(studied)
-    return Way(
+    return Steps(
         path,
         lambda: answers.golden(options, nursery),
         lambda staged: _taking(studied, staged, options, nursery),

@@ -19,14 +19,14 @@ from migrate.export.publish import check_destination, publish, staging
 from migrate.model.conversion import Progress, Work, convert, validate
 from migrate.model.destination_names import renamed
 from migrate.model.file_checks import check_candidate_files, refuse_links
-from migrate.model.graph_steps import graph_way
+from migrate.model.graph_steps import graph_steps
 from migrate.model.inputs_template import calls_of
 from migrate.model.judgement import judged
-from migrate.model.keras_steps import keras_way
+from migrate.model.keras_steps import keras_steps
 from migrate.model.messages import AuditJob, ConvertJob, ValidateJob
-from migrate.model.steps import Way
+from migrate.model.steps import Steps
 from migrate.model.study import Studied, audit_model, study, timed
-from migrate.model.tf2_steps import differing_names, signatures_of, tf2_way, unsafe
+from migrate.model.tf2_steps import differing_names, signatures_of, tf2_steps, unsafe
 from migrate.processes import warm_import
 from migrate.processes.forks import Counted, Forks, Runner, say
 from migrate.records import (
@@ -104,10 +104,10 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
                 return judged(base, options)
-            way = _way(studied, path, options, nursery)
-            if way is None:
+            steps = _steps(studied, path, options, nursery)
+            if steps is None:
                 return base
-            work = Work(way, options, progress, seconds, functools.partial(calls_of, studied))
+            work = Work(steps, options, progress, seconds, functools.partial(calls_of, studied))
             return convert(work, base, destination, finish)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)), seconds=seconds)
@@ -155,26 +155,26 @@ def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> Mod
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
             wanted = signatures_of(studied.place, source, options)
             stop = unsafe(base, options) or differing_names(wanted, base.kind, candidate, options)
-            way: Way | None = None if stop is not None else tf2_way(studied.place, source, options, nursery)
+            steps: Steps | None = None if stop is not None else tf2_steps(studied.place, source, options, nursery)
         else:
             if isinstance(base.outcome, Convertible) and studied.graph is not None:
                 wanted = {part.signature.key: part.signature for part in studied.graph.plan.signatures}
                 stop = differing_names(wanted, base.kind, candidate, options)
-            way = None if stop is not None else _way(studied, source, options, nursery)
+            steps = None if stop is not None else _steps(studied, source, options, nursery)
         if stop is not None:
             return dataclasses.replace(base, outcome=stop)
-        if way is None:
+        if steps is None:
             return base
-        work = Work(way, options, progress, dict(base.seconds), functools.partial(calls_of, studied))
+        work = Work(steps, options, progress, dict(base.seconds), functools.partial(calls_of, studied))
         return validate(work, base, candidate)
 
 
-def _way(studied: Studied, path: str, options: Options, nursery: Runner) -> Way | None:
+def _steps(studied: Studied, path: str, options: Options, nursery: Runner) -> Steps | None:
     if studied.keras is not None:
         # What a Keras file would import or run is never loaded against a refusal.
         convertible = isinstance(studied.report.outcome, Convertible)
-        return keras_way(studied.keras, path, options, nursery) if convertible else None
-    return None if studied.graph is None else graph_way(studied.graph, path, options, nursery)
+        return keras_steps(studied.keras, path, options, nursery) if convertible else None
+    return None if studied.graph is None else graph_steps(studied.graph, path, options, nursery)
 
 
 def _os_reason(error: BaseException) -> str:

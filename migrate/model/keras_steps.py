@@ -15,7 +15,7 @@ from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.model import confined_steps
 from migrate.model.bounds import watch_over
 from migrate.model.keras_study import facts
-from migrate.model.steps import Way
+from migrate.model.steps import Steps
 from migrate.processes.forks import Runner
 from migrate.records import (
     Failed,
@@ -38,7 +38,7 @@ from migrate.verify.contract import Candidate, keras_differences
 from migrate.verify.made_up_names import paired
 
 
-def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner) -> Way:
+def keras_steps(source: KerasSource, path: str, options: Options, nursery: Runner) -> Steps:
     """How a Keras source answers and is exported.
 
     Args:
@@ -79,7 +79,7 @@ def keras_way(source: KerasSource, path: str, options: Options, nursery: Runner)
     def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
         return keras_differences(candidate, source.runtime is Runtime.TF_KERAS)
 
-    return Way(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract, lambda: source.sha256)
+    return Steps(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract, lambda: source.sha256)
 
 
 def _by_place(golden: Golden, source: KerasSource, candidate: str, options: Options) -> Golden:

@@ -24,7 +24,7 @@ from migrate.records import (
     gravest_first,
     refusal,
 )
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.keras_config import (
     BUILD_DTYPES,
     build_dtype,
@@ -41,7 +41,7 @@ from migrate.sources.read import chosen_among
 _UNKNOWN = "?"
 
 
-def study_keras(place: Place, path: str, options: Options) -> tuple[ModelReport, KerasSource] | None:
+def study_keras(place: Location, path: str, options: Options) -> tuple[ModelReport, KerasSource] | None:
     """Says what a Keras file is and whether it would be converted.
 
     Args:

@@ -37,7 +37,7 @@ class Taking:
 
 
 @frozen
-class Way:
+class Steps:
     """How one source answers, becomes a TF2 SavedModel, and is compared with one. Each step is a child process.
 
     Attributes:

@@ -15,7 +15,7 @@ from migrate.model.file_checks import link_findings, own_boundary
 from migrate.model.graph_study import StudiedGraph, study_graph
 from migrate.model.tf2_study import TF2, study_tf2
 from migrate.records import Finding, Kind, ModelReport, Options, Refused, Severity, Unreadable, gravest_first
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.forms import KERAS_FORMS, Form
 from migrate.sources.links import find_copied
 from migrate.sources.read import opened, read_source
@@ -38,7 +38,7 @@ class Studied:
     """
 
     report: ModelReport
-    place: Place | None = None
+    place: Location | None = None
     graph: StudiedGraph | None = None
     keras: KerasSource | None = None
 
@@ -95,7 +95,7 @@ def study(path: str, options: Options, is_whole: bool = False) -> Iterator[Studi
         yield dataclasses.replace(studied, report=report)
 
 
-def _within_bounds(place: Place, path: str, options: Options, watch: Watch) -> Studied:
+def _within_bounds(place: Location, path: str, options: Options, watch: Watch) -> Studied:
     links = link_findings(place, path, options)
     if any(finding.severity is Severity.REFUSAL for finding in links):
         return Studied(ModelReport(path, None, Kind.UNKNOWN, Refused(), links), place)
@@ -124,7 +124,7 @@ def _in_archive(report: ModelReport, directory: str) -> ModelReport:
     return dataclasses.replace(report, outcome=outcome, findings=findings)
 
 
-def _studied(place: Place, path: str, options: Options) -> Studied:
+def _studied(place: Location, path: str, options: Options) -> Studied:
     """Has a model studied by what it is."""
     if place.form in KERAS_FORMS or place.form is Form.TABLE:
         return _studied_keras(place, path, options)
@@ -139,7 +139,7 @@ def _studied(place: Place, path: str, options: Options) -> Studied:
     return Studied(report, place, graph)
 
 
-def _studied_keras(place: Place, path: str, options: Options) -> Studied:
+def _studied_keras(place: Location, path: str, options: Options) -> Studied:
     """Studies a Keras file, or a checkpoint, which may be of Keras' weights."""
     from migrate.model.keras_study import study_keras
 

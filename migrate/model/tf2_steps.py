@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from migrate.graph.contract import signatures
 from migrate.model.bounds import watch_over
 from migrate.model.session_answers import SessionAnswers
-from migrate.model.steps import Way
+from migrate.model.steps import Steps
 from migrate.processes.forks import Runner
 from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec
 from migrate.sources.boundary import boundary_of
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.read import read_source
 from migrate.sources.saved_model import read_saved_model
@@ -24,7 +24,7 @@ from migrate.verify import Ending
 from migrate.verify.contract import Files, contract_differences
 
 
-def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
+def tf2_steps(place: Location, path: str, options: Options, nursery: Runner) -> Steps:
     """How a TF2 SavedModel answers and is compared with.
 
     Args:
@@ -43,7 +43,7 @@ def tf2_way(place: Place, path: str, options: Options, nursery: Runner) -> Way:
     def export(staged: str, report: ModelReport, _: object) -> Ending:
         return Failed("a TF2 SavedModel is copied, not exported")
 
-    return Way(
+    return Steps(
         path,
         lambda: answers.golden(options, nursery),
         lambda _: contextlib.nullcontext(),
@@ -68,7 +68,7 @@ def unsafe(report: ModelReport, options: Options) -> Failed | None:
     return Failed(f"not run: it has ops that can do more than compute: {ops}; allow it with --allow_side_effects")
 
 
-def signatures_of(place: Place, path: str, options: Options) -> Mapping[str, Signature]:
+def signatures_of(place: Location, path: str, options: Options) -> Mapping[str, Signature]:
     """The signatures of a SavedModel by their keys.
 
     Raises:

@@ -9,7 +9,7 @@ from migrate.checks.side_effects import RISKS
 from migrate.escapes import quoted
 from migrate.export.provenance import source_digest
 from migrate.model.bounds import watch_over
-from migrate.model.steps import DRAWN, UNORDERED, Way
+from migrate.model.steps import DRAWN, UNORDERED, Steps
 from migrate.records import Finding, Mismatch, Mismatched, ModelReport, Options, Severity, Unverified, Verification
 from migrate.sources.boundary import boundary_of
 from migrate.sources.saved_model import read_saved_model
@@ -27,20 +27,20 @@ _WHATEVER_IS_CALLED = (DRAWN, UNORDERED, RANDOM)
 """Reasons for which no value is compared, whatever the calls are."""
 
 
-def compared(way: Way, golden: Golden, directory: str, options: Options) -> Verification | Ending:
+def compared(steps: Steps, golden: Golden, directory: str, options: Options) -> Verification | Ending:
     """What calls show of a candidate, and before it what no call shows.
 
     Raises:
       InputError: the candidate cannot be read.
     """
-    result = way.replay(golden, directory)
+    result = steps.replay(golden, directory)
     if not isinstance(result, Verification):
         return result
     watch = watch_over(options)
     with watch.running(directory):
         boundary = None if options.follow_links else boundary_of(directory)
         candidate = Candidate(directory, read_saved_model(directory, boundary, watch).meta_graphs)
-        return dataclasses.replace(result, mismatches=(*way.contract(candidate), *result.mismatches))
+        return dataclasses.replace(result, mismatches=(*steps.contract(candidate), *result.mismatches))
 
 
 def judge(
@@ -63,10 +63,10 @@ def risk_of(report: ModelReport, options: Options) -> Finding | None:
     return next((finding for finding in report.findings if finding.code in RISKS), None)
 
 
-def made_of(candidate: str, way: Way) -> tuple[Finding, ...]:
+def made_of(candidate: str, steps: Steps) -> tuple[Finding, ...]:
     """Says that a candidate calls another file its source. What it says otherwise is not believed."""
     said = source_digest(candidate)
-    digest = way.digest() if said is not None else None
+    digest = steps.digest() if said is not None else None
     if said == digest:
         return ()
     message = f"assets.extra/migration.json says that the candidate was made of a file of SHA-256 {said}, not {digest}"

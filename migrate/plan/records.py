@@ -117,7 +117,7 @@ class TrainingPlan:
 
 
 @frozen
-class Place:
+class SignatureTensor:
     """One tensor of a signature.
 
     Attributes:
@@ -140,8 +140,8 @@ class KeptTensor:
       given_by: the output whose value it has, or None for one that is only fed.
     """
 
-    feeds: tuple[Place, ...]
-    given_by: Place | None
+    feeds: tuple[SignatureTensor, ...]
+    given_by: SignatureTensor | None
 
 
 @frozen

@@ -14,7 +14,7 @@ from migrate.frozen import frozen
 from migrate.graph.graph import Nodes, ParsedNodes, canonical, prune, split
 from migrate.graph.nodes import locate
 from migrate.graph.protos import FunctionDefLibrary, MetaGraphDef
-from migrate.plan.records import KeptTensor, Place, Plan, SignaturePlan
+from migrate.plan.records import KeptTensor, Plan, SignaturePlan, SignatureTensor
 from migrate.plan.signatures import feeds_of
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
@@ -45,7 +45,7 @@ class _Giver:
       all_effects: those of the whole signature.
     """
 
-    place: Place
+    place: SignatureTensor
     inputs: frozenset[str]
     reached: frozenset[str]
     effects: frozenset[str]
@@ -69,13 +69,13 @@ def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     """Decides which names of the signatures' tensors the new main graph gets."""
     nodes = ParsedNodes(meta_graph.graph_def.node, plan.producer)
     library = FunctionDefLibrary(function=plan.functions)
-    feeds: dict[str, list[Place]] = {}
+    feeds: dict[str, list[SignatureTensor]] = {}
     givers: dict[str, list[_Giver]] = {}
     findings: list[Finding] = []
     for planned in plan.signatures:
         for name, spec in planned.signature.inputs.items():
             for part, tensor in enumerate(spec.tensors):
-                feeds.setdefault(canonical(tensor), []).append(Place(planned.signature.key, name, part))
+                feeds.setdefault(canonical(tensor), []).append(SignatureTensor(planned.signature.key, name, part))
         for tensor, giver in _givers(nodes, planned, library).items():
             if tensor not in giver.inputs:  # One that is given back is the fed one.
                 givers.setdefault(tensor, []).append(giver)
@@ -101,10 +101,10 @@ def _givers(nodes: Nodes, planned: SignaturePlan, library: FunctionDefLibrary) -
     fed = feeds_of(nodes, signature)
     effects = {}
     reached = {}
-    places: dict[str, Place] = {}
+    places: dict[str, SignatureTensor] = {}
     for name, spec in signature.outputs.items():
         for part, tensor in enumerate(map(canonical, spec.tensors)):
-            places.setdefault(tensor, Place(signature.key, name, part))
+            places.setdefault(tensor, SignatureTensor(signature.key, name, part))
     for tensor in places:
         run = prune(nodes, signature.key, fed, (tensor,), ())
         taken = {source for wire in run.graph.wires.values() for source in wire.behind}
@@ -206,7 +206,7 @@ _OBSTACLES: tuple[Callable[[str, Sequence[_Giver]], str | None], ...] = (
 
 
 def _divide(
-    feeds: Mapping[str, list[Place]], choices: Mapping[str, tuple[_Giver, ...]]
+    feeds: Mapping[str, list[SignatureTensor]], choices: Mapping[str, tuple[_Giver, ...]]
 ) -> tuple[dict[str, _Giver], list[Finding]]:
     """Chooses the giver of each tensor such that a node computes all its outputs at once, from one call."""
     by_node: dict[str, list[str]] = {}

@@ -16,7 +16,18 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.processes.forks import AHEAD_PLACE, POLL_SECONDS, SAY, Place, fork, kill_group, reap, wait_for, warm, work
+from migrate.processes.forks import (
+    AHEAD_PLACE,
+    POLL_SECONDS,
+    SAY,
+    JobFiles,
+    fork,
+    kill_group,
+    reap,
+    wait_for,
+    warm,
+    work,
+)
 
 _PACKET_BYTES = 1 << 14
 _PACKET_DESCRIPTORS = 5
@@ -34,7 +45,7 @@ class _Job:
     answers: int
 
 
-def ask(server: socket.socket, module: str, job: int, place: Place, said: int | None) -> int:
+def ask(server: socket.socket, module: str, job: int, place: JobFiles, said: int | None) -> int:
     """Asks a server for a job.
 
     Args:

@@ -125,7 +125,7 @@ class Forks:
         return _Fork(step, module, job, kind, timeout_seconds, self._memory_limit, self._counted)
 
 
-class Place:
+class JobFiles:
     """A directory and files for one job, opened by the process that is to read them. A context manager.
 
     Attributes:
@@ -142,7 +142,7 @@ class Place:
     def _file(self) -> int:
         return self._held.enter_context(tempfile.TemporaryFile()).fileno()
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> JobFiles:
         return self
 
     def __exit__(
@@ -183,7 +183,7 @@ class _Fork:
         self._timeout = timeout_seconds
         self._memory_limit = memory_limit
         self._counted = counted
-        self._place = Place()
+        self._place = JobFiles()
         self._code: int | None = None
         result = self._place.result
         self._pid, self._end = fork(
@@ -261,7 +261,7 @@ def count(call: int, calls: int) -> None:
             os.lseek(int(descriptor), _COUNT_MARK + (calls << _COUNT_BITS) + call, os.SEEK_SET)
 
 
-def counting(wait: Callable[[float], bool], place: Place, counted: Counted | None) -> Callable[[float], bool]:
+def counting(wait: Callable[[float], bool], place: JobFiles, counted: Counted | None) -> Callable[[float], bool]:
     """A `wait` for `watch` that says after each time it has waited at which call the job is, where that is new."""
     if counted is None:
         return wait
@@ -356,7 +356,7 @@ def watch(
     return None
 
 
-def result_of(step: str, place: Place, kind: Any, ending: int | Crashed | TimedOut) -> Any:
+def result_of(step: str, place: JobFiles, kind: Any, ending: int | Crashed | TimedOut) -> Any:
     """A job's result, or how it ended without one, with the last lines that it wrote to standard error."""
     words = tail(place.output)
     if isinstance(ending, TimedOut):

@@ -69,7 +69,7 @@ def command(module: str, arguments: Sequence[str]) -> list[str]:
         )
         if given
     ]
-    package = os.path.join(os.path.dirname(os.path.realpath(__file__)), "__init__.py")
+    package = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "__init__.py")
     return [sys.executable, *flags, "-c", BOOTSTRAP, package, module, *arguments]
 
 

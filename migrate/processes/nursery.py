@@ -22,7 +22,7 @@ from migrate.processes.forks import (
     JOB_PREFIX,
     TENSORFLOW,
     Counted,
-    Place,
+    JobFiles,
     Running,
     clear_leftovers,
     counting,
@@ -100,12 +100,12 @@ class Nursery:
             self._idle.wait_for(lambda: not self._running, _END_SECONDS)
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[Place]:
+    def _place(self) -> Iterator[JobFiles]:
         """A place for a job, which `close` sees removed."""
         with self._idle:
             self._running += 1
         try:
-            with Place() as place:
+            with JobFiles() as place:
                 yield place
         finally:
             with self._idle:
@@ -223,7 +223,7 @@ class _Server:
         step: str,
         module: str,
         job: int,
-        place: Place,
+        place: JobFiles,
         timeout_seconds: float,
         memory_limit: int | None,
         say: Callable[[str], None] | None,

@@ -23,7 +23,7 @@ from migrate.processes.forks import (
     AHEAD_PLACE,
     Counted,
     Forks,
-    Place,
+    JobFiles,
     Running,
     counting,
     fork,
@@ -143,7 +143,7 @@ class Ahead:
 
     def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """See `Runner.run`. Its time starts with the process, not with the import."""
-        with Place() as place, tempfile.TemporaryFile() as file:
+        with JobFiles() as place, tempfile.TemporaryFile() as file:
             pickle.dump(job, file)
             file.flush()
             try:

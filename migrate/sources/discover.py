@@ -34,7 +34,7 @@ _STEP = r"-(\d+)$"
 
 
 @frozen
-class Place:
+class Location:
     """Where one model is.
 
     Attributes:
@@ -103,7 +103,7 @@ def find_models(path: str) -> tuple[str, ...]:
     return (path,)
 
 
-def place_of(path: str) -> Place:
+def place_of(path: str) -> Location:
     """Says where the one model is that a path means.
 
     Args:
@@ -120,7 +120,7 @@ def place_of(path: str) -> Place:
         return _recognised(_File(path))
     names, _, _ = _list(path)
     if _is_saved_model(names):
-        return Place(Form.SAVED_MODEL, path, path)
+        return Location(Form.SAVED_MODEL, path, path)
     places = _places(_Folder(_without_slash(path), names))
     if not places:
         raise InputError(f"{path}: no model in this directory")
@@ -257,7 +257,7 @@ class _File:
         self.folder = _Folder(path[: len(path) - len(self.name)] or folder)
 
     @functools.cached_property
-    def prefix_place(self) -> Place | None:
+    def prefix_place(self) -> Location | None:
         """The model of a checkpoint's prefix, or of its index or a data file of it."""
         stem = re.sub(DATA_FILE, "", self.name)
         if stem != self.name or self.folder.form(self.name) is Form.TABLE:
@@ -265,13 +265,13 @@ class _File:
         prefix = self.folder.join(stem)
         checkpoint = _checkpoint(self.folder, stem)
         if self.folder.form(stem + META) is Form.META_GRAPH:
-            return Place(Form.META_GRAPH, prefix, prefix + META, checkpoint or prefix)
+            return Location(Form.META_GRAPH, prefix, prefix + META, checkpoint or prefix)
         if checkpoint is None:
             return None
-        return Place(Form.TABLE, prefix, prefix + INDEX if os.path.exists(prefix + INDEX) else prefix, checkpoint)
+        return Location(Form.TABLE, prefix, prefix + INDEX if os.path.exists(prefix + INDEX) else prefix, checkpoint)
 
 
-def _recognised(file: _File) -> Place:
+def _recognised(file: _File) -> Location:
     """The model at a path that is no directory.
 
     Raises:
@@ -295,11 +295,11 @@ def _refuse_file_of_saved_model(file: _File) -> None:
         raise InputError(f"{file.path}: a file; pass the directory that holds it: {folder}")
 
 
-def _with_checkpoint(file: _File) -> Place | None:
+def _with_checkpoint(file: _File) -> Location | None:
     return file.prefix_place
 
 
-def _by_content(file: _File) -> Place | None:
+def _by_content(file: _File) -> Location | None:
     """A model that is one file, by its form.
 
     Raises:
@@ -307,19 +307,19 @@ def _by_content(file: _File) -> Place | None:
     """
     path, form = file.path, file.folder.form(file.name)
     if form is None:
-        return Place(Form.STRAY, path, path) if file.name.endswith(ENDS_OF_STRAYS) else None
+        return Location(Form.STRAY, path, path) if file.name.endswith(ENDS_OF_STRAYS) else None
     if form is Form.SAVED_MODEL:
         raise InputError(f"{path}: a SavedModel's file alone; pass its directory, with it as saved_model.pb")
     if form is Form.META_GRAPH:
         stem = file.name.removesuffix(META)
-        return Place(form, path, path, _checkpoint(file.folder, stem) or file.folder.join(stem))
+        return Location(form, path, path, _checkpoint(file.folder, stem) or file.folder.join(stem))
     if form is Form.TABLE:
         stem = re.sub(DATA_FILE, "", file.name).removesuffix(INDEX)
-        return Place(form, path, path, _checkpoint(file.folder, stem) or path)
-    return Place(form, path, path)
+        return Location(form, path, path, _checkpoint(file.folder, stem) or path)
+    return Location(form, path, path)
 
 
-_RECOGNISERS: tuple[Callable[[_File], Place | None], ...] = (
+_RECOGNISERS: tuple[Callable[[_File], Location | None], ...] = (
     _refuse_file_of_saved_model,
     # Before the content: a prefix may be a file itself, a V1 checkpoint, and have a graph beside it.
     _with_checkpoint,
@@ -355,7 +355,7 @@ def _near(path: str) -> list[str]:
 # The files of a directory that is no SavedModel
 
 
-def _places(folder: _Folder) -> list[Place]:
+def _places(folder: _Folder) -> list[Location]:
     """The models among the files of a directory."""
     forms = {name: form for name in folder.names if (form := _form_in_tree(folder, name)) is not None}
     metas, tables = ([n for n, f in forms.items() if f is form] for form in (Form.META_GRAPH, Form.TABLE))
@@ -373,7 +373,7 @@ def _places(folder: _Folder) -> list[Place]:
     forms = {n: f for n, f in forms.items() if f is not Form.KERAS_JSON or (is_keras and n in architectures)}
     for name, form in forms.items():
         if form not in (Form.META_GRAPH, Form.TABLE) and not _is_no_model(folder, name, form, bool(places)):
-            places.append(Place(form, folder.join(name), folder.join(name)))
+            places.append(Location(form, folder.join(name), folder.join(name)))
     return places
 
 
@@ -425,7 +425,7 @@ def _has_variables(file: str) -> bool:
     )
 
 
-def _of_checkpoints(folder: _Folder, metas: Sequence[str], tables: Sequence[str]) -> list[Place]:
+def _of_checkpoints(folder: _Folder, metas: Sequence[str], tables: Sequence[str]) -> list[Location]:
     """The models of the checkpoints in a directory: several steps of one are one model."""
     prefixes: dict[str, str] = {}
     for name in tables:
@@ -448,9 +448,9 @@ def _of_checkpoints(folder: _Folder, metas: Sequence[str], tables: Sequence[str]
         others = tuple(folder.join(stem) for stem in stems if stem != chosen)
         checkpoint = prefixes.get(chosen) or _checkpoint(folder, chosen) or prefix
         if graph is not None:
-            places.append(Place(Form.META_GRAPH, prefix, folder.join(graph), checkpoint, others))
+            places.append(Location(Form.META_GRAPH, prefix, folder.join(graph), checkpoint, others))
         else:
-            places.append(Place(Form.TABLE, prefix, prefix, checkpoint, others))
+            places.append(Location(Form.TABLE, prefix, prefix, checkpoint, others))
     return places
 
 

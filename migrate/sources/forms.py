@@ -21,7 +21,7 @@ from migrate.sources.checkpoint_files import INDEX, META, SHARDED_V1
 from migrate.sources.files import check_regular
 
 if TYPE_CHECKING:
-    from migrate.sources.discover import Place
+    from migrate.sources.discover import Location
     from migrate.sources.keras_source import KerasFiles
     from migrate.sources.source import Source
 
@@ -95,9 +95,9 @@ class FormRow:
     form: Form
     is_form: Callable[[sniff.Head], bool]
     kinds: Mapping[Kind, Labels]
-    read: Callable[[Place, str], Source] | None
-    keras_files: Callable[[Place, str | None, str | None], KerasFiles | None] | None
-    own_paths: Callable[[Place], Iterator[str]]
+    read: Callable[[Location, str], Source] | None
+    keras_files: Callable[[Location, str | None, str | None], KerasFiles | None] | None
+    own_paths: Callable[[Location], Iterator[str]]
     beside: Beside = Beside.NOTHING
     ends: tuple[str, ...] = ()
     ends_of_strays: tuple[str, ...] = ()
@@ -131,49 +131,49 @@ def form_of(file: str) -> Form | None:
 # The readers are imported where they are used: few models need most of them.
 
 
-def _read_saved_model(place: Place, path: str) -> Source:
+def _read_saved_model(place: Location, path: str) -> Source:
     from migrate.sources.saved_model import read_saved_model
 
     return read_saved_model(place.file, place.boundary, place.watch)
 
 
-def _read_graph(place: Place, path: str) -> Source:
+def _read_graph(place: Location, path: str) -> Source:
     from migrate.sources.read import read_graph
 
     return read_graph(place, path)
 
 
-def _read_stray(place: Place, path: str) -> Source:
+def _read_stray(place: Location, path: str) -> Source:
     from migrate.sources.read import describe_unreadable
 
     raise InputError(f"{place.file}: {describe_unreadable(place.file, place.boundary)}")
 
 
-def _whole_keras(place: Place, architecture: str | None, root: str | None) -> KerasFiles:
+def _whole_keras(place: Location, architecture: str | None, root: str | None) -> KerasFiles:
     from migrate.sources.keras_files import whole_files
 
     return whole_files(place)
 
 
-def _keras_of_hdf5(place: Place, architecture: str | None, root: str | None) -> KerasFiles:
+def _keras_of_hdf5(place: Location, architecture: str | None, root: str | None) -> KerasFiles:
     from migrate.sources.keras_files import hdf5_files
 
     return hdf5_files(place, architecture)
 
 
-def _keras_of_config(place: Place, architecture: str | None, root: str | None) -> KerasFiles:
+def _keras_of_config(place: Location, architecture: str | None, root: str | None) -> KerasFiles:
     from migrate.sources.keras_files import config_files
 
     return config_files(place, architecture, root)
 
 
-def _keras_of_checkpoint(place: Place, architecture: str | None, root: str | None) -> KerasFiles | None:
+def _keras_of_checkpoint(place: Location, architecture: str | None, root: str | None) -> KerasFiles | None:
     from migrate.sources.keras_files import checkpoint_files
 
     return checkpoint_files(place, architecture, root)
 
 
-def _own_of_directory(place: Place) -> Iterator[str]:
+def _own_of_directory(place: Location) -> Iterator[str]:
     """The files and directories of a SavedModel that TensorFlow and Keras know by name."""
     try:
         there = os.listdir(place.file)
@@ -184,7 +184,7 @@ def _own_of_directory(place: Place) -> Iterator[str]:
     )
 
 
-def _own_of_file(place: Place) -> Iterator[str]:
+def _own_of_file(place: Location) -> Iterator[str]:
     """A file, and the files of its checkpoint."""
     yield place.file
     if place.checkpoint is None:

@@ -13,7 +13,7 @@ from migrate.escapes import flag
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.checkpoint_files import INDEX, latest_name
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.files import open_stream
 from migrate.sources.forms import Form, form_of, row_of
 from migrate.sources.keras_source import KerasFiles, kind_of_hdf5, load_architecture
@@ -25,7 +25,7 @@ _HEAD_BYTES = 1 << 12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def files_of(place: Place, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
+def files_of(place: Location, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
     """Where the parts of a Keras model are: weights are beside an architecture, or inside a whole model.
 
     Args:
@@ -44,12 +44,12 @@ def files_of(place: Place, architecture: str | None = None, root: str | None = N
     return join(place, architecture, root)
 
 
-def whole_files(place: Place) -> KerasFiles:
+def whole_files(place: Location) -> KerasFiles:
     """A model that is one file."""
     return KerasFiles(place.path, place.file, place.file)
 
 
-def hdf5_files(place: Place, architecture: str | None) -> KerasFiles:
+def hdf5_files(place: Location, architecture: str | None) -> KerasFiles:
     """An HDF5 file: a whole model, or weights and the architecture beside them; see `files_of`."""
     kind = kind_of_hdf5(place.file)
     if not kind:
@@ -61,7 +61,7 @@ def hdf5_files(place: Place, architecture: str | None) -> KerasFiles:
     return KerasFiles(place.path, found, place.file, unfit=unfit)
 
 
-def checkpoint_files(place: Place, architecture: str | None, root: str | None) -> KerasFiles | None:
+def checkpoint_files(place: Location, architecture: str | None, root: str | None) -> KerasFiles | None:
     """A checkpoint and the architecture beside it; see `files_of`."""
     checkpoint = place.checkpoint or place.path
     found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint, place.boundary)
@@ -166,7 +166,7 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
     return found[0] if found else ""
 
 
-def config_files(place: Place, given: str | None, root: str | None) -> KerasFiles:
+def config_files(place: Location, given: str | None, root: str | None) -> KerasFiles:
     """An architecture and the weights beside it; see `files_of`."""
     folder = os.path.dirname(place.file) or os.curdir
     forms = _forms(folder, place.boundary)

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.boundary import Boundary
 from migrate.sources.copies import Kind, entries
-from migrate.sources.discover import Place
+from migrate.sources.discover import Location
 from migrate.sources.forms import OWN_FOLDERS, Beside, Form, form_of, row_of
 
 _TOLD = 5
 
 
-def find_links(place: Place, boundary: Boundary, follow: bool) -> Iterator[Finding]:
+def find_links(place: Location, boundary: Boundary, follow: bool) -> Iterator[Finding]:
     """Says which files of a model are links that lead out of it.
 
     Args:
@@ -31,7 +31,7 @@ def find_links(place: Place, boundary: Boundary, follow: bool) -> Iterator[Findi
     yield from _leading_out(place, outside, follow)
 
 
-def find_copied(place: Place, folder: str, boundary: Boundary, follow: bool) -> Iterator[Finding]:
+def find_copied(place: Location, folder: str, boundary: Boundary, follow: bool) -> Iterator[Finding]:
     """Says what in a directory that is copied whole is a link out of the model, or cannot be copied.
 
     Args:
@@ -62,7 +62,7 @@ def find_copied(place: Place, folder: str, boundary: Boundary, follow: bool) -> 
         )
 
 
-def _leading_out(place: Place, outside: Sequence[tuple[str, str]], follow: bool) -> Iterator[Finding]:
+def _leading_out(place: Location, outside: Sequence[tuple[str, str]], follow: bool) -> Iterator[Finding]:
     if not outside:
         return
     told = ", ".join(f"{path} -> {real}" for path, real in outside[:_TOLD])
@@ -78,7 +78,7 @@ def _leading_out(place: Place, outside: Sequence[tuple[str, str]], follow: bool)
     yield refusal("link-leads-out", what, names, hint)
 
 
-def _links(place: Place, boundary: Boundary) -> Iterator[str]:
+def _links(place: Location, boundary: Boundary) -> Iterator[str]:
     """Paths of the links among a model's own files and below its own directories. Nothing outside is looked at."""
     pending = sorted({*row_of(place.form).own_paths(place), *_beside(place, boundary)})
     seen: set[str] = set()
@@ -109,7 +109,7 @@ def _mode(path: str) -> int:
         return 0
 
 
-def _beside(place: Place, boundary: Boundary) -> Iterator[str]:
+def _beside(place: Location, boundary: Boundary) -> Iterator[str]:
     """What belongs to a model that is a file, and has names of its own in the same directory."""
     if place.form is Form.SAVED_MODEL:
         return
@@ -137,7 +137,7 @@ def _is_architecture(file: str, boundary: Boundary) -> bool:
 _ARCHITECTURES = (".json", ".yaml", ".yml")
 
 
-def _relative(place: Place, path: str) -> str:
+def _relative(place: Location, path: str) -> str:
     """A path as it is in the model's directory, where it is in it."""
     folder = place.file if os.path.isdir(place.file) else os.path.dirname(place.file)
     for start in (folder, os.path.realpath(folder or os.curdir)):

@@ -11,7 +11,7 @@ from migrate.errors import InputError
 from migrate.graph.protos import GraphDef, MetaGraphDef
 from migrate.records import Finding, GivenSignature, Kind, Severity
 from migrate.sources.boundary import Boundary, boundary_of
-from migrate.sources.discover import Place, find_models, place_of
+from migrate.sources.discover import Location, find_models, place_of
 from migrate.sources.files import open_stream
 from migrate.sources.forms import Form, row_of
 from migrate.sources.graph_file import from_graph_def, from_meta_graph
@@ -22,13 +22,13 @@ from migrate.sources.watch import UNPACKED_BYTES, Watch
 
 
 @contextlib.contextmanager
-def opened(path: str, follow_links: bool = False, watch: Watch | None = None) -> Iterator[Place]:
+def opened(path: str, follow_links: bool = False, watch: Watch | None = None) -> Iterator[Location]:
     """The place of the model that a path means; an archive stays unpacked until the block ends.
 
     Args:
       path: what the user calls it.
       follow_links: whether links may lead out of the model.
-      watch: see `Place`.
+      watch: see `Location`.
 
     Raises:
       InputError: there is no model, there are several, or the archive is refused.
@@ -55,7 +55,7 @@ def opened(path: str, follow_links: bool = False, watch: Watch | None = None) ->
         yield dataclasses.replace(inner, unpacked=directory, boundary=boundary, watch=watch)
 
 
-def read_source(place: Place, path: str) -> Source:
+def read_source(place: Location, path: str) -> Source:
     """Reads a model that is a graph: a SavedModel, a MetaGraphDef with its checkpoint, or a GraphDef.
 
     Args:
@@ -70,7 +70,7 @@ def read_source(place: Place, path: str) -> Source:
     return read(place, path)
 
 
-def read_graph(place: Place, path: str) -> Source:
+def read_graph(place: Location, path: str) -> Source:
     """Reads a MetaGraphDef with its checkpoint, or a GraphDef; see `read_source`."""
     parsed = parse(place.file, place.form.value, place.boundary, place.watch)
     proto = parsed.proto
@@ -108,7 +108,7 @@ def _bundled(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     return signatures(meta_graph)
 
 
-def chosen_among(place: Place) -> Iterator[Finding]:
+def chosen_among(place: Location) -> Iterator[Finding]:
     """Says that a directory holds several checkpoints, and which one was taken."""
     if place.others:
         names = [os.path.basename(other) for other in place.others]

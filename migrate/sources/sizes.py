@@ -11,7 +11,7 @@ from migrate.sources.copies import data_bytes
 from migrate.sources.forms import OWN_FOLDERS, Form, row_of
 
 if TYPE_CHECKING:
-    from migrate.sources.discover import Place
+    from migrate.sources.discover import Location
 
 _BYTES = {
     **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
@@ -33,7 +33,7 @@ def size_of(name: str) -> int | None:
     return _BYTES.get(name)
 
 
-def stored_bytes(path: str, place: Place) -> int | None:
+def stored_bytes(path: str, place: Location) -> int | None:
     """Adds up the files of a model, without holes; files of another model in the same directory do not count.
 
     Args:
@@ -54,7 +54,7 @@ def stored_bytes(path: str, place: Place) -> int | None:
     return sum(sizes) if sizes else None
 
 
-def _files(place: Place) -> Iterator[str]:
+def _files(place: Location) -> Iterator[str]:
     for path in row_of(place.form).own_paths(place):
         if place.form is Form.SAVED_MODEL and os.path.basename(path) in OWN_FOLDERS:
             for below, _, names in os.walk(path):

@@ -6,7 +6,7 @@ import pytest
 
 from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.plan.plan import make_plan
-from migrate.plan.records import Place
+from migrate.plan.records import SignatureTensor
 from migrate.plan.tensor_names import TensorNames, keep_tensor_names
 
 _FLOAT = 1
@@ -56,15 +56,15 @@ def _codes(names: TensorNames) -> dict[str, tuple[str, ...]]:
 def test_signatures_that_compute_alike_share_inputs_and_outputs() -> None:
     inputs = {"x": "x:0", "z": "z:0"}
     names = _graph(one=(inputs, {"y": "y:0"}), serving_default=(inputs, {"y": "y:0", "h": "h:0"}))
-    assert names.tensors["x:0"].feeds == (Place("one", "x"), Place("serving_default", "x"))
-    assert names.tensors["y:0"].given_by == Place("serving_default", "y")
+    assert names.tensors["x:0"].feeds == (SignatureTensor("one", "x"), SignatureTensor("serving_default", "x"))
+    assert names.tensors["y:0"].given_by == SignatureTensor("serving_default", "y")
     assert _codes(names) == {"tensor-name-needs-more": ("h:0",)}
 
 
 def test_a_tensor_that_is_fed_here_and_given_there_is_both() -> None:
     names = _graph(head=({"h": "h:0", "z": "z:0"}, {"y": "y:0"}), body=({"x": "x:0"}, {"h": "h:0"}))
-    assert names.tensors["h:0"].feeds == (Place("head", "h"),)
-    assert names.tensors["h:0"].given_by == Place("body", "h")
+    assert names.tensors["h:0"].feeds == (SignatureTensor("head", "h"),)
+    assert names.tensors["h:0"].given_by == SignatureTensor("body", "h")
     assert _codes(names) == {}
 
 
@@ -77,7 +77,7 @@ def test_nobody_gets_what_was_computed_from_other_inputs_than_he_fed() -> None:
     """Who feeds x, h and z means y = h * z; the call of `plain` would give him -x * z."""
     plain = ({"x": "x:0", "z": "z:0"}, {"y": "y:0"})
     names = _graph(plain=plain, cut=({"x": "x:0", "h": "h:0", "z": "z:0"}, {"y": "y:0"}))
-    assert names.tensors["y:0"].given_by == Place("cut", "y")
+    assert names.tensors["y:0"].given_by == SignatureTensor("cut", "y")
     assert _codes(names)["tensor-name-not-kept"] == ("y:0",)
 
 
@@ -107,8 +107,8 @@ def test_outputs_of_one_node_come_from_one_call() -> None:
     x = {"x": "x:0"}
     names = _graph(both=(x, {"a": "parts:0", "b": "parts:1"}), serving_default=(x, {"b": "parts:1"}))
     assert {tensor: names.tensors[tensor].given_by for tensor in ("parts:0", "parts:1")} == {
-        "parts:0": Place("both", "a"),
-        "parts:1": Place("both", "b"),
+        "parts:0": SignatureTensor("both", "a"),
+        "parts:1": SignatureTensor("both", "b"),
     }
     apart = _graph(first=(x, {"a": "parts:0"}), fed=({"b": "parts:1", "z": "z:0"}, {"y": "z:0"}))
     assert apart.tensors["parts:1"].given_by is None

@@ -12,7 +12,7 @@ def test_every_row_names_its_test():
     rows = [line for line in (ROOT / "docs" / "reliability.md").read_text().splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 10
     for row in rows:
-        file = ROOT / "tests" / "fleet" / "test_faults.py"
+        file = ROOT / "tests" / "product" / "test_faults.py"
         names = re.findall(r"`(tests/\S+\.py|test_\w+)`", row.rsplit("|", 2)[1])
         assert any(name.startswith("test_") for name in names), row
         for name in names:

@@ -248,7 +248,7 @@ _NO_COUNTS = (
 
 @pytest.mark.parametrize("offset", [*_NO_COUNTS, (1 << 43) - 1])
 def test_an_offset_that_is_no_count_is_none(offset):
-    with forks.Place() as place:
+    with forks.JobFiles() as place:
         os.lseek(place.result, offset, os.SEEK_SET)
         assert place.count() is None
 

@@ -62,7 +62,7 @@ def package(tmp_path, monkeypatch):
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "program.py").write_text(_PROGRAM)
-    monkeypatch.setattr(interpreter, "__file__", str(package / "interpreter.py"))
+    monkeypatch.setattr(interpreter, "__file__", str(package / "processes" / "interpreter.py"))
 
 
 @pytest.mark.parametrize("pythonpath", _PYTHONPATHS)
@@ -82,7 +82,7 @@ def test_nothing_is_imported_from_the_working_directory(python, pythonpath, plan
 def test_the_marks_are_left_where_python_is_started_otherwise(planted, package, monkeypatch):
     """What the test above asserts could else not fail."""
     here, mark = planted
-    program = f"import sys; sys.path.insert(1, {str(pathlib.Path(interpreter.__file__).parents[1])!r}); import tempfile"
+    program = f"import sys; sys.path.insert(1, {str(pathlib.Path(interpreter.__file__).parents[2])!r}); import tempfile"
     for environment in ({}, {"PYTHONPATH": "/x:"}):
         mark.unlink(missing_ok=True)
         for arguments in (["-c", program], ["-m", "json.tool", "--help"]):

@@ -21,7 +21,7 @@ from migrate.verify.contract import Candidate
 Calls = Callable[[ModelReport], tuple[str, Mapping[str, str]]]
 """Makes a file with calls to begin with, see `template.calls_of`."""
 
-_TEMPLATE_LINES, _TEMPLATE_CHARACTERS = 60, 4000
+_TEMPLATE_LINES, _TEMPLATE_CHARACTERS = 300, 20_000
 """A larger file with calls is not shown in a report."""
 _WHATEVER_IS_CALLED = (DRAWN, UNORDERED, RANDOM)
 """Reasons for which no value is compared, whatever the calls are."""

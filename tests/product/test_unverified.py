@@ -84,8 +84,11 @@ def _picky(v1, x, v):
         return {"serving_default": {"y": x * v}}
 
 
+_LONG = "a_long_name_" * 200
+
+
 def _picky_nine(v1, x, v):
-    return {f"serving_{number}": outputs for number in range(9) for outputs in _picky(v1, x, v).values()}
+    return {f"serving_{number}_{_LONG}": outputs for number in range(9) for outputs in _picky(v1, x, v).values()}
 
 
 def _unverified(report):

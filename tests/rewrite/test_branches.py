@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 raw = tf.raw_ops
 
-from migrate.rewrite.plan import make_plan  # noqa: E402
+from migrate.plan.plan import make_plan  # noqa: E402
 from testdata import ask_ref_bodies as bodies  # noqa: E402 (starts TensorFlow)
 from tests.rewrite.differential import (  # noqa: E402 (starts TensorFlow)
     ask_converted,

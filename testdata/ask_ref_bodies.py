@@ -1,7 +1,7 @@
 """Asks a v1 Session what ref ops in the functions of an If, While, Case or call compute; prints a table.
 
 No Python API writes such graphs (see ask_functional_refs.py), so they are written here as GraphDefs. Run it with
-TensorFlow 1.15, and with TensorFlow 2: `python testdata/ask_ref_bodies.py [only this form]`.
+TensorFlow 1.15, and with TensorFlow 2: `python testdata/ask_ref_bodies.py [FORM [KIND...]]`.
 """
 
 import sys
@@ -92,8 +92,8 @@ def adds_unseen(shared):
     def fill(body):
         variable(body, shared)
         node(body, "add", "AssignAdd", "v:ref:0", "a", T=FLOAT)
-        node(body, "y", "Neg", "a", T=FLOAT)
-        return "y:y:0"
+        node(body, "y", "Add", "a", "a", T=FLOAT)
+        return "y:z:0"
 
     return fill
 
@@ -105,8 +105,8 @@ def alias_then_add(shared):
         variable(body, shared)
         node(body, "r", "Identity", "v:ref:0", T=FLOAT)
         node(body, "add", "AssignAdd", "v:ref:0", "a", "^r", T=FLOAT)
-        node(body, "y", "Neg", "r:output:0", "^add", T=FLOAT)
-        return "y:y:0"
+        node(body, "y", "Add", "r:output:0", "a", "^add", T=FLOAT)
+        return "y:z:0"
 
     return fill
 
@@ -124,12 +124,11 @@ def plain(body):
 
 def positive(body):
     """Whether the first of two numbers is less than 4."""
-    node(body, "zero", "Const", dtype=INT32, value=[0])
-    node(body, "axis", "Const", dtype=INT32, value=0)
-    node(body, "first", "Sum", "a", "axis:output:0", T=FLOAT, Tidx=INT32)
-    node(body, "four", "Const", dtype=FLOAT, value=4.0)
-    node(body, "y", "Less", "first:output:0", "four:output:0", T=FLOAT)
-    return "y:z:0"
+    node(body, "most", "Const", dtype=FLOAT, value=[4.0, 1e30])
+    node(body, "less", "Less", "a", "most:output:0", T=FLOAT)
+    node(body, "axis", "Const", dtype=INT32, value=[0])
+    node(body, "y", "All", "less:z:0", "axis:output:0", Tidx=INT32)
+    return "y:output:0"
 
 
 def start():
@@ -249,7 +248,9 @@ FORMS = (
     "two call sites, shared_name",
     "other fetches",
     "other fetches, shared_name",
+    "a write that no output needs",
     "a write that no output needs, shared_name",
+    "an alias",
     "an alias, shared_name",
     "a ref argument",
 )
@@ -280,12 +281,10 @@ def ask(graph, calls, optimise):
 
 def main():
     v1.disable_eager_execution()
-    only = sys.argv[1:]
-    for name in FORMS:
-        if only and name not in only:
-            continue
+    forms = sys.argv[1:2] or FORMS
+    for name in forms:
         print(name)
-        for kind in KINDS:
+        for kind in sys.argv[2:] or KINDS:
             for lowered in (False, True) if kind in CONTROL else (False,):
                 graph, calls = form(name, kind, lowered)
                 plain, optimised = ask(graph, calls, False), ask(graph, calls, True)

@@ -321,6 +321,36 @@ def functional_if(path):
     _save(path, {"x": x}, {"y": y + v.read_value()})
 
 
+def _ref_bodies(op, lowered):
+    def build(path):
+        x, p = _x([2]), _training()
+        with _functional():
+            if op == "while":
+                y = v1.while_loop(lambda i, _: i < 3, lambda i, a: (i + 1, _scratched(a)), [0, x])[1]
+            elif op == "case":
+                y = tf.switch_case(tf.cast(p, tf.int32), [lambda: _scratched(x), lambda: x * 2])
+            else:
+                y = v1.cond(p, lambda: _scratched(x), lambda: x * 2)
+        for node in v1.get_default_graph().get_operations():
+            if node.type.removeprefix("Stateless") in ("If", "Case", "While"):
+                node._set_attr("_lower_using_switch_merge", v1.AttrValue(b=lowered))
+        _save(path, {"x": x}, {"y": tf.reshape(y, [2])}, init=False)
+
+    build.__name__ = f"ref_ops_in_a_{op}_{'lowered' if lowered else 'kernel'}"
+    _graph(build)
+
+
+def _scratched(value):
+    ref = tf.raw_ops.VariableV2(shape=[2], dtype=tf.float32, name="scratch")
+    with tf.control_dependencies([tf.raw_ops.Assign(ref=ref, value=value)]):
+        return tf.raw_ops.AssignAdd(ref=ref, value=value) + 1.0
+
+
+for _op in ("if", "case", "while"):
+    for _lowered in (False, True):
+        _ref_bodies(_op, _lowered)
+
+
 @_graph
 def a_branch_of_an_init_op(path):
     x, v = _x([]), _counter()

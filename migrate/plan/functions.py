@@ -34,8 +34,8 @@ def _stateful(function: FunctionDef, ref_ops: frozenset[str]) -> Iterator[Findin
         yield refusal(
             "ref-in-function",
             f"function {function.signature.name!r} has the ref op {refs[0].op} in its body, and what calls it "
-            "(tf.data, a functional If, While or Case, a gradient, itself) keeps that body out of the graph; "
-            "a v1 Session may run it, but this tool has no rewrite for it",
+            "(tf.data, a gradient, another function, an If, Case or While with other state in its bodies) "
+            "keeps that body out of the graph; a v1 Session may run it, but this tool has no rewrite for it",
             tuple(node.name for node in refs),
             "move the state out of the function",
         )

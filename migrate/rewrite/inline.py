@@ -22,7 +22,7 @@ from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, 
 from migrate.rewrite import ops
 
 _PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_IFS = frozenset({"If", "StatelessIf"})
+_CONTROL_FLOW = frozenset({"Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"})
 _MAX_NODES = 10_000
 """That bodies may add to a graph: functions that call functions can grow without end."""
 
@@ -30,8 +30,7 @@ _MAX_NODES = 10_000
 def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> MetaGraphDef:
     """Puts the bodies of functions that hold ref ops, or make variables, in the place of their calls.
 
-    All calls that a graph makes of such functions, or none; an If that no kernel runs, a While, a Case and what tf.data
-    calls are left.
+    All calls that a graph makes of such functions, or none; what tf.data or a gradient calls is left.
 
     Args:
       meta_graph: the source; it is not changed.
@@ -52,19 +51,27 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
     taken = {node.name for node in meta_graph.graph_def.node}
     bound = len(taken) + _MAX_NODES
     nodes: list[NodeDef] = []
+    moved: dict[str, str] = {}
     for node in meta_graph.graph_def.node:
         name = _callee(node, library)
         body: tuple[NodeDef, ...] = (node,)
         if name in wanted:
             body = _body(node, library, taken)
-        elif node.op in _IFS and not wanted.isdisjoint(names_called(node)):
+        elif node.op in _CONTROL_FLOW and not wanted.isdisjoint(names_called(node)):
             from migrate.rewrite import branches  # Few graphs have such.
 
-            body = branches.expand(node, library, taken) or (node,)
+            found = branches.expand(node, library, taken)
+            if found is not None:
+                body = found.nodes
+                moved.update(found.moved)
         nodes.extend(body)
         taken.update(new.name for new in body)
         if not body or len(taken) > bound:
             return meta_graph
+    if moved:
+        from migrate.rewrite import branches
+
+        nodes = branches.redirected(nodes, moved)
     result = copied(meta_graph)
     del result.graph_def.node[:]
     result.graph_def.node.extend(nodes)
@@ -88,24 +95,30 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
         or any(name in taken for name in [*names.values(), start])
     ):
         return ()
-    result = []
     waits = [i for i in call.input if i.startswith("^")]
-    for arg, tensor in zip(arguments, given, strict=True):
-        dtype = _dtype(arg, attrs)
-        if arg.is_ref or arg.number_attr or arg.type_list_attr or not dtype:
-            return ()
-        result.append(identity(names[arg.name], dtype, tensor, waits))
-    # A body's constant must stand in the frame and the branch of the call, and its ops run after the call's inputs.
-    start_waits = [f"^{names[arg.name]}" for arg in arguments] or waits
+    dtypes = [_dtype(arg, attrs) for arg in arguments]
+    if 0 in dtypes or any(arg.is_ref or arg.number_attr or arg.type_list_attr for arg in arguments):
+        return ()
+    # All of a body runs after all of the call's inputs: what takes one of them, what takes another, and a constant,
+    # which must stand in the frame and the branch of the call.
+    is_one = len(arguments) == 1
+    inputs = list(names.values())[:1] if is_one else [f"{call.name}/input_{k}" for k in range(len(arguments))]
+    if any(name in taken or (not is_one and name in names.values()) for name in inputs):
+        return ()
+    result = [identity(*each, waits) for each in zip(inputs, dtypes, given, strict=True)]
+    start_waits = [f"^{name}" for name in inputs] or waits
     if start_waits:
         result.append(NodeDef(name=start, op="NoOp", input=start_waits))
+    if not is_one:
+        for arg, dtype, tensor in zip(arguments, dtypes, inputs, strict=True):
+            result.append(identity(names[arg.name], dtype, tensor, [f"^{start}"]))
     outputs = Outputs(function, names)
     for node in function.node_def:
         new = NodeDef(name=names[node.name], op=node.op, device=node.device)
-        inputs = [outputs.tensor(i) for i in node.input]
-        if None in inputs or not filled(new, node, attrs):
+        taken_by = [outputs.tensor(i) for i in node.input]
+        if None in taken_by or not filled(new, node, attrs):
             return ()
-        new.input.extend(i for i in inputs if i is not None)
+        new.input.extend(i for i in taken_by if i is not None)
         if not new.input and start_waits:
             new.input.append(f"^{start}")
         if "frame_name" in new.attr:

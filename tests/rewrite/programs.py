@@ -122,6 +122,7 @@ class Functional:
 
 FUNCTIONAL = (
     "cond", "pure_cond", "case", "while", "list", "map", "scan", "defun", "function", "partitioned_twice",
+    "ref_cond", "ref_case", "ref_while",
 )  # fmt: skip
 
 
@@ -565,7 +566,37 @@ def _call_twice(handle: Any, given: Any, statement: Functional) -> tuple[Any, An
     return tf.reshape(again, [2]), tf.reshape(second, [2])
 
 
+def _scratched(argument: Any) -> tuple[Any, Any]:
+    """Gives a tensor that does not need the body's own ref variable, and one that does."""
+    return raw.AddV2(x=argument, y=tf.ones([2])), _body(argument)
+
+
+def _ref_cond(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    first, second = tf.cond(tf.reduce_sum(given) > 2.0, lambda: _scratched(given), lambda: (given * 2.0, given))
+    return first, second
+
+
+def _ref_case(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    number = tf.cast(tf.reduce_sum(given), tf.int32) - 1  # An index that no branch has is the last one's.
+    branches = [lambda: _scratched(given), lambda: (given * 2.0, given), lambda: _scratched(given + 3.0)]
+    first, second = tf.switch_case(number, branches)
+    return first, second
+
+
+def _ref_while(handle: Any, given: Any, statement: Functional) -> tuple[Any, Any]:
+    def body(i: Any, first: Any, second: Any) -> tuple[Any, Any, Any]:
+        return i + 1, *_scratched(first + second * 0.25)
+
+    _, first, second = tf.while_loop(
+        lambda i, *_: i < statement.times, body, [0, given, given], maximum_iterations=5, parallel_iterations=1
+    )
+    return first, second
+
+
 _FORMS = {
+    "ref_cond": _ref_cond,
+    "ref_case": _ref_case,
+    "ref_while": _ref_while,
     "cond": _cond_v2,
     "pure_cond": _pure_cond_v2,
     "case": _case_v2,

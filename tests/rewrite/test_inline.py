@@ -236,3 +236,63 @@ def test_functions_that_call_others_are_refused() -> None:
     outer.ret["y"] = "inner:y:0"
     meta_graph.graph_def.node[0].attr["f"].func.name = "outer"
     assert "ref-in-function" in [f.code for f in make_plan(meta_graph).findings]
+
+
+def _slow(tensor: Any) -> Any:
+    """The same values, after much work."""
+    large = tf.fill([600, 600], tf.reduce_sum(tensor))
+    for _ in range(4):
+        large = tf.matmul(large, large) * 0.0
+    return tensor + large[0, 0]
+
+
+@pytest.mark.parametrize("form", ["call", "defun", "If", "While"])
+@pytest.mark.parametrize("kind", ["ref", "resource"])
+def test_a_body_starts_when_all_inputs_of_its_call_are_there(kind: str, form: str, tmp_path: Any) -> None:
+    """The read that one input is made of is late, and still before the write that the body does with another input."""
+
+    def body(*given: Any) -> Any:
+        if kind == "ref":
+            (a, b), target = given, raw.VariableV2(shape=[2], dtype=tf.float32, shared_name="n")
+            write = raw.AssignAdd(ref=target, value=a)
+        else:
+            handle, a, b = given
+            write = raw.AssignAddVariableOp(resource=handle, value=a)
+        with tf.control_dependencies([write]):
+            return b * 2.0, a + 1.0
+
+    def build() -> Any:
+        n = v1.Variable([1.0, 2.0], name="n", use_resource=kind == "resource")
+        x = _input()
+        with tf.control_dependencies([_slow(x)]):
+            read = raw.Neg(x=n.read_value() if kind == "resource" else n._ref())
+        given = [x, read]
+        given = given if kind == "ref" else [n.handle, *given]
+        if form == "call":
+            y, z = tf.function(body, autograph=False)(*given)
+        elif form == "defun":
+            types = [tensor.dtype for tensor in given]
+            y, z = function.Defun(*types)(body)(*given)
+        else:
+            y, z = _controlled(form, body, given)
+        return {"s": ({"x": x}, {"y": y, "z": z}), "z": ({"x": x}, {"z": z})}
+
+    calls = [(key, {"x": [float(k), 0.5]}) for k in range(4) for key in ("s", "z")]
+    check(build, calls, str(tmp_path))
+
+
+def _controlled(form: str, body: Callable[..., Any], given: list[Any]) -> Any:
+    known = len(v1.get_default_graph().get_operations())
+    v1.enable_control_flow_v2()
+    try:
+        if form == "If":
+            result = tf.cond(given[-2][0] > -1.0, lambda: body(*given), lambda: (given[-1], given[-2]))
+        else:
+            start = [0, given[-2], given[-1]]
+            result = tf.while_loop(lambda i, *_: i < 2, lambda i, a, b: (i + 1, *body(*given[:-2], b, a)), start)[1:]
+    finally:
+        v1.disable_control_flow_v2()
+    for operation in v1.get_default_graph().get_operations()[known:]:
+        if operation.type.removeprefix("Stateless") == form:
+            operation._set_attr("_lower_using_switch_merge", v1.AttrValue(b=False))
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import cast
 
 from migrate.graph.protos import DataType
@@ -42,7 +43,6 @@ def base_name(number: int) -> str:
         return f"dtype {number}"
 
 
-@functools.lru_cache(256)
 def dtype_value(name: str) -> int:
     """The number of a dtype that `dtype_name` calls `name`; 0 (DT_INVALID) for a name that it never gives.
 
@@ -50,6 +50,9 @@ def dtype_value(name: str) -> int:
       >>> dtype_value("resource")
       20
     """
-    short = {own: proto for proto, own in _RENAMED.items()}.get(name, name.upper())
-    values = dict(DataType.items())
-    return int(values.get("DT_" + short, 0))
+    return _numbers().get(name, 0)
+
+
+@functools.lru_cache(1)
+def _numbers() -> Mapping[str, int]:
+    return {dtype_name(number): number for number in DataType.values()}

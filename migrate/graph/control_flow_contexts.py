@@ -142,9 +142,12 @@ def _decided_by(graph: Graph, predicate: str) -> str:
             break
         tensor = wire.data[0]
     info = None if wire is None else load_op_table().get(wire.op)
-    return tensor if info is not None and info.copies else predicate
+    is_own = info is not None and info.copies and info.name not in _BUFFERS
+    return tensor if is_own else predicate
 
 
+_BUFFERS = frozenset({"Variable", "VariableV2"})
+"""Ops that give no input's buffer, but one of their own that other ops write."""
 _HANDS_ON = frozenset({"Identity", "PlaceholderWithDefault"})
 _LONGEST = 20
 """Ops that hand on a predicate, one after another. Ordinary graphs have one or two; a damaged one may have a circle."""

@@ -269,13 +269,9 @@ class NeededNodes(Collection[NodeDef]):
         self._others = [graph.nodes for graph in graphs if not isinstance(graph, StoredGraph)]
 
     def __iter__(self) -> Iterator[NodeDef]:
-        told: set[tuple[str, str]] = set()
+        told = self._first()
         flags = bytearray(len(self._parts[0].flags))
-        for nodes in (*(part.fed for part in self._parts), *self._others):
-            for node in nodes.values():
-                if (node.name, node.op) not in told:
-                    told.add((node.name, node.op))
-                    yield node
+        yield from told.values()
         for part in self._parts:
             for place in part.places():
                 if not flags[place]:
@@ -284,9 +280,23 @@ class NeededNodes(Collection[NodeDef]):
                     if not told or (node.name, node.op) not in told:
                         yield node
 
+    def _first(self) -> Mapping[tuple[str, str], NodeDef]:
+        """By name and op those that are fed or stand in a graph of their own."""
+        told: dict[tuple[str, str], NodeDef] = {}
+        for nodes in (*(part.fed for part in self._parts), *self._others):
+            for node in nodes.values():
+                told.setdefault((node.name, node.op), node)
+        return told
+
     def __len__(self) -> int:
+        told = self._first()
         places = zip(*(part.flags for part in self._parts), strict=True)
-        return sum(map(any, places)) + sum(map(len, (*(part.fed for part in self._parts), *self._others)))
+        return sum(map(any, places)) + sum(not self._is_stored(*key) for key in told)
+
+    def _is_stored(self, name: str, op: str) -> bool:
+        """Whether a node of this name and op stands where it was read."""
+        place = self._parts[0].stored.place(name)
+        return place >= 0 and any(part.flags[place] and part.at(place).op == op for part in self._parts)
 
     def __contains__(self, node: object) -> bool:
         return isinstance(node, NodeDef) and self.has(node.name)

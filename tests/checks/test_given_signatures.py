@@ -10,8 +10,7 @@ from migrate.checks.proposals import _differentiated, _telling, propose
 from migrate.errors import UsageError
 from migrate.graph.dtypes import dtype_name
 from migrate.graph.nodes import reachable
-from migrate.graph.output_dtypes import output_dtypes
-from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import GivenSignature
 from migrate.signature_flag import as_flag, parse_signature
 
@@ -149,24 +148,6 @@ def test_a_tensor_that_is_not_there(output, says, hint):
     assert finding.code == "signature-tensor-missing"
     assert says in finding.message and hint in finding.hint
     assert not _TRAINING.signature_def
-
-
-@pytest.mark.parametrize(
-    ("node", "dtypes"),
-    [
-        (f'op: "MatMul" {_F}', ["float32"]),
-        (f'op: "VariableV2" {_D}', ["float32"]),
-        ('op: "ArgMax"', ["int64"]),
-        (f'op: "Split" {_F} attr {{ key: "num_split" value {{ i: 2 }} }}', ["float32", "float32"]),
-        (f'op: "TopKV2" {_F}', ["float32", "int32"]),
-        ('op: "IdentityN" attr { key: "T" value { list { type: [DT_STRING, DT_BOOL] } } }', ["string", "bool"]),
-        ('op: "NoOp"', []),
-        ('op: "Gone"', None),
-    ],
-)
-def test_output_dtypes(node, dtypes):
-    found = output_dtypes(text_format.Parse(node, NodeDef()), {})
-    assert (None if found is None else [dtype_name(d) for d in found]) == dtypes
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -8,14 +8,12 @@ import random
 import subprocess
 import sys
 import textwrap
-from array import array
 
 import pytest
 
 from migrate.checks.proposals import propose
 from migrate.errors import InputError
-from migrate.graph.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel, copied
-from migrate.graph.stored_nodes import StoredByName, StoredNodes
+from migrate.graph.protos import FunctionDef, GraphDef, MetaGraphDef, SavedModel, copied
 from migrate.model.study import audit_model, study
 from migrate.records import Convertible, Options, Refused, Unreadable
 from migrate.sources import parse, stored
@@ -143,22 +141,6 @@ def test_converting_has_the_graph_as_a_whole(tmp_path):
 # What can be stored.
 
 
-def test_nodes_by_name():
-    names = ["a", "b" * 127, "c" * 128, "d" * 20_000, "é/ü", "b" * 126, "B" * 127]
-    graph = GraphDef(node=[NodeDef(name=name, op="NoOp") for name in names])
-    meta_graph, is_saved_model = _read(graph)
-    nodes = meta_graph.graph_def.node
-    assert not is_saved_model
-    assert [node.name for node in nodes] == names == [nodes.name(place) for place in range(len(nodes))]
-    assert [nodes.place(name) for name in names] == list(range(len(names)))
-    by_name = StoredByName(nodes)
-    assert list(by_name) == names
-    assert dict(by_name.items()) == {node.name: node for node in graph.node}
-    assert list(by_name.values()) == list(graph.node)
-    for name in ("", "A", "b" * 128, "é", "\udc80", "a\0"):
-        assert name not in by_name and by_name.get(name) is None
-
-
 def test_what_cannot_be_told_apart_or_has_functions_is_parsed():
     assert _read(_chain(3)) is not None
     twice = _chain(3)
@@ -185,14 +167,6 @@ def test_a_node_that_swells_when_it_is_parsed_is_none():
     node = b"\x0a\x01n\x12\x02Op" + attrs
     data = _chain(3).SerializeToString() + b"\x0a" + length(len(node)) + node
     assert read_stored("FILE", data, Watch(), "too large") is None
-
-
-def test_a_name_that_does_not_come_first():
-    node = NodeDef(name="a", op="NoOp").SerializeToString()
-    turned = node[3:] + node[:3]  # The op before the name.
-    assert NodeDef.FromString(turned) == NodeDef.FromString(node)
-    with pytest.raises(ValueError, match="by its name"):
-        StoredNodes(turned, array("I", [0]), array("I", [len(turned)]))
 
 
 @pytest.mark.parametrize("form", ["graph", "saved model"])

@@ -13,9 +13,9 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
 from migrate.export.values import value_of  # noqa: E402 (starts TensorFlow)
-from migrate.graph.protos import MetaGraphDef, SaverDef  # noqa: E402
+from migrate.graph.protos import MetaGraphDef  # noqa: E402
 from migrate.plan.plan import make_plan  # noqa: E402
-from migrate.plan.restore import Computed, FromCheckpoint, read_restore  # noqa: E402
+from migrate.plan.restore import Computed, FromCheckpoint  # noqa: E402
 
 
 def _plan(tmp_path, restore, stored):
@@ -72,25 +72,3 @@ def test_pure_ops_between_checkpoint_and_variable_are_run(tmp_path):
     assert isinstance(plan.variables[0].value, Computed)
     assert plan.variables[0].value.reads == (FromCheckpoint("b"), FromCheckpoint("a"))
     np.testing.assert_array_equal(value_of(plan, plan.variables[0], prefix), [2.0, 6.0])
-
-
-def test_any_other_op_between_is_refused(tmp_path):
-    plan, _ = _plan(tmp_path, lambda name: _read(name, "k") + v1.random_uniform([2]), {"k": [0.0, 0.0]})
-    assert plan.refused
-    assert "restore-value-computed" in {f.code for f in plan.findings}
-
-
-def test_a_computed_key_is_refused(tmp_path):
-    def restore(name):
-        key = tf.strings.join([name, "/k"])
-        return tf.raw_ops.RestoreV2(
-            prefix=name, tensor_names=tf.reshape(key, [1]), shape_and_slices=[""], dtypes=[tf.float32]
-        )[0]
-
-    plan, _ = _plan(tmp_path, restore, {"k": [0.0, 0.0]})
-    assert "restore-key-computed" in {f.code for f in plan.findings}
-
-
-def test_a_saver_that_names_no_node_is_refused():
-    found = read_restore({}, SaverDef(filename_tensor_name="f:0", restore_op_name="r"))
-    assert getattr(found, "code", "") == "restore-op-missing"

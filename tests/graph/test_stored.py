@@ -65,6 +65,13 @@ _CHAIN = [
 ]
 
 
+@pytest.mark.parametrize(("back", "cyclic"), [("NextIteration", []), ("Neg", ["merge", "next", "exit"])])
+def test_a_while_loop_is_no_cycle(back, cyclic):
+    lines = ("start = Const()", "merge = Merge(start, next)", f"next = {back}(merge)", "exit = Exit(merge)")
+    for run in _both([node(line) for line in lines], [], ["exit:0"], []):
+        assert list(on_cycle(run.graph)) == cyclic
+
+
 def test_names_by_op_can_be_sliced():
     nodes = KeptNodes(stored(_CHAIN), None)
     names = nodes.by_op["Neg"]

@@ -13,7 +13,7 @@ tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
 from migrate.export.values import value_of  # noqa: E402 (starts TensorFlow)
-from migrate.graph.protos import MetaGraphDef  # noqa: E402
+from migrate.graph.protos import MetaGraphDef, SaverDef  # noqa: E402
 from migrate.plan.plan import make_plan  # noqa: E402
 from migrate.plan.restore import Computed, FromCheckpoint  # noqa: E402
 

@@ -55,7 +55,8 @@ def test_a_function_that_holds_state_is_refused_wherever_it_is_called(line, code
     ("line", "code"),
     [
         ("y = Neg(x) T=float32", ""),
-        ("y = Assign(x, x) T=float32", ""),  # A rule sees to it.
+        ("y = AccumulateNV2(x)", ""),  # A rule sees to it, as to the next.
+        ("y = BatchCholesky(x)", ""),
         ("y = DestroyTemporaryVariable(x) T=float32", ""),  # So does the pass before the rules.
         ("y = PyFunc(x) token='t'", "python-op"),
         ("y = FromTheFuture(x)", "unknown-op"),

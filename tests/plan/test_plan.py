@@ -107,7 +107,6 @@ def test_assets_are_fed_where_the_init_op_takes_them():
         ("init = Neg(unfed) T=float32\nunfed = Placeholder() dtype=float32", "unfed-placeholder"),
         ("init = Barrier()", "ref-op-unsupported"),
         ("init = PyFunc() token='t'", "init-op-effect"),
-        ("init = FromTheFuture()", "unknown-op"),
         ("init = Neg(gone) T=float32", "graph-broken"),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_variable_that_another_call_sets_has_no_value_until_then():
 def test_a_call_that_asks_only_whether_a_variable_has_a_value():
     made = meta_graph(MODEL + "asks = IsVariableInitialized(v) dtype=float32")
     found, told = _planned(made, "asks:0")
-    assert (found["v"].value, list(told)) == (Unset(), [])
+    assert (found["v"].value, list(told)) == (Uninitialized(), ["variable-uninitialized"])
 
 
 def test_where_no_call_can_be_the_first_the_model_is_refused():

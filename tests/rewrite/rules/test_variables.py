@@ -48,13 +48,10 @@ def test_a_variable_is_a_handle_of_its_own_name(attributes, kept):
 
 @pytest.mark.parametrize("op", ["Assign", "AssignAdd", "AssignSub", "ScatterUpdate"])
 def test_a_dtype_has_its_twins_name_and_locking_is_gone(op):
-    line = (
-        f"w = {op}(v, x, x) T=float32 use_locking=true"
-        if op != "Assign"
-        else "w = Assign(v, x) T=float32 use_locking=true"
-    )
+    inputs = "v, x, x" if op.startswith("Scatter") else "v, x"
+    line = f"w = {op}({inputs}) T=float32 use_locking=true"
     written = next(line for line in _rewritten(_VARIABLE, line, "target w") if line.startswith("w = "))
-    assert written.startswith(f"w = {WRITE.ops[op].twin}(v, x")
+    assert written.startswith(f"w = {WRITE.ops[op].twin}({inputs}) ")
     assert ("dtype=float32" in written, "use_locking" in written, " T=" in written) == (True, False, False)
     assert ("validate_shape=true" in written) is (op == "Assign")
 

@@ -9,10 +9,7 @@ import pickle
 import pytest
 
 import migrate
-from migrate.checks.custom_gradients import lost_gradient
-from migrate.graph.protos import NodeDef
 from migrate.records import Converted, Options, Severity
-from migrate.rewrite.custom_gradients import keep_apart
 from tests.conversions import run_child
 
 _EXPORT = """
@@ -161,28 +158,3 @@ def test_plain_gradients_are_tensorflows_own(work):
         assert provenance["options"]["plain_gradients"] is True
         assert found[f"{name} call"] == pytest.approx(expected, rel=1e-5), name
         assert found[f"{name} signature"] == pytest.approx(expected, rel=1e-5), name
-
-
-def _node(op, gradient):
-    node = NodeDef(name="n", op=op)
-    if gradient:
-        node.attr["_gradient_op_type"].s = gradient.encode()
-    return node
-
-
-@pytest.mark.parametrize(
-    ("op", "gradient", "lost", "kept"),
-    [
-        ("Relu", "", "", ""),
-        ("Relu", "Identity", "", "Identity"),
-        ("PartitionedCall", "PartitionedCall-12", "", "PartitionedCall-12"),
-        ("StatefulPartitionedCall", "PartitionedCall-12", "", "PartitionedCall-12"),
-        ("Relu", "GuidedRelu", "GuidedRelu", "GuidedRelu"),
-        ("IdentityN", "CustomGradient-113", "CustomGradient-113", "LostCustomGradient-113"),
-    ],
-)
-def test_which_gradients_are_lost(op, gradient, lost, kept):
-    node = _node(op, gradient)
-    assert lost_gradient(node) == lost
-    keep_apart(node)
-    assert node.attr["_gradient_op_type"].s.decode() == kept

@@ -3,7 +3,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 import yaml
 
@@ -135,3 +138,37 @@ def test_a_text_that_is_none_is_named_in_a_line(text, loader, monkeypatch):
 def test_what_tags_mean():
     found = parse_yaml("f", b"a: !!python/tuple [1, !!python/unicode 'x', ~, 1e3, 1.0e+3, yes, 0x10]\nb: ! 'q'\n")
     assert found == {"a": [1, "x", None, "1e3", 1000.0, True, 16], "b": "q"}
+
+
+def _dumped(value):
+    return yaml.safe_dump(value, default_flow_style=None).encode()
+
+
+_PLAIN = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text("aB1.:-~ \n'")
+_VALUES = st.recursive(
+    _PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab1:", max_size=3), inner, max_size=3)
+)
+
+
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(_VALUES)
+def test_plain_values_are_read_as_pyyaml_wrote_them(value):
+    assert parse_yaml("f", _dumped(value)) == value
+
+
+def test_lists_that_tensorflow_tracks_are_lists():
+    tag = "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper"
+    assert parse_yaml("f", f"a: {tag}\n- [1, 2]\n".encode()) == {"a": [1, 2]}
+    assert parse_yaml("f", b"a: &x [1]\nb: *x\n") == {"a": [1], "b": [1]}
+    assert parse_yaml("f", b"") is None
+
+
+def test_without_pyyaml_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(InputError, match=r"^f: a YAML file, which needs PyYAML; run: pip install pyyaml"):
+        parse_yaml("f", b"a: 1")
+
+
+def test_a_text_that_is_too_long_is_not_parsed():
+    with pytest.raises(InputError, match=r"^f: a YAML file of 8,388,609 bytes"):
+        parse_yaml("f", bytes((1 << 23) + 1))

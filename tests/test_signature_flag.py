@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import UsageError
 from migrate.records import GivenSignature
-from migrate.signature_flag import as_flag, parse_signature
+from migrate.signature_flag import as_flag, parse_signature, to_copy
 
 
 def test_a_flag_there_and_back():
@@ -41,3 +41,38 @@ def test_every_name_can_be_said(names, method):
 def test_what_escapes_nothing_is_told(text):
     with pytest.raises(UsageError, match=r"backslash|names no tensor"):
         parse_signature(text)
+
+
+@settings(max_examples=60)
+@given(
+    st.text(max_size=20)
+    | st.lists(st.sampled_from(["s:", "inputs=", "outputs=", ";", "a", ":0", ",", "\\x41"])).map("".join)
+)
+def test_any_text_is_a_signature_or_says_how_one_is_written(text):
+    try:
+        found = parse_signature(text)
+    except UsageError as error:
+        assert str(error).startswith(f"--signature={text!r}: ")
+    else:
+        assert parse_signature(as_flag(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "outputs"),
+    [
+        ("a\\:b:outputs=y", "a:b", (("y", "y:0"),)),
+        ("s:outputs=a\\,b=y\\=z:1", "s", (("a,b", "y=z:1"),)),
+        ("s:outputs=\\x41=\\u00e4:0,\\U0001f600=y", "s", (("A", "\u00e4:0"), ("\U0001f600", "y:0"))),
+        ("s:outputs=a=\\U00110000", "s", (("a", "\ufffd:0"),)),
+        ("s:;outputs=a/b/c;;", "s", (("c", "a/b/c:0"),)),
+    ],
+)
+def test_escapes_are_parts_of_names(text, key, outputs):
+    assert parse_signature(text) == GivenSignature(key, (), outputs)
+
+
+def test_a_flag_to_copy_is_quoted_where_a_shell_needs_it():
+    assert to_copy(GivenSignature("s", (), (("y", "y:0"),))) == "--signature=s:outputs=y=y:0"
+    assert (
+        to_copy(GivenSignature("s", (("x", "x:0"),), (("y", "y:0"),))) == "--signature='s:inputs=x=x:0;outputs=y=y:0'"
+    )

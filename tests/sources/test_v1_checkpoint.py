@@ -46,7 +46,7 @@ def test_v1_checkpoints(tmp_path):
 
 
 def _table(path, tensors, *more):
-    """A V1 checkpoint without data, of (name, dtype, shape, slices); a slice has (start, length), or None for it all."""
+    """A V1 checkpoint without data, of (name, dtype, shape, slices); in a slice, None is a whole dimension."""
     slices = SavedTensorSlices()
     for name, dtype, shape, parts in tensors:
         tensor = slices.meta.tensor.add(name=name, type=dtype)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import configparser
 import importlib.metadata
 import platform
 import re
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from migrate.versions import DISTRIBUTION, VERSION, tool
+from tests.conversions import ROOT
 
 
 def _installed(monkeypatch, **versions):
@@ -45,9 +47,7 @@ def test_nothing_is_imported_to_say_it():
 
 def test_the_distribution_is_of_this_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
-    metadata = pytest.importorskip("configparser").ConfigParser()
-    from tests.conversions import ROOT
-
+    metadata = configparser.ConfigParser()
     metadata.read(ROOT / "setup.cfg")
     assert metadata["metadata"]["name"] == DISTRIBUTION
     assert metadata["metadata"]["version"] == "attr: migrate.versions.VERSION"

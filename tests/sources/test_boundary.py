@@ -35,7 +35,7 @@ def test_what_is_inside(paths, real, held):
     assert Boundary(paths).holds(real) is held
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.text("ab", min_size=1, max_size=2), max_size=3), st.lists(st.text("ab", min_size=1, max_size=2)))
 def test_inside_is_below_part_by_part(folder, path):
     held = Boundary(("/" + "/".join(folder),)).holds("/" + "/".join(path))

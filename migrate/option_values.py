@@ -123,14 +123,23 @@ def _signatures(name: str, value: object) -> tuple[GivenSignature, ...]:
 
 
 def _feeds(name: str, value: object) -> tuple[GivenFeed, ...]:
-    import json
-
     from migrate.feed_flag import parse_feed
 
     if isinstance(value, Mapping):
-        value = [f"{tensor}={item if isinstance(item, str) else json.dumps(item)}" for tensor, item in value.items()]
+        value = [f"{tensor}={_literal(name, item)}" for tensor, item in value.items()]
     found = tuple(parse_feed(item) if isinstance(item, str) else item for item in _several(name, value))
     return _of_type(name, found, GivenFeed, [item.tensor for item in found if isinstance(item, GivenFeed)])
+
+
+def _literal(name: str, value: object) -> str:
+    """A value of a tensor as `--feed` has it; that of numpy is taken as Python's."""
+    import json
+
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    try:
+        return plain if isinstance(plain, str) else json.dumps(plain)
+    except (TypeError, ValueError, RecursionError):
+        raise _wrong(name, value, "a value of a tensor that JSON can hold: numbers, text, True, False, lists") from None
 
 
 def _of_type(name: str, found: tuple[Any, ...], kind: type, names: list[str]) -> tuple[Any, ...]:

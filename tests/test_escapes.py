@@ -10,22 +10,17 @@ import sys
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import migrate
 from migrate import cli
-from migrate.checks.proposals import propose
-from migrate.errors import UsageError
 from migrate.escapes import flag, visible, visible_lines
-from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
-from migrate.records import GivenSignature
+from migrate.graph.protos import GraphDef, SavedModel
 from migrate.report.json import to_document
 from migrate.report.junit import to_junit
 from migrate.report.live import Display
 from migrate.report.sarif import to_sarif
 from migrate.report.text import render
-from migrate.signature_flag import as_flag, parse_signature, to_copy
+from migrate.signature_flag import parse_signature, to_copy
 
 _FLOAT = 1
 _NAMES = (
@@ -98,33 +93,6 @@ def test_the_flag_that_audit_proposes_can_be_pasted(name, tmp_path, capsys):
     assert cli.main(["migrate", "audit", str(tmp_path / "graph.pb"), word, "--format=json"]) in (0, 1)
     (report,) = json.loads(capsys.readouterr().out)["models"]
     assert "signature-tensor-missing" not in {finding["code"] for finding in report["findings"]}
-
-
-@given(st.lists(st.text(min_size=1), min_size=3, max_size=3, unique=True), st.text())
-def test_every_name_can_be_said(names, method):
-    key, alias, node = names
-    given_signature = GivenSignature(key, ((alias, f"{node}:1"),), (("y", f"{alias}:0"),), method)
-    flag_value = as_flag(given_signature)
-    assert parse_signature(flag_value) == given_signature
-    assert flag_value.isprintable() and not set(flag_value) & set("'\"`$!*?~#&|<(){}[] ")
-
-
-@pytest.mark.parametrize("text", ["s:outputs=a\\q", "s:outputs=a\\", "s:outputs=a\\x4", "s:outputs=y=y:\u00b2"])
-def test_what_escapes_nothing_is_told(text):
-    with pytest.raises(UsageError, match=r"backslash|names no tensor"):
-        parse_signature(text)
-
-
-def test_names_that_clash_get_names_of_their_own():
-    """`a/b` and `a_b` have one short name and one long name."""
-    graph = GraphDef()
-    for name in ("a/b", "a_b", "c/a/b"):
-        graph.node.add(name=name, op="Placeholder").attr["dtype"].type = _FLOAT
-    graph.node.add(name="y", op="AddN", input=["a/b", "a_b", "c/a/b"]).attr["T"].type = _FLOAT
-    graph.node[-1].attr["N"].i = 3
-    (proposal,) = propose(MetaGraphDef(graph_def=graph))
-    assert len(dict(proposal.inputs)) == 3
-    assert parse_signature(as_flag(proposal)) == proposal
 
 
 def test_a_flag_that_cannot_be_copied_is_none():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _SHARDS_TOLD = 10
 """Each says how many there are; a name may promise 99,999."""
+_SLICE = re.compile(r"(?:\d{1,18} )+(?:-|\d{1,18},\d{1,18})(?::(?:-|\d{1,18},\d{1,18}))*", re.ASCII)
+"""What TensorSlice::Parse (core/framework/tensor_slice.cc) takes after the dimensions: `-`, or a start and a length."""
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -107,15 +110,20 @@ def parse_slice(spec: str) -> tuple[tuple[int, ...], Slice] | None:
 
     Source: ParseShapeAndSlice (saved_tensor_slice_util.cc); `-` takes a whole dimension.
     """
-    *dims, slices = spec.split(" ")
-    try:
-        full = tuple(int(dim) for dim in dims)
-        parts = [part.split(",") for part in slices.split(":")] if full else []
-        starts = tuple(0 if part == ["-"] else int(part[0]) for part in parts)
-        lengths = tuple(dim if part == ["-"] else int(part[1]) for dim, part in zip(full, parts, strict=True))
-    except (ValueError, IndexError):
+    if not _SLICE.fullmatch(spec):
         return None
-    return full, Slice(starts, lengths)
+    *dims, slices = spec.split(" ")
+    full = tuple(map(int, dims))
+    parts = [part.split(",") for part in slices.split(":")]
+    if len(parts) != len(full):
+        return None
+    starts = tuple(0 if part == ["-"] else int(part[0]) for part in parts)
+    lengths = tuple(dim if part == ["-"] else int(part[1]) for dim, part in zip(full, parts, strict=True))
+    is_inside = all(
+        part == ["-"] or (length and start + length <= dim)
+        for part, start, length, dim in zip(parts, starts, lengths, full, strict=True)
+    )
+    return (full, Slice(starts, lengths)) if is_inside else None
 
 
 def _show(shape: Shape) -> str:

@@ -1,79 +1,119 @@
-"""What a config would import or run, told without loading it."""
+"""What blocks the loading of a Keras file, judged by its config alone."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from migrate.checks.keras_needs import needs
-from migrate.sources.keras_source import Runtime
+from migrate.checks import keras_loading
+from migrate.checks.keras_loading import find_keras, forbidden, optimizer_name
+from migrate.checks.keras_needs import Needs
+from migrate.records import Kind, Severity
+from migrate.sources.keras_source import KerasFiles, KerasSource, Runtime, StoredTensor, Weights
 
-_BOTH = pytest.mark.parametrize("runtime", list(Runtime))
+_KERNEL = StoredTensor("dense/kernel:0", "float32", (3, 2))
+_BIAS = StoredTensor("dense/bias:0", "float32", (2,))
 
 
-def _layer(**entries):
-    layer = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "activation": "relu"}, **entries}
-    return {"class_name": "Sequential", "config": {"name": "sequential", "layers": [layer]}}
+def _source(*layers, **changes):
+    first = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "batch_input_shape": [None, 3]}}
+    config = {"class_name": "Sequential", "config": {"name": "model", "layers": [first, *layers]}}
+    plain = KerasSource(
+        KerasFiles("/x/model.h5", "/x/model.h5", "/x/model.h5"),
+        Kind.KERAS_H5_MODEL,
+        Runtime.TF_KERAS,
+        "2.2.4",
+        "tensorflow",
+        config,
+        {},
+        Weights.HDF5,
+        (_KERNEL, _BIAS),
+        (),
+        (),
+        "",
+        groups=("dense",),
+    )
+    return dataclasses.replace(plain, **changes)
 
 
-@_BOTH
+def _layer(class_name, **config):
+    return {"class_name": class_name, "config": {"name": "more", **config}}
+
+
+def _codes(source, custom_objects=(), trust=False):
+    return {finding.code: finding.severity for finding in find_keras(source, custom_objects, trust)}
+
+
+def test_an_ordinary_model():
+    assert _codes(_source()) == {}
+
+
 @pytest.mark.parametrize(
-    "config",
+    ("source", "code"),
     [
-        _layer(),
-        _layer(module="keras.layers", registered_name=None),
-        _layer(config={"kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}}),
-        _layer(config={"function": {"class_name": "function", "config": "relu", "module": "builtins"}}),
-        _layer(config={"batch_input_shape": {"class_name": "__tuple__", "items": [None, 3]}}),
+        (_source(config={}), "keras-weights-alone"),
+        (_source(form=Weights.MISSING, weights=(), groups=()), "keras-weights-missing"),
+        (_source(keras_version="1.2.2"), "keras-1"),
+        (_source(_layer("Highway")), "keras-1"),
+        (_source(_layer("Conv2D", nb_filter=3)), "keras-1"),
+        (_source(_layer("Conv2D"), backend="theano"), "keras-other-backend"),
+        (_source(_layer("InputLayer", sparse=True)), "keras-sparse-input"),
+        (_source(links=("a",)), "keras-external-link"),
+        (_source(_layer("TFSMLayer")), "keras-foreign-layer"),
+        (_source(_layer("Mine")), "keras-custom-object"),
+        (_source(_layer("TFOpLambda", function="io.read_file")), "keras-calls"),
+        (_source(_layer("StringLookup", vocabulary="/x")), "keras-file-name"),
+        (_source(_layer("Lambda", function=["4wE"], function_type="lambda")), "keras-lambda"),
     ],
 )
-def test_what_is_keras_own_needs_nothing(config, runtime):
-    found = needs(config, runtime)
-    assert (found.custom, found.code, found.foreign) == ((), (), ())
+def test_refused(source, code):
+    assert _codes(source).get(code) is Severity.REFUSAL
 
 
-@_BOTH
 @pytest.mark.parametrize(
-    ("entries", "name"),
+    ("layer", "code"),
     [
-        ({"class_name": "Scale"}, "Scale"),
-        ({"class_name": "Custom>Scale"}, "Custom>Scale"),
-        ({"class_name": "Dense", "module": "os", "registered_name": None}, "os.Dense"),
-        ({"class_name": "Dense", "module": "os", "registered_name": "Dense"}, "Dense"),
-        ({"class_name": "Dense", "registered_name": "Custom>Dense"}, "Custom>Dense"),
-        ({"class_name": "system", "module": "keras.utils"}, "system"),
-        ({"config": {"activation": "my_swish"}}, "my_swish"),
-        ({"config": {"recurrent_activation": "my_swish"}}, "my_swish"),
-        ({"config": {"function": "system", "function_type": "function", "module": "os"}}, "system"),
-        ({"config": {"f": {"class_name": "function", "config": "get_file", "module": "keras.utils"}}}, "get_file"),
-        ({"config": {"f": {"class_name": "function", "config": "load_model", "module": "keras.models"}}}, "load_model"),
-        ({"config": {"f": {"class_name": "function", "config": "relu", "module": "subprocess"}}}, "relu"),
-        ({"config": {"f": {"class_name": "__typespec__", "module": "os", "spec_name": "x"}}}, "__typespec__"),
-        ({"build_config": {"class_name": "Popen", "module": "subprocess", "config": {}}}, "Popen"),
+        (_layer("TFOpLambda", function="io.read_file"), "keras-calls"),
+        (_layer("StringLookup", vocabulary="/x"), "keras-file-name"),
+        (_layer("Lambda", function=["4wE"], function_type="lambda"), "keras-lambda"),
     ],
 )
-def test_what_is_not_keras_own_is_named(entries, name, runtime):
-    assert needs(_layer(**entries), runtime).custom == (name,)
+def test_a_file_that_is_trusted_may_do_it_and_the_report_says_so(layer, code):
+    assert _codes(_source(layer), trust=True)[code] is Severity.WARNING
 
 
-@_BOTH
+def test_a_class_of_the_users_is_known_by_its_name():
+    source = _source(_layer("Mine"), _layer("Package>Other"))
+    (finding,) = [f for f in find_keras(source, ("module:Mine",), False) if f.code == "keras-custom-object"]
+    assert (finding.nodes, finding.hint) == (("Package>Other",), "--custom_objects=MODULE:Other")
+    assert "keras-custom-object" not in _codes(source, ("module:Mine", "module:Other"))
+
+
+@pytest.mark.parametrize(("version", "missing"), [("2.15.0", True), ("3.0.0", False), ("none", True)])
+def test_keras_3_has_to_be_installed(version, missing, monkeypatch):
+    monkeypatch.setattr(keras_loading, "_version", lambda _: version)
+    assert ("keras-3-missing" in _codes(_source(runtime=Runtime.KERAS))) is missing
+    assert "keras-3-missing" not in _codes(_source())
+
+
+def test_what_nobody_has_allowed():
+    found = Needs(("Mine", "Package>Other"), ("code",), ("foreign",), ("call",), ("file",))
+    assert forbidden(found, (), False) == ("Mine", "Package>Other", "foreign", "code", "call", "file")
+    assert forbidden(found, ("m:Other",), True) == ("Mine", "foreign")
+    assert forbidden(Needs(), (), False) == ()
+
+
 @pytest.mark.parametrize(
-    "entries",
+    ("training", "name"),
     [
-        {
-            "class_name": "Lambda",
-            "config": {"name": "dense", "function": ["4wE", None, None], "function_type": "lambda"},
-        },
-        {"config": {"name": "dense", "output_shape": ["4wE", None, None], "output_shape_type": "lambda"}},
-        {"config": {"name": "dense", "f": {"class_name": "__lambda__", "config": {"value": "4wE"}}}},
-        {"config": {"name": "dense", "layers": [[{"x": {"class_name": "__lambda__", "module": "builtins"}}]]}},
+        ({}, ""),
+        ({"optimizer": "adam"}, "adam"),
+        ({"optimizer_config": {"class_name": "Custom>Mine"}}, "Mine"),
+        ({"optimizer_config": {"class_name": "Adam"}, "optimizer": "sgd"}, "Adam"),
+        ({"optimizer": 3}, ""),
     ],
 )
-def test_bytecode_is_found_wherever_it_lies(entries, runtime):
-    assert needs(_layer(**entries), runtime).code == ("dense",)
-
-
-@_BOTH
-@pytest.mark.parametrize("name", ["TFSMLayer", "TorchModuleWrapper", "JaxLayer"])
-def test_foreign_layers_are_none_of_the_users(name, runtime):
-    found = needs(_layer(class_name=name), runtime)
-    assert (found.foreign, found.custom) == (("dense",), ())
+def test_the_optimizer(training, name):
+    assert optimizer_name(_source(training=training)) == name
+    assert ("keras-optimizer" in _codes(_source(training=training))) is bool(name)

@@ -166,11 +166,6 @@ def test_only_harmless_effects_are_harmless():
             assert effect == (None if info.effect in HARMLESS else info.effect), op
 
 
-def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
-    table = load_op_table()
-    assert all(table[op].effect not in HARMLESS for op in ATTRIBUTE_DECIDES)
-
-
 def test_each_risk_is_a_code():
     assert explanations().keys() >= RISKS
 

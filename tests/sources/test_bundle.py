@@ -21,7 +21,6 @@ from migrate.sources.bundle import (
     read_bundle,
 )
 from migrate.sources.leveldb import masked_crc32c
-from migrate.sources.sniff import is_v1_checkpoint
 
 # Written by SaveV2 of TF 2.21.0: float32 `part` (10, 4) in slices 0,4:0,4, 4,6:0,2 and 4,6:2,2, string `s`
 # (2,), float16 `w` (3,), bool `deep/0` (), and of int64 `big` (20000, 2) the slice 3,9000:- alone.
@@ -210,17 +209,6 @@ def test_impossible_entries(tmp_path):
 
 def test_a_big_endian_bundle_says_so(tmp_path):
     assert read_bundle(_write(tmp_path, _table([_header(endianness=1)]))).endianness == "BIG"
-
-
-def test_v1_checkpoints(tmp_path):
-    prefix = _write(tmp_path, REAL)
-    assert not is_v1_checkpoint(prefix + ".index")
-    assert not is_v1_checkpoint(prefix)
-    old = tmp_path / "model.ckpt"
-    old.write_bytes(REAL)
-    assert is_v1_checkpoint(str(old))
-    old.write_bytes(b"text")
-    assert not is_v1_checkpoint(str(old))
 
 
 _ANY_FILE = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
 
 import pytest
 
@@ -19,12 +16,11 @@ from migrate.errors import InputError
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.records import Convertible, Kind, Refused, Unreadable
 from migrate.signature_flag import as_flag
-from migrate.sources import archive, forms
+from migrate.sources import forms
 from migrate.sources.discover import find_models, place_of
 from migrate.sources.forms import Form, form_of
 from migrate.sources.leveldb import write_table
 from migrate.sources.read import opened, read_source
-from migrate.sources.v1_checkpoint import read_v1_checkpoint
 from tests.conversions import MODELS, ROOT
 
 FORMS = ROOT / "testdata" / "forms"
@@ -228,179 +224,9 @@ def test_checkpoints_that_lack_a_part(tmp_path):
     assert "checkpoint-shard-missing" in {f.code for f in report.findings}
 
 
-def test_a_shard_of_a_v1_checkpoint_is_missing(tmp_path):
-    model = tmp_path / "model"
-    shutil.copytree(FORMS / "saver_v1_sharded", model)
-    (model / "model.ckpt-00001-of-00002").unlink()
-    given = migrate.Options(signature=(_report(FORMS / "saver_v1_sharded").proposals[0],))
-    (report,) = migrate.audit(str(model), given).models
-    (finding,) = [f for f in report.findings if f.code == "checkpoint-shard-missing"]
-    assert "model.ckpt-00001-of-00002" in finding.message
-
-
 def test_a_wrong_prefix(tmp_path):
     with pytest.raises(InputError, match=r"no such file.*there is model\.ckpt-5, model\.ckpt-10"):
         find_models(str(FORMS / "saver_steps" / "model.ckpt-7"))
-
-
-def test_v1_checkpoints(tmp_path):
-    checkpoint = read_v1_checkpoint(str(FORMS / "saver_v1_sharded" / "model.ckpt-?????-of-00002"))
-    assert {key: (t.dtype, t.shape, len(t.slices)) for key, t in checkpoint.tensors.items()} == {
-        "b": ("float32", (2,), 1),
-        "w": ("float32", (4, 2), 2),
-    }
-    file = tmp_path / "model.ckpt"
-    whole = (FORMS / "saver_v1" / "model.ckpt").read_bytes()
-    for broken in (whole[:-60], bytes([whole[0] ^ 1]) + whole[1:], b""):
-        file.write_bytes(broken)
-        with pytest.raises(InputError):
-            read_v1_checkpoint(str(file))
-
-
-def test_checkpoints_without_a_graph_are_described():
-    new, old = _report(FORMS / "checkpoint_alone"), _report(FORMS / "checkpoint_alone_v1")
-    assert [f.code for f in new.findings] == ["checkpoint-without-graph"]
-    assert (new.checkpoint.format, new.checkpoint.object_based, new.checkpoint.shards) == ("V2", False, 1)
-    assert [(t.name, t.dtype, t.shape, t.bytes, t.slices) for t in new.checkpoint.tensors] == [
-        ("rows", "float32", (5, 2), 40, 2),
-        ("step", "int64", (), 8, 0),
-        ("word", "string", (), 9, 0),
-    ]
-    assert (old.checkpoint.format, [(t.name, t.bytes) for t in old.checkpoint.tensors]) == ("V1", [("b", 8), ("w", 24)])
-    tf2 = migrate.audit(str(MODELS / "tf2" / "variables")).models[0]
-    assert tf2.checkpoint.object_based and "saved_model.pb" in tf2.findings[0].message
-
-
-def test_a_session_bundle_that_cannot_be_parsed(tmp_path):
-    model = tmp_path / "model"
-    shutil.copytree(FORMS / "session_bundle", model)
-    meta_graph = MetaGraphDef.FromString((model / "export.meta").read_bytes())
-    packed = meta_graph.collection_def["serving_signatures"].any_list.value[0]
-    packed.value = packed.value[:-3]
-    (model / "export.meta").write_bytes(meta_graph.SerializeToString())
-    report = _report(model)
-    assert isinstance(report.outcome, Unreadable) and "serving_signatures" in report.outcome.reason
-
-
-# Archives
-
-
-def _zip(path, source):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        for file in source.rglob("*"):
-            out.write(file, file.relative_to(source.parent))
-
-
-@pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
-def test_an_archive_of_a_model_is_the_model(ending, tmp_path):
-    path = tmp_path / f"model.{ending}"
-    if ending == "zip":
-        _zip(path, MODELS / "simple_save")
-    else:
-        with tarfile.open(path, "w:gz" if ending == "tar.gz" else "w") as out:
-            out.add(MODELS / "simple_save", "simple_save")
-    expected, found = _report(MODELS / "simple_save"), _report(path)
-    assert (found.kind, found.outcome, found.meta_graphs) == (expected.kind, expected.outcome, expected.meta_graphs)
-    assert found.source == str(path)
-    assert find_models(str(tmp_path)) == (str(tmp_path),)
-    assert _report(tmp_path).outcome == expected.outcome
-
-
-def test_an_archive_is_cleared_away(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive.tempfile, "tempdir", str(tmp_path))
-    _zip(tmp_path / "model.zip", FORMS / "frozen")
-    _report(tmp_path / "model.zip")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
-
-
-def test_what_lacks_in_an_archive_goes_by_the_archives_name(tmp_path):
-    model = tmp_path / "vocabulary"
-    shutil.copytree(MODELS / "vocabulary", model)
-    next((model / "assets").iterdir()).unlink()
-    (model / "variables" / "variables.index").write_bytes(b"")
-    _zip(tmp_path / "model.zip", model)
-    told = [f.message for f in _report(tmp_path / "model.zip").findings]
-    assert any(f"{tmp_path}/model.zip/vocabulary/assets/" in message for message in told)
-    assert not [message for message in told if archive.tempfile.gettempdir() + "/migrate-" in message]
-    (model / "saved_model.pb").write_bytes(b"")
-    _zip(tmp_path / "model.zip", model)
-    assert f"{tmp_path}/model.zip/vocabulary/saved_model.pb" in _report(tmp_path / "model.zip").outcome.reason
-
-
-def _member(name, kind=tarfile.REGTYPE, size=0, link=""):
-    info = tarfile.TarInfo(name)
-    info.type, info.size, info.linkname = kind, size, link
-    return info
-
-
-@pytest.mark.parametrize(
-    ("member", "says"),
-    [
-        (_member("../outside"), "leads out"),
-        (_member("/absolute"), "leads out"),
-        (_member("a/../../outside"), "leads out"),
-        (_member("link", tarfile.SYMTYPE, link="/etc/passwd"), "link or special"),
-        (_member("hard", tarfile.LNKTYPE, link="saved_model.pb"), "link or special"),
-        (_member("device", tarfile.CHRTYPE), "link or special"),
-        (_member("pipe", tarfile.FIFOTYPE), "link or special"),
-    ],
-)
-def test_an_archive_that_reaches_out_is_refused(member, says, tmp_path):
-    path = tmp_path / "model.tar"
-    with tarfile.open(path, "w") as out:
-        out.addfile(_member("saved_model.pb"), io.BytesIO())
-        out.addfile(member, io.BytesIO())
-    report = _report(path)
-    assert isinstance(report.outcome, Unreadable) and says in report.outcome.reason
-    assert not (tmp_path.parent / "outside").exists() and not os.path.exists("/absolute")
-
-
-def test_a_zip_that_reaches_out_is_refused(tmp_path):
-    for name in ("../outside", "/absolute", "C:\\windows", "a\\..\\..\\b"):
-        path = tmp_path / "model.zip"
-        with zipfile.ZipFile(path, "w") as out:
-            out.writestr("saved_model.pb", b"x")
-            out.writestr(name, b"x")
-        report = _report(path)
-        assert isinstance(report.outcome, Unreadable) and "leads out" in report.outcome.reason, name
-    link = zipfile.ZipInfo("link")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(path, "w") as out:
-        out.writestr(link, "/etc/passwd")
-    assert "link or special" in _report(path).outcome.reason
-
-
-def test_bombs_are_refused(tmp_path, monkeypatch):
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
-        out.writestr("saved_model.pb", bytes(1 << 22))
-    assert "bytes that unpack to 4,194,304 or more" in _report(path, unpacked_bytes=1 << 20).outcome.reason
-    assert "raise the flag" not in _report(path).outcome.reason
-    tar = tmp_path / "model.tar.gz"
-    with tarfile.open(tar, "w:gz") as out:
-        for number in range(4):
-            out.addfile(_member(f"{number}.pb", size=1 << 20), io.BytesIO(bytes(1 << 20)))
-    assert "bytes that unpack to 2,097,152 or more" in _report(tar, unpacked_bytes=1 << 20).outcome.reason
-    monkeypatch.setattr(archive, "_MAX_MEMBERS", 3)
-    assert "more than 3 members" in _report(tar).outcome.reason
-
-
-def test_damaged_and_odd_archives(tmp_path):
-    path = tmp_path / "model.zip"
-    _zip(path, FORMS / "frozen")
-    data = path.read_bytes()
-    path.write_bytes(data[:60] + bytes(20) + data[80:])
-    assert isinstance(_report(path).outcome, Unreadable)
-    tar = tmp_path / "model.tgz"
-    with tarfile.open(tar, "w:gz") as out:
-        out.add(FORMS / "frozen", "frozen")
-    tar.write_bytes(tar.read_bytes()[:200])
-    assert isinstance(_report(tar).outcome, Unreadable)
-    _zip(path, FORMS / "several_graphs")
-    assert "holds 3 models" in _report(path).outcome.reason
-    with zipfile.ZipFile(path, "w") as out:
-        out.writestr("readme.txt", "nothing")
-    assert "no model in this archive" in _report(path).outcome.reason
 
 
 def test_a_chunked_saved_model_is_named(tmp_path):

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from migrate.checks import effects
+from migrate.checks.effects import (
+    ATTRIBUTE_DECIDES,
+    HARMLESS,
+    NAMED_FILES,
+    NAMING_ATTRIBUTES,
+    UNKNOWN,
+    effect_of,
+    file_in_attribute,
+    is_evaluated_on_import,
+    words,
+)
+from migrate.graph.op_table import EFFECTS, load_op_table
+from migrate.graph.protos import NodeDef
+
+
+def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
+    table = load_op_table()
+    assert all(table[op].effect not in HARMLESS for op in ATTRIBUTE_DECIDES)
+
+
+def _node(op, **attrs):
+    node = NodeDef(name="n", op=op)
+    for name, value in attrs.items():
+        if isinstance(value, list):
+            node.attr[name].list.s.extend(value)
+        else:
+            node.attr[name].s = value
+    return node
+
+
+@pytest.mark.parametrize(
+    ("op", "effect"), [("Add", "pure"), ("RandomUniform", "random"), ("VariableV2", "state"), ("Stranger", UNKNOWN)]
+)
+def test_effects_by_the_table(op, effect):
+    node = _node(op)
+    assert (effects.effect(op), effect_of(node), file_in_attribute(node)) == (effect, effect, "")
+
+
+@pytest.mark.parametrize(
+    ("node", "harmless", "file"),
+    [
+        (_node("PrintV2"), True, ""),
+        (_node("PrintV2", output_stream=b"stderr"), True, ""),
+        (_node("PrintV2", output_stream=b"file:///x"), False, "file:///x"),
+        (_node("PrintV2", output_stream=b"STDERR"), False, "STDERR"),
+        (_node("PrintV2", output_stream=b"\xff"), False, "\ufffd"),
+        (_node("DecodeProtoV2", descriptor_source=b"local://"), True, ""),
+        (_node("DecodeProtoV2", descriptor_source=b"bytes://\xff"), True, ""),
+        (_node("EncodeProto", descriptor_source=b"/x/descriptors.pb"), False, "/x/descriptors.pb"),
+        (_node("FixedUnigramCandidateSampler", vocab_file=b""), True, ""),
+        (_node("FixedUnigramCandidateSampler", vocab_file=b"/x"), False, "/x"),
+        (_node("Skipgram", filename=b"/x"), False, "/x"),
+        (_node("ImmutableConst"), False, ""),
+        (_node("DebugIdentity"), True, ""),
+        (_node("DebugIdentity", debug_urls=[]), True, ""),
+        (_node("DebugIdentityV2", debug_urls=[b"grpc://x"]), False, ""),
+    ],
+)
+def test_an_attribute_decides(node, harmless, file):
+    before = node.SerializeToString()
+    assert (effect_of(node) in HARMLESS) is harmless
+    assert file_in_attribute(node) == file
+    assert node.SerializeToString() == before  # Looking for a key must not make it.
+
+
+def test_each_effect_has_words():
+    assert {words(info.effect) for info in load_op_table().values()} <= set(EFFECTS.values())
+    assert all(words(name) == text for name, text in EFFECTS.items())
+    assert words(UNKNOWN) == "is an op that this version does not know"
+
+
+def test_ops_that_name_files_are_in_the_table():
+    table = load_op_table()
+    dangerous = {op for op in NAMED_FILES if table[op].effect not in HARMLESS}
+    assert dangerous == NAMED_FILES.keys()
+    assert NAMING_ATTRIBUTES.keys() <= table.keys()
+
+
+@pytest.mark.parametrize(
+    ("op", "evaluated"),
+    [
+        ("Add", True),
+        ("ReadFile", True),
+        ("RandomUniform", False),
+        ("VariableV2", False),
+        ("NoOp", False),
+        ("Stranger", False),
+    ],
+)
+def test_what_an_import_may_evaluate(op, evaluated):
+    assert is_evaluated_on_import(_node(op)) is evaluated

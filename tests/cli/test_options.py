@@ -1,0 +1,59 @@
+"""Flags become one frozen Options."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.records import (
+    Options,
+)
+from tests.cli.fake_api import run
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("audit a", ("audit", (["a"],), Options())),
+        ("audit a b --tags=serve,gpu", ("audit", (["a", "b"],), Options(tags=frozenset({"serve", "gpu"})))),
+        ("audit --tags= a", ("audit", (["a"],), Options(tags=frozenset()))),
+        ("audit -- --odd", ("audit", (["--odd"],), Options())),
+        ("convert a b", ("convert", ("a", "b"), Options())),
+        ("convert a --noverify b", ("convert", ("a", "b"), Options(verify=False))),
+        (
+            "convert a b --drop_signatures --overwrite --inputs=calls.npz --allow_side_effects"
+            " --max_ulps=4 --timeout=60 --tags serve --verify=false",
+            (
+                "convert",
+                ("a", "b"),
+                Options(
+                    tags=frozenset({"serve"}),
+                    verify=False,
+                    drop_signatures=True,
+                    overwrite=True,
+                    inputs="calls.npz",
+                    allow_side_effects=True,
+                    max_ulps=4,
+                    timeout=60.0,
+                ),
+            ),
+        ),
+        ("validate b --against=a --max_ulps=1", ("validate", ("b",), Options(max_ulps=1))),
+        ("convert a b --drop-signatures -j4", ("convert", ("a", "b"), Options(drop_signatures=True, jobs=4))),
+        ("convert a b --max-ulps 2 -j 4", ("convert", ("a", "b"), Options(max_ulps=2, jobs=4))),
+        ("convert -j=4 --no-verify a b", ("convert", ("a", "b"), Options(jobs=4, verify=False))),
+        ("audit a --checkpoint-root --drop-this", ("audit", (["a"],), Options(checkpoint_root="--drop-this"))),
+        ("audit -- --follow-links", ("audit", (["--follow-links"],), Options())),
+    ],
+)
+def test_flags_become_options(line, call, calls):
+    assert run(line) == 0
+    ((verb, operands, settings),) = calls
+    assert (verb, operands, settings["options"]) == call
+    assert (settings["progress"] is None) == (verb == "audit")
+    assert settings.get("against") == ("a" if verb == "validate" else None)
+
+
+def test_each_run_starts_from_the_defaults(calls):
+    run("convert a b --overwrite")
+    run("convert a b")
+    assert [settings["options"].overwrite for _, _, settings in calls] == [True, False]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.records import (
@@ -71,6 +71,7 @@ _ANY_MODELS = st.lists(
 )
 
 
+@settings(max_examples=30)
 @given(_ANY_MODELS)
 def test_every_model_is_in_one_bucket(models):
     found = buckets(models)

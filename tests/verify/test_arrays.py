@@ -46,7 +46,7 @@ def test_strings_have_one_digest_only_where_they_are_the_same(first, second):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.complex64, np.bool_, ml_dtypes.bfloat16])
 def test_a_digest_is_of_bytes_dtype_and_shape(dtype):
-    array = np.array([[0, 1], [1, 0]], dtype)
+    array = np.array([[0, 1], [0, 0]], dtype)
     found = fingerprint(array)
     assert (found.dtype, found.shape) == (np.dtype(dtype).name, (2, 2))
     assert fingerprint(np.asfortranarray(array)) == found == fingerprint(array[:, ::-1][:, ::-1])

@@ -45,7 +45,9 @@ def test_a_bmp_is_as_long_as_it_says(size, seed):
 
 @given(st.integers(0, 500), _SEEDS)
 def test_a_wav_is_what_pythons_reader_takes(samples, seed):
-    with wave.open(io.BytesIO(payloads.wav(samples, seed))) as file:
+    data = payloads.wav(samples, seed)
+    assert struct.unpack("<4sI", data[:8]) == (b"RIFF", len(data) - 8)
+    with wave.open(io.BytesIO(data)) as file:
         assert file.getparams()[:4] == (1, 2, 16000, samples)
         assert len(file.readframes(samples + 1)) == 2 * samples
 

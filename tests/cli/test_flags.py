@@ -32,7 +32,7 @@ def _read(*arguments):
     [
         ([], {}, []),
         (["a", "--text=x", "b"], {"text": "x"}, ["a", "b"]),
-        (["--text", "--jobs=2"], {"text": "--jobs=2"}, []),
+        (["--text", "--no-a-switch"], {"text": "--no-a-switch"}, []),
         (["--a-switch", "a"], {"a_switch": True}, ["a"]),
         (["--no-a-switch"], {"a_switch": False}, []),
         (["--noa_switch"], {"a_switch": False}, []),

@@ -57,3 +57,28 @@ def test_each_run_starts_from_the_defaults(calls):
     run("convert a b --overwrite")
     run("convert a b")
     assert [settings["options"].overwrite for _, _, settings in calls] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("convert a b --tags=serve --all_tags", "give one of the two"),
+        ("convert a b --metadata=x", "--metadata=x: expected KEY=VALUE"),
+        ("convert a b --metadata=x=1 --metadata=x=2", "--metadata gives 'x' two values"),
+        ("convert a b --feed=x:0=1 --feed=x:0=2", "--feed gives 'x:0' two values"),
+        ("audit a --signature=f:outputs=y=y:0 --signature=f:outputs=z=z:0", "--signature names 'f' twice"),
+        ("audit a --architecture=no/such/file", "--architecture=no/such/file: no such file"),
+        ("convert a b --beam_options='x", "--beam_options='x: No closing quotation"),
+        ("audit a --custom_objects=x", "x"),
+    ],
+)
+def test_values_that_make_no_sense_are_said(line, said, calls, capsys):
+    assert run(line) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+    assert not calls
+
+
+def test_a_default_that_somebody_asks_for_is_known(calls):
+    run("convert a b --max_ulps=0 --verify")
+    assert calls[0][2]["options"].given == {"max_ulps", "verify"}

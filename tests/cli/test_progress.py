@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.cli.progress import progress
+from migrate.events import Called, Step, Warned
 from tests.cli.fake_api import run
 
 
@@ -25,3 +27,24 @@ def test_v_alone_logs_each_step(line, logged, calls):
     ((_, (operands,), settings),) = calls
     assert operands == ["a"]
     assert (settings["progress"] is not None) == logged
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_without_a_terminal_there_are_lines_where_they_are_wanted(lines, capsys):
+    with progress(logged=False, lines=lines) as tell:
+        assert (tell is not None) == lines
+        if tell is not None:
+            tell(Warned("damaged\x1b"))
+            tell(Step(0, "m", "reading"))
+    assert capsys.readouterr().err == ("migrate: damaged\\x1b\n" if lines else "")
+
+
+def test_a_log_has_steps_and_not_each_call(monkeypatch):
+    from absl import logging
+
+    logged = []
+    monkeypatch.setattr(logging, "info", lambda form, *words: logged.append(form % words))
+    with progress(logged=True, lines=True) as tell:
+        tell(Step(0, "m\n", "reading"))
+        tell(Called(0, "m", 1, 2))
+    assert logged == ["m\\n: reading"]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from migrate.config import ConfigTable
 from migrate.fleet.journal import settings, versions
 from migrate.fleet.memory import Known, told
 from migrate.fleet.model_options import decide
@@ -57,3 +58,5 @@ def test_a_report_says_what_was_remembered_and_expected():
     assert told(report, decide(Options(), (), ModelOptions())).findings == ()
     refused = _report(Refused(), findings=(refusal("unknown-op", "why"),))
     assert told(refused, decide(Options(), (), ModelOptions())).expected == ""
+    known = ConfigTable("*", ModelOptions(expect="refused: unknown-op"))
+    assert told(refused, decide(Options(), (known,), ModelOptions())).ok

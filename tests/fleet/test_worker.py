@@ -38,11 +38,7 @@ def task(tmp_path):
 def _known(task, outcome, ours=True, **fields):
     mark = fingerprint(task.path)
     report = ModelReport("old place", "old new", Kind.TF1_SAVED_MODEL, outcome)
-    entry = Entry(
-        **{"name": "m", "source": mark.identity, "settings": _SETTINGS, "report": report}
-        | {"versions": _VERSIONS}
-        | fields
-    )
+    entry = dataclasses.replace(Entry("m", mark.identity, _SETTINGS, report, _VERSIONS), **fields)
     return Look(task, entry, mark, ours)
 
 

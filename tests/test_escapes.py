@@ -17,7 +17,6 @@ from migrate.escapes import flag, visible, visible_lines
 from migrate.graph.protos import GraphDef, SavedModel
 from migrate.report.json import to_document
 from migrate.report.junit import to_junit
-from migrate.report.live import Display
 from migrate.report.sarif import to_sarif
 from migrate.report.text import render
 from migrate.signature_flag import parse_signature, to_copy
@@ -333,45 +332,6 @@ def test_a_bug_of_ours_is_told_without_orders(capsys, monkeypatch):
     assert cli.main(["migrate", "audit", "x"]) == 3
     err = capsys.readouterr().err
     assert "ValueError" in err and not _FORBIDDEN.search(err)
-
-
-def test_progress_has_no_orders():
-    from rich.console import Console
-
-    from migrate.events import Step, Warned
-
-    console = Console(width=100, force_terminal=True, color_system=None)
-    display = Display(console)
-    with console.capture() as shown:
-        display(Warned("\x1b[32mdamaged"))
-        display(Step(0, "\x1b[31mmodel\u202e", "\x07converting\n"))
-        console.print(display)
-    assert r"\x1b[31mmodel\u202e: \x07converting\n" in shown.get()
-    assert r"migrate: \x1b[32mdamaged" in shown.get()
-
-
-def test_a_long_step_has_a_clock():
-    from rich.console import Console
-
-    from migrate.events import Called, Step
-
-    now = [100.0]
-    console = Console(width=100, force_terminal=True, color_system=None)
-    display = Display(console, lambda: now[0])
-    display(Step(0, "model", "converting"))
-    for seconds, said in ((1, "model: converting"), (67, "[1:07] model: converting"), (3700, "[1:01:40] model: conv")):
-        now[0] = 100.0 + seconds
-        with console.capture() as shown:
-            console.print(display)
-        assert any(line.startswith(said) for line in shown.get().splitlines())
-    display(Called(0, "model", 3, 10))
-    with console.capture() as shown:
-        console.print(display)
-    assert any(line.startswith("[1:01:40] model: converting, call 3 of 10") for line in shown.get().splitlines())
-    display(Step(0, "model", "publishing"))
-    with console.capture() as shown:
-        console.print(display)
-    assert any(line.startswith("model: publishing") for line in shown.get().splitlines())
 
 
 def test_a_keras_class_with_no_name_of_a_class_is_not_to_be_copied():

@@ -14,7 +14,7 @@ from migrate.errors import InputError
 from migrate.fleet.journal import Entry, open_journal, read_journal
 from migrate.fleet.status import read_status
 from migrate.records import Converted, Kind, ModelReport, Refused, Unchanged
-from migrate.report.status import age, render
+from migrate.report.status import render
 from migrate.sources.fingerprint import fingerprint
 from tests.fleet import trees
 
@@ -101,13 +101,6 @@ def test_journals_that_have_no_times_are_read(tmp_path):
     assert read_journal(str(tmp_path)).get("a").time is None
     document = {"tree": "t", "models": [{**vars(read_status(str(tmp_path)).models[0])}]}
     assert "1 model in the journal\n" in render(document, 80, False)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 seconds"), (1, "1 second"), (61, "1 minute"), (7300, "2 hours"), (1e6, "11 days")]
-)
-def test_an_age_is_said_in_its_largest_unit(seconds, said):
-    assert age(seconds) == said
 
 
 @pytest.mark.tensorflow

@@ -1,63 +1,27 @@
+"""The program as a whole: exit codes, streams, and what is said of wrong use."""
+
 from __future__ import annotations
 
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 
 import pytest
 
-from migrate import api, cli
-from migrate.cli import output
-from migrate.cli.flags import parse
-from migrate.cli.verbs import VERBS, check_operands
 from migrate.errors import InputError, InterruptedRunError
 from migrate.records import (
     AlreadyTF2,
     Convertible,
     Crashed,
-    Kind,
     Mismatched,
-    ModelReport,
-    Options,
     Refused,
-    Report,
     Unreadable,
 )
+from tests.cli.fake_api import calls as calls
+from tests.cli.fake_api import report, run
 from tests.waiting import PATIENCE_SECONDS
-
-
-def _report(*outcomes):
-    return Report(tuple(ModelReport("model", None, Kind.TF1_SAVED_MODEL, outcome) for outcome in outcomes))
-
-
-class _Calls(list):
-    """Stands in for `migrate.api`: keeps what it was asked and gives one answer."""
-
-    answer = _report(Convertible())
-
-    def __call__(self, name):
-        def verb(*operands, **settings):
-            self.append((name, operands, settings))
-            if isinstance(self.answer, BaseException):
-                raise self.answer
-            return self.answer
-
-        return verb
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    calls = _Calls()
-    for verb in ("audit", "convert", "validate"):
-        monkeypatch.setattr(api, verb, calls(verb))
-    return calls
-
-
-def _main(line):
-    return cli.main(["migrate", *line.split()])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +74,7 @@ def _main(line):
     ],
 )
 def test_wrong_use_is_one_line_that_says_what_is_right(line, expected, calls, capsys):
-    assert _main(line) == 2
+    assert run(line) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"migrate: {expected}")
@@ -118,22 +82,16 @@ def test_wrong_use_is_one_line_that_says_what_is_right(line, expected, calls, ca
     assert not calls
 
 
-def test_an_empty_operand_is_wrong_use(calls, capsys):
-    assert cli.main(["migrate", "convert", "a", ""]) == 2
-    assert capsys.readouterr().err.startswith("migrate: convert was given an empty operand")
-    assert not calls
-
-
 @pytest.mark.parametrize(
     ("answer", "code", "err"),
     [
-        (_report(Convertible()), 0, ""),
-        (_report(Convertible(), AlreadyTF2()), 0, ""),
-        (_report(Convertible(), Refused()), 1, ""),
-        (_report(Unreadable("no such proto")), 1, ""),
-        (_report(Mismatched("1 of 2 outputs differs")), 1, ""),
-        (_report(Crashed("golden", -9, "")), 1, ""),
-        (_report(), 2, "migrate: no model was found in model\n"),
+        (report(Convertible()), 0, ""),
+        (report(Convertible(), AlreadyTF2()), 0, ""),
+        (report(Convertible(), Refused()), 1, ""),
+        (report(Unreadable("no such proto")), 1, ""),
+        (report(Mismatched("1 of 2 outputs differs")), 1, ""),
+        (report(Crashed("golden", -9, "")), 1, ""),
+        (report(), 2, "migrate: no model was found in model\n"),
         (InputError("model: there is no such directory"), 2, "migrate: model: there is no such directory\n"),
         (KeyboardInterrupt(), 130, "interrupted; nothing was written\n"),
     ],
@@ -141,7 +99,7 @@ def test_an_empty_operand_is_wrong_use(calls, capsys):
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_exit_codes(answer, code, err, form, calls, capsys):
     calls.answer = answer
-    assert _main(f"audit model --format={form}") == code
+    assert run(f"audit model --format={form}") == code
     captured = capsys.readouterr()
     assert captured.err == err
     assert (captured.out == "") == (code > 1)
@@ -149,169 +107,23 @@ def test_exit_codes(answer, code, err, form, calls, capsys):
 
 def test_an_interrupted_command_says_how_far_it_came(calls, capsys):
     calls.answer = InterruptedRunError("interrupted: 44 of 169 models done; the same command continues")
-    assert _main("convert a b") == 130
+    assert run("convert a b") == 130
     assert capsys.readouterr().err == "interrupted: 44 of 169 models done; the same command continues\n"
 
 
 def test_a_bug_of_ours_comes_with_a_traceback(calls, capsys):
     calls.answer = ZeroDivisionError("one by zero")
-    assert _main("audit model") == 3
+    assert run("audit model") == 3
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("Traceback")
     assert "ZeroDivisionError: one by zero\nmigrate: this is a bug of migrate, not of your model" in err
 
 
-@pytest.mark.parametrize(
-    ("line", "call"),
-    [
-        ("audit a", ("audit", (["a"],), Options())),
-        ("audit a b --tags=serve,gpu", ("audit", (["a", "b"],), Options(tags=frozenset({"serve", "gpu"})))),
-        ("audit --tags= a", ("audit", (["a"],), Options(tags=frozenset()))),
-        ("audit -- --odd", ("audit", (["--odd"],), Options())),
-        ("convert a b", ("convert", ("a", "b"), Options())),
-        ("convert a --noverify b", ("convert", ("a", "b"), Options(verify=False))),
-        (
-            "convert a b --drop_signatures --overwrite --inputs=calls.npz --allow_side_effects"
-            " --max_ulps=4 --timeout=60 --tags serve --verify=false",
-            (
-                "convert",
-                ("a", "b"),
-                Options(
-                    tags=frozenset({"serve"}),
-                    verify=False,
-                    drop_signatures=True,
-                    overwrite=True,
-                    inputs="calls.npz",
-                    allow_side_effects=True,
-                    max_ulps=4,
-                    timeout=60.0,
-                ),
-            ),
-        ),
-        ("validate b --against=a --max_ulps=1", ("validate", ("b",), Options(max_ulps=1))),
-        ("convert a b --drop-signatures -j4", ("convert", ("a", "b"), Options(drop_signatures=True, jobs=4))),
-        ("convert a b --max-ulps 2 -j 4", ("convert", ("a", "b"), Options(max_ulps=2, jobs=4))),
-        ("convert -j=4 --no-verify a b", ("convert", ("a", "b"), Options(jobs=4, verify=False))),
-        ("audit a --checkpoint-root --drop-this", ("audit", (["a"],), Options(checkpoint_root="--drop-this"))),
-        ("audit -- --follow-links", ("audit", (["--follow-links"],), Options())),
-    ],
-)
-def test_flags_become_options(line, call, calls):
-    assert _main(line) == 0
-    ((verb, operands, settings),) = calls
-    assert (verb, operands, settings["options"]) == call
-    assert (settings["progress"] is None) == (verb == "audit")
-    assert settings.get("against") == ("a" if verb == "validate" else None)
-
-
-@pytest.mark.parametrize(
-    ("line", "logged"),
-    [
-        ("audit a", False),
-        ("audit a -v", True),
-        ("audit -v a", True),
-        ("audit a -v 1", True),
-        ("audit -v=0 a", True),
-        ("audit a -v=-1", False),
-        ("audit a --verbosity=0", True),
-        ("audit a -v -1", False),
-    ],
-)
-def test_v_alone_logs_each_step(line, logged, calls):
-    assert _main(line) == 0
-    ((_, (operands,), settings),) = calls
-    assert operands == ["a"]
-    assert (settings["progress"] is not None) == logged
-
-
-def test_each_example_of_the_help_is_understood(calls):
-    for verb in VERBS:
-        assert len(verb.examples) == 2
-        for example in verb.examples:
-            command, *arguments = shlex.split(example.partition(" > ")[0])
-            _, operands = parse(verb.name, verb.flags, arguments)
-            assert command == verb.name
-            check_operands(verb, operands)
-
-
-def test_no_word_is_suggested_for_two_commands():
-    words = [word for verb in VERBS for word in (verb.name, *verb.also)]
-    assert len(set(words)) == len(words)
-
-
-def test_quiet_tells_what_is_not_good_and_nothing_else(calls, capsys, tmp_path):
-    assert _main(f"audit model -q --report={tmp_path}") == 0
-    assert capsys.readouterr() == ("", "")
-    calls.answer = _report(Refused(), Convertible())
-    assert _main("audit model --quiet") == 1
-    out, err = capsys.readouterr()
-    assert out.startswith("model: refused") and out.count("model:") == 1
-    assert err == ""
-    assert _main("audit model --quiet --format=jsonl") == 1
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-@pytest.mark.parametrize(
-    ("environment", "terminal", "colored"),
-    [
-        ({}, False, False),
-        ({}, True, True),
-        ({"TERM": "dumb"}, True, False),
-        ({"NO_COLOR": "1"}, True, False),
-        ({"NO_COLOR": ""}, True, True),
-        ({"FORCE_COLOR": "1"}, False, True),
-        ({"FORCE_COLOR": "0"}, True, False),
-        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
-    ],
-)
-def test_who_gets_color(environment, terminal, colored, monkeypatch):
-    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(output, "is_terminal", lambda _: terminal)
-    assert output.wants_color() is colored
-
-
-def test_each_run_starts_from_the_defaults(calls):
-    _main("convert a b --overwrite")
-    _main("convert a b")
-    assert [settings["options"].overwrite for _, _, settings in calls] == [True, False]
-
-
-@pytest.mark.parametrize("line", ["--help", "-h", "help"])
-def test_help(line, capsys):
-    assert _main(line) == 0
-    out, err = capsys.readouterr()
-    assert "migrate convert SOURCE DESTINATION [FLAGS]" in out
-    assert err == ""
-
-
-@pytest.mark.parametrize("verb", ["audit", "convert", "validate"])
-@pytest.mark.parametrize("line", ["{} --help", "help {}", "{} -h", "{} some operand --help"])
-def test_help_of_a_verb(verb, line, calls, capsys):
-    assert _main(line.format(verb)) == 0
-    out = capsys.readouterr().out
-    assert out.startswith(f"usage: migrate {verb} ")
-    assert "--format=text" in out
-    assert max(map(len, out.splitlines())) <= 100
-    for code in (0, 1, 2, 3, 130):
-        assert re.search(rf"^  {code} +\w", out, re.MULTILINE)
-    assert out.count(f"\n  migrate {verb} ") == 2
-    assert not calls
-
-
 @pytest.mark.parametrize("line", ["--version", "-V"])
 def test_version(line, capsys):
-    assert _main(line) == 0
+    assert run(line) == 0
     assert re.fullmatch(r"migrate \S+ \(Python \S+, TensorFlow .+\)\n", capsys.readouterr().out)
-
-
-def test_what_the_stream_cannot_encode_is_spelled_out(calls, capsys):
-    calls.answer = InputError("bad \udcff path")
-    assert _main("audit model") == 2
-    assert capsys.readouterr().err == "migrate: bad \\udcff path\n"
 
 
 def _run(code, **pipes):

@@ -12,27 +12,20 @@ import pytest
 
 import migrate
 from migrate.cli import main
-from migrate.config import COMMAND_LINE, CONFIG, JOURNAL, ConfigTable
+from migrate.config import ConfigTable
 from migrate.errors import InputError
 from migrate.feed_flag import parse_feed
 from migrate.fleet import journal
 from migrate.fleet.journal import read_journal
-from migrate.fleet.model_options import decide, given_options, to_remember, with_expectation
 from migrate.graph.protos import SavedModel
 from migrate.records import (
-    Converted,
     Convertible,
-    Crashed,
-    GivenFeed,
-    Kind,
     ModelOptions,
     ModelReport,
     Options,
     Refused,
     Severity,
-    Unchanged,
     outcome_name,
-    refusal,
 )
 from migrate.report.buckets import buckets, first_code
 from migrate.signature_flag import parse_signature
@@ -63,114 +56,6 @@ def _audit(*arguments: object) -> migrate.Report:
 
 def _by_name(report: migrate.Report, tree: pathlib.Path) -> dict[str, ModelReport]:
     return {os.path.relpath(model.source, tree): model for model in report.models}
-
-
-# Which options apply.
-
-_A = ModelOptions(max_ulps=1, tags=("a",), feed=(GivenFeed("a:0", "1"),), verify=False)
-_B = ModelOptions(max_ulps=2, drop_signatures=True, expect="refused: unknown-op")
-
-
-@pytest.mark.parametrize(
-    ("options", "tables", "remembered", "expected"),
-    [
-        (Options(), (), ModelOptions(), {}),
-        (
-            Options(max_ulps=3),
-            (_A, _B),
-            ModelOptions(),
-            {"max_ulps": 3, "tags": frozenset("a"), "drop_signatures": True},
-        ),
-        (Options(), (_A, _B), ModelOptions(), {"max_ulps": 1, "verify": False}),
-        (Options(), (_B, _A), ModelOptions(), {"max_ulps": 2, "tags": frozenset("a")}),
-        (
-            Options(),
-            (_A,),
-            ModelOptions(tags=("b",), drop_signatures=True),
-            {"tags": frozenset("a"), "drop_signatures": True},
-        ),
-        # A default that somebody has asked for.
-        (Options(given=frozenset({"max_ulps", "verify"})), (_A,), ModelOptions(), {"max_ulps": 0, "verify": True}),
-        (Options(), (ModelOptions(drop_signatures=False),), _B, {"drop_signatures": False}),
-        (Options(), (ModelOptions(feed=()),), _A, {"feed": ()}),
-        # Lists are taken whole.
-        (Options(feed=(GivenFeed("b:0", "2"),)), (_A,), ModelOptions(), {"feed": (GivenFeed("b:0", "2"),)}),
-        # Every tag set is taken.
-        (Options(all_tags=True), (_A,), _A, {"tags": None, "max_ulps": 1}),
-    ],
-)
-def test_the_first_that_says_something_has_it(options, tables, remembered, expected):
-    decision = decide(options, [ConfigTable(f"t{i}", said) for i, said in enumerate(tables)], remembered)
-    assert {name: getattr(decision.options, name) for name in expected} == expected
-
-
-def test_each_option_says_where_it_comes_from():
-    tables = [ConfigTable("a/*", _A), ConfigTable("*", _B)]
-    decision = decide(Options(max_ulps=3), tables, ModelOptions(overwrite_signatures=True, tags=("z",)))
-    assert [(origin.key, origin.source, origin.pattern) for origin in decision.origins] == [
-        ("overwrite_signatures", JOURNAL, ""),
-        ("feed", CONFIG, "a/*"),
-        ("tags", CONFIG, "a/*"),
-        ("drop_signatures", CONFIG, "*"),
-        ("max_ulps", COMMAND_LINE, ""),
-        ("verify", CONFIG, "a/*"),
-        ("expect", CONFIG, "*"),
-    ]
-    assert decision.expect == "refused: unknown-op"
-
-
-_ALL = Options(
-    signature=(parse_signature(_LINEAR),),
-    overwrite_signatures=True,
-    feed=(GivenFeed("a:0", "1"),),
-    tags=frozenset({"b", "a"}),
-    drop_signatures=True,
-    inputs="calls.npz",
-    max_ulps=3,
-    verify=False,
-    allow_unverified=True,
-    allow_side_effects=True,
-    trust=True,
-    variables=True,
-    custom_objects=("a:B",),
-)
-
-
-def _ended(outcome: object) -> ModelReport:
-    return ModelReport("m", None, Kind.FROZEN_GRAPH, outcome)
-
-
-def test_what_says_what_a_model_is_is_remembered_and_nothing_that_weakens_a_check():
-    assert to_remember(_ALL, _ended(Converted()), ModelOptions()) == ModelOptions(
-        signature=_ALL.signature, overwrite_signatures=True, feed=_ALL.feed, tags=("a", "b"), drop_signatures=True
-    )
-    assert to_remember(Options(given=frozenset({"tags"})), _ended(Converted()), _A) == ModelOptions()
-
-
-@pytest.mark.parametrize("outcome", [Refused(), Crashed("export", -9, "")])
-def test_an_attempt_that_comes_to_nothing_is_not_remembered(outcome):
-    assert to_remember(_ALL, _ended(outcome), _B) == _B
-
-
-@pytest.mark.parametrize(
-    ("outcome", "codes", "expected", "told"),
-    [
-        (Refused(), ["unknown-op"], "refused: unknown-op", None),
-        (Refused(), ["no-signature", "unknown-op"], "refused: unknown-op", None),
-        (Refused(), ["no-signature"], "", "refused for no-signature"),
-        (Converted(), [], "", "the model is converted"),
-        (Unchanged(), [], "", "the model is unchanged"),
-        (Crashed("export", -9, ""), [], "", "the model is crashed"),
-    ],
-)
-def test_a_known_refusal_is_no_failure_and_any_other_ending_is_told(outcome, codes, expected, told):
-    report = dataclasses.replace(_ended(outcome), findings=tuple(refusal(code, "why") for code in codes))
-    found = with_expectation(report, "refused: unknown-op")
-    assert found.expected == expected
-    said = [finding.message for finding in found.findings if finding.code == "expectation-outdated"]
-    assert [told in message for message in said] == ([True] if told else [])
-    assert with_expectation(found, None) == report
-    assert with_expectation(found, "refused: unknown-op") == found
 
 
 # Audit decides.
@@ -209,13 +94,6 @@ def test_what_audit_proposes_makes_ready_what_it_says(tree, tmp_path, jobs):
     assert _audit(tree, dataclasses.replace(options, config=file)).ok
 
 
-def test_side_by_side_says_what_one_after_the_other_says(tree):
-    def bare(report):
-        return [dataclasses.replace(model, seconds={}) for model in report.models]
-
-    assert bare(_audit(tree, Options(jobs=3))) == bare(_audit(tree))
-
-
 def test_a_flag_that_drops_a_signature_is_proposed_where_it_helps(tmp_path):
     from tests.product.test_hints import _model, _sound_and
 
@@ -235,34 +113,6 @@ def test_the_only_tag_set_that_can_be_converted_is_proposed():
         tags for tags in {facts.tags for facts in model.meta_graphs} if _audit(path, Options(tags=frozenset(tags))).ok
     ]
     assert (model.proposed is not None) == (len(ready) == 1)
-
-
-def test_audit_takes_the_flags_that_choose_models(tmp_path):
-    made = make(tmp_path / "tree", ["a/1=simple_save", "a/10=simple_save", "a/2=simple_save", "b/1=vocabulary"])
-
-    def chosen(**fields):
-        return sorted(_by_name(_audit(made, Options(**fields)), made))
-
-    assert chosen() == ["a/1", "a/10", "a/2", "b/1"]
-    assert chosen(only_latest_version=True) == ["a/10", "b/1"]
-    assert chosen(include=("a",), exclude=("*/2",)) == ["a/1", "a/10"]
-    with pytest.raises(InputError, match="leave out all 4 models"):
-        chosen(include=("c",))
-    both = migrate.audit([str(made / "a"), str(made)], Options(include=("b",)))
-    assert [os.path.relpath(model.source, made) for model in both.models] == ["b/1"]
-
-
-def test_a_tree_may_have_models_that_a_new_tree_has_no_two_places_for(tmp_path):
-    made = make(tmp_path / "tree", ["m=simple_save"])
-    keras = next((ROOT / "testdata" / "keras").rglob("*.h5"))
-    shutil.copy(keras, made / "m.h5")
-    for jobs in 1, 2:
-        report = _audit(made, Options(jobs=jobs))
-        told = {m.source: f.hint for m in report.models for f in m.findings if f.code == "destination-shared"}
-        assert told == {str(made / "m.h5"): "leave it out with --exclude=m.h5, and convert it alone"}
-    # A file given alone has the directory that the user gives.
-    alone = migrate.audit([str(made / "m"), str(made / "m.h5")], Options())
-    assert "destination-shared" not in [finding.code for model in alone.models for finding in model.findings]
 
 
 # The config of a command.
@@ -538,12 +388,6 @@ def test_a_worker_of_beam_takes_the_tables_with_the_model_and_remembers(tmp_path
     assert list(convert_task(task, new, UNVERIFIED)) == ["converted"]
     entry = Models(new).get("graph")
     assert entry is not None and entry.remembered == table.options
-
-
-def test_given_options_are_those_that_differ_and_those_that_were_asked_for():
-    assert given_options(Options()) == ModelOptions()
-    assert given_options(Options(given=frozenset({"drop_signatures"}))) == ModelOptions(drop_signatures=False)
-    assert given_options(Options(tags=frozenset())) == ModelOptions(tags=())
 
 
 # Real models.

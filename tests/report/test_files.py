@@ -1,150 +1,26 @@
-"""junit.xml, report.sarif and `migrate report`: made of the JSON document alone, sound whatever a model is called."""
+"""The files of a report and `migrate report`: made again from report.json alone, sound whatever a model is called."""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
-import xml.etree.ElementTree as ET
 
 import pytest
 
 import migrate
 from migrate import cli
 from migrate.errors import InputError
-from migrate.finding_codes import meaning
-from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, refusal
+from migrate.records import Report
 from migrate.report.files import FILES, prepare, read_document, write_files
-from migrate.report.html import to_html
 from migrate.report.json import to_document
-from migrate.report.junit import to_junit
-from migrate.report.sarif import to_sarif
 from tests.conversions import MODELS as BUNDLED
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import DIFFERENT, FACTS, MODELS, REFUSAL, model
+from tests.report.reports import MODELS
 
 
 def _document(*models):
     return json.loads(json.dumps(to_document(Report(models))))
-
-
-def _junit(*models):
-    return ET.fromstring(to_junit(_document(*models)).encode())
-
-
-def _sarif(*models):
-    return json.loads(to_sarif(_document(*models)))
-
-
-# JUnit.
-
-
-def test_junit_has_a_test_case_a_model():
-    root = _junit(*MODELS)
-    assert root.tag == "testsuites"
-    (suite,) = root
-    cases = suite.findall("testcase")
-    assert len(cases) == len(MODELS) == int(suite.get("tests"))
-    assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(MODELS)
-    ended = {case.get("name"): [child.tag for child in case] for case in cases}
-    assert ended["converted"] == ended["already"] == ended["validated"] == []
-    assert ended["unverified"] == ["system-out"]
-    assert ended["mismatched"] == ["failure"]
-    for name in ("unreadable", "failed", "crashed", "timed_out"):
-        assert ended[name] == ["error"]
-    assert ended["partly"] == ["skipped", "system-out"]
-    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("2", "4", "2")
-
-
-def test_junit_failures_carry_code_message_and_hint():
-    stands = refusal("unknown-op", "an op nobody knows", ("a",), "drop it")
-    also = refusal("python-op", "calls Python", ("b",), "export without it")
-    (case,) = _junit(model("m", Refused(), meta_graphs=(FACTS,), findings=(stands, also))).iter("testcase")
-    (failure,) = case
-    assert failure.get("type") == "unknown-op"
-    assert failure.get("message") == "unknown-op: an op nobody knows"
-    for text in ("an op nobody knows", "hint: drop it", "python-op: calls Python", "hint: export without it"):
-        assert text in failure.text
-    (case,) = _junit(model("m", Mismatched("22 outputs differ"), verification=DIFFERENT)).iter("testcase")
-    assert case[0].get("message") == "22 outputs differ"
-    assert "serving_default/y, call 0" in case[0].text
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_junit_of_hostile_models_is_xml(text):
-    (case,) = _junit(hostile_model(text)).iter("testcase")
-    assert [child.tag for child in case] == ["failure", "system-out"]
-
-
-# SARIF.
-
-
-def test_sarif_has_a_result_a_finding():
-    note = Finding("device-pin", Severity.NOTE, "pinned", ("a", "b"))
-    warning = Finding("random-op", Severity.WARNING, "draws")
-    stop = refusal("unknown-op", "an op nobody knows", ("n",), "drop it")
-    log = _sarif(model("a b", Refused(), findings=(stop, warning, note)), model("c", Converted()))
-    (run,) = log["runs"]
-    assert [(r["ruleId"], r["level"]) for r in run["results"]] == [
-        ("unknown-op", "error"),
-        ("random-op", "warning"),
-        ("device-pin", "note"),
-    ]
-    first = run["results"][0]
-    assert first["message"]["text"] == "an op nobody knows\nHint: drop it"
-    (location,) = first["locations"]
-    assert location["physicalLocation"]["artifactLocation"]["uri"] == "models/a%20b"
-    assert location["logicalLocations"] == [{"fullyQualifiedName": "n", "kind": "element"}]
-    rules = run["tool"]["driver"]["rules"]
-    for result in run["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        assert rules[result["ruleIndex"]]["shortDescription"]["text"] == meaning(result["ruleId"])
-
-
-def test_sarif_tells_of_endings_that_no_finding_explains():
-    results = _sarif(*MODELS)["runs"][0]["results"]
-    assert {r["ruleId"] for r in results if r["ruleId"].startswith("outcome-")} == {
-        "outcome-unreadable",
-        "outcome-mismatched",
-        "outcome-failed",
-        "outcome-crashed",
-        "outcome-timed-out",
-    }
-
-
-def test_what_is_unverified_is_a_warning_in_sarif():
-    (shown,) = (m for m in MODELS if m.source == "models/partly")
-    (result,) = _sarif(shown)["runs"][0]["results"]
-    assert (result["ruleId"], result["level"]) == ("unverified", "warning")
-
-
-def test_sarif_is_what_its_types_say():
-    """The pydantic models of the package sarif-pydantic are made after the standard's JSON schema."""
-    sarif = pytest.importorskip("sarif_pydantic")
-    for models in (MODELS, make_fleet(50), tuple(map(hostile_model, HOSTILE)), ()):
-        log = sarif.Sarif.model_validate_json(to_sarif(_document(*models)))
-        assert len(log.runs) == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "uri"),
-    [
-        ("/a/b c", "file:///a/b%20c"),
-        ("a:b/c", "a%3Ab/c"),
-        ("gs://bucket/m 1", "gs://bucket/m%201"),
-        ("a\udcff", "a%FF"),
-        ("100%/#x?", "100%25/%23x%3F"),
-    ],
-)
-def test_sarif_paths_are_uris(path, uri):
-    import dataclasses
-
-    one = dataclasses.replace(MODELS[-1], source=path)
-    (result,) = _sarif(one)["runs"][0]["results"]
-    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
-
-
-# Files.
 
 
 def test_the_files_are_made_again_from_the_json(tmp_path):
@@ -260,16 +136,3 @@ def test_a_journal_is_shown(tmp_path, capsys):
     document = read_document(str(tmp_path / DIRECTORY / "report"))
     assert document["models"] == _document(*models)["models"]
     assert sorted(os.listdir(tmp_path)) == [DIRECTORY]
-
-
-def test_a_refusal_that_is_expected_is_no_failure_in_any_form():
-    known = model("known", Refused(), findings=(REFUSAL,), expected="refused: " + REFUSAL.code)
-    other = model("other", Refused(), findings=(REFUSAL,))
-    root = _junit(known, other)
-    counts = {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")}
-    assert counts == {"tests": "2", "failures": "1", "errors": "0", "skipped": "1"}
-    assert [case[0].tag for case in root.iter("testcase")] == ["skipped", "failure"]
-    results = _sarif(known, other)["runs"][0]["results"]
-    suppressions = [{"kind": "external", "justification": known.expected}]
-    assert [result.get("suppressions") for result in results] == [suppressions, None]
-    assert "1 needs attention." in to_html(_document(known, other))

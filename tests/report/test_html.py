@@ -8,12 +8,12 @@ import re
 
 import pytest
 
-from migrate.records import Report
+from migrate.records import Refused, Report
 from migrate.report.html import _details, _headline, _lede, to_html
 from migrate.report.json import to_document
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import MODELS
+from tests.report.reports import MODELS, REFUSAL, model
 
 browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -292,3 +292,9 @@ def test_the_headline_counts_what_was_converted_and_says_what_was_tf2_already():
     assert _lede(models) == "One was a TF2 SavedModel already. 1 needs attention."
     assert _headline([model("already_tf2"), model("convertible")], []) == "1 of 2 models can be converted"
     assert _headline([model("refused"), model("refused")], []) == "0 of 2 models converted"
+
+
+def test_a_refusal_that_is_expected_needs_no_attention():
+    known = model("known", Refused(), findings=(REFUSAL,), expected="refused: " + REFUSAL.code)
+    other = model("other", Refused(), findings=(REFUSAL,))
+    assert "1 needs attention." in to_html(to_document(Report((known, other))))

@@ -159,7 +159,7 @@ def size_words(number: int) -> str:
     """
     size = float(number)
     for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
+        if round(size, 1) < 1000:  # 999.96 kB would be shown as 1000.0 kB.
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:,.1f} TB"

@@ -8,7 +8,6 @@ import pytest
 
 from migrate.errors import InputError
 from migrate.fleet.selection import select, select_to_read, shared_destinations
-from migrate.model.destination_names import renamed
 from migrate.records import Options
 
 _TREE = ("ads/1", "ads/2", "ads/10", "old/ranker/3", "old/ranker/notes", "ranker/7", "ranker/8", "single")
@@ -109,10 +108,3 @@ def test_of_many_that_clash_the_first_few_are_told():
     ) as raised:
         _destinations(*(f"r/x{n}.{kind}" for n in range(9) for kind in ("h5", "keras")))
     assert str(raised.value).count("--exclude") == 3
-
-
-def test_a_changed_name_is_told():
-    (note,) = renamed("/t/model-01.h5", "/new/model-01")
-    assert note.code == "destination-renamed"
-    assert "/new/model-01" in note.message
-    assert renamed("/t/ads/1", "/new/ads/1") == renamed("/t/model-01.h5", "/elsewhere/x") == ()

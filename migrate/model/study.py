@@ -121,7 +121,10 @@ def _in_archive(report: ModelReport, directory: str) -> ModelReport:
         dataclasses.replace(f, message=spell(f.message), nodes=tuple(map(spell, f.nodes)), hint=spell(f.hint))
         for f in report.findings
     )
-    return dataclasses.replace(report, outcome=outcome, findings=findings)
+    checkpoint = report.checkpoint
+    if checkpoint is not None:
+        checkpoint = dataclasses.replace(checkpoint, path=spell(checkpoint.path))
+    return dataclasses.replace(report, outcome=outcome, findings=findings, checkpoint=checkpoint)
 
 
 def _studied(place: Location, path: str, options: Options) -> Studied:

@@ -616,33 +616,6 @@ def test_what_reads_hdf5_opens_no_socket(place):
         guarded(str(place.model / "file"), socket.socket, int)
 
 
-# What a step may touch
-
-
-def test_a_checkpoints_files_and_not_their_neighbours(tmp_path):
-    names = ("m.index", "m.data-00000-of-00001", "m", "m.key", "m2.index", ".index", ".data-00000-of-00001", ".ssh")
-    for name in names:
-        (tmp_path / name).write_text("")
-
-    def found(prefix: str) -> list[str]:
-        return sorted(os.path.basename(path) for path in confined_steps._checkpoint(f"{tmp_path}/{prefix}"))
-
-    assert found("m") == ["m", "m.data-00000-of-00001", "m.index"]
-    assert found("") == [".data-00000-of-00001", ".index"]
-    for name in ("v-00000-of-00002", "v-00001-of-00002", "v-00000-of-00003"):
-        (tmp_path / name).write_text("")
-    assert found("v-?????-of-00002") == ["v-00000-of-00002", "v-00001-of-00002"]
-
-
-def test_a_file_beside_a_saved_model_is_not_the_models():
-    source = read_saved_model(str(conversions.MODELS / "vocabulary"))
-    found = confined_steps._source(source)
-    read, names = found.read, found.names
-    assert str(conversions.MODELS / "vocabulary") not in read
-    assert str(conversions.MODELS / "vocabulary" / "assets") in read
-    assert names == (str(conversions.MODELS / "vocabulary" / "variables"),)
-
-
 # The report
 
 

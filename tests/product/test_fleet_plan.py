@@ -23,7 +23,6 @@ from migrate.records import (
     ModelOptions,
     ModelReport,
     Options,
-    Refused,
     Severity,
     outcome_name,
 )
@@ -92,27 +91,6 @@ def test_what_audit_proposes_makes_ready_what_it_says(tree, tmp_path, jobs):
     file = str(tmp_path / "migrate.toml")
     migrate.write_config(str(tree), report, file)
     assert _audit(tree, dataclasses.replace(options, config=file)).ok
-
-
-def test_a_flag_that_drops_a_signature_is_proposed_where_it_helps(tmp_path):
-    from tests.product.test_hints import _model, _sound_and
-
-    path = _model(tmp_path / "m", {"s": "y:0", "t": "z:0"}, _sound_and("Strange"))
-    (model,) = _audit(path).models
-    assert (type(model.outcome), model.proposed) == (Refused, ModelOptions(drop_signatures=True))
-    assert _audit(path, Options(drop_signatures=True)).ok
-    alone = _model(tmp_path / "n", {"t": "z:0"}, _sound_and("Strange"))
-    assert _audit(alone).models[0].proposed is None
-
-
-def test_the_only_tag_set_that_can_be_converted_is_proposed():
-    path = MODELS / "multi_tags"
-    wrong = Options(tags=frozenset({"nothing"}))
-    (model,) = _audit(path, wrong).models
-    ready = [
-        tags for tags in {facts.tags for facts in model.meta_graphs} if _audit(path, Options(tags=frozenset(tags))).ok
-    ]
-    assert (model.proposed is not None) == (len(ready) == 1)
 
 
 # The config of a command.

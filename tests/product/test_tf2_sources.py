@@ -10,19 +10,16 @@ import pytest
 import migrate
 from migrate.errors import InputError
 from migrate.graph.protos import MetaGraphDef, SavedModel
-from migrate.model.tf2_steps import differing_names, signatures_of
 from migrate.records import (
     AlreadyTF2,
     Failed,
     GivenSignature,
-    Kind,
     Mismatched,
     Options,
     Refused,
     Unchanged,
     Validated,
 )
-from migrate.sources.discover import place_of
 from tests.conversions import ROOT, run_child
 
 TF2 = ROOT / "testdata" / "models" / "tf2"
@@ -165,17 +162,6 @@ def test_the_candidate_takes_no_more_memory_than_an_audit_may(tmp_path):
     candidate = _written(tmp_path / "candidate", [serve])
     with pytest.raises(InputError, match=f"^{candidate}.*--graph_memory"):
         migrate.validate(str(candidate), against=str(TF2), options=Options(graph_memory_bytes=80 << 20))
-
-
-def test_the_candidate_is_read_where_it_is(tmp_path):
-    """What has become a link since links were looked for is not followed, unless that was asked for."""
-    candidate = _written(tmp_path / "candidate", [])
-    (candidate / "saved_model.pb").unlink()
-    (candidate / "saved_model.pb").symlink_to(TF2 / "saved_model.pb")
-    wanted = signatures_of(place_of(str(TF2)), str(TF2), Options())
-    with pytest.raises(InputError, match="outside of the model; --follow_links reads it"):
-        differing_names(wanted, Kind.TF2_SAVED_MODEL, str(candidate), Options())
-    assert differing_names(wanted, Kind.TF2_SAVED_MODEL, str(candidate), Options(follow_links=True)) is None
 
 
 _WRITES = """

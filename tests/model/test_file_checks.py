@@ -59,6 +59,14 @@ def test_a_pipe_in_a_candidate_is_refused_and_not_opened(model):
             check_candidate_files(str(model), options)
 
 
+def test_a_pipe_that_a_followed_link_leads_to_is_refused(model, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    os.mkfifo(tmp_path / "elsewhere" / "pipe")
+    (model / "assets" / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"assets/more/pipe .*; put a file in its place or remove it"):
+        check_candidate_files(str(model), _FOLLOW)
+
+
 def test_what_is_no_model_is_told(tmp_path):
     for check in refuse_links, check_candidate_files:
         with pytest.raises(InputError, match="absent: no model "):

@@ -43,7 +43,7 @@ def test_what_is_said_of_links_comes_after_what_is_graver(tmp_path):
     (model / "saved_model.pb").rename(tmp_path / "elsewhere")
     (model / "saved_model.pb").symlink_to(tmp_path / "elsewhere")
     findings = audit_model(str(model), Options(follow_links=True)).findings
-    assert [finding.code for finding in findings] == ["unknown-op", "link-leads-out"]
+    assert [finding.code for finding in findings] == ["unknown-op", "link-followed"]
     assert [finding.severity for finding in findings] == [Severity.REFUSAL, Severity.WARNING]
 
 

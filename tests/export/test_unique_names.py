@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import pickle
 import shutil
@@ -10,7 +9,6 @@ import shutil
 import pytest
 
 import migrate
-from migrate.export.provenance import digest
 from migrate.export.unique_names import make_unique
 from migrate.feed_flag import parse_feed
 from migrate.graph.protos import MetaGraphDef, SavedModel
@@ -185,37 +183,6 @@ def test_one_source_converted_with_other_options_is_another_model(models):
     file = models / "answers_of_one_source"
     run_child(["-c", _LOADS_OF_ONE_SOURCE, str(file), *(str(models / "options" / name) for name in given)])
     assert pickle.loads(file.read_bytes()) == [_FEW["static"], _FEW["mutable"], [2]]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        Options(signature=_asked("y:0")),
-        Options(feed=(parse_feed("x=1"),)),
-        Options(variables=True),
-        Options(keep_tensor_names=True),
-        Options(plain_gradients=True),
-        Options(drop_signatures=True),
-        Options(take_proposals=True),
-    ],
-)
-def test_what_makes_another_graph_of_a_source_makes_other_names(options):
-    assert len({digest(["source"], o) for o in (Options(), options, dataclasses.replace(options))}) == 2
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        Options(verify=False),
-        Options(max_ulps=4),
-        Options(checkpoint="copy"),
-        Options(metadata=(("key", "value"),)),
-        Options(tags=frozenset(("serve", "gpu"))),
-        Options(details=True, jobs=3),
-    ],
-)
-def test_what_leaves_the_graph_as_it_is_leaves_the_names(options):
-    assert digest(["source"], options) == digest(["source"], Options())
 
 
 def _meta_graph():

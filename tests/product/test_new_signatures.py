@@ -8,8 +8,6 @@ import json
 import pytest
 
 import migrate
-from migrate.errors import InputError
-from migrate.export.provenance import provenance
 from migrate.records import Convertible, Options, Refused
 from migrate.signature_flag import parse_signature
 from tests.conversions import ROOT, migrate_command, run_child
@@ -84,16 +82,6 @@ def test_the_proposed_signature_that_was_taken_is_noted(tmp_path):
     told = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())
     assert told["proposed_signature"] == "--signature='serving_default:inputs=x=x:0;outputs=y=y:0'"
     assert told["proposed_signature"] in next(f.message for f in report.findings if f.code == "signature-proposed")
-
-
-@pytest.mark.parametrize("epoch", ["", "yesterday", "1e9", str(10**30)])
-def test_a_time_that_is_none_is_told(epoch, monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-    if epoch:
-        with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
-            provenance({}, Options())
-    else:
-        assert provenance({}, Options())["converted"].endswith("Z")
 
 
 @pytest.mark.parametrize("flags", [["--metadata=a"], ["--metadata==b"], ["--metadata=a=1", "--metadata=a=2"]])

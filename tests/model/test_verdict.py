@@ -180,7 +180,7 @@ def test_no_calls_are_proposed_where_none_would_help(named):
 
 @pytest.mark.parametrize(("source", "shown"), [("old model", "'old model'"), ("old", "old"), ("old\x1b", "MODEL")])
 def test_a_large_file_of_calls_is_a_command(source, shown):
-    hint, template = _hint({"s/y": _EMPTY}, text="[\n" * 61, source=source)
+    hint, template = _hint({"s/y": _EMPTY}, text="[\n" * 5000, source=source)
     assert f"(migrate inputs {shown} > calls.json)" in hint
     assert template == ""
 

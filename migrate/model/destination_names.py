@@ -13,7 +13,7 @@ _SUFFIXES = (".h5", ".hdf5", ".keras")
 def without_suffix(name: str) -> str:
     """The name of the new model's directory in the tree: the model's own name, without the suffix of a Keras file."""
     stem, suffix = os.path.splitext(name)
-    return stem if suffix in _SUFFIXES and os.path.basename(stem) else name
+    return stem if suffix in _SUFFIXES else name
 
 
 def renamed(path: str, destination: str) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""children.py: every way in which a child can end."""
+"""nursery.py: every way in which a child can end."""
 
 from __future__ import annotations
 

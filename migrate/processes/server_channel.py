@@ -52,7 +52,8 @@ class ServerChannel:
       server: this process's end of the server's socket.
       module: full name of the module whose `run` takes the job.
       job: what it takes; picklable.
-      end_server: sees to it that a server has ended that was lost, and says how; True where it only does not answer.
+      end_server: called where the server is lost: ends it, and says how it has ended. Its argument is True where the
+        server does not answer, and False where it has died or is about to.
       start_seconds: how long the server may take to fork; None for ever.
       say: takes the lines that the job says; None where it may say none.
     """

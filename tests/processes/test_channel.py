@@ -72,6 +72,9 @@ def run(job):
                 hang()
             written(pathlib.Path(rest[0]))
             return "left"
+        case "kill the server":
+            os.kill(os.getppid(), signal.SIGKILL)
+            hang()
         case "directory":
             pathlib.Path(tempfile.gettempdir(), "file").touch()
             return tempfile.gettempdir()
@@ -142,6 +145,12 @@ def test_a_job_that_eats_memory(ask, tmp_path):
     assert gone(int(written(tmp_path / "pid")))
 
 
+@pytest.mark.parametrize("run_step", [_of_a_server, _of_a_warm_import], ids=["server", "warm import"])
+def test_a_job_that_kills_its_server(run_step):
+    """A new server, where there is one, is killed as well."""
+    assert run_step(("kill the server",), 60, None) == Crashed("step", -signal.SIGKILL, "")
+
+
 # What is left behind.
 
 
@@ -202,7 +211,7 @@ class _Channel:
     ("channel", "asked"),
     [
         (_Channel(None, 7), ["start", "wait", "wait", "kill", "close"]),
-        (_Channel(OSError("a"), fails=None), ["start", "wait", "kill", "close"]),
+        (_Channel(OSError("a")), ["start", "wait", "kill", "close"]),
         (_Channel(fails=OSError("a")), ["start", "close"]),
     ],
     ids=["ends", "fails while it is waited for", "fails to start"],

@@ -18,7 +18,7 @@ from tests import conversions
 from tests.waiting import PATIENCE_SECONDS
 
 # Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
-# own for each processor. That the product turns it off by itself is tested in test_children.py.
+# own for each processor. That the product turns it off by itself is tested in test_nursery.py.
 os.environ.update(conversions.QUIET)
 # By default an example that takes more than 0.2 s is an error.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 
 from migrate.errors import InputError
-from migrate.processes.forks import claim, clear_leftovers
+from migrate.processes.claims import claim, clear_leftovers
 from migrate.regular_files import flush
 
 _STAGED = "model"

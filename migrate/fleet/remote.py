@@ -13,7 +13,7 @@ from migrate.events import Listener
 from migrate.export.provenance import rename_source
 from migrate.export.remote_copy import Copied, CopyJob
 from migrate.fleet.run import convert_fleet
-from migrate.processes.forks import claim, clear_leftovers
+from migrate.processes.claims import claim, clear_leftovers
 from migrate.processes.nursery import Nursery
 from migrate.records import Converted, Failed, Options, Report, Unchanged
 

@@ -28,7 +28,8 @@ from migrate.model.steps import Steps
 from migrate.model.study import Studied, audit_model, study, timed
 from migrate.model.tf2_steps import differing_names, signatures_of, tf2_steps, unsafe
 from migrate.processes import warm_import
-from migrate.processes.forks import Counted, Forks, Runner, say
+from migrate.processes.channel import Counted
+from migrate.processes.forks import Forks, Runner, say
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -63,7 +64,9 @@ def _runner(options: Options, counted: Counted) -> contextlib.AbstractContextMan
     """What runs the steps: a fork that has been importing TensorFlow meanwhile, where there is one."""
     found = warm_import.place()
     limit = options.memory_limit_bytes
-    return contextlib.nullcontext(Forks(limit, counted)) if found is None else warm_import.Ahead(found, limit, counted)
+    if found is None:
+        return contextlib.nullcontext(Forks(limit, counted))
+    return warm_import.WarmImport(found, limit, counted)
 
 
 def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> ModelReport:

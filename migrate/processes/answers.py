@@ -1,4 +1,4 @@
-"""What a server (`serving.py`) and a job say of the job, as the process reads it that has asked for it."""
+"""What a server (`fork_server.py`) and a job say of the job, as the process reads it that has asked for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answers:
     Takes both descriptors over. A context manager: leaving it closes them.
 
     Args:
-      answers: what `serving.ask` gives.
+      answers: what `fork_server.ask` gives.
       lines: the end of a pipe that the job writes to, or None.
       say: takes each of its lines, without anything in it that a terminal would obey.
     """
@@ -41,6 +41,10 @@ class Answers:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes both pipes."""
         self._answers.close()
         if self._lines is not None:
             self._lines.close()

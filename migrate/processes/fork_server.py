@@ -16,18 +16,9 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.processes.forks import (
-    AHEAD_PLACE,
-    POLL_SECONDS,
-    SAY,
-    JobFiles,
-    fork,
-    kill_group,
-    reap,
-    wait_for,
-    warm,
-    work,
-)
+from migrate.processes.channel import POLL_SECONDS
+from migrate.processes.forks import AHEAD_PLACE, SAY, fork, kill_group, reap, wait_for, warm, work
+from migrate.processes.job_files import JobFiles
 
 _PACKET_BYTES = 1 << 14
 _PACKET_DESCRIPTORS = 5

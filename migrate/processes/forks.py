@@ -4,64 +4,45 @@ Such a fork takes milliseconds where importing takes seconds, and is as fresh as
 context, no resource has been made yet. A job that crashes, hangs or eats memory costs that fork alone. A job is a
 value; the module that runs it has a function `run(job)`.
 
-Whoever has run a model may be its author's. So the result of a job is data (`codec`) of a declared type, in a file
-without a name that was opened before the job's process was there, and that process has no other descriptor of ours
-than those that this module hands to it.
+Whoever has run a model may be its author's. So a job's process has no descriptor of ours but those that this module
+hands to it (see `job_files.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import gc
 import importlib
 import os
-import re
 import resource
 import select
-import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from migrate import codec
 from migrate.errors import starved
-from migrate.records import Crashed, TimedOut
+from migrate.processes.channel import Counted, Job, run_job
+from migrate.processes.job_files import JobFiles, count_offset, plain
 
 TENSORFLOW = ("tensorflow",)
 """What is imported before the first fork, where nothing else is said."""
-JOB_PREFIX = "migrate-job-"
-"""Names of the directories of jobs, among the system's temporary files, begin with it."""
 SAY = "MIGRATE_SAYS"
 """Environment variable of a job: the descriptor of the pipe that takes its lines."""
 COUNT = "MIGRATE_COUNTS"
 """Environment variable of a job: the descriptor of its result's file, whose offset says how far the job is."""
 AHEAD_PLACE = "MIGRATE_AHEAD"
-"""Environment variable of a job: where the fork is that imports TensorFlow for it (see `ahead`)."""
-POLL_SECONDS = 0.5
-"""How often a process is looked at whose end would not be told otherwise."""
+"""Environment variable of a job: where the fork is that imports TensorFlow for it (see `warm_import.py`)."""
 
-_TAIL_LINES = 20
-_TAIL_BYTES = 1 << 16
-_FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
-_MEMORY_POLL_SECONDS = 0.05
 _BLIND_POLL_SECONDS = 0.02  # Where the kernel tells nobody that a process has ended.
-# An offset that no result reaches, above two numbers of 15 bits each.
-_COUNT_MARK, _COUNT_BITS = 1 << 39, 15
 _SAID_BYTES = 2000  # Shorter than PIPE_BUF: a line is in the pipe as a whole.
 _SAID_CHARACTERS = 500
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel takes a job, not the parent.
-
-
-Counted = Callable[[int, int], None]
-"""Takes which of its calls a job makes, from 1, and how many there are."""
 
 
 class Runner(Protocol):
@@ -114,114 +95,61 @@ class Forks:
         """See `Runner.run`."""
         if TENSORFLOW[0] not in sys.modules:
             warm(TENSORFLOW)
-        running = self.begin(step, module, job, kind, timeout_seconds)
-        try:
-            return running.result()
-        finally:
-            running.stop()
+        channel = ForkChannel(module, job)
+        return run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
 
     def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """See `Runner.begin`."""
-        return _Fork(step, module, job, kind, timeout_seconds, self._memory_limit, self._counted)
+        return Job(ForkChannel(module, job), step, kind, timeout_seconds, self._memory_limit, self._counted)
 
 
-class JobFiles:
-    """A directory and files for one job, opened by the process that is to read them. A context manager.
+class ForkChannel:
+    """A `Channel` whose process is a fork of this one.
 
-    Attributes:
-      directory: for what the job writes in passing; it goes when the block ends.
-      output: descriptor of a file without a name for what the job writes to standard output and standard error.
-      result: descriptor of one for its result.
+    Args:
+      module: full name of the module whose `run` takes the job.
+      job: what it takes.
     """
 
-    def __init__(self) -> None:
-        self._held = contextlib.ExitStack()
-        self.directory = self._held.enter_context(job_directory())
-        self.output, self.result = (self._file() for _ in range(2))
-
-    def _file(self) -> int:
-        return self._held.enter_context(tempfile.TemporaryFile()).fileno()
-
-    def __enter__(self) -> JobFiles:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def count(self) -> tuple[int, int] | None:
-        """At which of its calls the job says it is, and how many there are; None where it does not say so.
-
-        The job may be anybody's program: two small numbers are all that it can say.
-        """
-        numbers = os.lseek(self.result, 0, os.SEEK_CUR) - _COUNT_MARK
-        calls, call = divmod(numbers, 1 << _COUNT_BITS)
-        return (call, calls) if 0 < call <= calls < 1 << _COUNT_BITS else None
-
-    def close(self) -> None:
-        """Gives all of it back."""
-        self._held.close()
-
-
-class _Fork:
-    """A job in a fork of this process."""
-
-    def __init__(
-        self,
-        step: str,
-        module: str,
-        job: object,
-        kind: Any,
-        timeout_seconds: float,
-        memory_limit: int | None,
-        counted: Counted | None,
-    ) -> None:
-        self._step = step
-        self._kind = kind
-        self._deadline = time.monotonic() + timeout_seconds
-        self._timeout = timeout_seconds
-        self._memory_limit = memory_limit
-        self._counted = counted
-        self._place = JobFiles()
+    def __init__(self, module: str, job: object) -> None:
+        self._module = module
+        self._job = job
+        self._pid: int | None = None
+        self._end = -1
         self._code: int | None = None
-        result = self._place.result
+
+    def start(self, files: JobFiles) -> int:
+        """See `Channel.start`."""
+        result = files.result
         self._pid, self._end = fork(
-            lambda: work(importlib.import_module(module).run, job, result),
-            self._place.directory,
-            self._place.output,
+            lambda: work(importlib.import_module(self._module).run, self._job, result),
+            files.directory,
+            files.output,
             (result,),
         )
+        return self._pid
 
-    def result(self) -> Any:
-        """See `Running.result`."""
-
-        def wait(seconds: float) -> bool:
+    def wait(self, seconds: float) -> int | None:
+        """See `Channel.wait`."""
+        if self._pid is not None and self._code is None:
             wait_for((self._end,), seconds)
             self._code = reap(self._pid)
-            return self._code is not None
+            if self._code is not None:
+                kill_group(self._pid)  # What the job has started must not outlive it.
+        return self._code
 
-        left = max(0.0, self._deadline - time.monotonic())
-        waiting = counting(wait, self._place, self._counted)
-        ending = watch(self._step, self._pid, waiting, left, self._memory_limit)
-        if isinstance(ending, TimedOut):
-            ending = TimedOut(self._step, self._timeout)
-        self._kill()
-        return result_of(self._step, self._place, self._kind, ending if ending is not None else self._code or 0)
+    def kill(self) -> None:
+        """See `Channel.kill`."""
+        if self._pid is not None and self._code is None:
+            os.kill(self._pid, signal.SIGKILL)  # It may not have a group of its own yet.
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            kill_group(self._pid)
 
-    def stop(self) -> None:
-        """See `Running.stop`."""
-        self._kill()
+    def close(self) -> None:
+        """See `Channel.close`."""
         if self._end >= 0:
             os.close(self._end)
             self._end = -1
-        self._place.close()
-
-    def _kill(self) -> None:
-        if self._code is None:
-            os.kill(self._pid, signal.SIGKILL)
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        kill_group(self._pid)  # What the job has started must not outlive it.
 
 
 def warm(modules: Sequence[str]) -> None:
@@ -256,27 +184,10 @@ def count(call: int, calls: int) -> None:
     be opened or written for it.
     """
     descriptor = os.environ.get(COUNT)
-    if descriptor and 0 < call <= calls < 1 << _COUNT_BITS:
+    offset = count_offset(call, calls)
+    if descriptor and offset is not None:
         with contextlib.suppress(OSError):  # A file system of smaller files.
-            os.lseek(int(descriptor), _COUNT_MARK + (calls << _COUNT_BITS) + call, os.SEEK_SET)
-
-
-def counting(wait: Callable[[float], bool], place: JobFiles, counted: Counted | None) -> Callable[[float], bool]:
-    """A `wait` for `watch` that says after each time it has waited at which call the job is, where that is new."""
-    if counted is None:
-        return wait
-    told: tuple[int, int] | None = None
-
-    def waited(seconds: float) -> bool:
-        nonlocal told
-        ended = wait(seconds)
-        found = None if ended else place.count()
-        if found is not None and found != told:
-            told = found
-            counted(*found)
-        return ended
-
-    return waited
+            os.lseek(int(descriptor), offset, os.SEEK_SET)
 
 
 def said(line: bytes) -> str:
@@ -284,117 +195,10 @@ def said(line: bytes) -> str:
     return plain(line[:_SAID_BYTES].decode(errors="replace"))[:_SAID_CHARACTERS]
 
 
-def plain(line: str) -> str:
-    """A line without the characters that mean something to a terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in line.expandtabs())
-
-
-def clear_leftovers(parent: str, prefix: str) -> None:
-    """Removes directories named `prefix` and anything that no living process has `claim`ed: its owner was killed."""
-    for entry in os.listdir(parent):
-        if not entry.startswith(prefix):
-            continue
-        path = os.path.join(parent, entry)
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(handle)
-
-
-@contextlib.contextmanager
-def claim(prefix: str, parent: str) -> Iterator[str]:
-    """A new directory that is ours until the block ends or this process dies, and is then free to be cleared away.
-
-    The kernel keeps the lock, so neither a process id that was given out again nor a clock can make a living
-    process's directory look dead, or a dead one's alive.
-    """
-    directory, handle = _claimed(prefix, parent)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        os.close(handle)
-
-
-def _claimed(prefix: str, parent: str) -> tuple[str, int]:
-    """A new directory and its lock."""
-    while True:
-        directory = tempfile.mkdtemp(prefix=prefix, dir=parent)
-        try:
-            handle = os.open(directory, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # Cleared away by another process before it could be locked.
-        with contextlib.suppress(OSError):  # A file system without locks; then nothing is ever cleared away.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.isdir(directory):
-            return directory, handle
-        os.close(handle)  # Cleared away while this process waited for the lock.
-
-
-def job_directory() -> contextlib.AbstractContextManager[str]:
-    """A directory for one job, gone when the block ends; the next server clears away what a killed parent left."""
-    return claim(JOB_PREFIX, tempfile.gettempdir())
-
-
-def watch(
-    step: str, pid: int, wait: Callable[[float], bool], timeout_seconds: float, memory_limit: int | None
-) -> Crashed | TimedOut | None:
-    """Waits until `wait` says that a process has ended; the reason for which it must be killed, or None."""
-    deadline = time.monotonic() + timeout_seconds
-    poll = POLL_SECONDS if memory_limit is None else _MEMORY_POLL_SECONDS
-    while not wait(min(poll, max(0.0, deadline - time.monotonic()))):
-        if memory_limit is not None:
-            held = _resident_bytes(pid)
-            if held > memory_limit:
-                limit = f"more than the {memory_limit >> 20:,} MB that --memory_limit allows"
-                return Crashed(step, -signal.SIGKILL, f"migrate killed it: it held {held >> 20:,} MB, {limit}")
-        if time.monotonic() >= deadline:
-            return TimedOut(step, timeout_seconds)
-    return None
-
-
-def result_of(step: str, place: JobFiles, kind: Any, ending: int | Crashed | TimedOut) -> Any:
-    """A job's result, or how it ended without one, with the last lines that it wrote to standard error."""
-    words = tail(place.output)
-    if isinstance(ending, TimedOut):
-        return TimedOut(ending.step, ending.seconds, words)
-    if isinstance(ending, Crashed):
-        return Crashed(ending.step, ending.exit_code, "\n".join(filter(None, [words, ending.stderr_tail])))
-    if ending != 0 or not os.fstat(place.result).st_size:
-        return Crashed(step, ending, words)
-    try:
-        return codec.read(kind, place.result)
-    except codec.DecodeError as error:
-        reason = f"its result is not what was asked for: {plain(str(error))}"
-        return Crashed(step, ending, "\n".join(filter(None, [words, reason])))
-
-
-def _resident_bytes(pid: int) -> int:
-    """Resident memory of a process (proc(5), statm), TensorFlow's own pages included; 0 where it cannot be read."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
 def kill_group(pid: int) -> None:
     """Kills a job and what it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def tail(output: int) -> str:
-    """The last lines of a file, by its descriptor, whose offset is neither used nor moved."""
-    size = os.fstat(output).st_size
-    text = os.pread(output, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace")
-    lines = [plain(line) for line in text.splitlines() if line.strip()]
-    # TensorFlow's last word (absl's log, severity F) may stand above a long list of stack frames.
-    fatal = [line for line in lines[:-_TAIL_LINES] if _FATAL.match(line)]
-    return "\n".join([*fatal[-1:], *lines[-_TAIL_LINES:]])
 
 
 def fork(

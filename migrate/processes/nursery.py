@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import resource
 import socket
 import subprocess
@@ -16,23 +15,13 @@ from typing import Any
 
 from migrate.errors import InternalError
 from migrate.processes import interpreter
-from migrate.processes.answers import Answers
-from migrate.processes.fork_server import ask
-from migrate.processes.forks import (
-    JOB_PREFIX,
-    TENSORFLOW,
-    Counted,
-    JobFiles,
-    Running,
-    clear_leftovers,
-    counting,
-    kill_group,
-    result_of,
-    tail,
-    watch,
-)
+from migrate.processes.channel import Counted, run_job
+from migrate.processes.claims import clear_leftovers
+from migrate.processes.forks import TENSORFLOW, Running
+from migrate.processes.job_files import JOB_PREFIX, tail
 from migrate.processes.server import AHEAD, PATH
-from migrate.records import Crashed, TimedOut
+from migrate.processes.server_channel import ServerChannel, ServerEnd, ServerLostError
+from migrate.records import Crashed
 
 _END_SECONDS = 2.0
 _DESCRIPTORS = 8192
@@ -57,7 +46,7 @@ class Nursery:
     Args:
       preload: names of the modules that the server imports before its first fork.
       memory_limit_bytes: resident memory at which a job is killed, or None.
-      ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `ahead.py`).
+      ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `warm_import.py`).
       path: directories in which the server looks for modules first, for jobs that are not this package's.
       counted: told at which of its calls of a model a job is, or None.
     """
@@ -100,13 +89,12 @@ class Nursery:
             self._idle.wait_for(lambda: not self._running, _END_SECONDS)
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[JobFiles]:
-        """A place for a job, which `close` sees removed."""
+    def _one_more(self) -> Iterator[None]:
+        """For the time of a job: `close` waits until its files are removed."""
         with self._idle:
             self._running += 1
         try:
-            with JobFiles() as place:
-                yield place
+            yield
         finally:
             with self._idle:
                 self._running -= 1
@@ -126,21 +114,20 @@ class Nursery:
         Raises:
           ClosedError: the nursery was closed meanwhile.
         """
-        lost = _Lost(0, "")
+        result: Any = None
         for _ in range(2):
-            with self._place() as place, tempfile.TemporaryFile() as file:
-                pickle.dump(job, file)
-                file.flush()
-                server = self._ready()
-                ending = server.run(
-                    step, module, file.fileno(), place, timeout_seconds, self._memory_limit, say, self._counted
-                )
-                if self._closed:
-                    raise ClosedError("the nursery was closed while a job ran")
-                if not isinstance(ending, _Lost):
-                    return result_of(step, place, kind, ending)
-                lost = ending
-        return Crashed(step, lost.exit_code, lost.stderr_tail)
+            lost = False
+            try:
+                with self._one_more():
+                    channel = self._ready().channel(module, job, say)
+                    result = run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+            except ServerLostError as error:
+                lost, result = True, Crashed(step, error.end.exit_code, error.end.stderr_tail)
+            if self._closed:
+                raise ClosedError("the nursery was closed while a job ran")
+            if not lost:
+                break
+        return result
 
     def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
         """See `Runner.begin`. Here the job is begun when its result is asked for."""
@@ -175,14 +162,6 @@ class _Later:
         """See `Running.stop`."""
 
 
-class _Lost:
-    """The server died while a job ran, for whatever reason."""
-
-    def __init__(self, exit_code: int, stderr_tail: str) -> None:
-        self.exit_code = exit_code
-        self.stderr_tail = stderr_tail
-
-
 class _Server:
     """The parent's side of one server process."""
 
@@ -201,7 +180,7 @@ class _Server:
                 start_new_session=True,  # Ctrl-C is the parent's to handle.
             )
         self._lock = threading.Lock()
-        self._ending: _Lost | None = None
+        self._ending: ServerEnd | None = None
         self.alive = True
 
     def close(self) -> None:
@@ -211,58 +190,30 @@ class _Server:
         with contextlib.suppress(OSError):
             self._requests.shutdown(socket.SHUT_RDWR)
         # Left to itself it kills what its jobs have started; in the middle of an import it hears nothing.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)
-        self._process.kill()
-        self._lost()
+        self._end(at_once=False)
         self._requests.close()
         self._errors.close()
 
-    def run(
-        self,
-        step: str,
-        module: str,
-        job: int,
-        place: JobFiles,
-        timeout_seconds: float,
-        memory_limit: int | None,
-        say: Callable[[str], None] | None,
-        counted: Counted | None,
-    ) -> int | Crashed | TimedOut | _Lost:
-        """How a job's process has ended. Its time starts with the process, not with the server's import."""
-        lines, said = os.pipe()
-        try:
-            told = ask(self._requests, module, job, place, said)
-        except OSError:
-            os.close(lines)
-            return self._lost()
-        finally:
-            os.close(said)
-        with Answers(told, lines, say) as answers:
-            try:
-                pid = answers.pid(_START_SECONDS)
-            except TimeoutError:
-                self._process.kill()  # It hangs: another one may not.
-                return self._lost()
-            if pid is None:
-                return self._lost()
-            ending = watch(step, pid, counting(answers.wait, place, counted), timeout_seconds, memory_limit)
-            if ending is not None:
-                kill_group(pid)
-                answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.
-                return ending
-            return self._lost() if answers.code is None else answers.code
+    def channel(self, module: str, job: object, say: Callable[[str], None] | None) -> ServerChannel:
+        """For a job that this server is to run. Its time starts with its process, not with the server's import."""
+        return ServerChannel(self._requests, module, job, self._end, _START_SECONDS, say or _ignore)
 
-    def _lost(self) -> _Lost:
-        """How the server has ended, which it is about to if it has not."""
+    def _end(self, at_once: bool) -> ServerEnd:
+        """How the server has ended; unless it is to end at once it has some time for that, which its words may need."""
         self.alive = False
+        if at_once:
+            self._process.kill()
         with self._lock:
             if self._ending is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
                 self._process.kill()
-                self._ending = _Lost(self._process.wait(), tail(self._errors.fileno()))
+                self._ending = ServerEnd(self._process.wait(), tail(self._errors.fileno()))
             return self._ending
+
+
+def _ignore(line: str) -> None:
+    """Takes a line of a job that nobody wants to hear."""
 
 
 def _raise_limit() -> None:

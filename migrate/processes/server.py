@@ -1,7 +1,7 @@
 """The program that forks for every job: its arguments are `MODULE... --ahead MODULE... --path DIRECTORY...`.
 
-It imports the first modules and serves the parent (`children.py`), whose socket is its standard input, as `serving.py`
-has it. Those that are to be there ahead of need are imported by a fork of it meanwhile.
+It imports the first modules and serves the parent (`nursery.py`), whose socket is its standard input, by
+`fork_server.py`. The modules of `--ahead` are imported by a fork of it meanwhile (`warm_import.py`).
 """
 
 from __future__ import annotations

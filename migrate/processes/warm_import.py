@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import socket
 import tempfile
@@ -17,23 +16,11 @@ from types import TracebackType
 from typing import Any
 
 from migrate.frozen import frozen
-from migrate.processes.answers import Answers
-from migrate.processes.fork_server import ask, serve
-from migrate.processes.forks import (
-    AHEAD_PLACE,
-    Counted,
-    Forks,
-    JobFiles,
-    Running,
-    counting,
-    fork,
-    job_directory,
-    kill_group,
-    result_of,
-    tail,
-    wait_for,
-    watch,
-)
+from migrate.processes.channel import Counted, run_job
+from migrate.processes.fork_server import serve
+from migrate.processes.forks import AHEAD_PLACE, Forks, Running, fork, wait_for
+from migrate.processes.job_files import job_directory, tail
+from migrate.processes.server_channel import ServerChannel, ServerEnd, ServerLostError
 from migrate.records import Crashed
 
 _END_SECONDS = 2.0
@@ -68,7 +55,7 @@ class Started:
         self._lent = True
 
     def lend(self) -> tuple[str, Sequence[int]]:
-        """See `serving.Lend`."""
+        """See `fork_server.Lend`."""
         found = self._found
         if not self._lent:
             return "", ()
@@ -84,7 +71,7 @@ class Started:
 
 @contextlib.contextmanager
 def started(modules: Sequence[str]) -> Iterator[Started]:
-    """Forks a process that imports modules and then forks for the jobs of `Ahead`, in later forks of this one."""
+    """Forks a process that imports modules and then forks for the jobs of `WarmImport`, in later forks of this one."""
     with job_directory() as directory, tempfile.TemporaryFile() as output:
         requests, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # It and all its jobs hold the other end, and nobody else does.
@@ -118,7 +105,7 @@ def place() -> Found | None:
     return Found(pid, requests, output)
 
 
-class Ahead:
+class WarmImport:
     """Runs jobs in forks of the fork, one at a time. A context manager: leaving it ends all of them."""
 
     def __init__(self, found: Found, memory_limit_bytes: int | None = None, counted: Counted | None = None) -> None:
@@ -128,7 +115,7 @@ class Ahead:
         self._memory_limit = memory_limit_bytes
         self._forks = Forks(memory_limit_bytes, counted)
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> WarmImport:
         return self
 
     def __exit__(
@@ -143,23 +130,14 @@ class Ahead:
 
     def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """See `Runner.run`. Its time starts with the process, not with the import."""
-        with JobFiles() as place, tempfile.TemporaryFile() as file:
-            pickle.dump(job, file)
-            file.flush()
-            try:
-                answers = Answers(ask(self._server, module, file.fileno(), place, None))
-            except OSError:  # The fork is gone; this process can do without.
-                return self._forks.run(step, module, job, kind, timeout_seconds)
-            with answers:
-                pid = answers.pid(None)
-                if pid is None:
-                    return self._forks.run(step, module, job, kind, timeout_seconds)
-                wait = counting(answers.wait, place, self._counted)
-                ending = watch(step, pid, wait, timeout_seconds, self._memory_limit)
-                if ending is not None:
-                    kill_group(pid)
-                    answers.end(_END_SECONDS)  # Its directory is removed next; it must not write there.
-                    return result_of(step, place, kind, ending)
-                if answers.code is None:
-                    return Crashed(step, -signal.SIGKILL, tail(self._found.output))
-                return result_of(step, place, kind, answers.code)
+        channel = ServerChannel(self._server, module, job, self._end)
+        try:
+            return run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+        except ServerLostError as lost:
+            if lost.started:
+                return Crashed(step, lost.end.exit_code, lost.end.stderr_tail)
+        return self._forks.run(step, module, job, kind, timeout_seconds)  # This process can do without.
+
+    def _end(self, at_once: bool) -> ServerEnd:
+        """It is the child of another process, which alone learns its exit code."""
+        return ServerEnd(-signal.SIGKILL, tail(self._found.output))

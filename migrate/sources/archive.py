@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
-from migrate.processes.forks import claim, clear_leftovers
+from migrate.processes.claims import claim, clear_leftovers
 from migrate.sources.forms import ENDS
 from migrate.sources.watch import UNPACKED_BYTES
 

@@ -1,4 +1,4 @@
-"""ahead.py: TensorFlow is imported by a fork while another process reads and plans."""
+"""warm_import.py: TensorFlow is imported by a fork while another process reads and plans."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from migrate.processes import warm_import as module
 from migrate.processes.nursery import ClosedError, Nursery
-from migrate.processes.warm_import import Ahead, place
+from migrate.processes.warm_import import WarmImport, place
 from migrate.records import Crashed, TimedOut
 from tests.conversions import ROOT
 from tests.waiting import gone, hang, wait_until, write_pid, written
@@ -30,19 +29,15 @@ def run(job):
     """What a child does with a job of these tests: a job of the server has steps of its own."""
     kind, *rest = job
     if kind == "steps":
-        with Ahead(place()) as runner:
+        with WarmImport(place()) as runner:
             return [runner.run("step", _MODULE, step, Any, seconds) for step, seconds in rest]
-    if kind == "pids":
-        watch, pids = module.watch, []
-        module.watch = lambda step, pid, *others: (pids.append(pid), watch(step, pid, *others))[1]
-        return run(("steps", *rest)), pids
     if kind == "leave":
-        with Ahead(place()):
+        with WarmImport(place()):
             return place().pid
     if kind == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "hang":
-        with Ahead(place()) as runner:
+        with WarmImport(place()) as runner:
             write_pid(rest[0])
             return runner.run("step", _MODULE, ("step", rest[1]), Any, 600)
     if kind == "step":
@@ -67,11 +62,11 @@ def test_every_step_has_a_process_of_its_own_with_the_imports_done():
 
 def test_a_step_that_dies_or_hangs_costs_that_step(tmp_path):
     steps = ((("die",), 60), (("step", str(tmp_path / "pid")), 2), (("loaded",), 60))
-    results, pids = _ask(("pids", *steps), kind=tuple[_STEPS, tuple[int, ...]])
+    results = _ask(("steps", *steps))
     assert results[0] == Crashed("step", -signal.SIGKILL, "")
     assert results[1] == TimedOut("step", 2)
     assert results[2][0]
-    wait_until(lambda: gone(pids[1]))
+    wait_until(lambda: gone(int(written(tmp_path / "pid"))))
 
 
 def test_an_import_that_nobody_needs_is_not_waited_for(tmp_path):

@@ -18,10 +18,10 @@ import pytest
 
 from migrate.codec import _MAGIC
 from migrate.events import called
-from migrate.processes import forks
+from migrate.processes import forks, job_files
 from migrate.processes.forks import Forks
 from migrate.processes.nursery import Nursery
-from migrate.processes.warm_import import Ahead, place
+from migrate.processes.warm_import import WarmImport, place
 from migrate.records import Crashed, Failed, Finding, Kind, ModelReport, Severity, Unreadable
 from migrate.verify.calls import Answer
 from tests.conversions import ROOT
@@ -54,10 +54,10 @@ def run(job):
         case "step":  # A job that has jobs of its own.
             return Forks().run("step", _MODULE, rest[0], Any, 30)
         case "ahead count":
-            with Ahead(place(), counted=lambda call, calls: forks.say(called(call, calls))) as runner:
+            with WarmImport(place(), counted=lambda call, calls: forks.say(called(call, calls))) as runner:
                 return runner.run("step", _MODULE, ("count", rest[0]), Any, 30)
         case "ahead":
-            with Ahead(place()) as runner:
+            with WarmImport(place()) as runner:
                 return runner.run("step", _MODULE, rest[0], Any, 30)
         case "bytes":
             _write_everywhere(rest[0])
@@ -248,7 +248,7 @@ _NO_COUNTS = (
 
 @pytest.mark.parametrize("offset", [*_NO_COUNTS, (1 << 43) - 1])
 def test_an_offset_that_is_no_count_is_none(offset):
-    with forks.JobFiles() as place:
+    with job_files.JobFiles() as place:
         os.lseek(place.result, offset, os.SEEK_SET)
         assert place.count() is None
 
@@ -290,7 +290,7 @@ def test_the_last_words_have_nothing_that_a_terminal_obeys():
     with tempfile.TemporaryFile() as file:
         file.write(b"one\n\x1b]0;title\x07 two\tthree\n\xff\x00")
         file.flush()
-        assert forks.tail(file.fileno()) == "one\n\ufffd]0;title\ufffd two  three\n\ufffd\ufffd"
+        assert job_files.tail(file.fileno()) == "one\n\ufffd]0;title\ufffd two  three\n\ufffd\ufffd"
 
 
 # What a child gives.

@@ -22,7 +22,7 @@ import pytest
 import migrate
 from migrate.errors import InputError
 from migrate.model.study import audit_model
-from migrate.processes.forks import clear_leftovers
+from migrate.processes.claims import clear_leftovers
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models

@@ -1,11 +1,11 @@
-"""forks.py: directories that a process claims."""
+"""claims.py: directories that a process claims."""
 
 from __future__ import annotations
 
 import os
 import threading
 
-from migrate.processes.forks import claim, clear_leftovers
+from migrate.processes.claims import claim, clear_leftovers
 
 
 def test_a_directory_is_not_cleared_away_while_it_is_claimed(tmp_path):

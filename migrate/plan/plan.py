@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.graph import contract
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import prune, read_nodes, split
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, TensorShapeProto
@@ -176,7 +177,7 @@ def _init(source: SourceGraph, restore: Restore | None) -> _Init:
     return _Init(result, assets, (*findings, *unrunnable(result.graph, source.library)))
 
 
-_DT_STRING = 7
+_DT_STRING = dtype_value("string")
 
 
 def _several(meta_graph: MetaGraphDef, targets: tuple[str, ...]) -> Iterator[Finding]:

@@ -224,7 +224,7 @@ def fed_shape(node: NodeDef, producer: int | None) -> TensorShapeProto | None:
 
 _LAST_WITHOUT_SCALARS = 21
 _TYPED_BY_T = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Const", "Cast"})
-_DT_INT64 = 9
+_DT_INT64 = dtype_value("int64")
 
 
 def _shape_proto(spec: TensorSpec) -> TensorShapeProto | None:

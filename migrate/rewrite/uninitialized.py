@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import Graph, as_input, data_inputs, split
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite.builder import DT_RESOURCE, new_node
@@ -65,4 +66,4 @@ def _guard(graph: Graph, node: NodeDef, handle: str, root: str) -> Iterator[Node
     yield done
 
 
-_DT_BOOL = 10
+_DT_BOOL = dtype_value("bool")

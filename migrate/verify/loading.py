@@ -22,6 +22,7 @@ from migrate.checks.effects import (
 )
 from migrate.frozen import frozen
 from migrate.graph import contract
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SavedModel
 
@@ -36,7 +37,7 @@ _RUN_BY_LOADER = frozenset({"_create_resource", "_destroy_resource", "_initializ
 """Methods of a loaded object that TensorFlow calls by itself (saved_model/load.py, trackable/resource.py)."""
 _MOST_CALLS = 16
 """For how many kinds of arguments a function's body is looked at; after that, for the worst."""
-_DT_STRING = 7
+_DT_STRING = dtype_value("string")
 
 
 class UnsafeError(Exception):

@@ -383,6 +383,7 @@ def _calls(signatures: Any) -> list[Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_alias(name: str, tmp_path: Any) -> None:
     with tf.Graph().as_default():
+        v1.disable_control_flow_v2()
         keys = CASES[name]()
     check(CASES[name], _calls(keys), str(tmp_path))
 

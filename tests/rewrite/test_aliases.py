@@ -383,8 +383,67 @@ def _calls(signatures: Any) -> list[Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_alias(name: str, tmp_path: Any) -> None:
     with tf.Graph().as_default():
+        v1.disable_control_flow_v2()
         keys = CASES[name]()
     check(CASES[name], _calls(keys), str(tmp_path))
+
+
+STARTS: dict[str, Callable[[Any, Any], Any]] = {
+    "alias": lambda v, _: tf.identity(v),
+    "reshaped": lambda v, _: tf.raw_ops.Reshape(tensor=tf.identity(v), shape=[2]),
+    "value": lambda _, x: x * 1.0,
+}
+STEPS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "alias": lambda v, _, carried: tf.identity(v),
+    "either": lambda v, odd, carried: v1.cond(odd, lambda: tf.identity(v), lambda: carried + 1.0),
+    "reshaped": lambda v, odd, carried: tf.raw_ops.Reshape(tensor=tf.identity(v), shape=[2]),
+    "value": lambda _, odd, carried: carried * 2.0,
+}
+
+
+UNDECIDED = {
+    ("alias", "reshaped"), ("reshaped", "alias"), ("reshaped", "either"), ("reshaped", "reshaped"),
+}  # fmt: skip
+"""Starts and steps that reach the buffer by different reshapes."""
+UNDECIDED_NESTED = {("value", step) for step in ("alias", "either", "reshaped")}
+"""And those of an inner loop that starts with a value."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("nested", [False, True], ids=["alone", "nested"])
+def test_the_constants_of_a_condition_wait_for_the_alias(start: str, step: str, nested: bool, tmp_path: Any) -> None:
+    """They take a control edge from the Merge of the loop's first variable."""
+
+    def loop(v: Any, x: Any, before: Any) -> Any:
+        def body(carried: Any, i: Any) -> Any:
+            with tf.control_dependencies([carried]):
+                w = v1.assign_add(v, x)
+            with tf.control_dependencies([w]):
+                return STEPS[step](v, tf.equal(i % 2, 1), carried), i + 1
+
+        with tf.control_dependencies([before]):
+            first, i = STARTS[start](v, x), tf.constant(0)
+        last, _ = v1.while_loop(lambda _, i: i < tf.cast(x[1], tf.int32), body, [first, i], parallel_iterations=1)
+        return last
+
+    def build() -> Any:
+        v, x = _variable(), _input()
+        if nested:
+            last, _ = v1.while_loop(
+                lambda _, i: i < 2,
+                lambda carried, i: (loop(v, x, carried) + carried, i + 1),
+                [x * 0.5, tf.constant(0)],
+                parallel_iterations=1,
+            )
+        else:
+            last = loop(v, x, x)
+        return {"s": ({"x": x}, {"y": _read_after(last, _add_after(v, x * 100.0, last)), "last": last})}
+
+    if (start, step) in (UNDECIDED | UNDECIDED_NESTED if nested else UNDECIDED):
+        assert {f.code for f in refusals(build, str(tmp_path))} == {"aliased-buffer-undecided"}
+        return
+    check(build, [("s", {"x": value}) for value in ([1.0, 2.0], [-3.0, 0.5], [0.25, 4.0])], str(tmp_path))
 
 
 def _ragged(v: Any) -> Any:

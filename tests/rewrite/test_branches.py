@@ -15,6 +15,7 @@ raw = tf.raw_ops
 from migrate.plan.plan import make_plan  # noqa: E402
 from testdata import ask_ref_bodies as bodies  # noqa: E402 (starts TensorFlow)
 from tests.rewrite.differential import (  # noqa: E402 (starts TensorFlow)
+    INIT,
     ask_converted,
     check,
     differences,
@@ -86,6 +87,45 @@ def test_lowered_bodies_with_a_variable_of_the_graph(op: str, name: str, twice: 
 @pytest.mark.parametrize("op", ["StatelessIf", "StatelessWhile"])
 def test_what_says_that_it_has_no_state(op: str, lowered: bool, tmp_path: Any) -> None:
     check(lambda: _build(bodies.adds, bodies.sets, "kept", op, lowered), CALLS, str(tmp_path))
+
+
+@pytest.mark.parametrize("lowered", [False, True], ids=["kernel", "lowered"])
+@pytest.mark.parametrize("shared", ["", "kept"])
+@pytest.mark.parametrize("op", ["Case", "If"])
+def test_a_variable_that_only_branches_have(op: str, shared: str, lowered: bool, tmp_path: Any) -> None:
+    """One node sets it, in the init op, and others use it: the variable has the name that it has in the bodies."""
+
+    def build() -> Any:
+        graph = v1.GraphDef()
+        bodies.function(graph, "sets", bodies.sets(shared))
+        bodies.function(graph, "adds", bodies.adds(shared))
+        bodies.function(graph, "alias", bodies.alias_then_add(shared))
+        bodies.node(graph.node, "x", "Placeholder", dtype=bodies.FLOAT, shape=[2])
+        bodies.node(graph.node, "p", "Placeholder", dtype=bodies.BOOL, shape=[])
+        bodies.node(graph.node, "i", "Cast", "p", SrcT=bodies.BOOL, DstT=bodies.INT32)
+        bodies.call(graph, op, "c", "adds", "alias", lowered=lowered)
+        for name, argument in (("p", True), ("i", 1), ("x", [3.0, 4.0])):
+            bodies.node(graph.node, f"first/{name}", "Const", dtype=_DTYPES[name], value=argument)
+        start = graph.node[-1].name
+        bodies.call(graph, op, "first/set", "sets", "sets", argument=start, lowered=lowered)
+        graph.node[-1].input[0] = "first/" + graph.node[-1].input[0]
+        bodies.node(graph.node, "first/done", "Identity", "first/set", T=bodies.FLOAT)
+        bodies.node(graph.node, "init", "NoOp", "^first/done")
+        tf.import_graph_def(graph, name="")
+        take = v1.get_default_graph().get_tensor_by_name
+        init = v1.get_default_graph().get_operation_by_name("init")
+        return {INIT: ({}, {INIT: init}), "s": ({"x": take("x:0"), "p": take("p:0")}, {"y": take("c:0")})}
+
+    calls = [("s", {"x": [1.0, 0.5], "p": p}) for p in (True, False, True, False)]
+    if lowered and not shared:  # A variable for each node: those of `c` get no value in TF1, too.
+        saved = saved_graph(build, calls)
+        assert set(saved.answers) == {tf.errors.FailedPreconditionError}
+        assert "variable-without-value" in [f.code for f in make_plan(saved.meta_graph).findings]
+        return
+    check(build, calls, str(tmp_path))
+
+
+_DTYPES = {"p": bodies.BOOL, "i": bodies.INT32, "x": bodies.FLOAT}
 
 
 def _form(name: str, kind: str, lowered: bool) -> Any:

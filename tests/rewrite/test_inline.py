@@ -268,17 +268,52 @@ def test_a_body_starts_when_all_inputs_of_its_call_are_there(kind: str, form: st
             read = raw.Neg(x=n.read_value() if kind == "resource" else n._ref())
         given = [x, read]
         given = given if kind == "ref" else [n.handle, *given]
-        if form == "call":
-            y, z = tf.function(body, autograph=False)(*given)
-        elif form == "defun":
-            types = [tensor.dtype for tensor in given]
-            y, z = function.Defun(*types)(body)(*given)
-        else:
-            y, z = _controlled(form, body, given)
+        y, z = _called(form, body, *given)
         return {"s": ({"x": x}, {"y": y, "z": z}), "z": ({"x": x}, {"z": z})}
 
     calls = [(key, {"x": [float(k), 0.5]}) for k in range(4) for key in ("s", "z")]
     check(build, calls, str(tmp_path))
+
+
+@pytest.mark.parametrize("inner", ["call", "defun", "If", "While"])
+@pytest.mark.parametrize("outer", ["call", "defun", "If", "While"])
+@pytest.mark.parametrize("late", ["given", "made"])
+def test_a_body_in_a_body_starts_when_all_inputs_of_its_call_are_there(
+    late: str, outer: str, inner: str, tmp_path: Any
+) -> None:
+    """The late read is an input of the outer call, or the outer body makes it for the inner call."""
+
+    def writes(handle: Any, a: Any, b: Any) -> Any:
+        with tf.control_dependencies([raw.AssignAddVariableOp(resource=handle, value=a)]):
+            return b * 2.0, a + 1.0
+
+    def read(handle: Any, x: Any) -> Any:
+        with tf.control_dependencies([_slow(x)]):
+            value = raw.ReadVariableOp(resource=handle, dtype=tf.float32)
+        return tf.ensure_shape(value, [2]) * -1.0
+
+    def calls_it(handle: Any, a: Any, b: Any) -> Any:
+        b = read(handle, b) if late == "made" else b
+        y, z = _called(inner, writes, handle, a, b)
+        return tf.ensure_shape(y, [2]) + 1.0, tf.ensure_shape(z, [2]) * 1.0
+
+    def build() -> Any:
+        n = v1.Variable([1.0, 2.0], name="n", use_resource=True)
+        x = _input()
+        y, z = _called(outer, calls_it, n.handle, x, read(n.handle, x) if late == "given" else x * 0.5)
+        return {"s": ({"x": x}, {"y": y, "z": z}), "z": ({"x": x}, {"z": z})}
+
+    calls = [(key, {"x": [float(k), 0.5]}) for k in range(3) for key in ("s", "z")]
+    check(build, calls, str(tmp_path))
+
+
+def _called(form: str, body: Callable[..., Any], *given: Any) -> Any:
+    """A body's two outputs, from a call of some form that a kernel runs."""
+    if form == "call":
+        return tf.function(body, autograph=False)(*given)
+    if form == "defun":
+        return function.Defun(*(tensor.dtype for tensor in given))(body)(*given)
+    return _controlled(form, body, list(given))
 
 
 def _controlled(form: str, body: Callable[..., Any], given: list[Any]) -> Any:

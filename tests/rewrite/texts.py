@@ -33,7 +33,7 @@ _LONGEST = 80
 
 
 def node(line: str) -> NodeDef:
-    """A node from a line; a call's op is written `PartitionedCall/f`, an If's `If/then/else`."""
+    """A node from a line; a call's op may be written `PartitionedCall/f`, an If's `If/then/else`."""
     name, _, call = line.partition(" = ")
     op, _, rest = call.partition("(")
     inputs, _, attributes = rest.partition(")")
@@ -41,7 +41,7 @@ def node(line: str) -> NodeDef:
     made = NodeDef(name=name, op=op, input=[i.strip() for i in inputs.split(",") if i.strip()])
     if op.endswith("PartitionedCall"):
         made.attr["f"].func.name = functions[0]
-    if op in ("If", "StatelessIf"):
+    if op in ("If", "StatelessIf") and functions:
         made.attr["then_branch"].func.name, made.attr["else_branch"].func.name = functions[:2]
         made.attr["Tout"].list.type.extend([FLOAT] * 2)
         if "lowered" in functions:
@@ -156,7 +156,9 @@ def _attribute(text: str) -> AttrValue:
         made.func.name = text[1:]
     elif text.startswith("["):
         for part in filter(None, text[1:-1].split(", ")):
-            if part.isdigit():
+            if part.startswith("@"):
+                made.list.func.add(name=part[1:])
+            elif part.isdigit():
                 made.list.i.append(int(part))
             else:
                 made.list.type.append(dtype_value(part))

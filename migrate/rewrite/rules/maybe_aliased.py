@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrate.graph.control_flow_contexts import ENTERS
+from migrate.graph.control_flow_contexts import ENTERS, NEXT_ITERATIONS
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import as_input, attribute, control_inputs, data_inputs, split
 from migrate.graph.protos import NodeDef
+from migrate.records import Finding, refusal
 from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
 from migrate.rewrite.rule import Edit, Gives
 from migrate.rewrite.scope import Scope, with_values
 
 
-def mixed_control_flow(node: NodeDef, scope: Scope) -> Edit:
+def mixed_control_flow(node: NodeDef, scope: Scope) -> Edit | Finding:
     """The edit for a control flow node whose output is such a tensor."""
+    if node.op == "Merge" and _is_read_on_return(node, scope):
+        return _loop_merge(node, scope)
     plain = _plain(node, scope)
     if node.op == "Merge":
         return Edit((*plain, *_merge(node, scope)))
@@ -70,6 +73,29 @@ def _pair(
             new.attr.clear()
             new.attr["T"].type = dtype
     return made[0], made[1]
+
+
+def _is_read_on_return(merge: NodeDef, scope: Scope) -> bool:
+    """Whether a Merge takes a NextIteration through a read, which TensorFlow calls a cycle."""
+    nodes = scope.aliases.run.graph.nodes
+    return any(t in scope.aliases.followed and nodes[split(t)[0]].op in NEXT_ITERATIONS for t in data_inputs(merge))
+
+
+def _loop_merge(node: NodeDef, scope: Scope) -> Edit | Finding:
+    """A loop's Merge, which takes what the Merge of the handles and the Merge of the values give."""
+    taken_by = scope.aliases.run.graph.consumers.get(f"{node.name}:1", ())
+    if taken_by:
+        return refusal(
+            "aliased-buffer-undecided",
+            f"{scope.aliases.run.key}: the loop variable {node.name!r} is a variable's buffer in some iterations, and "
+            f"{taken_by[0][0]!r} uses its value_index",
+            (node.name, taken_by[0][0]),
+            "give the loop a copy: variable + 0",
+        )
+    tensor = f"{node.name}:0"
+    *reads, result = scope.read(tensor, scope.aliases.shares[tensor], f"{node.name}/value", ())[1]
+    result.name = node.name
+    return Edit((*_merge(node, scope), *reads, result))
 
 
 def _merge(node: NodeDef, scope: Scope) -> list[NodeDef]:

@@ -8,8 +8,10 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TESTS = sorted(path.relative_to(_ROOT / "tests") for path in (_ROOT / "tests").rglob("test_*.py"))
-_OF_SEVERAL = {pathlib.Path("test_tests.py"), pathlib.Path("rewrite/rules/test_rules.py")}
-"""This file, and what holds for every rule."""
+_OF_SEVERAL = {
+    pathlib.Path(name) for name in ("test_tests.py", "rewrite/rules/test_rules.py", "rewrite/test_branch_texts.py")
+}
+"""This file, what holds for every rule, and graphs as text of a module whose other tests start TensorFlow."""
 
 
 @pytest.mark.parametrize("test", [test for test in _TESTS if test.parts[0] != "product"], ids=str)

@@ -32,7 +32,9 @@ def test_a_text_is_divided_at_flags_that_have_values(sentence, expected):
     assert list(parts(sentence)) == expected
 
 
-_VALUES = st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1).filter(lambda v: "'" not in v)
+_VALUES = st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1).filter(
+    lambda v: "'" not in v and v.rstrip(".,:")
+)
 
 
 @settings(max_examples=30)

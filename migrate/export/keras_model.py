@@ -217,7 +217,9 @@ def _check_places(model: Any, source: KerasSource) -> None:
     Raises:
       InputError: they are those of a larger model.
     """
-    held = len(model.variables) - len(getattr(model, "metrics_variables", ()))
+    # Those of compiled metrics are no weights; whether `variables` has them depends on the model's class.
+    metrics = {id(variable) for variable in getattr(model, "metrics_variables", ())}
+    held = sum(id(variable) not in metrics for variable in model.variables)
     if len(source.weights) > held:
         raise InputError(
             f"{source.files.weights}: has {len(source.weights)} tensors, and the architecture has places for {held} of "

@@ -60,7 +60,7 @@ def _write(path, proto):
 def test_protos_load_without_the_runtime():
     code = (
         "import sys\n"
-        "from migrate.sources import protos\n"
+        "from migrate.graph import protos\n"
         "assert not [m for m in sys.modules if m.startswith('tensorflow.python')], sys.modules\n"
         "import tensorflow as tf\n"
         "assert type(tf.compat.v1.GraphDef()) is protos.GraphDef\n"

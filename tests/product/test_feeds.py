@@ -51,7 +51,7 @@ def test_a_fed_model_answers_as_a_session_that_feeds(training, tmp_path):
 def test_the_provenance_says_what_was_fed(tmp_path):
     feeds = ("--feed=is_training:0=false", "--feed=keep_prob=1.0")
     assert migrate_command("convert", MODELS / "unfed_training", tmp_path / "new", *feeds, "--noverify").returncode == 0
-    told = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())["options"]["feeds"]
+    told = json.loads((tmp_path / "new" / "assets.extra" / "migration.json").read_text())["options"]["feed"]
     assert told == [{"tensor": "is_training:0", "value": "false"}, {"tensor": "keep_prob:0", "value": "1.0"}]
 
 

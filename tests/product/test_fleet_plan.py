@@ -271,7 +271,7 @@ def test_a_fix_for_one_model_holds_in_the_next_run_of_the_tree(small, tmp_path):
     other.write_text("[models.graph]\nsignature = []\n")
     assert convert(tree, new, dataclasses.replace(UNVERIFIED, config=str(other)))["graph"] == "refused"
     # A run that comes to nothing changes nothing of what is remembered.
-    assert read_journal(str(new)).get("graph").remembered.signature == fix.signatures
+    assert read_journal(str(new)).get("graph").remembered.signature == fix.signature
 
 
 @pytest.mark.tensorflow

@@ -45,7 +45,7 @@ class _Parser:
 
     def signature(self) -> GivenSignature:
         """The signature."""
-        key, colon, rest = _partition(self._tokens, ":")
+        key, _, rest = _partition(self._tokens, ":")
         sections: dict[str, list[str]] = {}
         for section in filter(None, _split(rest, ";")):
             name, equals, value = _partition(section, "=")
@@ -53,12 +53,15 @@ class _Parser:
             if not equals or word not in ("inputs", "outputs", "method") or word in sections:
                 raise self._error(f"{''.join(section)!r} is not understood; write {_FORM}")
             sections[word] = value
-        if not key or not colon or "outputs" not in sections:
-            raise self._error(f"has no {'outputs' if key else 'name'}; write {_FORM}")
+        if not key:
+            raise self._error(f"has no name; write {_FORM}")
+        outputs = self._pairs(sections.get("outputs", []))
+        if not outputs:
+            raise self._error(f"has no outputs; write {_FORM}")
         return GivenSignature(
             _plain(key),
             self._pairs(sections.get("inputs", [])),
-            self._pairs(sections["outputs"]),
+            outputs,
             _plain(sections["method"]) if "method" in sections else _PREDICT,
         )
 

@@ -21,7 +21,19 @@ def test_a_flag_there_and_back():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "s", "s:", ":outputs=y", "s:inputs=x", "s:outputs=y:one", "s:outputs=a=y,a=z", "s:out=y", "s:outputs==y"],
+    [
+        "",
+        "s",
+        "s:",
+        ":outputs=y",
+        "s:inputs=x",
+        "s:outputs=y:one",
+        "s:outputs=a=y,a=z",
+        "s:out=y",
+        "s:outputs==y",
+        "s:outputs=",
+        "s:outputs=,;",
+    ],
 )
 def test_what_is_no_signature_says_how_one_is_written(text):
     with pytest.raises(UsageError, match="NAME:inputs=a=x:0"):

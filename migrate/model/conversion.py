@@ -1,4 +1,4 @@
-"""Convert and validate as steps over a `Steps`, the same for every form. Every ending is a value."""
+"""Convert and validate as one sequence of `Steps`, the same for every form. Every ending is a value."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Work:
       options: see `records.Options`.
       progress: told what is being done.
       seconds: how long each step has taken; it grows.
-      calls: makes a file with calls to begin with, see `template.calls_of`.
+      calls: makes a file with calls to begin with, see `inputs_template.calls_of`.
     """
 
     steps: Steps

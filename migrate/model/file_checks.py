@@ -1,4 +1,4 @@
-"""What the files of a model are, before anything opens them."""
+"""The files of a model before anything opens them, and how a candidate's are read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from migrate.sources.copies import entries
 from migrate.sources.discover import Location
 from migrate.sources.links import find_links
 from migrate.sources.read import opened
+from migrate.sources.saved_model import read_saved_model
+from migrate.sources.source import Source
 
 
 def link_findings(place: Location, path: str, options: Options) -> tuple[Finding, ...]:
@@ -51,6 +53,22 @@ def _without_links(path: str, options: Options) -> Iterator[Location]:
             if finding.severity is Severity.REFUSAL:
                 raise InputError(f"{path}: {finding.message}; {finding.hint}")
         yield place
+
+
+@contextlib.contextmanager
+def candidate_read(path: str, options: Options) -> Iterator[Source]:
+    """Reads a candidate; reading it and the block have the bounds of an audit.
+
+    Args:
+      path: its directory.
+      options: see `records.Options`.
+
+    Raises:
+      InputError: it cannot be read, or takes more than it may.
+    """
+    watch = watch_over(options)
+    with watch.running(path):
+        yield read_saved_model(path, None if options.follow_links else boundary_of(path), watch)
 
 
 def check_candidate_files(path: str, options: Options) -> None:

@@ -1,4 +1,4 @@
-"""Keras files on their way through the house: the part of `jobs` that has no graph to work on."""
+"""How a Keras file answers, becomes a TF2 SavedModel, and is compared with one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from migrate.errors import first_few
 from migrate.export.provenance import digest, provenance
 from migrate.export.request import KerasExported, KerasExportJob, Request
 from migrate.model import confined_steps
-from migrate.model.bounds import watch_over
+from migrate.model.file_checks import candidate_read
 from migrate.model.keras_study import facts
 from migrate.model.steps import Steps
 from migrate.processes.forks import Runner
@@ -26,12 +26,10 @@ from migrate.records import (
     Severity,
     Verification,
 )
-from migrate.sources.boundary import boundary_of
 from migrate.sources.bundle import index_file
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.keras_config import outputs, unnamed_outputs
 from migrate.sources.keras_source import KerasSource, Runtime
-from migrate.sources.saved_model import read_saved_model
 from migrate.verify import Ending, record_keras_golden, replay_candidate
 from migrate.verify.calls import Golden
 from migrate.verify.contract import Candidate, keras_differences
@@ -91,9 +89,8 @@ def _by_place(golden: Golden, source: KerasSource, candidate: str, options: Opti
     unnamed = unnamed_outputs(source.config)
     if not unnamed:
         return golden
-    boundary = None if options.follow_links else boundary_of(candidate)
-    with (watch := watch_over(options)).running(candidate):
-        (meta_graph, *_) = read_saved_model(candidate, boundary, watch).meta_graphs
+    with candidate_read(candidate, options) as read:
+        meta_graph = read.meta_graphs[0]
     named = set(outputs(source.config)) - set(unnamed)
     return paired(golden, named, len(unnamed), list(meta_graph.signature_def["serving_default"].outputs))
 

@@ -9,16 +9,15 @@ import contextlib
 from collections.abc import Mapping
 
 from migrate.graph.contract import signatures
-from migrate.model.bounds import watch_over
+from migrate.model.file_checks import candidate_read
 from migrate.model.session_answers import SessionAnswers
 from migrate.model.steps import Steps
+from migrate.model.tf2_study import TF2
 from migrate.processes.forks import Runner
 from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec
-from migrate.sources.boundary import boundary_of
 from migrate.sources.discover import Location
 from migrate.sources.fingerprint import digest_of
 from migrate.sources.read import read_source
-from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.verify import Ending
 from migrate.verify.contract import Files, contract_differences
@@ -89,12 +88,9 @@ def differing_names(wanted: Mapping[str, Signature], kind: Kind, candidate: str,
     Raises:
       InputError: the candidate cannot be read, takes more than it may, or has no such tag set.
     """
-    watch = watch_over(options)
-    boundary = None if options.follow_links else boundary_of(candidate)
-    with watch.running(candidate):
-        read = read_saved_model(candidate, boundary, watch)
+    with candidate_read(candidate, options) as read:
         found = _signatures(read, options)
-    if kind in _TF2 and read.kind not in _TF2:
+    if kind in TF2 and read.kind not in TF2:
         return Mismatched(
             "the sides are swapped: the candidate is a model of TensorFlow 1 and its source one of TensorFlow 2; the "
             "new model comes first, and --against names the old one"
@@ -110,9 +106,6 @@ def differing_names(wanted: Mapping[str, Signature], kind: Kind, candidate: str,
             if theirs.keys() != own.keys()
         ]
     return Mismatched(f"the signatures differ: {'; '.join(told)}") if told else None
-
-
-_TF2 = (Kind.TF2_SAVED_MODEL, Kind.KERAS_SAVED_MODEL)
 
 
 def _signatures(source: Source, options: Options) -> Mapping[str, Signature]:

@@ -8,18 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from migrate.checks.side_effects import RISKS
 from migrate.escapes import quoted
 from migrate.export.provenance import source_digest
-from migrate.model.bounds import watch_over
+from migrate.model.file_checks import candidate_read
 from migrate.model.steps import DRAWN, UNORDERED, Steps
 from migrate.records import Finding, Mismatch, Mismatched, ModelReport, Options, Severity, Unverified, Verification
-from migrate.sources.boundary import boundary_of
-from migrate.sources.saved_model import read_saved_model
 from migrate.verify import RANDOM, Ending
 from migrate.verify.calls import Golden
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.contract import Candidate
 
 Calls = Callable[[ModelReport], tuple[str, Mapping[str, str]]]
-"""Makes a file with calls to begin with, see `template.calls_of`."""
+"""Makes a file with calls to begin with, see `inputs_template.calls_of`."""
 
 _TEMPLATE_LINES, _TEMPLATE_CHARACTERS = 300, 20_000
 """A larger file with calls is not shown in a report."""
@@ -36,11 +34,9 @@ def compared(steps: Steps, golden: Golden, directory: str, options: Options) -> 
     result = steps.replay(golden, directory)
     if not isinstance(result, Verification):
         return result
-    watch = watch_over(options)
-    with watch.running(directory):
-        boundary = None if options.follow_links else boundary_of(directory)
-        candidate = Candidate(directory, read_saved_model(directory, boundary, watch).meta_graphs)
-        return dataclasses.replace(result, mismatches=(*steps.contract(candidate), *result.mismatches))
+    with candidate_read(directory, options) as read:
+        broken = steps.contract(Candidate(directory, read.meta_graphs))
+    return dataclasses.replace(result, mismatches=(*broken, *result.mismatches))
 
 
 def judge(

@@ -133,14 +133,15 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
 
 def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options, nursery: Runner) -> Exported | Ending:
     source = studied.source
+    file_digest = digest_of(source.file, source.boundary)
     job = ExportJob(
         _carried_out(studied, options),
         source.checkpoint,
         source.assets_dir,
         staged,
         taking.weights.taken,
-        _provenance(studied, options),
-        _digest(source, studied.meta_graph, options),
+        _provenance(studied, options, file_digest),
+        _digest(source, studied.meta_graph, options, file_digest),
     )
     exporting = confined_steps.exporting(nursery, source, staged)
     if os.path.isdir(source.extra_dir):  # Here, because a confined process may set neither modes nor times.
@@ -169,9 +170,9 @@ def _carried_out(studied: StudiedGraph, options: Options) -> Plan:
     return make_plan(studied.meta_graph, studied.train, plan_options(studied.source.kind, options))
 
 
-def _digest(source: Source, meta_graph: MetaGraphDef, options: Options) -> str:
+def _digest(source: Source, meta_graph: MetaGraphDef, options: Options, file_digest: str) -> str:
     """What tells what a source's graph, weights and assets become from any other model, wherever they are."""
-    files = [source.file]
+    files: list[str] = []
     if source.checkpoint is not None and is_v1_checkpoint(source.checkpoint):
         from migrate.sources.v1_checkpoint import read_v1_checkpoint
 
@@ -180,15 +181,15 @@ def _digest(source: Source, meta_graph: MetaGraphDef, options: Options) -> str:
         files.append(index_file(source.checkpoint))  # Which has a checksum of each tensor.
     files += sorted(os.path.join(source.assets_dir, file) for _, file in assets(meta_graph))
     parts = [digest_of(file, source.boundary) if os.path.isfile(file) else "" for file in files]
-    return digest([*sorted(meta_graph.meta_info_def.tags), *parts], options)
+    return digest([*sorted(meta_graph.meta_info_def.tags), file_digest, *parts], options)
 
 
-def _provenance(studied: StudiedGraph, options: Options) -> Mapping[str, Any]:
+def _provenance(studied: StudiedGraph, options: Options, file_digest: str) -> Mapping[str, Any]:
     source = studied.source
     described = {
         "path": os.path.abspath(source.path),
         "file": os.path.basename(source.file),
-        "sha256": digest_of(source.file, source.boundary),
+        "sha256": file_digest,
         "tags": list(studied.plan.tags),
     }
     proposed = None if studied.proposed is None else to_copy(studied.proposed)

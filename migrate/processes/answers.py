@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from migrate.processes.forks import said, wait_for
 
@@ -18,7 +17,7 @@ _LINE_BYTES = 1 << 12
 class Answers:
     """The pipe on which a server answers, and the one on which the job itself may say what it does.
 
-    Takes both descriptors over. A context manager: leaving it closes them.
+    Takes both descriptors over; `close` closes them.
 
     Args:
       answers: what `fork_server.ask` gives.
@@ -34,14 +33,6 @@ class Answers:
         """Whether there will be no more answers."""
         self.code: int | None = None
         """The job's exit code, once it is known; None where the server died before the job."""
-
-    def __enter__(self) -> Answers:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes both pipes."""

@@ -112,16 +112,8 @@ class Job:
                 self._counted(*found)
 
 
-def run_job(
-    channel: Channel,
-    step: str,
-    kind: Any,
-    timeout_seconds: float,
-    memory_limit_bytes: int | None = None,
-    counted: Counted | None = None,
-) -> Any:
-    """Starts a job, waits for its result and stops it; the arguments are those of `Job`."""
-    job = Job(channel, step, kind, timeout_seconds, memory_limit_bytes, counted)
+def finished(job: Job) -> Any:
+    """Waits for a job's result and stops it."""
     try:
         return job.result()
     finally:

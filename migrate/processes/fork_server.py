@@ -36,14 +36,14 @@ class _Job:
     answers: int
 
 
-def ask(server: socket.socket, module: str, job: int, place: JobFiles, said: int | None) -> int:
+def ask(server: socket.socket, module: str, job: int, files: JobFiles, said: int | None) -> int:
     """Asks a server for a job.
 
     Args:
       server: the parent's end of its socket.
       module: full name of the module whose `run` takes the job.
       job: descriptor of a file with the job, pickled by this process; nobody else can write to it.
-      place: of the job.
+      files: of the job.
       said: where the job may write lines, or None.
 
     Returns:
@@ -54,8 +54,8 @@ def ask(server: socket.socket, module: str, job: int, place: JobFiles, said: int
     """
     answers, told = os.pipe()
     try:
-        descriptors = [job, place.result, place.output, told, *([] if said is None else [said])]
-        socket.send_fds(server, [os.fsencode(f"{module}\n{place.directory}")], descriptors)
+        descriptors = [job, files.result, files.output, told, *([] if said is None else [said])]
+        socket.send_fds(server, [os.fsencode(f"{module}\n{files.directory}")], descriptors)
     except OSError:
         os.close(answers)
         raise

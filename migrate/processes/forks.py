@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from migrate import codec
 from migrate.errors import starved
-from migrate.processes.channel import Counted, Job, run_job
+from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.job_files import JobFiles, count_offset, plain
 
 TENSORFLOW = ("tensorflow",)
@@ -84,7 +84,7 @@ class Forks:
 
     Args:
       memory_limit_bytes: resident memory at which a job is killed, or None.
-      counted: told at which call a job is, or None.
+      counted: told which of its calls a job makes, whenever that is new, or None.
     """
 
     def __init__(self, memory_limit_bytes: int | None = None, counted: Counted | None = None) -> None:
@@ -95,10 +95,9 @@ class Forks:
         """See `Runner.run`."""
         if TENSORFLOW[0] not in sys.modules:
             warm(TENSORFLOW)
-        channel = ForkChannel(module, job)
-        return run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+        return finished(self.begin(step, module, job, kind, timeout_seconds))
 
-    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
+    def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Job:
         """See `Runner.begin`."""
         return Job(ForkChannel(module, job), step, kind, timeout_seconds, self._memory_limit, self._counted)
 

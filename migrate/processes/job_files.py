@@ -76,17 +76,17 @@ def job_directory() -> contextlib.AbstractContextManager[str]:
     return claim(JOB_PREFIX, tempfile.gettempdir())
 
 
-def result_of(step: str, place: JobFiles, kind: Any, ending: int | Crashed | TimedOut) -> Any:
+def result_of(step: str, files: JobFiles, kind: Any, ending: int | Crashed | TimedOut) -> Any:
     """A job's result, or how it ended without one, with the last lines that it wrote to standard error."""
-    words = tail(place.output)
+    words = tail(files.output)
     if isinstance(ending, TimedOut):
         return TimedOut(ending.step, ending.seconds, words)
     if isinstance(ending, Crashed):
         return Crashed(ending.step, ending.exit_code, "\n".join(filter(None, [words, ending.stderr_tail])))
-    if ending != 0 or not os.fstat(place.result).st_size:
+    if ending != 0 or not os.fstat(files.result).st_size:
         return Crashed(step, ending, words)
     try:
-        return codec.read(kind, place.result)
+        return codec.read(kind, files.result)
     except codec.DecodeError as error:
         reason = f"its result is not what was asked for: {plain(str(error))}"
         return Crashed(step, ending, "\n".join(filter(None, [words, reason])))

@@ -15,7 +15,7 @@ from typing import Any
 
 from migrate.errors import InternalError
 from migrate.processes import interpreter
-from migrate.processes.channel import Counted, run_job
+from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.claims import clear_leftovers
 from migrate.processes.forks import TENSORFLOW, Running
 from migrate.processes.job_files import JOB_PREFIX, tail
@@ -48,7 +48,7 @@ class Nursery:
       memory_limit_bytes: resident memory at which a job is killed, or None.
       ahead: names of the modules that a fork of the server imports meanwhile, for the first job (see `warm_import.py`).
       path: directories in which the server looks for modules first, for jobs that are not this package's.
-      counted: told at which of its calls of a model a job is, or None.
+      counted: told which of its calls a job makes, whenever that is new, or None.
     """
 
     def __init__(
@@ -120,7 +120,8 @@ class Nursery:
             try:
                 with self._one_more():
                     channel = self._ready().channel(module, job, say)
-                    result = run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+                    started = Job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+                    result = finished(started)
             except ServerLostError as error:
                 lost, result = True, Crashed(step, error.end.exit_code, error.end.stderr_tail)
             if self._closed:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from migrate.frozen import frozen
-from migrate.processes.channel import Counted, run_job
+from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.fork_server import serve
 from migrate.processes.forks import AHEAD_PLACE, Forks, Running, fork, wait_for
 from migrate.processes.job_files import job_directory, tail
@@ -132,7 +132,7 @@ class WarmImport:
         """See `Runner.run`. Its time starts with the process, not with the import."""
         channel = ServerChannel(self._server, module, job, self._end)
         try:
-            return run_job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted)
+            return finished(Job(channel, step, kind, timeout_seconds, self._memory_limit, self._counted))
         except ServerLostError as lost:
             if lost.started:
                 return Crashed(step, lost.end.exit_code, lost.end.stderr_tail)

@@ -16,7 +16,7 @@ def pipes():
     answers, told = os.pipe()
     lines, says = os.pipe()
     heard = []
-    with Answers(answers, lines, heard.append) as found:
+    with contextlib.closing(Answers(answers, lines, heard.append)) as found:
         yield found, told, says, heard
     for descriptor in (told, says):
         with contextlib.suppress(OSError):  # The test has closed it.

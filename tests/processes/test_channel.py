@@ -13,7 +13,7 @@ import pytest
 
 from migrate.processes import channel as module
 from migrate.processes import forks
-from migrate.processes.channel import Job, run_job
+from migrate.processes.channel import Job, finished
 from migrate.processes.forks import Forks
 from migrate.processes.nursery import Nursery
 from migrate.processes.warm_import import WarmImport, place
@@ -218,7 +218,7 @@ class _Channel:
 )
 def test_a_channel_is_closed_and_the_files_are_removed_however_it_ends(channel, asked):
     try:
-        assert run_job(channel, "step", str, 60) == Crashed("step", 7, "")
+        assert finished(Job(channel, "step", str, 60)) == Crashed("step", 7, "")
     except OSError as error:
         assert str(error) == "a"
     assert channel.asked == asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import socket
@@ -47,7 +48,7 @@ def _asked(server, job):
     with JobFiles() as place, tempfile.TemporaryFile() as file:
         file.write(pickle.dumps(job))
         file.flush()
-        with Answers(fork_server.ask(server, _MODULE, file.fileno(), place, None)) as found:
+        with contextlib.closing(Answers(fork_server.ask(server, _MODULE, file.fileno(), place, None))) as found:
             pid = found.pid(PATIENCE_SECONDS)
             found.end(PATIENCE_SECONDS)
         printed = os.pread(place.output, 1 << 16, 0)

@@ -34,7 +34,7 @@ MOST_JSON_BYTES = 1 << 28
 """A report of a million nodes, each of which a finding names, has a quarter of it."""
 _BYTES_OF_A_VALUE = 16
 _MOST_DEPTH = 200
-"""Of values that no type describes, which are the configurations of Keras models; see `sources.keras`."""
+"""Of values that no type describes, which are the configurations of Keras models; see `sources.keras_source`."""
 _MOST_ARRAYS = 1 << 20
 _MOST_DIMENSIONS = 32  # numpy's own limit before 2.0
 _MOST_ELEMENTS = 1 << 48

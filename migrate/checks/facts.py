@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from migrate.graph import contract
 from migrate.graph.dtypes import base_name
+from migrate.graph.op_table import REF_VARIABLES
 from migrate.graph.protos import MetaGraphDef
 from migrate.records import MetaGraphFacts, VariableFacts
 
@@ -15,7 +16,7 @@ _CONTROL_FLOW = frozenset(
     {name for plain in ("Enter", "Exit", "Merge", "NextIteration", "Switch") for name in (plain, "Ref" + plain)}
     | {"LoopCond"}
 )
-_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+_VARIABLES = REF_VARIABLES | {"VarHandleOp"}
 _TABLES = frozenset(
     name + version
     for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")

@@ -99,7 +99,7 @@ def _goes_nowhere(
 
 
 def _tensor(packed: Any) -> str:
-    """The tensor of a packed asset; of one that is damaged, of which `checks.forgiven` tells, none."""
+    """The tensor of a packed asset; of one that is damaged, of which `checks.tolerated` tells, none."""
     try:
         return contract.asset_tensor(AssetFileDef.FromString(packed.value))
     except DecodeError:

@@ -98,7 +98,7 @@ def assets(meta_graph: MetaGraphDef) -> tuple[tuple[str, str], ...]:
     if not files and "saved_model_assets" in meta_graph.collection_def:
         for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
             file = AssetFileDef()
-            with contextlib.suppress(DecodeError):  # `checks.forgiven` refuses it.
+            with contextlib.suppress(DecodeError):  # `checks.tolerated` refuses it.
                 if packed.Unpack(file):
                     files.append(file)
     return tuple((asset_tensor(file), file.filename) for file in files)
@@ -122,6 +122,6 @@ def trainable(meta_graph: MetaGraphDef) -> frozenset[str]:
         try:
             definition.ParseFromString(serialized)
         except DecodeError:
-            continue  # `checks.forgiven` tells of it.
+            continue  # `checks.tolerated` tells of it.
         names.add(definition.variable_name.partition(":")[0])
     return frozenset(names)

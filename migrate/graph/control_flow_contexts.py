@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.graph.graph import Graph, Wire, attribute, remembered, split
-from migrate.graph.op_table import load_op_table
+from migrate.graph.op_table import REF_VARIABLES, load_op_table
 
 ENTERS = frozenset({"Enter", "RefEnter"})
 EXITS = frozenset({"Exit", "RefExit"})
@@ -142,12 +142,10 @@ def _decided_by(graph: Graph, predicate: str) -> str:
             break
         tensor = wire.data[0]
     info = None if wire is None else load_op_table().get(wire.op)
-    is_own = info is not None and info.copies and info.name not in _BUFFERS
+    is_own = info is not None and info.copies and info.name not in REF_VARIABLES
     return tensor if is_own else predicate
 
 
-_BUFFERS = frozenset({"Variable", "VariableV2"})
-"""Ops that give no input's buffer, but one of their own that other ops write."""
 _HANDS_ON = frozenset({"Identity", "PlaceholderWithDefault"})
 _LONGEST = 20
 """Ops that hand on a predicate, one after another. Ordinary graphs have one or two; a damaged one may have a circle."""

@@ -34,6 +34,9 @@ EFFECTS: Mapping[str, str] = {
 }
 """What a kernel may do, each with the rest of a sentence that starts with the op's name."""
 
+REF_VARIABLES = frozenset({"Variable", "VariableV2"})
+"""Ops that give the ref of a variable which they hold: no input's buffer, but one that other ops write."""
+
 SHARES = ("copies", "may")
 """Whether an output, or what an op keeps, may be an input's buffer: it is known that none is, or it may be."""
 
@@ -51,7 +54,7 @@ class OpInfo:
       deprecation: what TensorFlow says to use in its place, or empty.
       is_stateful: OpDef.is_stateful, in any release.
       has_ref: whether it takes or gives a ref, in any release.
-      dtypes: what it gives, as tools/make_op_table.py writes it (see `tensors.output_dtypes`).
+      dtypes: what it gives, as tools/make_op_table.py writes it (see `output_dtypes.output_dtypes`).
       effect: what its kernel does beside computing its outputs, a key of `EFFECTS`.
       writes: positions of the arguments whose buffer, variable, table or queue it changes.
       copies: whether no output and nothing that it keeps can be an input's buffer; False where that is not known.

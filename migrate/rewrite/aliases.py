@@ -38,7 +38,7 @@ class Share:
       is_ref: the edge is ref-typed, so in the new graph it carries a handle.
       steps: names of the reshaping nodes that stand between the variable's tensor and this one, in order.
       certain: whether it always shares; False when shapes, values or a Merge decide while the graph runs.
-      mixed: whether a Merge alone decides; then the rewrite carries handle and value, see `mixed`.
+      mixed: whether a Merge alone decides; then the rewrite carries handle and value, see `rules.maybe_aliased`.
     """
 
     roots: frozenset[str]

@@ -15,12 +15,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from migrate.frozen import frozen
 from migrate.graph.control_flow_contexts import ENTERS, SWITCHES
 from migrate.graph.dtypes import dtype_value
+from migrate.graph.function_calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.graph.nodes import called_functions
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite import ops
 from migrate.rewrite.builder import constant, new_node
-from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.rewrite.inline import Outputs, filled, identity
 
 _REFUSED = ops.HANDLES.keys() | SWITCHES | ENTERS | {"VarHandleOp"}

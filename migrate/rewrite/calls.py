@@ -22,22 +22,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from migrate.graph.control_flow_contexts import ENTERS, SWITCHES, contexts, first_outside
+from migrate.graph.function_calls import BRANCHES, LOOPS, PARTITIONED, callees, is_lowered
 from migrate.graph.graph import index, is_output, unique_name
 from migrate.graph.nodes import called_functions
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import FunctionDef, NameAttrList, NodeDef
 from migrate.rewrite import ops
 from migrate.rewrite.inline import Outputs
-
-PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-BRANCHES: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
-    **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
-    **dict.fromkeys(("While", "StatelessWhile"), ("cond", "body")),
-}
-"""Functional control flow, with the attributes that name its functions."""
-LOOPS = frozenset({"StatelessWhile", "While"})
-_LOWER = "_lower_using_switch_merge"
 
 MAKERS = ops.NAMED_RESOURCES | {"Placeholder", "VarHandleOp"}
 """Stateful ops that give a handle or a fed value and do nothing else."""
@@ -76,23 +67,6 @@ def in_order(
             library.call_whole(node)
     bodies = {name: function.node_def for name, function in library.functions.items()}
     return result, [library.functions[name] for name in called_functions(result, bodies)]
-
-
-def is_lowered(node: NodeDef) -> bool:
-    """Whether TensorFlow makes Switch and Merge of a functional If, While or Case before a graph runs."""
-    return node.op in BRANCHES and _LOWER in node.attr and node.attr[_LOWER].b
-
-
-def callees(node: NodeDef) -> Iterator[str]:
-    """Names of the functions that a call or a node of functional control flow runs; nothing for another node."""
-    if node.op in PARTITIONED:
-        if "f" in node.attr:
-            yield node.attr["f"].func.name
-        return
-    for key in BRANCHES.get(node.op, ()):
-        if key in node.attr:
-            value = node.attr[key]
-            yield from [f.name for f in value.list.func] if value.HasField("list") else [value.func.name]
 
 
 class _Library:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from migrate.frozen import frozen
 from migrate.graph.dtypes import dtype_value
+from migrate.graph.function_calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.graph.graph import Graph, as_input, index
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite.builder import new_node
-from migrate.rewrite.calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.rewrite.inline import Outputs
 
 _MAX_NODES = 10_000

@@ -15,14 +15,13 @@ from collections.abc import Container, Iterable, Mapping
 
 from migrate.frozen import frozen
 from migrate.graph.control_flow_contexts import contexts, first_outside, topological_order
+from migrate.graph.function_calls import BRANCHES, PARTITIONED
 from migrate.graph.graph import Graph, index
 from migrate.graph.nodes import called_functions, callers_of, names_called
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 from migrate.rewrite import ops
 
-_PARTITIONED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_CONTROL_FLOW = frozenset({"Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"})
 _MAX_NODES = 10_000
 """That bodies may add to a graph: functions that call functions can grow without end."""
 
@@ -48,6 +47,8 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
     wanted = callers_of(stateful, bodies)
     if not wanted:
         return meta_graph
+    from migrate.rewrite import branches  # Few graphs have such functions.
+
     taken = {node.name for node in meta_graph.graph_def.node}
     bound = len(taken) + _MAX_NODES
     nodes: list[NodeDef] = []
@@ -57,9 +58,7 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
         body: tuple[NodeDef, ...] = (node,)
         if name in wanted:
             body = _body(node, library, taken)
-        elif node.op in _CONTROL_FLOW and not wanted.isdisjoint(names_called(node)):
-            from migrate.rewrite import branches  # Few graphs have such.
-
+        elif node.op in BRANCHES and not wanted.isdisjoint(names_called(node)):
             found = branches.expand(node, library, taken)
             if found is not None:
                 body = found.nodes
@@ -69,8 +68,6 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
         if not body or len(taken) > bound:
             return meta_graph
     if moved:
-        from migrate.rewrite import branches
-
         nodes = branches.redirected(nodes, moved)
     result = copied(meta_graph)
     del result.graph_def.node[:]
@@ -81,7 +78,7 @@ def inline_ref_functions(meta_graph: MetaGraphDef, ref_ops: frozenset[str]) -> M
 def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[str]) -> tuple[NodeDef, ...]:
     """A function's nodes under new names, and the node that takes the call's name; nothing where it is refused."""
     function = library[_callee(call, library)]
-    attrs = call.attr["f"].func.attr if call.op in _PARTITIONED else call.attr
+    attrs = call.attr["f"].func.attr if call.op in PARTITIONED else call.attr
     arguments = list(function.signature.input_arg)
     given = [i for i in call.input if not i.startswith("^")]
     names = {arg.name: f"{call.name}/{arg.name}" for arg in arguments}
@@ -123,7 +120,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
             new.input.append(f"^{start}")
         if "frame_name" in new.attr:
             new.attr["frame_name"].s = f"{call.name}/".encode() + new.attr["frame_name"].s
-        if node.op in ops.VARIABLES and not new.attr["shared_name"].s and call.op in _PARTITIONED:
+        if node.op in ops.VARIABLES and not new.attr["shared_name"].s and call.op in PARTITIONED:
             new.attr["shared_name"].s = node.name.encode()
         result.append(new)
     end = _end(call, function, result, outputs)
@@ -147,7 +144,7 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Out
     returned = [outputs.tensor(function.ret[arg.name]) for arg in function.signature.output_arg]
     if done is None or None in returned:
         return None
-    attrs = call.attr["f"].func.attr if call.op in _PARTITIONED else call.attr
+    attrs = call.attr["f"].func.attr if call.op in PARTITIONED else call.attr
     dtypes = [_dtype(arg, attrs) for arg in function.signature.output_arg]
     waits = [f"^{name}" for name in done]
     tensors = [tensor for tensor in returned if tensor is not None]
@@ -215,7 +212,7 @@ def _count(node: NodeDef, length: str) -> int | None:
 def _callee(node: NodeDef, library: Mapping[str, FunctionDef]) -> str:
     if node.op in library:
         return node.op
-    return node.attr["f"].func.name if node.op in _PARTITIONED and "f" in node.attr else ""
+    return node.attr["f"].func.name if node.op in PARTITIONED and "f" in node.attr else ""
 
 
 def _dtype(arg: OpDef.ArgDef, attrs: Mapping[str, AttrValue]) -> int:

@@ -21,19 +21,19 @@ from migrate.graph.control_flow_contexts import (
     contexts,
     topological_order,
 )
-from migrate.graph.dtypes import dtype_value
+from migrate.graph.dtypes import REF
+from migrate.graph.function_calls import callees
 from migrate.graph.graph import Graph, attribute, reach, remembered, split
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
+from migrate.rewrite.builder import DT_RESOURCE
 from migrate.rewrite.marks import Marks
 
 if TYPE_CHECKING:
     from migrate.rewrite.expanded import Touched
 
-_DT_RESOURCE = dtype_value("resource")
-_REF = 100  # types.proto: DT_FLOAT_REF is DT_FLOAT + 100.
 PASSES = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
 """Ops of a rewritten run that hand a handle on."""
 _WRITES = frozenset(ops.WRITES.values())
@@ -68,8 +68,6 @@ def _never_run(graph: Graph) -> frozenset[str]:
 
 def _calls(graph: Graph, library: Mapping[str, FunctionDef]) -> frozenset[str]:
     """Names of the nodes that call functions."""
-    from migrate.rewrite.calls import callees
-
     wires = graph.wires.items()
     return frozenset(name for name, wire in wires if wire.op in library or any(callees(graph.nodes[name])))
 
@@ -246,8 +244,6 @@ def looks_surely(node: NodeDef, positions: Iterable[int], library: Mapping[str, 
       positions: of the handle among its data inputs.
       library: the functions that it may call, by name.
     """
-    from migrate.rewrite.calls import callees
-
     if node.op in library:
         return _reads(node.op, positions, library)
     arguments = [p - (node.op in _CHOOSES) for p in positions]
@@ -380,7 +376,7 @@ def handles(graph: Graph) -> Mapping[str, frozenset[str]]:
         if wire.op in _HANDLES:
             found[f"{name}:0"] = frozenset({identity(graph.nodes[name])})
         elif wire.op in _CARRIES and not found.keys().isdisjoint(wire.data):
-            if wire.op in PASSES and attribute(graph.nodes[name], "T").type % _REF != _DT_RESOURCE:
+            if wire.op in PASSES and attribute(graph.nodes[name], "T").type % REF != DT_RESOURCE:
                 continue
             roots = frozenset[str]().union(*(found.get(tensor, frozenset()) for tensor in wire.data))
             for output in range(2 if wire.op in SWITCHES else 1):

@@ -143,7 +143,7 @@ def is_archive(head: Head) -> bool:
 
 
 def is_stray(head: Head) -> bool:
-    """Whether a file is plainly something other than a model's file, see `strays`."""
+    """Whether a file is plainly something other than a model's file, see `not_a_model`."""
     return describe_stray(head.start) is not None
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from migrate.graph.op_table import load_op_table, may_call
+from migrate.graph.op_table import REF_VARIABLES, load_op_table, may_call
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import Fingerprint
 
-_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+_VARIABLES = REF_VARIABLES | {"VarHandleOp"}
 
 
 def stored(tf: Any, prefix: str, variables: Mapping[str, tuple[str, str]]) -> dict[str, Fingerprint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrate.graph.graph import as_input, attribute, data_inputs
+from migrate.graph.op_table import REF_VARIABLES
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.builder import DT_RESOURCE, new_node
@@ -142,7 +143,7 @@ def _assigned(twin: str, elementwise: bool = False) -> Op:
 
 VARIABLE = Rule(
     "variable",
-    dict.fromkeys(("Variable", "VariableV2"), Op("VarHandleOp", fewest=0, gives=Gives.VARIABLE)),
+    dict.fromkeys(sorted(REF_VARIABLES), Op("VarHandleOp", fewest=0, gives=Gives.VARIABLE)),
     _variable,
 )
 WRITE = Rule(

@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def _behaviour(checkout: str, tree: str, scratch: str, flags: list[str]) -> Mapp
     audit = _run(checkout, ["audit", tree])
     convert = _run(checkout, ["convert", tree, destination, "--take_proposals", "--jobs=2", *flags])
     files = dict(_files(pathlib.Path(destination)))
-    subprocess.run(["rm", "-rf", destination], check=True)
+    shutil.rmtree(destination, ignore_errors=True)
     return {**dict(_facts("audit", audit)), **dict(_facts("convert", convert)), **files}
 
 

@@ -119,7 +119,7 @@ def format_of(name: str) -> Format:
     """All that is known of a format.
 
     Raises:
-      KeyError: there is none of this name.
+      KeyError: no format has this name.
 
     Example:
       >>> format_of("junit").file

@@ -63,7 +63,7 @@ _MODULE = "migrate.verify.replay"  # Run in the child; importing it here would b
 _PROBING_SHARE = 0.5
 
 
-RANDOM = "the source itself answers otherwise from run to run"
+RANDOM = "the source itself answers differently from run to run"
 """Why no value of an output can be compared, whatever it is called with."""
 
 _NO_FEEDS: Mapping[str, TensorProto] = {}

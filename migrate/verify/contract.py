@@ -294,7 +294,7 @@ def _constants(source: MetaGraphDef, new: MetaGraphDef, asked: Asked) -> Iterato
             continue
         takers = {taker.op for taker in nodes if node.name in map(_giver, taker.input)}
         if not takers or not takers <= new_ops:
-            yield _difference("", node.name, f"this constant in {where} is none of the source's")
+            yield _difference("", node.name, f"none of the source's constants has the value of this one ({where})")
 
 
 _LARGE_BYTES = 64

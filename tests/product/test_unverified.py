@@ -57,7 +57,7 @@ def _unordered(v1, x, v):
 @pytest.mark.parametrize(
     ("build", "unverified"),
     [
-        (_noisy, {"serving_default/noise": "the source itself answers otherwise from run to run"}),
+        (_noisy, {"serving_default/noise": "the source itself answers differently from run to run"}),
         (_empty, {"serving_default/none": "every answer was empty"}),
     ],
 )

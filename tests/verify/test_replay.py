@@ -143,7 +143,7 @@ def test_an_equal_candidate_passes_on_both_paths(nursery, golden, tmp_path):
     assert result.nondeterministic == ("random/noise",)
     assert result.unverified == {
         "broken": golden.skipped["broken"],
-        "random/noise": "the source itself answers otherwise from run to run",
+        "random/noise": "the source itself answers differently from run to run",
     }
     assert not result.passed
     assert (result.calls, result.variables_compared) == (len(golden.calls), 1)

@@ -6,18 +6,14 @@ from migrate.records import CheckpointFacts, StoredTensorFacts
 from migrate.sources.bundle import Bundle, Entry, Slice
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 from migrate.sources.v1_checkpoint import StoredTensor, V1Checkpoint
+from tests.audits import audited
 from tests.conversions import MODELS, ROOT
 
 FORMS = ROOT / "testdata" / "forms"
 
 
-def _report(path, **options):
-    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
-    return report
-
-
 def test_checkpoints_without_a_graph_are_described():
-    new, old = _report(FORMS / "checkpoint_alone"), _report(FORMS / "checkpoint_alone_v1")
+    new, old = audited(FORMS / "checkpoint_alone"), audited(FORMS / "checkpoint_alone_v1")
     assert [f.code for f in new.findings] == ["checkpoint-without-graph"]
     assert (new.checkpoint.format, new.checkpoint.object_based, new.checkpoint.shards) == ("V2", False, 1)
     assert [(t.name, t.dtype, t.shape, t.bytes, t.slices) for t in new.checkpoint.tensors] == [

@@ -15,7 +15,7 @@ from migrate.checks.effects import (
     words,
 )
 from migrate.graph.op_table import EFFECTS, load_op_table
-from migrate.graph.protos import NodeDef
+from tests.checks.graphs import text_node
 
 
 def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
@@ -23,42 +23,32 @@ def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
     assert all(table[op].effect not in HARMLESS for op in ATTRIBUTE_DECIDES)
 
 
-def _node(op, **attrs):
-    node = NodeDef(name="n", op=op)
-    for name, value in attrs.items():
-        if isinstance(value, list):
-            node.attr[name].list.s.extend(value)
-        else:
-            node.attr[name].s = value
-    return node
-
-
 @pytest.mark.parametrize(
     ("op", "effect"), [("Add", "pure"), ("RandomUniform", "random"), ("VariableV2", "state"), ("Stranger", UNKNOWN)]
 )
 def test_effects_by_the_table(op, effect):
-    node = _node(op)
+    node = text_node(op)
     assert (effects.effect(op), effect_of(node), file_in_attribute(node)) == (effect, effect, "")
 
 
 @pytest.mark.parametrize(
     ("node", "harmless", "file"),
     [
-        (_node("PrintV2"), True, ""),
-        (_node("PrintV2", output_stream=b"stderr"), True, ""),
-        (_node("PrintV2", output_stream=b"file:///x"), False, "file:///x"),
-        (_node("PrintV2", output_stream=b"STDERR"), False, "STDERR"),
-        (_node("PrintV2", output_stream=b"\xff"), False, "\ufffd"),
-        (_node("DecodeProtoV2", descriptor_source=b"local://"), True, ""),
-        (_node("DecodeProtoV2", descriptor_source=b"bytes://\xff"), True, ""),
-        (_node("EncodeProto", descriptor_source=b"/x/descriptors.pb"), False, "/x/descriptors.pb"),
-        (_node("FixedUnigramCandidateSampler", vocab_file=b""), True, ""),
-        (_node("FixedUnigramCandidateSampler", vocab_file=b"/x"), False, "/x"),
-        (_node("Skipgram", filename=b"/x"), False, "/x"),
-        (_node("ImmutableConst"), False, ""),
-        (_node("DebugIdentity"), True, ""),
-        (_node("DebugIdentity", debug_urls=[]), True, ""),
-        (_node("DebugIdentityV2", debug_urls=[b"grpc://x"]), False, ""),
+        (text_node("PrintV2"), True, ""),
+        (text_node("PrintV2", output_stream=b"stderr"), True, ""),
+        (text_node("PrintV2", output_stream=b"file:///x"), False, "file:///x"),
+        (text_node("PrintV2", output_stream=b"STDERR"), False, "STDERR"),
+        (text_node("PrintV2", output_stream=b"\xff"), False, "\ufffd"),
+        (text_node("DecodeProtoV2", descriptor_source=b"local://"), True, ""),
+        (text_node("DecodeProtoV2", descriptor_source=b"bytes://\xff"), True, ""),
+        (text_node("EncodeProto", descriptor_source=b"/x/descriptors.pb"), False, "/x/descriptors.pb"),
+        (text_node("FixedUnigramCandidateSampler", vocab_file=b""), True, ""),
+        (text_node("FixedUnigramCandidateSampler", vocab_file=b"/x"), False, "/x"),
+        (text_node("Skipgram", filename=b"/x"), False, "/x"),
+        (text_node("ImmutableConst"), False, ""),
+        (text_node("DebugIdentity"), True, ""),
+        (text_node("DebugIdentity", debug_urls=[]), True, ""),
+        (text_node("DebugIdentityV2", debug_urls=[b"grpc://x"]), False, ""),
     ],
 )
 def test_an_attribute_decides(node, harmless, file):
@@ -93,4 +83,4 @@ def test_ops_that_name_files_are_in_the_table():
     ],
 )
 def test_what_an_import_may_evaluate(op, evaluated):
-    assert is_evaluated_on_import(_node(op)) is evaluated
+    assert is_evaluated_on_import(text_node(op)) is evaluated

@@ -1,41 +1,21 @@
 from __future__ import annotations
 
 import pytest
-from google.protobuf import text_format
 
 from migrate.checks.given_signatures import add_signatures
 from migrate.graph.dtypes import dtype_name
 from migrate.graph.protos import MetaGraphDef
 from migrate.signature_flag import parse_signature
-
-_F = 'attr { key: "T" value { type: DT_FLOAT } }'
-_D = 'attr { key: "dtype" value { type: DT_FLOAT } }'
-
-
-def _meta_graph(*nodes: str) -> MetaGraphDef:
-    text = "\n".join(f"node {{ {node} }}" for node in nodes)
-    return text_format.Parse(f"graph_def {{ {text} }}", MetaGraphDef())
-
-
-_TRAINING = _meta_graph(
-    f'name: "x" op: "Placeholder" {_D}',
-    f'name: "labels" op: "Placeholder" {_D}',
-    f'name: "w" op: "VariableV2" {_D}',
-    f'name: "scope/logits" op: "MatMul" input: "x" input: "w" {_F}',
-    f'name: "scope/loss" op: "Sub" input: "scope/logits" input: "labels" {_F}',
-    f'name: "summary" op: "ScalarSummary" input: "scope/loss" {_F}',
-    f'name: "gradients/loss_grad/Neg" op: "Neg" input: "scope/loss" {_F}',
-    f'name: "train" op: "ApplyGradientDescent" input: "w" input: "x" input: "gradients/loss_grad/Neg" {_F}',
-)
+from tests.checks.graphs import TRAINING
 
 
 def test_added_signatures():
     given = parse_signature("s:inputs=x;outputs=logits=scope/logits")
-    result = MetaGraphDef.FromString(_TRAINING.SerializeToString())
+    result = MetaGraphDef.FromString(TRAINING.SerializeToString())
     assert add_signatures(result, ()) == ()
-    assert result == _TRAINING
+    assert result == TRAINING
     assert add_signatures(result, (given,)) == ()
-    assert result.graph_def == _TRAINING.graph_def
+    assert result.graph_def == TRAINING.graph_def
     info = result.signature_def["s"].outputs["logits"]
     assert (info.name, dtype_name(info.dtype), info.tensor_shape.unknown_rank) == ("scope/logits:0", "float32", True)
     (finding,) = add_signatures(result, (given,))
@@ -55,16 +35,16 @@ def test_added_signatures():
     ],
 )
 def test_a_tensor_that_is_not_there(output, says, hint):
-    (finding,) = add_signatures(_TRAINING, (parse_signature(f"s:inputs=x;outputs={output}"),))
+    (finding,) = add_signatures(TRAINING, (parse_signature(f"s:inputs=x;outputs={output}"),))
     assert finding.code == "signature-tensor-missing"
     assert says in finding.message and hint in finding.hint
-    assert not _TRAINING.signature_def
+    assert not TRAINING.signature_def
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_given_signatures_of_one_name_are_told_as_that(overwrite):
     meta_graph = MetaGraphDef()
-    meta_graph.CopyFrom(_TRAINING)
+    meta_graph.CopyFrom(TRAINING)
     given = parse_signature("s:outputs=scope/logits:0")
     (finding,) = add_signatures(meta_graph, (given, given), overwrite)
     assert finding.message == "two of the signatures that were given have the name 's'"

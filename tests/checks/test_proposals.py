@@ -3,38 +3,16 @@ from __future__ import annotations
 import random
 
 import pytest
-from google.protobuf import text_format
 
 from migrate.checks.proposals import _differentiated, _telling, propose
 from migrate.graph.nodes import reachable
 from migrate.graph.protos import GraphDef, MetaGraphDef
 from migrate.signature_flag import as_flag, parse_signature
-
-_F = 'attr { key: "T" value { type: DT_FLOAT } }'
-
-
-_D = 'attr { key: "dtype" value { type: DT_FLOAT } }'
-
-
-def _meta_graph(*nodes: str) -> MetaGraphDef:
-    text = "\n".join(f"node {{ {node} }}" for node in nodes)
-    return text_format.Parse(f"graph_def {{ {text} }}", MetaGraphDef())
-
-
-_TRAINING = _meta_graph(
-    f'name: "x" op: "Placeholder" {_D}',
-    f'name: "labels" op: "Placeholder" {_D}',
-    f'name: "w" op: "VariableV2" {_D}',
-    f'name: "scope/logits" op: "MatMul" input: "x" input: "w" {_F}',
-    f'name: "scope/loss" op: "Sub" input: "scope/logits" input: "labels" {_F}',
-    f'name: "summary" op: "ScalarSummary" input: "scope/loss" {_F}',
-    f'name: "gradients/loss_grad/Neg" op: "Neg" input: "scope/loss" {_F}',
-    f'name: "train" op: "ApplyGradientDescent" input: "w" input: "x" input: "gradients/loss_grad/Neg" {_F}',
-)
+from tests.checks.graphs import TRAINING, D, F, meta_graph_of
 
 
 def test_training_parts_are_not_proposed():
-    assert [as_flag(proposal) for proposal in propose(_TRAINING)] == [
+    assert [as_flag(proposal) for proposal in propose(TRAINING)] == [
         "serving_default:inputs=x=x:0;outputs=logits=scope/logits:0",
         "signature_2:inputs=labels=labels:0,x=x:0;outputs=loss=scope/loss:0",
     ]
@@ -42,12 +20,12 @@ def test_training_parts_are_not_proposed():
 
 def test_the_parts_of_an_input_pipeline_are_inputs_of_their_own():
     both = 'attr { key: "output_types" value { list { type: [DT_FLOAT, DT_FLOAT] } } }'
-    meta_graph = _meta_graph(
+    meta_graph = meta_graph_of(
         f'name: "it" op: "IteratorGetNext" input: "handle" {both}',
         'name: "handle" op: "IteratorV2"',
-        f'name: "w" op: "VariableV2" {_D}',
-        f'name: "y" op: "MatMul" input: "it" input: "w" {_F}',
-        f'name: "loss" op: "Sub" input: "y" input: "it:1" {_F}',
+        f'name: "w" op: "VariableV2" {D}',
+        f'name: "y" op: "MatMul" input: "it" input: "w" {F}',
+        f'name: "loss" op: "Sub" input: "y" input: "it:1" {F}',
     )
     first, second = propose(meta_graph)
     assert as_flag(first) == "serving_default:inputs=it=it:0;outputs=y=y:0"
@@ -57,19 +35,19 @@ def test_the_parts_of_an_input_pipeline_are_inputs_of_their_own():
 def _replicas(*more):
     """Two replicas with weights of their own, whose losses are scaled, differentiated and added up."""
     both = 'attr { key: "output_types" value { list { type: [DT_FLOAT, DT_FLOAT] } } }'
-    nodes = ['name: "handle" op: "IteratorV2"', f'name: "half" op: "Const" {_F}']
+    nodes = ['name: "handle" op: "IteratorV2"', f'name: "half" op: "Const" {F}']
     for r in ("", "replica_1/"):
         nodes += [
             f'name: "{r}it" op: "IteratorGetNext" input: "handle" {both}',
-            f'name: "{r}w" op: "VariableV2" {_D}',
-            f'name: "{r}y" op: "MatMul" input: "{r}it" input: "{r}w" {_F}',
-            f'name: "{r}value" op: "Sub" input: "{r}y" input: "{r}it:1" {_F}',
-            f'name: "{r}scaled" op: "Mul" input: "{r}value" input: "half" {_F}',
-            f'name: "{r}gradients/Fill" op: "Fill" {_F}',
-            f'name: "{r}gradients/{r}scaled_grad/Mul" op: "Mul" input: "{r}gradients/Fill" input: "half" {_F}',
+            f'name: "{r}w" op: "VariableV2" {D}',
+            f'name: "{r}y" op: "MatMul" input: "{r}it" input: "{r}w" {F}',
+            f'name: "{r}value" op: "Sub" input: "{r}y" input: "{r}it:1" {F}',
+            f'name: "{r}scaled" op: "Mul" input: "{r}value" input: "half" {F}',
+            f'name: "{r}gradients/Fill" op: "Fill" {F}',
+            f'name: "{r}gradients/{r}scaled_grad/Mul" op: "Mul" input: "{r}gradients/Fill" input: "half" {F}',
         ]
-    total = f'name: "total" op: "AddN" input: "value" input: "replica_1/value" {_F}'
-    return _meta_graph(*nodes, total, f'name: "out" op: "Identity" input: "total" {_F}', *more)
+    total = f'name: "total" op: "AddN" input: "value" input: "replica_1/value" {F}'
+    return meta_graph_of(*nodes, total, f'name: "out" op: "Identity" input: "total" {F}', *more)
 
 
 def test_the_loss_of_all_replicas_is_proposed_last():
@@ -80,7 +58,7 @@ def test_the_loss_of_all_replicas_is_proposed_last():
 
 
 def test_what_is_computed_of_more_than_losses_is_no_loss():
-    more = f'name: "both" op: "AddN" input: "out" input: "y" {_F}'
+    more = f'name: "both" op: "AddN" input: "out" input: "y" {F}'
     first, *_ = propose(_replicas(more))
     assert first.outputs == (("both", "both:0"),)
 
@@ -94,7 +72,7 @@ def test_what_is_listed_as_a_loss_comes_last():
 
 
 def test_a_graph_with_nothing_to_call_gets_no_proposal():
-    assert propose(_meta_graph('name: "init" op: "NoOp"')) == ()
+    assert propose(meta_graph_of('name: "init" op: "NoOp"')) == ()
 
 
 @pytest.mark.parametrize(

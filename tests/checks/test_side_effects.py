@@ -9,47 +9,38 @@ from migrate.graph.nodes import Located, locate
 from migrate.graph.op_table import EFFECTS, load_op_table, newest_release
 from migrate.graph.protos import FunctionDefLibrary, NodeDef
 from migrate.records import Severity
-
-
-def _node(op: str, **attrs) -> NodeDef:
-    node = NodeDef(name="n", op=op)
-    for name, value in attrs.items():
-        if isinstance(value, list):
-            node.attr[name].list.s.extend(value)
-        else:
-            node.attr[name].s = value
-    return node
+from tests.checks.graphs import text_node
 
 
 @pytest.mark.parametrize(
     "node",
     [
-        _node("ScalarSummary"),
-        _node("MergeSummary"),
-        _node("ReadVariableOp"),
-        _node("TensorArrayWriteV3"),
-        _node("LookupTableFindV2"),
-        _node("DecodeCSV"),
-        _node("ParseExampleV2"),
-        _node("ShardedFilename"),
-        _node("RandomUniform"),
-        _node("Assert"),
-        _node("Print"),
-        _node("PrintV2"),
+        text_node("ScalarSummary"),
+        text_node("MergeSummary"),
+        text_node("ReadVariableOp"),
+        text_node("TensorArrayWriteV3"),
+        text_node("LookupTableFindV2"),
+        text_node("DecodeCSV"),
+        text_node("ParseExampleV2"),
+        text_node("ShardedFilename"),
+        text_node("RandomUniform"),
+        text_node("Assert"),
+        text_node("Print"),
+        text_node("PrintV2"),
         *(
-            _node("PrintV2", output_stream=stream)
+            text_node("PrintV2", output_stream=stream)
             for stream in (b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)")
         ),
-        _node("DebugIdentity"),
-        _node("DebugIdentityV2"),
-        _node("DebugNanCount", debug_urls=[]),
-        _node("FixedUnigramCandidateSampler"),
-        _node("FixedUnigramCandidateSampler", vocab_file=b""),
-        _node("DecodeProtoV2"),
-        _node("DecodeProtoV2", descriptor_source=b"local://"),
-        _node("EncodeProto", descriptor_source=b"bytes://\n\x00"),
-        _node("StatefulPartitionedCall"),
-        _node("While"),
+        text_node("DebugIdentity"),
+        text_node("DebugIdentityV2"),
+        text_node("DebugNanCount", debug_urls=[]),
+        text_node("FixedUnigramCandidateSampler"),
+        text_node("FixedUnigramCandidateSampler", vocab_file=b""),
+        text_node("DecodeProtoV2"),
+        text_node("DecodeProtoV2", descriptor_source=b"local://"),
+        text_node("EncodeProto", descriptor_source=b"bytes://\n\x00"),
+        text_node("StatefulPartitionedCall"),
+        text_node("While"),
     ],
     ids=str,
 )
@@ -62,38 +53,38 @@ def test_no_finding(node):
 @pytest.mark.parametrize(
     ("node", "code"),
     [
-        (_node("ReadFile"), "touches-files"),
-        (_node("SaveV2"), "touches-files"),
-        (_node("MergeV2Checkpoints"), "touches-files"),
-        (_node("TFRecordReaderV2"), "touches-files"),
-        (_node("ImmutableConst"), "touches-files"),
-        (_node("InitializeTableFromTextFileV2"), "touches-files"),
-        (_node("WriteScalarSummary"), "touches-files"),
-        (_node("PrintV2", output_stream=b"file:///tmp/x"), "touches-files"),
-        (_node("PrintV2", output_stream=b"FILE:///tmp/x"), "touches-files"),
-        (_node("PrintV2", output_stream=b"STDOUT"), "touches-files"),
-        (_node("PrintV2", output_stream=b""), "touches-files"),
-        (_node("FixedUnigramCandidateSampler", vocab_file=b"words"), "touches-files"),
-        (_node("DecodeProtoV2", descriptor_source=b"/any/file"), "touches-files"),
-        (_node("DecodeProtoV2", descriptor_source=b"local:///any/file"), "touches-files"),
-        (_node("EncodeProto", descriptor_source=b"BYTES://"), "touches-files"),
+        (text_node("ReadFile"), "touches-files"),
+        (text_node("SaveV2"), "touches-files"),
+        (text_node("MergeV2Checkpoints"), "touches-files"),
+        (text_node("TFRecordReaderV2"), "touches-files"),
+        (text_node("ImmutableConst"), "touches-files"),
+        (text_node("InitializeTableFromTextFileV2"), "touches-files"),
+        (text_node("WriteScalarSummary"), "touches-files"),
+        (text_node("PrintV2", output_stream=b"file:///tmp/x"), "touches-files"),
+        (text_node("PrintV2", output_stream=b"FILE:///tmp/x"), "touches-files"),
+        (text_node("PrintV2", output_stream=b"STDOUT"), "touches-files"),
+        (text_node("PrintV2", output_stream=b""), "touches-files"),
+        (text_node("FixedUnigramCandidateSampler", vocab_file=b"words"), "touches-files"),
+        (text_node("DecodeProtoV2", descriptor_source=b"/any/file"), "touches-files"),
+        (text_node("DecodeProtoV2", descriptor_source=b"local:///any/file"), "touches-files"),
+        (text_node("EncodeProto", descriptor_source=b"BYTES://"), "touches-files"),
         *(
-            (_node(op, debug_urls=[url]), "touches-files")
+            (text_node(op, debug_urls=[url]), "touches-files")
             for op in ("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary")
             for url in (b"file:///d", b"FILE:///d", b"grpc://host:1", b"memcbk:///d", b"")
         ),
-        (_node("Send"), "touches-network"),
-        (_node("RemoteCall"), "touches-network"),
-        (_node("DataServiceDatasetV4"), "touches-network"),
-        (_node("CollectiveReduceV2"), "touches-network"),
-        (_node("Abort"), "acts-on-process"),
-        (_node("DatasetFromGraph"), "acts-on-process"),
-        (_node("FileSystemSetConfiguration"), "acts-on-process"),
-        (_node("XlaCallModule"), "acts-on-process"),
-        (_node("ConfigureDistributedTPU"), "uses-accelerator"),
-        (_node("RiscAdd"), "effect-unknown"),
-        (_node("TryRpc"), "effect-unknown"),
-        (_node("BigQueryReader"), "effect-unknown"),
+        (text_node("Send"), "touches-network"),
+        (text_node("RemoteCall"), "touches-network"),
+        (text_node("DataServiceDatasetV4"), "touches-network"),
+        (text_node("CollectiveReduceV2"), "touches-network"),
+        (text_node("Abort"), "acts-on-process"),
+        (text_node("DatasetFromGraph"), "acts-on-process"),
+        (text_node("FileSystemSetConfiguration"), "acts-on-process"),
+        (text_node("XlaCallModule"), "acts-on-process"),
+        (text_node("ConfigureDistributedTPU"), "uses-accelerator"),
+        (text_node("RiscAdd"), "effect-unknown"),
+        (text_node("TryRpc"), "effect-unknown"),
+        (text_node("BigQueryReader"), "effect-unknown"),
     ],
     ids=str,
 )
@@ -103,12 +94,12 @@ def test_findings(node, code):
 
 
 def test_an_op_that_the_table_does_not_have():
-    (finding,) = find_side_effects([Located(_node("FromTheFuture")), Located(_node("MatMul"))])
+    (finding,) = find_side_effects([Located(text_node("FromTheFuture")), Located(text_node("MatMul"))])
     assert finding.message == (
         "The model runs ops of which this version does not know what they do when it is called: FromTheFuture (1); "
         f"this version knows TensorFlow up to {newest_release()}."
     )
-    assert find_side_effects([Located(_node("a_function"))], functions=["a_function"]) == ()
+    assert find_side_effects([Located(text_node("a_function"))], functions=["a_function"]) == ()
 
 
 def test_an_init_op_may_read_a_table_and_nothing_else():
@@ -161,7 +152,7 @@ def test_only_harmless_effects_are_harmless():
     table = load_op_table()
     assert EFFECTS.keys() >= HARMLESS
     for op, info in table.items():
-        effect = dangerous_effect(_node(op))
+        effect = dangerous_effect(text_node(op))
         if op not in ATTRIBUTE_DECIDES:
             assert effect == (None if info.effect in HARMLESS else info.effect), op
 
@@ -181,4 +172,4 @@ def test_each_risk_is_a_code():
     ],
 )
 def test_ops_that_must_never_be_called_harmless(op):
-    assert dangerous_effect(_node(op)) is not None
+    assert dangerous_effect(text_node(op)) is not None

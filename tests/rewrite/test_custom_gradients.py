@@ -2,17 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.checks.custom_gradients import ATTRIBUTE, lost_gradient
-from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.checks.custom_gradients import lost_gradient
+from migrate.graph.protos import MetaGraphDef
 from migrate.rewrite.custom_gradients import keep_apart, with_plain_gradients
+from tests.checks.graphs import node_with
 from tests.rewrite.texts import function
-
-
-def _node(op: str, gradient: str) -> NodeDef:
-    node = NodeDef(name="n", op=op)
-    if gradient:
-        node.attr[ATTRIBUTE].s = gradient.encode()
-    return node
 
 
 @pytest.mark.parametrize(
@@ -27,28 +21,28 @@ def _node(op: str, gradient: str) -> NodeDef:
     ],
 )
 def test_which_gradients_are_lost_and_kept_apart(op, gradient, lost, kept):
-    node = _node(op, gradient)
+    node = node_with(op, gradient)
     assert lost_gradient(node) == lost
     keep_apart(node)
-    assert node == _node(op, kept)
+    assert node == node_with(op, kept)
 
 
 def test_without_lost_gradients_a_meta_graph_is_itself():
     made = MetaGraphDef()
-    made.graph_def.node.extend([_node("Relu", "Identity"), _node("PartitionedCall", "PartitionedCall-1")])
+    made.graph_def.node.extend([node_with("Relu", "Identity"), node_with("PartitionedCall", "PartitionedCall-1")])
     assert with_plain_gradients(made) is made
 
 
 def test_lost_gradients_go_from_the_graph_and_its_functions():
     made = MetaGraphDef()
-    made.graph_def.node.extend([_node("Relu", "GuidedRelu"), _node("Neg", "Identity")])
+    made.graph_def.node.extend([node_with("Relu", "GuidedRelu"), node_with("Neg", "Identity")])
     body = made.graph_def.library.function
     body.append(function("f", ""))
-    body[0].node_def.append(_node("IdentityN", "CustomGradient-1"))
+    body[0].node_def.append(node_with("IdentityN", "CustomGradient-1"))
     before = made.SerializeToString(deterministic=True)
     plain = with_plain_gradients(made)
-    assert list(plain.graph_def.node) == [_node("Relu", ""), _node("Neg", "Identity")]
-    assert list(plain.graph_def.library.function[0].node_def) == [_node("IdentityN", "")]
+    assert list(plain.graph_def.node) == [node_with("Relu", ""), node_with("Neg", "Identity")]
+    assert list(plain.graph_def.library.function[0].node_def) == [node_with("IdentityN", "")]
     assert made.SerializeToString(deterministic=True) == before
     del made.graph_def.node[:]
-    assert list(with_plain_gradients(made).graph_def.library.function[0].node_def) == [_node("IdentityN", "")]
+    assert list(with_plain_gradients(made).graph_def.library.function[0].node_def) == [node_with("IdentityN", "")]

@@ -7,46 +7,32 @@ import dataclasses
 import pytest
 
 from migrate.errors import InternalError
-from migrate.graph.graph import ParsedNodes, Run, prune
+from migrate.graph.graph import ParsedNodes, prune
 from migrate.graph.op_table import load_ref_ops
-from migrate.graph.protos import NodeDef
 from migrate.records import Finding
 from migrate.rewrite.engine import Rewritten, rewrite
 from migrate.rewrite.rule import Edit, Op, Rule, by_op
 from migrate.rewrite.rules.table import RULES
 from tests.rewrite import texts
+from tests.rewrite.nodes import FLOAT, node, run_of
 
 REF_OPS = load_ref_ops()
-FLOAT = 1
-
-
-def _node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:
-    node = NodeDef(op=op, name=name, input=inputs)
-    for key, value in types.items():
-        node.attr[key].type = value
-    return node
-
-
-def _run(*nodes: NodeDef, fetches: tuple[str, ...]) -> Run:
-    return prune(ParsedNodes(nodes), "a test", {}, fetches, ())
-
-
 LOOP = (
-    _node("VariableV2", "v", dtype=FLOAT),
-    _node("Const", "one", dtype=FLOAT),
-    _node("Const", "yes", dtype=10),
-    _node("Identity", "read", "v", T=FLOAT),
-    _node("AssignAdd", "add", "v", "one", "^read", T=FLOAT),
-    _node("Mul", "use", "read", "one", "^add", T=FLOAT),
-    _node("RefSwitch", "switch", "v", "yes", T=FLOAT),
-    _node("AssignSub", "sub", "switch:1", "one", "^use", T=FLOAT),
-    _node("RefMerge", "merge", "switch", "sub", T=FLOAT),
-    _node("ScatterAdd", "scatter", "merge", "yes", "one", T=FLOAT),
+    node("VariableV2", "v", dtype=FLOAT),
+    node("Const", "one", dtype=FLOAT),
+    node("Const", "yes", dtype=10),
+    node("Identity", "read", "v", T=FLOAT),
+    node("AssignAdd", "add", "v", "one", "^read", T=FLOAT),
+    node("Mul", "use", "read", "one", "^add", T=FLOAT),
+    node("RefSwitch", "switch", "v", "yes", T=FLOAT),
+    node("AssignSub", "sub", "switch:1", "one", "^use", T=FLOAT),
+    node("RefMerge", "merge", "switch", "sub", T=FLOAT),
+    node("ScatterAdd", "scatter", "merge", "yes", "one", T=FLOAT),
 )
 
 
 def test_rewriting_twice_changes_nothing():
-    run = _run(*LOOP, fetches=("use:0", "scatter:0", "read:0"))
+    run = run_of(*LOOP, fetches=("use:0", "scatter:0", "read:0"))
     once = rewrite(run, REF_OPS)
     assert isinstance(once, Rewritten)
     assert once.graph.nodes != run.graph.nodes
@@ -57,34 +43,34 @@ def test_rewriting_twice_changes_nothing():
 
 
 UNTOUCHED = {
-    "arithmetic": (_node("Const", "a", dtype=FLOAT), _node("Neg", "b", "a", T=FLOAT)),
+    "arithmetic": (node("Const", "a", dtype=FLOAT), node("Neg", "b", "a", T=FLOAT)),
     "a resource variable": (
-        _node("VarHandleOp", "v", dtype=FLOAT),
-        _node("Const", "a", dtype=FLOAT),
-        _node("AssignAddVariableOp", "w", "v", "a", dtype=FLOAT),
-        _node("ReadVariableOp", "b", "v", "^w", dtype=FLOAT),
+        node("VarHandleOp", "v", dtype=FLOAT),
+        node("Const", "a", dtype=FLOAT),
+        node("AssignAddVariableOp", "w", "v", "a", dtype=FLOAT),
+        node("ReadVariableOp", "b", "v", "^w", dtype=FLOAT),
     ),
     "a table": (
-        _node("HashTableV2", "t"),
-        _node("Const", "a", dtype=FLOAT),
-        _node("LookupTableFindV2", "b", "t", "a", "a"),
+        node("HashTableV2", "t"),
+        node("Const", "a", dtype=FLOAT),
+        node("LookupTableFindV2", "b", "t", "a", "a"),
     ),
     "a loop": (
-        _node("Const", "a", dtype=FLOAT),
-        _node("Const", "p", dtype=10),
-        _node("Enter", "e", "a", T=FLOAT),
-        _node("Merge", "m", "e", "n", T=FLOAT),
-        _node("LoopCond", "c", "p"),
-        _node("Switch", "s", "m", "c", T=FLOAT),
-        _node("NextIteration", "n", "s:1", T=FLOAT),
-        _node("Exit", "b", "s", T=FLOAT),
+        node("Const", "a", dtype=FLOAT),
+        node("Const", "p", dtype=10),
+        node("Enter", "e", "a", T=FLOAT),
+        node("Merge", "m", "e", "n", T=FLOAT),
+        node("LoopCond", "c", "p"),
+        node("Switch", "s", "m", "c", T=FLOAT),
+        node("NextIteration", "n", "s:1", T=FLOAT),
+        node("Exit", "b", "s", T=FLOAT),
     ),
 }
 
 
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_a_graph_without_refs_stays_as_it_is(name):
-    run = _run(*UNTOUCHED[name], fetches=("b:0",))
+    run = run_of(*UNTOUCHED[name], fetches=("b:0",))
     result = rewrite(run, REF_OPS)
     assert isinstance(result, Rewritten)
     assert result.graph is run.graph
@@ -93,7 +79,7 @@ def test_a_graph_without_refs_stays_as_it_is(name):
 
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_what_has_no_ref_stays_as_it_is_beside_refs(name):
-    run = _run(*UNTOUCHED[name], _node("VariableV2", "ref", dtype=FLOAT), fetches=("b:0", "ref:0"))
+    run = run_of(*UNTOUCHED[name], node("VariableV2", "ref", dtype=FLOAT), fetches=("b:0", "ref:0"))
     result = rewrite(run, REF_OPS)
     assert isinstance(result, Rewritten)
     kept = {n.name: n for n in UNTOUCHED[name]}
@@ -101,8 +87,8 @@ def test_what_has_no_ref_stays_as_it_is_beside_refs(name):
 
 
 def test_a_cycle_is_a_refusal():
-    nodes = (_node("VariableV2", "v", dtype=FLOAT), _node("Neg", "a", "b"), _node("Neg", "b", "a", "^v"))
-    found = rewrite(_run(*nodes, fetches=("b:0",)), REF_OPS)
+    nodes = (node("VariableV2", "v", dtype=FLOAT), node("Neg", "a", "b"), node("Neg", "b", "a", "^v"))
+    found = rewrite(run_of(*nodes, fetches=("b:0",)), REF_OPS)
     assert not isinstance(found, Rewritten)
     assert [f.code for f in found] == ["cyclic-graph"]
 
@@ -110,37 +96,37 @@ def test_a_cycle_is_a_refusal():
 def test_a_read_of_the_rows_that_are_written_is_a_refusal():
     # Found by the property test: ScatterAdd's kernel reads rows that it has changed already.
     nodes = (
-        _node("VariableV2", "v", dtype=FLOAT),
-        _node("Const", "rows", dtype=3),
-        _node("Identity", "read", "v", T=FLOAT),
-        _node("ScatterAdd", "w", "v", "rows", "read", T=FLOAT),
+        node("VariableV2", "v", dtype=FLOAT),
+        node("Const", "rows", dtype=3),
+        node("Identity", "read", "v", T=FLOAT),
+        node("ScatterAdd", "w", "v", "rows", "read", T=FLOAT),
     )
-    found = rewrite(_run(*nodes, fetches=("w:0",)), REF_OPS)
+    found = rewrite(run_of(*nodes, fetches=("w:0",)), REF_OPS)
     assert isinstance(found, tuple) and isinstance(found[0], Finding)
     assert (found[0].code, found[0].nodes) == ("aliased-buffer-undecided", ("w", "read"))
 
 
 def test_a_library_function_may_give_its_argument_back():
     nodes = (
-        _node("VariableV2", "v", dtype=FLOAT),
-        _node("Const", "one", dtype=FLOAT),
-        _node("Identity", "read", "v", T=FLOAT),
-        _node("my_function", "called", "read"),
-        _node("AssignAdd", "add", "v", "one", "^called", T=FLOAT),
-        _node("Mul", "use", "called", "one", "^add", T=FLOAT),
+        node("VariableV2", "v", dtype=FLOAT),
+        node("Const", "one", dtype=FLOAT),
+        node("Identity", "read", "v", T=FLOAT),
+        node("my_function", "called", "read"),
+        node("AssignAdd", "add", "v", "one", "^called", T=FLOAT),
+        node("Mul", "use", "called", "one", "^add", T=FLOAT),
     )
-    found = rewrite(_run(*nodes, fetches=("use:0",)), REF_OPS)
+    found = rewrite(run_of(*nodes, fetches=("use:0",)), REF_OPS)
     assert isinstance(found, tuple)
     assert [f.code for f in found] == ["aliased-buffer-undecided"]
 
 
 def _forwarded(op: str, *, fetch: str = "z:0") -> Rewritten | tuple[Finding, ...]:
     """`y = op(v); w = v += x after y; z = -y:1 after w`, planned."""
-    x = _node("Placeholder", "x", dtype=1)
-    v = _node("VariableV2", "v", dtype=1)
-    y = _node(op, "y", "v", T=1)
-    w = _node("AssignAdd", "w", "v", "x", "^y", T=1)
-    z = _node("Neg", "z", "y:1", "^w", T=1)
+    x = node("Placeholder", "x", dtype=1)
+    v = node("VariableV2", "v", dtype=1)
+    y = node(op, "y", "v", T=1)
+    w = node("AssignAdd", "w", "v", "x", "^y", T=1)
+    z = node("Neg", "z", "y:1", "^w", T=1)
     run = prune(ParsedNodes([x, v, y, w, z]), "s", {"x:0": (1, None)}, [fetch], ["w"])
     return rewrite(run, REF_OPS)
 

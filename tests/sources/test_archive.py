@@ -19,13 +19,13 @@ import zlib
 
 import pytest
 
-import migrate
 from migrate.errors import InputError
 from migrate.model.study import audit_model
 from migrate.processes.claims import clear_leftovers
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models
+from tests.audits import audited
 from tests.conversions import MODELS, ROOT
 from tests.sources.tar_parts import BLOCK, header, member, pax
 
@@ -271,11 +271,6 @@ def test_what_a_killed_process_has_unpacked_is_cleared_away(tmp_path):
 FORMS = ROOT / "testdata" / "forms"
 
 
-def _report(path, **options):
-    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
-    return report
-
-
 def _zip(path, source):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for file in source.rglob("*"):
@@ -290,17 +285,17 @@ def test_an_archive_of_a_model_is_the_model(ending, tmp_path):
     else:
         with tarfile.open(path, "w:gz" if ending == "tar.gz" else "w") as out:
             out.add(MODELS / "simple_save", "simple_save")
-    expected, found = _report(MODELS / "simple_save"), _report(path)
+    expected, found = audited(MODELS / "simple_save"), audited(path)
     assert (found.kind, found.outcome, found.meta_graphs) == (expected.kind, expected.outcome, expected.meta_graphs)
     assert found.source == str(path)
     assert find_models(str(tmp_path)) == (str(tmp_path),)
-    assert _report(tmp_path).outcome == expected.outcome
+    assert audited(tmp_path).outcome == expected.outcome
 
 
 def test_an_archive_is_cleared_away(tmp_path, monkeypatch):
     monkeypatch.setattr(archive.tempfile, "tempdir", str(tmp_path))
     _zip(tmp_path / "model.zip", FORMS / "frozen")
-    _report(tmp_path / "model.zip")
+    audited(tmp_path / "model.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
 
 
@@ -310,12 +305,12 @@ def test_what_lacks_in_an_archive_goes_by_the_archives_name(tmp_path):
     next((model / "assets").iterdir()).unlink()
     (model / "variables" / "variables.index").write_bytes(b"")
     _zip(tmp_path / "model.zip", model)
-    told = [f.message for f in _report(tmp_path / "model.zip").findings]
+    told = [f.message for f in audited(tmp_path / "model.zip").findings]
     assert any(f"{tmp_path}/model.zip/vocabulary/assets/" in message for message in told)
     assert not [message for message in told if archive.tempfile.gettempdir() + "/migrate-" in message]
     (model / "saved_model.pb").write_bytes(b"")
     _zip(tmp_path / "model.zip", model)
-    assert f"{tmp_path}/model.zip/vocabulary/saved_model.pb" in _report(tmp_path / "model.zip").outcome.reason
+    assert f"{tmp_path}/model.zip/vocabulary/saved_model.pb" in audited(tmp_path / "model.zip").outcome.reason
 
 
 def _member(name, kind=tarfile.REGTYPE, size=0, link=""):
@@ -341,7 +336,7 @@ def test_an_archive_that_reaches_out_is_refused(member, says, tmp_path):
     with tarfile.open(path, "w") as out:
         out.addfile(_member("saved_model.pb"), io.BytesIO())
         out.addfile(member, io.BytesIO())
-    report = _report(path)
+    report = audited(path)
     assert isinstance(report.outcome, Unreadable) and says in report.outcome.reason
     assert not (tmp_path.parent / "outside").exists() and not os.path.exists("/absolute")
 
@@ -352,28 +347,28 @@ def test_a_zip_that_reaches_out_is_refused(tmp_path):
         with zipfile.ZipFile(path, "w") as out:
             out.writestr("saved_model.pb", b"x")
             out.writestr(name, b"x")
-        report = _report(path)
+        report = audited(path)
         assert isinstance(report.outcome, Unreadable) and "leads out" in report.outcome.reason, name
     link = zipfile.ZipInfo("link")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(path, "w") as out:
         out.writestr(link, "/etc/passwd")
-    assert "link or special" in _report(path).outcome.reason
+    assert "link or special" in audited(path).outcome.reason
 
 
 def test_bombs_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "model.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
         out.writestr("saved_model.pb", bytes(1 << 22))
-    assert "bytes that unpack to 4,194,304 or more" in _report(path, unpacked_bytes=1 << 20).outcome.reason
-    assert "raise the flag" not in _report(path).outcome.reason
+    assert "bytes that unpack to 4,194,304 or more" in audited(path, unpacked_bytes=1 << 20).outcome.reason
+    assert "raise the flag" not in audited(path).outcome.reason
     tar = tmp_path / "model.tar.gz"
     with tarfile.open(tar, "w:gz") as out:
         for number in range(4):
             out.addfile(_member(f"{number}.pb", size=1 << 20), io.BytesIO(bytes(1 << 20)))
-    assert "bytes that unpack to 2,097,152 or more" in _report(tar, unpacked_bytes=1 << 20).outcome.reason
+    assert "bytes that unpack to 2,097,152 or more" in audited(tar, unpacked_bytes=1 << 20).outcome.reason
     monkeypatch.setattr(archive, "_MAX_MEMBERS", 3)
-    assert "more than 3 members" in _report(tar).outcome.reason
+    assert "more than 3 members" in audited(tar).outcome.reason
 
 
 def test_damaged_and_odd_archives(tmp_path):
@@ -381,14 +376,14 @@ def test_damaged_and_odd_archives(tmp_path):
     _zip(path, FORMS / "frozen")
     data = path.read_bytes()
     path.write_bytes(data[:60] + bytes(20) + data[80:])
-    assert isinstance(_report(path).outcome, Unreadable)
+    assert isinstance(audited(path).outcome, Unreadable)
     tar = tmp_path / "model.tgz"
     with tarfile.open(tar, "w:gz") as out:
         out.add(FORMS / "frozen", "frozen")
     tar.write_bytes(tar.read_bytes()[:200])
-    assert isinstance(_report(tar).outcome, Unreadable)
+    assert isinstance(audited(tar).outcome, Unreadable)
     _zip(path, FORMS / "several_graphs")
-    assert "holds 3 models" in _report(path).outcome.reason
+    assert "holds 3 models" in audited(path).outcome.reason
     with zipfile.ZipFile(path, "w") as out:
         out.writestr("readme.txt", "nothing")
-    assert "no model in this archive" in _report(path).outcome.reason
+    assert "no model in this archive" in audited(path).outcome.reason

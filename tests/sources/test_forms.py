@@ -21,14 +21,10 @@ from migrate.sources.discover import find_models, place_of
 from migrate.sources.forms import Form, form_of
 from migrate.sources.leveldb import write_table
 from migrate.sources.read import opened, read_source
+from tests.audits import audited
 from tests.conversions import MODELS, ROOT
 
 FORMS = ROOT / "testdata" / "forms"
-
-
-def _report(path, **options):
-    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
-    return report
 
 
 def _source(path):
@@ -52,13 +48,13 @@ def _source(path):
     ],
 )
 def test_names_of_files_do_not_matter(name, kind, tmp_path):
-    assert _report(FORMS / name).kind is kind
+    assert audited(FORMS / name).kind is kind
     if kind is not Kind.FROZEN_GRAPH:
         return
     (file,) = (FORMS / name).iterdir()
     shutil.copy(file, tmp_path / "weights.bin")
-    assert _report(tmp_path).kind is kind
-    assert _report(tmp_path / "weights.bin").kind is kind
+    assert audited(tmp_path).kind is kind
+    assert audited(tmp_path / "weights.bin").kind is kind
 
 
 def test_a_tree_of_forms():
@@ -113,14 +109,14 @@ def test_files_that_are_no_models_are_passed_by(tmp_path):
 def test_what_lies_in_a_models_place_is_named(name, content, says, tmp_path):
     (tmp_path / name).write_bytes(content)
     for path in (tmp_path, tmp_path / name):
-        report = _report(path)
+        report = audited(path)
         assert isinstance(report.outcome, Unreadable)
         assert says in report.outcome.reason and str(tmp_path / name) in report.outcome.reason
 
 
 def test_a_link_into_an_annex_that_was_not_fetched(tmp_path):
     (tmp_path / "model.pb").symlink_to("../.git/annex/objects/a/b/SHA256E-s9--0.pb/SHA256E-s9--0.pb")
-    report = _report(tmp_path / "model.pb")
+    report = audited(tmp_path / "model.pb")
     assert isinstance(report.outcome, Unreadable) and "git annex get" in report.outcome.reason
 
 
@@ -185,7 +181,7 @@ def test_one_graph_for_several_checkpoints(tmp_path):
 
 def test_a_proposal_is_taken_only_where_it_is_asked_for_and_there_is_no_signature():
     model = FORMS / "saver_steps"
-    proposed = _report(model).proposals[0]
+    proposed = audited(model).proposals[0]
     (report,) = migrate.audit(str(model), migrate.Options(take_proposals=True)).models
     assert isinstance(report.outcome, Convertible)
     assert report.proposals == ()
@@ -209,7 +205,7 @@ def test_checkpoints_that_lack_a_part(tmp_path):
     shutil.copytree(FORMS / "saver_no_state", model)
     for step in (9, 10):
         (model / f"model-{step}.index").unlink()
-    given = migrate.Options(signature=(_report(FORMS / "frozen").proposals[0],))
+    given = migrate.Options(signature=(audited(FORMS / "frozen").proposals[0],))
     (report,) = migrate.audit(str(model), given).models
     assert isinstance(report.outcome, Refused)
     (finding,) = [f for f in report.findings if f.code == "checkpoint-unreadable"]
@@ -231,11 +227,11 @@ def test_a_wrong_prefix(tmp_path):
 
 def test_a_chunked_saved_model_is_named(tmp_path):
     (tmp_path / "saved_model.cpb").write_bytes(b"x")
-    assert "chunked" in _report(tmp_path).outcome.reason
+    assert "chunked" in audited(tmp_path).outcome.reason
 
 
 def test_other_meta_graphs_are_named():
-    report = _report(MODELS / "multi_tags", tags=frozenset({"serve"}))
+    report = audited(MODELS / "multi_tags", tags=frozenset({"serve"}))
     told = [f.message for f in report.findings if f.code == "other-meta-graph"]
     assert len(told) == 2
     assert any("{gpu, serve}" in message and "can be converted as well" in message for message in told)

@@ -4,20 +4,15 @@ import shutil
 
 import pytest
 
-import migrate
 from migrate.errors import InputError
 from migrate.graph import contract
 from migrate.graph.protos import GraphDef, MetaGraphDef, NodeDef
 from migrate.records import GivenSignature, Unreadable
 from migrate.sources.session_bundle import is_session_bundle, signatures, unbundle
+from tests.audits import audited
 from tests.conversions import ROOT
 
 FORMS = ROOT / "testdata" / "forms"
-
-
-def _report(path, **options):
-    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
-    return report
 
 
 def test_a_session_bundle_that_cannot_be_parsed(tmp_path):
@@ -27,7 +22,7 @@ def test_a_session_bundle_that_cannot_be_parsed(tmp_path):
     packed = meta_graph.collection_def["serving_signatures"].any_list.value[0]
     packed.value = packed.value[:-3]
     (model / "export.meta").write_bytes(meta_graph.SerializeToString())
-    report = _report(model)
+    report = audited(model)
     assert isinstance(report.outcome, Unreadable) and "serving_signatures" in report.outcome.reason
 
 

@@ -11,21 +11,17 @@ from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import Slice
 from migrate.sources.leveldb import write_table
 from migrate.sources.v1_checkpoint import StoredTensor, is_foreign_table, read_v1_checkpoint
+from tests.audits import audited
 from tests.conversions import ROOT
 
 FORMS = ROOT / "testdata" / "forms"
-
-
-def _report(path, **options):
-    (report,) = migrate.audit(str(path), migrate.Options(**options)).models
-    return report
 
 
 def test_a_shard_of_a_v1_checkpoint_is_missing(tmp_path):
     model = tmp_path / "model"
     shutil.copytree(FORMS / "saver_v1_sharded", model)
     (model / "model.ckpt-00001-of-00002").unlink()
-    given = migrate.Options(signature=(_report(FORMS / "saver_v1_sharded").proposals[0],))
+    given = migrate.Options(signature=(audited(FORMS / "saver_v1_sharded").proposals[0],))
     (report,) = migrate.audit(str(model), given).models
     (finding,) = [f for f in report.findings if f.code == "checkpoint-shard-missing"]
     assert "model.ckpt-00001-of-00002" in finding.message

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.graph.graph import ParsedNodes, Run, prune
 from migrate.graph.op_table import load_in_place_ops, load_op_table, may_keep, may_share
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.engine import Rewritten, rewrite
@@ -12,6 +11,7 @@ from migrate.rewrite.ops import OPS
 from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS
 from migrate.rewrite.rule import Gives
 from migrate.rewrite.rules.table import RULED_OPS, RULES
+from tests.rewrite.nodes import FLOAT, node, run_of
 
 TABLE = load_op_table()
 REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)
@@ -35,25 +35,11 @@ def test_twin(op):
     assert not twin.deprecated_since
 
 
-def _node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:
-    node = NodeDef(op=op, name=name, input=inputs)
-    for key, value in types.items():
-        node.attr[key].type = value
-    return node
-
-
-def _run(*nodes: NodeDef, fetches: tuple[str, ...]) -> Run:
-    return prune(ParsedNodes(nodes), "a test", {}, fetches, ())
-
-
-FLOAT = 1
-
-
 @pytest.mark.parametrize("op", ALONE)
 def test_a_rule_fires_where_no_op_is_a_ref_op(op):
     inputs = tuple(f"i{n}" for n in range(max(1, OPS[op].fewest)))
-    given = (_node("Const", name, dtype=FLOAT) for name in inputs)
-    result = rewrite(_run(*given, _node(op, "y", *inputs, T=FLOAT), fetches=("y:0",)), REF_OPS)
+    given = (node("Const", name, dtype=FLOAT) for name in inputs)
+    result = rewrite(run_of(*given, node(op, "y", *inputs, T=FLOAT), fetches=("y:0",)), REF_OPS)
     assert not isinstance(result, Rewritten) or result.graph.nodes["y"].op != op
 
 
@@ -61,7 +47,7 @@ def test_a_rule_fires_where_no_op_is_a_ref_op(op):
 def test_a_node_without_attributes_crashes_no_rule(op):
     inputs = tuple(f"i{n}" for n in range(OPS[op].fewest))
     given = [NodeDef(op="VariableV2", name=name) for name in inputs]
-    run = _run(*given, NodeDef(op=op, name="y", input=inputs), fetches=("y:0",))
+    run = run_of(*given, NodeDef(op=op, name="y", input=inputs), fetches=("y:0",))
     before = [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()]
     assert rewrite(run, REF_OPS)
     assert [(node.name, sorted(node.attr)) for node in run.graph.nodes.values()] == before

@@ -116,7 +116,7 @@ def tool_of(model: str) -> Mapping[str, Any] | None:
 
 
 def rename_source(model: str, path: str) -> None:
-    """Has a new model's provenance name another path of its source: where it lies for all, not for one machine."""
+    """Has a new model's provenance name another path of its source: the one that everybody knows, not one machine's."""
     content = read_provenance(model)
     if content is not None:
         write_provenance(model, {**content, "source": {**content["source"], "path": path}})

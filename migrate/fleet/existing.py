@@ -1,4 +1,4 @@
-"""What stands at a destination already, and whether it may be replaced without being asked."""
+"""What is at a destination already, and whether it may be replaced without the user's word."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
             return done
     if not len(taking.weights.files) <= result.data_files <= _MOST_DATA_FILES:
         return Crashed("export", 0, f"{result.data_files:,} data files make no sense")
-    # Where it is to stand is known here; a process that has run TensorFlow is not asked.
+    # The directory is known here; a process that has run TensorFlow is not asked for it.
     put(taking.weights, checkpoint_in(staged), result.data_files)
     return result
 

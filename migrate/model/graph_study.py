@@ -277,7 +277,7 @@ def _proposed(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
 
 def _taken(proposal: GivenSignature) -> Finding:
     message = f"the graph has no signature; it was given the first proposed one, {to_copy(proposal)}"
-    hint = "look whether these are the inputs and outputs that are wanted, else give it another one"
+    hint = "check that these are the inputs and outputs you want; otherwise pass --signature"
     return Finding("signature-proposed", Severity.WARNING, message, (), hint)
 
 

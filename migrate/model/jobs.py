@@ -1,6 +1,6 @@
-"""One model's way through the house, from its directory to its `ModelReport`. Every ending is a value.
+"""Audits, converts or validates one model, from its directory to its `ModelReport`. Every ending is a value.
 
-`run` is that way as a job for a child process: reading, planning and comparing take their time in Python, so each model
+`run` does so as a job for a child process: reading, planning and comparing take their time in Python, so each model
 has a process for itself, which forks again for what needs TensorFlow.
 """
 
@@ -78,7 +78,7 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
       progress: told what is being done.
 
     Returns:
-      The report. Only with the outcomes `Converted` and `Unchanged` something stands at the destination.
+      The report. Only after the outcomes `Converted` and `Unchanged` there is a model at the destination.
     """
     path, destination, options = job.path, job.destination, job.options
     overwrite = job.replace or options.overwrite
@@ -140,7 +140,7 @@ def _check_space(studied: Studied, destination: str) -> None:
 
 
 def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> ModelReport:
-    """Replays the source's answers on a candidate that stands on the disk already.
+    """Replays the source's answers on a candidate that is on the disk.
 
     Args:
       job: what to compare.

@@ -1,4 +1,4 @@
-"""The steps that differ from form to form, where the way itself is the same."""
+"""The steps of a conversion that differ from form to form."""
 
 from __future__ import annotations
 

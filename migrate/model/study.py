@@ -32,7 +32,7 @@ class Studied:
 
     Attributes:
       report: what audit says.
-      place: where it lies; None where nothing could be found.
+      place: where it is; None where nothing could be found.
       graph: the source and its plan, or None: it is unreadable, TF2, a Keras file, has no such tag set or no graph.
       keras: a Keras file's content, or None for anything else.
     """

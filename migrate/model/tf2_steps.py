@@ -27,7 +27,7 @@ def tf2_steps(place: Location, path: str, options: Options, nursery: Runner) -> 
     """How a TF2 SavedModel answers and is compared with.
 
     Args:
-      place: where it lies.
+      place: where it is.
       path: what the user calls it.
       options: see `records.Options`.
       nursery: makes the child processes.

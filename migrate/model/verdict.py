@@ -60,7 +60,7 @@ def risk_of(report: ModelReport, options: Options) -> Finding | None:
 
 
 def made_of(candidate: str, steps: Steps) -> tuple[Finding, ...]:
-    """Says that a candidate calls another file its source. What it says otherwise is not believed."""
+    """Says that a candidate calls another file its source. Nothing else that it says of itself is believed."""
     said = source_digest(candidate)
     digest = steps.digest() if said is not None else None
     if said == digest:

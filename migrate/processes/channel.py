@@ -18,7 +18,7 @@ from migrate.processes.job_files import JobFiles, result_of
 from migrate.records import Crashed, TimedOut
 
 POLL_SECONDS = 0.5
-"""How often a process is looked at whose end would not be told otherwise."""
+"""How often a process is looked at; its end may not be reported in another way."""
 
 _MEMORY_POLL_SECONDS = 0.05
 

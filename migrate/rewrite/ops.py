@@ -1,6 +1,6 @@
 """What other modules ask of the ops that rules claim, derived from THE TABLE.
 
-What is known of an op stands on its rule (`rule.Op`), and what TensorFlow's kernel does in the table of ops
+What is known of an op is on its rule (`rule.Op`), and what TensorFlow's kernel does in the table of ops
 (`graph/ops.tsv`); `describe` shows both.
 """
 

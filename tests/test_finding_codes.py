@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import pathlib
 import re
@@ -24,6 +25,7 @@ from tools.make_findings import PAGE, page
 _MAKERS = {"refusal", "Finding", "Unavailable", "_warn", "_Fault"}
 
 
+@functools.cache
 def _codes_in_the_source() -> dict[str, set[str]]:
     """The folders of the package in which each code is made."""
     found = defaultdict(set)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_time() -> Iterator[None]:
     """Two runs write the same bytes: a new model says when it was converted."""
     with pytest.MonkeyPatch.context() as patch:

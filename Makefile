@@ -42,13 +42,28 @@ check: .venv/.stamp  ## style, types, the import contracts, and the quick tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not (tensorflow or process or slow)"
 
+TF1_WHEEL := tensorflow-1.15.5-cp37-cp37m-manylinux2010_x86_64.whl
+
+.PHONY: tf1-wheel
+tf1-wheel: .venv/.stamp  ## fetch the wheel of TensorFlow 1.15.5, without which the tests of its runtime skip
+	@test -f .venv/$(TF1_WHEEL) || timeout 300 $(BIN)/python -m pip download --quiet --disable-pip-version-check \
+		--no-deps --only-binary=:all: --python-version=3.7 --implementation=cp --abi=cp37m \
+		--platform=manylinux2010_x86_64 --dest=.venv tensorflow==1.15.5 \
+		|| echo "TensorFlow 1.15.5's wheel cannot be fetched; the tests of its runtime skip"
+
+.PHONY: axe
+axe: .venv/.stamp  ## fetch axe-core, without which the test of the report page's accessibility skips
+	@test -f .venv/axe.min.js || { cd .venv && timeout 120 npm pack --silent axe-core@4 >/dev/null 2>&1 \
+		&& tar xzf axe-core-*.tgz --strip-components=1 package/axe.min.js && rm -f axe-core-*.tgz; } \
+		|| echo "axe-core cannot be fetched; the test of the page's accessibility skips"
+
 .PHONY: test
-test: check .venv-tf215/.stamp  ## check, the tests that start TensorFlow or other processes, private APIs on 2.15.1
+test: check .venv-tf215/.stamp tf1-wheel  ## check, the tests that start TensorFlow or other processes, private APIs on 2.15.1
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "(tensorflow or process) and not slow"
-	.venv-tf215/bin/python -m pytest --quiet -m private_api
+	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m private_api
 
 .PHONY: test-slow
-test-slow: .venv/.stamp  ## the rest: mutants, growth, bounds of memory, random programs, real models
+test-slow: .venv/.stamp tf1-wheel axe  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
 
 PYTHONS ?= 3.10 3.11 3.12 3.13
@@ -83,12 +98,38 @@ fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversio
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/product/test_fuzz.py
 	$(BIN)/python tools/make_ref_ops.py
 
+.PHONY: fuzz-flow
+fuzz-flow: .venv/.stamp  ## compare EXAMPLES random loops and conds, their effects and gradients; docs/fuzz-flow.json gets the counts
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/product/test_flow_fuzz.py
+
 MUTANTS ?= 10000
 CONVERTS ?= 300
 
 .PHONY: hostile
 hostile: .venv/.stamp  ## audit MUTANTS broken and hostile models and convert CONVERTS of them; writes docs/hostile.md
 	$(BIN)/python -m tools.hostile --mutants=$(MUTANTS) --converts=$(CONVERTS) docs/hostile.md
+
+FAULTS ?= *
+
+.PHONY: mutate
+mutate: .venv/.stamp  ## plant the FAULTS (a pattern) in good conversions and ask validate; writes docs/trust.md
+	$(BIN)/python -m tools.mutate --only='$(FAULTS)' docs/trust.md
+
+.PHONY: docs
+docs: .venv-docs/.stamp  ## build the documentation as a site, into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "site/index.html is the start"
+
+MODELS ?= testdata/models $(MIGRATE_CORPUS)
+
+.PHONY: consumers
+consumers: .venv/.stamp  ## give MODELS and what becomes of them to XLA, TFLite, StableHLO, ONNX and others; writes docs/consumers.md
+	test -d .venv/onnxruntime || $(BIN)/python $(PIP) --no-deps --target=.venv/onnxruntime tf2onnx onnx onnxruntime
+	$(BIN)/python -m tools.consumers --onnx=.venv/onnxruntime docs/consumers.md $(MODELS)
+
+.PHONY: second-opinion
+second-opinion: .venv/.stamp  ## does TensorFlow's functionaliser find as many loops and conds in MODELS, nested alike?
+	$(BIN)/python -m tools.second_opinion $(MODELS)
 
 SECONDS ?= 120
 
@@ -113,7 +154,7 @@ bench: .venv/.stamp  ## measure on this machine and write docs/benchmarks.md
 
 .PHONY: clean
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-tf215 .venv-beam .venv-py* demo found build dist *.egg-info .coverage .coverage.*
+	rm -rf .venv .venv-tf215 .venv-beam .venv-docs .venv-py* demo found build dist site *.egg-info .coverage .coverage.*
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -133,6 +174,13 @@ clean:  ## remove all that the other targets made
 	@python=$(call first_python,python3.11 python3.10 python3,11); \
 	"$$python" -m venv .venv-tf215
 	.venv-tf215/bin/python $(PIP) $(EDITABLE) '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'
+	touch $@
+
+# What builds the site has nothing to do with what the program needs.
+.venv-docs/.stamp: setup.cfg
+	@python=$(call first_python,python3 python3.13 python3.12 python3.11 python3.10,13); \
+	"$$python" -m venv .venv-docs
+	.venv-docs/bin/python $(PIP) 'mkdocs-material>=9.5,<10'
 	touch $@
 
 # Beam holds back protobuf, so it has an environment to itself.

@@ -1,7 +1,7 @@
 """Measures and writes docs/benchmarks.md: `python -m benchmarks [SECTION...]`, or `make bench` for all sections.
 
 Every figure is a median of whole runs on the machine at hand, interleaved with what it is compared with. Sections:
-convert, audit, latency, growth, fleet.
+convert, audit, latency, growth, fleet, verified, levels.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import compileall
 import json
 import math
 import os
+import pathlib
 import platform
 import shutil
 import statistics
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.levels import section
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
@@ -28,6 +31,16 @@ _NAIVE_MEGABYTES = 2000
 """The naive way holds the weights in memory twice and more."""
 _SAMPLE = 10
 _LOAD_SAVE = "import sys, tensorflow as tf; tf.saved_model.save(tf.saved_model.load(sys.argv[1]), sys.argv[2])"
+_IMPORT_SAVE = """
+import os, sys, tensorflow as tf
+graph_def = tf.compat.v1.GraphDef()
+with open(os.path.join(sys.argv[1], "frozen.pb"), "rb") as file:
+    graph_def.ParseFromString(file.read())
+model = tf.Module()
+model.f = tf.compat.v1.wrap_function(
+    lambda x: tf.graph_util.import_graph_def(graph_def, {"x": x}, ["y:0"], name="")[0], [tf.TensorSpec([None, 1024])])
+tf.saved_model.save(model, sys.argv[2], {"serving_default": model.f})
+"""
 _IMPORT = [_PYTHON, "-c", "import tensorflow"]
 
 
@@ -291,7 +304,65 @@ def fleet(scratch: str) -> Iterator[str]:
     yield ""
 
 
-SECTIONS: dict[str, Callable[[str], Iterator[str]]] = {s.__name__: s for s in (audit, latency, fleet, convert, growth)}
+def whole(command: Sequence[str]) -> dict[str, float]:
+    """What a command and all that it starts take, see `benchmarks.tree`."""
+    told = subprocess.run([_PYTHON, "-m", "benchmarks.tree", *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    found: dict[str, float] = json.loads(told.stdout)
+    return found
+
+
+def verified(scratch: str) -> Iterator[str]:
+    """Verified conversions against the peers: a frozen graph, and many signatures; memory of the whole tree."""
+    yield "## Verified, with all processes"
+    yield ""
+    yield "`python -m benchmarks verified`. Whole commands, in turn: medians of the ratio to an import of TensorFlow in"
+    yield f"the same round, and the smallest and the largest of {RUNS}; processor time and memory are those of all"
+    yield "processes, pages that several share counted once. Memory beyond the import is given as a multiple of the"
+    yield "model's size. `load + save` is TensorFlow's own way, which for a frozen graph is: import it, save it."
+    yield ""
+    yield "| model | way | seconds / import | processor / import | MB beyond the import / MB of the model |"
+    yield "|---|---|---|---|---|"
+    signature = "--signature=serving_default:inputs=x=x:0;outputs=y=y:0"
+    new = os.path.join(scratch, "new")
+    for name, size in (("frozen", 20), ("frozen", 164), ("signatures", 60)):
+        source = build(name, scratch, size)
+        flags = [signature] if name == "frozen" else []
+        megabytes = sum(file.stat().st_size for file in pathlib.Path(source).rglob("*") if file.is_file()) / (1 << 20)
+        peer = _IMPORT_SAVE if name == "frozen" else _LOAD_SAVE
+        ways = {
+            "cp -r": ["cp", "-r", source, new],
+            "load + save": [_PYTHON, "-c", peer, source, new],
+            "migrate --verify=none": migrate("convert", source, new, "--noverify", *flags),
+            "migrate": migrate("convert", source, new, *flags),
+        }
+        if name == "frozen":
+            ways["migrate --variables=large"] = migrate("convert", source, new, "--variables=large", *flags)
+        rows: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
+        for _ in range(RUNS):
+            base = whole(_IMPORT)
+            for way, command in ways.items():
+                shutil.rmtree(new, ignore_errors=True)
+                found = whole(command)
+                more = max(0.0, found["megabytes"] - base["megabytes"]) / megabytes
+                ratios = (found[kind] / base[kind] for kind in ("seconds", "processor"))
+                rows[way].append((*ratios, more))
+        for way, values in rows.items():
+            cells = [f"{statistics.median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in zip(*values, strict=True)]
+            memory = cells[2] if name == "frozen" else ""
+            yield f"| {name} {size} | {way} | {cells[0]} | {cells[1]} | {memory} |"
+        shutil.rmtree(new, ignore_errors=True)
+    yield ""
+
+
+def levels(scratch: str) -> Iterator[str]:
+    """What verifying costs."""
+    del scratch  # Each model has one of its own.
+    yield from section(pathlib.Path(ROOT, "testdata", "models"), 4)
+
+
+SECTIONS: dict[str, Callable[[str], Iterator[str]]] = {
+    s.__name__: s for s in (audit, latency, fleet, convert, growth, verified, levels)
+}
 
 
 def main(names: Sequence[str]) -> int:

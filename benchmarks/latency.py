@@ -32,7 +32,8 @@ _SECONDS = 60.0
 _ROUNDS = (9, 300)
 
 
-def _session(path: str, values: dict[str, Any]) -> Callable[[], Any]:
+def in_session(path: str, values: dict[str, Any]) -> Callable[[], Any]:
+    """A call in a v1 Session."""
     with tf.Graph().as_default() as graph:
         session = v1.Session(graph=graph)
         definition = v1.saved_model.load(session, ["serve"], path).signature_def["serving_default"]
@@ -50,7 +51,8 @@ def _loaded(path: str, values: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     return {SIGNATURE: lambda: signature(**tensors)["y"].numpy(), CALL: lambda: loaded(whole).numpy()}
 
 
-def _burst(call: Callable[[], Any], count: int) -> float:
+def burst(call: Callable[[], Any], count: int) -> float:
+    """Seconds a call takes, of so many after one that is not timed."""
     call()
     start = time.perf_counter()
     for _ in range(count):
@@ -61,14 +63,14 @@ def _burst(call: Callable[[], Any], count: int) -> float:
 def main(source: str, new: str, native: str, name: str, batch: int) -> None:
     """Measures all ways to call and prints what was found."""
     values = feeds(name, batch)
-    calls = {("source", SESSION): _session(source, values)}
+    calls = {("source", SESSION): in_session(source, values)}
     for model, path in (("new", new), ("native", native)):
-        calls[model, SESSION] = _session(path, values)
+        calls[model, SESSION] = in_session(path, values)
         calls |= {(model, way): call for way, call in _loaded(path, values).items()}
     answers = [call() for call in calls.values()]
     for answer in answers:
         np.testing.assert_allclose(answer, answers[0], rtol=1e-4, atol=1e-6)
-    first = {way: min(_burst(call, 1) for _ in range(5)) for way, call in calls.items()}
+    first = {way: min(burst(call, 1) for _ in range(5)) for way, call in calls.items()}
     counts = {way: max(1, round(_BURST_SECONDS / seconds)) for way, seconds in first.items()}
     spent = sum((counts[way] + 1) * seconds for way, seconds in first.items())
     rounds = min(max(round(_SECONDS / spent), _ROUNDS[0]), _ROUNDS[1])
@@ -77,7 +79,7 @@ def main(source: str, new: str, native: str, name: str, batch: int) -> None:
     for _ in range(rounds):
         rng.shuffle(order)
         for way in order:
-            seconds[way].append(_burst(calls[way], counts[way]))
+            seconds[way].append(burst(calls[way], counts[way]))
 
     def ratio(one: tuple[str, str], other: tuple[str, str]) -> float:
         return statistics.median(a / b for a, b in zip(seconds[one], seconds[other], strict=True))

@@ -15,6 +15,8 @@ import tensorflow as tf
 v1 = tf.compat.v1
 Tensors = dict[str, Any]
 _BLOCK_FLOATS = 1 << 24
+_PART = 10
+"""Nodes, of two kinds each, that a signature has and the one before it has not."""
 
 
 def _variable(name: str, shape: list[int]) -> tuple[Any, Any]:
@@ -130,7 +132,30 @@ def variables(count: int) -> tuple[Any, Any, list[Any]]:
     return {"x": x}, {"y": x * tf.add_n([variable for variable, _ in made])}, [fill for _, fill in made]
 
 
-BUILDERS = {b.__name__: b for b in (embedding, image, lstm, wide, nodes, variables)}
+def frozen(megabytes: int) -> tuple[Any, Any, list[Any]]:
+    """Layers of constants, of so many megabytes in all; saved as a GraphDef."""
+    units = 1024
+    x = v1.placeholder(tf.float32, [None, units], name="x")
+    y = x
+    for number in range(max(1, megabytes // 4)):
+        values = np.random.default_rng(number).uniform(-0.05, 0.05, [units, units]).astype(np.float32)
+        y = tf.tanh(y @ tf.identity(tf.constant(values, name=f"weights_{number}"), name=f"weights_{number}/read"))
+    return {"x": x}, {"y": tf.identity(y, name="y")}, []
+
+
+def signatures(count: int) -> tuple[Any, Any, list[Any]]:
+    """A chain of nodes, of which so many signatures have a part each."""
+    x = v1.placeholder(tf.float32, [None], name="x")
+    weight, fill = _variable("weight", [1])
+    y, outputs = x, {}
+    for number in range(count):
+        for _ in range(_PART):
+            y = tf.tanh(y + weight)
+        outputs[f"part_{number}"] = y
+    return {"x": x}, outputs, [fill]
+
+
+BUILDERS = {b.__name__: b for b in (embedding, image, lstm, wide, nodes, variables, frozen, signatures)}
 
 
 def save(name: str, directory: str, size: int = 0) -> None:
@@ -138,9 +163,25 @@ def save(name: str, directory: str, size: int = 0) -> None:
     v1.disable_control_flow_v2()
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
         inputs, outputs, fills = BUILDERS[name](size)
+        if name == "frozen":
+            os.makedirs(directory)
+            with open(os.path.join(directory, "frozen.pb"), "wb") as file:
+                file.write(graph.as_graph_def().SerializeToString())
+            return
         session.run(v1.global_variables_initializer())
         session.run([fill.op for fill in fills])
+        if name == "signatures":
+            _save_signatures(session, directory, inputs, outputs)
+            return
         v1.saved_model.simple_save(session, directory, inputs, outputs)
+
+
+def _save_signatures(session: Any, directory: str, inputs: Tensors, outputs: Tensors) -> None:
+    builder = v1.saved_model.Builder(directory)
+    define = v1.saved_model.signature_def_utils.predict_signature_def
+    defined = {key: define(inputs, {"y": output}) for key, output in outputs.items()}
+    builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=defined)
+    builder.save()
 
 
 def save_many(name: str, directory: str, count: int) -> None:

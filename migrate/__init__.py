@@ -5,7 +5,19 @@ Importing this package starts no TensorFlow runtime; the functions below do when
 
 from __future__ import annotations
 
-from migrate.api import audit, compare_reports, convert, inputs, render_report, validate, write_config, write_report
+from migrate.api import (
+    audit,
+    compare_reports,
+    convert,
+    inputs,
+    keep_warm,
+    record,
+    recorder_script,
+    render_report,
+    validate,
+    write_config,
+    write_report,
+)
 from migrate.errors import InputError, UsageError
 from migrate.events import Began, Called, Event, Finished, Step, Warned
 from migrate.records import (
@@ -80,7 +92,10 @@ __all__ = [
     "compare_reports",
     "convert",
     "inputs",
+    "keep_warm",
     "outcome_name",
+    "record",
+    "recorder_script",
     "render_report",
     "validate",
     "write_config",

@@ -1,12 +1,13 @@
-"""The way of a model through the house: audit, convert, validate.
+"""The Python API: audit, convert, validate and the functions beside them.
 
 Nothing slow is imported before a function is called.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.errors import InputError, UsageError
@@ -29,18 +30,18 @@ def audit(
     *,
     progress: Listener | None = None,
 ) -> Report:
-    """Says what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
+    """Reports what models are and whether they can be converted. Starts no TensorFlow and writes nothing.
 
     A remote path (`gs://...`) is copied to this machine first, by TensorFlow in a child process.
 
     Args:
       path_or_paths: directories, each a model or a tree of models.
-      options: those of models and of trees count; `jobs` more than one has that many processes work side by side.
-      progress: told which model is being read, and what became of it.
+      options: those of models and of trees are used; `jobs` is the number of processes that work in parallel.
+      progress: called with the model that is being read, and with its result.
 
     Returns:
-      One `ModelReport` a model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`. For one that is
-      refused, what audit proposes was tried: `proposed` is what makes it convertible.
+      One `ModelReport` per model; its outcome is `Convertible`, `AlreadyTF2`, `Refused` or `Unreadable`. For a refused
+      model, audit tries its proposals: `proposed` holds those that make it convertible.
 
     Raises:
       InputError: a path does not exist, is a file, or holds no model; or the config is wrong.
@@ -55,22 +56,33 @@ def audit(
     given = [path_or_paths] if isinstance(path_or_paths, (str, os.PathLike)) else path_or_paths
     paths = [os.fspath(path) for path in given]
     listen = _silent if progress is None else progress
-    if not any("://" in path for path in paths):
-        return _flags_used(_audit(paths, options, listen), options)
-    from migrate.fleet.remote import brought, named
+    with _libraries(options) as options:
+        if not any("://" in path for path in paths):
+            return _flags_used(_audit(paths, options, listen), options)
+        from migrate.fleet.remote import brought, named
 
-    with brought(tuple(paths)) as here:
-        found = _flags_used(_audit(list(here.values()), options, listen), options)
-        return named(found, {local: path for path, local in here.items()})
+        with brought(tuple(paths)) as here:
+            found = _flags_used(_audit(list(here.values()), options, listen), options)
+            return named(found, {local: path for path, local in here.items()})
+
+
+def _libraries(options: Options) -> contextlib.AbstractContextManager[Options]:
+    """See `model.op_libraries.libraries_in_force`; most commands have none."""
+    if not (options.op_library or options.import_module):
+        return contextlib.nullcontext(options)
+    from migrate.model.op_libraries import libraries_in_force
+
+    return libraries_in_force(options)
 
 
 def _audit(paths: Sequence[str], options: Options, listen: Listener) -> Report:
     from migrate.fleet.audits import audit_fleet
 
     if options.architecture is not None:
+        from migrate.sources.forms import form_of
         from migrate.sources.keras_files import check_architecture
 
-        check_architecture(options.architecture)
+        check_architecture(options.architecture, form_of)
     return Report(audit_fleet(paths, options, listen))
 
 
@@ -123,7 +135,7 @@ def convert(
       progress: told what is being done; threads call it, one at a time for `Finished`.
 
     Returns:
-      One `ModelReport` a model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
+      One `ModelReport` per model, whatever became of it: its outcome is `Converted`, `Unchanged`, `Unreadable`,
       `Refused`, `Mismatched`, `Failed`, `Crashed` or `TimedOut`; with `options.dry_run` as `audit` gives it. What an
       earlier run has done in the same tree, and what has not changed since, is not done again (`skipped`).
 
@@ -136,8 +148,14 @@ def convert(
       (Converted(), True)
     """
     listen = _silent if progress is None else progress
-    source, destination = os.fspath(source), os.fspath(destination)
-    _check_calls(source, _of_one(source, options))
+    with _libraries(options) as options:
+        return _convert(os.fspath(source), os.fspath(destination), options, listen)
+
+
+def _convert(source: str, destination: str, options: Options, listen: Listener) -> Report:
+    chosen = _of_one(source, options)
+    _check_calls(source, chosen)
+    _check_golden(source, chosen)
     if _has_partial_flags(options) and options.runner is None:
         audit(source, options)  # Before anything is written.
     if options.runner is not None:
@@ -156,50 +174,63 @@ def convert(
 def validate(
     candidate: Path,
     *,
-    against: Path,
+    against: Path | None = None,
     options: Options = _DEFAULTS,
     progress: Listener | None = None,
     journal: Path | None = None,
 ) -> Report:
-    """Replays calls on a source and on a candidate, each loaded from disk, and compares the answers.
+    """Makes the same calls on a source and on a candidate, each loaded from disk, and compares the answers.
 
     Args:
-      candidate: directory of a TF2 SavedModel, of this package's making or not; or a tree of them.
+      candidate: directory of a TF2 SavedModel, made by this package or not; or a tree of them.
       against: directory of the model whose answers are golden, or a tree of them. A candidate is compared with the
-        source that has the same path in its tree.
-      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout` count; of trees also `jobs`,
-        `include`, `exclude`, `only_latest_version`, `fail_fast` and `memory_limit_bytes`.
+        source that has the same path in its tree. None where `options.golden` has the answers.
+      options: `tags`, `inputs`, `max_ulps`, `allow_side_effects` and `timeout` count, and what was asked for when the
+        candidate was converted (`signature`, `feed`, `drop_signatures`, `keep_tensor_names`, `variables`), which is a
+        difference otherwise; of trees also `jobs`, `include`, `exclude`, `only_latest_version`, `fail_fast` and
+        `memory_limit_bytes`.
       progress: told what is being done; threads call it, one at a time for `Finished`.
-      journal: directory in which is remembered what was compared in trees, so that the same command goes on where one
-        has ended, and does nothing again that has not changed; None to remember nothing.
+      journal: directory that records which pairs of trees were compared, so that the same command continues where an
+        earlier one ended and skips pairs that have not changed; None records nothing.
 
     Returns:
       One `ModelReport` for each pair; its outcome is `Validated` when the candidate gives the golden answers.
 
     Raises:
-      InputError: a path holds no model, one is a model and the other a tree, or two trees have no model of one name.
+      InputError: a path holds no model, one is a model and the other a tree, or the trees have no model in common.
 
     Example:
       >>> validate(new / "vocabulary", against="testdata/models/vocabulary")
       <Report: 1 model: 1 validated>
     """
+    listen = _silent if progress is None else progress
+    candidate = os.fspath(candidate)
+    with _libraries(options) as options:
+        if against is None:
+            return _validate_with_golden(candidate, options, listen)
+        return _validate(
+            candidate, os.fspath(against), options, listen, None if journal is None else os.fspath(journal)
+        )
+
+
+def _validate(candidate: str, against: str, options: Options, listen: Listener, journal: str | None) -> Report:
     from migrate.fleet.remote import brought, named
     from migrate.model.jobs import validate_model
     from migrate.model.messages import ValidateJob
     from migrate.processes.nursery import Nursery
     from migrate.sources.discover import find_models, is_one_model
 
-    listen = _silent if progress is None else progress
-    candidate, against = os.fspath(candidate), os.fspath(against)
-    journal = None if journal is None else os.fspath(journal)
     options = _of_one(against, options)
     _check_calls(against, options)
+    _check_golden(against, options)
     if _has_partial_flags(options):
         audit(against, options)  # Before anything runs.
     with brought((candidate, against)) as here:
         trees = [path for path, local in here.items() if not is_one_model(local, find_models(local))]
         if len(trees) == 1:
-            raise InputError(f"{trees[0]}: holds a tree of models, and the other side is one model; give two of a kind")
+            raise InputError(
+                f"{trees[0]}: holds a tree of models, and the other side is one model; give two trees or two models"
+            )
         if trees:
             if any("://" in path for path in trees):
                 raise InputError(f"{trees[0]}: trees are validated on this machine; copy both here")
@@ -223,8 +254,84 @@ def validate(
         return report
 
 
+@contextlib.contextmanager
+def keep_warm() -> Iterator[None]:
+    """Within it, `convert` and `validate` start TensorFlow once, not once for each call.
+
+    For notebooks, services and tests, which convert one model after another. The process that has TensorFlow imported
+    ends with the block. A change of the environment or of the working directory between two calls starts a new one.
+
+    Example:
+      >>> with keep_warm():
+      ...     first = convert("testdata/models/alias", new / "alias", Options(verify="none"))
+      ...     second = convert("testdata/models/cond", new / "cond", Options(verify="none"))
+      >>> first.ok and second.ok
+      True
+    """
+    from migrate.processes.keep_warm import keep_warm as kept
+
+    with kept():
+        yield
+
+
+def _validate_with_golden(candidate: str, options: Options, listen: Listener) -> Report:
+    """Compares one candidate with `options.golden` alone."""
+    from migrate.fleet.remote import brought, named
+    from migrate.model.jobs import validate_with_golden
+    from migrate.processes.nursery import Nursery
+    from migrate.sources.discover import find_models, is_one_model
+
+    if options.golden is None:
+        raise UsageError("validate needs `against`, or `options.golden`")
+    _check_level(options)
+    with brought((candidate,)) as here:
+        if not is_one_model(here[candidate], find_models(here[candidate])):
+            raise InputError(f"{candidate}: holds a tree of models; a golden file is of one model")
+        listen(Began(1, 1))
+        with Nursery(counted=lambda call, calls: listen(Called(0, candidate, call, calls))) as nursery:
+            found = validate_with_golden(
+                here[candidate], options, nursery, lambda text: listen(event_of(0, candidate, text))
+            )
+        report = named(Report((found,)), {local: path for path, local in here.items()})
+        listen(Finished(0, report.models[0], 1, 1))
+        return report
+
+
+def _check_golden(source: str, options: Options) -> None:
+    """Reads the golden file before anything is written, so that what is wrong with it is wrong use.
+
+    Raises:
+      UsageError: `source` is not one model, or nothing is to be replayed.
+      InputError: it is no golden file, or one of another model.
+    """
+    if options.golden is None:
+        return
+    _check_level(options)
+    if options.runner is not None or options.all_tags:
+        raise UsageError("--golden has the answers of one model; it cannot be used with --runner or --all_tags")
+    if "://" in source:
+        return  # When it is here.
+    from migrate.model.jobs import check_golden
+    from migrate.processes.forks import Forks
+    from migrate.sources.discover import find_models, is_one_model
+
+    if not is_one_model(source, find_models(source)):
+        raise UsageError(
+            f"--golden has the answers of one model, and {source} is a tree of models; name a file for each of them in "
+            "migrate.toml"
+        )
+    check_golden(source, options, Forks())
+
+
+def _check_level(options: Options) -> None:
+    from migrate.levels import REPLAY, reaches
+
+    if not reaches(options.verify, REPLAY):
+        raise UsageError(f"--golden makes calls, --verify={options.verify} makes none; the least is --verify=replay")
+
+
 def _of_one(source: str, options: Options) -> Options:
-    """The options with what the config says of a model that is given alone; as they are for a tree.
+    """The options, with the config applied to a single model; unchanged for a tree.
 
     Raises:
       InputError: the config is wrong, or has nothing for the model.
@@ -243,12 +350,12 @@ def _of_one(source: str, options: Options) -> Options:
 def options_of_models(
     source: Path, options: Options = _DEFAULTS, *, journal: Path | None = None
 ) -> tuple[Decision, ...]:
-    """Says which options apply to each model, and where each comes from; reads no model.
+    """Reports which options apply to each model, and where each comes from; reads no model.
 
     Args:
       source: a model, or a tree of models.
       options: of the command; `config` names a migrate.toml.
-      journal: the new tree whose journal may remember options, or None.
+      journal: the converted tree whose journal may hold options, or None.
 
     Returns:
       One `Decision` for each model that the options choose.
@@ -262,18 +369,25 @@ def options_of_models(
 
 
 def write_config(paths: Path | Sequence[Path], report: Report, file: Path) -> Written:
-    """Adds to a migrate.toml what audit proposes; what is there already stays as it is.
+    """Adds audit's proposals to a migrate.toml; existing entries are not changed.
 
     Args:
       paths: what was audited, a model or tree each.
-      report: what `audit` has said of them.
-      file: made where it is not there.
+      report: the result of `audit`.
+      file: created if it does not exist.
 
     Returns:
-      What was added, and which tables are for no model any more.
+      What was added, and which tables match no model any more.
 
     Raises:
       InputError: the file cannot be read or written, or cannot be added to.
+
+    Example:
+      >>> from tempfile import TemporaryDirectory
+      >>> folder, models = TemporaryDirectory(), "testdata/models/unfed_training"
+      >>> written = write_config(models, audit(models), os.path.join(folder.name, "migrate.toml"))
+      >>> os.listdir(folder.name)
+      ['migrate.toml']
     """
     from migrate.config_writer import add_proposals
     from migrate.sources.discover import find_models
@@ -283,7 +397,7 @@ def write_config(paths: Path | Sequence[Path], report: Report, file: Path) -> Wr
 
 
 def _check_calls(source: str, options: Options) -> None:
-    """Reads the user's calls before any model: what is wrong with them is reported at once rather than for each model.
+    """Reads the user's calls before any model, so that an error in them is reported once rather than per model.
 
     Raises:
       InputError: they cannot be read, or do not fit the one model at `source`.
@@ -309,13 +423,69 @@ def _check_calls(source: str, options: Options) -> None:
             check_calls(options.inputs, as_fed(signatures, studied.graph.judged))
 
 
-def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | None = None) -> str:
-    """Makes a file with calls to begin with: one call of each signature, with dtypes, shapes and example values.
+def record(
+    model: Path, output: Path, options: Options = _DEFAULTS, *, progress: Listener | None = None
+) -> tuple[str, ...]:
+    """Records what a model answers here, as a file for `Options.golden` on another machine.
 
     Args:
-      model: a model; its graph is read, and nothing is run.
-      options: `tags`, `signature`, `feed` and `take_proposals` count.
-      progress: told why a signature is not in the file.
+      model: a model of any form that can be converted, or a TF2 SavedModel; it is only read.
+      output: the file to write, a `.npz` without pickles.
+      options: `inputs`, `timeout`, `allow_side_effects`, and those that say how the model is read.
+      progress: called with what was not recorded.
+
+    Returns:
+      what was written, a line each.
+
+    Raises:
+      InputError: the model cannot be read, gives no answers here, or the file cannot be written.
+
+    Example:
+      >>> record("testdata/models/simple_save", new / "golden.npz")[0]
+      '...golden.npz: 10 calls of 1 signature(s), answered by TensorFlow ...'
+    """
+    from migrate.fleet.remote import brought
+    from migrate.model.recording import record as recorded_by
+    from migrate.processes.nursery import Nursery
+    from migrate.sources.discover import find_models, is_one_model
+
+    listen = _silent if progress is None else progress
+    model, output = os.fspath(model), os.fspath(output)
+    if not output.endswith(".npz"):
+        raise UsageError(f"--output={output}: golden answers are a .npz file; give it that ending")
+    if os.path.realpath(output).startswith(os.path.realpath(model) + os.sep):
+        raise UsageError(f"--output={output}: is inside of the model, which is only read")
+    with _libraries(options) as options, brought((model,)) as here, Nursery() as nursery:
+        if not is_one_model(here[model], find_models(here[model])):
+            raise InputError(f"{model}: holds a tree of models; record takes one model")
+        found = recorded_by(here[model], output, options, nursery)
+    for key, why in found.skipped.items():
+        listen(Warned(f"signature {key!r} is not recorded: {why}"))
+    for note in found.notes:
+        listen(Warned(f"not recorded: {note}"))
+    signatures = len({call.signature for call in found.calls})
+    return (f"{output}: {len(found.calls)} calls of {signatures} signature(s), answered by {found.by}",)
+
+
+def recorder_script() -> str:
+    """The program that records golden answers on a machine with TensorFlow 1.4 or later, in one file.
+
+    Example:
+      >>> "legacy" in recorder_script()
+      True
+    """
+    import importlib.resources
+
+    return importlib.resources.files("migrate.verify").joinpath("legacy_recorder.py").read_text("utf-8")
+
+
+def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | None = None) -> str:
+    """Makes a file of calls to start from: one call per signature, with dtypes, shapes and example values.
+
+    Args:
+      model: a model; its graph is read and not run.
+      options: `tags`, `signature`, `feed` and `take_proposals` are used.
+      progress: called with the reason for each signature that is left out.
 
     Returns:
       The text of a JSON file that `Options.inputs` takes as it is (docs/inputs.md).
@@ -334,7 +504,7 @@ def inputs(model: Path, options: Options = _DEFAULTS, *, progress: Listener | No
 
     listen = _silent if progress is None else progress
     model = os.fspath(model)
-    with brought((model,)) as here:
+    with _libraries(options) as options, brought((model,)) as here:
         if not is_one_model(here[model], find_models(here[model])):
             raise InputError(f"{model}: holds a tree of models; inputs takes one model")
         text, left_out = template_of(here[model], options)
@@ -347,14 +517,20 @@ def write_report(report: Report, directory: Path) -> tuple[str, ...]:
     """Writes a report as files: report.json, junit.xml, report.sarif and report.html.
 
     Args:
-      report: what `audit`, `convert` or `validate` has given; with `Options.details` it shows more.
-      directory: made where it is not there; files of an earlier report are replaced.
+      report: the result of `audit`, `convert` or `validate`; with `Options.details` it shows more.
+      directory: created if it does not exist; files of an earlier report are replaced.
 
     Returns:
       The paths of the files.
 
     Raises:
       InputError: they cannot be written.
+
+    Example:
+      >>> from tempfile import TemporaryDirectory
+      >>> folder = TemporaryDirectory()
+      >>> [os.path.basename(file) for file in write_report(audit("testdata/models/counter"), folder.name)]
+      ['report.json', 'junit.xml', 'report.sarif', 'report.html']
     """
     from migrate.report.files import write_files
     from migrate.report.json import to_document
@@ -374,7 +550,13 @@ def render_report(directory: Path, *, progress: Listener | None = None) -> tuple
       The paths of the files.
 
     Raises:
-      InputError: there is no report.json and no journal, or it is damaged or none of this version's.
+      InputError: there is no report.json and no journal, or it is damaged or was written by another version.
+
+    Example:
+      >>> from tempfile import TemporaryDirectory
+      >>> folder = TemporaryDirectory()
+      >>> write_report(audit("testdata/models/counter"), folder.name) == render_report(folder.name)
+      True
     """
     from migrate.fleet.journal import report_directory
     from migrate.report.files import write_files
@@ -403,7 +585,7 @@ def _read_report(directory: str, listen: Listener) -> tuple[dict[str, Any], bool
 
 
 def compare_reports(new: Path, *, against: Path, progress: Listener | None = None) -> tuple[Change, ...]:
-    """Says what has become better, worse or new between two reports; reads no model.
+    """Compares two reports: which models became better, worse or are new; reads no model.
 
     Args:
       new: directory of a report, or a tree that `convert` has written.
@@ -415,6 +597,14 @@ def compare_reports(new: Path, *, against: Path, progress: Listener | None = Non
 
     Raises:
       InputError: one of the two is no report.
+
+    Example:
+      >>> from tempfile import TemporaryDirectory
+      >>> old, new = TemporaryDirectory(), TemporaryDirectory()
+      >>> for folder, options in ((old, Options()), (new, Options(take_proposals=True))):
+      ...     files = write_report(audit("testdata/models/unfed_training", options=options), folder.name)
+      >>> [change.kind for change in compare_reports(new.name, against=old.name)]
+      ['better']
     """
     from migrate.report.comparison import compare
 
@@ -423,30 +613,30 @@ def compare_reports(new: Path, *, against: Path, progress: Listener | None = Non
 
 
 def check_report_directory(directory: str, apart_from: Sequence[str] = ()) -> None:
-    """Makes a directory for a report before the work that is to be reported.
+    """Creates the directory of a report before the work begins.
 
     Args:
       directory: its path.
       apart_from: directories in which nothing may be written.
 
     Raises:
-      InputError: it cannot be made or written to, or is inside one of the others.
+      InputError: it cannot be created or written to, or is inside one of `apart_from`.
     """
     from migrate.report.files import prepare
 
     for other in apart_from:
         if _is_in(directory, other):
-            raise InputError(f"{directory}: lies in {other}, in which nothing is written; choose another --report")
+            raise InputError(f"{directory}: is in {other}, in which nothing is written; choose another --report")
     prepare(directory)
 
 
 def _is_in(path: str, folder: str) -> bool:
     try:
         real, root = os.path.realpath(path), os.path.realpath(folder)
-    except ValueError:  # No path at all; who opens it says so.
+    except ValueError:  # Not a path; the function that opens it reports that.
         return False
     return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def _silent(_: object) -> None:
-    """Takes progress lines where nobody asked for them."""
+    """Ignores progress."""

@@ -1,4 +1,4 @@
-"""`migrate.toml`: what single models of a fleet need, as their owner has written it down.
+"""Reads `migrate.toml`: the options of single models of a fleet, written by their owner.
 
     [models."ads/*"]
     feed = ["keep_prob:0=1.0"]
@@ -7,9 +7,9 @@
     signature = ["serving_default:inputs=x=x:0;outputs=y=y:0"]
     expect = "refused: unknown-op"
 
-A table is for the models whose path in the tree matches its pattern, as `--include` takes it. Keys are the names of the
-command line's flags, and values are what the flags take. A file is read only where the user names it: it may be a
-stranger's, and it can name code to import and turn checks off.
+A table applies to the models whose path in the tree matches its pattern (the syntax of `--include`). Keys are names of
+flags, and values are what the flags take. A file is read only if the user names it: it may be a stranger's, and it can
+name code to import and turn checks off.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import difflib
 import fnmatch
 import functools
 import importlib
+import math
 import os
 import re
 import sys
@@ -28,6 +29,9 @@ from typing import Any
 from migrate.errors import InputError, UsageError
 from migrate.escapes import flag, visible
 from migrate.frozen import frozen
+from migrate.levels import LEVELS, level_of
+from migrate.made_variables import VARIABLES, made_variables
+from migrate.option_values import CONTROL_FLOW, JUDGES
 from migrate.records import GivenFeed, GivenSignature, ModelOptions
 
 FILE_NAME = "migrate.toml"
@@ -35,11 +39,11 @@ MODELS = "models"
 _MOST_BYTES = 1 << 24
 _WILDCARDS = "*?["
 _ESCAPED = r"\[([*?\[])\]"
-"""A wildcard that means itself, as `glob.escape` writes it."""
+"""A wildcard that stands for itself, as `glob.escape` writes it."""
 _EXPECTATION = re.compile(r"refused: *([a-z0-9-]+)")
 
-Value = bool | int | str | list[str]
-"""What TOML and JSON hold of an option."""
+Value = bool | int | float | str | list[str]
+"""The value of an option in TOML and JSON."""
 
 
 @frozen
@@ -47,8 +51,8 @@ class ConfigTable:
     """One table of a config.
 
     Attributes:
-      pattern: of the models that it is for.
-      options: what it says of them.
+      pattern: matches the paths of its models.
+      options: the options of these models.
     """
 
     pattern: str
@@ -60,8 +64,8 @@ class Config:
     """A migrate.toml.
 
     Attributes:
-      path: of the file.
-      tables: in the file's order.
+      path: path of the file.
+      tables: in the order of the file.
     """
 
     path: str
@@ -72,7 +76,7 @@ def read_config(path: str) -> Config:
     """Reads a migrate.toml.
 
     Raises:
-      InputError: there is none, it is no TOML, or a key or value in it is unknown; the message names the place.
+      InputError: the file does not exist, is not TOML, or has an unknown key or value; the message names the place.
     """
     return parse_config(path, read_text(path))
 
@@ -81,7 +85,7 @@ def read_text(path: str) -> str:
     """The text of a migrate.toml.
 
     Raises:
-      InputError: it cannot be read, or is no text.
+      InputError: it cannot be read, or is not UTF-8 text.
     """
     from migrate.sources.files import read_file
 
@@ -110,7 +114,7 @@ def parse_toml(path: str, text: str) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-      InputError: it is none.
+      InputError: it is not TOML.
     """
     reader: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
@@ -123,7 +127,7 @@ def parse_toml(path: str, text: str) -> dict[str, Any]:
 
 
 def place(path: str, pattern: str, key: str = "") -> str:
-    """What a table or a key in it is called in messages: `migrate.toml: [models."ads/*"] feed`."""
+    """How messages name a table or a key in it: `migrate.toml: [models."ads/*"] feed`."""
     return visible(f'{path}: [{MODELS}."{pattern}"] {key}'.rstrip())
 
 
@@ -142,10 +146,10 @@ def _table(path: str, pattern: str, table: object) -> ConfigTable:
             found[key] = parser(value)
         except _ValueError as error:
             raise InputError(f"{place(path, pattern, key)}: {error}") from None
-    inputs = found.get("inputs")
-    if inputs is not None:
-        # A file that is kept beside the config is named from there, wherever the command is given.
-        found["inputs"] = os.path.join(os.path.dirname(path), inputs)
+    for key in ("inputs", "golden"):
+        if found.get(key) is not None:
+            # The path is relative to the config, not to the working directory.
+            found[key] = os.path.join(os.path.dirname(path), found[key])
     return ConfigTable(pattern, ModelOptions(**found))
 
 
@@ -153,12 +157,34 @@ def _table(path: str, pattern: str, table: object) -> ConfigTable:
 
 
 class _ValueError(Exception):
-    """A value is not what its key takes."""
+    """A value does not fit its key."""
 
 
 def _bool(value: object) -> bool:
     if not isinstance(value, bool):
         raise _ValueError(f"wants true or false, not {_kind(value)}")
+    return value
+
+
+def _level(value: object) -> str:
+    level = level_of(value) if isinstance(value, bool) or value in LEVELS else None
+    if level is None:
+        named = ", ".join(f'"{level}"' for level in LEVELS)
+        raise _ValueError(f"wants true, false or one of {named}, not {_kind(value)}")
+    return level
+
+
+def _variables(value: object) -> bool | str:
+    found = made_variables(value) if isinstance(value, bool) or value in VARIABLES else None
+    if found is None:
+        named = ", ".join(f'"{kind}"' for kind in VARIABLES)
+        raise _ValueError(f"wants true, false or one of {named}, not {_kind(value)}")
+    return found
+
+
+def _control_flow(value: object) -> str:
+    if value not in CONTROL_FLOW or not isinstance(value, str):
+        raise _ValueError(f"wants one of {', '.join(CONTROL_FLOW)}, not {_kind(value)}")
     return value
 
 
@@ -168,6 +194,18 @@ def _ulps(value: object) -> int:
     return value
 
 
+def _judge(value: object) -> str:
+    if value not in JUDGES or not isinstance(value, str):
+        raise _ValueError(f"wants one of {', '.join(JUDGES)}, not {_kind(value)}")
+    return value
+
+
+def _bound(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise _ValueError(f"wants a number from 0 on, not {_kind(value)}")
+    return float(value)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise _ValueError(f"wants a string, not {_kind(value)}")
@@ -175,7 +213,7 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> list[str]:
-    """A string, or a list of strings: a flag that may be given once or several times."""
+    """A string, or a list of strings for a flag that may be repeated."""
     found = []
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, str):
@@ -222,7 +260,7 @@ def _custom_objects(value: object) -> tuple[str, ...]:
 
 
 def check_custom_object(entry: str) -> str:
-    """Gives a value of `--custom_objects` back.
+    """Returns a value of `--custom_objects` unchanged.
 
     Raises:
       UsageError: it is not of the form MODULE:NAME.
@@ -240,8 +278,10 @@ def _expectation(value: object) -> str:
     found = _EXPECTATION.fullmatch(text)
     if found is None:
         raise _ValueError(f'wants "refused: CODE", such as "refused: unknown-op", not {text!r}')
-    if found[1] not in explanations():
-        raise _ValueError(f"there is no finding {found[1]!r}; {_near(found[1], list(explanations()), listed=False)}")
+    # A difference between a new model and its source refuses nothing.
+    codes = [code for code, explained in explanations().items() if explained.clients is None]
+    if found[1] not in codes:
+        raise _ValueError(f"there is no finding {found[1]!r}; {_near(found[1], codes, listed=False)}")
     return f"refused: {found[1]}"
 
 
@@ -251,21 +291,27 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "feed": _feeds,
     "tags": _tags,
     "drop_signatures": _bool,
+    "keep_tensor_names": _bool,
     "inputs": _text,
+    "golden": _text,
     "max_ulps": _ulps,
-    "verify": _bool,
+    "judge": _judge,
+    "max_absolute": _bound,
+    "max_relative": _bound,
+    "verify": _level,
     "allow_unverified": _bool,
-    "variables": _bool,
+    "variables": _variables,
+    "control_flow": _control_flow,
     "custom_objects": _custom_objects,
     "expect": _expectation,
 }
-"""What reads the value of each key."""
+"""The parser of each key's value."""
 
 KEYS = tuple(_PARSERS)
 
 
 def values_of(options: ModelOptions) -> dict[str, Value]:
-    """What is said, by key, in the form in which a config says it."""
+    """The options that are set, by key, with values as in a config."""
     found: dict[str, Value] = {}
     for key in KEYS:
         value = getattr(options, key)
@@ -275,7 +321,7 @@ def values_of(options: ModelOptions) -> dict[str, Value]:
 
 
 def value_of(key: str, value: Any) -> Value:
-    """The value of one key of `ModelOptions` in the form in which a config says it."""
+    """The value of one key of `ModelOptions`, as in a config."""
     if key == "signature":
         from migrate.signature_flag import as_flag
 
@@ -289,7 +335,7 @@ def value_of(key: str, value: Any) -> Value:
 
 
 def flags_of(key: str, value: Value) -> tuple[str, ...]:
-    """An option as flags of the command line, quoted for a shell; characters that cannot be copied are escaped."""
+    """An option as command-line flags, quoted for a shell; unprintable characters are escaped."""
     if isinstance(value, bool):
         return (f"--{key}" if value else f"--no{key}",)
     if isinstance(value, list) and key == "tags":
@@ -304,7 +350,7 @@ def _flag(key: str, value: str) -> str:
 
 
 def flags_to_take(proposed: ModelOptions) -> tuple[str, ...]:
-    """The flags of convert that have a model take what audit proposes; the same flags do for many models."""
+    """The flags of convert that apply audit's proposals; the same flags work for many models."""
     values = values_of(proposed)
     taken = [key for key in ("signature", "feed") if values.pop(key, None) is not None]
     found = ["--take_proposals"] if taken else []
@@ -314,7 +360,7 @@ def flags_to_take(proposed: ModelOptions) -> tuple[str, ...]:
 
 
 def is_known_ending(expect: str, codes: Iterable[str]) -> bool:
-    """Whether a model that was refused with these codes has ended as its config expects."""
+    """Whether these refusal codes include the one that the config expects."""
     return expect.removeprefix("refused: ") in codes
 
 
@@ -338,18 +384,18 @@ def _near(name: str, known: Sequence[str], listed: bool = True) -> str:
 
 
 COMMAND_LINE, CONFIG, JOURNAL = "command line", "config", "journal"
-"""Where an option of a model may come from, the first that says something first."""
+"""The sources of a model's options, in order of precedence."""
 
 
 @frozen
 class Origin:
-    """Where one option of a model comes from.
+    """The source of one option of a model.
 
     Attributes:
       key: the option's name.
-      value: as a config has it.
+      value: as in a config.
       source: `COMMAND_LINE`, `CONFIG` or `JOURNAL`.
-      pattern: of the config's table, else empty.
+      pattern: pattern of the config's table, or empty.
     """
 
     key: str
@@ -362,7 +408,7 @@ class Origin:
 
 
 class Matcher:
-    """Finds the tables for a model; literal patterns, of which there may be thousands, take no time each."""
+    """Finds the tables for a model; literal patterns, of which there may be thousands, are looked up in a dict."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -371,7 +417,7 @@ class Matcher:
         self._wild: list[tuple[ConfigTable, re.Pattern[str]]] = []
         for table in config.tables:
             pattern = table.pattern.rstrip(os.sep)
-            names = {pattern}  # Also a name with a bracket in it, as it is.
+            names = {pattern}  # Also a literal name that contains a bracket.
             if (plain := _plain(pattern)) is not None:
                 names.add(plain)
             else:
@@ -382,8 +428,8 @@ class Matcher:
     def tables(self, name: str) -> tuple[ConfigTable, ...]:
         """The tables for a model of a tree, the most specific first.
 
-        That is the one that names the model itself, then the one with the most characters that are no wildcards; of
-        two equal ones the later.
+        A table that names the model itself comes first, then the one with the most characters that are not wildcards;
+        of two equal ones the later.
 
         Args:
           name: the model's path in the tree.
@@ -397,9 +443,9 @@ class Matcher:
         return self._sorted(found.values(), name)
 
     def tables_alone(self, path: str) -> tuple[ConfigTable, ...]:
-        """The tables for a model that is given without its tree: those whose pattern fits the end of its path.
+        """The tables for a model that is given without its tree: those whose pattern matches the end of its path.
 
-        Nobody knows where the tree begins, so each part of a pattern matches one part of the path.
+        The root of the tree is unknown, so each part of a pattern matches one part of the path.
         """
         parts = os.path.abspath(path).split(os.sep)
         found = []
@@ -422,13 +468,13 @@ class Matcher:
         return tuple(sorted(tables, key=specificity, reverse=True))
 
     def unmatched(self, names: Iterable[str]) -> tuple[ConfigTable, ...]:
-        """The tables that are for none of these models of trees."""
+        """The tables that match none of these models."""
         used = {id(table) for name in names for table in self.tables(name)}
         return tuple(table for table in self._config.tables if id(table) not in used)
 
 
 def check_matched(config: Config, unmatched: Sequence[ConfigTable], names: Sequence[str]) -> None:
-    """Says so where a table is for no model.
+    """Raises if a table matches no model.
 
     Args:
       config: the file.

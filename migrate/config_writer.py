@@ -28,7 +28,7 @@ from migrate.errors import InputError
 from migrate.escapes import visible
 from migrate.frozen import frozen
 from migrate.records import Finding, ModelReport, Refused, Report
-from migrate.regular_files import open_regular
+from migrate.regular_files import open_regular, replace
 from migrate.signature_flag import as_flag
 
 _REASON_CHARACTERS = 300
@@ -317,23 +317,12 @@ def _write(file: str, text: str) -> None:
     Raises:
       InputError: it cannot be written, or the place is a link or no regular file.
     """
-    partial = os.path.join(os.path.dirname(file), f".{os.path.basename(file)}.{os.getpid()}")
     try:
         mode = 0o666
         if os.path.lexists(file):
             there = open_regular(file, os.O_RDONLY)
             mode = os.fstat(there).st_mode & 0o777
             os.close(there)
-        handle = open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with open(handle, "wb") as stream:
-                stream.write(text.encode())
-                stream.flush()
-                os.fsync(handle)
-            os.replace(partial, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
-            raise
+        replace(file, text.encode(), mode)
     except OSError as error:
         raise InputError(f"{visible(file)}: cannot be written ({error.strerror or error})") from error

@@ -38,7 +38,12 @@ _PREAMBLE = (
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's message that tells the cause, cut to 300 characters."""
+    r"""The first line of an exception's message that tells the cause, cut to 300 characters.
+
+    Example:
+      >>> first_line(ValueError("Graph execution error:\nno such node"))
+      'no such node'
+    """
     text = str(getattr(error, "message", "") or error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = (line for line in lines if not line.startswith(_PREAMBLE))
@@ -46,7 +51,12 @@ def first_line(error: BaseException) -> str:
 
 
 def first_few(names: Sequence[str], most: int) -> str:
-    """Some names for a message, `a, b, ...`: the first ones, and whether there are more."""
+    """Some names for a message, `a, b, ...`: the first ones, and whether there are more.
+
+    Example:
+      >>> first_few(["a", "b", "c"], 2)
+      'a, b, ...'
+    """
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
@@ -69,7 +79,12 @@ _WORDS = {  # Of the dynamic loader and of CPython's threads, which give no numb
 
 
 def starved(error: BaseException) -> str | None:
-    """What the machine or its limits did not give, where an exception says that; None for any other exception."""
+    """What the machine or its limits did not give, where an exception says that; None for any other exception.
+
+    Example:
+      >>> starved(OSError(errno.EMFILE, "")), starved(ValueError())
+      ('too many open files for the limit of this process; raise it with ulimit -n', None)
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError):

@@ -1,7 +1,8 @@
-"""What each finding code means: the one source of `migrate explain`, docs/findings.md, the page and SARIF's help.
+"""What each code of a finding or a difference means: the source of `migrate explain`, docs/findings.md, SARIF's help.
 
 The texts are in a file `findings.md` in each folder whose modules make findings: `## code`, a sentence on what it
-means, and three paragraphs that begin with `Why:`, `Example:` and `Do:`.
+means, and three paragraphs that begin with `Why:`, `Example:` and `Do:`. A difference between a candidate and its
+source (`records.Mismatch`) has a fourth one, `Breaks:` with the clients that it breaks, or `Breaks: nobody.`
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Mapping
 
 from migrate.frozen import frozen
 
-FOLDERS = ("checks", "fleet", "graph", "model", "plan", "rewrite", "sources")
+FOLDERS = ("checks", "fleet", "functional", "graph", "model", "plan", "rewrite", "sources", "verify")
 FILE = "findings.md"
 _PARTS = ("Why: ", "Example: ", "Do: ")
+_BREAKS = "Breaks: "
+_NOBODY = "nobody"
 
 
 @frozen
@@ -27,6 +30,7 @@ class Explanation:
       why: why it matters.
       example: one model or flag with which it comes.
       remedy: what to do.
+      clients: of a difference, the clients that it breaks (`records.CLIENTS`), none of a note; None for a finding.
     """
 
     code: str
@@ -34,6 +38,7 @@ class Explanation:
     why: str
     example: str
     remedy: str
+    clients: tuple[str, ...] | None = None
 
 
 @functools.cache
@@ -45,6 +50,7 @@ def explanations() -> Mapping[str, Explanation]:
     return dict(sorted(found.items()))
 
 
+@functools.cache
 def explanations_of(folder: str) -> Mapping[str, Explanation]:
     """The codes whose texts are in one folder of the package."""
     with open(os.path.join(os.path.dirname(__file__), folder, FILE), encoding="utf-8") as file:
@@ -55,10 +61,16 @@ def explanations_of(folder: str) -> Mapping[str, Explanation]:
 def _explanation(section: str) -> Explanation:
     code, _, text = section.partition("\n")
     meaning, *parts = text.strip().split("\n\n")
+    clients = _clients(parts.pop()) if parts[-1].startswith(_BREAKS) else None
     why, example, remedy = (
         part.removeprefix(label) for label, part in zip(_PARTS, parts, strict=True) if part.startswith(label)
     )
-    return Explanation(code, meaning, why, example, remedy)
+    return Explanation(code, meaning, why, example, remedy, clients)
+
+
+def _clients(part: str) -> tuple[str, ...]:
+    named = part.removeprefix(_BREAKS).removesuffix(".")
+    return () if named == _NOBODY else tuple(named.split(", "))
 
 
 def meaning(code: str) -> str:

@@ -1,4 +1,4 @@
-"""What a user gives by name: signatures and values of tensors."""
+"""What a user gives by name: signatures, values of tensors, libraries of ops."""
 
 from __future__ import annotations
 
@@ -33,3 +33,52 @@ class GivenFeed:
 
     tensor: str
     value: str
+
+
+@frozen
+class GivenOp:
+    """An op that a library of the user's registers, as its OpDef and its kernels say.
+
+    Attributes:
+      name: of the op.
+      is_stateful: OpDef.is_stateful.
+      has_ref: whether it takes or gives a ref.
+      calls: whether an attribute of it is a function.
+      on_cpu: whether some kernel of it runs on the CPU.
+      on_other_device: whether only other devices have a kernel of it.
+      dtypes: what it gives, as `OpInfo.dtypes`.
+      outputs: as `OpInfo.outputs`.
+    """
+
+    name: str
+    is_stateful: bool
+    has_ref: bool
+    calls: bool
+    on_cpu: bool
+    on_other_device: bool
+    dtypes: str
+    outputs: tuple[tuple[str, str], ...]
+
+
+@frozen
+class GivenLibrary:
+    """A library of ops that the user names, and what it registers.
+
+    Attributes:
+      flag: `op_library` or `import_module`.
+      name: absolute path of the library, or name of the Python module.
+      version: of the distribution that the module belongs to; empty where there is none.
+      sha256: of the library's file, or of all shared libraries below the module.
+      ops: what it registers and TensorFlow does not.
+    """
+
+    flag: str
+    name: str
+    version: str
+    sha256: str
+    ops: tuple[GivenOp, ...]
+
+    @property
+    def label(self) -> str:
+        """What a report calls it."""
+        return f"{self.name} {self.version}".rstrip()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from migrate.errors import UsageError
-from migrate.given import GivenFeed, GivenSignature
+from migrate.given import GivenFeed, GivenLibrary, GivenSignature
+from migrate.levels import LEVELS, level_of
+from migrate.made_variables import VARIABLES, made_variables
 
 CHECKPOINTS = ("auto", "link", "copy", "rewrite")
+JUDGES = ("auto", "tf2", "tf1", "both")
+FUNCTIONAL = "functional"
+CONTROL_FLOW = (FUNCTIONAL, "v1")
+"""What becomes of loops and conds: If and While, or the Switch and Merge that they are."""
 
 _OPTIONAL_TEXT = frozenset({"checkpoint_root", "runner"})
-_PATHS = frozenset({"architecture", "config", "inputs"})
+_PATHS = frozenset({"architecture", "config", "golden", "inputs"})
 _LEAST = {
     "jobs": 1,
     "memory_limit_bytes": 1,
@@ -20,6 +26,8 @@ _LEAST = {
     "unpacked_bytes": 1,
     "timeout": 0.001,
     "audit_seconds": 0.001,
+    "max_absolute": 0.0,
+    "max_relative": 0.0,
 }
 _OPTIONAL_WHOLE = frozenset({"jobs", "memory_limit_bytes"})
 
@@ -84,7 +92,8 @@ def _number(name: str, value: object) -> float:
         or not isinstance(value, (int, float))
         or not _LEAST.get(name, 0) <= value < float("inf")
     ):
-        raise _wrong(name, value, "a number of seconds, more than 0")
+        least = _LEAST.get(name, 0)
+        raise _wrong(name, value, "a number of seconds, more than 0" if least else "a number, 0 or more")
     return float(value)
 
 
@@ -105,14 +114,47 @@ def _tags(name: str, value: object) -> frozenset[str] | None:
     return frozenset(_text(name, tag, "the tags of one tag set") for tag in _several(name, value))
 
 
+def _given(name: str, value: object) -> frozenset[str]:
+    return frozenset(_text(name, item, "names of flags") for item in _several(name, value))
+
+
 def _checkpoint(name: str, value: object) -> str:
     if value not in CHECKPOINTS or not isinstance(value, str):
-        import difflib
-
-        near = difflib.get_close_matches(str(value), CHECKPOINTS, n=1)
-        wants = f"{', '.join(CHECKPOINTS[:-1])} or {CHECKPOINTS[-1]}"
-        raise _wrong(name, value, f"{wants}{f'; did you mean {near[0]!r}?' if near else ''}")
+        raise _wrong(name, value, _one_of(CHECKPOINTS, value))
     return value
+
+
+def _control_flow(name: str, value: object) -> str:
+    if value not in CONTROL_FLOW or not isinstance(value, str):
+        raise _wrong(name, value, _one_of(CONTROL_FLOW, value))
+    return value
+
+
+def _variables(name: str, value: object) -> bool | str:
+    found = made_variables(value)
+    if found is None:
+        raise _wrong(name, value, f"True, False, {_one_of(VARIABLES, value)}")
+    return found
+
+
+def _verify(name: str, value: object) -> str:
+    level = level_of(value)
+    if level is None:
+        raise _wrong(name, value, f"True, False, {_one_of(LEVELS, value)}")
+    return level
+
+
+def _judge(name: str, value: object) -> str:
+    if value not in JUDGES or not isinstance(value, str):
+        raise _wrong(name, value, _one_of(JUDGES, value))
+    return value
+
+
+def _one_of(choices: Sequence[str], value: object) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    return f"{', '.join(choices[:-1])} or {choices[-1]}{f'; did you mean {near[0]!r}?' if near else ''}"
 
 
 def _signatures(name: str, value: object) -> tuple[GivenSignature, ...]:
@@ -152,6 +194,19 @@ def _of_type(name: str, found: tuple[Any, ...], kind: type, names: list[str]) ->
     return found
 
 
+def _libraries(name: str, value: object) -> tuple[GivenLibrary, ...]:
+    found = tuple(_several(name, value))
+    for item in found:
+        if not isinstance(item, GivenLibrary):
+            raise _wrong(name, item, "nothing: name libraries as op_library and import_module")
+    return found
+
+
+def _op_libraries(name: str, value: object) -> tuple[str, ...]:
+    given = (value,) if isinstance(value, os.PathLike) else _several(name, value)
+    return tuple(_text(name, _path(item), "paths") for item in given)
+
+
 def _metadata(name: str, value: object) -> tuple[tuple[str, str], ...]:
     pairs = value.items() if isinstance(value, Mapping) else _several(name, value)
     found = []
@@ -164,8 +219,15 @@ def _metadata(name: str, value: object) -> tuple[tuple[str, str], ...]:
 
 _SPECIAL: Mapping[str, Callable[[str, Any], Any]] = {
     "tags": _tags,
+    "given": _given,
     "checkpoint": _checkpoint,
+    "control_flow": _control_flow,
+    "variables": _variables,
+    "verify": _verify,
+    "judge": _judge,
     "signature": _signatures,
     "feed": _feeds,
+    "libraries": _libraries,
+    "op_library": _op_libraries,
     "metadata": _metadata,
 }

@@ -1,4 +1,4 @@
-"""The plain records that travel through the house. Frozen, picklable, free of TensorFlow."""
+"""The plain records that the rooms pass to each other: frozen, picklable, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.frozen import frozen
 from migrate.given import GivenFeed as GivenFeed
+from migrate.given import GivenLibrary as GivenLibrary
 from migrate.given import GivenSignature as GivenSignature
+from migrate.levels import FULL
 from migrate.option_values import checked
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ class TensorSpec:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """Names of all dense tensors that stand behind this input or output."""
+        """Names of all dense tensors of this input or output."""
         return (self.name,) if self.encoding == "dense" else self.components
 
 
@@ -168,11 +170,17 @@ class ModelOptions:
       feed: values of tensors, the same in every call.
       tags: the tag set, sorted.
       drop_signatures: whether signatures that cannot be converted are left out.
+      keep_tensor_names: whether the signatures' tensors have their names in the new main graph.
       inputs: path of a file with calls.
+      golden: path of a file with golden answers from elsewhere.
       max_ulps: how far floating point outputs may differ.
-      verify: whether answers are compared before the new model is published.
+      judge: who answers for the source, as in `Options`.
+      max_absolute: how far floats may be from answers of TensorFlow 1 or of another machine.
+      max_relative: the same, as a share of the largest value beside.
+      verify: how much is compared before the new model is published, see `levels`.
       allow_unverified: whether it is published where of some output or variable no value was compared.
       variables: whether constant weights become variables.
+      control_flow: what becomes of loops and conds, as in `Options`.
       custom_objects: `module:Name` of classes and functions that a Keras file names.
       expect: how the model is known to end, as `refused: CODE`.
     """
@@ -182,11 +190,17 @@ class ModelOptions:
     feed: tuple[GivenFeed, ...] | None = None
     tags: tuple[str, ...] | None = None
     drop_signatures: bool | None = None
+    keep_tensor_names: bool | None = None
     inputs: str | None = None
+    golden: str | None = None
     max_ulps: int | None = None
-    verify: bool | None = None
+    judge: str | None = None
+    max_absolute: float | None = None
+    max_relative: float | None = None
+    verify: str | None = None
     allow_unverified: bool | None = None
-    variables: bool | None = None
+    variables: bool | str | None = None
+    control_flow: str | None = None
     custom_objects: tuple[str, ...] | None = None
     expect: str | None = None
 
@@ -297,15 +311,36 @@ class CheckpointFacts:
     tensors: tuple[StoredTensorFacts, ...]
 
 
+CLIENTS = ("Serving REST", "gRPC", "Session", "Python")
+"""Who may call a model: through TensorFlow Serving's two interfaces, a Session of any language, or TF2 in Python."""
+
+
 @frozen
 class Mismatch:
-    """One output in which the candidate differs from the golden answer."""
+    """One thing in which a candidate differs from its source.
+
+    Attributes:
+      signature: key of the signature, or empty.
+      call: number of the call whose answers differ, or -1.
+      output: the input, output, variable, node or file it is about, or empty.
+      path: how the candidate was loaded (`tf2`, `session`), or what was read instead (`contract`, `checkpoint`).
+      reason: what differs, in a line.
+      code: a stable, documented, kebab-case code.
+      clients: those of `CLIENTS` that it breaks; of a note none.
+    """
 
     signature: str
     call: int
     output: str
     path: str
     reason: str
+    code: str = "unexplained"
+    clients: tuple[str, ...] = CLIENTS
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it breaks nobody."""
+        return not self.clients
 
 
 @frozen
@@ -334,6 +369,156 @@ class OutputDifference:
 
 
 @frozen
+class JudgedOutput:
+    """How far one output of the candidate is from what TensorFlow 1.15.5 answers, over all calls.
+
+    Attributes:
+      signature: key of the signature.
+      output: name of the output; empty for calls that end differently.
+      calls: calls whose answers were compared.
+      values: single values compared, over both ways of loading the candidate.
+      bitwise_equal: all of them equal bit for bit.
+      max_abs_difference: largest absolute difference.
+      max_relative_difference: the same as a share of the largest value beside it in its tensor.
+      beyond: what is beyond the bounds, in a line; empty where nothing is.
+    """
+
+    signature: str
+    output: str
+    calls: int
+    values: int
+    bitwise_equal: bool
+    max_abs_difference: float
+    max_relative_difference: float
+    beyond: str = ""
+
+
+@frozen
+class Judgement:
+    """Who has answered for the source.
+
+    Attributes:
+      judges: `tf2` (a v1 Session of the installed TensorFlow), `tf1` (TensorFlow 1.15.5), or both.
+      reason: why TensorFlow 1 did not answer where it was to, or why it answered alone; or empty.
+      version: of the TensorFlow 1 that answered, or empty.
+      confined: whether its process was confined.
+      outputs: how far the candidate is from its answers.
+    """
+
+    judges: tuple[str, ...] = ("tf2",)
+    reason: str = ""
+    version: str = ""
+    confined: bool = True
+    outputs: tuple[JudgedOutput, ...] = ()
+
+    @property
+    def bitwise_equal(self) -> bool:
+        """Whether values were compared with TensorFlow 1's, and all of them are equal bit for bit."""
+        return any(output.values for output in self.outputs) and all(output.bitwise_equal for output in self.outputs)
+
+    @property
+    def max_relative_difference(self) -> float:
+        """The largest of all outputs."""
+        return max((output.max_relative_difference for output in self.outputs), default=0.0)
+
+    @property
+    def beyond(self) -> tuple[JudgedOutput, ...]:
+        """The outputs that are beyond the bounds."""
+        return tuple(output for output in self.outputs if output.beyond)
+
+
+@frozen
+class Structure:
+    """What is proved of a candidate from the files alone, without a run of either model.
+
+    Attributes:
+      outputs_proved: the outputs (`signature/output`) that are proved to be what TF1 computes.
+      outputs: how many the source has.
+      variables_proved: how many variables begin with the source's value by every way of loading.
+      variables: how many the candidate has.
+      not_proved: why something is not proved, by what it is of: an output, a signature's key (what a call leaves
+        behind), a variable, `loading`, or a call of the loaded object. What is not proved may be right.
+    """
+
+    outputs_proved: tuple[str, ...]
+    outputs: int
+    variables_proved: int
+    variables: int
+    not_proved: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@frozen
+class Coverage:
+    """How much of the source's graph the calls have executed.
+
+    Attributes:
+      nodes: nodes that the signatures need.
+      reached: those of them that some call has executed.
+      never: names of the others, in the order of the alphabet; at most so many as `MOST_NEVER`.
+    """
+
+    nodes: int
+    reached: int
+    never: tuple[str, ...] = ()
+
+
+MOST_NEVER = 100
+
+
+@frozen
+class NearOutput:
+    """How far one output of the candidate is from what another runtime has answered, over all calls.
+
+    Attributes:
+      signature: key of the signature.
+      output: name of the output.
+      calls: answers that were compared value by value.
+      values: single values compared.
+      equal: all of them are equal.
+      largest: largest absolute difference.
+      relative: largest difference as a share of the largest value beside it.
+    """
+
+    signature: str
+    output: str
+    calls: int
+    values: int
+    equal: bool
+    largest: float
+    relative: float
+
+
+@frozen
+class GoldenFile:
+    """What golden answers from elsewhere have shown.
+
+    Attributes:
+      file: path of the file.
+      by: what has answered, in a few words.
+      calls: calls that it has an answer to.
+      max_absolute: bound for floats in the unit of the values.
+      max_relative: bound for floats as a share of the largest value beside them.
+      outputs: the differences output by output.
+      unverified: why no value was compared, by signature key or output, as in `Verification`.
+      notes: what of the file was not compared, a line each.
+    """
+
+    file: str
+    by: str
+    calls: int
+    max_absolute: float
+    max_relative: float
+    outputs: tuple[NearOutput, ...] = ()
+    unverified: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> frozenset[str]:
+        """The outputs (`signature/output`) of which values were compared."""
+        return frozenset(f"{o.signature}/{o.output}" for o in self.outputs if o.values)
+
+
+@frozen
 class Verification:
     """What a replay of golden calls has shown.
 
@@ -347,11 +532,21 @@ class Verification:
       variables_compared: variables compared with the source's checkpoint.
       nondeterministic: outputs (`signature/output`) on which the source contradicts itself between two fresh
         runs, compared on names, dtypes and shapes alone.
-      mismatches: what differs; empty means that the candidate is as good as the source.
+      mismatches: what differs; if each of them is a note, no client is affected.
       skipped: why a signature was not called, by signature key.
       outputs: the differences output by output.
+      gradients_compared: gradients to trainable variables that were compared.
+      lost_gradients: by signature key, names of the variables to which the source has a gradient and the candidate
+        none.
       unverified: why no value was compared, by what it is of: a signature's key, an output (`signature/output`), or
         `variables`. What no TF1 Session answers is not in it.
+      level: how much was asked to be compared, see `levels`.
+      structure: what is proved; None where that was not asked for, or the source has no graph.
+      coverage: how much of the source's graph the calls have executed, or None where that was not measured.
+      seeded: outputs (`signature/output`) of random ops that were compared by value under the same seeds.
+      subnormal: values that count as equal because one below the smallest normal number counts as zero.
+      golden: what golden answers from elsewhere have shown; None where no file was given.
+      judgement: who has answered for the source.
     """
 
     calls: int
@@ -366,11 +561,30 @@ class Verification:
     skipped: Mapping[str, str]
     outputs: tuple[OutputDifference, ...] = ()
     unverified: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    level: str = FULL
+    gradients_compared: int = 0
+    lost_gradients: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    structure: Structure | None = None
+    coverage: Coverage | None = None
+    seeded: tuple[str, ...] = ()
+    subnormal: int = 0
+    golden: GoldenFile | None = None
+    judgement: Judgement = Judgement()
 
     @property
     def passed(self) -> bool:
-        """Whether nothing differs, and of everything some value was compared."""
-        return not self.mismatches and self.values > 0 and not self.unverified
+        """Whether nothing differs that breaks somebody, and everything was compared by value or is proved."""
+        is_shown = (
+            self.values > 0
+            or (self.structure is not None and bool(self.structure.outputs_proved))
+            or (self.golden is not None and bool(self.golden.compared))
+        )
+        return not self.breaking and is_shown and not self.unverified
+
+    @property
+    def breaking(self) -> tuple[Mismatch, ...]:
+        """What differs, without the notes."""
+        return tuple(mismatch for mismatch in self.mismatches if not mismatch.is_note)
 
 
 # Every way in which a job can end is a type of its own.
@@ -397,11 +611,11 @@ class AlreadyTF2(_Bare):
 
 
 class Unreadable(_Explained):
-    """The model's files are broken or are no model."""
+    """The model's files are damaged or are not a model."""
 
 
 class Converted(_Bare):
-    """The new model stands at the destination."""
+    """The new model is at the destination."""
 
 
 class Unchanged(_Bare):
@@ -436,11 +650,15 @@ class Crashed:
       step: what it was doing (`export`, `golden`, `candidate`).
       exit_code: the process's exit code; negative for a signal, as in `subprocess`.
       stderr_tail: its last lines.
+      call: which call of a model it made then, from 1; 0 where it made none.
+      calls: how many there were; 0 where it looked for calls that the model accepts.
     """
 
     step: str
     exit_code: int
     stderr_tail: str
+    call: int = 0
+    calls: int = 0
 
 
 @frozen
@@ -471,7 +689,12 @@ GOOD_OUTCOMES = (Convertible, AlreadyTF2, Converted, Unchanged, Validated)
 
 
 def outcome_name(outcome: Outcome) -> str:
-    """Gives the snake_case of the outcome's type: `AlreadyTF2` is `already_tf2`."""
+    """Gives the snake_case of the outcome's type: `AlreadyTF2` is `already_tf2`.
+
+    Example:
+      >>> outcome_name(AlreadyTF2())
+      'already_tf2'
+    """
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(outcome).__name__).lower()
 
 
@@ -649,18 +872,27 @@ class Options:
 
     Attributes:
       tags: the tag set to take, or None for the one that has `serve`.
-      verify: replay golden calls before the new model is published.
+      verify: how much is compared before the new model is published: one of `levels.LEVELS`; True and False are the
+        most and the least of them.
       drop_signatures: keys of unsound signatures that may be left out.
       keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
         by name.
-      variables: make trainable variables of constant weights, as frozen models have them.
+      variables: which constants become variables: True for weights, as frozen models have them, which are trainable;
+        `large` for those of a megabyte or more, which are not trained and then are in the checkpoint; False for none.
       plain_gradients: give nodes whose custom gradient is lost TensorFlow's own.
+      control_flow: what becomes of loops and conds: `functional` makes If and While of them, `v1` leaves Switch, Merge,
+        Enter and Exit.
       overwrite: replace an existing destination.
       inputs: path of the user's own calls (.npz or .json), or None to synthesise them.
       allow_side_effects: let validation run a model whose ops touch files, the network or Python.
       allow_unverified: publish a new model from which nothing differs although of some output or variable no value was
         compared.
       max_ulps: how far apart floating point outputs may be; 0 is bit for bit.
+      golden: path of a file with golden answers from elsewhere, or None.
+      max_absolute: how far a floating point output may be from them, in its own unit.
+      max_relative: the same as a share of the largest value beside it; one of the two bounds is enough.
+      judge: who answers for the source: `tf2`, a v1 Session of the installed TensorFlow; `tf1`, TensorFlow 1.15.5's own
+        runtime; `both`; or `auto`, which is both where TensorFlow 1.15.5 can be asked safely, else `tf2`.
       timeout: limit for each child process, in seconds.
       checkpoint: how the weights are taken over: `auto`, `link`, `copy` or `rewrite`.
       details: gather what only the HTML report shows: sketches of what the rewrite changes, and the signatures as
@@ -691,21 +923,29 @@ class Options:
       audit_seconds: processor time that an audit may take beyond a second for 5,000 nodes.
       config: path of a migrate.toml, which has options of single models; None to read none.
       reconvert: convert again what another version of migrate or TensorFlow has converted and verified.
+      op_library: shared libraries with ops of the user's, which every process loads that runs a model.
+      import_module: Python packages that load such libraries when they are imported.
+      libraries: what these register; found out by the command, not given.
       given: names of flags that were given, so that no config and no journal says otherwise; an option that differs
         from its default counts as given in any case.
     """
 
     tags: frozenset[str] | None = None
-    verify: bool = True
+    verify: str = FULL
     drop_signatures: bool = False
     keep_tensor_names: bool = False
-    variables: bool = False
+    variables: bool | str = False
     plain_gradients: bool = False
+    control_flow: str = "v1"
     overwrite: bool = False
     inputs: str | None = None
     allow_side_effects: bool = False
     allow_unverified: bool = False
     max_ulps: int = 0
+    golden: str | None = None
+    max_absolute: float = 1e-6
+    max_relative: float = 1e-4
+    judge: str = "auto"
     timeout: float = 600.0
     checkpoint: str = "auto"
     details: bool = False
@@ -734,6 +974,9 @@ class Options:
     beam_options: tuple[str, ...] = ()
     config: str | None = None
     reconvert: bool = False
+    op_library: tuple[str, ...] = ()
+    import_module: tuple[str, ...] = ()
+    libraries: tuple[GivenLibrary, ...] = ()
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -752,10 +995,13 @@ _NOT_SHAPING = frozenset(
         "fail_fast",
         "given",
         "graph_memory_bytes",
+        "import_module",
         "include",
         "jobs",
+        "libraries",
         "memory_limit_bytes",
         "only_latest_version",
+        "op_library",
         "overwrite",
         "reconvert",
         "runner",
@@ -767,11 +1013,14 @@ _NOT_SHAPING = frozenset(
 
 def shaping(options: Options) -> dict[str, object]:
     """The options that decide what becomes of one model, as JSON can hold them; how many are done at once does not."""
-    return {
+    found = {
         name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in dataclasses.asdict(options).items()
+        for name, value in dataclasses.asdict(dataclasses.replace(options, libraries=())).items()
         if name not in _NOT_SHAPING
     }
+    if options.libraries:  # Wherever they are, and however they were named.
+        found["libraries"] = [(library.version, library.sha256) for library in options.libraries]
+    return found
 
 
 _SAME_MODEL = frozenset(
@@ -782,7 +1031,11 @@ _SAME_MODEL = frozenset(
         "architecture",
         "checkpoint",
         "follow_links",
+        "golden",
         "inputs",
+        "max_absolute",
+        "max_relative",
+        "judge",
         "max_ulps",
         "metadata",
         "tags",

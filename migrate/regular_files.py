@@ -6,6 +6,7 @@ hard link cannot be told from the file itself.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -52,6 +53,41 @@ def create(path: str) -> IO[bytes]:
       OSError: see `open_regular`.
     """
     return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
+
+
+def replace(path: str, data: bytes, mode: int = 0o666) -> None:
+    """Writes a file, which appears whole or not at all; a file or link of that name is replaced, never written through.
+
+    Args:
+      path: of the file.
+      data: its bytes.
+      mode: of the file, as far as the process's mask allows.
+
+    Raises:
+      OSError: it cannot be written; what was there is still there.
+
+    Example:
+      >>> import tempfile
+      >>> folder = tempfile.TemporaryDirectory()
+      >>> file = os.path.join(folder.name, "file")
+      >>> replace(file, b"old"), replace(file, b"new")
+      (None, None)
+      >>> open(file, "rb").read(), os.listdir(folder.name)
+      (b'new', ['file'])
+    """
+    # Not by the process's number alone: several machines may write to one directory.
+    partial = os.path.join(os.path.dirname(path), f".partial-{os.getpid()}-{os.urandom(6).hex()}")
+    handle = open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
 
 
 def flush(path: str) -> None:

@@ -30,6 +30,10 @@ def parse_signature(text: str) -> GivenSignature:
 
     Raises:
       UsageError: it is none, or names something twice; the message shows the form.
+
+    Example:
+      >>> parse_signature("predict:inputs=x;outputs=y=Softmax").outputs
+      (('y', 'Softmax:0'),)
     """
     return _Parser(text).signature()
 
@@ -77,7 +81,7 @@ class _Parser:
             if not name or not node or (colon and not (number.isascii() and number.isdigit())):
                 raise self._error(f"{''.join(part)!r} names no tensor; write {_FORM}")
             if name in found:
-                raise self._error(f"the name {name!r} stands there twice; write {_FORM}")
+                raise self._error(f"the name {name!r} is given twice; write {_FORM}")
             found[name] = f"{_plain(node)}:{number or 0}"
         return tuple(found.items())
 
@@ -120,7 +124,12 @@ def _meant(escape: str) -> str:
 
 
 def as_flag(signature: GivenSignature) -> str:
-    """What `parse_signature` reads, in characters that a terminal shows and a shell takes as they are."""
+    """What `parse_signature` reads, in characters that a terminal shows and a shell takes as they are.
+
+    Example:
+      >>> as_flag(parse_signature("predict:inputs=x;outputs=y=Softmax"))
+      'predict:inputs=x=x:0;outputs=y=Softmax:0'
+    """
     sections = [
         f"{name}={','.join(f'{_escaped(alias)}={_tensor(tensor)}' for alias, tensor in pairs)}"
         for name, pairs in (("inputs", signature.inputs), ("outputs", signature.outputs))

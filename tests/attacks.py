@@ -8,10 +8,13 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, SavedModel
 from tests.conversions import MODELS
 
-_DT_STRING, _DT_INT64, _DT_INT32, _DT_FLOAT, _DT_BOOL, _DT_RESOURCE = 7, 9, 3, 1, 10, 20
+_DT_STRING, _DT_INT64, _DT_INT32, _DT_FLOAT, _DT_BOOL, _DT_RESOURCE = map(
+    dtype_value, ("string", "int64", "int32", "float32", "bool", "resource")
+)
 FILL = "string_to_index/hash_table/table_init/InitializeTableFromTextFileV2"
 TABLE = "string_to_index/hash_table/hash_table"
 ASSET = "string_to_index/hash_table/asset_path"

@@ -39,10 +39,9 @@ class Unjudged:
 def run(job: Job | Unjudged) -> object:
     """Tries an attack and says what came of it, or takes a step."""
     if isinstance(job, Unjudged):
-        from migrate.verify import replay
+        from migrate.verify import load_source, replay
 
-        replay.make_safe = lambda *_: None
-        replay.check_candidate = lambda *_: None
+        load_source.make_safe = lambda *_: None
         return replay.run(job.job)
     try:
         return f"done: {ATTACKS[job.name](*job.given)!r}"

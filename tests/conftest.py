@@ -7,19 +7,24 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import hypothesis
 import pytest
 
+from migrate.processes.keep_warm import KEPT, keep_warm
 from migrate.processes.nursery import Nursery
+from migrate.tf1_runtime import install, place
 from tests import conversions
 from tests.waiting import PATIENCE_SECONDS
 
 # Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
 # own for each processor. That the product turns it off by itself is tested in test_nursery.py.
 os.environ.update(conversions.QUIET)
+# A runtime of TensorFlow 1 that the developer has installed would be a judge in every test.
+os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"migrate-tests-cache-{os.getuid()}")
 # By default an example that takes more than 0.2 s is an error.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -32,11 +37,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[None]:
+    """TensorFlow is imported once for all that the tests of a worker convert, not once for each model."""
+    with keep_warm(apart_from={"PYTEST_CURRENT_TEST"}):
+        yield
+
+
+@pytest.fixture
+def cold() -> Iterator[None]:
+    """For tests of servers: none is kept from one nursery to the next."""
+    token = KEPT.set(None)
+    yield
+    KEPT.reset(token)
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Child processes with TensorFlow ready, shared by all tests of a run."""
     with Nursery(path=(conversions.ROOT,)) as result:
         yield result
+
+
+@pytest.fixture(scope="session")
+def tf1_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A cache directory (XDG_CACHE_HOME) in which TensorFlow 1.15.5's runtime is installed."""
+    reason = place.reason_against()
+    if reason is not None:
+        pytest.skip(reason)
+    wheel = os.environ.get("MIGRATE_TF1_WHEEL") or str(conversions.ROOT / ".venv" / place.WHEEL)
+    if not os.path.isfile(wheel):
+        pytest.skip(f"needs {place.WHEEL} in .venv (make tf1-wheel), or in MIGRATE_TF1_WHEEL")
+    cache = str(tmp_path_factory.mktemp("tf1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", cache)
+        install.install(wheel, print)
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -235,6 +235,15 @@ def ask_client(client: str, model: str, config: str, fed: str, fetched: str, val
     return np.array([float.fromhex(v) for v in values], np.float32).reshape([int(size) for size in shape.split()])
 
 
+def programs(folder: pathlib.Path, **started: str) -> dict[str, str]:
+    """Writes programs that start this Python with arguments; gives the environment in which a shell finds them."""
+    folder.mkdir()
+    for name, arguments in started.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
 def migrate_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m migrate`."""
     return subprocess.run(

@@ -59,10 +59,16 @@ def _options(*lines: str) -> ModelOptions:
         ('tags = "serve"', {"tags": ("serve",)}),
         ("tags = []", {"tags": ()}),
         ('inputs = "/calls.json"', {"inputs": "/calls.json"}),
+        ('golden = "/golden.npz"', {"golden": "/golden.npz"}),
         ("max_ulps = 0", {"max_ulps": 0}),
+        ('judge = "tf1"', {"judge": "tf1"}),
+        ("max_absolute = 1e-3\nmax_relative = 0", {"max_absolute": 1e-3, "max_relative": 0.0}),
         ("drop_signatures = true", {"drop_signatures": True}),
+        ("keep_tensor_names = true", {"keep_tensor_names": True}),
         ("overwrite_signatures = true", {"overwrite_signatures": True}),
-        ("verify = false", {"verify": False}),
+        ("verify = false", {"verify": "none"}),
+        ("verify = true", {"verify": "full"}),
+        ('verify = "replay"', {"verify": "replay"}),
         ("allow_unverified = true", {"allow_unverified": True}),
         ("variables = true", {"variables": True}),
         ('custom_objects = ["my_layers:Scale"]', {"custom_objects": ("my_layers:Scale",)}),
@@ -79,7 +85,7 @@ def test_every_key_is_a_flag_and_an_option():
     assert {*KEYS} - {"expect"} <= options
     # A flag that counts megabytes has another name than the attribute, which counts bytes.
     in_bytes = {"graph_memory_bytes", "memory_limit_bytes", "unpacked_bytes"}
-    assert options - {flag.name for verb in VERBS for flag in verb.flags} == {"given", *in_bytes}
+    assert options - {flag.name for verb in VERBS for flag in verb.flags} == {"given", "libraries", *in_bytes}
 
 
 @pytest.mark.parametrize(
@@ -94,9 +100,26 @@ def test_every_key_is_a_flag_and_an_option():
         ('[models."a"]\ntrust = true', "m.toml: [models.\"a\"]: unknown key 'trust'; known are signature, "),
         ('[models."a"]\nmax_ulps = -1', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not -1'),
         ('[models."a"]\nmax_ulps = true', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not true'),
+        (
+            '[models."a"]\njudge = "tf3"',
+            'm.toml: [models."a"] judge: wants one of auto, tf2, tf1, both, not the string',
+        ),
+        ('[models."a"]\njudge = true', 'm.toml: [models."a"] judge: wants one of auto, tf2, tf1, both, not true'),
+        ('[models."a"]\nmax_absolute = -1', 'm.toml: [models."a"] max_absolute: wants a number from 0 on, not -1'),
+        ('[models."a"]\nmax_relative = inf', 'm.toml: [models."a"] max_relative: wants a number from 0 on, not inf'),
+        ('[models."a"]\nmax_relative = nan', 'm.toml: [models."a"] max_relative: wants a number from 0 on, not nan'),
+        ('[models."a"]\nmax_relative = "1"', 'm.toml: [models."a"] max_relative: wants a number from 0 on, not the'),
         ('[models."a"]\nmax_ulps = 1.5', 'm.toml: [models."a"] max_ulps: wants a whole number from 0 on, not 1.5'),
-        ('[models."a"]\nverify = "no"', "m.toml: [models.\"a\"] verify: wants true or false, not the string 'no'"),
-        ('[models."a"]\nverify = 0', 'm.toml: [models."a"] verify: wants true or false, not 0'),
+        (
+            '[models."a"]\nverify = "no"',
+            'm.toml: [models."a"] verify: wants true, false or one of "none", "proof", "replay", "full", not the '
+            "string 'no'",
+        ),
+        (
+            '[models."a"]\nverify = 0',
+            'm.toml: [models."a"] verify: wants true, false or one of "none", "proof", "replay", "full", not 0',
+        ),
+        ('[models."a"]\nverify = "true"', 'm.toml: [models."a"] verify: wants true, false or one of'),
         ('[models."a"]\ntags = [1]', 'm.toml: [models."a"] tags: wants a string or a list of strings, not 1'),
         ('[models."a"]\ninputs = ["a"]', "m.toml: [models.\"a\"] inputs: wants a string, not the list ['a']"),
         ('[models."a"]\ninputs = ""', "m.toml: [models.\"a\"] inputs: wants a string, not the string ''"),
@@ -110,6 +133,10 @@ def test_every_key_is_a_flag_and_an_option():
         (
             '[models."a"]\nexpect = "refused: unknwn-op"',
             "m.toml: [models.\"a\"] expect: there is no finding 'unknwn-op'; did you mean unknown-op?",
+        ),
+        (
+            '[models."a"]\nexpect = "refused: answer-differs"',
+            "m.toml: [models.\"a\"] expect: there is no finding 'answer-differs'",
         ),
         ("[models", "m.toml: no TOML (Expected ']'"),
         ("a = 1\na = 2", "m.toml: no TOML (Cannot overwrite a value"),
@@ -128,8 +155,10 @@ def test_what_is_wrong_is_named_with_its_place_and_what_is_near(text, expected):
 def test_a_file_of_calls_is_named_from_where_the_config_is(tmp_path):
     file = tmp_path / "conf" / "m.toml"
     file.parent.mkdir()
-    file.write_text('[models.a]\ninputs = "calls/a.json"\n')
-    assert read_config(str(file)).tables[0].options.inputs == str(tmp_path / "conf" / "calls" / "a.json")
+    file.write_text('[models.a]\ninputs = "calls/a.json"\ngolden = "a.npz"\n')
+    (table,) = read_config(str(file)).tables
+    assert table.options.inputs == str(tmp_path / "conf" / "calls" / "a.json")
+    assert table.options.golden == str(tmp_path / "conf" / "a.npz")
 
 
 def test_what_is_no_file_is_not_read(tmp_path):
@@ -242,7 +271,8 @@ _PROPOSED = ModelOptions(signature=(_SIGNATURE,), feed=(GivenFeed("keep_prob:0",
 
 def test_flags_are_quoted_and_proposals_are_one_flag_for_many_models():
     assert flags_of("tags", ["a b", "c,d"]) == ("--tags='a b,\"c,d\"'",)
-    assert flags_of("verify", False) == ("--noverify",)
+    assert flags_of("drop_signatures", False) == ("--nodrop_signatures",)
+    assert flags_of("verify", "none") == ("--verify=none",)
     assert flags_of("feed", ["a:0=1", "b:0=\n"]) == ("--feed=a:0=1", "--feed=b:0=\\n")
     assert flags_to_take(_PROPOSED) == ("--take_proposals",)
     assert flags_to_take(ModelOptions(drop_signatures=True, feed=_PROPOSED.feed)) == (

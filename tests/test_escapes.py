@@ -14,6 +14,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.escapes import flag, visible, visible_lines
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import GraphDef, SavedModel
 from migrate.report.json import to_document
 from migrate.report.junit import to_junit
@@ -21,7 +22,7 @@ from migrate.report.sarif import to_sarif
 from migrate.report.text import render
 from migrate.signature_flag import parse_signature, to_copy
 
-_FLOAT = 1
+_FLOAT = dtype_value("float32")
 _NAMES = (
     "x';touch pwned;'",
     "x`touch pwned`",

@@ -15,7 +15,7 @@ import migrate
 from migrate import cli
 from migrate.cli.verbs import VERBS
 from migrate.finding_codes import FOLDERS, explanations, explanations_of
-from migrate.records import ModelReport, Options, Refused, Report, refusal
+from migrate.records import CLIENTS, ModelReport, Options, Refused, Report, refusal
 from migrate.report.html import to_html
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif
@@ -23,6 +23,8 @@ from tests.report.reports import model
 from tools.make_findings import PAGE, page
 
 _MAKERS = {"refusal", "Finding", "Unavailable", "_warn", "_Fault"}
+_DIFFERENCES = "verify"
+"""The folder whose codes are those of differences."""
 
 
 @functools.cache
@@ -36,7 +38,39 @@ def _codes_in_the_source() -> dict[str, set[str]]:
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     found[first.value].add(path.relative_to(root).parts[0])
+    for code in explanations_of(_DIFFERENCES):
+        if code in _literals(_DIFFERENCES):
+            found[code].add(_DIFFERENCES)
     return found
+
+
+@functools.cache
+def _literals(folder: str) -> set[object]:
+    """Every constant in the modules of a folder."""
+    modules = (pathlib.Path(migrate.__file__).parent / folder).glob("*.py")
+    return {node.value for path in modules for node in ast.walk(ast.parse(path.read_text())) if _is_constant(node)}
+
+
+def _is_constant(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+def test_each_difference_has_a_code_that_says_whom_it_breaks():
+    known = explanations_of(_DIFFERENCES)
+    for path in pathlib.Path(migrate.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            # `mismatch` makes them all.
+            assert node.func.id != "Mismatch" or path.stem == "differences", path
+            if node.func.id == "mismatch" and isinstance(node.args[0], ast.Constant):
+                assert node.args[0].value in known, path
+    for found in known.values():
+        assert found.clients is not None and set(found.clients) <= set(CLIENTS), found.code
+
+
+def test_a_finding_breaks_nobody_in_particular():
+    assert all(found.clients is None for f in FOLDERS if f != _DIFFERENCES for found in explanations_of(f).values())
 
 
 def test_each_code_of_the_source_is_explained_once():

@@ -44,6 +44,9 @@ from migrate.records import GivenFeed, GivenSignature, Options
             ),
         ),
         ({"feed": "x:0=1"}, "feed", (GivenFeed("x:0", "1"),)),
+        ({"verify": False}, "verify", "none"),
+        ({"verify": True}, "verify", "full"),
+        ({"verify": "replay"}, "verify", "replay"),
         ({"signature": "f:outputs=y"}, "signature", (GivenSignature("f", (), (("y", "y:0"),)),)),
         (
             {"signature": [GivenSignature("f", (), (("y", "y:0"),))]},
@@ -61,8 +64,11 @@ def test_options_take_what_people_write(taken, field, value):
     ("wrong", "said"),
     [
         ({"checkpoint": "lnk"}, "Options(checkpoint='lnk'): wants auto, link, copy or rewrite; did you mean 'link'?"),
-        ({"verify": "no"}, "Options(verify='no'): wants True or False"),
-        ({"verify": 1}, "Options(verify=1): wants True or False"),
+        (
+            {"verify": "no"},
+            "Options(verify='no'): wants True, False, none, proof, replay or full; did you mean 'none'?",
+        ),
+        ({"verify": 1}, "Options(verify=1): wants True, False, none, proof, replay or full"),
         ({"allow_unverified": None}, "Options(allow_unverified=None): wants True or False"),
         ({"max_ulps": -1}, "Options(max_ulps=-1): wants a whole number, 0 or more"),
         ({"max_ulps": True}, "Options(max_ulps=True): wants a whole number, 0 or more"),

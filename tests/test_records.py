@@ -107,6 +107,8 @@ def test_the_tensors_of_an_input_by_its_encoding():
         (1, (), {}, True),
         (0, (), {}, False),
         (1, (Mismatch("s", 0, "y", "tf2", ""),), {}, False),
+        (1, (Mismatch("s", 0, "y", "tf2", "", "c", ("Python",)),), {}, False),
+        (1, (Mismatch("s", 0, "y", "tf2", "", "c", ()),), {}, True),
         (1, (), {"s": ""}, False),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -14,11 +15,10 @@ from migrate.export.publish import check_destination, publish, staging
 from migrate.fleet import journal
 from migrate.fleet.existing import is_ours
 from migrate.records import ModelReport, Report
-from migrate.regular_files import create, open_directory, open_regular
+from migrate.regular_files import create, open_directory, open_regular, replace
 from migrate.report.files import FILES, read_document, write_files
 from migrate.report.json import to_document
-from migrate.verify.calls import Golden
-from migrate.verify.golden import save_golden
+from migrate.verify.golden import Recorded, save_golden
 from tests.conversions import MODELS
 
 pytestmark = pytest.mark.timeout(20)
@@ -81,6 +81,36 @@ def test_a_regular_file_is_made_and_written_anew(tmp_path):
     os.close(folder)
 
 
+@pytest.mark.parametrize("way", [w for w in WAYS if w is not _directory])
+def test_what_has_the_name_is_replaced(way, tmp_path, victim):
+    way(tmp_path / "file", victim)
+    replace(str(tmp_path / "file"), b"new", 0o640)
+    assert _untouched(victim)
+    assert (tmp_path / "file").read_bytes() == b"new" and not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["file", "victim"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_cannot_be_written_whole_leaves_what_was_there(call, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").write_bytes(b"old")
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        replace(str(tmp_path / "file"), b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_directory_is_not_replaced(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        replace(str(tmp_path / "file"), b"new")
+    assert os.listdir(tmp_path) == ["file"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["lock", "journal.jsonl"])
 def test_the_journal_and_its_lock(name, way, tmp_path, victim):
@@ -134,7 +164,6 @@ def test_the_files_of_a_report(way, tmp_path, victim):
     (tmp_path / "report").mkdir()
     for name in FILES:
         way(tmp_path / "report" / name, victim)
-        way(tmp_path / "report" / f"{name}.{os.getpid()}.partial", victim)
     write_files(document, str(tmp_path / "report"))
     assert _untouched(victim)
     for name in FILES:
@@ -154,7 +183,7 @@ def test_a_report_that_is_no_file_is_not_waited_for(way, tmp_path, victim):
 def test_golden_answers(way, tmp_path, victim):
     way(tmp_path / "golden.npz", victim)
     with pytest.raises(OSError, match=r"a link|not a regular"):
-        save_golden(Golden((), (), (), {}, {}, "tf1", "2.21.0"), str(tmp_path / "golden.npz"))
+        save_golden(Recorded((), (), ()), str(tmp_path / "golden.npz"))
     assert _untouched(victim)
 
 

@@ -32,6 +32,14 @@ def gone(pid: int) -> bool:
     return True
 
 
+def children() -> set[int]:
+    """The processes that this one has started and not waited for; the server that tests share is one."""
+    found: set[int] = set()
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
 def written(file: pathlib.Path) -> str:
     """The text of a file, once it is there."""
     return wait_until(lambda: file.exists() and file.read_text())

@@ -71,9 +71,10 @@ def _keras(file: str) -> None:
 
 
 def _archive(file: str) -> None:
-    from migrate.sources.archive import holds_model, unpacked
+    from migrate.sources.archive import holds_name, unpacked
+    from migrate.sources.forms import ENDS
 
-    holds_model(file)
+    holds_name(file, ENDS)
     with unpacked(file):
         pass
 

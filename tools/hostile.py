@@ -49,6 +49,8 @@ from tools.outside import Outside, make_outside
 ROOTS = tuple(str(pathlib.Path(__file__).parent.parent / "testdata" / name) for name in ("models", "forms", "keras"))
 LARGEST_BYTES = 3_000_000
 """Larger seeds would spend the time on copying."""
+_MUTANTS, _CONVERTS = 10_000, 300
+"""Of a full run."""
 SECONDS = 30
 """What an audit may take (migrate/sources/watch.py): mutants have some hundred nodes."""
 MEMORY_BYTES = 1 << 30
@@ -321,8 +323,8 @@ BAD = frozenset({"died", "traceback", "wrote", "left", "escaped"})
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs all and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutants", type=int, default=10_000)
-    parser.add_argument("--converts", type=int, default=300, help="how many of those that audit would convert")
+    parser.add_argument("--mutants", type=int, default=_MUTANTS)
+    parser.add_argument("--converts", type=int, default=_CONVERTS, help="how many of those that audit would convert")
     parser.add_argument("--first_seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=7200, help="audit no more mutants after this time")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -367,6 +369,9 @@ def _page(
     yield ""
     yield f"    python -m tools.hostile --mutants={mutants} --first_seed={first} --converts={converts} docs/hostile.md"
     yield ""
+    if mutants < _MUTANTS or converts < _CONVERTS:
+        yield f"which is less than the {_MUTANTS:,} mutants and {_CONVERTS} conversions of `make hostile`."
+        yield ""
     counts = collections.Counter(e.outcome for e in ended)
     died = sum(counts[name] for name in BAD)
     slowest = max(ended, key=lambda e: e.seconds)

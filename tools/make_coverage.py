@@ -20,6 +20,7 @@ _CONVERSION = "takes a model through conversion or validation, which start Tenso
 
 REASONS = {
     "migrate/export/": _TENSORFLOW,
+    "migrate/keras_loader/": _TENSORFLOW,
     "migrate/verify/": _TENSORFLOW,
     "migrate/fleet/beam.py": "needs Apache Beam: `make beam`",
     "migrate/model/jobs.py": _CONVERSION,

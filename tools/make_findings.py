@@ -16,13 +16,17 @@ def page() -> str:
         "",
         "Codes are stable: scripts may rely on them. Whether a finding stops a conversion is its `severity`",
         "(`refusal` does, `warning` and `note` do not). `migrate explain CODE` prints the same texts.",
+        "A code with **Breaks** is that of a difference between a new model and its source: it names the clients that",
+        "the difference breaks; one that breaks nobody is a note, with which a model passes.",
         "Made by `python -m tools.make_findings` from the `findings.md` beside the code of the checks.",
     ]
     return "\n".join([*head, *(line for found in explanations().values() for line in _section(found))]) + "\n"
 
 
 def _section(found: Explanation) -> list[str]:
-    parts = (("Why it matters", found.why), ("Example", found.example), ("What to do", found.remedy))
+    parts = [("Why it matters", found.why), ("Example", found.example), ("What to do", found.remedy)]
+    if found.clients is not None:
+        parts.append(("Breaks", f"{', '.join(found.clients) or 'nobody'}."))
     lines = ["", f"## {found.code}", "", found.meaning, ""]
     return [*lines, *(f"- **{label}.** {text}" for label, text in parts)]
 

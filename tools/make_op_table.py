@@ -183,7 +183,7 @@ def read_registry() -> dict[str, Row]:
         op.name: {
             "facts": facts(op, devices[op.name]),
             "dtypes": dtypes(op),
-            "outputs": outputs(op) if len(op.output_arg) > 1 else "",
+            "outputs": outputs(op),
             "calls": "yes" if any("func" in attr.type for attr in op.attr) else "",
             "deprecated": f"{op.deprecation.version} {op.deprecation.explanation}" if op.deprecation.version else "",
         }

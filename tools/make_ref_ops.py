@@ -23,7 +23,7 @@ from migrate.rewrite.ops import OPS, REF_CONTROL_FLOW  # noqa: E402
 from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS  # noqa: E402
 from migrate.rewrite.rules.table import RULED_OPS  # noqa: E402
 
-FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "tensorflow"})
+FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "proof", "tensorflow"})
 """Keys of docs/fuzz.json that are no code of a refusal."""
 
 OWN = {
@@ -53,6 +53,7 @@ GRAPH_CODES = (
     "handle-as-value",
     "ref-in-function",
     "initialized-undecided",
+    "scatter-div-by-zero",
     "variable-without-value",
 )
 """Refusals that are about a graph, not about an op."""
@@ -119,8 +120,8 @@ def page() -> str:
         "",
         "Written by `python tools/make_ref_ops.py`; do not edit.",
         "",
-        f"TensorFlow's registry has {refs + len(refused) + len(for_tests)} ops that take or give a ref: {refs} are",
-        f"rewritten, {len(refused)} refused, and {len(for_tests)} are there for TensorFlow's own tests. The tests",
+        f"{refs + len(refused)} ops of TensorFlow take or give a ref: {refs} are rewritten, {len(refused)} refused.",
+        f"Its registry has {len(for_tests)} more, which exist for TensorFlow's own tests only. The tests",
         "named here are in `tests/product/test_ref_ops.py`: a v1 Session answers several calls, and the converted",
         "model must give the same bits. `tests/rewrite/test_aliases.py` does so for every way in which a tensor shares",
         "a variable's buffer, `tests/plan/test_training.py` for the optimizers of `tf.compat.v1.train`.",
@@ -206,6 +207,17 @@ def page() -> str:
             "",
             f"Its long runs drew {counts['graphs']} graphs on TensorFlow {counts['tensorflow']}:",
             f"{counts['equal']} gave equal answers{told}; {_differed(counts['again'])}.",
+        ]
+    if "proof" in counts:
+        proof = counts["proof"]
+        lines += [
+            "",
+            f"The proof (docs/proof.md) looked at the {proof['programs']} that gave answers. Of {proof['whole']} all",
+            f"is proved; of their {proof['outputs']} outputs and states {proof['proved']} are. The rest, by reason:",
+            "",
+            "| not proved because | outputs and states |",
+            "|---|---|",
+            *(f"| {reason} | {number} |" for reason, number in proof["not_proved"].items()),
         ]
     lines += ["", "What it has found, each now a test of its own (`test_found`):", ""]
     lines += [f"- **{name}**: {found.what}" for name, found in test_fuzz.FOUND.items()]

@@ -11,6 +11,7 @@ import random
 import socket
 from typing import Any
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protobuf_wire import write_varint
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from tests.attacks import CALLS, IMPORT, LOADING, add, shaped_by, text
@@ -18,7 +19,7 @@ from tests.keras_attacks import any_layer, attacks, functional
 from tools.mutants import behind_an_output, first
 from tools.outside import FOLDER, PIPE, SECRET
 
-_FLOAT, _INT32, _STRING, _INT64, _VARIANT = 1, 3, 7, 9, 21
+_FLOAT, _INT32, _STRING, _INT64, _VARIANT = map(dtype_value, ("float32", "int32", "string", "int64", "variant"))
 
 SHELL = (
     "x';touch pwned;'",

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from migrate.errors import InputError
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.discover import find_models, place_of
-from migrate.sources.forms import Form
+from migrate.sources.location import Form
 from migrate.sources.parse import parse_file
 from migrate.sources.session_bundle import is_session_bundle
 from migrate.sources.sniff import is_v1_checkpoint, text_proto

@@ -84,8 +84,9 @@ def check_installed(wheel: pathlib.Path, scratch: pathlib.Path) -> str:
     _run([sys.executable, "-m", "venv", str(environment)])
     bare = {"PATH": f"{environment / 'bin'}:{os.defpath}", "HOME": str(scratch)}
     python, program = str(environment / "bin" / "python"), str(environment / "bin" / "migrate")
-    # The registry's settings are the machine's, so pip has its own environment.
-    _run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", str(wheel.resolve())])
+    # The registry's settings are the machine's, so pip has its environment; but with a checkout in PYTHONPATH (-I
+    # ignores it) pip would find the program installed already.
+    _run([python, "-I", "-m", "pip", "install", "-qq", "--disable-pip-version-check", str(wheel.resolve())])
     place = _output([python, "-c", "import migrate; print(migrate.__file__)"], bare, scratch).strip()
     if not place.startswith(str(environment)):
         raise SystemExit(f"the environment imports migrate from {place}")

@@ -16,6 +16,6 @@ def check(subject: Subject) -> Iterator[Finding]:
     for _, file in contract.assets(subject.meta_graph):
         path = os.path.normpath(os.path.join(folder, file))
         if not path.startswith(os.path.normpath(folder) + os.sep) or os.path.isabs(file):
-            yield refusal("asset-escapes", f"the asset {file!r} lies outside the model's assets/ directory", (file,))
+            yield refusal("asset-escapes", f"the asset {file!r} is outside the model's assets/ directory", (file,))
         elif not os.path.isfile(path):
             yield refusal("asset-missing", f"the asset {path} is missing, and the init op names it", (file,))

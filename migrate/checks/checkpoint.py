@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             return
         bundle = read_bundle(prefix, boundary)
     except InputError as error:
-        hint = f"{subject.variables} variable(s) get their values from it; bring the checkpoint along"
+        hint = f"{subject.variables} variable(s) get their values from it; copy the checkpoint too"
         yield refusal("checkpoint-unreadable", str(error), hint=hint)
         return
     yield from check_shards(bundle, boundary)

@@ -8,7 +8,7 @@ from typing import Protocol
 from migrate.checks.side_effects import TABLE_FILLS, dangerous_effect, may_be_dangerous
 from migrate.graph import contract
 from migrate.graph.nodes import behind, companions, named_functions
-from migrate.graph.op_table import may_call
+from migrate.graph.op_table import added_ops, may_call
 from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.records import DangerousOp
 
@@ -18,6 +18,7 @@ RESTORE = "restore graph"
 SAVE = "save graph"
 _OBJECTS = "object graph"
 _NOWHERE = ""
+_UNREAD = "unread"
 
 _STANDARD: Mapping[str, frozenset[str]] = {
     INIT: TABLE_FILLS,
@@ -124,12 +125,17 @@ class _Suspects:
     def _dangerous(self, ops: Set[str]) -> Set[str]:
         judged = self._judged
         for op in ops - judged.keys():
-            judged[op] = op not in self._functions and may_be_dangerous(op) is not None
+            judged[op] = op not in self._functions and (op in added_ops() or may_be_dangerous(op) is not None)
         return {op for op in ops if judged[op]}
 
 
 def _with_effects(nodes: Iterable[NodeDef]) -> list[tuple[NodeDef, str]]:
-    return [(node, effect) for node in nodes if (effect := dangerous_effect(node)) is not None]
+    return [(node, effect) for node in nodes if (effect := _effect(node)) is not None]
+
+
+def _effect(node: NodeDef) -> str | None:
+    """What makes a node dangerous to whoever opens the model, who may not have been given the libraries of the user."""
+    return _UNREAD if node.op in added_ops() else dangerous_effect(node)
 
 
 def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[str]]:
@@ -150,10 +156,6 @@ def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[st
 
 def _full(tensor: str) -> str:
     return tensor if ":" in tensor else tensor + ":0"
-
-
-def _node_of(tensor: str) -> str:
-    return tensor.partition(":")[0]
 
 
 def _functions_of_places(

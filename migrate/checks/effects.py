@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
-from migrate.graph.op_table import EFFECTS, load_op_table
+from migrate.graph.op_table import EFFECTS, added_ops, load_op_table, of_tensorflow
 from migrate.graph.protos import NodeDef
 
 HARMLESS = frozenset({"calls", "prints", "pure", "random", "state"})
 """Effects that nothing outside the process sees but its standard output; `calls` means what the functions do."""
 
 UNKNOWN = "unknown"
-"""The effect of an op that the table does not have."""
+"""The effect of an op that no table has."""
 
 NAMED_FILES: Mapping[str, tuple[int, ...]] = {
     "CSVDataset": (0,),
@@ -74,11 +74,33 @@ ATTRIBUTE_DECIDES = _HARMLESS_WHEN.keys() | _DEBUG_OPS
 """Ops that are dangerous in the table of ops, and harmless where an attribute says so."""
 
 
-@functools.lru_cache(maxsize=4096)  # A stranger's graph may have any number of names.
+_OF_TF1: Mapping[str, str] = {
+    "AdjustHsvInYiq": "pure",  # contrib/image/kernels/adjust_hsv_in_yiq_op.cc
+    "BucketizeWithInputBoundaries": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
+    "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc
+    "ImageProjectiveTransform": "pure",  # contrib/image/kernels/image_ops.cc
+    "PeriodicResample": "pure",  # contrib/periodic_resample/kernels/periodic_resample_op.cc
+    "Resampler": "pure",  # contrib/resampler/kernels/resampler_ops.cc
+    "SparseFeatureCross": "pure",  # contrib/layers/kernels/sparse_feature_cross_kernel.cc
+    "SparseFeatureCrossV2": "pure",  # the same
+    "TreePredictionsV4": "state",  # contrib/tensor_forest/kernels/model_ops.cc: it reads a tree
+}
+"""What ops of TensorFlow 1 do that no TensorFlow 2 has and whose kernels were read."""
+
+
 def effect(op: str) -> str:
-    """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `UNKNOWN` for one that the table does not have."""
-    info = load_op_table().get(op)
-    return UNKNOWN if info is None else info.effect
+    """What an op of TensorFlow's does, a key of `op_table.EFFECTS`; `UNKNOWN` for one that nobody has read.
+
+    An op of a library that the user gives does what its OpDef says: loading the library was the user's word.
+    """
+    added = added_ops()
+    return added[op].effect if op in added else _effect(op)
+
+
+@functools.lru_cache(maxsize=4096)  # A stranger's graph may have any number of names.
+def _effect(op: str) -> str:
+    info = of_tensorflow().get(op)
+    return _OF_TF1.get(op, UNKNOWN) if info is None else info.effect
 
 
 def effect_of(node: NodeDef) -> str:

@@ -13,12 +13,10 @@ from migrate.feed_flag import feed_option
 from migrate.frozen import frozen
 from migrate.graph.dtypes import base_name, dtype_value
 from migrate.graph.nodes import nodes_by_name
-from migrate.graph.op_table import load_op_table
+from migrate.graph.op_table import PLACEHOLDERS, load_op_table
 from migrate.graph.output_dtypes import functions_of, output_dtypes
 from migrate.graph.protos import MetaGraphDef, NodeDef, SignatureDef, TensorProto, TensorShapeProto, copied
 from migrate.records import Finding, GivenFeed, Severity, refusal
-
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
 
 @frozen
@@ -68,7 +66,7 @@ def _value(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, feed: GivenFe
     node = nodes.get(name)
     dtypes = output_dtypes(node, functions_of(meta_graph.graph_def.library)) if node is not None else ()
     if node is None or (dtypes is not None and int(output) >= len(dtypes)):
-        placeholders = [other.name for other in nodes.values() if other.op in _PLACEHOLDERS]
+        placeholders = [other.name for other in nodes.values() if other.op in PLACEHOLDERS]
         near = near_tensors(feed.tensor, nodes, placeholders)
         return Finding(
             "feed-tensor-missing",
@@ -96,7 +94,7 @@ def _value(nodes: Mapping[str, NodeDef], meta_graph: MetaGraphDef, feed: GivenFe
     except (ValueError, TypeError, OverflowError, struct.error, RecursionError) as error:
         message = f"--feed={feed.tensor}={feed.value!r}: it is no {base_name(dtype)} value: {error}"
         return refusal("feed-value", message, (feed.tensor,), f"give {feed.tensor!r} a JSON literal of its dtype")
-    declared = node.attr["shape"].shape if node.op in _PLACEHOLDERS and "shape" in node.attr else None
+    declared = node.attr["shape"].shape if node.op in PLACEHOLDERS and "shape" in node.attr else None
     if declared is not None and not _fits(shape, declared, node.op):
         message = f"--feed gives {feed.tensor!r} the shape {list(shape)}, and it is {_show(declared)}"
         return refusal("feed-value", message, (feed.tensor,), "give it a value of this shape")
@@ -198,7 +196,7 @@ def _with_constants(meta_graph: MetaGraphDef, values: Mapping[str, TensorProto])
     replaced: dict[str, str] = {}
     for node in result.graph_def.node:
         tensor = f"{node.name}:0"
-        if node.op in _PLACEHOLDERS and tensor in values:
+        if node.op in PLACEHOLDERS and tensor in values:
             # In its own place, so that control edges and signatures still find it.
             del node.input[:]
             node.op = "Const"
@@ -251,7 +249,7 @@ def propose_feeds(meta_graph: MetaGraphDef, names: Iterable[str]) -> tuple[Given
     found = []
     for name in names:
         node = nodes.get(name)
-        if node is None or node.op not in _PLACEHOLDERS or ":" in name or not name.isprintable():
+        if node is None or node.op not in PLACEHOLDERS or ":" in name or not name.isprintable():
             continue  # Among others: what cannot be copied from a terminal.
         dtype = node.attr["dtype"].type
         if dtype == dtype_value("bool") and _only_chooses(name, consumers):

@@ -66,14 +66,14 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     if source.links:
         yield refusal(
             "keras-external-link",
-            "parts of this HDF5 file are links, or data in other files; none of them is followed",
+            "parts of this HDF5 file are links, or data in other files; links are not followed",
             source.links,
         )
     if source.runtime is Runtime.KERAS and not _has_keras_3():
         yield refusal(
             "keras-3-missing",
             f"written by Keras {source.keras_version or '3'}, and keras {_version('keras')} is installed",
-            hint="run migrate with TensorFlow 2.16 or later, which brings Keras 3",
+            hint="run migrate with TensorFlow 2.16 or later, which includes Keras 3",
         )
     found = needs(source.config, source.runtime)
     given = {entry.partition(":")[2] for entry in custom_objects}
@@ -159,7 +159,7 @@ def _old(source: KerasSource) -> Iterator[Finding]:
                 f"trained on the backend {source.backend}, which turns the kernels of convolutions around; tf_keras "
                 "takes them as they are",
                 convolutions,
-                f"load it with Keras 2 on {source.backend}, turn the kernels (keras.utils.conv_utils.convert_kernel) "
+                f"load it with Keras 2 on {source.backend}, flip the kernels (keras.utils.conv_utils.convert_kernel) "
                 "and save it on TensorFlow",
             )
 
@@ -184,7 +184,7 @@ def _unsafe(found: Needs, trust: bool) -> Iterator[Finding]:
     """Loading is running: a refusal, unless the user trusts whoever wrote the file."""
     if found.calls:
         message = (
-            f"loading the file would call what is not known to compute and nothing else, in {len(found.calls)} "
+            f"loading the file would call functions that may do more than compute, in {len(found.calls)} "
             f"layer(s): {first_few(found.calls, 1)}"
         )
         hint = "if you trust whoever wrote this file, load it with --trust"

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from migrate.checks.keras_shapes import LayerWeights, expected_layers
 from migrate.errors import first_few
 from migrate.records import Finding, Severity, Shape, refusal
-from migrate.sources.keras_source import KerasSource, StoredTensor, Weights
+from migrate.sources.hdf5 import StoredTensor
+from migrate.sources.keras_source import KerasSource, Weights
 
 _NUMBERED = re.compile(r"layer_with_weights-(\d+)/")
 _LAYER = re.compile(r"layer(_with_weights)?-\d+/")
@@ -114,7 +115,7 @@ def _refused(source: KerasSource, names: tuple[str, ...], message: str) -> Findi
         "keras-weights-differ",
         f"{os.path.basename(source.files.weights)}: weights {message}",
         names,
-        "bring the architecture of these weights, or name it with --architecture=FILE",
+        "put the architecture of these weights beside them, or name it with --architecture=FILE",
     )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from migrate.checks.known_libraries import library_of
 from migrate.graph.nodes import Located, by_op, labels
-from migrate.graph.op_table import Unavailable, unavailable
+from migrate.graph.op_table import Unavailable, load_op_table, unavailable
 from migrate.records import Finding, Severity
 
 _HINTS = {
-    "unknown-op": "Export the model without it: ops of other libraries (tf.contrib, TensorFlow Text, custom "
-    "ops) are not supported.",
+    "unknown-op": "Give the library that has it, built for the TensorFlow here: --op_library=LIBRARY.so, or "
+    "--import_module=PACKAGE; or export the model without it. docs/dead-ops.md says what becomes of tf.contrib's ops.",
     "op-without-kernel": "Export the model without it: TensorFlow 2 cannot run it.",
     "op-not-in-functions": "Export the model without it; inputs can be fed where an iterator gives them "
     "(--signature), and TensorFlow 2 differentiates the converted model itself.",
-    "op-without-cpu-kernel": "It can be converted, but be verified and served only where such a device is.",
+    "op-without-cpu-kernel": "It can be converted, but verified and served only on a machine with such a device.",
     "op-deprecated": "Export the model with the op that took its place.",
 }
 
@@ -44,4 +45,13 @@ def _finding(op: str, nodes: Iterable[Located], why: Unavailable) -> Finding:
     severity = Severity.WARNING if why.code == "op-without-cpu-kernel" else Severity.REFUSAL
     names = labels(nodes)
     used = f"{len(names)} node{'s' if len(names) > 1 else ''}"
-    return Finding(why.code, severity, f"{op} ({used}) {why.reason}.", names, _HINTS[why.code])
+    return Finding(why.code, severity, f"{op} ({used}) {why.reason}.", names, _hint(op, why))
+
+
+def _hint(op: str, why: Unavailable) -> str:
+    if why.code != "unknown-op":
+        return _HINTS[why.code]
+    if op in load_op_table():
+        return "Export the model without it: no rule of this version puts it together from ops of TensorFlow 2."
+    known = library_of(op)
+    return _HINTS[why.code] if known is None else known.hint

@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from migrate.graph.dtypes import base_name
 from migrate.graph.nodes import nodes_by_name, numbered, reachable
+from migrate.graph.op_table import PLACEHOLDERS
 from migrate.graph.output_dtypes import functions_of, output_dtypes
 from migrate.graph.protos import DataType, FunctionDef, MetaGraphDef, NodeDef, is_stored, may_propose
 from migrate.records import GivenSignature
@@ -20,7 +21,6 @@ _MAX_COMPARED = 200
 """Of more outputs than these, the last ones are looked at: each takes a walk over the graph."""
 _MAX_LEVELS = 50
 """Parts of a name that may be needed to tell it from the others."""
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 # An input pipeline's last op: what it gives can be fed in its place.
 _PIPELINES = re.compile(r"IteratorGetNext|OneShotIterator|Queue(Dequeue|DequeueMany|DequeueUpTo)(V2)?\Z|ReaderRead")
 # Whoever only looks at a tensor does not use it up.
@@ -52,7 +52,7 @@ def propose(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
     cut = {
         node.name
         for node in nodes.values()
-        if (node.op in _PLACEHOLDERS or _PIPELINES.match(node.op)) and node.name != savers and not _is_prefix(node)
+        if (node.op in PLACEHOLDERS or _PIPELINES.match(node.op)) and node.name != savers and not _is_prefix(node)
     }
     sources = sorted({t for node in nodes.values() for t in _inputs_of(node) if t.partition(":")[0] in cut}, key=_place)
     numbers = numbered(nodes)

@@ -29,6 +29,6 @@ def find_python_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
             "python-op",
             f"The model calls Python code that is not in it: {show_counts(counts)}.",
             labels(found),
-            "Write with TensorFlow ops what tf.py_func did, or do it before the call, and export again.",
+            "Replace tf.py_func by TensorFlow ops, or do its work before the call, and export again.",
         ),
     )

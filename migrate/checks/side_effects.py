@@ -85,7 +85,7 @@ def find_side_effects(
         *_warn("touches-network", "talks to other processes or machines", found.get("network")),
         *_warn("acts-on-process", "ends the process, changes it or runs other code than graphs", found.get("process")),
         *_warn("uses-accelerator", "configures accelerators or exchanges data with them", found.get("device")),
-        *_warn("effect-unknown", "runs ops of which this version does not know what they do", unknown),
+        *_warn("effect-unknown", "runs ops whose effects this version does not know", unknown),
     )
 
 

@@ -12,19 +12,24 @@ from migrate.records import Finding, refusal
 
 _HANDLES = frozenset({DataType.DT_RESOURCE, DataType.DT_VARIANT})
 """What a running program holds, and a file can only describe."""
-_DEEPEST_CALLS = 100
+DEEPEST_CALLS = 100
 """Calls within calls. Loops in loops in models in models have some ten; TensorFlow's optimizers recurse over them."""
 _DEEPEST_ATTRIBUTES = 8
 """Attributes of a function that is an attribute. A protocol buffer has 100 levels at most, and each takes three."""
 _TOLD = 5
 
 
-def find_unreadable_structure(meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
-    """Refuses graphs that crash what reads them; their rules are not to be applied."""
-    return tuple(_find(meta_graph))
+def find_unreadable_structure(meta_graph: MetaGraphDef, deepest: int = DEEPEST_CALLS) -> tuple[Finding, ...]:
+    """Refuses graphs that crash what reads them; their rules are not to be applied.
+
+    Args:
+      meta_graph: the graph.
+      deepest: how many functions may be called within one another.
+    """
+    return tuple(_find(meta_graph, deepest))
 
 
-def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
+def _find(meta_graph: MetaGraphDef, deepest: int) -> Iterator[Finding]:
     graph = meta_graph.graph_def
     bodies = {function.signature.name: function for function in graph.library.function}
     constants = _constants_of_handles(graph.node)
@@ -60,12 +65,12 @@ def _find(meta_graph: MetaGraphDef) -> Iterator[Finding]:
             round_about,
             "export the model again with a loop in their place",
         )
-    deepest = max(levels.values(), default=0)
-    if deepest > _DEEPEST_CALLS:
+    found = max(levels.values(), default=0)
+    if found > deepest:
         yield refusal(
             "functions-nested",
-            f"functions that call functions, {deepest:,} within one another, where {_DEEPEST_CALLS} are the most",
-            tuple(name for name, level in levels.items() if level == deepest)[:_TOLD],
+            f"functions that call functions, {found:,} within one another, where {deepest} are the most",
+            tuple(name for name, level in levels.items() if level == found)[:_TOLD],
             "export the model again with fewer functions",
         )
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrate.checks import assets, checkpoint, custom_gradients, devices, randomness, side_effects, tolerated
+from migrate.checks import (
+    assets,
+    checkpoint,
+    custom_gradients,
+    devices,
+    engines,
+    op_libraries,
+    randomness,
+    side_effects,
+    tolerated,
+)
 from migrate.checks.subject import Check, Subject
 from migrate.records import Finding
 
@@ -14,6 +24,8 @@ CHECKS: tuple[Check, ...] = (
     side_effects.check,
     randomness.check,
     devices.check,
+    engines.check,
+    op_libraries.check,
     custom_gradients.check,
     assets.check,
     checkpoint.check,

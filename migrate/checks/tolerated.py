@@ -59,7 +59,7 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
         found.append(
             refusal(
                 "collection-damaged",
-                "the collection saved_model_assets has an entry that is no AssetFileDef, so which file belongs to "
+                "the collection saved_model_assets has an entry that is not an AssetFileDef, so which file belongs to "
                 "which tensor is unknown",
             )
         )
@@ -69,7 +69,7 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
             Finding(
                 "collection-damaged",
                 Severity.WARNING,
-                f"the collection trainable_variables has {damaged} entries that are no VariableDef; what they named "
+                f"the collection trainable_variables has {damaged} entries that are not a VariableDef; what they named "
                 "is not trainable in the new model",
             )
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from migrate.cli.command_line import parse
 from migrate.cli.exit_codes import BUG, INTERRUPTED, WRONG_USE
-from migrate.cli.flags import parse
 from migrate.cli.help import program_help, usages, verb_help
 from migrate.cli.output import put, say
 from migrate.cli.verbs import Verb, check_operands, find_verb

@@ -15,6 +15,7 @@ from migrate.cli.output import check_standard_output, columns, put, say, wants_c
 from migrate.cli.progress import Progress, progress, start_logging
 from migrate.cli.reporting import check_security_form, put_report, put_security
 from migrate.errors import InputError, UsageError
+from migrate.levels import NONE
 from migrate.records import Report
 
 if TYPE_CHECKING:
@@ -49,18 +50,23 @@ def convert(operands: Sequence[str], values: FlagValues) -> int:
 
 def validate(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate validate CANDIDATE --against=SOURCE`."""
-    if not values.against:
-        raise UsageError("validate needs --against: migrate validate CANDIDATE --against=SOURCE")
+    if not values.against and not values.golden:
+        raise UsageError(
+            "validate needs --against=SOURCE or --golden=FILE: migrate validate CANDIDATE --against=SOURCE"
+        )
+    if values.verify == NONE:
+        raise UsageError("validate compares, so --noverify leaves it nothing to do; the least is --verify=replay")
     (candidate,) = operands
-    mention_configs((values.against,), values)
+    if values.against:
+        mention_configs((values.against,), values)
     return _reported(
         operands,
         values,
         True,
         lambda tell: api.validate(
-            candidate, against=values.against, options=options(values), progress=tell, journal=values.report
+            candidate, against=values.against or None, options=options(values), progress=tell, journal=values.report
         ),
-        apart_from=(candidate, values.against),
+        apart_from=(candidate, *([values.against] if values.against else [])),
     )
 
 

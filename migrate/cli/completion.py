@@ -49,7 +49,8 @@ def _spelled(flag: Flag) -> list[str]:
     """The flag as it is written: with `=` where it takes a value, twice where it can be turned off."""
     if flag is HELP:
         return ["--help"]
-    return [f"--{flag.name}", f"--no{flag.name}"] if flag.kind is Kind.SWITCH else [f"--{flag.name}="]
+    value = [] if flag.kind is Kind.SWITCH else [f"--{flag.name}="]
+    return value + ([f"--{flag.name}", f"--no{flag.name}"] if flag.is_switch else [])
 
 
 # bash
@@ -156,9 +157,9 @@ def _zsh_flag(flag: Flag) -> Iterator[str]:
     told = flag.help.partition(". ")[0].rstrip(".")
     for char in "\\[]:":
         told = told.replace(char, f"\\{char}")
-    if flag.kind is Kind.SWITCH:
-        yield from (f"{spelled}[{told}]" for spelled in _spelled(flag))
-    else:
+    if flag.is_switch:
+        yield from (f"{spelled}[{told}]" for spelled in _spelled(flag) if not spelled.endswith("="))
+    if flag.kind is not Kind.SWITCH:
         values = f"({' '.join(flag.choices)})" if flag.choices else "_files" if flag.kind is Kind.PATH else ""
         many = "*" if flag.kind is Kind.TEXTS else ""
         metavar = flag.metavar.lower().replace(":", "\\:")
@@ -189,7 +190,7 @@ def _fish_lines(verbs: Sequence[Verb]) -> Iterator[str]:
             short = f" -s {flag.short}" if flag.short else ""
             told = _fish_quoted(flag.help.partition(". ")[0].rstrip("."))
             yield f"{where} -l {flag.name}{short}{_fish_values(flag)} -d {told}"
-            if flag.kind is Kind.SWITCH and flag is not HELP:
+            if flag.is_switch and flag is not HELP:
                 yield f"{where} -l no{flag.name} -d {told}"
 
 

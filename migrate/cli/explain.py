@@ -42,7 +42,8 @@ def _lines(found: Explanation) -> Iterator[str]:
     width = columns()
     yield found.code
     parts = ((None, found.meaning), ("why it matters", found.why), ("example", found.example))
-    for label, text in (*parts, ("what to do", found.remedy)):
+    breaks = () if found.clients is None else (("breaks", f"{', '.join(found.clients) or 'nobody'}."),)
+    for label, text in (*parts, ("what to do", found.remedy), *breaks):
         yield ""
         if label is not None:
             yield label

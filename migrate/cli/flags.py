@@ -6,18 +6,14 @@ Each command has a private `FlagValues`: nothing is registered at import, and no
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from migrate.errors import UsageError
 from migrate.frozen import frozen
-from migrate.option_values import CHECKPOINTS
+from migrate.levels import LEVELS, MEANINGS, level_of
+from migrate.made_variables import VARIABLES, made_variables
+from migrate.option_values import CHECKPOINTS, CONTROL_FLOW, JUDGES
 from migrate.records import Options
 from migrate.report.formats import SHOWN, WRITTEN
-
-if TYPE_CHECKING:
-    from absl.flags import FlagValues
 
 _DEFAULTS = Options()
 _A_WEEK = 7 * 24 * 3600
@@ -46,6 +42,7 @@ class Kind(enum.Enum):
     WHOLE = "a whole number"
     NUMBER = "a number"
     CHOICE = "one of"
+    LEVEL = "a switch, or one of"
     LIST = "names separated by commas"
     TEXTS = "text, once or more often"
 
@@ -65,6 +62,7 @@ class Flag:
       short: its name of one letter, or empty.
       least: the smallest number that it takes.
       most: the largest one.
+      takes: of a `LEVEL`: the value of a word, None for a word that it does not take; None for `level_of`.
     """
 
     name: str
@@ -77,6 +75,12 @@ class Flag:
     short: str = ""
     least: float | None = None
     most: float | None = None
+    takes: Callable[[object], object] | None = None
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its name alone says something, and so does `no` before it."""
+        return self.kind in (Kind.SWITCH, Kind.LEVEL)
 
 
 HELP = Flag("help", Group.REPORT, "Show this text.", default=False, short="h")
@@ -198,6 +202,24 @@ READING = (
         default=False,
     ),
     Flag(
+        "op_library",
+        Group.LIMITS,
+        "Shared library with ops that TensorFlow does not have; repeatable. Every process that runs a model loads it "
+        "(tf.load_op_library), so it can do anything that you can; whoever serves the new model needs it, too.",
+        Kind.TEXTS,
+        (),
+        "LIBRARY",
+    ),
+    Flag(
+        "import_module",
+        Group.LIMITS,
+        "The same for a Python package that brings such libraries and loads them when it is imported, such as "
+        "tensorflow_text; repeatable.",
+        Kind.TEXTS,
+        (),
+        "MODULE",
+    ),
+    Flag(
         "follow_links",
         Group.LIMITS,
         "Read files that links in a model lead to outside of it, as hub caches have them. By default such a model is "
@@ -259,9 +281,18 @@ EARLIER = Flag(
 SECURITY = Flag(
     "security",
     Group.REPORT,
-    "Say only whether it is safe to open each model: what in it can do more than compute, and where. The exit code "
-    "is 1 where something dangerous is found. Of a TF2 SavedModel, too.",
+    "Say only whether each model is safe to open: which ops can do more than compute, and where. The exit code "
+    "is 1 where something dangerous is found. It works for TF2 SavedModels, too.",
     default=False,
+)
+
+FROM = Flag(
+    "from",
+    Group.REPORT,
+    "The wheel of TensorFlow 1.15.5 (cp37, manylinux2010, x86_64), for machines without a network. By default pip "
+    "fetches it.",
+    Kind.PATH,
+    metavar="WHEEL",
 )
 
 CONVERTING = (
@@ -281,15 +312,9 @@ CONVERTING = (
         "KEY=VALUE",
     ),
     Flag(
-        "variables",
-        Group.WEIGHTS,
-        "Make trainable variables of constant weights, so that a frozen model can be fine-tuned again.",
-        default=_DEFAULTS.variables,
-    ),
-    Flag(
         "plain_gradients",
         Group.WEIGHTS,
-        "Give nodes whose custom gradient is not in the model TensorFlow's own gradient, instead of none.",
+        "Use TensorFlow's own gradient for nodes whose custom gradient is not in the model, instead of none.",
         default=_DEFAULTS.plain_gradients,
     ),
     Flag(
@@ -303,15 +328,9 @@ CONVERTING = (
         choices=CHECKPOINTS,
     ),
     Flag(
-        "verify",
-        Group.VERIFICATION,
-        "Compare the new model's answers with the source's before it is published.",
-        default=_DEFAULTS.verify,
-    ),
-    Flag(
         "allow_unverified",
         Group.VERIFICATION,
-        "Publish a new model from which nothing differs, although of some output or variable no value was compared.",
+        "Publish a new model without differences, even if some output or variable could not be compared.",
         default=_DEFAULTS.allow_unverified,
     ),
 )
@@ -323,6 +342,17 @@ DROP_SIGNATURES = Flag(
     default=_DEFAULTS.drop_signatures,
 )
 
+CONTROL_FLOW_FLAG = Flag(
+    "control_flow",
+    Group.NAMES,
+    "What becomes of loops and conds: functional makes If and While of them, through which gradients, jit_compile "
+    "and converters work; v1 leaves Switch, Merge, Enter and Exit.",
+    Kind.CHOICE,
+    _DEFAULTS.control_flow,
+    "FORM",
+    choices=CONTROL_FLOW,
+)
+
 KEEPING = (
     DROP_SIGNATURES,
     Flag(
@@ -332,6 +362,19 @@ KEEPING = (
         "and fetch by name through a Session.",
         default=_DEFAULTS.keep_tensor_names,
     ),
+    Flag(
+        "variables",
+        Group.WEIGHTS,
+        "Make variables of constants. weights: trainable ones of weights, so that a frozen model can be fine-tuned "
+        "again. large: untrained ones of all constants of a megabyte or more, which are then in the checkpoint: the "
+        "model is loaded faster and takes less memory. --variables is weights, --novariables is none.",
+        Kind.LEVEL,
+        _DEFAULTS.variables,
+        "WHICH",
+        choices=VARIABLES,
+        takes=made_variables,
+    ),
+    CONTROL_FLOW_FLAG,
 )
 """What the user has asked for that a new model then does: told to convert, and to validate again."""
 
@@ -345,10 +388,20 @@ AGAINST = Flag(
 
 REPLAYING = (
     Flag(
+        "verify",
+        Group.VERIFICATION,
+        "How much of the new model is compared with the source: "
+        f"{'; '.join(f'{level} {MEANINGS[level]}' for level in LEVELS)}. --verify is {level_of(True)}, --noverify is "
+        f"{level_of(False)}.",
+        Kind.LEVEL,
+        _DEFAULTS.verify,
+        choices=LEVELS,
+    ),
+    Flag(
         "inputs",
         Group.VERIFICATION,
-        "File with your own calls, .npz, .json or .jsonl; migrate inputs MODEL prints one to begin with. By default "
-        "calls are made up from the signatures.",
+        "File with your own calls, .npz, .json, .jsonl, or a request log of TensorFlow Serving; migrate inputs MODEL "
+        "prints one to begin with. By default calls are made up from the signatures.",
         Kind.PATH,
         _DEFAULTS.inputs,
         "FILE",
@@ -360,6 +413,44 @@ REPLAYING = (
         Kind.WHOLE,
         _DEFAULTS.max_ulps,
         "ULPS",
+        least=0,
+    ),
+    Flag(
+        "judge",
+        Group.VERIFICATION,
+        "Who answers for the source: tf2 a v1 Session of the installed TensorFlow, bit for bit; tf1 TensorFlow 1.15.5 "
+        "itself (migrate runtime install), within bounds; both; auto is both where TensorFlow 1.15.5 is installed and "
+        "confined and the model needs no --allow_side_effects, else tf2.",
+        Kind.CHOICE,
+        _DEFAULTS.judge,
+        "WHO",
+        choices=JUDGES,
+    ),
+    Flag(
+        "golden",
+        Group.VERIFICATION,
+        "File with golden answers from elsewhere: what migrate record or its script has written, or a log of a model "
+        "server that has the answers. The new model must give them, too.",
+        Kind.PATH,
+        _DEFAULTS.golden,
+        "FILE",
+    ),
+    Flag(
+        "max_absolute",
+        Group.VERIFICATION,
+        "How far a floating point output may be from such an answer, or TensorFlow 1's, in its own unit.",
+        Kind.NUMBER,
+        _DEFAULTS.max_absolute,
+        "DIFFERENCE",
+        least=0,
+    ),
+    Flag(
+        "max_relative",
+        Group.VERIFICATION,
+        "The same as a share of the largest value beside it in the tensor; one of the two bounds is enough.",
+        Kind.NUMBER,
+        _DEFAULTS.max_relative,
+        "SHARE",
         least=0,
     ),
     Flag(
@@ -381,11 +472,29 @@ REPLAYING = (
 )
 """Flags of all commands that make calls to models."""
 
+RECORDING = (
+    Flag(
+        "output",
+        Group.REPORT,
+        "The file to write.",
+        Kind.PATH,
+        metavar="FILE",
+    ),
+    Flag(
+        "print_script",
+        Group.REPORT,
+        "Print the program that records on machines with TensorFlow 1, and do nothing else.",
+        default=False,
+    ),
+    *(flag for flag in REPLAYING if flag.name in ("inputs", "judge", "allow_side_effects", "timeout")),
+)
+"""Flags of the command that records golden answers."""
+
 SELECTING = (
     Flag(
         "include",
         Group.FLEET,
-        "Of a tree, take only those whose path in it, or a directory on the way, matches this pattern (* and ?); "
+        "In a tree, take only the models whose path, or a directory in it, matches this pattern (* and ?); "
         "may be repeated.",
         Kind.TEXTS,
         (),
@@ -394,7 +503,7 @@ SELECTING = (
     Flag(
         "exclude",
         Group.FLEET,
-        "Of a tree, leave out those whose path in it, or a directory on the way, matches this pattern (* and ?); "
+        "In a tree, leave out the models whose path, or a directory in it, matches this pattern (* and ?); "
         "may be repeated.",
         Kind.TEXTS,
         (),
@@ -431,7 +540,7 @@ CHOOSING = (
     Flag(
         "fail_fast",
         Group.FLEET,
-        "Start no more models once one is not good; by default all are tried.",
+        "Start no more models after the first that is not good; by default all are tried.",
         default=False,
     ),
 )
@@ -477,6 +586,7 @@ RECONVERT = Flag(
 
 PLANNING = (
     DROP_SIGNATURES,
+    CONTROL_FLOW_FLAG,
     Flag(
         "jobs",
         Group.FLEET,
@@ -499,89 +609,9 @@ PLANNING = (
 """Flags of audits of many models."""
 
 
-def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tuple[FlagValues, list[str]]:
-    """Reads a command's arguments.
-
-    Args:
-      command: its name.
-      known: its flags.
-      arguments: what follows the name.
-
-    Returns:
-      The flags' values and the operands.
-
-    Raises:
-      UsageError: a flag is not there, or its value is not one that it takes.
-    """
-    from absl import flags
-
-    values = _flag_values(known)
-    try:
-        return values, list(values([f"migrate {command}", *_spelled(arguments, known)])[1:])
-    except flags.UnrecognizedFlagError as error:
-        raise UsageError(f"{command} has no flag --{error.flagname}; {_advice(error.flagname, known)}") from None
-    except (flags.Error, ValueError) as error:
-        raise UsageError(f"{command}: {_told(error, known)}") from None
-
-
-_SHORT = r"-([a-z])=?(-?[0-9]+)\Z"
-_WHOLE = r"-?[0-9]+\Z"
-
-
-def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
-    """Arguments as absl takes them: dashes in names are underscores, `-j4` is `-j=4`, `-v` alone is `-v=0`."""
-    by_name = {flag.name: flag for flag in known} | {flag.short: flag for flag in known if flag.short}
-    spellable = {*spellings(known), *by_name}
-    found: list[str] = []
-    left = list(arguments)
-    while left:
-        argument = left.pop(0)
-        if argument == "--":
-            return [*found, argument, *left]
-        if not argument.startswith("-"):
-            found.append(argument)
-            continue
-        short = re.match(_SHORT, argument)
-        if short and short[1] in by_name:
-            found.append(f"-{short[1]}={short[2]}")
-            continue
-        written, equals, value = argument.lstrip("-").partition("=")
-        name = written.replace("-", "_")
-        if name not in spellable and name.startswith("no_"):
-            name = f"no{name[3:]}"
-        if name not in spellable:
-            found.append(argument)
-            continue
-        found.append(f"{argument[: len(argument) - len(argument.lstrip('-'))]}{name}{equals}{value}")
-        flag = by_name.get(name)
-        if equals or flag is None or flag.kind is Kind.SWITCH:
-            continue
-        if name == "v" and not (left and re.match(_WHOLE, left[0])):
-            found[-1] = f"-v={INFO}"
-        elif left:
-            found.append(left.pop(0))  # Its value, which may begin with a dash.
-    return found
-
-
-_NAMED = r"(?s)flag --(\w+)=(.*?): "
-
-
-def _told(error: Exception, known: Sequence[Flag]) -> str:
-    """What is wrong with a flag's value, and what the flag takes."""
-    words = " ".join(str(error).split())  # absl's own words may take several lines.
-    named = re.match(_NAMED, str(error))
-    flag = None if named is None else next((flag for flag in known if flag.name == named[1]), None)
-    if named is None or flag is None:
-        return words
-    import difflib
-
-    near = difflib.get_close_matches(named[2], flag.choices, n=1)
-    return f"--{flag.name}={named[2]}: wants {wanted(flag)}{f'; did you mean {near[0]}?' if near else ''}"
-
-
 def wanted(flag: Flag) -> str:
     """What a flag takes, in words."""
-    if flag.kind is Kind.CHOICE:
+    if flag.choices:
         return f"{', '.join(flag.choices[:-1])} or {flag.choices[-1]}"
     if flag.least is None:
         return str(flag.kind.value)
@@ -590,46 +620,7 @@ def wanted(flag: Flag) -> str:
     return f"{flag.kind.value} from {flag.least:,.0f} to {flag.most:,.0f}"
 
 
-def _advice(name: str, known: Sequence[Flag]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name.replace("-", "_"), spellings(known), n=1)
-    if close:
-        return f"did you mean --{close[0]}?"
-    return f"it has --{', --'.join(sorted(flag.name for flag in known))}"
-
-
 def spellings(known: Sequence[Flag]) -> list[str]:
     """Gives all that may follow `--`: names, and `no` before those of switches."""
     names = sorted(flag.name for flag in known)
-    return names + [f"no{flag.name}" for flag in known if flag.kind is Kind.SWITCH and flag is not HELP]
-
-
-def _flag_values(known: Sequence[Flag]) -> FlagValues:
-    from absl import flags
-
-    values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags may follow operands
-    for flag in known:
-        default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
-        short = flag.short or None
-        match flag.kind:
-            case Kind.SWITCH:
-                flags.DEFINE_boolean(flag.name, default, flag.help, short_name=short, flag_values=values)
-            case Kind.TEXT | Kind.PATH:
-                flags.DEFINE_string(flag.name, default, flag.help, short_name=short, flag_values=values)
-            case Kind.WHOLE:
-                flags.DEFINE_integer(
-                    flag.name, default, flag.help, flag.least, flag.most, short_name=short, flag_values=values
-                )
-            case Kind.NUMBER:
-                flags.DEFINE_float(
-                    flag.name, default, flag.help, flag.least, flag.most, short_name=short, flag_values=values
-                )
-            case Kind.CHOICE:
-                flags.DEFINE_enum(flag.name, default, flag.choices, flag.help, short_name=short, flag_values=values)
-            case Kind.LIST:
-                flags.DEFINE_list(flag.name, default, flag.help, short_name=short, flag_values=values)
-            case Kind.TEXTS:
-                flags.DEFINE_multi_string(flag.name, default, flag.help, short_name=short, flag_values=values)
-    return values
+    return names + [f"no{flag.name}" for flag in known if flag.is_switch and flag is not HELP]

@@ -55,11 +55,16 @@ def usages(verbs: Sequence[Verb] = VERBS) -> str:
     return ", ".join(f"migrate {verb.name} {verb.usage}" for verb in verbs)
 
 
+def with_value(flag: Flag) -> str:
+    """A flag with what it takes: `--jobs=N`, `--[no]quiet`."""
+    no = "[no]" if flag.is_switch and flag is not HELP else ""
+    value = f"={'|'.join(flag.choices) or flag.metavar}" if flag.kind is not Kind.SWITCH else ""
+    return f"--{no}{flag.name}{value}"
+
+
 def _flag(flag: Flag, width: int) -> Iterator[str]:
     short = f"-{flag.short}, " if flag.short else ""
-    no = "[no]" if flag.kind is Kind.SWITCH and flag is not HELP else ""
-    value = f"={'|'.join(flag.choices) or flag.metavar}" if flag.kind is not Kind.SWITCH else ""
-    yield f"  {short}--{no}{flag.name}{value}{_default(flag)}"
+    yield f"  {short}{with_value(flag)}{_default(flag)}"
     yield from textwrap.wrap(flag.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 

@@ -15,11 +15,13 @@ from migrate.cli.flags import (
     EARLIER,
     FLEET,
     FORMAT,
+    FROM,
     HELP,
     KEEPING,
     PLANNING,
     READING,
     RECONVERT,
+    RECORDING,
     REPLAYING,
     REPORTING,
     SECURITY,
@@ -99,11 +101,14 @@ VERBS = (
     ),
     Verb(
         "validate",
-        "CANDIDATE --against=SOURCE",
+        "CANDIDATE --against=SOURCE | --golden=FILE",
         "replay the source's answers on models that were converted before",
-        "Makes the same calls to CANDIDATE and to the model that --against names, each loaded afresh in a process "
-        "of its own, and compares every output. Of two trees it compares the models that have the same path; with "
-        "--report=DIRECTORY a journal there lets the same command go on where one has ended. Nothing is written to "
+        "Makes the same calls to CANDIDATE and to the model that --against names, each loaded from disk in its own "
+        "process, and compares every output. In two trees it compares the models that have the same path; with "
+        "--report=DIRECTORY a journal there lets the same command continue where a run has ended. The flags with which "
+        "CANDIDATE was converted (--signature, --feed, --drop_signatures, --keep_tensor_names, --variables) must be "
+        "given again, here or in --config; otherwise they count as differences. With --golden=FILE the answers come "
+        "from a file that was recorded where the old model runs; --against is then optional. Nothing is written to "
         "CANDIDATE or SOURCE.",
         ("CANDIDATE",),
         (*READING, CONFIG, AGAINST, *KEEPING, *REPLAYING, *CHOOSING, *REPORTING),
@@ -139,6 +144,20 @@ VERBS = (
         ("render", "html", "sarif", "junit"),
     ),
     Verb(
+        "record",
+        "MODEL --output=FILE",
+        "record what a model answers, as a file for --golden",
+        "Makes calls to MODEL, those of --inputs or calls that are made up, and writes its answers to a file: on "
+        "another machine, validate --golden=FILE and convert --golden=FILE compare a new model with them. "
+        "--print_script prints a program that does the same on machines with TensorFlow 1 (Python 2.7, or 3.5 and "
+        "later, and nothing but TensorFlow and NumPy). MODEL is never written to.",
+        ("[MODEL]",),
+        (*READING, *RECORDING, HELP),
+        _late("record"),
+        ("record ranker --inputs=calls.json --output=golden.npz", "record --print_script > record.py"),
+        ("golden", "save", "capture", "answers"),
+    ),
+    Verb(
         "inputs",
         "MODEL",
         "print calls to begin with, for --inputs: names, dtypes, shapes and example values",
@@ -163,11 +182,24 @@ VERBS = (
         ("progress", "journal", "state"),
     ),
     Verb(
+        "runtime",
+        "[install | show | remove]",
+        "install TensorFlow 1.15.5's own runtime, which then answers for sources (--judge); show it; remove it",
+        "install fetches the wheel of TensorFlow 1.15.5 with pip, checks its SHA-256, and unpacks its libraries into "
+        "your cache directory, where they serve every Python; it is used once it has answered for a small model. show "
+        "says what is there, and exits with 1 where nothing is. 64-bit Linux on x86-64 only.",
+        ("[ACTION]",),
+        (FROM, FORMAT, HELP),
+        _late("runtime"),
+        ("runtime install", "runtime install --from=tensorflow-1.15.5-cp37-cp37m-manylinux2010_x86_64.whl"),
+        ("tensorflow1", "tf1", "judge", "install"),
+    ),
+    Verb(
         "explain",
         "[CODE...]",
-        "say what a finding means, why it matters and what to do",
-        "Prints what each finding code means, why it matters, an example, and what to do. Without a code it lists "
-        "all of them.",
+        "say what a finding or a difference means, why it matters and what to do",
+        "Prints what each code of a finding or a difference means, why it matters, an example, what to do, and of a "
+        "difference which clients it breaks. Without a code it lists all of them.",
         ("[CODE...]",),
         (HELP,),
         _late("explain"),

@@ -31,7 +31,7 @@ def write_checkpoint(
     taken: Mapping[str, Entry],
     value: Callable[[VariablePlan], tf.Tensor],
 ) -> int:
-    """Writes a checkpoint with the values of a plan's variables, save for the data files that are taken over.
+    """Writes a checkpoint with the values of a plan's variables, except for the data files that are taken over.
 
     Args:
       plan: says what fills which variable.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
+from migrate.graph.large_constants import is_large
 from migrate.plan.records import Plan
 from migrate.plan.restore import FromCheckpoint
 from migrate.records import Failed
@@ -41,7 +44,7 @@ class ExportJob:
 
 @frozen
 class Exported:
-    """The new model stands in the staging directory, save for the data files that are taken over.
+    """The new model is in the staging directory, except for the data files that are taken over.
 
     Attributes:
       data_files: how many its checkpoint has, those included.
@@ -59,11 +62,11 @@ def run(job: ExportJob) -> Exported | Failed:
     """Carries a job out. TensorFlow starts here."""
     import tensorflow as tf
 
-    # Nothing runs here but RestoreV2 and what little stands between it and a variable, so a GPU would only be held.
+    # Nothing runs here but RestoreV2 and what little is between it and a variable, so a GPU would only be held.
     tf.config.set_visible_devices([], "GPU")
     from migrate.export import checkpoint, module, patch, values
 
-    plan = job.plan
+    plan = with_stubs(job.plan)  # TensorFlow would hold large constants some ten times.
     prefix = job.checkpoint or ""  # Nothing is read from it where there is none.
     try:
         tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
@@ -106,3 +109,13 @@ def _write_provenance(job: ExportJob, names: Mapping[str, Any], keys: Mapping[st
     os.makedirs(directory, exist_ok=True)
     with create(os.path.join(directory, "migration.json")) as file:
         file.write(json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def with_stubs(plan: Plan) -> Plan:
+    """The plan as it is after it was pickled, if it has large constants."""
+    nodes = (node for run in plan.runs for node in run.graph.nodes.values())
+    inner = (node for function in plan.functions for node in function.node_def)
+    if plan.contents or not any(map(is_large, itertools.chain(nodes, inner))):
+        return plan
+    result: Plan = pickle.loads(pickle.dumps(plan))
+    return result

@@ -15,7 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from migrate.errors import InputError, first_line
-from migrate.export.keras_model import (
+from migrate.export.keras_messages import KerasExported, KerasExportJob
+from migrate.export.names import Names, flat, name_all
+from migrate.export.patch import rename, write_fingerprint
+from migrate.export.unique_names import make_unique
+from migrate.graph.protos import SavedModel, TrackableObjectGraph
+from migrate.keras_loader.model import (
     SIGNATURE,
     Loaded,
     ask,
@@ -25,11 +30,6 @@ from migrate.export.keras_model import (
     stored_optimizer,
     weights,
 )
-from migrate.export.names import Names, flat, name_all
-from migrate.export.patch import rename, write_fingerprint
-from migrate.export.request import KerasExported, KerasExportJob
-from migrate.export.unique_names import make_unique
-from migrate.graph.protos import SavedModel, TrackableObjectGraph
 from migrate.records import Failed, Signature
 from migrate.regular_files import create
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY

@@ -91,7 +91,7 @@ def _nodes(
     outputs: Mapping[int, KeptTensor],
     moved: dict[str, str],
 ) -> list[NodeDef]:
-    """The node that has the kept outputs, with what stands before it; tells in `moved` which tensors it replaces."""
+    """The node that has the kept outputs, with what comes before it; tells in `moved` which tensors it replaces."""
     sources: dict[int, str] = {}
     types: dict[int, int] = {}
     made: list[NodeDef] = []

@@ -14,6 +14,7 @@ from migrate.export.names import Names, flat, name_all
 from migrate.export.resources import resources
 from migrate.frozen import frozen
 from migrate.graph.graph import canonical
+from migrate.graph.op_table import load_op_table, may_call
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.plan.training import call_key
 from migrate.records import TensorSpec
@@ -143,7 +144,7 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
     root.assets = [asset for _, asset in files]
     steps = [_fill(found[name].resource_handle, *content) for name, content in tables.items()]
     if plan.init is not None:
-        part = importable(plan.init, plan.functions, plan.producer, plan.uninitialized)
+        part = importable(plan.init, plan.functions, plan.producer, plan.guarded)
         steps.append(_init_function(plan.init, part, captures, files))
     if steps:
         root.initializer = _Initializer(steps)
@@ -227,7 +228,7 @@ def _init_function(
 def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types.experimental.ConcreteFunction:
     """The function of one run: fed tensors in, in the order of `Run.feeds`' inputs; fetched tensors out."""
     run = signature.run
-    part = importable(run, plan.functions, plan.producer, plan.uninitialized)
+    part = importable(run, plan.functions, plan.producer, plan.guarded)
     tensors = [t for spec in signature.signature.inputs.values() for t in feed_order(spec)]
     outputs = [t for spec in signature.signature.outputs.values() for t in feed_order(spec)]
     specs = []
@@ -251,10 +252,35 @@ def _wrap(plan: Plan, signature: SignaturePlan, captures: _Captures) -> tf.types
         fetches = [run.fetches[tensor] for tensor in outputs]
         targets = _targets(run, part)
         found = _import(part, feeds, captures, [*fetches, *targets])
-        tf.compat.v1.get_default_graph().control_outputs.extend(found[len(fetches) :])
+        graph = tf.compat.v1.get_default_graph()
+        # Callers wait for control outputs alone: without these a later call, or a step of a training loop, may change a
+        # variable before this call has read it.
+        waited = found[len(fetches) :]
+        if _writes(part) or any(operation.type in _V1_CONTROL for operation in graph.get_operations()):
+            # Of branches that do not run and of loops nothing can be waited for but what comes behind them.
+            waited += [tensor.op for tensor in found[: len(fetches)] if tensor.op.type != "Placeholder"]
+        else:
+            waited += [operation for operation in graph.get_operations() if _reads(operation)]
+        graph.control_outputs.extend(dict.fromkeys(waited))
         return found[: len(fetches)]
 
     return tf.compat.v1.wrap_function(body, specs)
+
+
+_V1_CONTROL = frozenset({"Enter", "Switch"})
+
+
+def _reads(operation: tf.Operation) -> bool:
+    """Whether an operation takes the handle of a variable, a table or the like, and does more than to hand it on."""
+    takes, gives = (any(t.dtype == tf.resource for t in side) for side in (operation.inputs, operation.outputs))
+    return takes and (not gives or may_call(operation.type))
+
+
+def _writes(part: Importable) -> bool:
+    """Whether a run may change a variable, a table or the like."""
+    table = load_op_table()
+    ops = {node.op for node in part.graph_def.node}
+    return any(op not in table or table[op].writes or may_call(op) for op in ops)
 
 
 def _targets(run: Rewritten, part: Importable) -> list[str]:

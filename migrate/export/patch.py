@@ -24,6 +24,7 @@ from migrate.export.module import Module, patiently
 from migrate.export.names import Names, flat
 from migrate.export.unique_names import make_unique
 from migrate.frozen import frozen
+from migrate.graph.large_constants import fill
 from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.records import Signature, TensorSpec
@@ -96,13 +97,6 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -
       names: what the functions call their arguments and results, by signature key.
       digest: of the source and the options, see `make_unique`.
     """
-    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
-    for signature in plan.signatures:
-        if signature.signature.method_name:  # TF 0.x wrote empty ones; the updater takes none.
-            updater.replace_method_name(
-                signature.signature.key, signature.signature.method_name, tags=[tf.saved_model.SERVING]
-            )
-    updater.save()
     path = os.path.join(directory, "saved_model.pb")
     model = SavedModel()
     with open(path, "rb") as file:
@@ -118,6 +112,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -
     make_unique(meta_graph, digest)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
+    fill(meta_graph, plan.contents)
     with create(path) as file:
         file.write(model.SerializeToString(deterministic=True))
 
@@ -128,9 +123,8 @@ def write_fingerprint(directory: str) -> None:
 
 
 def rename(definition: SignatureDef, source: Signature, names: Names) -> None:
-    """Gives a SignatureDef the source's names and shapes, where the exporter wrote the function's."""
-    if not source.method_name:
-        definition.method_name = ""
+    """Gives a SignatureDef the source's method, names and shapes, where the exporter wrote the function's."""
+    definition.method_name = source.method_name
     for infos, specs, renamed in (
         (definition.inputs, source.inputs, names.arguments),
         (definition.outputs, source.outputs, names.results),

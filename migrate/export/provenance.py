@@ -12,7 +12,8 @@ from migrate.codec import parsed
 from migrate.errors import InputError
 from migrate.records import Options, graph_shaping, shaping
 from migrate.regular_files import create, open_regular
-from migrate.sources.fingerprint import Fingerprint, digest_of
+from migrate.sources.files import digest_of
+from migrate.sources.fingerprint import Fingerprint
 from migrate.versions import tool
 
 DIGEST = "saved_model_sha256"
@@ -50,6 +51,17 @@ def provenance(source: Mapping[str, Any], options: Options) -> dict[str, Any]:
     versions = tool()
     shape = shaping(options)
     del shape["metadata"]
+    shape.pop("libraries", None)
+    libraries = [
+        {
+            "flag": library.flag,
+            "name": library.name,
+            "version": library.version,
+            "sha256": library.sha256,
+            "ops": [op.name for op in library.ops],
+        }
+        for library in options.libraries
+    ]
     return {
         "tool": versions,
         "tensorflow": versions["tensorflow"],
@@ -57,6 +69,7 @@ def provenance(source: Mapping[str, Any], options: Options) -> dict[str, Any]:
         "source": dict(source),
         "options": shape,
         "metadata": dict(options.metadata),
+        **({"op_libraries": libraries} if libraries else {}),
     }
 
 
@@ -106,6 +119,24 @@ def source_digest(model: str) -> str | None:
     content = read_provenance(model)
     digest = None if content is None else content["source"].get("sha256")
     return digest if isinstance(digest, str) else None
+
+
+def source_said(model: str) -> Mapping[str, Any]:
+    """What a new model's provenance says of its source; nothing where it has none."""
+    content = read_provenance(model)
+    return {} if content is None else dict(content["source"])
+
+
+def is_damaged(model: str) -> bool:
+    """Whether a model has a provenance that cannot be read."""
+    return os.path.lexists(os.path.join(model, _FILE)) and read_provenance(model) is None
+
+
+def is_edited(model: str) -> bool:
+    """Whether a new model's provenance has the digest of another graph than the model's."""
+    content = read_provenance(model)
+    said = None if content is None else content.get(DIGEST)
+    return isinstance(said, str) and said != digest_of_model(model)
 
 
 def tool_of(model: str) -> Mapping[str, Any] | None:

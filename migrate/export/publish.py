@@ -23,17 +23,13 @@ def check_destination(source: str, destination: str, overwrite: bool) -> None:
     """Says in advance why a destination cannot be written.
 
     Raises:
-      InputError: it exists, lies in the source or around it, or its parent cannot be written.
+      InputError: it exists, is in the source or around it, or its parent cannot be written.
     """
     real, target = os.path.realpath(source), os.path.realpath(destination)
     if target == real or target.startswith(real + os.sep):
-        raise InputError(
-            f"{destination}: lies in the source {source}, which is never written to; choose a place outside"
-        )
+        raise InputError(f"{destination}: is in the source {source}, which is never written to; choose a place outside")
     if real.startswith(target + os.sep) and overwrite:
-        raise InputError(
-            f"{destination}: the source {source} lies in it and would be overwritten; choose another place"
-        )
+        raise InputError(f"{destination}: the source {source} is in it and would be overwritten; choose another place")
     if os.path.lexists(destination) and not overwrite:
         raise InputError(f"{destination}: exists already; choose another destination, or replace it with --overwrite")
     parent = os.path.dirname(os.path.abspath(destination))
@@ -81,7 +77,7 @@ def staging(destination: str) -> Iterator[str]:
 
 
 def _make(directory: str) -> None:
-    """Makes a directory and those above it, each on the disk before anything lies in it."""
+    """Makes a directory and those above it, each on the disk before anything is in it."""
     if os.path.isdir(directory):
         return
     _make(os.path.dirname(directory))
@@ -129,7 +125,7 @@ def publish(staged: str, destination: str, overwrite: bool) -> None:
 
 
 def _exchange(staged: str, destination: str) -> None:
-    """Swaps the two, so that at every moment one whole model stands at the destination."""
+    """Swaps the two, so that at every moment one whole model is at the destination."""
     libc = ctypes.CDLL(None, use_errno=True)
     swapped = getattr(libc, "renameat2", None)
     if swapped is not None and not swapped(

@@ -24,7 +24,10 @@ def make_unique(meta_graph: MetaGraphDef, digest: str) -> None:
     """Gives functions and resources of a MetaGraphDef names that no other model has.
 
     A variable keeps its name, with a suffix. Other resources, which TF1 names after paths of the exporting machine, get
-    one that says nothing. Names of nodes, and what the object graph calls variables, stay.
+    one that says nothing. Names of other nodes, and what the object graph calls variables, stay.
+
+    The node of a variable's handle is called as its variable: TensorFlow's compiler, which makes TFLite and StableHLO
+    models, fetches the node that has a variable's `shared_name` (mark_initialized_variables.cc).
 
     Args:
       meta_graph: of a TF2 SavedModel; it is changed.
@@ -36,6 +39,7 @@ def make_unique(meta_graph: MetaGraphDef, digest: str) -> None:
     for node in graph_def.node:
         if node.op == "VarHandleOp":
             _set_shared_name(node, lambda old: old + b"_" + key[:16].encode())
+    _name_handles(graph_def.node)
     for nodes in (graph_def.node, *(function.node_def for function in graph_def.library.function)):
         for node in nodes:
             # Those in functions are never assigned: they stand for a type, or for a variable that is missing.
@@ -43,6 +47,40 @@ def make_unique(meta_graph: MetaGraphDef, digest: str) -> None:
                 _set_shared_name(
                     node, lambda old: b"resource_" + hashlib.sha256(key.encode() + old).hexdigest()[:16].encode()
                 )
+
+
+def _name_handles(nodes: Iterable[NodeDef]) -> None:
+    """Gives each VarHandleOp the name of its variable, where no other node has it."""
+    taken = {node.name for node in nodes}
+    names: dict[str, str] = {}
+    for node in nodes:
+        if node.op == "VarHandleOp":
+            name = node.attr["shared_name"].s.decode("utf-8", "replace")
+            if _NODE_NAME.fullmatch(name) and name not in taken:
+                taken.add(name)
+                names[node.name] = name
+    if not names:
+        return
+    for node in nodes:
+        node.name = names.get(node.name, node.name)
+        for position, source in enumerate(node.input):
+            mark, bare = source[: source.startswith("^")], source.removeprefix("^")
+            name, colon, output = bare.partition(":")
+            if name in names:
+                node.input[position] = f"{mark}{names[name]}{colon}{output}"
+        if "_class" in node.attr:
+            places = [place.decode("utf-8", "replace") for place in node.attr["_class"].list.s]
+            node.attr["_class"].list.s[:] = [_moved(place, names).encode() for place in places]
+
+
+_PLACE = "loc:@"
+_NODE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+
+
+def _moved(place: str, names: Mapping[str, str]) -> str:
+    """A colocation, by the new name of its node."""
+    name = place.removeprefix(_PLACE)
+    return _PLACE + names[name] if place.startswith(_PLACE) and name in names else place
 
 
 def _set_shared_name(node: NodeDef, new: Callable[[bytes], bytes]) -> None:

@@ -1,9 +1,9 @@
 """A fleet beyond one machine: an Apache Beam pipeline in which a DoFn converts one model.
 
-The DoFn does what a thread of `run.py` does, with the same child processes. Its journal is a file a model, because no
-file system of many machines appends: `NEWTREE/.migrate/models/DIGEST.json`, written before the model is told. A bundle
-that Beam tries again finds its models done. Sources, list, new tree and journal lie on any file system that Beam knows;
-a model that does not lie on a local path is brought to the worker's disk, and its new model is brought back with
+The DoFn does what a thread of `run.py` does, with the same child processes. Its journal has one file per model, because
+no file system of many machines appends: `NEWTREE/.migrate/models/DIGEST.json`, written before the model is reported. A
+bundle that Beam tries again finds its models done. Sources, list, new tree and journal are on any file system that Beam
+knows; a model that is not on a local path is brought to the worker's disk, and its new model is brought back with
 saved_model.pb last, so that no reader takes half of it for a model.
 
 No Beam is imported before a pipeline is run: it is an extra (`pip install 'tf1-migrate[beam]'`).
@@ -37,6 +37,7 @@ from migrate.processes.nursery import Nursery
 from migrate.records import (
     Converted,
     Failed,
+    GivenLibrary,
     Kind,
     ModelOptions,
     ModelReport,
@@ -45,7 +46,7 @@ from migrate.records import (
     Unchanged,
     outcome_name,
 )
-from migrate.regular_files import open_regular
+from migrate.regular_files import open_regular, replace
 from migrate.sources.discover import find_models
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def convert_with_beam(source: str, tree: str, options: Options) -> Report:
         for task in tasks:
             entry = Models(tree).get(task.name)
             if entry is None:
-                raise InputError(f"{tree}: Beam has ended without {task.name}; the same command goes on from here")
+                raise InputError(f"{tree}: Beam has ended without {task.name}; the same command continues from here")
             if journal is not None and journal.get(task.name) != entry:
                 journal.add(entry)
             models.append(entry.report)
@@ -148,7 +149,7 @@ def convert_task(task: Task, tree: str, options: Options) -> Iterator[str]:
             decision = decide(options, task.tables, found.remembered)
             report = known.done(found, decision)
             if report is None:
-                report = work(found, decision.options, _nursery(options.memory_limit_bytes), _silent)
+                report = work(found, decision.options, _nursery(options), _silent)
                 if here != task and isinstance(report.outcome, (Converted, Unchanged)):
                     rename_source(here.destination, task.path)
                     _send(here.destination, task.destination, options.overwrite or found.ours)
@@ -162,7 +163,7 @@ def convert_task(task: Task, tree: str, options: Options) -> Iterator[str]:
 
 
 class Models:
-    """The journal of a tree on which many machines work: a file a model."""
+    """The journal of a tree on which many machines work: one file per model."""
 
     def __init__(self, tree: str) -> None:
         self._directory = _join(tree, DIRECTORY, _MODELS)
@@ -187,12 +188,7 @@ class Models:
                 stream.write(to_line(entry))
             return
         os.makedirs(self._directory, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=self._directory)
-        with open(handle, "wb") as stream:
-            stream.write(to_line(entry))
-            stream.flush()
-            os.fsync(handle)
-        os.replace(partial, file)
+        replace(file, to_line(entry))
 
     def _file(self, name: str) -> str:
         return _join(self._directory, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest() + ".json")
@@ -243,10 +239,30 @@ def _held(tree: str) -> Iterator[Journal | None]:
         yield journal
 
 
+def _nursery(options: Options) -> Nursery:
+    """One a worker process, which it ends with: not all runners say when a DoFn is done with.
+
+    Raises:
+      InputError: a library of ops that the user gives is missing here, or is another one.
+    """
+    return _made(options.memory_limit_bytes, options.op_library, options.import_module, options.libraries)
+
+
 @functools.lru_cache(maxsize=1)
-def _nursery(memory_limit_bytes: int | None) -> Nursery:
-    """One a worker process, which it ends with: not all runners say when a DoFn is done with."""
-    return Nursery(PRELOAD, memory_limit_bytes)
+def _made(
+    memory_limit_bytes: int | None,
+    op_library: tuple[str, ...],
+    import_module: tuple[str, ...],
+    libraries: tuple[GivenLibrary, ...],
+) -> Nursery:
+    if not libraries:
+        return Nursery(PRELOAD, memory_limit_bytes)
+    from migrate.model.op_libraries import check_same, libraries_in_force
+
+    options = Options(op_library=op_library, import_module=import_module, libraries=libraries)
+    check_same(options)
+    with libraries_in_force(options):
+        return Nursery(PRELOAD, memory_limit_bytes)
 
 
 # Remote file systems.

@@ -24,7 +24,7 @@ from migrate.sources.fingerprint import Fingerprint, fingerprint
 
 
 def done_before(path: str, destination: str, options: Options) -> ModelReport | None:
-    """The report on a single model that stands at its destination, made of the same files by the same options.
+    """The report on a single model that is at its destination, made of the same files by the same options.
 
     A tree has a journal that says so; a single model is its own. What another version of this program or of TensorFlow
     has made stays, too, unless `options.reconvert`.
@@ -42,7 +42,7 @@ def done_before(path: str, destination: str, options: Options) -> ModelReport | 
 
 
 def is_ours(destination: str, path: str, entry: Entry | None, source: Fingerprint | None) -> bool:
-    """Whether this program has put there what stands at a destination, and nobody has touched it since.
+    """Whether this program has put there what is at a destination, and nobody has touched it since.
 
     It tells by what lies there, not by the journal alone: a run that was killed between the renaming of a model and
     its line in the journal has left a model that the journal does not know.
@@ -74,7 +74,7 @@ def copy_model(converted: str, destination: str, path: str, mode: str, overwrite
       destination: directory of the copy.
       path: the other source, which the copy's provenance names.
       mode: `link` makes hard links of the weights, anything else copies (or shares blocks, where the kernel can).
-      overwrite: replace what stands at the destination.
+      overwrite: replace what is at the destination.
 
     Raises:
       InputError, OSError: it cannot be done.

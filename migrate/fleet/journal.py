@@ -1,6 +1,6 @@
-"""What has become of each model of a tree, on the disk before anybody is told.
+"""What has become of each model of a tree, on the disk before it is reported.
 
-The journal lies in the new tree, in a directory that no model server takes for a model's version. It is a line of JSON
+The journal is in the new tree, in a directory that no model server takes for a model's version. It is a line of JSON
 a finished model, appended and flushed; of several lines about one model the last counts.
 """
 
@@ -33,7 +33,7 @@ from migrate.records import (
     shaping,
 )
 from migrate.regular_files import flush, open_directory, open_regular
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
 from migrate.versions import tool
 
 DIRECTORY = ".migrate"
@@ -105,7 +105,14 @@ def settings(options: Options) -> str:
     """
     content = shaping(options)
     del content["take_proposals"]
-    for name, file in (("inputs", options.inputs), ("architecture", options.architecture)):
+    if options.golden is None:
+        for name in ("golden", "max_absolute", "max_relative"):
+            del content[name]
+    for name, file in (
+        ("inputs", options.inputs),
+        ("golden", options.golden),
+        ("architecture", options.architecture),
+    ):
         if file is not None:
             with contextlib.suppress(OSError, InputError):
                 content[name] = digest_of(file)
@@ -237,7 +244,7 @@ def damage(tree: str, journal: Journal) -> str:
     if not journal.damaged:
         return ""
     file = os.path.join(tree, DIRECTORY, _JOURNAL)
-    return f"{file}: {journal.damaged:,} damaged line(s); convert does the models again that are not in the others"
+    return f"{file}: {journal.damaged:,} damaged line(s); convert does the models of these lines again"
 
 
 def to_line(entry: Entry) -> bytes:

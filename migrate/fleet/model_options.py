@@ -192,20 +192,33 @@ def tables_of(file: str, names: Mapping[str, str]) -> dict[str, tuple[ConfigTabl
 
 
 def _check_files(config: Config, used: Iterable[Sequence[ConfigTable]]) -> None:
-    """Reads the calls that the config names, before any model: what is wrong with them is told at once.
+    """Reads the files that the config names, before any model: what is wrong with them is told at once.
 
     Raises:
-      InputError: they cannot be read.
+      InputError: one of them cannot be read.
     """
-    named = {table.options.inputs: table for found in used for table in found if table.options.inputs is not None}
-    if named:
-        from migrate.verify.given import check_calls
-
+    tables = [table for found in used for table in found]
+    for key, check in (("inputs", _check_calls), ("golden", _check_golden)):
+        named = {getattr(table.options, key): table for table in tables}
         for path, table in named.items():
             try:
-                check_calls(path, None)
+                if path is not None:
+                    check(path)
             except InputError as error:
-                raise InputError(f"{place(config.path, table.pattern, 'inputs')}: {error}") from None
+                raise InputError(f"{place(config.path, table.pattern, key)}: {error}") from None
+
+
+def _check_calls(path: str) -> None:
+    from migrate.verify.given import check_calls
+
+    check_calls(path, None)
+
+
+def _check_golden(path: str) -> None:
+    from migrate.verify.golden import load_golden
+
+    if path.endswith(".npz"):  # A log is read by the signatures of its model.
+        load_golden(path)
 
 
 # What the report says of them.

@@ -1,4 +1,4 @@
-"""Many models side by side, each in a process of its own, and each one's ending on the disk before it is told.
+"""Many models side by side, each in a process of its own, and each one's ending on the disk before it is reported.
 
 One model is a fleet of one.
 """
@@ -24,6 +24,7 @@ from migrate.fleet.selection import Task, select
 from migrate.fleet.side_by_side import side_by_side
 from migrate.fleet.worker import Look, is_by_another_version, look, work
 from migrate.frozen import frozen
+from migrate.levels import REPLAY, reaches
 from migrate.model.messages import EXPORTING, JOBS, PRELOAD, VERIFYING
 from migrate.processes.forks import cores
 from migrate.processes.nursery import Nursery
@@ -57,7 +58,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
         ours = options.reconvert and is_ours(destination, source, None, None)
         check_destination(source, destination, options.overwrite or ours)
     else:
-        # Models that stand there already fail one by one; the tree itself may exist.
+        # Models that are there already fail one by one; the tree itself may exist.
         check_destination(source, os.path.join(destination, "model"), overwrite=True)
     if not options.dry_run:
         check_writable(destination)
@@ -70,7 +71,9 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
     # One model, or a look at many, does not wait for an import that it may not need.
     one = len(tasks) == 1
     preload = (JOBS,) if one or options.dry_run else PRELOAD
-    ahead = () if not one or options.dry_run or cores() < 2 else VERIFYING if options.verify else EXPORTING
+    ahead = (
+        () if not one or options.dry_run or cores() < 2 else VERIFYING if reaches(options.verify, REPLAY) else EXPORTING
+    )
     with journal as opened, Nursery(preload, options.memory_limit_bytes, ahead) as nursery:
         if ahead:
             nursery.start()

@@ -133,7 +133,7 @@ def shared_destinations(tasks: Sequence[Task]) -> dict[str, Finding]:
 
 
 def _check_apart(tasks: Sequence[Task]) -> None:
-    """Raises InputError where the destination of a Keras file is another model's, or would hold or lie in one."""
+    """Raises InputError where the destination of a Keras file is another model's, or would hold or be in one."""
     found = clashes(tasks)
     if not found:
         return

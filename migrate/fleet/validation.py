@@ -53,7 +53,7 @@ def validate_fleet(candidate: str, source: str, options: Options, listen: Listen
 
 
 def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> tuple[Task, ...]:
-    """The sources that have a candidate, which is a task's destination; the others are told."""
+    """The sources that have a candidate, which is a task's destination; the others are reported."""
     root = candidate.rstrip(os.sep) or os.sep
     candidates = {os.path.normpath(path) for path in find_models(root)}
     models = find_models(source)

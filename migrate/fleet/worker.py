@@ -42,7 +42,7 @@ class Look:
       task: the model.
       entry: what became of it the last time, or None.
       mark: its files, or None where they cannot be read.
-      ours: whether a new model stands at the destination which nobody has touched since it was written.
+      ours: whether a new model is at the destination which nobody has touched since it was written.
     """
 
     task: Task
@@ -102,7 +102,7 @@ def is_by_another_version(report: ModelReport) -> bool:
 
 
 def look(task: Task, entry: Entry | None) -> Look:
-    """Reads the files of a model, and what stands at its destination."""
+    """Reads the files of a model, and what is at its destination."""
     mark = fingerprint(task.path)
     ours = os.path.lexists(task.destination) and is_ours(task.destination, task.path, entry, mark)
     return Look(task, entry, mark, ours)

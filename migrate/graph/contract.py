@@ -11,6 +11,7 @@ from migrate.graph.dtypes import base_name
 from migrate.graph.protos import (
     AssetFileDef,
     MetaGraphDef,
+    SignatureDef,
     TensorInfo,
     TensorShapeProto,
     VariableDef,
@@ -60,6 +61,18 @@ def signatures(meta_graph: MetaGraphDef) -> tuple[Signature, ...]:
         )
         for key, definition in sorted(meta_graph.signature_def.items())
         if key not in RESERVED_KEYS
+    )
+
+
+def portless(definition: SignatureDef) -> tuple[tuple[str, str], ...]:
+    """Inputs and outputs with the name of a node where that of a tensor is needed (`x` for `x:0`), with that name.
+
+    A Session takes such a name for the node (session.py, `_as_graph_element_locked`).
+    """
+    # An input and an output may have one name, and two TensorInfos have no order.
+    infos = sorted((*definition.inputs.items(), *definition.outputs.items()), key=lambda item: item[0])
+    return tuple(
+        (name, info.name) for name, info in infos if info.WhichOneof("encoding") == "name" and ":" not in info.name
     )
 
 

@@ -44,7 +44,7 @@ _ROOT = Context()
 
 @remembered
 def topological_order(graph: Graph) -> tuple[Sequence[str], Sequence[str]]:
-    """Orders the nodes so that each stands after its inputs, back edges of while loops aside.
+    """Orders the nodes so that each comes after its inputs, back edges of while loops aside.
 
     Returns:
       The names in order, and the names of nodes on a cycle that is no while loop (a broken graph) or behind one.
@@ -120,8 +120,16 @@ def contexts(graph: Graph) -> Mapping[str, Context]:
     return result
 
 
+def context_of(graph: Graph, tensor: str) -> Context:
+    """The context of a tensor: an output of a Switch is there in one branch alone."""
+    name, output = split(tensor)
+    where = contexts(graph)
+    found = where.get(name, _ROOT)
+    return _branch(graph, found, graph.wires[name], output) if graph.wires[name].op in SWITCHES else found
+
+
 def _branch(graph: Graph, context: Context, switch: Wire, output: int) -> Context:
-    """The context of an output of a Switch that stands in a context."""
+    """The context of an output of a Switch in a context."""
     if len(switch.data) < 2 or output < 0:
         return context
     condition = (len(context.frames), _decided_by(graph, switch.data[1]), output)
@@ -173,7 +181,7 @@ def _met(sources: Sequence[Context], is_merge: bool) -> Context:
 def first_outside(name: str, where: Mapping[str, Context], successors: Mapping[str, set[str]]) -> list[str]:
     """The first nodes outside of all loops and branches that follow a node, or the node itself where it is outside.
 
-    What stands in a loop or a branch is awaited through them: an Exit or a Merge is alive whatever branch was taken,
+    What is in a loop or a branch is awaited through them: an Exit or a Merge is alive whatever branch was taken,
     and its way there leads through the node if that ran.
     """
     result = []

@@ -6,6 +6,7 @@ from migrate.graph.protos import without_runtime
 
 with without_runtime():
     from tensorflow.core.example.example_pb2 import Example, SequenceExample
+    from tensorflow.core.protobuf.config_pb2 import ConfigProto, RunMetadata
     from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 
-__all__ = ["Example", "SavedTensorSlices", "SequenceExample"]
+__all__ = ["ConfigProto", "Example", "RunMetadata", "SavedTensorSlices", "SequenceExample"]

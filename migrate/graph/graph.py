@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from migrate.frozen import frozen
-from migrate.graph.protos import AttrValue, GraphDef, MetaGraphDef, NodeDef, TensorShapeProto, is_stored
+from migrate.graph.protos import AttrValue, GraphDef, NodeDef, TensorShapeProto
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FEW = 16
@@ -19,7 +19,12 @@ _FEW = 16
 
 
 def split(tensor: str) -> tuple[str, int]:
-    """Splits a data input or tensor name (`a`, `a:1`) into node name and output index; -1 where that is no index."""
+    """Splits a data input or tensor name (`a`, `a:1`) into node name and output index; -1 where that is no index.
+
+    Example:
+      >>> split("a"), split("a:1"), split("a:out:0")
+      (('a', 0), ('a', 1), ('a', -1))
+    """
     node, colon, index = tensor.partition(":")
     if not colon:
         return node, 0
@@ -33,17 +38,32 @@ def is_output(index: str) -> bool:
 
 
 def canonical(tensor: str) -> str:
-    """The full tensor name (`a:0`) of a data input as NodeDefs write it (`a`)."""
+    """The full tensor name (`a:0`) of a data input as NodeDefs write it (`a`).
+
+    Example:
+      >>> canonical("a"), canonical("a:1")
+      ('a:0', 'a:1')
+    """
     return tensor if ":" in tensor else tensor + ":0"
 
 
 def as_input(tensor: str) -> str:
-    """The short form (`a` for `a:0`) in which NodeDef.input names a tensor."""
+    """The short form (`a` for `a:0`) in which NodeDef.input names a tensor.
+
+    Example:
+      >>> as_input("a:0"), as_input("a:1")
+      ('a', 'a:1')
+    """
     return tensor[:-2] if tensor.endswith(":0") else tensor
 
 
 def data_inputs(node: NodeDef) -> list[str]:
-    """Full names of the tensors that a node takes, in order."""
+    """Full names of the tensors that a node takes, in order.
+
+    Example:
+      >>> data_inputs(NodeDef(input=["a", "b:1", "^c"]))
+      ['a:0', 'b:1']
+    """
     # Spelt out: it is asked some times for every node of a model.
     return [name if ":" in name else name + ":0" for name in node.input[:] if name[:1] != "^"]
 
@@ -54,7 +74,12 @@ def attribute(node: NodeDef, name: str) -> AttrValue:
 
 
 def control_inputs(node: NodeDef) -> list[str]:
-    """Names of the nodes that a node waits for by a control edge."""
+    """Names of the nodes that a node waits for by a control edge.
+
+    Example:
+      >>> control_inputs(NodeDef(input=["a", "^c"]))
+      ['c']
+    """
     return [name[1:] for name in node.input if name.startswith("^")]
 
 
@@ -73,7 +98,7 @@ class Wire(NamedTuple):
       sources: names of the nodes that give them, in the same order.
       controls: names of the nodes that it waits for by a control edge.
       behind: both, with repetitions.
-      is_short: whether its inputs stand as NodeDefs write them: `a` for `a:0`, control inputs last.
+      is_short: whether its inputs are as NodeDefs write them: `a` for `a:0`, control inputs last.
       is_sound: whether each data input has an output index that is one.
     """
 
@@ -117,7 +142,7 @@ class Nodes(Mapping[str, NodeDef]):
     """Every node of a MetaGraphDef by name. What its runs share is read and indexed once.
 
     Attributes:
-      producer: version of the GraphDef, which some ops ask for; None is as good as the newest.
+      producer: version of the GraphDef, which some ops ask for; None means the newest.
     """
 
     def __init__(self, producer: int | None = None) -> None:
@@ -231,22 +256,12 @@ class ParsedNodes(dict[str, NodeDef], Nodes):
         return known
 
 
-def read_nodes(meta_graph: MetaGraphDef) -> Nodes:
-    """Every node of a MetaGraphDef's main graph, by name."""
-    nodes, producer = meta_graph.graph_def.node, meta_graph.graph_def.versions.producer
-    if is_stored(meta_graph):
-        from migrate.graph.stored import KeptNodes  # Few graphs are that large.
-
-        return KeptNodes(nodes[:], producer)
-    return ParsedNodes(nodes, producer)
-
-
 @frozen
 class Graph:
     """The nodes of one graph by name, and how they hang together.
 
     Attributes:
-      nodes: NodeDef by name. Nobody changes a NodeDef that stands here; an edit puts a new one in its place.
+      nodes: NodeDef by name. Nobody changes a NodeDef of it; an edit puts a new one in its place.
       wires: op and inputs of each node.
       answers: what functions have said of this graph, see `remembered`. Nothing there leads back to the graph: in a
         cycle of references it would live on, with its protos, until Python looks for such.
@@ -320,7 +335,7 @@ def index(nodes: Iterable[NodeDef], known: Graph | None = None) -> Graph:
 
     Args:
       nodes: the graph's nodes.
-      known: a graph that some of the same NodeDefs stand in, so that they need not be read again.
+      known: a graph with some of the same NodeDefs, so that they need not be read again.
     """
     by_name = {node.name: node for node in nodes}
     if known is None:
@@ -418,7 +433,12 @@ def _bytes(shape: object) -> bytes:
 
 
 def unique_name(name: str, taken: Iterable[str]) -> str:
-    """`name`, or `name_1`, `name_2`... when it is taken."""
+    """`name`, or `name_1`, `name_2`... when it is taken.
+
+    Example:
+      >>> unique_name("a", {"a", "a_1"})
+      'a_2'
+    """
     if name not in taken:
         return name
     number = 1

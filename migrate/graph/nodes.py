@@ -6,6 +6,7 @@ import collections
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from migrate.graph.graph import Nodes, ParsedNodes, attribute
 from migrate.graph.op_table import may_call
 from migrate.graph.protos import AttrValue, FunctionDefLibrary, MetaGraphDef, NodeDef, is_stored
 
@@ -34,6 +35,44 @@ def nodes_by_name(meta_graph: MetaGraphDef) -> Mapping[str, NodeDef]:
 
         return StoredByName(meta_graph.graph_def.node[:])
     return {node.name: node for node in meta_graph.graph_def.node}
+
+
+def read_nodes(meta_graph: MetaGraphDef) -> Nodes:
+    """Every node of a MetaGraphDef's main graph, by name."""
+    nodes, producer = meta_graph.graph_def.node, meta_graph.graph_def.versions.producer
+    if is_stored(meta_graph):
+        from migrate.graph.stored import KeptNodes  # Few graphs are that large.
+
+        return KeptNodes(nodes[:], producer)
+    return ParsedNodes(nodes, producer)
+
+
+def giver(nodes: Mapping[str, NodeDef], tensor: str, passed: Collection[str] = ()) -> NodeDef | None:
+    """The node that gives a tensor, behind those that hand their first input on.
+
+    Args:
+      nodes: by name, of a graph or of a function's body.
+      tensor: as a node takes it.
+      passed: ops that hand their first input on.
+
+    Returns:
+      None where there is no such node, or where such ops go round in a circle.
+
+    Example:
+      >>> nodes = {n.name: n for n in (NodeDef(name="v", op="Const"), NodeDef(name="r", op="Identity", input=["v"]))}
+      >>> giver(nodes, "r:0").name, giver(nodes, "r:0", {"Identity"}).name
+      ('r', 'v')
+    """
+    seen: set[str] = set()
+    name = tensor.partition(":")[0]
+    while name in nodes and name not in seen:
+        node = nodes[name]
+        first = next((i for i in node.input if not i.startswith("^")), None) if node.op in passed else None
+        if first is None:
+            return node
+        seen.add(name)
+        name = first.partition(":")[0]
+    return None
 
 
 def numbered(nodes: Mapping[str, NodeDef]) -> Mapping[str, int]:
@@ -156,6 +195,8 @@ def names_called(node: NodeDef) -> Iterator[str]:
     yield op
     if may_call(op):
         yield from named_functions(node)
+        if op == "TRTEngineOp":  # Before TF 1.14 it names the function that it was made of by a string.
+            yield attribute(node, "segment_funcdef_name").s.decode("utf-8", "replace")
 
 
 def named_functions(node: NodeDef) -> Iterator[str]:

@@ -7,12 +7,15 @@ loads and saves, and fails when it is called.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TypeVar, overload
 
 from migrate.frozen import frozen
+from migrate.given import GivenOp
 
 TABLE_FILE = os.path.join(os.path.dirname(__file__), "ops.tsv")
 _Default = TypeVar("_Default")
@@ -33,6 +36,9 @@ EFFECTS: Mapping[str, str] = {
     "unread": "nobody has read its kernel",
 }
 """What a kernel may do, each with the rest of a sentence that starts with the op's name."""
+
+PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+"""Ops that a call feeds."""
 
 REF_VARIABLES = frozenset({"Variable", "VariableV2"})
 """Ops that give the ref of a variable which they hold: no input's buffer, but one that other ops write."""
@@ -59,8 +65,7 @@ class OpInfo:
       writes: positions of the arguments whose buffer, variable, table or queue it changes.
       copies: whether no output and nothing that it keeps can be an input's buffer; False where that is not known.
       kernel: the source file of TensorFlow in which `effect`, `writes` and `copies` were read, or empty.
-      outputs: of an op with several outputs their names, each with the attribute that says how many tensors it is,
-        or "".
+      outputs: names of its outputs, each with the attribute that says how many tensors it is, or "".
     """
 
     name: str
@@ -182,14 +187,95 @@ def _table() -> _OpTable:
         return _OpTable(stream.read())
 
 
+class _Extended(Mapping[str, OpInfo]):
+    """The table with the ops of the libraries that the user gives."""
+
+    def __init__(self, added: Mapping[str, OpInfo]) -> None:
+        self.added = added
+
+    def __getitem__(self, name: str) -> OpInfo:
+        return self.added[name] if name in self.added else _table()[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.added or name in _table()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(_table()), **dict.fromkeys(self.added)})
+
+    def __len__(self) -> int:
+        return len(_table()) + sum(name not in _table() for name in self.added)
+
+
+_NOTHING_ADDED: Mapping[str, OpInfo] = {}
+_EXTENDED: ContextVar[_Extended | None] = ContextVar("extended", default=None)
+
+
 def load_op_table() -> Mapping[str, OpInfo]:
-    """Reads the table, once: what is known of each op, by its name."""
+    """Reads the table, once: what is known of each op, by its name. Ops of given libraries are among them."""
+    extended = _EXTENDED.get()
+    return _table() if extended is None else extended
+
+
+def of_tensorflow() -> Mapping[str, OpInfo]:
+    """The same without ops of given libraries."""
     return _table()
 
 
-@functools.cache
+def added_ops() -> Mapping[str, OpInfo]:
+    """The ops of libraries that the user gives, by name."""
+    extended = _EXTENDED.get()
+    return _NOTHING_ADDED if extended is None else extended.added
+
+
+@contextlib.contextmanager
+def with_ops(ops: Iterable[GivenOp]) -> Iterator[None]:
+    """Within it the table has ops of libraries, too."""
+    token = _EXTENDED.set(_extended(ops))
+    try:
+        yield
+    finally:
+        _EXTENDED.reset(token)
+
+
+def add_ops(ops: Iterable[GivenOp]) -> None:
+    """Adds ops of libraries for good: for a process that has loaded these."""
+    _EXTENDED.set(_extended(ops))
+
+
+def _extended(ops: Iterable[GivenOp]) -> _Extended | None:
+    added = {**added_ops(), **{op.name: _given(op) for op in ops}}
+    return _Extended(added) if added else None
+
+
+def _given(op: GivenOp) -> OpInfo:
+    """What is known of an op whose kernel nobody has read: what TensorFlow itself goes by when it moves nodes."""
+    newest = (newest_release(),)
+    return OpInfo(
+        name=op.name,
+        registered=newest,
+        on_cpu=newest if op.on_cpu else (),
+        on_other_device=newest if op.on_other_device else (),
+        deprecated_since=0,
+        deprecation="",
+        is_stateful=op.is_stateful,
+        has_ref=op.has_ref,
+        dtypes=op.dtypes,
+        effect="calls" if op.calls else "state" if op.is_stateful else "pure",
+        writes=(),
+        copies=False,
+        kernel="",
+        outputs=op.outputs,
+    )
+
+
 def may_call(op: str) -> bool:
     """Whether a node of an op may call functions that its attributes name: an unknown op may."""
+    added = added_ops()
+    return added[op].effect not in _CALLING_NOTHING if op in added else _may_call(op)
+
+
+@functools.cache
+def _may_call(op: str) -> bool:
     info = _table().get(op)
     return info is None or info.effect not in _CALLING_NOTHING
 
@@ -200,13 +286,13 @@ _CALLING_NOTHING = frozenset({"prints", "pure", "random", "state"})
 
 def may_share(op: str) -> bool:
     """Whether an output of an op, or what it keeps, may be an input's buffer: all but what is known to copy."""
-    info = _table().get(op)
+    info = load_op_table().get(op)
     return info is None or not info.copies
 
 
 def may_keep(op: str) -> bool:
     """Whether an op may keep an input's buffer where no edge of the graph leads to its reader."""
-    info = _table().get(op)
+    info = load_op_table().get(op)
     return info is None or not (info.copies or info.effect in _FORGETFUL)
 
 
@@ -231,9 +317,13 @@ def beyond_the_table() -> str:
     return f"this version knows TensorFlow up to {newest_release()}"
 
 
-@functools.cache
 def load_ref_ops() -> frozenset[str]:
     """Every op that takes or gives a ref."""
+    return _ref_ops() | {name for name, op in added_ops().items() if op.has_ref}
+
+
+@functools.cache
+def _ref_ops() -> frozenset[str]:
     return frozenset(_table().with_ref())
 
 
@@ -243,7 +333,7 @@ def unavailable(op: str) -> Unavailable | None:
     The newest release of the table decides. A deprecated op is refused whatever the version of its graph: the
     body of a function, which every graph becomes, counts as a graph of the running TensorFlow's version
     (measured on 2.15.1 and 2.21.0: "Op TopK is not available in GraphDef version 2474"). AccumulateNV2 runs
-    in a v1 Session, where a pass replaces it, and has no kernel once it lies in a loaded function (measured
+    in a v1 Session, where a pass replaces it, and has no kernel once it is in a loaded function (measured
     on both).
 
     Args:
@@ -278,7 +368,7 @@ _NOT_IN_FUNCTIONS: Mapping[str, str] = {
     # OneShotIteratorOp, refuses one.
     "OneShotIterator": "cannot be loaded as part of a function, which each signature of a TF2 SavedModel is",
     # Measured on 2.15.1 and 2.21.0: NotFoundError on the first call, InternalError on those that follow.
-    "SymbolicGradient": "differentiates a function of TF1 (Defun), which fails inside of a function of TF2",
+    "SymbolicGradient": "differentiates a function of TF1 (Defun), which fails inside a function of TF2",
 }
 """Ops that run in a v1 Session alone."""
 

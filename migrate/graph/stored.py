@@ -281,7 +281,7 @@ class NeededNodes(Collection[NodeDef]):
                         yield node
 
     def _first(self) -> Mapping[tuple[str, str], NodeDef]:
-        """By name and op those that are fed or stand in a graph of their own."""
+        """By name and op those that are fed or in a graph of their own."""
         told: dict[tuple[str, str], NodeDef] = {}
         for nodes in (*(part.fed for part in self._parts), *self._others):
             for node in nodes.values():
@@ -294,7 +294,7 @@ class NeededNodes(Collection[NodeDef]):
         return sum(map(any, places)) + sum(not self._is_stored(*key) for key in told)
 
     def _is_stored(self, name: str, op: str) -> bool:
-        """Whether a node of this name and op stands where it was read."""
+        """Whether a node of this name and op is where it was read."""
         place = self._parts[0].stored.place(name)
         return place >= 0 and any(part.flags[place] and part.at(place).op == op for part in self._parts)
 

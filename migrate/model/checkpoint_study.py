@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from migrate.checks.checkpoint_facts import of_bundle, of_v1
 from migrate.records import CheckpointFacts, Finding, Kind, ModelReport, Refused, refusal
 from migrate.sources.bundle import check_shards, read_bundle
-from migrate.sources.discover import Location
+from migrate.sources.forms import form_of
 from migrate.sources.keras_files import unfit_beside
 from migrate.sources.keras_source import WEIGHTED_LAYER
-from migrate.sources.read import chosen_among
+from migrate.sources.location import Location, chosen_among
 from migrate.sources.sniff import is_v1_checkpoint
 
 
@@ -49,10 +49,10 @@ def _without_graph(place: Location, checkpoint: str, known: CheckpointFacts) -> 
             hint = f"{own}; or {hint}"
     else:
         message = "a checkpoint without a graph: values by name, and nothing that says what to compute with them"
-        hint = "bring its .meta file along, or build the graph with the model's code and save it with tf.train.Saver"
+        hint = "copy its .meta file too, or build the graph with the model's code and save it with tf.train.Saver"
     if os.path.basename(os.path.dirname(place.path)) == "variables":
         message += "; the saved_model.pb that belongs to it is missing"
-    unfit = unfit_beside(checkpoint, place.boundary)
+    unfit = unfit_beside(checkpoint, place.boundary, form_of)
     if unfit:
         message = f"{message.partition(':')[0]}; {unfit}"
     return refusal("checkpoint-without-graph", message, (place.path,), hint)

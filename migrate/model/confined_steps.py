@@ -8,13 +8,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from migrate.export.request import Request
+from migrate.keras_loader.request import Request
 from migrate.processes.confinement import Confinement, Confining
 from migrate.processes.forks import Runner
+from migrate.processes.fresh import FreshInterpreters
 from migrate.records import Options
 from migrate.sources.boundary import Boundary, boundary_of
-from migrate.sources.forms import SAVED_MODEL_OWN
+from migrate.sources.saved_model_files import SAVED_MODEL_OWN
 from migrate.sources.source import Source
+from migrate.tf1_runtime.place import VARIABLES
 
 _OF_A_CHECKPOINT = re.compile(r"(\.index|\.data-\d{5}-of-\d{5})?")
 _V1_SHARD = "-?????-of-"
@@ -35,6 +37,21 @@ def replaying(runner: Runner, candidate: str, options: Options) -> Runner:
     if options.allow_side_effects:
         return runner
     return Confining(runner, Confinement(tuple(_with_links(_saved_model(candidate), boundary_of(candidate)))))
+
+
+def asking_tf1(source: Source, options: Options, runtime: str) -> Runner:
+    """Runs a step that asks a source in TensorFlow 1.15.5; free, where the user allows side effects.
+
+    Args:
+      source: the model.
+      options: see `records.Options`.
+      runtime: directory of the runtime.
+    """
+    runner = FreshInterpreters(options.memory_limit_bytes, variables=VARIABLES)
+    if options.allow_side_effects:
+        return runner
+    found = _source(source)
+    return Confining(runner, dataclasses.replace(found, read=(*found.read, runtime)))
 
 
 def exporting_keras(runner: Runner, request: Request, staged: str) -> Runner:

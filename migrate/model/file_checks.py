@@ -12,8 +12,8 @@ from migrate.records import Finding, Options, Severity
 from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.copies import Kind as EntryKind
 from migrate.sources.copies import entries
-from migrate.sources.discover import Location
 from migrate.sources.links import find_links
+from migrate.sources.location import Location
 from migrate.sources.read import opened
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source

@@ -13,25 +13,32 @@ from migrate.export.provenance import digest, provenance
 from migrate.export.weights import Done, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.graph.contract import assets
+from migrate.graph.graph import canonical
+from migrate.graph.nodes import locate
+from migrate.graph.op_table import unavailable
 from migrate.graph.protos import MetaGraphDef
+from migrate.levels import NONE
 from migrate.model import confined_steps
 from migrate.model.graph_study import StudiedGraph, plan_options
+from migrate.model.proofs import Wanted, proved
 from migrate.model.session_answers import SessionAnswers
 from migrate.model.steps import DRAWN, UNORDERED, Steps, Taking
-from migrate.plan.plan import make_plan
+from migrate.plan.plan import make_plan, needed_nodes
 from migrate.plan.records import Plan, SignaturePlan
-from migrate.plan.restore import FromCheckpoint
+from migrate.plan.resource_kinds import READ_WHEN_PLANNING
 from migrate.processes.forks import Runner
 from migrate.records import Crashed, Failed, Mismatch, ModelReport, Options
 from migrate.signature_flag import to_copy
 from migrate.sources.bundle import index_file
 from migrate.sources.copies import copy_tree
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
 from migrate.sources.sniff import is_v1_checkpoint
 from migrate.sources.source import Source
+from migrate.sources.tensor_values import TensorValues
 from migrate.verify import Ending
 from migrate.verify.calls import SPARSE_PARTS
 from migrate.verify.contract import Asked, Candidate, Files, contract_differences
+from migrate.verify.messages import Training
 
 _WEIGHTS = "weights"
 """Directory beside the staged model, for data files whose names are not known yet."""
@@ -39,7 +46,7 @@ _WEIGHTS = "weights"
 _MOST_DATA_FILES = 99_999  # Their names have five digits (tensor_bundle, naming.cc).
 
 
-def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Runner) -> Steps:
+def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Runner, is_listed: bool = False) -> Steps:
     """The steps of a TF1 graph.
 
     Args:
@@ -47,6 +54,7 @@ def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Run
       path: what the user calls it.
       options: see `records.Options`.
       nursery: makes the child processes.
+      is_listed: whether all that it does is on the list of what may be run without being asked for.
     """
 
     def export(staged: str, report: ModelReport, taking: Taking | None) -> ModelReport | Ending:
@@ -54,19 +62,25 @@ def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Run
         exported = _export(studied, staged, taking, options, nursery)
         return report if isinstance(exported, Exported) else exported
 
+    kept = {s.signature.key for s in studied.plan.signatures}
+    dropped = frozenset(studied.judged.signature_def.keys() - kept)
+
     def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
-        kept = {s.signature.key for s in studied.plan.signatures}
         asked = Asked(
             options.drop_signatures,
-            frozenset(studied.judged.signature_def.keys() - kept),
+            dropped,
             options.keep_tensor_names,
+            frozenset(t for f in studied.plan.findings if f.code == "tensor-name-not-kept" for t in f.nodes),
             studied.feeds,
             studied.train,
         )
-        files = Files(studied.source.assets_dir, studied.source.extra_dir)
+        files = Files(
+            studied.source.assets_dir, studied.source.extra_dir, studied.source.path, studied.source.checkpoint
+        )
         return contract_differences(studied.judged, files, candidate, asked)
 
-    answers = _session_answers(studied)
+    wanted = Wanted(studied.feeds, dropped if options.drop_signatures else frozenset(), studied.train)
+    answers = _session_answers(studied, is_listed)
     return Steps(
         path,
         lambda: answers.golden(options, nursery),
@@ -75,14 +89,15 @@ def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Run
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
         contract,
         lambda: digest_of(studied.source.file, studied.source.boundary),
+        lambda candidate, is_run: proved(studied.source, studied.judged, candidate, is_run, wanted),
+        {"file": os.path.basename(studied.source.file), "tags": list(studied.plan.tags)},
+        answers.undefined,
+        answers.unasked(options),
     )
 
 
-def _session_answers(studied: StudiedGraph) -> SessionAnswers:
+def _session_answers(studied: StudiedGraph, is_listed: bool) -> SessionAnswers:
     plan = studied.plan
-    variables = {
-        v.name: (v.value.key, v.value.slice_spec) for v in plan.variables if isinstance(v.value, FromCheckpoint)
-    }
     undefined = {
         (s.signature.key, part): why
         for s in plan.signatures
@@ -94,11 +109,50 @@ def _session_answers(studied: StudiedGraph) -> SessionAnswers:
         studied.source,
         studied.judged,
         [s.signature for s in plan.signatures],
-        variables,
         undefined,
         studied.feeds,
         {s.signature.key for s in plan.signatures if s.fails},
+        _training(studied),
+        _kept(plan),
+        True,
+        is_listed,
+        _lacking(studied),
     )
+
+
+def _lacking(studied: StudiedGraph) -> tuple[str, ...]:
+    """The ops that the source runs and TensorFlow 2 does not have."""
+    library = studied.judged.graph_def.library
+    functions = {function.signature.name for function in library.function}
+    ops = {located.node.op for located in locate(needed_nodes(studied.plan), library)}
+    found = {op for op in ops - functions if getattr(unavailable(op), "code", "") == "unknown-op"}
+    if studied.plan.nodes is None:  # Another graph is planned, which has constants in the place of resources.
+        found |= READ_WHEN_PLANNING & {node.op for node in studied.judged.graph_def.node}
+    return tuple(sorted(found))
+
+
+def _training(studied: StudiedGraph) -> Training | None:
+    plan = studied.plan
+    if plan.training is None:
+        return None
+    has_call = plan.training.call is not None and studied.train is not None
+    graph = studied.train if has_call and studied.train is not None else studied.judged
+    left_out = any(finding.code == "training-loss-left-out" for finding in plan.findings)
+    return Training(graph.SerializeToString(), has_call, not left_out)
+
+
+def _kept(plan: Plan) -> dict[str, frozenset[str]]:
+    """What a client must feed to fetch a tensor by name, by the names that the new main graph has."""
+    fed = {
+        s.signature.key: frozenset(
+            canonical(tensor)
+            for name, spec in s.signature.inputs.items()
+            if name not in s.defaults
+            for tensor in spec.tensors
+        )
+        for s in plan.signatures
+    }
+    return {t: frozenset() if k.given_by is None else fed[k.given_by.signature] for t, k in plan.kept.items()}
 
 
 def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
@@ -110,7 +164,7 @@ def _parts(plan: SignaturePlan, output: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runner) -> Iterator[Taking]:
     """Takes the weights over beside the steps that need TensorFlow."""
-    check = options.verify or options.checkpoint != "link"
+    check = options.verify != NONE or options.checkpoint != "link"
     directory = os.path.join(os.path.dirname(staged), _WEIGHTS)
     weights = take_over(
         studied.plan, studied.source.checkpoint or "", directory, options.checkpoint, check, studied.source.boundary
@@ -166,8 +220,11 @@ def _carried_out(studied: StudiedGraph, options: Options) -> Plan:
     """The plan as the new model has it."""
     if not options.plain_gradients:
         return studied.plan
+    named = frozenset() if options.keep_tensor_names else frozenset(studied.plan.kept)
     # Audit's has the nodes whose gradients are lost, since it speaks of them.
-    return make_plan(studied.meta_graph, studied.train, plan_options(studied.source.kind, options))
+    source = studied.source
+    read = TensorValues(source.checkpoint, source.boundary).read
+    return make_plan(studied.meta_graph, studied.train, plan_options(source.kind, options, named), read)
 
 
 def _digest(source: Source, meta_graph: MetaGraphDef, options: Options, file_digest: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.contract import shape_of
 from migrate.graph.dtypes import base_name
-from migrate.graph.graph import Nodes, read_nodes
+from migrate.graph.graph import Nodes, canonical
+from migrate.graph.nodes import read_nodes
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto
+from migrate.option_values import FUNCTIONAL
 from migrate.plan.plan import make_plan, needed_names, needed_nodes
 from migrate.plan.records import Plan, PlanOptions
 from migrate.plan.restore import Computed, FromCheckpoint
@@ -41,11 +44,14 @@ from migrate.records import (
 )
 from migrate.rewrite.custom_gradients import with_plain_gradients
 from migrate.signature_flag import to_copy
+from migrate.sources.saved_model_files import WARM_UP
 from migrate.sources.source import Source, choose_meta_graph, training_meta_graph
+from migrate.sources.tensor_values import TensorValues
 
 if TYPE_CHECKING:
     from migrate.checks.feeds import Fed
     from migrate.sketches import Sketch
+    from migrate.verify.calls import NamedRun
 
 # What few models need is imported where it is: an audit of one model is mostly imports.
 
@@ -145,7 +151,7 @@ def study_graph(source: Source, copied: Sequence[Finding], options: Options) -> 
         report = _refused(source, signed, dangerous_ops(source.meta_graphs))
         return dataclasses.replace(report, meta_graphs=(facts(chosen, ()),)), None
     judged = _judged(source, chosen)
-    planned = _planned(judged, source.kind, options)
+    planned = _planned(judged, source, options, named_tensors(source, options.inputs))
     report = _report(source, copied, signed, judged, planned, options)
     return report, _studied(source, signed, judged, planned, options)
 
@@ -183,30 +189,61 @@ def _judged(source: Source, chosen: MetaGraphDef) -> _Judged:
     return _Judged(judged, train, (*needless, *initializers))
 
 
-def _planned(judged: _Judged, kind: Kind, options: Options) -> _Planned:
+def named_tensors(source: Source, inputs: str | None = None) -> frozenset[str]:
+    """Full names of the tensors that requests feed and fetch by name: the model's own, and those of `--inputs`."""
+    runs = [*_own_runs(source)]
+    if inputs is not None:
+        from migrate.verify.given import named_runs_in
+
+        runs += named_runs_in(inputs)
+    return frozenset(canonical(tensor) for run in runs for tensor in (*run.feeds, *run.fetches))
+
+
+def _own_runs(source: Source) -> Sequence[NamedRun]:
+    path = os.path.join(source.extra_dir, WARM_UP)
+    if not os.path.isfile(path):
+        return ()
+    from migrate.sources.files import read_file
+    from migrate.verify.prediction_logs import MOST_FILE_BYTES, session_runs
+
+    try:
+        return list(session_runs(path, read_file(path, MOST_FILE_BYTES, source.boundary)))
+    except InputError:  # Verification says so, and the file is kept as it is.
+        return ()
+
+
+def _planned(judged: _Judged, source: Source, options: Options, named: frozenset[str]) -> _Planned:
     """Plans a graph."""
-    meta_graph, train, wanted = judged.meta_graph, judged.train, plan_options(kind, options)
+    meta_graph, train, wanted = judged.meta_graph, judged.train, plan_options(source.kind, options, named)
+    read = TensorValues(source.checkpoint, source.boundary).read
     if not options.feed:
-        plan = make_plan(meta_graph, train, wanted)
+        plan = make_plan(meta_graph, train, wanted, read)
         if not (options.take_proposals and any(f.code == "unfed-placeholder" for f in plan.findings)):
             return _Planned(meta_graph, plan)
     from migrate.checks.feeds import Fed, apply_feeds, propose_feeds, proposed_finding
 
     fed = apply_feeds(meta_graph, options.feed)
-    plan = make_plan(fed.meta_graph, train, wanted)
+    plan = make_plan(fed.meta_graph, train, wanted, read)
     unfed = [name for f in plan.findings if f.code == "unfed-placeholder" for name in f.nodes]
     proposed = propose_feeds(fed.meta_graph, dict.fromkeys(unfed)) if options.take_proposals and unfed else ()
     if proposed:
         more = apply_feeds(meta_graph, (*options.feed, *proposed))
         fed = Fed(more.meta_graph, more.values, (*more.findings, proposed_finding(proposed)))
-        plan = make_plan(fed.meta_graph, train, wanted)
+        plan = make_plan(fed.meta_graph, train, wanted, read)
     return _Planned(fed.meta_graph, plan, fed, proposed)
 
 
-def plan_options(kind: Kind, options: Options) -> PlanOptions:
-    """What the user wants of the plan of a model."""
+def plan_options(kind: Kind, options: Options, named: frozenset[str] = frozenset()) -> PlanOptions:
+    """What the user wants of the plan of a model, whose own requests name some tensors."""
     is_hub_module = kind is Kind.TF1_HUB_MODULE
-    return PlanOptions(options.drop_signatures, options.variables, options.keep_tensor_names, is_hub_module)
+    return PlanOptions(
+        options.drop_signatures,
+        options.variables,
+        options.keep_tensor_names,
+        is_hub_module,
+        named,
+        options.control_flow == FUNCTIONAL,
+    )
 
 
 def _studied(source: Source, signed: _Signed, judged: _Judged, planned: _Planned, options: Options) -> StudiedGraph:
@@ -326,12 +363,14 @@ def _with_proposal(
 
 def _not_taken(source: Source, taken: Sequence[MetaGraphDef | None], options: Options) -> Iterator[Finding]:
     """Says of each MetaGraphDef that was not taken whether it could be converted."""
+    wanted = PlanOptions(options.drop_signatures, options.variables)
+    read = TensorValues(source.checkpoint, source.boundary).read
     for meta_graph in source.meta_graphs:
         if any(meta_graph is other for other in taken):
             continue
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
         found = find_unreadable_structure(meta_graph)
-        found = found or make_plan(meta_graph, options=PlanOptions(options.drop_signatures, options.variables)).findings
+        found = found or make_plan(meta_graph, None, wanted, read).findings
         codes = sorted({finding.code for finding in found if finding.severity is Severity.REFUSAL})
         told = f"is refused ({', '.join(codes)})" if codes else "can be converted as well"
         message = f"the meta graph with the tags {{{tags.replace(',', ', ')}}} was not taken; it {told}"

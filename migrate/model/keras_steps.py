@@ -10,10 +10,13 @@ from typing import Any
 
 from migrate.checks.keras_loading import optimizer_name
 from migrate.errors import first_few
+from migrate.export.keras_messages import KerasExported, KerasExportJob
 from migrate.export.provenance import digest, provenance
-from migrate.export.request import KerasExported, KerasExportJob, Request
+from migrate.keras_loader.request import Request
+from migrate.levels import FULL, reaches
 from migrate.model import confined_steps
 from migrate.model.file_checks import candidate_read
+from migrate.model.judges import without_a_graph
 from migrate.model.keras_study import facts
 from migrate.model.steps import Steps
 from migrate.processes.forks import Runner
@@ -27,7 +30,7 @@ from migrate.records import (
     Verification,
 )
 from migrate.sources.bundle import index_file
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
 from migrate.sources.keras_config import outputs, unnamed_outputs
 from migrate.sources.keras_source import KerasSource, Runtime
 from migrate.verify import Ending, record_keras_golden, replay_candidate
@@ -48,9 +51,14 @@ def keras_steps(source: KerasSource, path: str, options: Options, nursery: Runne
     request = Request(source, options.custom_objects, options.trust)
 
     def golden() -> Golden | Ending:
-        return record_keras_golden(
-            confined_steps.asking_keras(nursery, request, options), request, options.inputs, options.timeout
+        answers = record_keras_golden(
+            confined_steps.asking_keras(nursery, request, options),
+            request,
+            options.inputs,
+            options.timeout,
+            reaches(options.verify, FULL),
         )
+        return without_a_graph(answers, options, "a Keras file")
 
     def export(staged: str, report: ModelReport, _: object) -> ModelReport | Ending:
         job = KerasExportJob(request, staged, _provenance(source, path, options), _digest(source, options))
@@ -72,12 +80,16 @@ def keras_steps(source: KerasSource, path: str, options: Options, nursery: Runne
             options.max_ulps,
             options.timeout,
             side_effects=options.allow_side_effects,
+            full=reaches(options.verify, FULL),
         )
 
     def contract(candidate: Candidate) -> tuple[Mismatch, ...]:
         return keras_differences(candidate, source.runtime is Runtime.TF_KERAS)
 
-    return Steps(path, golden, lambda _: contextlib.nullcontext(), export, replay, contract, lambda: source.sha256)
+    files = source.files
+    described = {"file": os.path.basename(files.architecture), "weights": os.path.basename(files.weights)}
+    begin = contextlib.nullcontext
+    return Steps(path, golden, lambda _: begin(), export, replay, contract, lambda: source.sha256, described=described)
 
 
 def _by_place(golden: Golden, source: KerasSource, candidate: str, options: Options) -> Golden:

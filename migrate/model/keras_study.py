@@ -24,7 +24,6 @@ from migrate.records import (
     gravest_first,
     refusal,
 )
-from migrate.sources.discover import Location
 from migrate.sources.keras_config import (
     BUILD_DTYPES,
     build_dtype,
@@ -34,9 +33,9 @@ from migrate.sources.keras_config import (
     outputs,
     unnamed_outputs,
 )
-from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import KerasFiles, KerasSource, read_keras
-from migrate.sources.read import chosen_among
+from migrate.sources.location import Location, chosen_among
+from migrate.sources.read import files_of
 
 _UNKNOWN = "?"
 

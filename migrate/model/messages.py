@@ -19,7 +19,7 @@ EXPORTING = (
 )
 """What a process imports before it forks for the export; importing these runs no op."""
 
-VERIFYING = (*EXPORTING, "migrate.verify.replay")
+VERIFYING = (*EXPORTING, "migrate.verify.replay", "migrate.verify.candidate")
 """The same for all steps of a conversion."""
 
 PRELOAD = (*VERIFYING, JOBS)
@@ -34,7 +34,7 @@ class ConvertJob:
       path: the source's directory.
       destination: directory that the new model is to have.
       options: see `records.Options`.
-      replace: whether what stands at the destination may be replaced.
+      replace: whether what is at the destination may be replaced.
       identity: the source's `Fingerprint.identity`; a source that has another one at the end was changed meanwhile.
     """
 

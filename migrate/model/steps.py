@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from migrate.export.weights import Weights
 from migrate.frozen import frozen
 from migrate.processes.forks import Running
-from migrate.records import Failed, Mismatch, ModelReport, Verification
+from migrate.records import Failed, Finding, Mismatch, ModelReport, Structure, Verification
+from migrate.verify import DRAWN as DRAWN
 from migrate.verify import Ending
 from migrate.verify.calls import Golden
 from migrate.verify.contract import Candidate
 
-DRAWN = "in TF1 it draws from one random sequence with other signatures"
 UNORDERED = "TF1 gives it no defined answer"
-"""Reasons for which the values of an output are not compared."""
+"""Why the values of an output are not compared."""
 
 
 @frozen
@@ -49,12 +50,20 @@ class Steps:
       replay: makes the calls again on the model in a directory, and compares.
       contract: what clients rely on and a candidate does not keep.
       digest: hexadecimal SHA-256 of the source's file, as a new model's provenance has it.
+      prove: what is proved of a candidate's structure, which is run as well or not; None where the source has no graph.
+      undefined: why no value can be compared, by (signature key, output) pairs.
+      described: what a new model's provenance says of the source beside its digest and its path.
+      unasked: why nobody on this machine can be asked for the source; None where somebody can.
     """
 
     path: str
-    golden: Callable[[], Golden | Ending]
+    golden: Callable[[], Golden | Ending | Finding]
     begin: Callable[[str], AbstractContextManager[Taking | None]]
     export: Callable[[str, ModelReport, Taking | None], ModelReport | Ending]
     replay: Callable[[Golden, str], Verification | Ending]
     contract: Callable[[Candidate], tuple[Mismatch, ...]]
     digest: Callable[[], str]
+    prove: Callable[[Candidate, bool], Structure] | None = None
+    described: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    undefined: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    unasked: Finding | None = None

@@ -15,9 +15,9 @@ from migrate.model.file_checks import link_findings, own_boundary
 from migrate.model.graph_study import StudiedGraph, study_graph
 from migrate.model.tf2_study import TF2, study_tf2
 from migrate.records import Finding, Kind, ModelReport, Options, Refused, Severity, Unreadable, gravest_first
-from migrate.sources.discover import Location
-from migrate.sources.forms import KERAS_FORMS, Form
+from migrate.sources.forms import KERAS_FORMS
 from migrate.sources.links import find_copied
+from migrate.sources.location import Form, Location
 from migrate.sources.read import opened, read_source
 from migrate.sources.sizes import stored_bytes
 from migrate.sources.watch import Watch

@@ -9,14 +9,16 @@ import contextlib
 from collections.abc import Mapping
 
 from migrate.graph.contract import signatures
+from migrate.graph.op_table import added_ops
 from migrate.model.file_checks import candidate_read
+from migrate.model.proofs import proved
 from migrate.model.session_answers import SessionAnswers
 from migrate.model.steps import Steps
 from migrate.model.tf2_study import TF2
 from migrate.processes.forks import Runner
 from migrate.records import Failed, Kind, Mismatched, ModelReport, Options, Signature, TensorSpec
-from migrate.sources.discover import Location
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
+from migrate.sources.location import Location
 from migrate.sources.read import read_source
 from migrate.sources.source import Source, choose_meta_graph
 from migrate.verify import Ending
@@ -38,6 +40,7 @@ def tf2_steps(place: Location, path: str, options: Options, nursery: Runner) -> 
     source = read_source(place, path)
     meta_graph = choose_meta_graph(source, options.tags)
     answers = SessionAnswers(source, meta_graph, signatures(meta_graph))
+    files = Files(source.assets_dir, source.extra_dir, source.path, source.checkpoint)
 
     def export(staged: str, report: ModelReport, _: object) -> Ending:
         return Failed("a TF2 SavedModel is copied, not exported")
@@ -48,8 +51,9 @@ def tf2_steps(place: Location, path: str, options: Options, nursery: Runner) -> 
         lambda _: contextlib.nullcontext(),
         export,
         lambda golden, candidate: answers.replay(golden, candidate, options, nursery),
-        lambda candidate: contract_differences(meta_graph, Files(source.assets_dir, source.extra_dir), candidate),
+        lambda candidate: contract_differences(meta_graph, files, candidate),
         lambda: digest_of(source.file, source.boundary),
+        lambda candidate, is_run: proved(source, meta_graph, candidate, is_run),
     )
 
 
@@ -60,7 +64,8 @@ def unsafe(report: ModelReport, options: Options) -> Failed | None:
       report: audit's, of the model.
       options: see `records.Options`.
     """
-    risky = [found for found in report.dangerous_ops if found.reached and not found.standard]
+    given = added_ops()  # The user has given their library.
+    risky = [found for found in report.dangerous_ops if found.reached and not found.standard and found.op not in given]
     if not risky or options.allow_side_effects:
         return None
     ops = ", ".join(dict.fromkeys(f"{found.op} ({found.effect})" for found in risky))

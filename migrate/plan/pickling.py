@@ -1,6 +1,7 @@
 """A plan as data for a child process: each node once, however many runs share it.
 
-What can be computed from the nodes, a graph's index above all, is not carried but made again.
+What can be computed from the nodes, a graph's index above all, is not carried but made again. What large constants hold
+is carried apart from the nodes (`large_constants.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from typing import Any
 from google.protobuf.message import Message
 
 from migrate.graph.graph import Graph, index
+from migrate.graph.large_constants import Contents
 from migrate.graph.protos import FunctionDef, GraphDef, NodeDef, TensorProto, TensorShapeProto
-from migrate.plan.records import Plan
 
 _NODE: str = NodeDef.DESCRIPTOR.name
 _MESSAGES: Mapping[str, type[Message]] = {
     kind.DESCRIPTOR.name: kind for kind in (FunctionDef, TensorProto, TensorShapeProto)
 }
 """What a plan has beside nodes."""
+_CONTENTS = "contents"
 
 
 class _Packer(pickle.Pickler):
@@ -46,8 +48,19 @@ class _Packer(pickle.Pickler):
         return (index, (list(value.nodes.values()),)) if isinstance(value, Graph) else NotImplemented
 
     def messages(self) -> dict[str, tuple[bytes, ...]]:
-        """The protos that were met, serialized, by the names of their types."""
-        return {kind: tuple(value.SerializeToString() for value in found) for kind, found in self._found.items()}
+        """The protos that were met, serialized, by the names of their types; and the contents of large constants."""
+        contents = Contents()
+        result = {
+            kind: tuple(_apart(value, contents).SerializeToString() for value in found)
+            for kind, found in self._found.items()
+        }
+        return {**result, _CONTENTS: contents.all()}
+
+
+def _apart(value: Message, contents: Contents) -> Message:
+    if isinstance(value, NodeDef):
+        return contents.node(value)
+    return contents.function(value) if isinstance(value, FunctionDef) else value
 
 
 class _Unpacker(pickle.Unpickler):
@@ -68,14 +81,20 @@ class _Unpacker(pickle.Unpickler):
         return self._messages[kind][number]
 
 
-def packed(plan: Plan) -> tuple[bytes, Mapping[str, Sequence[bytes]]]:
-    """What `unpacked` makes the plan of, except for the source's main graph."""
+def packed(fields: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Sequence[bytes]]]:
+    """What `unpacked` makes the fields of a plan of.
+
+    Example:
+      >>> unpacked(*packed({"tags": ("serve",), "functions": (FunctionDef(),)}))["tags"]
+      ('serve',)
+    """
     file = io.BytesIO()
     packer = _Packer(file)
-    packer.dump({**vars(plan), "nodes": None})
+    packer.dump(dict(fields))
     return file.getvalue(), packer.messages()
 
 
-def unpacked(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Plan:
-    """Makes a plan of what `packed` gives; only of what a process above this one has written."""
-    return Plan(**_Unpacker(io.BytesIO(content), messages).load())
+def unpacked(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Mapping[str, Any]:
+    """The fields of a plan out of what `packed` gives; only of what a process above this one has written."""
+    fields: Mapping[str, Any] = _Unpacker(io.BytesIO(content), messages).load()
+    return {**fields, _CONTENTS: messages[_CONTENTS]}

@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.graph import prune, read_nodes, split
+from migrate.graph.graph import prune, split
+from migrate.graph.nodes import read_nodes
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, TensorShapeProto
+from migrate.made_variables import LARGE
 from migrate.plan.functions import plan_functions, unrunnable
 from migrate.plan.records import Plan, PlanOptions, SourceGraph, VariablePlan
+from migrate.plan.resource_kinds import RESOURCES, Read
 from migrate.plan.restore import Restore, read_restore, restore_by_name
 from migrate.plan.signatures import plan_signatures, unfed_placeholders
 from migrate.plan.variables import plan_variables, resources_of, set_by
@@ -60,31 +63,41 @@ class _Init:
     findings: tuple[Finding, ...] = ()
 
 
-def make_plan(meta_graph: MetaGraphDef, train: MetaGraphDef | None = None, options: PlanOptions = _AS_IT_IS) -> Plan:
+def make_plan(
+    meta_graph: MetaGraphDef,
+    train: MetaGraphDef | None = None,
+    options: PlanOptions = _AS_IT_IS,
+    read: Read | None = None,
+) -> Plan:
     """Plans the conversion of one MetaGraphDef.
 
     Args:
       meta_graph: the source; it is not changed.
       train: the training graph of a TF1 Hub module, or None; it is not changed.
       options: what the user wants.
+      read: gives tensors of the checkpoint, of which few models need one before they are converted.
     """
-    plan = _plan(meta_graph, options)
+    plan = _plan(meta_graph, options, read)
     # What few models need is imported where it is.
     if options.is_hub_module and not plan.refused:
         from migrate.plan.training import add_training
 
         plan = add_training(plan, meta_graph, train)
-    if options.keep_tensor_names and not plan.refused:
+    if (options.keep_tensor_names or options.named_tensors) and not plan.refused:
         from migrate.plan.tensor_names import keep_tensor_names
 
-        names = keep_tensor_names(meta_graph, plan)
+        names = keep_tensor_names(meta_graph, plan, None if options.keep_tensor_names else options.named_tensors)
         plan = dataclasses.replace(plan, kept=names.tensors, findings=(*plan.findings, *names.findings))
+    if options.functional and not plan.refused:
+        from migrate.plan.control_flow import with_functions
+
+        plan = with_functions(plan)
     return plan
 
 
-def _plan(meta_graph: MetaGraphDef, options: PlanOptions) -> Plan:
+def _plan(meta_graph: MetaGraphDef, options: PlanOptions, read: Read | None) -> Plan:
     """The plan of what every kind of model has."""
-    prepared = _prepare(meta_graph, options.variables)
+    prepared = _prepare(meta_graph, options.variables, read)
     source = prepared.source
     signatures = plan_signatures(source, options.drop_signatures)
     findings = [*prepared.findings, *signatures.findings]
@@ -102,7 +115,12 @@ def _plan(meta_graph: MetaGraphDef, options: PlanOptions) -> Plan:
     runs = [*called, *([init.run] if init.run else [])]
     functions, stateful = plan_functions(source, runs)
     variables, problems = plan_variables(source, called, init.run, restore, prepared.constants)
-    findings += (*init.findings, *stateful, *problems, *_made_variables(variables, prepared.unfrozen))
+    findings += (
+        *init.findings,
+        *stateful,
+        *problems,
+        *_made_variables(variables, prepared.unfrozen, options.variables == LARGE),
+    )
     tables = {} if restore is None else restore.tables
     return Plan(
         tags=tuple(sorted(source.meta_graph.meta_info_def.tags)),
@@ -119,23 +137,29 @@ def _plan(meta_graph: MetaGraphDef, options: PlanOptions) -> Plan:
     )
 
 
-def _prepare(meta_graph: MetaGraphDef, variables: bool) -> _Prepared:
+def _prepare(meta_graph: MetaGraphDef, variables: bool | str, read: Read | None) -> _Prepared:
     """Changes what no rule can rewrite where it is.
 
     Args:
       meta_graph: the source; it is not changed.
-      variables: make variables of constant weights.
+      variables: see `records.Options`.
+      read: gives tensors of the checkpoint.
     """
     ref_ops = load_ref_ops()
     nodes = read_nodes(meta_graph)
     repaired = repair(meta_graph, nodes)
     changed = inline_ref_functions(repaired.meta_graph, ref_ops)
     constants, findings = dict(repaired.values), repaired.findings
+    if read is not None and not nodes.by_op.keys().isdisjoint(RESOURCES):
+        from migrate.plan.contents import with_contents  # Few models have such.
+
+        contents = with_contents(changed, nodes if changed is meta_graph else read_nodes(changed), read)
+        changed, findings = contents.meta_graph, (*findings, *contents.findings)
     unfrozen = None
     if variables:
         from migrate.rewrite.constants import unfreeze  # Few are asked for it.
 
-        result = unfreeze(changed)
+        result = unfreeze(changed, variables == LARGE)
         changed, unfrozen = result.meta_graph, result.values.keys()
         constants.update(result.values)
         findings += result.findings
@@ -186,20 +210,28 @@ def _several(meta_graph: MetaGraphDef, targets: tuple[str, ...]) -> Iterator[Fin
         yield Finding("several-init-ops", Severity.WARNING, message, targets)
 
 
-def _made_variables(variables: Sequence[VariablePlan], unfrozen: Collection[str] | None) -> Iterator[Finding]:
+def _made_variables(
+    variables: Sequence[VariablePlan], unfrozen: Collection[str] | None, large: bool
+) -> Iterator[Finding]:
     """Says which variables were constants, where the user asks for such."""
     if unfrozen is None:
         return
     made = [variable for variable in variables if variable.identity in unfrozen]
     if not made:
-        message = "--variables found no constant weight that could become a variable"
+        kind = "constant of a megabyte or more" if large else "constant weight"
+        message = f"--variables found no {kind} that could become a variable"
         yield Finding("no-constant-weights", Severity.WARNING, message)
+        return
+    names = tuple(variable.name for variable in made)
+    if large:
+        message = f"{len(made)} large constant(s) become variables that are not trained"
+        yield Finding("constants-to-variables", Severity.NOTE, message, names)
         return
     trained = sum(variable.trainable for variable in made)
     message = f"{trained} constant weight(s) become trainable variables"
     if trained < len(made):
         message += f", {len(made) - trained} moving mean(s) and variance(s) variables that are not trained"
-    yield Finding("constants-to-variables", Severity.NOTE, message, tuple(variable.name for variable in made))
+    yield Finding("constants-to-variables", Severity.NOTE, message, names)
 
 
 def needed_nodes(plan: Plan, init: bool = True) -> Collection[NodeDef]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.graph.graph import Nodes
@@ -22,13 +22,17 @@ class PlanOptions:
       drop_signatures: leave signatures out that cannot be converted, with a warning, instead of refusing.
       variables: make variables of constant weights.
       keep_tensor_names: keep tensor names of the source in the new main graph.
+      named_tensors: full names of tensors whose names are kept where not every name is.
       is_hub_module: the source is a TF1 Hub module, which has things for training beside its signatures.
+      functional: make If and While of v1 control flow.
     """
 
     drop_signatures: bool = False
-    variables: bool = False
+    variables: bool | str = False
     keep_tensor_names: bool = False
     is_hub_module: bool = False
+    named_tensors: frozenset[str] = frozenset()
+    functional: bool = False
 
 
 @frozen
@@ -146,7 +150,7 @@ class KeptTensor:
 
 @frozen
 class Plan:
-    """What convert will do. A plan can be pickled for a child process, without `nodes`.
+    """What convert will do. It can be pickled for a child process, without `nodes`, with stubs for large constants.
 
     Attributes:
       tags: the tag set.
@@ -162,6 +166,7 @@ class Plan:
       training: what a TF1 Hub module has beside its signatures.
       kept: the tensors that have their names in the new main graph, by full name in the source; none unless asked for.
       nodes: the source's main graph as it was read; None where the plan has another one (a function that was inlined).
+      contents: of the stubs, see `large_constants.Contents`; a plan that was not pickled has no stubs.
     """
 
     tags: tuple[str, ...]
@@ -177,6 +182,7 @@ class Plan:
     training: TrainingPlan | None = None
     kept: Mapping[str, KeptTensor] = dataclasses.field(default_factory=dict)
     nodes: Nodes | None = None
+    contents: Sequence[bytes] = ()
 
     @property
     def refused(self) -> bool:
@@ -189,6 +195,12 @@ class Plan:
         return frozenset(v.identity for v in self.variables if isinstance(v.value, Uninitialized))
 
     @property
+    def guarded(self) -> frozenset[str]:
+        """Those of `uninitialized` that a call may look at while they have no value."""
+        chosen = ((v.identity, v.value) for v in self.variables)
+        return frozenset(root for root, value in chosen if isinstance(value, Uninitialized) and value.is_looked_at)
+
+    @property
     def runs(self) -> tuple[Rewritten, ...]:
         """Every run of the plan."""
         more = (
@@ -197,6 +209,12 @@ class Plan:
         return (*(s.run for s in self.signatures), *more, *((self.init,) if self.init else ()))
 
     def __reduce__(self) -> tuple[object, ...]:
-        from migrate.plan.pickling import packed, unpacked  # Only a conversion needs it.
+        from migrate.plan.pickling import packed  # Only a conversion needs it.
 
-        return unpacked, packed(self)
+        return _unpickled, packed({**vars(self), "nodes": None})
+
+
+def _unpickled(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Plan:
+    from migrate.plan.pickling import unpacked
+
+    return Plan(**unpacked(content, messages))

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from migrate.frozen import frozen
 from migrate.graph.graph import Graph, Nodes, Run, Wire, canonical, control_inputs, data_inputs, prune, split
+from migrate.graph.nodes import giver
 from migrate.graph.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
@@ -36,7 +37,7 @@ _HARMLESS = frozenset(
         "StringJoin", "VarHandleOp",
     }
 )  # fmt: skip
-"""What else stands in a restore graph and fills nothing."""
+"""What else is in a restore graph and fills nothing."""
 
 _HANDLE_PASSES = frozenset({"Identity", "RefIdentity"})
 
@@ -75,7 +76,13 @@ class Unset:
 
 @frozen
 class Uninitialized:
-    """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1."""
+    """Nothing fills it on loading; a call does, and a read before that fails as it did in TF1.
+
+    Attributes:
+      is_looked_at: whether some call looks at it before it fills it.
+    """
+
+    is_looked_at: bool = True
 
 
 @frozen
@@ -151,7 +158,9 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
     graph = run.graph
     values: dict[str, FromCheckpoint | Computed] = {}
     tables: dict[str, TableFill] = {}
-    findings = [_other_prefix(graph, name) for name in graph.named(RESTORES) if not _reads(graph, name, filename)]
+    findings = [
+        _other_prefix(graph, name) for name in graph.named(RESTORES) if not reads_checkpoint(graph, name, filename)
+    ]
     for name, wire in graph.wires.items():
         if wire.op in _KNOWN:
             continue
@@ -187,7 +196,7 @@ def _filled(graph: Graph, name: str, wire: Wire) -> tuple[str, FromCheckpoint | 
     return value if isinstance(value, Finding) else (identity(variable), value)
 
 
-def _reads(graph: Graph, name: str, filename: str) -> bool:
+def reads_checkpoint(graph: Graph, name: str, filename: str) -> bool:
     """Whether a node reads the checkpoint whose prefix is fed: no op between them changes the name."""
     tensor = graph.wires[name].data[0]
     seen: set[str] = set()
@@ -253,7 +262,7 @@ def restore_by_name(nodes: Nodes, meta_graph: MetaGraphDef, set_by_init: frozens
 def _table(graph: Mapping[str, NodeDef], node: NodeDef) -> tuple[str, TableFill] | Finding:
     """Identity of the table that a node fills, and its content."""
     handle, keys, values = data_inputs(node)
-    table = _behind(graph, handle)
+    table = _handle(graph, handle)
     if table.op not in ops.NAMED_RESOURCES and table.op not in ops.HANDLES:
         message = f"{node.op} {node.name!r} of the restore op fills {table.op} {table.name!r}, which is no table"
         return refusal("restore-target-unknown", message, (node.name,))
@@ -268,11 +277,10 @@ def _table(graph: Mapping[str, NodeDef], node: NodeDef) -> tuple[str, TableFill]
     return identity(table), TableFill(first, second, node.attr["Tin"].type, node.attr["Tout"].type)
 
 
-def _behind(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef:
+def _handle(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef:
     """The node that makes the handle which a tensor carries."""
-    node = graph[split(tensor)[0]]
-    while node.op in _HANDLE_PASSES:
-        node = graph[split(data_inputs(node)[0])[0]]
+    node = giver(graph, tensor, _HANDLE_PASSES)
+    assert node is not None, tensor  # Every input of a run is in it, and no circle.
     return node
 
 
@@ -280,7 +288,7 @@ _KNOWN = _HARMLESS | PURE | RESTORES | ops.VARIABLES | ops.NAMED_RESOURCES | ops
 
 
 def _variable(graph: Mapping[str, NodeDef], tensor: str) -> NodeDef | None:
-    node = _behind(graph, tensor)
+    node = _handle(graph, tensor)
     return node if node.op in ops.VARIABLES or node.op == "VarHandleOp" else None
 
 
@@ -312,7 +320,7 @@ def _value(graph: Mapping[str, NodeDef], tensor: str) -> FromCheckpoint | Comput
         else:
             return refusal(
                 "restore-value-computed",
-                f"{node.op} {name!r} stands between the checkpoint and a variable; converting runs pure ops only",
+                f"{node.op} {name!r} is between the checkpoint and a variable; converting runs pure ops only",
                 (name,),
             )
     return Computed(tensor, tuple(reads))
@@ -326,14 +334,14 @@ def _read(graph: Mapping[str, NodeDef], node: NodeDef, output: int) -> FromCheck
     if key is None:
         return refusal(
             "restore-key-computed",
-            f"{node.op} {node.name!r} takes the checkpoint key from {inputs[1]!r}, which is no constant",
+            f"{node.op} {node.name!r} takes the checkpoint key from {inputs[1]!r}, which is not a constant",
             (node.name,),
         )
     slice_spec = "" if slices is None else string_at(slices, output)
     if slice_spec is None:
         return refusal(
             "restore-key-computed",
-            f"{node.op} {node.name!r} takes the slices from {inputs[2]!r}, which is no constant",
+            f"{node.op} {node.name!r} takes the slices from {inputs[2]!r}, which is not a constant",
             (node.name,),
         )
     return FromCheckpoint(key, slice_spec)

@@ -11,6 +11,7 @@ from migrate.graph import contract
 from migrate.graph.control_flow_contexts import SWITCHES
 from migrate.graph.dtypes import base_name, dtype_value
 from migrate.graph.graph import PLACEHOLDERS, Nodes, Run, canonical, data_inputs, prune, split
+from migrate.graph.nodes import giver
 from migrate.graph.protos import FunctionDefLibrary, NodeDef, TensorProto, TensorShapeProto
 from migrate.plan.functions import unrunnable
 from migrate.plan.records import SignaturePlan, SourceGraph
@@ -145,26 +146,20 @@ def _folded(run: Run) -> tuple[Run, frozenset[str]]:
     return result.run, result.dead
 
 
+_PASSES = frozenset({"Identity"})
+
+
 def _defaults(nodes: Mapping[str, NodeDef], signature: Signature) -> dict[str, TensorProto]:
     found = {}
     for name, spec in signature.inputs.items():
         node = nodes[split(canonical(spec.tensors[0]))[0]]
         if spec.encoding != "dense" or node.op != "PlaceholderWithDefault":
             continue
-        source = _behind(nodes, node)
-        seen = set()  # What stands behind a fed tensor is in no run, so nobody has looked at it.
-        while source is not None and source.op == "Identity" and source.name not in seen:
-            seen.add(source.name)
-            source = _behind(nodes, source)
+        taken = data_inputs(node)  # What is behind a fed tensor is in no run, so nobody has looked at it.
+        source = giver(nodes, taken[0], _PASSES) if taken else None
         if source is not None and source.op == "Const":
             found[name] = source.attr["value"].tensor
     return found
-
-
-def _behind(nodes: Mapping[str, NodeDef], node: NodeDef) -> NodeDef | None:
-    """The node that gives the first input of another."""
-    taken = data_inputs(node)
-    return nodes.get(split(taken[0])[0]) if taken else None
 
 
 def feeds_of(nodes: Nodes, signature: Signature) -> dict[str, tuple[int, object]]:

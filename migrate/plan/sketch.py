@@ -48,7 +48,7 @@ def _same(node: NodeDef, other: NodeDef | None) -> bool:
 
 
 def _part(first: str, graphs: tuple[Graph, ...], changed: Collection[str]) -> dict[str, None]:
-    """Names of the part: changed nodes, nearest first, and then what stands beside them."""
+    """Names of the part: changed nodes, nearest first, and then what is beside them."""
     successors = [graph.successors() for graph in graphs]
 
     def beside(name: str) -> Iterator[str]:

@@ -65,8 +65,14 @@ class _Giver:
         return other.reached != self.reached and other.inputs >= self.inputs
 
 
-def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
-    """Decides which names of the signatures' tensors the new main graph gets."""
+def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan, only: frozenset[str] | None = None) -> TensorNames:
+    """Decides which names of the signatures' tensors the new main graph gets.
+
+    Args:
+      meta_graph: the source.
+      plan: of its conversion.
+      only: full names of the tensors that are to keep theirs; None for all of them.
+    """
     nodes = ParsedNodes(meta_graph.graph_def.node, plan.producer)
     library = FunctionDefLibrary(function=plan.functions)
     feeds: dict[str, list[SignatureTensor]] = {}
@@ -74,10 +80,12 @@ def keep_tensor_names(meta_graph: MetaGraphDef, plan: Plan) -> TensorNames:
     findings: list[Finding] = []
     for planned in plan.signatures:
         for name, spec in planned.signature.inputs.items():
-            for part, tensor in enumerate(spec.tensors):
-                feeds.setdefault(canonical(tensor), []).append(SignatureTensor(planned.signature.key, name, part))
+            for part, tensor in enumerate(map(canonical, spec.tensors)):
+                if only is None or tensor in only:
+                    feeds.setdefault(tensor, []).append(SignatureTensor(planned.signature.key, name, part))
         for tensor, giver in _givers(nodes, planned, library).items():
-            if tensor not in giver.inputs:  # One that is given back is the fed one.
+            # One that is given back is the fed one.
+            if tensor not in giver.inputs and (only is None or tensor in only):
                 givers.setdefault(tensor, []).append(giver)
     choices: dict[str, tuple[_Giver, ...]] = {}
     for tensor, candidates in givers.items():
@@ -165,8 +173,8 @@ def _choose(tensor: str, givers: Sequence[_Giver]) -> tuple[tuple[_Giver, ...], 
     if not others:
         return (best, *equals), None
     who = ", ".join(sorted({repr(other.key) for other in others}))
-    why = f"it is computed from the inputs of signature {best.key!r}; who feeds those of {who} alone cannot fetch it "
-    return (best, *equals), _not_kept(tensor, why + "by this name")
+    why = f"it is computed from the inputs of signature {best.key!r}; a client that feeds those of {who} alone cannot "
+    return (best, *equals), _not_kept(tensor, why + "fetch it by this name")
 
 
 def _fit(givers: Sequence[_Giver]) -> list[_Giver]:

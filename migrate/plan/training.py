@@ -105,7 +105,7 @@ def _with_call(plan: Plan, key: str, train: MetaGraphDef) -> Plan | list[Finding
             Finding(
                 "training-control-flow",
                 Severity.WARNING,
-                f"signature {key!r}: {len(blocked)} nodes of v1 control flow stand between variables and outputs; "
+                f"signature {key!r}: {len(blocked)} nodes of v1 control flow are between variables and outputs; "
                 "TensorFlow has no gradient through them, so what is behind them is not trained",
                 blocked[:8],
             )
@@ -222,7 +222,7 @@ def _differs(known: VariablePlan, other: VariablePlan) -> str:
 
 
 def _new(variable: VariablePlan) -> str:
-    """Why a variable of the training graph alone cannot be had, or nothing."""
+    """Why a variable of the training graph alone is unavailable, or nothing."""
     if isinstance(variable.value, FromCheckpoint):
         return ""
     return f"the variable {variable.name!r} is in the training graph only, and no checkpoint tensor fills it"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.graph import contract
-from migrate.graph.graph import Nodes
+from migrate.graph.graph import Nodes, data_inputs
+from migrate.graph.nodes import giver
 from migrate.graph.protos import FunctionDef, TensorProto, TensorShapeProto
 from migrate.plan.records import SourceGraph, VariablePlan
 from migrate.plan.restore import FromConstant, Restore, Uninitialized, Unset, Value
@@ -79,11 +80,11 @@ def plan_variables(
     if twins:
         return tuple(found.values()), (_two_kinds(twins),)
     empty = _empty([v.identity for v in found.values() if isinstance(v.value, Unset)], runs, init)
-    for root in empty.later:
-        found[root] = dataclasses.replace(found[root], value=Uninitialized())
+    for root in empty.filled:
+        found[root] = dataclasses.replace(found[root], value=Uninitialized(root in empty.later))
     findings = (
         *_first_calls(called, empty, source.functions),
-        *_uninitialized([found[root].name for root in empty.later]),
+        *_uninitialized([found[root].name for root in empty.filled]),
         *_without_value([found[root].name for root in empty.lost]),
         *(restore.findings if restore else ()),
     )
@@ -156,15 +157,13 @@ def set_by(init: Rewritten | None) -> frozenset[str]:
     """Identities of the variables that the init op assigns."""
     if init is None:
         return frozenset()
-    wires = init.graph.wires
-    result = set()
-    for name in init.graph.by_op.get("AssignVariableOp", ()):
-        source = wires[name].sources[0]
-        while wires[source].op in ("Identity", "Switch", "Enter") and wires[source].sources:
-            source = wires[source].sources[0]
-        if wires[source].op == "VarHandleOp":
-            result.add(identity(init.graph.nodes[source]))
-    return frozenset(result)
+    nodes = init.graph.nodes
+    assigns = init.graph.by_op.get("AssignVariableOp", ())
+    handles = (giver(nodes, data_inputs(nodes[name])[0], _HANDLE_PASSES) for name in assigns)
+    return frozenset(identity(node) for node in handles if node is not None and node.op == "VarHandleOp")
+
+
+_HANDLE_PASSES = frozenset({"Identity", "Switch", "Enter"})
 
 
 def _only_asked(runs: Sequence[Rewritten]) -> frozenset[str]:
@@ -197,7 +196,7 @@ def _first_calls(called: Sequence[Rewritten], empty: _Empty, library: Mapping[st
             yield refusal(
                 "variable-without-value",
                 f"{run.run.key}: no edge orders the first look at {node or min(early)!r} after the write in the same "
-                "call that gives the variable a value; TF1 fails or not as chance has it",
+                "call that gives the variable a value; whether TF1 fails is chance",
                 tuple([node] if node else sorted(early)),
                 "give it a value in the init op, or read it after the write with read_value()",
             )
@@ -218,7 +217,7 @@ def _two_kinds(names: Sequence[str]) -> Finding:
         f"{names[0]!r} is a resource variable, and there is a ref variable of the same name: they are two in "
         "TF1, and would be one in TF2",
         tuple(names),
-        "give one of them another name, or a shared_name of its own",
+        "give one of them another name or shared_name",
     )
 
 

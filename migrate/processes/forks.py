@@ -1,11 +1,11 @@
-"""Jobs in forks of a process that has imported TensorFlow and run nothing of it.
+"""Runs jobs in forks of a process that has imported TensorFlow and has run nothing of it.
 
-Such a fork takes milliseconds where importing takes seconds, and is as fresh as a new process: no session, no eager
-context, no resource has been made yet. A job that crashes, hangs or eats memory costs that fork alone. A job is a
-value; the module that runs it has a function `run(job)`.
+A fork takes milliseconds where an import takes seconds, and is as fresh as a new process: no session, no eager context
+and no resource exist yet. A job that crashes, hangs or uses too much memory ends that fork alone. A job is a value; the
+module that runs it has a function `run(job)`.
 
-Whoever has run a model may be its author's. So a job's process has no descriptor of ours but those that this module
-hands to it (see `job_files.py`).
+A process that has run a model may be under the control of the model's author. So a job's process inherits no file
+descriptor except those that this module passes to it (see `job_files.py`).
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from migrate import codec
 from migrate.errors import starved
 from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.job_files import JobFiles, count_offset, plain
+from migrate.processes.preloaded import TENSORFLOW as TENSORFLOW
+from migrate.processes.preloaded import load, with_given
 
-TENSORFLOW = ("tensorflow",)
-"""What is imported before the first fork, where nothing else is said."""
 SAY = "MIGRATE_SAYS"
-"""Environment variable of a job: the descriptor of the pipe that takes its lines."""
+"""Environment variable of a job: the descriptor of the pipe to which it writes its progress lines."""
 COUNT = "MIGRATE_COUNTS"
-"""Environment variable of a job: the descriptor of its result's file, whose offset says how far the job is."""
+"""Environment variable of a job: the descriptor of its result file, whose offset is the number of the current call."""
 AHEAD_PLACE = "MIGRATE_AHEAD"
-"""Environment variable of a job: where the fork is that imports TensorFlow for it (see `warm_import.py`)."""
+"""Environment variable of a job: the address of the fork that imports TensorFlow for it (see `warm_import.py`)."""
 
-_BLIND_POLL_SECONDS = 0.02  # Where the kernel tells nobody that a process has ended.
-_SAID_BYTES = 2000  # Shorter than PIPE_BUF: a line is in the pipe as a whole.
+_BLIND_POLL_SECONDS = 0.02  # For kernels that have no descriptor of a process (before Linux 5.3).
+_SAID_BYTES = 2000  # Shorter than PIPE_BUF, so that a line is written in one piece.
 _SAID_CHARACTERS = 500
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel takes a job, not the parent.
+_OOM_SCORE = b"500"  # proc(5), oom_score_adj: when memory runs out the kernel kills a job, not the parent.
 
 
 class Runner(Protocol):
@@ -64,27 +64,27 @@ class Runner(Protocol):
         """
 
     def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Running:
-        """Begins a job that needs no TensorFlow, beside those that follow; the arguments are those of `run`."""
+        """Starts a job that needs no TensorFlow and does not wait for it; the arguments are those of `run`."""
 
 
 class Running(Protocol):
-    """A job that was begun, beside what else is done."""
+    """A job that was started and may still run."""
 
     def result(self) -> Any:
-        """Waits for it; see `Runner.run`."""
+        """Waits for its end; see `Runner.run`."""
 
     def stop(self) -> None:
-        """Kills it, unless it has ended."""
+        """Kills it if it has not ended."""
 
 
 class Forks:
     """Runs jobs in forks of this process, one at a time; for a job that needs processes of its own.
 
-    TensorFlow is imported in this process first, unless it is there, and nothing of it is run here.
+    TensorFlow is imported in this process first if it is not yet imported; this process runs nothing of it.
 
     Args:
       memory_limit_bytes: resident memory at which a job is killed, or None.
-      counted: told which of its calls a job makes, whenever that is new, or None.
+      counted: called with the number of the current call whenever it changes, or None.
     """
 
     def __init__(self, memory_limit_bytes: int | None = None, counted: Counted | None = None) -> None:
@@ -94,7 +94,7 @@ class Forks:
     def run(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Any:
         """See `Runner.run`."""
         if TENSORFLOW[0] not in sys.modules:
-            warm(TENSORFLOW)
+            warm(with_given(TENSORFLOW))
         return finished(self.begin(step, module, job, kind, timeout_seconds))
 
     def begin(self, step: str, module: str, job: object, kind: Any, timeout_seconds: float) -> Job:
@@ -140,7 +140,7 @@ class ForkChannel:
     def kill(self) -> None:
         """See `Channel.kill`."""
         if self._pid is not None and self._code is None:
-            os.kill(self._pid, signal.SIGKILL)  # It may not have a group of its own yet.
+            os.kill(self._pid, signal.SIGKILL)  # It may not have its own process group yet.
             self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
             kill_group(self._pid)
 
@@ -153,22 +153,22 @@ class ForkChannel:
 
 def warm(modules: Sequence[str]) -> None:
     """Imports what the forks of this process will need."""
-    gc.disable()  # It would look for garbage among a million new objects again and again, a tenth of the time.
+    gc.disable()  # Collections over a million new objects take a tenth of the time.
     try:
         for name in modules:
-            importlib.import_module(name)
-        gc.freeze()  # What is there now is shared with every fork; a collection would copy its pages.
+            load(name)
+        gc.freeze()  # These objects are shared with every fork; a collection would copy their pages.
     finally:
         gc.enable()
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def say(text: str) -> None:
-    """In a job: tells the parent in a line what is being done. Elsewhere: does nothing."""
+    """In a job: sends the parent one line of progress. Elsewhere: does nothing."""
     descriptor = os.environ.get(SAY)
     if descriptor:
         line = " ".join(text.split()).encode(errors="replace")[:_SAID_BYTES]
@@ -177,25 +177,28 @@ def say(text: str) -> None:
 
 
 def count(call: int, calls: int) -> None:
-    """In a job: tells who waits for its result which call of a model it makes now. Elsewhere: does nothing.
+    """In a job: tells the parent which call of a model it makes now. Elsewhere: does nothing.
 
-    The result's file is empty until the job ends. Its offset is what both processes have in common, so nothing has to
-    be opened or written for it.
+    The result file is empty until the job ends. Its offset is shared by both processes, so nothing has to be opened or
+    written to pass the number.
+
+    Args:
+      call: its number, from 1; 0 where none is made any more.
+      calls: how many there are; 0 where that is not known.
     """
     descriptor = os.environ.get(COUNT)
-    offset = count_offset(call, calls)
-    if descriptor and offset is not None:
-        with contextlib.suppress(OSError):  # A file system of smaller files.
-            os.lseek(int(descriptor), offset, os.SEEK_SET)
+    if descriptor:
+        with contextlib.suppress(OSError):  # The offset is larger than the file system allows.
+            os.lseek(int(descriptor), count_offset(call, calls) or 0, os.SEEK_SET)
 
 
 def said(line: bytes) -> str:
-    """A line of a job as it may be shown: of few characters, and all of them printable."""
+    """A line of a job as it is shown: short, and with printable characters only."""
     return plain(line[:_SAID_BYTES].decode(errors="replace"))[:_SAID_CHARACTERS]
 
 
 def kill_group(pid: int) -> None:
-    """Kills a job and what it has started."""
+    """Kills a job and the processes that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -207,14 +210,14 @@ def fork(
     kept: Sequence[int],
     environment: Mapping[str, str] | None = None,
 ) -> tuple[int, int]:
-    """Forks; the child does its work and ends.
+    """Forks; the child does its work and exits.
 
     Args:
       work: gives the child's exit code.
       directory: for temporary files.
-      output: descriptor of the file that is to be the child's standard output and standard error.
+      output: descriptor of the file that becomes the child's standard output and standard error.
       kept: descriptors that the child keeps; all others are closed.
-      environment: what `SAY` and `AHEAD_PLACE` are in the child; without them they are not set there.
+      environment: values of `SAY` and `AHEAD_PLACE` in the child; a variable that is missing here is unset there.
 
     Returns:
       The child's process id, and a descriptor for `wait_for`.
@@ -235,14 +238,11 @@ def fork(
     except BaseException as error:
         tell(error)
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        leave(code)
 
 
 def _end_of(pid: int) -> int:
-    """A descriptor that becomes readable when a child has ended; -1 where the kernel has none (before Linux 5.3)."""
+    """A descriptor that becomes readable when the child ends; -1 if the kernel has none (before Linux 5.3)."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -250,19 +250,19 @@ def _end_of(pid: int) -> int:
 
 
 def wait_for(ends: Collection[int], seconds: float | None, *others: int) -> list[int]:
-    """Waits until one of some processes may have ended, or one of some other descriptors is readable.
+    """Waits until one of the processes may have ended or one of the other descriptors is readable.
 
     Args:
-      ends: what `fork` gives for each process.
-      seconds: how long at the most; None for ever.
-      others: the other descriptors.
+      ends: the descriptors that `fork` returned.
+      seconds: the longest wait; None is without limit.
+      others: more descriptors.
 
     Returns:
-      Those that are readable. That none is does not say that no process has ended.
+      The descriptors that are readable. If there are none, a process may still have ended.
     """
     if -1 in ends:
         seconds = _BLIND_POLL_SECONDS if seconds is None else min(seconds, _BLIND_POLL_SECONDS)
-    poll = select.poll()  # `select.select` knows no descriptor beyond 1,023.
+    poll = select.poll()  # `select.select` takes no descriptor above 1,023.
     for descriptor in (*ends, *others):
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
@@ -270,7 +270,7 @@ def wait_for(ends: Collection[int], seconds: float | None, *others: int) -> list
 
 
 def tell(error: BaseException) -> None:
-    """Says on standard error why a process of ours ends: in a line where the machine or its limits gave too little."""
+    """Prints to standard error why this process ends: one line if the machine or its limits gave too little."""
     lack = starved(error)
     if lack is not None:
         print(lack, file=sys.stderr, flush=True)
@@ -278,9 +278,17 @@ def tell(error: BaseException) -> None:
         traceback.print_exception(error)
 
 
+def leave(code: int) -> NoReturn:
+    """Ends this process at once: what a runtime does at an exit is no part of a job."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 def _die_with(parent: int) -> None:
-    """Has the kernel kill this process when its parent dies, so that a killed parent leaves nobody behind."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux; elsewhere a job ends by itself.
+    """Makes the kernel kill this process when its parent dies, so that a killed parent leaves no process behind."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux only; elsewhere a job ends by itself.
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -288,20 +296,20 @@ def _die_with(parent: int) -> None:
 
 
 def _prepare(directory: str, output: int, kept: Collection[int]) -> None:
-    """Gives a job its own output, standard input and place for temporary files, and no descriptor but its own."""
-    # TensorFlow's temporary files would outlive the fork, which ends without its exit handlers.
+    """Gives a job its own output, standard input and temporary directory, and closes all other descriptors."""
+    # The fork ends without exit handlers, so TensorFlow's temporary files would be left behind.
     tempfile.tempdir = directory
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     close_others(kept)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # TensorFlow's would be gigabytes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core file would be gigabytes.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
         score.write(_OOM_SCORE)
 
 
 def close_others(kept: Collection[int]) -> None:
-    """Closes every descriptor but the standard ones and those that are to be kept."""
+    """Closes every descriptor except the standard ones and `kept`."""
     try:
         there: Iterable[int] = map(int, os.listdir("/proc/self/fd"))
     except OSError:
@@ -313,7 +321,7 @@ def close_others(kept: Collection[int]) -> None:
 
 
 def work(run: Callable[[Any], Any], job: object, result: int) -> int:
-    """In a fork: runs a job and writes its result to a descriptor. Gives the exit code."""
+    """In a fork: runs a job, writes its result to a descriptor and returns the exit code."""
     os.environ[COUNT] = str(result)
     done = run(job)
     os.lseek(result, 0, os.SEEK_SET)
@@ -322,6 +330,6 @@ def work(run: Callable[[Any], Any], job: object, result: int) -> int:
 
 
 def reap(pid: int) -> int | None:
-    """The exit code of a child that has ended, else None."""
+    """The exit code of a child, or None if it still runs."""
     done, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if done else None

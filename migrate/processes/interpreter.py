@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-# `os` is loaded by every interpreter that has a `site`, so it is not looked for. What stands before the standard
+# `os` is loaded by every interpreter that has a `site`, so it is not looked for. What comes before the standard
 # library comes from PYTHONPATH or from how Python was started; what follows it was installed.
 _CLEAN = """
 def _clean(path, os):

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from migrate import codec
+from migrate.decoders import DecodeError
 from migrate.processes.claims import claim
 from migrate.records import Crashed, TimedOut
 
@@ -59,7 +60,13 @@ class JobFiles:
         """
         offset = os.lseek(self.result, 0, os.SEEK_CUR)
         calls, call = divmod(offset - _COUNT_MARK, 1 << _COUNT_BITS)
-        return (call, calls) if offset == count_offset(call, calls) else None
+        return (call, calls) if calls and offset == count_offset(call, calls) else None
+
+    def at(self) -> tuple[int, int]:
+        """As `count`, with calls that are tried, of which nobody knows how many there are: (call, 0); else (0, 0)."""
+        offset = os.lseek(self.result, 0, os.SEEK_CUR)
+        calls, call = divmod(offset - _COUNT_MARK, 1 << _COUNT_BITS)
+        return (call, calls) if offset > _COUNT_MARK and offset == count_offset(call, calls) else (0, 0)
 
     def close(self) -> None:
         """Gives all of it back."""
@@ -67,8 +74,14 @@ class JobFiles:
 
 
 def count_offset(call: int, calls: int) -> int | None:
-    """The offset of a result's file by which a job says which of its calls it makes; None for what it cannot say."""
-    return _COUNT_MARK + (calls << _COUNT_BITS) + call if 0 < call <= calls < 1 << _COUNT_BITS else None
+    """The offset of a result's file by which a job says which of its calls it makes; None for what it cannot say.
+
+    Args:
+      call: its number, from 1.
+      calls: how many there are; 0 where that is not known.
+    """
+    is_known = 0 < call <= (calls or call) and max(call, calls) < 1 << _COUNT_BITS
+    return _COUNT_MARK + (calls << _COUNT_BITS) + call if is_known else None
 
 
 def job_directory() -> contextlib.AbstractContextManager[str]:
@@ -84,10 +97,10 @@ def result_of(step: str, files: JobFiles, kind: Any, ending: int | Crashed | Tim
     if isinstance(ending, Crashed):
         return Crashed(ending.step, ending.exit_code, "\n".join(filter(None, [words, ending.stderr_tail])))
     if ending != 0 or not os.fstat(files.result).st_size:
-        return Crashed(step, ending, words)
+        return Crashed(step, ending, words, *files.at())
     try:
         return codec.read(kind, files.result)
-    except codec.DecodeError as error:
+    except DecodeError as error:
         reason = f"its result is not what was asked for: {plain(str(error))}"
         return Crashed(step, ending, "\n".join(filter(None, [words, reason])))
 

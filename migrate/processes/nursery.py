@@ -19,7 +19,8 @@ from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.claims import clear_leftovers
 from migrate.processes.forks import TENSORFLOW, Running
 from migrate.processes.job_files import JOB_PREFIX, tail
-from migrate.processes.server import AHEAD, PATH
+from migrate.processes.keep_warm import KEPT, Kept, Wanted, surroundings
+from migrate.processes.preloaded import with_given
 from migrate.processes.server_channel import ServerChannel, ServerEnd, ServerLostError
 from migrate.records import Crashed
 
@@ -30,6 +31,11 @@ _START_SECONDS = 600.0
 # oneDNN picks its kernels by CPU and shape, and adds in another order than Eigen does: off, on both sides of a
 # comparison. A GPU would only be held.
 _ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+# TensorFlow copies a large constant a hundred times for one call of a function that has it. By default glibc asks the
+# kernel for each copy, which then clears each page of it: four fifths of the time that such a call takes.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+_ALLOCATION_SINCE = (2, 35)
+"""Releases of glibc before refuse such a threshold and keep their default, which then is no longer adapted."""
 
 
 class ClosedError(InternalError):
@@ -59,7 +65,10 @@ class Nursery:
         path: Sequence[str | os.PathLike[str]] = (),
         counted: Counted | None = None,
     ) -> None:
-        self._arguments = (*preload, AHEAD, *ahead, PATH, *(os.fspath(directory) for directory in path))
+        self._kept: Kept[_Server] | None = KEPT.get()
+        if self._kept is not None:  # What is imported ahead for one job is wanted by the next.
+            preload, ahead = (*ahead, *preload), ()
+        self._wanted = Wanted(with_given(preload), with_given(ahead), tuple(os.fspath(directory) for directory in path))
         self._memory_limit = memory_limit_bytes
         self._counted = counted
         self._lock = threading.Lock()
@@ -82,7 +91,10 @@ class Nursery:
         with self._lock:
             self._closed = True
             if self._server is not None:
-                self._server.close()
+                if self._kept is None or self._running:
+                    self._server.close()
+                else:
+                    self._kept.give(self._server)
                 self._server = None
         # The program may end right after: each thread has its job's directory to remove first.
         with self._idle:
@@ -145,7 +157,8 @@ class Nursery:
             if self._server is None or not self._server.alive:
                 if self._server is not None:
                     self._server.close()
-                self._server = _Server(self._arguments)
+                kept = self._kept.take(self._wanted) if self._kept is not None else None
+                self._server = kept if kept is not None else _Server(self._wanted)
             return self._server
 
 
@@ -166,18 +179,20 @@ class _Later:
 class _Server:
     """The parent's side of one server process."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.surroundings = surroundings()
         clear_leftovers(tempfile.gettempdir(), JOB_PREFIX)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the server)
         self._requests, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with asked:
             self._process = subprocess.Popen(
-                interpreter.command("migrate.processes.server", arguments),
+                interpreter.command("migrate.processes.server", wanted.arguments()),
                 stdin=asked.fileno(),
                 # The lines of TensorFlow and of what it loads are the report's, if anybody's.
                 stdout=self._errors,
                 stderr=self._errors,
-                env=interpreter.environment({**os.environ, **_ENVIRONMENT}),
+                env=interpreter.environment({**_allocation(), **os.environ, **_ENVIRONMENT}),
                 start_new_session=True,  # Ctrl-C is the parent's to handle.
             )
         self._lock = threading.Lock()
@@ -211,6 +226,16 @@ class _Server:
                 self._process.kill()
                 self._ending = ServerEnd(self._process.wait(), tail(self._errors.fileno()))
             return self._ending
+
+
+def _allocation() -> dict[str, str]:
+    """What makes malloc keep what it is given back, where it can."""
+    try:
+        name, _, release = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        is_known = name == "glibc" and tuple(map(int, release.split(".")[:2])) >= _ALLOCATION_SINCE
+    except (ValueError, OSError):  # Another C library.
+        return {}
+    return _ALLOCATION if is_known else {}
 
 
 def _ignore(line: str) -> None:

@@ -14,7 +14,8 @@ from migrate.report.flags_in_text import labelled
 from migrate.report.labels import count_words, short_names
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
-from migrate.report.text import STYLES, cells, outdated
+from migrate.report.model_text import STYLES
+from migrate.report.text import cells, outdated
 
 _BLANK = text("")
 _NARROW = 80
@@ -88,7 +89,7 @@ def _flagged(group: Flagged) -> Iterator[Block]:
 
 def _blocked(case: Blocked, names: dict[str, str]) -> Iterator[Block]:
     yield Indented(Text(((f"{count_words(len(case.models), 'model')}: ", ""), (case.code, "bold red"))))
-    rows = [(_BLANK, text(meaning(case.code) or "The files are damaged, or are no model."))]
+    rows = [(_BLANK, text(meaning(case.code) or "The files are damaged, or are not a model."))]
     hints = dict.fromkeys(hint for model in case.models if (hint := _hint(model)))
     for hint in list(hints)[:1]:
         rows += [(_BLANK, line) for line in labelled("to do", hint)]

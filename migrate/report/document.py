@@ -121,14 +121,19 @@ class CheckpointDocument(TypedDict):
     tensors: list[StoredDocument]
 
 
-class MismatchDocument(TypedDict):
-    """See `records.Mismatch`."""
-
+class _Mismatch(TypedDict):
     signature: str
     call: int
     output: str
     path: str
     reason: str
+
+
+class MismatchDocument(_Mismatch, total=False):
+    """See `records.Mismatch`."""
+
+    code: str
+    clients: list[str]
 
 
 class OutputDocument(TypedDict):
@@ -140,6 +145,41 @@ class OutputDocument(TypedDict):
     bitwise_equal: bool
     max_abs_difference: Number
     max_ulps: int
+
+
+class StructureDocument(TypedDict):
+    """See `records.Structure`."""
+
+    outputs: int
+    outputs_proved: list[str]
+    variables: int
+    variables_proved: int
+    not_proved: dict[str, str]
+
+
+class NearOutputDocument(TypedDict):
+    """See `records.NearOutput`."""
+
+    signature: str
+    output: str
+    calls: int
+    values: int
+    equal: bool
+    largest: Number
+    relative: Number
+
+
+class GoldenDocument(TypedDict):
+    """See `records.GoldenFile`."""
+
+    file: str
+    by: str
+    calls: int
+    max_absolute: Number
+    max_relative: Number
+    outputs: list[NearOutputDocument]
+    unverified: dict[str, str]
+    notes: list[str]
 
 
 class _Verification(TypedDict):
@@ -154,10 +194,52 @@ class _Verification(TypedDict):
     skipped: dict[str, str]
 
 
+class CoverageDocument(TypedDict):
+    """See `records.Coverage`."""
+
+    nodes: int
+    reached: int
+    never: list[str]
+
+
+class JudgedOutputDocument(TypedDict):
+    """See `records.JudgedOutput`."""
+
+    signature: str
+    output: str
+    calls: int
+    values: int
+    bitwise_equal: bool
+    max_abs_difference: Number
+    max_relative_difference: Number
+    beyond: str
+
+
+class JudgementDocument(TypedDict):
+    """See `records.Judgement`."""
+
+    judges: list[str]
+    reason: str
+    version: str
+    confined: bool
+    bitwise_equal: bool
+    max_relative_difference: Number
+    outputs: list[JudgedOutputDocument]
+
+
 class VerificationDocument(_Verification, total=False):
     """See `records.Verification`."""
 
     unverified: dict[str, str]
+    level: str
+    gradients_compared: int
+    lost_gradients: dict[str, list[str]]
+    structure: StructureDocument | None
+    coverage: CoverageDocument | None
+    seeded: list[str]
+    subnormal: int
+    golden: GoldenDocument | None
+    judgement: JudgementDocument
     outputs: list[OutputDocument]
 
 
@@ -231,11 +313,27 @@ class ModelDocument(_Model, total=False):
     confinement: ConfinementDocument | None
     converted_signatures: dict[str, SignatureDocument] | None
     sketches: list[SketchDocument]
+    proposed_options: dict[str, bool | int | float | str | list[str]] | None
+    proposed_signatures: list[str]
+    skipped: bool
+    duplicate_of: str | None
 
 
-class Document(TypedDict):
-    """A whole report.json."""
+class SpaceDocument(TypedDict):
+    """See `records.Space`."""
 
+    needed_bytes: int
+    free_bytes: int
+
+
+class _Document(TypedDict):
     schema_version: int
     tool: dict[str, str | None]
     models: list[ModelDocument]
+
+
+class Document(_Document, total=False):
+    """A whole report.json."""
+
+    not_started: int
+    space: SpaceDocument

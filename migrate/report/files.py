@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from migrate import codec
+from migrate.decoders import DecodeError
 from migrate.errors import InputError
-from migrate.regular_files import open_regular
+from migrate.regular_files import open_regular, replace
 from migrate.report.document import Document
 from migrate.report.formats import WRITTEN, format_of
 from migrate.report.json import SCHEMA_VERSION
@@ -54,30 +54,17 @@ def write_files(document: Mapping[str, Any], directory: str) -> tuple[str, ...]:
     paths = tuple(os.path.join(directory, name) for name in FILES)
     for path, text in zip(paths, texts, strict=True):
         try:
-            _replace(path, text.encode("utf-8"))
+            replace(path, text.encode("utf-8"))
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     return paths
-
-
-def _replace(path: str, data: bytes) -> None:
-    partial = f"{path}.{os.getpid()}.partial"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(partial)  # Nobody needs it: no other process has this number.
-    try:
-        with os.fdopen(open_regular(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as stream:
-            stream.write(data)
-        os.replace(partial, path)
-    finally:
-        if os.path.lexists(partial):
-            os.unlink(partial)
 
 
 def read_document(directory: str) -> JSON:
     """Reads the JSON document that `write_files` wrote.
 
     Raises:
-      InputError: there is none, or it is none of this version's.
+      InputError: there is none, it is damaged, or another version of migrate wrote it.
     """
     path = os.path.join(directory, JSON_FILE)
     try:
@@ -91,10 +78,15 @@ def read_document(directory: str) -> JSON:
         content = codec.parsed(text, _LARGEST_BYTES, finite=True)
         version = content.get("schema_version") if isinstance(content, dict) else None
         if version != SCHEMA_VERSION:
-            raise InputError(f"{path}: no report of schema_version {SCHEMA_VERSION} (found {version!r:.60})")
+            if isinstance(version, int) and not isinstance(version, bool):
+                raise InputError(
+                    f"{path}: was written by another version of migrate (schema_version {version}, this one reads "
+                    f"{SCHEMA_VERSION}); use that version, or run the command again with --report"
+                )
+            raise InputError(f"{path}: is not a report of migrate; pass a directory that --report has written")
         document: JSON = codec.decode(Document, content)
         _check_seconds(document)
-    except codec.DecodeError as error:
+    except DecodeError as error:
         raise InputError(f"{path}: damaged: {error}; write the report again") from None
     return document
 
@@ -103,4 +95,4 @@ def _check_seconds(document: JSON) -> None:
     for number, model in enumerate(document["models"]):
         for step, seconds in model["seconds"].items():
             if isinstance(seconds, (int, float)) and not 0 <= seconds < _MOST_SECONDS:
-                raise codec.DecodeError(f"no time: {seconds}", f"models[{number}].seconds[{step[:60]!r}]")
+                raise DecodeError(f"no time: {seconds}", f"models[{number}].seconds[{step[:60]!r}]")

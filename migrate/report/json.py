@@ -5,18 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.records import (
     CheckpointFacts,
     Finding,
+    GoldenFile,
+    Judgement,
     KerasFacts,
     MetaGraphFacts,
     ModelReport,
+    NearOutput,
+    OutputDifference,
     Report,
     Shape,
     Signature,
+    Structure,
     TensorSpec,
     VariableFacts,
     Verification,
@@ -220,14 +225,64 @@ def _verification(verification: Verification) -> JSON:
         "max_abs_difference": _number(verification.max_abs_difference),
         "max_ulps": verification.max_ulps,
         "variables_compared": verification.variables_compared,
+        "gradients_compared": verification.gradients_compared,
+        "lost_gradients": {key: list(names) for key, names in sorted(verification.lost_gradients.items())},
         "nondeterministic": list(verification.nondeterministic),
-        "mismatches": [dataclasses.asdict(mismatch) for mismatch in verification.mismatches],
+        "mismatches": [
+            {**dataclasses.asdict(mismatch), "clients": list(mismatch.clients)} for mismatch in verification.mismatches
+        ],
         "skipped": _sorted(verification.skipped),
         "unverified": dict(verification.unverified),
+        "level": verification.level,
+        "structure": None if verification.structure is None else _structure(verification.structure),
+        "coverage": dataclasses.asdict(verification.coverage) if verification.coverage else None,
+        "seeded": list(verification.seeded),
+        "subnormal": verification.subnormal,
+        "golden": None if verification.golden is None else _golden(verification.golden),
+        "judgement": judgement_document(verification.judgement),
+        "outputs": _outputs(verification.outputs),
+    }
+
+
+def _outputs(outputs: Sequence[OutputDifference | NearOutput]) -> list[JSON]:
+    return [{key: _number(value) for key, value in dataclasses.asdict(output).items()} for output in outputs]
+
+
+def _golden(golden: GoldenFile) -> JSON:
+    return {
+        "file": golden.file,
+        "by": golden.by,
+        "calls": golden.calls,
+        "max_absolute": golden.max_absolute,
+        "max_relative": golden.max_relative,
+        "outputs": _outputs(golden.outputs),
+        "unverified": dict(golden.unverified),
+        "notes": list(golden.notes),
+    }
+
+
+def judgement_document(judgement: Judgement) -> JSON:
+    """Who has answered for a source, as report.json has it."""
+    return {
+        "judges": list(judgement.judges),
+        "reason": judgement.reason,
+        "version": judgement.version,
+        "confined": judgement.confined,
+        "bitwise_equal": judgement.bitwise_equal,
+        "max_relative_difference": _number(judgement.max_relative_difference),
         "outputs": [
-            {key: _number(value) for key, value in dataclasses.asdict(output).items()}
-            for output in verification.outputs
+            {key: _number(value) for key, value in dataclasses.asdict(output).items()} for output in judgement.outputs
         ],
+    }
+
+
+def _structure(structure: Structure) -> JSON:
+    return {
+        "outputs": structure.outputs,
+        "outputs_proved": list(structure.outputs_proved),
+        "variables": structure.variables,
+        "variables_proved": structure.variables_proved,
+        "not_proved": dict(structure.not_proved),
     }
 
 

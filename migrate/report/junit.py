@@ -13,7 +13,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrate.escapes import visible, visible_lines
-from migrate.report.labels import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals, short_names
+from migrate.report.labels import (
+    JSON,
+    breaks,
+    cut,
+    explanation,
+    is_expected,
+    is_good,
+    outcome_words,
+    refusals,
+    short_names,
+)
 
 _FAILURES = frozenset({"refused", "mismatched"})
 _SKIPPED = frozenset({"unverified"})
@@ -74,8 +84,10 @@ def _is_skipped(model: JSON) -> bool:
 def _details(model: JSON) -> str:
     lines = [visible(explanation(model)), *(_finding(finding) for finding in refusals(model))]
     for mismatch in ((model.get("verification") or {}).get("mismatches") or ())[:20]:
-        place = f"{mismatch['signature']}/{mismatch['output']}, call {mismatch['call']}, {mismatch['path']}"
-        lines.append(visible(f"{place}: {mismatch['reason']}"))
+        call = f", call {mismatch['call']}" if mismatch["call"] >= 0 else ""
+        place = f"{mismatch['signature']}/{mismatch['output']}{call}, {mismatch['path']}"
+        code = f"{mismatch['code']}, breaks {breaks(mismatch)}: " if "code" in mismatch else ""
+        lines.append(visible(f"{place}: {code}{mismatch['reason']}"))
     tail = (model.get("detail") or {}).get("stderr_tail")
     return "\n".join(filter(None, [*lines, visible_lines(tail or "")]))
 

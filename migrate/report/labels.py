@@ -67,6 +67,18 @@ def refusals(model: Mapping[str, Any]) -> list[JSON]:
     return [finding for finding in model.get("findings", ()) if finding.get("severity") == "refusal"]
 
 
+def breaks(mismatch: Mapping[str, Any]) -> str:
+    """The clients that a difference breaks, or `nobody`; empty where the report does not say.
+
+    Example:
+      >>> breaks({"clients": ["Serving REST", "gRPC"]}), breaks({"clients": []})
+      ('Serving REST, gRPC', 'nobody')
+    """
+    if "clients" not in mismatch:
+        return ""
+    return ", ".join(mismatch["clients"]) or "nobody"
+
+
 def explanation(model: Mapping[str, Any]) -> str:
     """One or a few lines on how a model ended.
 
@@ -91,7 +103,8 @@ def explanation(model: Mapping[str, Any]) -> str:
         case "refused":
             count = len(refusals(model))
             known = f", as expected ({model['expected']})" if is_expected(model) else ""
-            return f"{count} finding{'' if count == 1 else 's'} in the way{known}; nothing was written."
+            blocks = f"{count} finding{' blocks' if count == 1 else 's block'} the conversion{known}"
+            return f"{blocks}; nothing was written." if model.get("destination") else f"{blocks}."
         case "crashed":
             code = detail.get("exit_code", 0)
             ended = f"killed by signal {-code}" if isinstance(code, int) and code < 0 else f"exit code {code}"
@@ -110,6 +123,58 @@ def count_words(number: int, noun: str, plural: str = "s") -> str:
       '2,000 models'
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
+
+
+def judges_words(judgement: JSON) -> str:
+    """Who has answered for a source, and how near the new model is; empty where that was TensorFlow 2, as ever.
+
+    Example:
+      >>> one = {"signature": "f", "output": "y", "values": 3, "beyond": ""}
+      >>> found = {"judges": ["tf2", "tf1"], "version": "1.15.5", "confined": True, "reason": "", "outputs": [one]}
+      >>> judges_words({**found, "bitwise_equal": True, "max_relative_difference": 0.0})
+      'TensorFlow 2; TensorFlow 1.15.5, bit for bit'
+      >>> judges_words({**found, "bitwise_equal": False, "max_relative_difference": 2.5e-08})
+      'TensorFlow 2; TensorFlow 1.15.5, at most 2.5e-08 of the largest value apart'
+    """
+    told = ["TensorFlow 2"] if "tf2" in judgement["judges"] else []
+    if "tf1" not in judgement["judges"]:
+        return f"TensorFlow 2 alone: {judgement['reason']}" if judgement["reason"] else ""
+    beyond = [output for output in judgement["outputs"] if output["beyond"]]
+    if beyond:
+        near = f"{count_words(len(beyond), 'output')} of {len(judgement['outputs']):,} beyond the bounds"
+    elif not any(output["values"] for output in judgement["outputs"]):
+        near = "no value was compared"
+    elif judgement["bitwise_equal"]:
+        near = "bit for bit"
+    else:
+        near = f"at most {float(judgement['max_relative_difference']):.2g} of the largest value apart"
+    confined = "" if judgement["confined"] else " (not confined)"
+    alone = f" alone ({judgement['reason']})" if judgement["reason"] else ""
+    return "; ".join([*told, f"TensorFlow {judgement['version']}{alone}{confined}, {near}"])
+
+
+def coverage_words(nodes: int, reached: int, never: Sequence[str]) -> str:
+    """How much of a graph the calls have executed.
+
+    Example:
+      >>> coverage_words(230, 228, ["cond/Add", "cond/Add/y"])
+      'calls reached 228 of 230 nodes; never: 2 in cond/'
+      >>> coverage_words(3, 3, [])
+      'calls reached 3 of 3 nodes'
+    """
+    words = f"calls reached {reached:,} of {nodes:,} nodes"
+    places: dict[str, int] = {}
+    for name in never:
+        scope, slash, _ = name.partition("/")
+        place = scope + slash
+        places[place] = places.get(place, 0) + 1
+    named = [f"{count} in {place}" if place.endswith("/") else place for place, count in places.items()]
+    if len(named) > _PLACES_SHOWN:
+        named = [*named[:_PLACES_SHOWN], "..."]
+    return f"{words}; never: {', '.join(named)}" if named else words
+
+
+_PLACES_SHOWN = 4
 
 
 def tally(counts: Mapping[str, int], separator: str = ", ") -> str:

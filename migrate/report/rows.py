@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.escapes import csv_cell, markdown_code, visible
+from migrate.report.facts import chosen_graph
 from migrate.report.labels import (
     JSON,
     explanation,
@@ -43,6 +44,7 @@ COLUMNS = (
     "max_ulps",
     "bytes",
     "seconds",
+    "differences",
 )
 """Of a CSV file. New ones are added at the end."""
 
@@ -69,7 +71,7 @@ def to_csv(document: Mapping[str, Any]) -> str:
 def as_row(model: Mapping[str, Any]) -> JSON:
     """A model as plain values by the names of `COLUMNS`; None for what is not known."""
     verification = model.get("verification") or {}
-    chosen = _chosen(model)
+    chosen = chosen_graph(model) or {}
     return {
         "source": model["source"],
         "destination": model.get("destination"),
@@ -88,6 +90,7 @@ def as_row(model: Mapping[str, Any]) -> JSON:
         "max_ulps": verification.get("max_ulps"),
         "bytes": model.get("bytes"),
         "seconds": _seconds(model),
+        "differences": " ".join(dict.fromkeys(m["code"] for m in verification.get("mismatches", ()) if "code" in m)),
     }
 
 
@@ -97,11 +100,6 @@ def _reason(model: Mapping[str, Any]) -> str | None:
         return None
     first = next(iter(refusals(model)), None)
     return " ".join((explanation(model) if first is None else str(first["message"])).split())
-
-
-def _chosen(model: Mapping[str, Any]) -> JSON:
-    serving = [facts for facts in model["meta_graphs"] if "serve" in facts["tags"]]
-    return next(iter(serving or model["meta_graphs"]), {})
 
 
 def _codes(model: Mapping[str, Any], severity: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from migrate.escapes import visible
 from migrate.finding_codes import explanations
-from migrate.report.labels import JSON, cut, explanation, is_expected, is_good, outcome_words, refusals
+from migrate.report.labels import JSON, breaks, cut, explanation, is_expected, is_good, outcome_words, refusals
 from migrate.report.security import EFFECTS, dangers, severity, words
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -25,7 +25,7 @@ _TEXT_CHARACTERS = 4000
 
 _OUTCOMES = {
     "mismatched": "The new model does not answer as the source does.",
-    "unreadable": "The model's files are broken or are no model.",
+    "unreadable": "The model's files are damaged or are not a model.",
     "failed": "A step of the conversion could not be done.",
     "crashed": "A process died while it worked on the model.",
     "timed_out": "A step passed its time limit.",
@@ -105,10 +105,28 @@ def _results(model: JSON, security_only: bool) -> Iterator[JSON]:
         if is_expected(model) and finding["severity"] == "refusal":
             result["suppressions"] = [{"kind": "external", "justification": _text(model["expected"])}]
         yield result
-    explained = model["outcome"] == "unverified"  # By the finding of that code.
+    differences = () if security_only else tuple(_differences(model))
+    yield from differences
+    # By the finding of that code, or by the differences.
+    explained = model["outcome"] == "unverified" or any(result["level"] == "error" for result in differences)
     if not is_good(model) and not refusals(model) and not explained:
         text = _text(explanation(model) or outcome_words(model["outcome"]))
         yield _result(model, _outcome_rule(model["outcome"]), "error", text, ())
+
+
+def _differences(model: JSON) -> Iterator[JSON]:
+    """One result for each code of a difference, with the first difference of that code."""
+    by_code: dict[str, list[JSON]] = {}
+    for mismatch in (model.get("verification") or {}).get("mismatches") or ():
+        if "code" in mismatch:
+            by_code.setdefault(mismatch["code"], []).append(mismatch)
+    for code, found in by_code.items():
+        first = found[0]
+        place = "/".join(filter(None, [first["signature"], first["output"]]))
+        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+        told = _text(f"{place + ': ' if place else ''}{first['reason']}; breaks {breaks(first) or 'nobody'}{more}")
+        names = list(dict.fromkeys(m["output"] for m in found if m["output"]))
+        yield _result(model, code, "error" if first.get("clients") else "note", told, names)
 
 
 def _result(model: JSON, rule: str, level: str, text: str, names: Sequence[str]) -> JSON:

@@ -19,13 +19,20 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from migrate.frozen import frozen
-from migrate.graph.control_flow_contexts import ENTERS, NEXT_ITERATIONS, contexts, first_outside, topological_order
+from migrate.graph.control_flow_contexts import (
+    ENTERS,
+    NEXT_ITERATIONS,
+    context_of,
+    contexts,
+    first_outside,
+    topological_order,
+)
 from migrate.graph.graph import Graph, Run, attribute, data_inputs, split
 from migrate.graph.op_table import may_share
 from migrate.graph.protos import DataType, NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.marks import Marks
-from migrate.rewrite.rule import Gives, Op, Table
+from migrate.rewrite.op_facts import Gives, Op, OpFacts
 
 
 @frozen
@@ -36,7 +43,7 @@ class Share:
       roots: identities of the variables whose buffer it may be.
       dtype: DataType of those variables; 0 (DT_INVALID) for handles of other resources, which have no value.
       is_ref: the edge is ref-typed, so in the new graph it carries a handle.
-      steps: names of the reshaping nodes that stand between the variable's tensor and this one, in order.
+      steps: names of the reshaping nodes between the variable's tensor and this one, in order.
       certain: whether it always shares; False when shapes, values or a Merge decide while the graph runs.
       mixed: whether a Merge alone decides; then the rewrite carries handle and value, see `rules.maybe_aliased`.
     """
@@ -65,7 +72,7 @@ class Aliases:
 
     Attributes:
       run: the run that was analysed.
-      table: what is known of the ops that the rules claim.
+      facts: what is known of the ops that the rules claim.
       shares: full tensor name -> what it shares; a tensor that shares nothing is absent.
       identities: name of a variable or handle node -> its identity.
       written: identities of the variables that the run writes, or that share a tensor with one that it writes.
@@ -73,7 +80,7 @@ class Aliases:
     """
 
     run: Run
-    table: Table
+    facts: OpFacts
     shares: Mapping[str, Share]
     identities: Mapping[str, str]
     written: frozenset[str]
@@ -144,12 +151,12 @@ def identity(node: NodeDef) -> str:
     return f"{container}\n{name}" if container else name
 
 
-def analyse(run: Run, table: Table) -> Aliases | Finding:
+def analyse(run: Run, facts: OpFacts) -> Aliases | Finding:
     """Finds out what every tensor of a run shares with its variables.
 
     Args:
       run: in the source.
-      table: what is known of the ops that the rules claim.
+      facts: what is known of the ops that the rules claim.
 
     Returns:
       The answer, or a refusal when the graph has a cycle that is no while loop.
@@ -158,25 +165,29 @@ def analyse(run: Run, table: Table) -> Aliases | Finding:
     if cyclic:
         return refusal(
             "cyclic-graph",
-            f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
+            f"{run.key}: {len(cyclic)} nodes are on a cycle that is not a while loop, so the graph cannot run",
             tuple(sorted(cyclic)[:8]),
         )
-    walk = _Walk(run, table)
+    walk = _Walk(run, facts, {})
     shares = walk.shares()
-    writers = _writers(run.graph, table, shares)
-    return Aliases(run, table, shares, walk.identities, _closure(shares.values(), writers), writers)
+    writers = _writers(run.graph, facts, shares)
+    if writers and any(share.mixed for share in shares.values()):
+        # Which nodes write follows from refs alone, so it stays.
+        walk = _Walk(run, facts, writers)
+        shares = walk.shares()
+    return Aliases(run, facts, shares, walk.identities, _closure(shares.values(), writers), writers)
 
 
-def _writers(graph: Graph, table: Table, shares: Mapping[str, Share]) -> Mapping[str, tuple[str, ...]]:
+def _writers(graph: Graph, facts: OpFacts, shares: Mapping[str, Share]) -> Mapping[str, tuple[str, ...]]:
     """For each identity the names of the nodes that write it, in topological order."""
-    if not shares or not graph.has(table.writers):
+    if not shares or not graph.has(facts.writers):
         return {}
     found: dict[str, dict[str, None]] = {}
     for name in topological_order(graph)[0]:
         wire = graph.wires[name]
-        if wire.op not in table.writers:
+        if wire.op not in facts.writers:
             continue
-        for position in table.ops[wire.op].taken(len(wire.data)):
+        for position in facts.ops[wire.op].taken(len(wire.data)):
             share = shares.get(wire.data[position])
             for root in sorted(share.roots) if share is not None else ():
                 found.setdefault(root, {})[name] = None
@@ -198,15 +209,22 @@ def _closure(shares: Iterable[Share], writers: Iterable[str]) -> frozenset[str]:
 
 
 class _Walk:
-    """The walk over a run that finds what each tensor shares."""
+    """The walk over a run that finds what each tensor shares.
 
-    def __init__(self, run: Run, table: Table) -> None:
+    Args:
+      run: the run.
+      facts: what is known of the ops that the rules claim.
+      writers: for each identity the names of the nodes that write it, where they are known.
+    """
+
+    def __init__(self, run: Run, facts: OpFacts, writers: Mapping[str, Sequence[str]]) -> None:
         self._graph = run.graph
-        self._table = table
+        self._facts = facts
+        self._writers = writers
         self._fetches = run.fetches
         self._shares: dict[str, Share | None] = {}
         self._visited: set[str] = set()
-        self.identities = {name: identity(run.graph.nodes[name]) for name in run.graph.named(table.sources)}
+        self.identities = {name: identity(run.graph.nodes[name]) for name in run.graph.named(facts.sources)}
 
     def shares(self) -> Mapping[str, Share]:
         """Walks until nothing changes: what a loop's back edge brings is known after the first walk only."""
@@ -229,11 +247,11 @@ class _Walk:
     def _outputs(self, name: str) -> Iterable[tuple[int, Share | None]]:
         """What each output of a node shares, given its inputs; nothing of an output that shares nothing."""
         wire = self._graph.wires[name]
-        if wire.op in self._table.sources:
+        if wire.op in self._facts.sources:
             return [(0, self._source(name))]
         if self._shares.keys().isdisjoint(wire.data):
             return ()
-        op = self._table.ops.get(wire.op, _UNRULED)
+        op = self._facts.ops.get(wire.op, _UNRULED)
         inputs = [self._shares.get(tensor) for tensor in wire.data]
         first = inputs[0]
         if op.gives is Gives.REF:
@@ -251,7 +269,7 @@ class _Walk:
     def _source(self, name: str) -> Share:
         """The ref or handle that a node gives and takes from no input."""
         node = self._graph.nodes[name]
-        is_variable = self._table.ops[node.op].gives is Gives.VARIABLE
+        is_variable = self._facts.ops[node.op].gives is Gives.VARIABLE
         return Share(frozenset({self.identities[name]}), attribute(node, "dtype").type if is_variable else 0, True)
 
     def _either(self, name: str, op: Op, inputs: Sequence[Share | None]) -> Share | None:
@@ -260,6 +278,8 @@ class _Walk:
         positions = op.taken(len(inputs)) or range(len(inputs))
         # What comes over a back edge is not known before the first walk is over.
         taken = [position for position in positions if wire.sources[position] in self._visited]
+        if self._writers and not op.refs and all(self._stays(wire.data[p], inputs[p]) for p in taken):
+            return None
         joined = _join([inputs[position] for position in taken], bool(op.refs))
         if joined is not None and joined.mixed and len(contexts(self._graph)[name].frames) > 1:
             starts = [inputs[p] for p in taken if self._graph.wires[wire.sources[p]].op in ENTERS]
@@ -267,6 +287,23 @@ class _Walk:
                 # The handle beside a value with which a loop starts comes from outside all frames.
                 return dataclasses.replace(joined, mixed=False)
         return joined
+
+    def _stays(self, tensor: str, share: Share | None) -> bool:
+        """Whether no write that a tensor could show runs in a call in which the tensor is there.
+
+        In a loop a write may run in an iteration after the one in which the tensor is there.
+        """
+        if share is None:
+            return True
+        if share.is_ref or not share.dtype:
+            return False
+        here = context_of(self._graph, tensor)
+        if here.frames:
+            return False
+        others = {(depth, predicate, 1 - branch) for depth, predicate, branch in here.conditions}
+        where = contexts(self._graph)
+        writes = (where.get(writer) for root in share.roots for writer in self._writers.get(root, ()))
+        return all(at is not None and not at.frames and not others.isdisjoint(at.conditions) for at in writes)
 
     def _buffer(self, name: str, first: Share) -> Share:
         """What an op gives that hands its first input's buffer on."""

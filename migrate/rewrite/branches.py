@@ -20,8 +20,8 @@ from migrate.graph.nodes import called_functions
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite import ops
-from migrate.rewrite.builder import constant, new_node
-from migrate.rewrite.inline import Outputs, filled, identity
+from migrate.rewrite.function_bodies import Outputs, filled, identity
+from migrate.rewrite.new_nodes import constant, new_node
 
 _REFUSED = ops.HANDLES.keys() | SWITCHES | ENTERS | {"VarHandleOp"}
 """State of which a Session has one for each set of fetches, control flow within, and variables that are resources."""

@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
-from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import NodeDef
-from migrate.rewrite.rule import Edit
-
-if TYPE_CHECKING:
-    from migrate.rewrite.scope import Scope
-
-DT_RESOURCE = dtype_value("resource")
-FLOAT = dtype_value("float32")
-INT32 = dtype_value("int32")
-
-
-def new_node(op: str, name: str, inputs: Iterable[str], **types: int) -> NodeDef:
-    """A node whose attributes are all DataTypes."""
-    node = NodeDef(name=name, op=op, input=inputs)
-    for key, value in types.items():
-        node.attr[key].type = value
-    return node
-
-
-def constant(name: str, value: int | float | list[int], waits: Iterable[str]) -> NodeDef:
-    """A Const: an int32 or float32 scalar, or an int32 vector. `waits` are the nodes that must have run before."""
-    node = NodeDef(name=name, op="Const", input=[f"^{wait}" for wait in waits])
-    tensor = node.attr["value"].tensor
-    tensor.dtype = FLOAT if isinstance(value, float) else INT32
-    tensor.tensor_shape.SetInParent()
-    if isinstance(value, float):
-        tensor.float_val.append(value)
-    elif isinstance(value, int):
-        tensor.int_val.append(value)
-    else:
-        tensor.tensor_shape.dim.add(size=len(value))
-        tensor.int_val.extend(value)
-    node.attr["dtype"].type = tensor.dtype
-    return node
-
-
-def replaced(node: NodeDef, op: str, inputs: Iterable[str]) -> NodeDef:
-    """A copy of a node with another op and other data inputs; attributes and control inputs stay."""
-    result = NodeDef()
-    result.CopyFrom(node)
-    result.op = op
-    del result.input[:]
-    result.input.extend(inputs)
-    result.input.extend(name for name in node.input if name.startswith("^"))
-    return result
+from migrate.rewrite.aliases import producer
+from migrate.rewrite.new_nodes import FLOAT, INT32, STRING, Edit, Number, constant, new_node
+from migrate.rewrite.scope import Scope
 
 
 class Builder:
@@ -76,11 +34,13 @@ class Builder:
         self._types = types
         self.nodes: list[NodeDef] = []
 
-    def _add(self, node: NodeDef) -> str:
+    def add(self, node: NodeDef) -> str:
+        """Adds a node that was made elsewhere; gives its name."""
         self.nodes.append(node)
         return node.name
 
-    def _name(self, name: str) -> str:
+    def name(self, name: str) -> str:
+        """A free name below the prefix."""
         return self._scope.unique(f"{self._prefix}/{name}")
 
     def __getattr__(self, op: str) -> Callable[..., str]:
@@ -88,13 +48,50 @@ class Builder:
             raise AttributeError(op)
 
         def add(*inputs: str, name: str = "", **types: int) -> str:
-            return self._add(new_node(op, self._name(name or op.lower()), inputs, **(types or self._types)))
+            return self.add(new_node(op, self.name(name or op.lower()), inputs, **(types or self._types)))
 
         return add
 
-    def constant(self, name: str, value: int | float | list[int], *waits: str) -> str:
+    def node(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        name: str = "",
+        ints: Mapping[str, int] = MappingProxyType({}),
+        **types: int,
+    ) -> str:
+        """Adds a node of an op with attributes that are integers, too."""
+        made = new_node(op, self.name(name or op.lower()), inputs, **(types or self._types))
+        for key, value in ints.items():
+            made.attr[key].i = value
+        return self.add(made)
+
+    def constant(self, name: str, value: Number | bytes | Sequence[Number], *waits: str, dtype: int = 0) -> str:
         """Adds a Const, see the function `constant`: in the frame and branch of the nodes for which it waits."""
-        return self._add(constant(self._name(name), value, waits))
+        return self.add(constant(self.name(name), value, waits, dtype))
+
+    def typed(self, name: str, value: float, dtype: int, *waits: str) -> str:
+        """A scalar of a dtype of real numbers, for which single precision is enough."""
+        made = self.constant(name, value, *waits)
+        return made if dtype == FLOAT else self.Cast(made, name=f"{name}_cast", SrcT=FLOAT, DstT=dtype)
+
+    def shaped(self, tensor: str, name: str, dtype: int, sizes: Sequence[int] = ()) -> str:
+        """A tensor of some sizes, of which -1 is any; another one is an error. Without sizes it is a scalar."""
+        made = new_node("EnsureShape", self.name(name), [tensor], T=dtype)
+        made.attr["shape"].shape.SetInParent()
+        for size in sizes:
+            made.attr["shape"].shape.dim.add(size=size)
+        return self.add(made)
+
+    def all_hold(self, name: str, conditions: str, message: bytes) -> str:
+        """The node that fails where not all of some conditions hold, which are a vector."""
+        beside = producer(conditions)
+        axis = self.constant(f"{name}_axis", [0], beside)
+        holds = self.All(conditions, axis, name=f"{name}_holds", Tidx=INT32)
+        check = new_node("Assert", self.name(name), [holds, self.constant(f"{name}_message", message, beside)])
+        check.attr["T"].list.type.append(STRING)
+        check.attr["summarize"].i = 3
+        return self.add(check)
 
     def value(self, position: int) -> str:
         """How the node gets the value of one of its data inputs, with the nodes that this needs."""

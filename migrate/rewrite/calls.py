@@ -28,7 +28,7 @@ from migrate.graph.nodes import called_functions
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import FunctionDef, NameAttrList, NodeDef
 from migrate.rewrite import ops
-from migrate.rewrite.inline import Outputs
+from migrate.rewrite.function_bodies import Outputs
 
 MAKERS = ops.NAMED_RESOURCES | {"Placeholder", "VarHandleOp"}
 """Stateful ops that give a handle or a fed value and do nothing else."""

@@ -1,5 +1,7 @@
 """Constant weights become variables, so that a frozen model can be fine-tuned again.
 
+Or large constants do, whatever they are, so that the graph gets small: what they hold is in the checkpoint then.
+
 Freezing puts a Const in the place of each variable and leaves the Identity that read it. What a Const was is told by
 where its value goes: the operand of a MatMul that a trained variable takes in TF1's layers is a weight, the mean of a
 batch normalisation is a statistic. Names say nothing here. A Const that nothing tells apart stays one.
@@ -10,8 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from migrate.frozen import frozen
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import data_inputs, unique_name
+from migrate.graph.nodes import giver
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, VariableDef
+from migrate.made_variables import LEAST_BYTES
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
@@ -50,15 +55,14 @@ STATISTICS: Mapping[str, tuple[int, ...]] = {
 
 _LINEAR = frozenset(op for op in WEIGHTS if "Mat" in op or op.startswith(("Conv", "Depthwise", "Dilation")))
 _KEEPS_VALUES = frozenset({"Identity", "Reshape", "Squeeze"})
-"""What may stand between a layer's product and the addition of its bias."""
+"""What may be between a layer's product and the addition of its bias."""
 _READS = frozenset(
     {"Identity", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"}
 )
-"""What may stand between a weight and its use: the read that freezing leaves, and a quantiser, which has a gradient."""
+"""What may be between a weight and its use: the read that freezing leaves, and a quantiser, which has a gradient."""
 _ADDS = frozenset({"Add", "AddV2"})
 _ENTRANCES = frozenset({"Enter", "Switch"})
-_FLOATS = frozenset({1, 2, 14, 19})
-"""DT_FLOAT, DT_DOUBLE, DT_BFLOAT16 and DT_HALF (types.proto)."""
+_FLOATS = frozenset(map(dtype_value, ("float32", "float64", "bfloat16", "float16")))
 
 
 @frozen
@@ -76,16 +80,20 @@ class Unfrozen:
     findings: tuple[Finding, ...]
 
 
-def unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:
+def unfreeze(meta_graph: MetaGraphDef, large: bool = False) -> Unfrozen:
     """Makes variables of a MetaGraphDef's constant weights; the MetaGraphDef itself is not changed.
+
+    Args:
+      meta_graph: which.
+      large: instead of the weights, all float constants of `LEAST_BYTES` or more, as variables that are not trained.
 
     A weight is given a VarHandleOp under its own name and one ReadVariableOp, which all that took the Const now take.
     A Const that a signature feeds or fetches, one that waits for another node (as those inside v1 control flow do), and
     one inside a function's body stay as they are.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    trainable = dict.fromkeys(_constants(nodes, _weights(nodes)), True)
-    statistics = dict.fromkeys(_constants(nodes, _statistics(nodes)), False)
+    trainable = {} if large else dict.fromkeys(_constants(nodes, _weights(nodes)), True)
+    statistics = dict.fromkeys(_large(nodes.values()) if large else _constants(nodes, _statistics(nodes)), False)
     unclear = trainable.keys() & statistics.keys()
     named = _named(meta_graph)
     roles = {name: role for name, role in (trainable | statistics).items() if name not in unclear and name not in named}
@@ -116,7 +124,9 @@ def unfreeze(meta_graph: MetaGraphDef) -> Unfrozen:
         for position, source in enumerate(node.input):
             if not source.startswith("^") and _producer(source) in reads:
                 new.input[position] = reads[_producer(source)]
-    return Unfrozen(result, values, _findings(nodes, chosen, meta_graph))
+    return Unfrozen(
+        result, values, _large_findings(chosen, meta_graph) if large else _findings(nodes, chosen, meta_graph)
+    )
 
 
 def _producer(tensor: str) -> str:
@@ -130,7 +140,7 @@ def _copy(target: MetaGraphDef, field: str, value: object) -> None:
 
 
 def _weights(nodes: Mapping[str, NodeDef]) -> Iterable[str]:
-    """Full names of the tensors that stand where a trained weight stands."""
+    """Full names of the tensors that are where a trained weight is."""
     for node in nodes.values():
         taken = data_inputs(node)
         yield from (taken[position] for position in WEIGHTS.get(node.op, ()) if position < len(taken))
@@ -196,9 +206,7 @@ def _consumers(nodes: Mapping[str, NodeDef], name: str, op: str) -> list[NodeDef
 
 def _is_linear(nodes: Mapping[str, NodeDef], tensor: str) -> bool:
     """Whether a tensor is a layer's product, to which a bias is added."""
-    node = nodes.get(_producer(tensor))
-    while node is not None and node.op in _KEEPS_VALUES and data_inputs(node):
-        node = nodes.get(_producer(data_inputs(node)[0]))
+    node = giver(nodes, tensor, _KEEPS_VALUES)
     return node is not None and node.op in _LINEAR
 
 
@@ -206,17 +214,19 @@ def _constants(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> list[str
     """Names of the constants behind tensors that can be variables."""
     found = []
     for tensor in tensors:
-        node = _behind(nodes, tensor, _READS)
+        node = giver(nodes, tensor, _READS)
         if node is not None and _is_weight(node) and not any(name.startswith("^") for name in node.input):
             found.append(node.name)
     return found
 
 
-def _behind(nodes: Mapping[str, NodeDef], tensor: str, passed: frozenset[str]) -> NodeDef | None:
-    node = nodes.get(_producer(tensor))
-    while node is not None and node.op in passed and data_inputs(node):
-        node = nodes.get(_producer(data_inputs(node)[0]))
-    return node
+def _large(nodes: Iterable[NodeDef]) -> list[str]:
+    """Names of the constants that are large."""
+    return [node.name for node in nodes if _is_large(node) and not node.input]
+
+
+def _is_large(node: NodeDef) -> bool:
+    return _is_weight(node) and len(node.attr["value"].tensor.tensor_content) >= LEAST_BYTES
 
 
 def _is_weight(node: NodeDef) -> bool:
@@ -271,19 +281,29 @@ def _findings(
     held = {
         node.name: None
         for tensor in _weights(nodes)
-        if (node := _behind(nodes, tensor, passed)) is not None and _is_weight(node) and node.name not in chosen
+        if (node := giver(nodes, tensor, passed)) is not None and _is_weight(node) and node.name not in chosen
     }
     for function in meta_graph.graph_def.library.function:
         body = {node.name: node for node in function.node_def}
         for node in body.values():
+            taken = data_inputs(node)
             for position in WEIGHTS.get(node.op, ()):
-                source = _behind(body, data_inputs(node)[position], _READS)
+                source = giver(body, taken[position], _READS) if position < len(taken) else None
                 if source is not None and _is_weight(source):
                     held[f"{function.signature.name}/{source.name}"] = None
+    return _stay(tuple(held), "constant weight(s) stay constants, which nothing trains")
+
+
+def _large_findings(chosen: Mapping[str, bool], meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
+    """A warning about large constants that stay constants."""
+    held = [node.name for node in meta_graph.graph_def.node if _is_large(node) and node.name not in chosen]
+    for function in meta_graph.graph_def.library.function:
+        held += [f"{function.signature.name}/{node.name}" for node in function.node_def if _is_large(node)]
+    return _stay(tuple(held), "large constant(s) stay constants")
+
+
+def _stay(held: tuple[str, ...], what: str) -> tuple[Finding, ...]:
     if not held:
         return ()
-    message = (
-        f"{len(held)} constant weight(s) stay constants, which nothing trains: inside v1 control flow or a function's "
-        "body, or named by a signature"
-    )
-    return (Finding("weight-stays-constant", Severity.WARNING, message, tuple(held)),)
+    message = f"{len(held)} {what}: inside v1 control flow or a function's body, or named by a signature"
+    return (Finding("weight-stays-constant", Severity.WARNING, message, held),)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 
 from migrate.errors import InternalError
 from migrate.frozen import frozen
-from migrate.graph.graph import Graph, Run, Wire, dangling, data_inputs, index
+from migrate.graph.graph import Graph, Run, Wire, dangling, index
 from migrate.graph.nodes import reachable
 from migrate.graph.op_table import load_in_place_ops, load_op_table, may_keep
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
+from migrate.rewrite.broken_loops import find_broken_loop
 from migrate.rewrite.malformed import find_broken, find_cycle
+from migrate.rewrite.new_nodes import Edit
 from migrate.rewrite.refusals import why_refused
-from migrate.rewrite.rule import Edit, Rule, Table
+from migrate.rewrite.rule import Rule, Table
 from migrate.rewrite.rules import control_flow, temporaries, variables
 from migrate.rewrite.rules.table import TABLE
 from migrate.rewrite.scope import Scope, not_a_ref, with_values
@@ -60,7 +62,7 @@ def rewrite(run: Run, ref_ops: frozenset[str], table: Table = TABLE) -> Rewritte
 
 
 def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | tuple[Finding, ...]:
-    broken = find_broken(run, table)
+    broken = find_broken(run, table) or find_broken_loop(run)
     if broken is not None:
         return (broken,)
     if not (run.graph.has(ref_ops) or run.graph.has(table.always)):
@@ -157,7 +159,7 @@ def _handles_as_values(aliases: Aliases) -> list[Finding]:
         users = [
             name
             for name, position in aliases.run.graph.consumers.get(tensor, ())
-            if not (share.certain and _takes_handle(aliases, aliases.run.graph.nodes[name], position))
+            if not (share.certain and _takes_handle(aliases, name, position))
         ]
         if tensor in aliases.run.fetches:
             users.append(tensor)
@@ -166,19 +168,20 @@ def _handles_as_values(aliases: Aliases) -> list[Finding]:
                 refusal(
                     "handle-as-value",
                     f"{aliases.run.key}: the handle {tensor!r} is used as a string, which no TF2 resource gives",
-                    tuple(users),
+                    tuple(dict.fromkeys(users)),
                 )
             )
     return found
 
 
-def _takes_handle(aliases: Aliases, node: NodeDef, position: int) -> bool:
+def _takes_handle(aliases: Aliases, name: str, position: int) -> bool:
     """Whether a node takes a handle at a position in the new graph, or passes it on."""
-    if node.op in control_flow.PLAIN.ops or node.op in variables.IDENTITY.ops:
-        passed = aliases.shares.get(f"{node.name}:0")
-        return passed is not None and passed.certain and (position == 0 or node.op == "Merge")
-    known = aliases.table.ops.get(node.op)
-    return known is not None and position in known.taken(len(data_inputs(node)))
+    wire = aliases.run.graph.wires[name]
+    if wire.op in control_flow.PLAIN.ops or wire.op in variables.IDENTITY.ops:
+        passed = aliases.shares.get(f"{name}:0")
+        return passed is not None and passed.certain and (position == 0 or wire.op == "Merge")
+    known = aliases.facts.ops.get(wire.op)
+    return known is not None and position in known.taken(len(wire.data))
 
 
 def _undecided(aliases: Aliases) -> list[Finding]:
@@ -202,7 +205,8 @@ def _undecided(aliases: Aliases) -> list[Finding]:
             continue
         if graph.wires[source].op in load_in_place_ops():
             continue  # Its output is its first input's buffer, and where that may be a variable's it is refused.
-        readers: list[str | None] = [name for name, _ in graph.consumers.get(tensor, ())]
+        # A node may take one tensor very many times.
+        readers: list[str | None] = [*dict.fromkeys(name for name, _ in graph.consumers.get(tensor, ()))]
         if tensor in aliases.run.fetches or may_keep(graph.nodes[source].op):
             readers.append(None)
         for reader in readers:
@@ -235,9 +239,9 @@ def _looked_at(run: Run) -> frozenset[str]:
 
 def _overlapping(aliases: Aliases) -> list[Finding]:
     """Writes that take their operand from the very buffer that they are writing, not element by element."""
-    graph, table = aliases.run.graph, aliases.table
+    graph, facts = aliases.run.graph, aliases.facts
     in_place = load_in_place_ops()
-    overwriting = in_place | {op for op in table.writers if not table.ops[op].elementwise}
+    overwriting = in_place | {op for op in facts.writers if not facts.ops[op].elementwise}
     found = []
     for name in graph.named(overwriting):
         node = graph.wires[name]
@@ -245,7 +249,7 @@ def _overlapping(aliases: Aliases) -> list[Finding]:
         if tensor is None:
             continue
         if node.op in in_place:
-            what = f"writes {tensor!r}, which may be a variable's buffer, where it stands"
+            what = f"writes {tensor!r}, which may be a variable's buffer, in place"
             names: tuple[str, ...] = (name,)
         else:
             what = (
@@ -265,7 +269,7 @@ def _written_in_place(aliases: Aliases, node: Wire) -> str | None:
 
 def _read_while_written(aliases: Aliases, node: Wire) -> str | None:
     """An operand of a write that may be the written buffer."""
-    written = aliases.table.ops[node.op].taken(len(node.data))
+    written = aliases.facts.ops[node.op].taken(len(node.data))
     shares = [aliases.shares.get(tensor) for tensor in node.data]
     roots = frozenset[str]().union(*(share.roots for p in written if (share := shares[p]) is not None))
     for position, (tensor, share) in enumerate(zip(node.data, shares, strict=True)):

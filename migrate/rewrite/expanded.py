@@ -9,8 +9,8 @@ from migrate.graph.dtypes import dtype_value
 from migrate.graph.function_calls import BRANCHES, LOOPS, callees, is_lowered
 from migrate.graph.graph import Graph, as_input, index
 from migrate.graph.protos import FunctionDef, NodeDef
-from migrate.rewrite.builder import new_node
-from migrate.rewrite.inline import Outputs
+from migrate.rewrite.function_bodies import Outputs
+from migrate.rewrite.new_nodes import new_node
 
 _MAX_NODES = 10_000
 _BOOL = dtype_value("bool")

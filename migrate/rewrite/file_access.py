@@ -1,8 +1,8 @@
 """What a run does outside the process: which files it reads under which names, and what else it touches.
 
-Loading a model runs its restore op and its init op, so nothing may stand there but ops that stay inside the process,
+Loading a model runs its restore op and its init op, so nothing may be there but ops that stay inside the process,
 and reads of the model's own files. TensorFlow evaluates what it takes for a constant while it imports a graph, so no
-op that reads a file may stand where all its inputs are constants, in any run.
+op that reads a file may be where all its inputs are constants, in any run.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _judge(body: _Body, node: NodeDef, is_load: bool) -> _Fault | None:
     """What is wrong with one node, or None."""
     file = file_in_attribute(node)
     if file:
-        reason = f"names the file {file!r} in an attribute, which is no asset of the model"
+        reason = f"names the file {file!r} in an attribute, which is not an asset of the model"
         return _Fault("file-outside-model", node.op, reason, _HINT_FILE)
     what = effect_of(node)
     if what in HARMLESS:

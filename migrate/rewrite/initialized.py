@@ -84,7 +84,7 @@ def _ancestors(graph: Graph, name: str) -> list[str]:
 
 
 def _answer(node: NodeDef, value: bool) -> NodeDef:
-    # After the node's inputs, so that it stands in their frame and is as dead as they are.
+    # After the node's inputs, so that it is in their frame and is as dead as they are.
     result = NodeDef(name=node.name, op="Const", device=node.device)
     result.input.extend(_controls(node))
     tensor = result.attr["value"].tensor

@@ -10,10 +10,8 @@ ops that call others, where it depends on TensorFlow's inliner whose state is wh
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Container, Iterable, Mapping
 
-from migrate.frozen import frozen
 from migrate.graph.control_flow_contexts import contexts, first_outside, topological_order
 from migrate.graph.function_calls import BRANCHES, PARTITIONED
 from migrate.graph.graph import Graph, index
@@ -21,6 +19,7 @@ from migrate.graph.nodes import called_functions, callers_of, names_called
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, OpDef, copied
 from migrate.rewrite import ops
+from migrate.rewrite.function_bodies import Outputs, filled, identity
 
 _MAX_NODES = 10_000
 """That bodies may add to a graph: functions that call functions can grow without end."""
@@ -97,7 +96,7 @@ def _body(call: NodeDef, library: Mapping[str, FunctionDef], taken: Container[st
     if 0 in dtypes or any(arg.is_ref or arg.number_attr or arg.type_list_attr for arg in arguments):
         return ()
     # All of a body runs after all of the call's inputs: what takes one of them, what takes another, and a constant,
-    # which must stand in the frame and the branch of the call.
+    # which must be in the frame and the branch of the call.
     is_one = len(arguments) == 1
     inputs = list(names.values())[:1] if is_one else [f"{call.name}/input_{k}" for k in range(len(arguments))]
     if any(name in taken or (not is_one and name in names.values()) for name in inputs):
@@ -157,58 +156,6 @@ def _end(call: NodeDef, function: FunctionDef, body: list[NodeDef], outputs: Out
     return end
 
 
-@frozen
-class Outputs:
-    """How a body names tensors (`node:output:0`), and how a graph does.
-
-    Attributes:
-      function: whose body.
-      names: name in the graph by the name in the body, of arguments and nodes.
-    """
-
-    function: FunctionDef
-    names: Mapping[str, str]
-
-    @functools.cached_property
-    def _nodes(self) -> Mapping[str, NodeDef]:
-        return {node.name: node for node in self.function.node_def}
-
-    def tensor(self, written: str) -> str | None:
-        """An input as the graph names it, or None where the body names none (or an op that nobody knows)."""
-        if written.startswith("^"):
-            name = self.names.get(written[1:])
-            return f"^{name}" if name else None
-        name, _, rest = written.partition(":")
-        if name not in self.names:
-            return None
-        if name not in self._nodes:
-            return self.names[name]  # An argument.
-        output, _, position = rest.partition(":")
-        node = self._nodes[name]
-        if position and not (position.isascii() and position.isdecimal() and len(position) < 10):
-            return None
-        number = int(position or 0)
-        info = load_op_table().get(node.op)
-        for arg, length in (info.outputs if info is not None else ()) or ((output, ""),):
-            if arg == output:
-                return f"{self.names[name]}:{number}"
-            count = _count(node, length)
-            if count is None:
-                return None
-            number += count
-        return None
-
-
-def _count(node: NodeDef, length: str) -> int | None:
-    """How many tensors an output is: one, as many as an int attribute says, or as a list of types is long."""
-    if not length:
-        return 1
-    if length not in node.attr:
-        return None
-    attr = node.attr[length]
-    return len(attr.list.type) if attr.HasField("list") else attr.i
-
-
 def _callee(node: NodeDef, library: Mapping[str, FunctionDef]) -> str:
     if node.op in library:
         return node.op
@@ -217,26 +164,6 @@ def _callee(node: NodeDef, library: Mapping[str, FunctionDef]) -> str:
 
 def _dtype(arg: OpDef.ArgDef, attrs: Mapping[str, AttrValue]) -> int:
     return int(attrs[arg.type_attr].type if arg.type_attr in attrs else arg.type)
-
-
-def identity(name: str, dtype: int, tensor: str, waits: Iterable[str]) -> NodeDef:
-    """An Identity of a tensor that waits for control inputs (`^node`)."""
-    node = NodeDef(name=name, op="Identity", input=[tensor, *waits])
-    node.attr["T"].type = dtype
-    return node
-
-
-def filled(new: NodeDef, node: NodeDef, attrs: Mapping[str, AttrValue]) -> bool:
-    """Copies a node's attributes, with the call's in the place of the function's own; False where one is missing."""
-    for key, value in node.attr.items():
-        if key == "_class":
-            continue  # Names nodes of the body.
-        if value.placeholder:
-            if value.placeholder not in attrs:
-                return False
-            value = attrs[value.placeholder]
-        new.attr[key].CopyFrom(value)
-    return True
 
 
 def _alive_after(graph: Graph, names: Iterable[str]) -> list[str] | None:

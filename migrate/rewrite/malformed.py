@@ -41,7 +41,7 @@ def find_cycle(run: Run) -> Finding | None:
         return None
     return refusal(
         "cyclic-graph",
-        f"{run.key}: {len(cyclic)} nodes stand on a cycle that is no while loop, so the graph cannot run",
+        f"{run.key}: {len(cyclic)} nodes are on a cycle that is not a while loop, so the graph cannot run",
         tuple(sorted(cyclic)[:8]),
     )
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrate.graph.op_table import describe as describe_kernel
+from migrate.rewrite.op_facts import Gives, Op
 from migrate.rewrite.refusals import MADE_BY, REFUSED, why_refused
-from migrate.rewrite.rule import Gives, Op
 from migrate.rewrite.rules import control_flow, resource_handles, variables
 from migrate.rewrite.rules.table import TABLE
 

@@ -28,8 +28,8 @@ from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.records import Finding, Severity
 from migrate.rewrite import ops
 from migrate.rewrite.aliases import identity
-from migrate.rewrite.builder import DT_RESOURCE
 from migrate.rewrite.marks import Marks
+from migrate.rewrite.new_nodes import DT_RESOURCE
 
 if TYPE_CHECKING:
     from migrate.rewrite.expanded import Touched
@@ -298,7 +298,7 @@ def _users(graph: Graph, variables: Collection[str]) -> dict[str, list[str]]:
 
 
 def _sets_before(graph: Graph, users: Mapping[str, Iterable[str]]) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """One bit for each node that sets a variable, and for each node those that stand before it."""
+    """One bit for each node that sets a variable, and for each node those before it."""
     sets = [n for names in users.values() for n in names if graph.wires[n].op in _SETS]
     bits = {name: 1 << position for position, name in enumerate(dict.fromkeys(sets))}
     # What a back edge brings comes in a later iteration, when the variable has long been set or not.
@@ -339,7 +339,7 @@ def finding(where: str, unordered: Iterable[tuple[str, Unordered]]) -> Finding |
 
 
 def _exclude(one: Context, other: Context) -> bool:
-    """Whether two nodes stand in different branches of one cond, so that a call runs one of them at the most."""
+    """Whether two nodes are in different branches of one cond, so that a call runs one of them at the most."""
     if one.frames or other.frames:
         return False  # Another iteration may take the other branch.
     taken = {(depth, predicate): branch for depth, predicate, branch in other.conditions}

@@ -10,8 +10,8 @@ from migrate.graph.graph import Wire, as_input, data_inputs, split, unique_name
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import Aliases, Share, producer
-from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
-from migrate.rewrite.rule import Edit, Op
+from migrate.rewrite.new_nodes import DT_RESOURCE, Edit, new_node, replaced
+from migrate.rewrite.op_facts import Op
 
 
 @frozen
@@ -27,7 +27,7 @@ class Scope:
 
     def op(self, node: NodeDef) -> Op:
         """What the rule that claims a node's op knows of it."""
-        return self.aliases.table.ops[node.op]
+        return self.aliases.facts.ops[node.op]
 
     def unique(self, name: str) -> str:
         """A node name that the source graph does not use."""
@@ -40,7 +40,7 @@ class Scope:
     def handle(self, tensor: str) -> str:
         """Full name of the DT_RESOURCE tensor which stands for a ref or alias in the new graph."""
         name = producer(tensor)
-        op = self.aliases.table.ops.get(self.aliases.run.graph.wires[name].op)
+        op = self.aliases.facts.ops.get(self.aliases.run.graph.wires[name].op)
         if op is not None and op.carried:
             return self.unique(f"{name}/ref") + ":0"
         return tensor
@@ -125,7 +125,7 @@ class Scope:
             for number, operand in enumerate(data_inputs(source)[1:]):
                 made_by = self.aliases.run.graph.nodes[producer(operand)]
                 if made_by.op == "Const":
-                    # One of its own: the read may stand in another frame or branch than the reshaping did.
+                    # One of its own: the read may be in another frame or branch than the reshaping did.
                     copy = NodeDef()
                     copy.CopyFrom(made_by)
                     copy.name = self.unique(f"{again.name}/operand_{number}")

@@ -85,5 +85,5 @@ def finding(drawn: Sequence[Drawn]) -> Finding | None:
         f"the signatures {keys} draw from one random sequence in TF1 ({nodes[0]!r} has a seed); in the new model each "
         "has a sequence of its own, from the same seed",
         nodes,
-        "what depends on it is compared on names, dtypes and shapes only",
+        "each signature is compared on its own; if the order of the numbers matters, export one signature alone",
     )

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from migrate.graph.graph import data_inputs, unique_name
 from migrate.graph.protos import NodeDef
-from migrate.rewrite.builder import DT_RESOURCE, constant, new_node
+from migrate.rewrite.new_nodes import DT_RESOURCE, constant, new_node
 
 _SCALARS = frozenset({"ResourceCountUpTo"})
 """Ops whose shape function fails on a handle of which nothing is known; what is behind it must be a scalar."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import Graph, as_input, data_inputs, split
 from migrate.graph.protos import FunctionDef, NodeDef
-from migrate.rewrite.builder import DT_RESOURCE, new_node
+from migrate.rewrite.new_nodes import DT_RESOURCE, new_node
 from migrate.rewrite.ordering import ASKS, PASSES, handles, looks_surely
 
 
@@ -50,7 +50,7 @@ def _guard(graph: Graph, node: NodeDef, handle: str, root: str) -> Iterator[Node
     others = [f"^{split(tensor)[0]}" for tensor in data_inputs(node) if tensor != handle]
     waits = [*dict.fromkeys([*others, *(i for i in node.input if i.startswith("^"))])]
     yield NodeDef(name=prefix, op="VarIsInitializedOp", input=[as_input(handle), *waits])
-    # After the question, so that it stands in its loop and branch.
+    # After the question, so that it is in its loop and branch.
     missing = NodeDef(name=f"{prefix}/missing", op="VarHandleOp", input=[f"^{prefix}"])
     missing.attr["dtype"].type = _DT_BOOL
     missing.attr["shape"].shape.SetInParent()

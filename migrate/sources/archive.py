@@ -22,7 +22,6 @@ from typing import IO, Any
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.processes.claims import claim, clear_leftovers
-from migrate.sources.forms import ENDS
 from migrate.sources.watch import UNPACKED_BYTES
 
 _PREFIX = "migrate-archive-"
@@ -216,19 +215,19 @@ class _Part(io.RawIOBase):
         return len(data)
 
 
-def holds_model(file: str) -> bool:
-    """Whether an archive names a file as models have them; False for one that cannot be read.
+def holds_name(file: str, ends: tuple[str, ...]) -> bool:
+    """Whether an archive holds a file whose name ends in one of some ways; False for one that cannot be read.
 
     One that would take too much to find out counts as if it did: unpacking it says what is wrong with it.
     """
     try:
         if zipfile.is_zipfile(file):
             with open_zip(file) as archive:
-                return any(name.endswith(ENDS) for name in archive.namelist())
+                return any(name.endswith(ends) for name in archive.namelist())
         most = min(_LOOKED_AT_BYTES, _most(file, UNPACKED_BYTES))
         with tarfile.open(file, tarinfo=_headers()) as tar:
             for number, member in enumerate(tar):
-                if member.isfile() and member.name.endswith(ENDS):
+                if member.isfile() and member.name.endswith(ends):
                     return True
                 if number >= _LOOKED_AT_MEMBERS:
                     return False

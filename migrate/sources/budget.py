@@ -11,12 +11,12 @@ import os
 import resource
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from migrate.errors import InputError
 from migrate.graph.protobuf_wire import varint
-from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.sources.forked import fork
+from migrate.sources.parsed import Parsed, all_nodes, meta_graphs
 from migrate.sources.watch import (
     BYTES_A_SECOND,
     OWN_BYTES,
@@ -26,9 +26,6 @@ from migrate.sources.watch import (
     Watch,
     mapped_and_resident,
 )
-
-if TYPE_CHECKING:
-    from migrate.sources.parse import Parsed
 
 _BYTES_A_BYTE = 120
 """What the smallest message, of two bytes, takes once it is parsed and listed (measured: 107 and 120 bytes)."""
@@ -116,26 +113,10 @@ def small_bytes(data: bytes, enough: int) -> int:
     return found
 
 
-def all_nodes(parsed: Parsed) -> int:
-    """How many nodes there are, those of functions included."""
-    graphs = [meta_graph.graph_def for meta_graph in _meta_graphs(parsed)]
-    return sum(len(g.node) + sum(len(function.node_def) for function in g.library.function) for g in graphs)
-
-
-def _meta_graphs(parsed: Parsed) -> list[MetaGraphDef]:
-    proto = parsed.proto
-    if isinstance(proto, SavedModel):
-        return list(proto.meta_graphs)
-    if isinstance(proto, MetaGraphDef):
-        return [proto]
-    assert parsed.holder is not None
-    return [parsed.holder]
-
-
 def _copies(parsed: Parsed) -> int:
     """How often the graph is in memory at once: twice where functions may be inlined, or something be left out."""
     return max(
-        2 if m.graph_def.library.function or m.asset_file_def or m.collection_def else 1 for m in _meta_graphs(parsed)
+        2 if m.graph_def.library.function or m.asset_file_def or m.collection_def else 1 for m in meta_graphs(parsed)
     )
 
 
@@ -169,7 +150,7 @@ def _try(parse: Callable[[], Parsed], limit: int, end: int) -> NoReturn:
         with contextlib.suppress(InputError):  # It is damaged, and parsing it again says how.
             parsed = parse()
             nodes, copies = all_nodes(parsed), _copies(parsed)
-            entries = sum(len(m.signature_def) + len(m.asset_file_def) for m in _meta_graphs(parsed))
+            entries = sum(len(m.signature_def) + len(m.asset_file_def) for m in meta_graphs(parsed))
         os.write(end, _ANSWER.pack(max(0, mapped_and_resident()[1] - resident), nodes, entries, copies))
         os._exit(0)
     finally:

@@ -13,49 +13,16 @@ import re
 from collections.abc import Callable, Sequence
 
 from migrate.errors import InputError
-from migrate.frozen import frozen
 from migrate.sources.boundary import Boundary
 from migrate.sources.checkpoint_files import DATA_FILE, INDEX, META, STATE_FILE, V1_SHARD, latest_name
 from migrate.sources.files import read_file
-from migrate.sources.forms import (
-    CHUNKED_SAVED_MODEL_FILE,
-    ENDS_OF_STRAYS,
-    ENDS_OF_UNREADABLE,
-    OWN_FOLDERS,
-    SAVED_MODEL_FILES,
-    Form,
-    form_of,
-)
+from migrate.sources.forms import ENDS, ENDS_OF_STRAYS, ENDS_OF_UNREADABLE, form_of
+from migrate.sources.location import Form, Location
 from migrate.sources.not_a_model import describe_stray
 from migrate.sources.parse import PROTO_LIMIT_BYTES
-from migrate.sources.watch import Watch
+from migrate.sources.saved_model_files import CHUNKED_SAVED_MODEL_FILE, OWN_FOLDERS, SAVED_MODEL_FILES
 
 _STEP = r"-(\d+)$"
-
-
-@frozen
-class Location:
-    """Where one model is.
-
-    Attributes:
-      form: what `file` is; for a checkpoint without a graph `Form.TABLE`.
-      path: what it is called in a report when other models are beside it.
-      file: the file that says what the model is.
-      checkpoint: what a restore op is fed with, or None.
-      others: prefixes of other checkpoints that the same graph could be filled from, in the same directory.
-      unpacked: the temporary directory that an archive was unpacked into, or None.
-      boundary: where its files may be; None for anywhere.
-      watch: over the audit that reads it; None for the bounds that are set by default.
-    """
-
-    form: Form
-    path: str
-    file: str
-    checkpoint: str | None = None
-    others: tuple[str, ...] = ()
-    unpacked: str | None = None
-    boundary: Boundary | None = None
-    watch: Watch | None = None
 
 
 def is_one_model(path: str, models: Sequence[str]) -> bool:
@@ -401,9 +368,9 @@ def _form_in_tree(folder: _Folder, name: str) -> Form | None:
 def _is_no_model(folder: _Folder, name: str, form: Form, is_beside_others: bool) -> bool:
     """Whether a file that has a model's form is an archive without models, or another model's own graph."""
     if form is Form.ARCHIVE:
-        from migrate.sources.archive import holds_model  # Few trees have an archive, and its libraries take time.
+        from migrate.sources.archive import holds_name  # Few trees have an archive, and its libraries take time.
 
-        return not holds_model(folder.join(name))
+        return not holds_name(folder.join(name), ENDS)
     # The checkpoint's own graph, as tf.train.write_graph leaves it there.
     return form is Form.GRAPH_DEF and is_beside_others and _has_variables(folder.join(name))
 

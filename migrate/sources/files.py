@@ -6,12 +6,15 @@ than read. All files below a model that this program reads by itself are opened 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from typing import IO
 
 from migrate.errors import InputError
 from migrate.sources.boundary import Boundary
+
+_CHUNK_BYTES = 1 << 20
 
 
 def open_file(path: str, boundary: Boundary | None = None) -> int:
@@ -76,6 +79,24 @@ def read_file(path: str, largest_bytes: int, boundary: Boundary | None = None) -
             return stream.read(size)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def digest_of(file: str, boundary: Boundary | None = None) -> str:
+    """Hexadecimal SHA-256 of a file's bytes.
+
+    Args:
+      file: its path.
+      boundary: where it may be; None for anywhere.
+
+    Raises:
+      OSError: it cannot be read.
+      InputError: it is no regular file, or outside of the boundary.
+    """
+    digest = hashlib.sha256()
+    with open_stream(file, boundary) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def check_regular(path: str) -> None:

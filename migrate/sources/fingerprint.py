@@ -17,7 +17,9 @@ from migrate.sources.boundary import Boundary, boundary_of
 from migrate.sources.checkpoint_files import DATA_FILE, INDEX, META, STATE_FILE
 from migrate.sources.copies import data_bytes
 from migrate.sources.files import open_stream
-from migrate.sources.forms import ENDS_OF_UNREADABLE, OWN_FOLDERS, Beside, Form, form_of, row_of
+from migrate.sources.forms import ENDS_OF_UNREADABLE, Beside, form_of, row_of
+from migrate.sources.location import Form
+from migrate.sources.saved_model_files import OWN_FOLDERS
 
 _WHOLE_BYTES = 1 << 26
 """So many bytes of a model count themselves, those of the smallest files first: protos, indexes (which hold a checksum
@@ -86,24 +88,6 @@ def fingerprint(path: str) -> Fingerprint | None:
     except (OSError, InputError):
         return None
     return Fingerprint(digest.hexdigest(), tuple(large), total)
-
-
-def digest_of(file: str, boundary: Boundary | None = None) -> str:
-    """Hexadecimal SHA-256 of a file's bytes.
-
-    Args:
-      file: its path.
-      boundary: where it may be; None for anywhere.
-
-    Raises:
-      OSError: it cannot be read.
-      InputError: it is no regular file, or outside of the boundary.
-    """
-    digest = hashlib.sha256()
-    with open_stream(file, boundary) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def same_files(path: str, mark: Fingerprint, other: str, other_mark: Fingerprint) -> bool:

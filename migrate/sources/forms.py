@@ -19,37 +19,12 @@ from migrate.records import Kind
 from migrate.sources import sniff
 from migrate.sources.checkpoint_files import INDEX, META, SHARDED_V1
 from migrate.sources.files import check_regular
+from migrate.sources.location import Form, Location
+from migrate.sources.saved_model_files import CHUNKED_SAVED_MODEL_FILE, SAVED_MODEL_OWN
 
 if TYPE_CHECKING:
-    from migrate.sources.discover import Location
     from migrate.sources.keras_source import KerasFiles
     from migrate.sources.source import Source
-
-# tensorflow/cc/saved_model/constants.h; the order is that of TensorFlow's loaders.
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
-CHUNKED_SAVED_MODEL_FILE = "saved_model.cpb"
-"""A SavedModel over 2 GB, split by tensorflow/tools/proto_splitter; it is not read here."""
-HUB_MODULE_FILE = "tfhub_module.pb"
-KERAS_METADATA_FILE = "keras_metadata.pb"
-"""What Keras writes beside a TF2 SavedModel (keras/saving/legacy/saved_model/constants.py, SAVED_METADATA_PATH)."""
-OWN_FOLDERS = ("assets", "assets.extra", "variables")
-"""Directories that belong to a SavedModel; the first two belong to a model of any form in the same directory."""
-SAVED_MODEL_OWN = (*SAVED_MODEL_FILES, "fingerprint.pb", KERAS_METADATA_FILE, HUB_MODULE_FILE, *OWN_FOLDERS)
-"""Names in a SavedModel's directory that TensorFlow, Keras or TF Hub reads."""
-
-
-class Form(enum.Enum):
-    """What a single file may be; the value is what messages call it."""
-
-    GRAPH_DEF = "GraphDef"
-    META_GRAPH = "MetaGraphDef"
-    SAVED_MODEL = "SavedModel"
-    TABLE = "table"
-    HDF5 = "HDF5 file"
-    KERAS_V3 = ".keras archive"
-    KERAS_JSON = "Keras configuration"
-    ARCHIVE = "archive"
-    STRAY = "stray"
 
 
 class Beside(enum.Enum):
@@ -138,13 +113,13 @@ def _read_saved_model(place: Location, path: str) -> Source:
 
 
 def _read_graph(place: Location, path: str) -> Source:
-    from migrate.sources.read import read_graph
+    from migrate.sources.graph_file import read_graph
 
     return read_graph(place, path)
 
 
 def _read_stray(place: Location, path: str) -> Source:
-    from migrate.sources.read import describe_unreadable
+    from migrate.sources.parse import describe_unreadable
 
     raise InputError(f"{place.file}: {describe_unreadable(place.file, place.boundary)}")
 
@@ -158,19 +133,19 @@ def _whole_keras(place: Location, architecture: str | None, root: str | None) ->
 def _keras_of_hdf5(place: Location, architecture: str | None, root: str | None) -> KerasFiles:
     from migrate.sources.keras_files import hdf5_files
 
-    return hdf5_files(place, architecture)
+    return hdf5_files(place, architecture, form_of)
 
 
 def _keras_of_config(place: Location, architecture: str | None, root: str | None) -> KerasFiles:
     from migrate.sources.keras_files import config_files
 
-    return config_files(place, architecture, root)
+    return config_files(place, architecture, root, form_of)
 
 
 def _keras_of_checkpoint(place: Location, architecture: str | None, root: str | None) -> KerasFiles | None:
     from migrate.sources.keras_files import checkpoint_files
 
-    return checkpoint_files(place, architecture, root)
+    return checkpoint_files(place, architecture, root, form_of)
 
 
 def _own_of_directory(place: Location) -> Iterator[str]:

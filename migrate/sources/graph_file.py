@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from migrate.graph.protos import MetaGraphDef
-from migrate.records import Kind
-from migrate.sources.source import SERVING_TAG
+import os
+
+from migrate.errors import InputError
+from migrate.graph.protos import GraphDef, MetaGraphDef
+from migrate.records import GivenSignature, Kind
+from migrate.sources.location import Location, chosen_among
+from migrate.sources.parse import parse
+from migrate.sources.source import SERVING_TAG, Source
 
 TABLES_KEY = "table_initializer"
 """The collection of table initialisers (`tf.compat.v1.GraphKeys.TABLE_INITIALIZERS`)."""
@@ -14,6 +19,46 @@ _TABLE_INITIALIZERS = frozenset(
     for name in ("InitializeTable", "InitializeTableFromTextFile", "LookupTableImport")
     for version in ("", "V2")
 )
+
+
+def read_graph(place: Location, path: str) -> Source:
+    """Reads a MetaGraphDef with its checkpoint, or a GraphDef; see `read.read_source`."""
+    parsed = parse(place.file, place.form.value, place.boundary, place.watch)
+    proto = parsed.proto
+    folder = os.path.dirname(place.file)
+    checkpoint: str | None = None
+    given: tuple[GivenSignature, ...] = ()
+    if isinstance(proto, MetaGraphDef):
+        checkpoint = place.checkpoint
+        try:
+            kind, meta_graph = from_meta_graph(proto)
+            given = _bundled(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
+        except InputError as error:
+            raise InputError(f"{place.file}: {error}") from error
+    elif isinstance(proto, GraphDef) and parsed.holder is not None:
+        kind, meta_graph = from_graph_def(parsed.holder)
+    else:
+        raise InputError(
+            f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ in the same directory"
+        )
+    return Source(
+        path,
+        kind,
+        place.file,
+        (meta_graph,),
+        checkpoint,
+        os.path.join(folder, "assets"),
+        os.path.join(folder, "assets.extra"),
+        signatures=given,
+        findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
+        boundary=place.boundary,
+    )
+
+
+def _bundled(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
+    from migrate.sources.session_bundle import signatures
+
+    return signatures(meta_graph)
 
 
 def from_meta_graph(proto: MetaGraphDef) -> tuple[Kind, MetaGraphDef]:

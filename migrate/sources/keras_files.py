@@ -13,10 +13,9 @@ from migrate.escapes import flag
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
 from migrate.sources.checkpoint_files import INDEX, latest_name
-from migrate.sources.discover import Location
 from migrate.sources.files import open_stream
-from migrate.sources.forms import Form, form_of, row_of
 from migrate.sources.keras_source import KerasFiles, kind_of_hdf5, load_architecture
+from migrate.sources.location import Form, FormOf, Location
 from migrate.sources.not_a_model import describe_stray
 from migrate.sources.sniff import is_v1_checkpoint
 
@@ -25,50 +24,35 @@ _HEAD_BYTES = 1 << 12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def files_of(place: Location, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
-    """Where the parts of a Keras model are: weights are beside an architecture, or inside a whole model.
-
-    Args:
-      place: where it is: one of `forms.KERAS_FORMS`, or a checkpoint without a graph.
-      architecture: the file with the architecture of weights, or None for the one beside them.
-      root: where in a checkpoint's object graph the model is, or None for where its layers are.
-
-    Returns:
-      None for a checkpoint without an architecture beside it.
-
-    Raises:
-      InputError: an HDF5 file that is not Keras's, or what belongs together cannot be told.
-    """
-    join = row_of(place.form).keras_files
-    assert join is not None, place.form
-    return join(place, architecture, root)
-
-
 def whole_files(place: Location) -> KerasFiles:
     """A model that is one file."""
     return KerasFiles(place.path, place.file, place.file)
 
 
-def hdf5_files(place: Location, architecture: str | None) -> KerasFiles:
-    """An HDF5 file: a whole model, or weights and the architecture beside them; see `files_of`."""
+def hdf5_files(place: Location, architecture: str | None, form_of: FormOf) -> KerasFiles:
+    """An HDF5 file: a whole model, or weights and the architecture beside them; see `read.files_of`."""
     kind = kind_of_hdf5(place.file)
     if not kind:
         raise InputError(f"{place.file}: an HDF5 file that is not Keras's (no model_config, no layer_names)")
     if kind is Kind.KERAS_H5_MODEL:
         return whole_files(place)
-    found = architecture or _architecture_beside(place.file, place.boundary)
-    unfit = "" if found else unfit_beside(place.file, place.boundary)
+    found = architecture or _architecture_beside(place.file, place.boundary, form_of)
+    unfit = "" if found else unfit_beside(place.file, place.boundary, form_of)
     return KerasFiles(place.path, found, place.file, unfit=unfit)
 
 
-def checkpoint_files(place: Location, architecture: str | None, root: str | None) -> KerasFiles | None:
-    """A checkpoint and the architecture beside it; see `files_of`."""
+def checkpoint_files(place: Location, architecture: str | None, root: str | None, form_of: FormOf) -> KerasFiles | None:
+    """A checkpoint and the architecture beside it; see `read.files_of`."""
     checkpoint = place.checkpoint or place.path
-    found = "" if is_v1_checkpoint(checkpoint) else architecture or _architecture_beside(checkpoint, place.boundary)
+    found = (
+        ""
+        if is_v1_checkpoint(checkpoint)
+        else architecture or _architecture_beside(checkpoint, place.boundary, form_of)
+    )
     return KerasFiles(place.path, found, checkpoint, place.others, root) if found else None
 
 
-def check_architecture(file: str) -> None:
+def check_architecture(file: str, form_of: FormOf) -> None:
     """Looks at the file that `--architecture` names, before any model is read.
 
     Raises:
@@ -81,14 +65,15 @@ def check_architecture(file: str) -> None:
     load_architecture(file)
 
 
-def unfit_beside(weights: str, boundary: Boundary | None) -> str:
+def unfit_beside(weights: str, boundary: Boundary | None, form_of: FormOf) -> str:
     """Says what is wrong with the files beside weights that have the names of architectures and are none, or nothing.
 
     Args:
       weights: the file of weights or the checkpoint's prefix, without an architecture beside it.
       boundary: where files may be; None for anywhere.
+      form_of: recognises a file.
     """
-    forms = _forms(os.path.dirname(weights) or os.curdir, boundary)
+    forms = _forms(os.path.dirname(weights) or os.curdir, boundary, form_of)
     files = [file for file, form in forms.items() if form in (None, Form.STRAY) and file.endswith(_TEXTS)]
     more = f"; so are {len(files) - 1} more" if len(files) > 1 else ""
     return f"{os.path.basename(files[0])} beside them: {_fault(files[0])}{more}" if files else ""
@@ -106,10 +91,10 @@ def _fault(file: str) -> str:
         return str(error).removeprefix(f"{file}: ")
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "is no Keras architecture"
+    return "is not a Keras architecture"
 
 
-def _forms(folder: str, boundary: Boundary | None) -> dict[str, Form | None]:
+def _forms(folder: str, boundary: Boundary | None, form_of: FormOf) -> dict[str, Form | None]:
     """Form of each file of a directory, by path. A link that leads out of the model is left out, and not opened.
 
     Raises:
@@ -156,8 +141,8 @@ def _digest(file: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
-    found = _architectures(_forms(os.path.dirname(weights) or os.curdir, boundary))
+def _architecture_beside(weights: str, boundary: Boundary | None, form_of: FormOf) -> str:
+    found = _architectures(_forms(os.path.dirname(weights) or os.curdir, boundary, form_of))
     if len(found) > 1:
         raise InputError(
             f"{weights}: has {len(found)} Keras architectures beside it ({_listed(found)}); say which is its own, for "
@@ -166,10 +151,10 @@ def _architecture_beside(weights: str, boundary: Boundary | None) -> str:
     return found[0] if found else ""
 
 
-def config_files(place: Location, given: str | None, root: str | None) -> KerasFiles:
-    """An architecture and the weights beside it; see `files_of`."""
+def config_files(place: Location, given: str | None, root: str | None, form_of: FormOf) -> KerasFiles:
+    """An architecture and the weights beside it; see `read.files_of`."""
     folder = os.path.dirname(place.file) or os.curdir
-    forms = _forms(folder, place.boundary)
+    forms = _forms(folder, place.boundary, form_of)
     indexes = [f[: -len(INDEX)] for f in forms if f.endswith(INDEX)]
     stored = [f for f, form in forms.items() if f not in indexes and form is Form.HDF5] + indexes
     # The same file may be spelt in two ways: `model.json`, `./model.json`.

@@ -14,7 +14,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from migrate.errors import InputError, first_line
 from migrate.frozen import frozen
@@ -22,9 +22,8 @@ from migrate.records import Kind
 from migrate.sources.archive import DAMAGE, open_member, open_zip
 from migrate.sources.bundle import read_bundle
 from migrate.sources.checkpoint_files import INDEX, OBJECT_GRAPH_KEY
-from migrate.sources.files import open_stream, read_file
-from migrate.sources.fingerprint import digest_of
-from migrate.sources.not_a_model import describe_stray
+from migrate.sources.files import digest_of, open_stream, read_file
+from migrate.sources.hdf5 import StoredTensor, datasets, elements, has_entry, import_h5py, is_in_file, open_hdf5
 from migrate.sources.sandbox import guarded
 from migrate.sources.sniff import HDF5_MAGIC, ZIP_MAGIC
 
@@ -35,7 +34,6 @@ _METRICS = "keras_api/metrics/"  # tf_keras/src/saving/legacy/saved_model/consta
 _NO_WEIGHTS = ("optimizer/", "metrics/", "compile_metrics/", "seed_generators/")
 # An architecture is text of a few megabytes at most; what claims more is none, and takes 25 times as much in memory.
 _MAX_JSON_BYTES = 1 << 24
-_MAX_STATE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 12
 _WEIGHTS = "model.weights.h5"
 _MAX_DEPTH = 150
@@ -90,21 +88,6 @@ class KerasFiles:
 
 
 @frozen
-class StoredTensor:
-    """A weight as it is stored.
-
-    Attributes:
-      name: its path in the file.
-      dtype: TensorFlow's name.
-      shape: static and known.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@frozen
 class KerasSource:
     """A Keras model as it is on the disk.
 
@@ -156,39 +139,22 @@ class KerasSource:
 
 def kind_of_hdf5(file: str) -> Kind | None:
     """Whether an HDF5 file is a whole model of Keras, weights alone, or neither (None)."""
-    _import_h5py()
+    import_h5py()
     kind: Kind | None = guarded(file, lambda: _kind_within(file), Kind)
     return kind
 
 
 def _kind_within(file: str) -> Kind | None:
-    with _open_hdf5(file) as content:
+    with open_hdf5(file) as content:
         if "model_config" in content.attrs:
             return Kind.KERAS_H5_MODEL
-        if "layer_names" in content.attrs or _names_entry(content, "model_weights") or _has_v3_layout(content):
+        if "layer_names" in content.attrs or has_entry(content, "model_weights") or _has_v3_layout(content):
             return Kind.KERAS_H5_WEIGHTS
     return None
 
 
 def _has_v3_layout(content: Any) -> bool:
-    return _names_entry(content, "layers") or _names_entry(content, "_layer_checkpoint_dependencies")
-
-
-def _names_entry(group: Any, name: str) -> bool:
-    """Whether a group has an entry. `name in group` would open the file that an external link leads to."""
-    return bool(group.id.links.exists(_encoded(name)))
-
-
-def _is_in_file(group: Any, name: str) -> bool:
-    """Whether an entry of a group is an object of this file, rather than a path here or in another file."""
-    import h5py
-
-    links = group.id.links
-    return bool(links.exists(_encoded(name)) and links.get_info(_encoded(name)).type == h5py.h5l.TYPE_HARD)
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")  # As h5py gives names (_hl/base.py).
+    return has_entry(content, "layers") or has_entry(content, "_layer_checkpoint_dependencies")
 
 
 def _is_config(content: Any) -> bool:
@@ -208,7 +174,7 @@ def read_keras(files: KerasFiles) -> KerasSource:
     config = load_architecture(files.architecture) if _is_yaml(files.architecture) else None
     if not os.path.isfile(files.weights):
         return _read(files, config)  # No weights, or a checkpoint: nothing of HDF5.
-    _import_h5py()
+    import_h5py()
     others = (files.architecture, _metadata(files))
     held = _held_bytes(files.weights)
     source: KerasSource = guarded(files.weights, lambda: _read(files, config), KerasSource, others, held)
@@ -242,7 +208,7 @@ def load_architecture(file: str) -> Mapping[str, Any]:
     else:
         config = _load_json(file)
     if not _is_config(config):
-        raise InputError(f"{file}: is no Keras architecture (no class_name, no config)")
+        raise InputError(f"{file}: is not a Keras architecture (no class_name, no config)")
     found: Mapping[str, Any] = config
     return found
 
@@ -259,15 +225,9 @@ def _is_yaml(file: str) -> bool:
     return not head.startswith((HDF5_MAGIC, ZIP_MAGIC)) and not head.lstrip().startswith(b"{")
 
 
-def _import_h5py() -> None:
-    """Once here, rather than in each fork; that it is missing is said by `_open_hdf5`."""
-    with contextlib.suppress(ImportError):
-        import h5py  # noqa: F401
-
-
 def _read(files: KerasFiles, config: Mapping[str, Any] | None = None) -> KerasSource:
     if not files.architecture:
-        with _open_hdf5(files.weights) as content:
+        with open_hdf5(files.weights) as content:
             version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
             source = _source(files, Kind.KERAS_H5_WEIGHTS, version, backend, {}, {})
             return _with_hdf5(source, content)
@@ -281,7 +241,7 @@ def _read(files: KerasFiles, config: Mapping[str, Any] | None = None) -> KerasSo
 
 
 def _read_hdf5(files: KerasFiles) -> KerasSource:
-    with _open_hdf5(files.architecture) as content:
+    with open_hdf5(files.architecture) as content:
         config = _json_attribute(files.architecture, content, "model_config")
         training = _json_attribute(files.architecture, content, "training_config")
         version, backend = _attribute(content, "keras_version"), _attribute(content, "backend")
@@ -297,12 +257,12 @@ def _read_archive(files: KerasFiles) -> KerasSource:
             config = _member(path, archive, "config.json")
             metadata = _member(path, archive, "metadata.json")
             if not _is_config(config):
-                raise InputError(f"{path}: its config.json is no Keras config (no class_name, no config)")
+                raise InputError(f"{path}: its config.json is not a Keras config (no class_name, no config)")
             version = str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""
             source = _source(files, Kind.KERAS_V3, version, "", config, config.get("compile_config"))
             if _WEIGHTS not in archive.namelist():
                 raise InputError(f"{path}: has no {_WEIGHTS}, so the model has no weights")
-            with open_member(path, archive, _WEIGHTS) as stream, _open_hdf5(path, stream) as content:
+            with open_member(path, archive, _WEIGHTS) as stream, open_hdf5(path, stream) as content:
                 return _with_hdf5(source, content, is_v3=True)
     except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: cannot be read as a .keras archive: {first_line(error)}") from None
@@ -319,7 +279,7 @@ def _read_text(files: KerasFiles, config: Mapping[str, Any]) -> KerasSource:
         return source
     if os.path.exists(files.weights + INDEX) and not os.path.isfile(files.weights):
         return _with_checkpoint(source)
-    with _open_hdf5(files.weights) as content:
+    with open_hdf5(files.weights) as content:
         return _with_hdf5(source, content)
 
 
@@ -366,7 +326,7 @@ def _mentions(value: Any, key: str) -> bool:
 def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasSource:
     """Adds the facts of an open HDF5 file."""
     links: list[str] = []
-    tensors = list(_tensors(content, "", links, set()))
+    tensors = list(datasets(content, "", links, set()))
     if is_v3 or _has_v3_layout(content):
         optimizer = tuple(t for t in tensors if t.name.startswith("optimizer/"))
         weights = tuple(t for t in tensors if not t.name.startswith(_NO_WEIGHTS))
@@ -375,7 +335,7 @@ def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasS
         source = dataclasses.replace(source, has_empty_layers=bool(own) and not weights)
     else:
         optimizer = tuple(_below(tensors, "optimizer_weights/"))
-        whole = _names_entry(content, "model_weights")
+        whole = has_entry(content, "model_weights")
         weights = tuple(_below(tensors, "model_weights/")) if whole else tuple(tensors)
         form = Weights.HDF5
         source = dataclasses.replace(source, groups=_groups(content))
@@ -384,54 +344,18 @@ def _with_hdf5(source: KerasSource, content: Any, is_v3: bool = False) -> KerasS
 
 def _groups(content: Any) -> tuple[str, ...]:
     """What Keras loads weights by: the attribute `layer_names`, in parts where it is long (hdf5_format.py)."""
-    holder = content["model_weights"] if _is_in_file(content, "model_weights") else content
+    holder = content["model_weights"] if is_in_file(content, "model_weights") else content
     whole = "layer_names" in holder.attrs
     parts = itertools.takewhile(holder.attrs.__contains__, map("layer_names{}".format, itertools.count()))
     names = ["layer_names"] if whole else list(parts)
-    values = [value for name in names for value in _flat(holder.attrs[name])]
+    values = [value for name in names for value in elements(holder.attrs[name])]
     return tuple(v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else str(v) for v in values)
-
-
-def _flat(value: Any) -> list[Any]:
-    """The elements of an attribute that is one value, or an array of any shape."""
-    flattened = getattr(value, "ravel", None)
-    return list(flattened()) if flattened is not None else [value]
 
 
 def _below(tensors: Sequence[StoredTensor], prefix: str) -> Iterator[StoredTensor]:
     for tensor in tensors:
         if tensor.name.startswith(prefix):
             yield dataclasses.replace(tensor, name=tensor.name[len(prefix) :])
-
-
-def _tensors(group: Any, prefix: str, links: list[str], seen: set[tuple[int, int]]) -> Iterator[StoredTensor]:
-    """Datasets of a group and below; what leads, or may lead, to another file goes to `links` and is not followed.
-
-    That are external links, and soft links, whose path may pass through one. h5py opens the target of either when it is
-    asked for anything but the link itself.
-
-    A group that has several names is looked into once: hard links may lead round, or by more ways than can be gone.
-    """
-    import h5py
-
-    place = h5py.h5o.get_info(group.id)
-    if (place.fileno, place.addr) in seen:
-        return
-    seen.add((place.fileno, place.addr))
-    for name in group:
-        path = f"{prefix}{name}"
-        if not _is_in_file(group, name):
-            links.append(path)
-            continue
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            yield from _tensors(item, f"{path}/", links, seen)
-        elif isinstance(item, h5py.Dataset):
-            if item.is_virtual or item.external:
-                links.append(path)
-            else:
-                dtype = "string" if item.dtype.kind in "OS" else item.dtype.name
-                yield StoredTensor(path, dtype, tuple(item.shape or ()))
 
 
 def _with_checkpoint(source: KerasSource) -> KerasSource:
@@ -463,31 +387,9 @@ def _roots(tensors: Sequence[StoredTensor]) -> tuple[str, ...]:
 # The files
 
 
-@contextlib.contextmanager
-def _open_hdf5(path: str, stream: IO[bytes] | None = None) -> Iterator[Any]:
-    """An open h5py.File.
-
-    Raises:
-      InputError: it cannot be opened, or turns out to be damaged while it is read.
-    """
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(f"{path}: an HDF5 file, which needs h5py; run: pip install h5py ({error})") from None
-    try:
-        with h5py.File(stream if stream is not None else path, "r") as content:
-            yield content
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # TypeError: a type that numpy has not.
-        stray = None
-        if stream is None and os.path.isfile(path):
-            with open(path, "rb") as file:
-                stray = describe_stray(file.read(1024))
-        raise InputError(f"{path}: {stray or f'cannot be read as HDF5: {first_line(error)}'}") from None
-
-
 def _attribute(content: Any, name: str) -> str:
     """A string attribute; Keras wrote some on the file, some on the group of the weights."""
-    here = name in content.attrs or not _is_in_file(content, "model_weights")
+    here = name in content.attrs or not is_in_file(content, "model_weights")
     holder = content if here else content["model_weights"]
     value = holder.attrs.get(name, "")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -502,7 +404,7 @@ def _json_attribute(path: str, content: Any, name: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: its attribute {name} is no JSON: {error}") from None
     if not isinstance(value, dict) or (name == "model_config" and not _is_config(value)):
-        raise InputError(f"{path}: its attribute {name} is no Keras config (no class_name, no config)")
+        raise InputError(f"{path}: its attribute {name} is not a Keras config (no class_name, no config)")
     return value
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.boundary import Boundary
 from migrate.sources.copies import Kind, entries
-from migrate.sources.discover import Location
-from migrate.sources.forms import OWN_FOLDERS, Beside, Form, form_of, row_of
+from migrate.sources.forms import Beside, form_of, row_of
+from migrate.sources.location import Form, Location
+from migrate.sources.saved_model_files import OWN_FOLDERS
 
 _TOLD = 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 
@@ -10,13 +11,13 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
-from migrate.frozen import frozen
 from migrate.graph.protobuf_wire import varint
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.boundary import Boundary
-from migrate.sources.budget import Excess, all_nodes, over_budget
-from migrate.sources.files import read_file
+from migrate.sources.budget import Excess, over_budget
+from migrate.sources.files import open_stream, read_file
 from migrate.sources.not_a_model import describe_stray, is_mangled_text
+from migrate.sources.parsed import Parsed, all_nodes
 from migrate.sources.sniff import text_proto
 from migrate.sources.watch import Watch
 
@@ -28,20 +29,6 @@ _TYPES: dict[str, type[SavedModel] | type[MetaGraphDef] | type[GraphDef]] = {
     "MetaGraphDef": MetaGraphDef,
     "GraphDef": GraphDef,
 }
-
-
-@frozen
-class Parsed:
-    """What is in a file.
-
-    Attributes:
-      proto: the message.
-      holder: what a GraphDef is part of, which holds nothing else: to copy it into one takes as much memory again.
-        For a stored graph (`stored`), what answers as the only MetaGraphDef of `proto`, which has no nodes.
-    """
-
-    proto: SavedModel | MetaGraphDef | GraphDef
-    holder: MetaGraphDef | None = None
 
 
 def parse_file(
@@ -108,6 +95,26 @@ def _stored(file: str, data: bytes, excess: Excess, watch: Watch) -> Parsed | No
     meta_graph, is_saved_model = found
     watch.has_nodes(len(meta_graph.graph_def.node))
     return Parsed(SavedModel(saved_model_schema_version=1) if is_saved_model else GraphDef(), meta_graph)
+
+
+def describe_unreadable(file: str, boundary: Boundary | None) -> str:
+    """Says why a file that is named like a model's is none: the rest of a sentence that starts with its name."""
+    if os.path.islink(file) and not os.path.exists(file):
+        return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
+    try:
+        with open_stream(file, boundary) as stream:
+            found = describe_stray(stream.read(4096))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    if found:
+        return found
+    try:
+        parse_file(file, "GraphDef", boundary)
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    return "no model"
 
 
 _NODE_IN_TEXT = re.compile(rb"\bnode(?:_def)?\s*[{<:]")
@@ -187,7 +194,7 @@ def _parse_binary(file: str, data: bytes, wanted: str) -> Parsed:
     if is_mangled_text(data):
         raise InputError(
             f"{file}: was mangled by a text conversion (a binary file opened and saved as text): "
-            "bytes are lost, copy it anew from where it was whole"
+            "bytes are lost; copy it again from a good copy"
         )
     missing = _missing_bytes(data)
     if missing:

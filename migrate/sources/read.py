@@ -1,4 +1,4 @@
-"""Reads a model of any form that is a graph."""
+"""Opens a model of any form, and has the form's reader read it or join its files."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from migrate.errors import InputError
-from migrate.graph.protos import GraphDef, MetaGraphDef
-from migrate.records import Finding, GivenSignature, Kind, Severity
-from migrate.sources.boundary import Boundary, boundary_of
-from migrate.sources.discover import Location, find_models, place_of
-from migrate.sources.files import open_stream
-from migrate.sources.forms import Form, row_of
-from migrate.sources.graph_file import from_graph_def, from_meta_graph
-from migrate.sources.not_a_model import describe_stray
-from migrate.sources.parse import parse, parse_file
+from migrate.sources.boundary import boundary_of
+from migrate.sources.discover import find_models, place_of
+from migrate.sources.forms import row_of
+from migrate.sources.location import Form, Location
 from migrate.sources.source import Source
 from migrate.sources.watch import UNPACKED_BYTES, Watch
+
+if TYPE_CHECKING:
+    from migrate.sources.keras_source import KerasFiles
 
 
 @contextlib.contextmanager
@@ -70,74 +69,20 @@ def read_source(place: Location, path: str) -> Source:
     return read(place, path)
 
 
-def read_graph(place: Location, path: str) -> Source:
-    """Reads a MetaGraphDef with its checkpoint, or a GraphDef; see `read_source`."""
-    parsed = parse(place.file, place.form.value, place.boundary, place.watch)
-    proto = parsed.proto
-    folder = os.path.dirname(place.file)
-    checkpoint: str | None = None
-    given: tuple[GivenSignature, ...] = ()
-    if isinstance(proto, MetaGraphDef):
-        checkpoint = place.checkpoint
-        try:
-            kind, meta_graph = from_meta_graph(proto)
-            given = _bundled(meta_graph) if kind is Kind.SESSION_BUNDLE else ()
-        except InputError as error:
-            raise InputError(f"{place.file}: {error}") from error
-    elif isinstance(proto, GraphDef) and parsed.holder is not None:
-        kind, meta_graph = from_graph_def(parsed.holder)
-    else:
-        raise InputError(f"{place.file}: a SavedModel; name it saved_model.pb, with variables/ and assets/ beside it")
-    return Source(
-        path,
-        kind,
-        place.file,
-        (meta_graph,),
-        checkpoint,
-        os.path.join(folder, "assets"),
-        os.path.join(folder, "assets.extra"),
-        signatures=given,
-        findings=tuple(chosen_among(place)) if kind is not Kind.FROZEN_GRAPH else (),
-        boundary=place.boundary,
-    )
+def files_of(place: Location, architecture: str | None = None, root: str | None = None) -> KerasFiles | None:
+    """Where the parts of a Keras model are: weights are beside an architecture, or inside a whole model.
 
+    Args:
+      place: where it is: one of `forms.KERAS_FORMS`, or a checkpoint without a graph.
+      architecture: the file with the architecture of weights, or None for the one beside them.
+      root: where in a checkpoint's object graph the model is, or None for where its layers are.
 
-def _bundled(meta_graph: MetaGraphDef) -> tuple[GivenSignature, ...]:
-    from migrate.sources.session_bundle import signatures
+    Returns:
+      None for a checkpoint without an architecture beside it.
 
-    return signatures(meta_graph)
-
-
-def chosen_among(place: Location) -> Iterator[Finding]:
-    """Says that a directory holds several checkpoints, and which one was taken."""
-    if place.others:
-        names = [os.path.basename(other) for other in place.others]
-        whole = os.path.isfile(place.checkpoint or "")
-        yield Finding(
-            "checkpoint-chosen",
-            Severity.NOTE,
-            f"of {len(names) + 1} checkpoints in the directory {os.path.basename(place.checkpoint or '')!r} is taken; "
-            f"left aside: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}",
-            (),
-            f"to take another one, pass its {'file' if whole else 'prefix'}, for example DIRECTORY/{names[0]}",
-        )
-
-
-def describe_unreadable(file: str, boundary: Boundary | None) -> str:
-    """Says why a file that is named like a model's is none: the rest of a sentence that starts with its name."""
-    if os.path.islink(file) and not os.path.exists(file):
-        return describe_stray(os.readlink(file).encode()) or f"a link that leads nowhere ({os.readlink(file)})"
-    try:
-        with open_stream(file, boundary) as stream:
-            found = describe_stray(stream.read(4096))
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    except InputError as error:
-        return str(error).removeprefix(f"{file}: ")
-    if found:
-        return found
-    try:
-        parse_file(file, "GraphDef", boundary)
-    except InputError as error:
-        return str(error).removeprefix(f"{file}: ")
-    return "no model"
+    Raises:
+      InputError: an HDF5 file that is not Keras's, or what belongs together cannot be told.
+    """
+    join = row_of(place.form).keras_files
+    assert join is not None, place.form
+    return join(place, architecture, root)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from migrate import codec
+from migrate.decoders import DecodeError
 from migrate.errors import InputError, InternalError
 from migrate.frozen import frozen
 from migrate.processes.confinement import Confinement, confine, prepare
@@ -85,7 +86,7 @@ def guarded(
         raise InputError(f"{path}: damaged: {_ending(os.waitstatus_to_exitcode(status), seconds)}")
     try:
         answered = codec.from_json(tuple[_Raised | None, kind | None], data)
-    except codec.DecodeError as error:
+    except DecodeError as error:
         raise InputError(f"{path}: damaged: its reader gives no valid result ({error})") from None
     raised, value = answered
     if raised is None:
@@ -166,9 +167,9 @@ def _received(answer: int) -> bytes:
 
 def _ending(code: int, seconds: int) -> str:
     if code == _NO_MEMORY:
-        return f"reading it takes more than {_MEMORY_BYTES >> 20:,} MB of memory, as no sound file's layout does"
+        return f"reading it takes more than {_MEMORY_BYTES >> 20:,} MB of memory, more than any valid file needs"
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"reading it takes more than {seconds} s, as no sound file's layout does"
+        return f"reading it takes more than {seconds} s, more than any valid file needs"
     if code < 0:
         return f"its reader crashes ({signal.Signals(-code).name})"
     return "its reader fails without a message"

@@ -8,14 +8,14 @@ from migrate.errors import InputError
 from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.records import Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.forms import (
+from migrate.sources.graph_file import from_graph_def, from_meta_graph
+from migrate.sources.parse import parse
+from migrate.sources.saved_model_files import (
     CHUNKED_SAVED_MODEL_FILE,
     HUB_MODULE_FILE,
     KERAS_METADATA_FILE,
     SAVED_MODEL_FILES,
 )
-from migrate.sources.graph_file import from_graph_def, from_meta_graph
-from migrate.sources.parse import parse
 from migrate.sources.source import Source
 from migrate.sources.watch import Watch
 

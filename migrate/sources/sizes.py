@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from migrate.sources.copies import data_bytes
-from migrate.sources.forms import OWN_FOLDERS, Form, row_of
+from migrate.sources.forms import row_of
+from migrate.sources.location import Form
+from migrate.sources.saved_model_files import OWN_FOLDERS
 
 if TYPE_CHECKING:
-    from migrate.sources.discover import Location
+    from migrate.sources.location import Location
 
 _BYTES = {
     **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),

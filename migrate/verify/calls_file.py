@@ -84,6 +84,20 @@ class Entry:
     inputs: Mapping[str, Any] | Unnamed
 
 
+@frozen
+class Logs:
+    """Requests that a model server has logged.
+
+    Attributes:
+      found: in order; see `prediction_logs.Logged`.
+    """
+
+    found: tuple[Any, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+
 def read_json(path: str) -> tuple[Entry, ...]:
     """The calls of a JSON file.
 
@@ -284,13 +298,20 @@ def _deep_place(text: str) -> str:
 # Arrays.
 
 
-def read_npz(path: str) -> Mapping[str, Array]:
+_TAKES = "--inputs takes a .npz, a .json or a TFRecord file with calls"
+
+
+def read_npz(path: str, takes: str = _TAKES) -> Mapping[str, Array]:
     """The arrays of a .npz file, none of which holds Python objects.
+
+    Args:
+      path: of the file.
+      takes: what is wanted, for the message where nothing is there.
 
     Raises:
       InputError: it cannot be read, is damaged, or holds something else.
     """
-    data = _bytes(path, _MOST_NPZ)
+    data = _bytes(path, _MOST_NPZ, takes)
     try:
         return dict(_arrays(path, data))
     except MemoryError:
@@ -359,10 +380,10 @@ def _shortened(shape: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, shape[:8]))}{', ...' if len(shape) > 8 else ''}]"
 
 
-def _bytes(path: str, most: int) -> bytes:
+def _bytes(path: str, most: int, takes: str = _TAKES) -> bytes:
     try:
         return read_file(path, most)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; --inputs takes a .npz or a .json file with calls") from None
+        raise InputError(f"{path}: no such file; {takes}") from None
     except MemoryError:
         raise InputError(f"{path}: reading it takes more memory than there is") from None

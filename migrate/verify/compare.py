@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,11 @@ import numpy.typing as npt
 from migrate.frozen import frozen
 from migrate.records import Mismatch, OutputDifference
 from migrate.verify import dtypes
-from migrate.verify.calls import Answer, Array, Call, Fingerprint
+from migrate.verify.arrays import EXPONENTS, UNSIGNED, without_subnormals
+from migrate.verify.bounds import close
+from migrate.verify.calls import Answer, Array, Call
+from migrate.verify.differences import mismatch
 
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 # Floats whose bits, read as sign and magnitude, are in the order of their values, so that ULPs are a
 # difference.
 _IEEE_LIKE = frozenset({"float16", "bfloat16", "float32", "float64"})
@@ -29,6 +32,7 @@ class Difference:
       max_abs_difference: largest absolute difference; infinite where one side alone is infinite or NaN.
       max_ulps: largest distance in units in the last place, over elements that are finite on both sides.
       first: index of the first element that differs by more than is allowed, or None.
+      subnormal: elements that are equal only because a value below the smallest normal number counts as zero.
     """
 
     values: int
@@ -37,6 +41,7 @@ class Difference:
     max_abs_difference: float
     max_ulps: int
     first: tuple[int, ...] | None
+    subnormal: int = 0
 
 
 @frozen
@@ -51,6 +56,7 @@ class Comparison:
     nondeterministic: tuple[str, ...]
     mismatches: tuple[Mismatch, ...]
     outputs: tuple[OutputDifference, ...] = ()
+    subnormal: int = 0
 
 
 def _ordered(bits: npt.NDArray[np.uint64], width: int) -> npt.NDArray[np.uint64]:
@@ -72,7 +78,7 @@ def ulps(expected: Array, found: Array) -> npt.NDArray[np.uint64]:
       Entries for NaNs mean nothing.
     """
     width = 8 * expected.dtype.itemsize
-    unsigned = _UNSIGNED[expected.dtype.itemsize]
+    unsigned = UNSIGNED[expected.dtype.itemsize]
     a = _ordered(np.ascontiguousarray(expected).view(unsigned).astype(np.uint64), width)
     b = _ordered(np.ascontiguousarray(found).view(unsigned).astype(np.uint64), width)
     return np.maximum(a, b) - np.minimum(a, b)
@@ -81,9 +87,9 @@ def ulps(expected: Array, found: Array) -> npt.NDArray[np.uint64]:
 def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
     """Compares two arrays of the same dtype and shape.
 
-    Integers, bools and strings must be equal; NaNs must be in the same places; other floats may be
-    `max_ulps` apart (0: the same bits), but an infinity only equals itself. Complex numbers are compared part
-    by part.
+    Integers, bools and strings must be equal; NaNs must be in the same places; other floats may be `max_ulps` apart (0:
+    the same bits), but an infinity only equals itself. A value below the smallest normal number counts as zero, see
+    `without_subnormals`. Complex numbers are compared part by part.
     """
     shape = expected.shape
     expected, found = np.ravel(expected), np.ravel(found)
@@ -91,6 +97,8 @@ def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
     if wide:
         part = np.float32 if expected.dtype.itemsize == 8 else np.float64
         expected, found = expected.view(part), found.view(part)
+    whole = (expected, found)
+    expected, found = map(without_subnormals, whole)
     unequal, distance, absolute = _elements(expected, found)
     beyond: npt.NDArray[np.bool_] = np.asarray(unequal & (distance > np.uint64(max_ulps)))
     if wide:
@@ -103,7 +111,24 @@ def difference(expected: Array, found: Array, max_ulps: int) -> Difference:
         max_abs_difference=float(absolute.max(initial=0.0)),
         max_ulps=int(distance[distance != np.iinfo(np.uint64).max].max(initial=0)),
         first=tuple(int(i) for i in np.unravel_index(wrong[0], shape)) if wrong.size else None,
+        subnormal=_made_equal(whole, unequal),
     )
+
+
+def within(expected: Array, found: Array, bounds: tuple[float, float]) -> Difference:
+    """As `difference`, where floats may be as far apart as some bounds allow, see `bounds.close`."""
+    told, exact = close(expected, found, *bounds), difference(expected, found, 0)
+    return dataclasses.replace(exact, count=told.beyond, first=told.first)
+
+
+def _made_equal(whole: tuple[Array, Array], unequal: npt.NDArray[np.bool_]) -> int:
+    """How many elements have other bits and yet count as equal; a NaN's payload aside."""
+    a, b = whole
+    if a.dtype.name not in EXPONENTS:
+        return 0
+    unsigned = UNSIGNED[a.dtype.itemsize]
+    other = np.ascontiguousarray(a).view(unsigned) != np.ascontiguousarray(b).view(unsigned)
+    return int(np.count_nonzero(other & ~unequal & ~(np.isnan(a) & np.isnan(b))))
 
 
 def _elements(
@@ -142,7 +167,7 @@ def _elements(
     return unequal, distance, absolute
 
 
-def _show(array: Array, index: tuple[int, ...]) -> str:
+def show(array: Array, index: tuple[int, ...]) -> str:
     """One element as a reader can tell it from its neighbours, cut to 60 characters."""
     element = array[index] if array.shape else array[()]
     text = repr(element) if isinstance(element, (bytes, str)) else str(element)
@@ -156,8 +181,8 @@ def _describe(expected: Array, found: Array, result: Difference) -> str:
     numeric = expected.dtype.kind not in "OSUb"
     floats = expected.dtype.name in _IEEE_LIKE or expected.dtype.kind == "c"
     return (
-        f"{result.count} of {result.values} values differ; at {index} expected {_show(expected, result.first)}, "
-        f"found {_show(found, result.first)}"
+        f"{result.count} of {result.values} values differ; at {index} expected {show(expected, result.first)}, "
+        f"found {show(found, result.first)}"
         + (f"; max abs difference {result.max_abs_difference:g}" if numeric else "")
         + (f", max ulps {result.max_ulps}" if floats else "")
     )
@@ -216,6 +241,8 @@ def compare_calls(
     path: str,
     max_ulps: int,
     undefined: Collection[tuple[str, str]] = (),
+    once: int = 0,
+    bounds: tuple[float, float] | None = None,
 ) -> Comparison:
     """Compares a candidate's answers with the golden ones, output by output.
 
@@ -227,47 +254,53 @@ def compare_calls(
       path: how the candidate was loaded (`tf2`, `session`); goes into the mismatches.
       max_ulps: how far apart floats may be; 0 is bit for bit.
       undefined: (signature, output) pairs to which the source's graph gives no defined answer.
+      once: how many of the last calls are not ordinary: where the source contradicts itself in one of them, that says
+        nothing of the others (`calls.Golden`).
+      bounds: how far floats may be apart, absolute and relative, where another release of TensorFlow gave the golden
+        answers; `max_ulps` says nothing then.
 
     Returns:
       counts and mismatches. Outputs that the source itself does not answer twice alike are compared on name,
       dtype and rank alone (their sizes, too, where both golden runs have the same) and add nothing to
       `values`.
     """
-    shaky = nondeterministic(calls, golden, golden_again) | frozenset(undefined)
+    ordinary = len(calls) - once
+    shaky = nondeterministic(calls[:ordinary], golden[:ordinary], golden_again[:ordinary]) | frozenset(undefined)
     mismatches: list[Mismatch] = []
     results: list[Difference] = []
     by_output: dict[tuple[str, str], list[Difference]] = {}
     compared = 0
     for number, (call, expected, again, found) in enumerate(zip(calls, golden, golden_again, candidate, strict=True)):
 
-        def report(output: str, reason: str, signature: str = call.signature, number: int = number) -> None:
-            mismatches.append(Mismatch(signature, number, output, path, reason))
+        def report(code: str, output: str, reason: str, key: str = call.signature, number: int = number) -> None:
+            mismatches.append(mismatch(code, path, reason, key, output, number))
 
         if expected.error or found.error:
             # A call that fails half way may fail elsewhere in the other model: the error's class is the
             # contract.
             if expected.error != found.error and expected.error == again.error:
-                report("", f"expected {_ending(expected)}, found {_ending(found)}")
+                report("ending-differs", "", f"expected {_ending(expected)}, found {_ending(found)}")
             continue
+        here = _contradicts(expected, again) if number >= ordinary else frozenset()
         for name in sorted(frozenset(expected.outputs) | frozenset(found.outputs)):
             if name not in found.outputs:
-                report(name, "the candidate does not answer this output")
+                report("output-missing", name, "the candidate does not answer this output")
             elif name not in expected.outputs:
-                report(name, "the source has no such output")
+                report("output-added", name, "the source has no such output")
             else:
                 compared += 1
                 a, b = expected.outputs[name], found.outputs[name]
-                if (call.signature, name) in shaky:
+                if (call.signature, name) in shaky or name in here:
                     if reason := _loose(a, again.outputs.get(name, a), b):
-                        report(name, reason)
+                        report("answer-form-differs", name, reason)
                 elif _form(a) != _form(b):
-                    report(name, f"expected {_form(a)}, found {_form(b)}")
+                    report("answer-form-differs", name, f"expected {_form(a)}, found {_form(b)}")
                 else:
-                    result = difference(a, b, max_ulps)
+                    result = difference(a, b, max_ulps) if bounds is None else within(a, b, bounds)
                     results.append(result)
                     by_output.setdefault((call.signature, name), []).append(result)
                     if result.count:
-                        report(name, _describe(a, b, result))
+                        report("answer-differs", name, _describe(a, b, result))
     return Comparison(
         compared=compared,
         values=sum(r.values for r in results),
@@ -276,6 +309,7 @@ def compare_calls(
         max_ulps=max((r.max_ulps for r in results), default=0),
         nondeterministic=tuple(sorted(f"{signature}/{output}" for signature, output in shaky)),
         mismatches=tuple(mismatches),
+        subnormal=sum(r.subnormal for r in results),
         outputs=tuple(
             OutputDifference(
                 signature,
@@ -292,7 +326,7 @@ def compare_calls(
     )
 
 
-_ROUNDING = 1e-2
+ROUNDING = 1e-2
 """How far the optimiser's rounding may carry a float, as a share of the largest one beside it in its tensor."""
 
 
@@ -303,6 +337,7 @@ def compare_optimised(
     candidate: Sequence[Answer],
     path: str,
     undefined: Collection[tuple[str, str]] = (),
+    rounding: float = ROUNDING,
 ) -> tuple[Mismatch, ...]:
     """Compares answers that were given with the graph optimiser on.
 
@@ -315,21 +350,21 @@ def compare_optimised(
     for number, (call, expected, given) in enumerate(zip(calls, golden, candidate, strict=True)):
         if bool(expected.error) != bool(given.error):
             reason = f"expected {_ending(expected)}, found {_ending(given)}"
-            found.append(Mismatch(call.signature, number, "", path, reason))
+            found.append(mismatch("ending-differs", path, reason, call.signature, "", number))
             continue
         for name, value in expected.outputs.items():
             if (call.signature, name) in shaky:
                 continue
             if name not in given.outputs:
-                reason = "the candidate does not answer this output"
+                code, reason = "output-missing", "the candidate does not answer this output"
             else:
-                reason = _far(value, given.outputs[name])
+                code, reason = "optimised-answer-far", _far(value, given.outputs[name], rounding)
             if reason:
-                found.append(Mismatch(call.signature, number, name, path, reason))
+                found.append(mismatch(code, path, reason, call.signature, name, number))
     return tuple(found)
 
 
-def _far(expected: Array, found: Array) -> str:
+def _far(expected: Array, found: Array, rounding: float) -> str:
     if _form(expected) != _form(found):
         return f"expected {_form(expected)}, found {_form(found)}"
     if expected.dtype.kind not in "fc" or not expected.size:
@@ -338,7 +373,7 @@ def _far(expected: Array, found: Array) -> str:
     same = (expected == found) | (np.isnan(expected) & np.isnan(found))
     with np.errstate(invalid="ignore"):
         distance = np.abs(np.subtract(expected, found))
-    near = same | (distance <= _ROUNDING * scale)
+    near = same | (distance <= rounding * scale)
     if near.all():
         return ""
     worst = float(np.max(distance, where=~same, initial=0.0))
@@ -356,29 +391,3 @@ def _loose(expected: Array, again: Array, found: Array) -> str:
     if dtypes.tf_name(expected) != dtypes.tf_name(found) or expected.ndim != found.ndim:
         return f"expected {dtypes.tf_name(expected)} of rank {expected.ndim}, found {_form(found)}"
     return ""
-
-
-def compare_variables(
-    golden: Mapping[str, Fingerprint], candidate: Mapping[str, Fingerprint], path: str
-) -> tuple[Mismatch, ...]:
-    """Names the variables whose values in the candidate's checkpoint are not the source's, bit for bit."""
-    mismatches: list[Mismatch] = []
-    for name, expected in golden.items():
-        found = candidate.get(name)
-        if found is None:
-            mismatches.append(Mismatch("", -1, name, path, "the candidate's checkpoint lacks this variable"))
-        elif (found.dtype, found.shape) != (expected.dtype, expected.shape):
-            reason = f"expected {expected.dtype} {list(expected.shape)}, found {found.dtype} {list(found.shape)}"
-            mismatches.append(Mismatch("", -1, name, path, reason))
-        elif found.digest != expected.digest:
-            mismatches.append(Mismatch("", -1, name, path, "the variable's value differs from the source's"))
-    return tuple(mismatches)
-
-
-def compare_states(golden: Mapping[str, Fingerprint], candidate: Mapping[str, Fingerprint]) -> tuple[Mismatch, ...]:
-    """Names the variables that the calls have left in another state, of those that the candidate was asked for."""
-    return tuple(
-        Mismatch("", -1, name, "tf2", "the calls leave it with another value than the source's")
-        for name, found in candidate.items()
-        if found != golden.get(name)
-    )

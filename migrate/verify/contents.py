@@ -6,6 +6,7 @@ import base64
 import collections
 import functools
 import gzip
+import itertools
 import math
 import random
 import zlib
@@ -66,6 +67,7 @@ _PARSERS = frozenset(
     ]
 )
 _LOOKUPS = frozenset(["LookupTableFind", "LookupTableFindV2"])
+_FIRST_WORDS, _MOST_WORDS, _MOST_CHARACTERS = 100, 100_000, 100
 # Bounds the walk in a graph of many functions; a decoder is a few hops from its input.
 _MAX_VISITS = 2000
 
@@ -92,10 +94,10 @@ class Contents:
 
     Args:
       meta_graph: is read, never changed.
-      vocabulary: words that the model is known to look up (lines of its vocabulary assets), best first.
+      vocabulary: words that the model is known to look up: the lines of each of its vocabulary assets.
     """
 
-    def __init__(self, meta_graph: MetaGraphDef, vocabulary: Sequence[bytes] = ()) -> None:
+    def __init__(self, meta_graph: MetaGraphDef, vocabulary: Sequence[Sequence[bytes]] = ()) -> None:
         library = meta_graph.graph_def.library.function
         self._functions: dict[str, FunctionDef] = {f.signature.name: f for f in library}
         self._nodes: dict[tuple[str, str], NodeDef] = {}
@@ -108,7 +110,12 @@ class Contents:
             node = self._nodes[scope, node_name]
             if node.op in _ARRAY_READS:
                 self._arrays[scope, self._origin(scope, node.input[0])].append(node)
-        self._words = tuple(dict.fromkeys([*vocabulary, *self._constant_words()]))[:200]
+        first = [word for file in vocabulary for word in file[:_FIRST_WORDS]]
+        constants = list(self._constant_words())
+        self._words = tuple(dict.fromkeys([*first, *constants[:_FIRST_WORDS]]))[:200]
+        known = (word for words in (*vocabulary, constants) for word in words if len(word) <= _MOST_CHARACTERS)
+        self.vocabulary = tuple(itertools.islice(dict.fromkeys(known), _MOST_WORDS))
+        """Every word that the model is known to look up."""
 
     def _add(self, scope: str, nodes: Iterable[NodeDef]) -> None:
         for node in nodes:
@@ -143,7 +150,7 @@ class Contents:
         """Keys of the tables that the graph itself fills."""
         for (scope, _), node in self._nodes.items():
             if node.op.startswith(("LookupTableImport", "InitializeTable")) and len(node.input) > 1:
-                yield from self.constant(scope, node.input[1])[:100]
+                yield from self.constant(scope, node.input[1])
 
     def words(self, number: int) -> bytes:
         """Plain text: words the model knows by turns with words, numbers and nothing."""

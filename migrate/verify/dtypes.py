@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+"""Dtypes of what a model trains."""
+
 
 def numpy_dtype(tf_name: str) -> np.dtype[Any] | None:
     """The numpy dtype for TensorFlow's name; `object` for strings, None for what has no values (`resource`)."""

@@ -17,14 +17,16 @@ from migrate.checks.feeds import propose_feeds
 from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.graph.dtypes import base_name
+from migrate.graph.op_table import PLACEHOLDERS
 from migrate.graph.protos import AssetFileDef, MetaGraphDef, NodeDef
 from migrate.records import Shape, Signature, TensorSpec
 from migrate.sources.files import open_stream
 from migrate.verify import dtypes
 from migrate.verify.calls import Array, Call, CandidateCalls, SparseValue, Value
 from migrate.verify.contents import Content, Contents
+from migrate.verify.uses import Graph, Uses, uses_of
+from migrate.verify.wider import Facts, is_length, time_of, wider
 
-_PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderV2", "PlaceholderWithDefault"])
 _WAITS = re.compile(r".*Dequeue|Reader|Iterator|Unstage|MapUnstage|OrderedMapUnstage|Barrier|Recv|StackPop")
 # What a call is filled with, and its batch size. The first ones decide whether a family is taken: ordinary
 # values.
@@ -39,7 +41,11 @@ _EXTREME_INTS = (-1, 100, 0, 7)
 _MAX_FAMILIES = 60
 # Of one input; what a model with fixed sizes asks for may well be larger than what is guessed.
 _MAX_VALUES = 1 << 26
-_MAX_VOCABULARY_BYTES = 1 << 20
+_MAX_VOCABULARY_BYTES = 1 << 23
+_MOST_MULTIPLE = 512
+_FEW_ALTERNATIVES = 2
+_BATCHES = (2, 4, 5, 8, 6, 10, 16, 32, 64, 128, 100)
+"""Of which a graph may demand multiples, tried where nothing else is accepted."""
 
 
 @frozen
@@ -53,6 +59,7 @@ class _Input:
       sparse: a `coo_sparse` input.
       contents: alternatives for strings, best first.
       always: the only value that is given, where another one would make the model's answers random.
+      uses: what the graph does with its values.
     """
 
     tensor: str
@@ -61,6 +68,7 @@ class _Input:
     sparse: bool
     contents: tuple[Content, ...]
     always: float | None = None
+    uses: Uses = Uses()
 
 
 def synthesise(
@@ -82,36 +90,39 @@ def synthesise(
     contents = Contents(meta_graph, _vocabulary(meta_graph, assets_directory))
     dropout = _dropout_inputs(meta_graph, signatures)
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    return tuple(_calls(signature, nodes, contents, meta_graph, dropout) for signature in signatures)
+    graph = Graph(meta_graph)
+    return tuple(_calls(signature, nodes, contents, graph, meta_graph, dropout) for signature in signatures)
 
 
-def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple[bytes, ...]:
-    """First lines of the model's text assets."""
+def _vocabulary(meta_graph: MetaGraphDef, assets_directory: str | None) -> tuple[tuple[bytes, ...], ...]:
+    """The lines of each of the model's text assets."""
     if assets_directory is None or "saved_model_assets" not in meta_graph.collection_def:
         return ()
-    words: list[bytes] = []
+    words: list[tuple[bytes, ...]] = []
     for entry in meta_graph.collection_def["saved_model_assets"].any_list.value:
         asset = AssetFileDef.FromString(entry.value)
         try:
             with open_stream(os.path.join(assets_directory, asset.filename)) as file:
-                lines = file.read(_MAX_VOCABULARY_BYTES).splitlines()[:40]
+                lines = file.read(_MAX_VOCABULARY_BYTES).splitlines()
         except (OSError, InputError):
             continue  # words only make a call more telling; the model itself will say what it lacks
-        words += [line for line in lines if 0 < len(line) <= 100]
+        words.append(tuple(line for line in lines if 0 < len(line) <= 100))
     return tuple(words)
 
 
 def _dropout_inputs(meta_graph: MetaGraphDef, signatures: Iterable[Signature]) -> Mapping[str, float]:
-    """The inputs that only dropout reads, with the value at which it drops nothing, by tensor."""
+    """The inputs that only dropout or a choice of branches reads, with the value for inference, by tensor."""
     tensors = {spec.name for signature in signatures for spec in signature.inputs.values() if not spec.components}
     proposed = propose_feeds(meta_graph, sorted(tensor.removesuffix(":0") for tensor in tensors))
-    return {feed.tensor: float(feed.value) for feed in proposed if feed.value in ("0.0", "1.0")}
+    values = {"0.0": 0.0, "1.0": 1.0, "false": 0.0}
+    return {feed.tensor: values[feed.value] for feed in proposed if feed.value in values}
 
 
 def _calls(
     signature: Signature,
     nodes: Mapping[str, NodeDef],
     contents: Contents,
+    graph: Graph,
     meta_graph: MetaGraphDef,
     dropout: Mapping[str, float],
 ) -> CandidateCalls:
@@ -120,18 +131,33 @@ def _calls(
         if spec.encoding == "composite":
             return CandidateCalls(signature.key, (), reason=f"input {name!r} is a composite tensor")
         found = _input(spec, nodes, contents, meta_graph.graph_def.versions.producer)
-        if found.tensor in dropout:
+        if found.tensor in dropout and (found.dtype != "bool" or () in found.shapes):
             found = dataclasses.replace(found, shapes=((),), always=dropout[found.tensor])
         if dtypes.numpy_dtype(found.dtype) is None:
             return CandidateCalls(signature.key, (), reason=f"input {name!r} is of dtype {found.dtype}")
+        if found.dtype != "string":
+            found = dataclasses.replace(found, uses=uses_of(graph, found.tensor))
         inputs[name] = found
     derived = tuple(
         name
         for name, spec in signature.inputs.items()
-        if any(_op(tensor, nodes) not in _PLACEHOLDERS and not _may_wait(tensor, nodes) for tensor in spec.tensors)
+        if any(_op(tensor, nodes) not in PLACEHOLDERS and not _may_wait(tensor, nodes) for tensor in spec.tensors)
     )
     sizes = tuple(dict.fromkeys([*_SIZES, *_weights_sizes(meta_graph)]))
-    return CandidateCalls(signature.key, _Families(signature.key, inputs, sizes), derived)
+    facts = {
+        name: Facts(
+            spec.tensor,
+            spec.shapes,
+            spec.uses,
+            contents.vocabulary if spec.dtype == "string" else (),
+            spec.dtype == "string" and all(content == contents.words for content in spec.contents),
+            spec.always is not None,
+        )
+        for name, spec in inputs.items()
+    }
+    multiples = sorted({size for spec in inputs.values() for size in spec.uses.multiples if size <= _MOST_MULTIPLE})
+    families = _Families(signature.key, inputs, sizes, tuple(dict.fromkeys([*multiples, *_BATCHES])))
+    return CandidateCalls(signature.key, families, derived, wider=wider(facts))
 
 
 @frozen
@@ -141,16 +167,29 @@ class _Families:
     signature: str
     inputs: Mapping[str, _Input]
     sizes: tuple[int, ...]
+    batches: tuple[int, ...]
 
     def __iter__(self) -> Iterator[tuple[Call, ...]]:
-        for shape, sizes, content in _alternatives(self.inputs.values(), self.sizes):
-            calls = [self._call(shape, sizes, content, number) for number in range(len(_FILLS))]
-            if family := tuple(_distinct(call for call in calls if call is not None)):
-                yield family
+        alternatives = list(_alternatives(self.inputs.values(), self.sizes))
+        for alternative in alternatives:
+            yield from self._family(*alternative, 1)
+        for batch in self.batches if any(self._is_open(spec) for spec in self.inputs.values()) else ():
+            for alternative in alternatives[:_FEW_ALTERNATIVES]:
+                yield from self._family(*alternative, batch)
 
-    def _call(self, shape: int, sizes: tuple[int, int], content: int, number: int) -> Call | None:
+    def _is_open(self, spec: _Input) -> bool:
+        return spec.always is None and any(shape and shape[0] is None for shape in spec.shapes)
+
+    def _family(self, shape: int, sizes: tuple[int, int], content: int, unit: int) -> Iterator[tuple[Call, ...]]:
+        calls = [self._call(shape, sizes, content, number, unit) for number in range(len(_FILLS))]
+        if family := tuple(_distinct(call for call in calls if call is not None)):
+            yield family
+
+    def _call(self, shape: int, sizes: tuple[int, int], content: int, number: int, unit: int) -> Call | None:
         """The family's call of the kind `_FILLS[number]`; None where an input would be too large."""
         fill, batch = _FILLS[number]
+        if unit > 1:
+            batch = unit if batch == 1 else 2 * unit
         values: dict[str, Value] = {}
         for name, spec in self.inputs.items():
             chosen = spec.shapes[min(shape, len(spec.shapes) - 1)] or ()
@@ -163,7 +202,21 @@ class _Families:
                 values[name] = np.array(spec.always, dtypes.numpy_dtype(spec.dtype))
             else:
                 values[name] = _value(spec, fill, dims, number, seed, text)
-        return Call(self.signature, values)
+        return self._within_time(Call(self.signature, values))
+
+    def _within_time(self, call: Call) -> Call:
+        """The call with lengths that are no greater than the dimension that they are about."""
+        lengths = [name for name, value in call.inputs.items() if is_length(name, value, self.inputs[name].uses)]
+        time = time_of(call, lengths)
+        if not lengths or time is None:
+            return call
+        inputs = dict(call.inputs)
+        for name in lengths:
+            value = inputs[name]
+            assert not isinstance(value, SparseValue)
+            # A clipped scalar is no array.
+            inputs[name] = np.asarray(np.clip(value.astype(np.int64), 0, time)).astype(value.dtype)
+        return Call(call.signature, inputs)
 
 
 def _may_wait(tensor: str, nodes: Mapping[str, NodeDef]) -> bool:
@@ -197,7 +250,7 @@ def _input(spec: TensorSpec, nodes: Mapping[str, NodeDef], contents: Contents, p
     dtype, stated = spec.dtype, spec.shape
     node = nodes.get(spec.name.split(":")[0])
     shapes: tuple[Shape, ...] = (stated,)
-    if node is not None and node.op in _PLACEHOLDERS and "dtype" in node.attr:
+    if node is not None and node.op in PLACEHOLDERS and "dtype" in node.attr:
         dtype = base_name(node.attr["dtype"].type)
         known = _placeholder_shape(node, producer)
         if stated is None or not _agree(stated, known):
@@ -216,7 +269,7 @@ def as_fed(signatures: Sequence[Signature], meta_graph: MetaGraphDef) -> tuple[S
 
     def fed(spec: TensorSpec) -> TensorSpec:
         node = nodes.get(spec.name.split(":")[0])
-        if spec.encoding != "dense" or node is None or node.op not in _PLACEHOLDERS or "dtype" not in node.attr:
+        if spec.encoding != "dense" or node is None or node.op not in PLACEHOLDERS or "dtype" not in node.attr:
             return spec
         return dataclasses.replace(spec, dtype=base_name(node.attr["dtype"].type))
 
@@ -250,7 +303,7 @@ def _agree(stated: Shape, known: Shape) -> bool:
 def _sparse_rank(dense_shape: str, nodes: Mapping[str, NodeDef]) -> int:
     """Rank of a sparse placeholder, from the static shape of its dense_shape tensor, or 2."""
     node = nodes.get(dense_shape.split(":")[0])
-    if node is not None and node.op in _PLACEHOLDERS and node.attr["shape"].shape.dim:
+    if node is not None and node.op in PLACEHOLDERS and node.attr["shape"].shape.dim:
         rank = node.attr["shape"].shape.dim[0].size
         return rank if rank > 0 else 2
     return 2
@@ -307,18 +360,18 @@ def _dims(shape: Shape, batch: int, size: int) -> tuple[int, ...]:
 def _value(spec: _Input, fill: str, dims: tuple[int, ...], number: int, seed: int, content: Content | None) -> Value:
     rng = np.random.default_rng(seed)
     if not spec.sparse:
-        return _dense(spec.dtype, fill, dims, number, rng, content)
+        return _dense(spec, fill, dims, number, rng, content)
     # One value a row, in the first column: what a dense feature becomes, and what every consumer takes. In a
     # call of zeros the last row has none.
     rows = dims[0] - (1 if fill == "small" and dims[0] > 1 else 0) if dims else 0
     indices = np.zeros((rows, len(dims)), np.int64)
     indices[:, :1] = np.arange(rows)[:, None]
-    values = _dense(spec.dtype, fill, (rows,), number, rng, content)
+    values = _dense(spec, fill, (rows,), number, rng, content)
     return SparseValue(indices, values, np.array(dims, np.int64))
 
 
 def _dense(
-    dtype: str,
+    spec: _Input,
     fill: str,
     dims: tuple[int, ...],
     number: int,
@@ -331,7 +384,7 @@ def _dense(
         strings = np.empty(count, dtype=object)
         strings[:] = [content(number * 3 + i) for i in range(count)]
         return strings.reshape(dims)
-    target = dtypes.numpy_dtype(dtype)
+    target = dtypes.numpy_dtype(spec.dtype)
     assert target is not None  # `_calls` has looked
     if target.kind == "b":
         flags = {"zeros": np.zeros(count), "small": np.ones(count)}.get(fill, rng.integers(0, 2, count))
@@ -340,7 +393,11 @@ def _dense(
         low = np.iinfo(target).min
         extremes = np.resize(np.array([v for v in _EXTREME_INTS if v >= low]), count)
         bound = 256 if target == np.uint8 else 4 if number else 10
-        whole = {"zeros": np.zeros(count), "small": np.arange(count) % 2, "extremes": extremes}
+        if spec.uses.rows:
+            rows = spec.uses.rows[0]
+            bound = min(bound, rows)
+            extremes = np.resize(np.array([rows - 1, rows // 2, 0, min(7, rows - 1)]), count)
+        whole = {"zeros": np.zeros(count), "small": np.arange(count) % min(2, bound), "extremes": extremes}
         return np.asarray(whole.get(fill, rng.integers(0, bound, count))).astype(target).reshape(dims)
     kinds = {
         "zeros": np.zeros(count),
@@ -357,10 +414,14 @@ def _distinct(calls: Iterable[Call]) -> Iterable[Call]:
     """Drops calls that repeat an earlier one, as happens where there are no inputs or all of one row."""
     seen: set[bytes] = set()
     for call in calls:
-        key = b"".join(hashlib.sha256(_bytes(value)).digest() for value in call.inputs.values())
-        if key not in seen:
-            seen.add(key)
+        if key_of(call) not in seen:
+            seen.add(key_of(call))
             yield call
+
+
+def key_of(call: Call) -> bytes:
+    """What tells one call of a signature from another."""
+    return b"".join(hashlib.sha256(_bytes(value)).digest() for value in call.inputs.values())
 
 
 def _bytes(value: Value) -> bytes:

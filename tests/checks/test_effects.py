@@ -24,7 +24,14 @@ def test_what_an_attribute_makes_harmless_is_dangerous_in_the_table():
 
 
 @pytest.mark.parametrize(
-    ("op", "effect"), [("Add", "pure"), ("RandomUniform", "random"), ("VariableV2", "state"), ("Stranger", UNKNOWN)]
+    ("op", "effect"),
+    [
+        ("Add", "pure"),
+        ("RandomUniform", "random"),
+        ("VariableV2", "state"),
+        ("Stranger", UNKNOWN),
+        ("BucketizeWithInputBoundaries", "pure"),
+    ],
 )
 def test_effects_by_the_table(op, effect):
     node = text_node(op)

@@ -10,7 +10,8 @@ from migrate.checks import keras_loading
 from migrate.checks.keras_loading import find_keras, forbidden, optimizer_name
 from migrate.checks.keras_needs import Needs
 from migrate.records import Kind, Severity
-from migrate.sources.keras_source import KerasFiles, KerasSource, Runtime, StoredTensor, Weights
+from migrate.sources.hdf5 import StoredTensor
+from migrate.sources.keras_source import KerasFiles, KerasSource, Runtime, Weights
 
 _KERNEL = StoredTensor("dense/kernel:0", "float32", (3, 2))
 _BIAS = StoredTensor("dense/bias:0", "float32", (2,))

@@ -14,8 +14,9 @@ import migrate
 from migrate.checks.keras_weights import find_misfits
 from migrate.records import Convertible, Options, Refused, Severity
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
-from migrate.sources.keras_source import StoredTensor, Weights, load_architecture, read_keras
+from migrate.sources.hdf5 import StoredTensor
+from migrate.sources.keras_source import Weights, load_architecture, read_keras
+from migrate.sources.read import files_of
 from tests.conversions import ROOT
 
 pytestmark = pytest.mark.process

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from migrate.checks.operations import find_unavailable_ops
+from migrate.given import GivenOp
 from migrate.graph.nodes import Located
+from migrate.graph.op_table import with_ops
 from migrate.graph.protos import NodeDef
 from migrate.records import Severity
 
@@ -75,3 +79,29 @@ def test_one_finding_an_op():
         "op-deprecated",
         "unknown-op",
     ]
+
+
+@pytest.mark.parametrize(
+    ("op", "advice"),
+    [
+        ("ZeroOut", "--op_library=LIBRARY.so"),
+        ("WordpieceTokenizeWithOffsets", "--import_module=tensorflow_text"),
+        ("TFText>RoundRobinTrim", "--import_module=tensorflow_text"),
+        ("Addons>GatherTree", "--import_module=tensorflow_addons"),
+        ("SimpleMLInferenceOp", "--import_module=tensorflow_decision_forests"),
+        ("SentencepieceEncodeDense", "tf_sentencepiece"),
+    ],
+)
+def test_an_op_of_another_library_has_a_hint_that_names_it(op, advice):
+    (finding,) = find_unavailable_ops(_nodes(op))
+    assert finding.code == "unknown-op" and advice in finding.hint
+
+
+def test_no_finding_for_ops_of_libraries_that_are_given():
+    given = GivenOp("ZeroOut", False, False, False, True, False, "float32", (("y", ""),))
+    other = dataclasses.replace(given, name="Elsewhere", on_cpu=False, on_other_device=True)
+    none = dataclasses.replace(given, name="Nowhere", on_cpu=False)
+    with with_ops([given, other, none]):
+        found = {f.message.split()[0]: f.code for f in find_unavailable_ops(_nodes("ZeroOut", "Elsewhere", "Nowhere"))}
+    assert found == {"Elsewhere": "op-without-cpu-kernel", "Nowhere": "op-without-kernel"}
+    assert [f.code for f in find_unavailable_ops(_nodes("ZeroOut"))] == ["unknown-op"]

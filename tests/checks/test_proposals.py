@@ -5,6 +5,7 @@ import random
 import pytest
 
 from migrate.checks.proposals import _differentiated, _telling, propose
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.nodes import reachable
 from migrate.graph.protos import GraphDef, MetaGraphDef
 from migrate.signature_flag import as_flag, parse_signature
@@ -111,7 +112,7 @@ def test_outputs_that_need_a_part_of_anothers_weights_are_no_answers(seed):
     assert _telling(givers, tensors, weights) == expected
 
 
-_FLOAT = 1
+_FLOAT = dtype_value("float32")
 
 
 def test_names_that_clash_get_names_of_their_own():

@@ -96,7 +96,7 @@ def test_findings(node, code):
 def test_an_op_that_the_table_does_not_have():
     (finding,) = find_side_effects([Located(text_node("FromTheFuture")), Located(text_node("MatMul"))])
     assert finding.message == (
-        "The model runs ops of which this version does not know what they do when it is called: FromTheFuture (1); "
+        "The model runs ops whose effects this version does not know when it is called: FromTheFuture (1); "
         f"this version knows TensorFlow up to {newest_release()}."
     )
     assert find_side_effects([Located(text_node("a_function"))], functions=["a_function"]) == ()

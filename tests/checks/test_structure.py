@@ -6,13 +6,14 @@ import pytest
 
 import migrate
 from migrate.checks.structure import find_unreadable_structure
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.model.study import audit_model
 from migrate.records import Convertible, Options, Refused, Severity
 
 pytestmark = pytest.mark.timeout(60)
 
-_FLOAT = 1
+_FLOAT = dtype_value("float32")
 
 
 def _model():

@@ -104,6 +104,7 @@ def test_bash(script):
     assert _bash(script, "migrate convert a b --checkpoint l") == ["link"]
     assert _bash(script, "migrate convert --drop-s") == ["--drop_signatures"]
     assert _bash(script, "migrate convert --nover") == ["--noverify"]
+    assert _bash(script, "migrate convert --verify=r") == ["replay"]
     assert _bash(script, "migrate convert --jobs=") == []
     assert _bash(script, "migrate audit my") == ["my models"]
     assert _bash(script, "migrate convert --report=my") == ["my models"]
@@ -112,7 +113,8 @@ def test_bash(script):
     for verb in VERBS:
         offered = _bash(script, f"migrate {verb.name} --")
         expected = [f"--{flag.name}{'' if flag.kind is Kind.SWITCH else '='}" for flag in verb.flags]
-        expected += [f"--no{flag.name}" for flag in verb.flags if flag.kind is Kind.SWITCH and flag is not HELP]
+        expected += [f"--{flag.name}" for flag in verb.flags if flag.kind is Kind.LEVEL]
+        expected += [f"--no{flag.name}" for flag in verb.flags if flag.is_switch and flag is not HELP]
         assert offered == sorted(expected)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrate import api
+from migrate.cli.command_line import parse
 from migrate.cli.config import check_written
-from migrate.cli.flags import parse
 from migrate.cli.verbs import find_verb
 from migrate.config import COMMAND_LINE, Origin
 from migrate.errors import InputError, UsageError

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from migrate import cli
-from migrate.cli.flags import parse
+from migrate.cli.command_line import parse
 from migrate.cli.verbs import VERBS, check_operands, find_verb
 from migrate.errors import UsageError
 

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from migrate.export.request import KerasExported, KerasExportJob, Request
+from migrate.export.keras_messages import KerasExported, KerasExportJob
+from migrate.keras_loader.request import Request
 from migrate.records import Failed
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import read_keras
+from migrate.sources.read import files_of
 from tests.conversions import ROOT
 
 pytestmark = pytest.mark.tensorflow

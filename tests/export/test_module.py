@@ -42,6 +42,22 @@ def test_its_function_computes_what_the_graph_says():
     assert (root.__call__(x).numpy() == found.numpy()).all()
 
 
+def test_calls_in_one_function_take_effect_one_after_the_other():
+    built, _ = _built("counter")
+    (count,) = built.root.vars.values()
+    count.assign(tf.zeros(count.shape, count.dtype))
+    incr, get = built.signatures["incr"], built.signatures["get"]
+    found = tf.function(lambda: [(incr()["count"], get()["count"]) for _ in range(20)])()
+    assert [(int(one), int(other)) for one, other in found] == [(n, n) for n in range(1, 21)]
+
+
+def test_callers_wait_for_reads_alone_where_a_function_changes_nothing():
+    built, _ = _built("simple_save")
+    waited = built.root.functions[0].graph.control_outputs
+    assert {operation.type for operation in waited} == {"ReadVariableOp"}
+    assert len(waited) == 2
+
+
 def test_the_tensors_of_a_sparse_input_are_in_the_order_of_its_parts():
     assert feed_order(TensorSpec("x", "float32", None)) == ["x:0"]
     sparse = TensorSpec("", "float32", None, "coo_sparse", ("values:0", "indices", "shape:1"))

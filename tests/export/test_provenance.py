@@ -26,7 +26,8 @@ from migrate.export.provenance import (
 )
 from migrate.feed_flag import parse_feed
 from migrate.records import GivenSignature, Options
-from migrate.sources.fingerprint import digest_of, fingerprint
+from migrate.sources.files import digest_of
+from migrate.sources.fingerprint import fingerprint
 from migrate.versions import tool
 from tests.conversions import MODELS
 

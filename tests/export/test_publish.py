@@ -121,10 +121,10 @@ def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_builds_is_n
 @pytest.mark.parametrize(
     ("source", "destination", "overwrite", "message"),
     [
-        ("m", "m", True, "lies in the source"),
-        ("m", "m/new", False, "lies in the source"),
-        ("m", "link/new", False, "lies in the source"),
-        ("tree/m", "tree", True, "lies in it"),
+        ("m", "m", True, "is in the source"),
+        ("m", "m/new", False, "is in the source"),
+        ("m", "link/new", False, "is in the source"),
+        ("tree/m", "tree", True, "is in it"),
         ("m", "file/new", False, "is a file"),
         ("m", "tree", False, "exists already"),
     ],

@@ -112,6 +112,7 @@ def answers(models):
     return pickle.loads(file.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("way", ["session", "function"])
 @pytest.mark.parametrize("output", sorted(_FEW))
@@ -120,6 +121,7 @@ def test_each_model_answers_from_its_own(answers, way, output):
     assert (few[output], many[output]) == (_FEW[output], _MANY[output])
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_no_path_of_the_exporting_machine_is_left(models):
     assert b"exporting_machine" in (models / "few" / "saved_model.pb").read_bytes()
@@ -128,6 +130,7 @@ def test_no_path_of_the_exporting_machine_is_left(models):
     assert [file.name for file in files if b"exporting_machine" in file.read_bytes()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_same_source_gives_the_same_bytes_and_another_vocabulary_others(models):
     elsewhere, other = models / "elsewhere", models / "other"
@@ -167,6 +170,7 @@ def _asked(output, inputs=(("x", "x:0"),)):
     return (GivenSignature("asked", inputs, (("y", output),)),)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_one_source_converted_with_other_options_is_another_model(models):
     """No graph takes two functions of one name with other bodies."""
@@ -250,6 +254,31 @@ def test_a_resource_has_one_name_in_a_model_and_another_in_each_other():
     (main, inner), (other, _) = shared(first), shared(second)
     assert main["table"] == inner["table"] != other["table"]
     assert b"path" not in main["table"]
-    assert main["v"].startswith(b"v_") and main["v"] != other["v"]
+    (variable,), (other_variable,) = ([name for name in names if name.startswith("v_")] for names in (main, other))
+    assert main[variable] == variable.encode() and variable != other_variable
     assert not main["nameless"]
     assert inner["missing"] == b"says what is missing"
+
+
+def test_the_handle_of_a_variable_is_called_as_the_variable() -> None:
+    meta_graph = MetaGraphDef()
+    nodes = meta_graph.graph_def.node
+    for name, shared_name in (("v", b"v"), ("w", b"not a name"), ("u", b"u")):
+        nodes.add(name=name, op="VarHandleOp").attr["shared_name"].s = shared_name
+    make_unique(meta_graph, "digest")
+    new = nodes[0].name
+    again = MetaGraphDef()
+    again.CopyFrom(meta_graph)
+    for node in again.graph_def.node:
+        if node.op == "VarHandleOp":
+            node.attr["shared_name"].s = node.attr["shared_name"].s.rpartition(b"_")[0]
+    again.graph_def.node[0].name = "v"
+    reader = again.graph_def.node.add(name="r", op="NoOp", input=["v", "v:0", "^v", "vv", "w"])
+    reader.attr["_class"].list.s.extend([b"loc:@v", b"loc:@vv"])
+    again.graph_def.node.add(name=nodes[2].name, op="NoOp")
+    again.graph_def.node[2].name = "u"
+    make_unique(again, "digest")
+    assert list(reader.input) == [new, f"{new}:0", f"^{new}", "vv", "w"]
+    assert list(reader.attr["_class"].list.s) == [f"loc:@{new}".encode(), b"loc:@vv"]
+    assert nodes[1].name == "w"  # No node may be called so.
+    assert again.graph_def.node[2].name == "u"  # Another node has the name.

@@ -26,7 +26,7 @@ from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 _LINEAR = "serving_default:inputs=x=x:0;outputs=y=y:0"
 
 
-_A = ModelOptions(max_ulps=1, tags=("a",), feed=(GivenFeed("a:0", "1"),), verify=False)
+_A = ModelOptions(max_ulps=1, tags=("a",), feed=(GivenFeed("a:0", "1"),), verify="none")
 
 
 _B = ModelOptions(max_ulps=2, drop_signatures=True, expect="refused: unknown-op")
@@ -42,7 +42,7 @@ _B = ModelOptions(max_ulps=2, drop_signatures=True, expect="refused: unknown-op"
             ModelOptions(),
             {"max_ulps": 3, "tags": frozenset("a"), "drop_signatures": True},
         ),
-        (Options(), (_A, _B), ModelOptions(), {"max_ulps": 1, "verify": False}),
+        (Options(), (_A, _B), ModelOptions(), {"max_ulps": 1, "verify": "none"}),
         (Options(), (_B, _A), ModelOptions(), {"max_ulps": 2, "tags": frozenset("a")}),
         (
             Options(),
@@ -51,7 +51,7 @@ _B = ModelOptions(max_ulps=2, drop_signatures=True, expect="refused: unknown-op"
             {"tags": frozenset("a"), "drop_signatures": True},
         ),
         # A default that somebody has asked for.
-        (Options(given=frozenset({"max_ulps", "verify"})), (_A,), ModelOptions(), {"max_ulps": 0, "verify": True}),
+        (Options(given=frozenset({"max_ulps", "verify"})), (_A,), ModelOptions(), {"max_ulps": 0, "verify": "full"}),
         (Options(), (ModelOptions(drop_signatures=False),), _B, {"drop_signatures": False}),
         (Options(), (ModelOptions(feed=()),), _A, {"feed": ()}),
         # Lists are taken whole.

@@ -12,7 +12,7 @@ import migrate
 from migrate.errors import InputError
 from migrate.records import Converted, Convertible, Refused, Validated
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 MODELS = pathlib.Path(__file__).parents[2] / "testdata" / "models"
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import (
     Graph,
     ParsedNodes,
@@ -20,16 +21,16 @@ from migrate.graph.graph import (
     is_output,
     prune,
     reach,
-    read_nodes,
     remembered,
     split,
     unique_name,
     wire,
 )
+from migrate.graph.nodes import read_nodes
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorShapeProto
 from tests.rewrite.texts import node, shown
 
-_FLOAT = 1
+_FLOAT = dtype_value("float32")
 _LINES = (
     "x = Placeholder() dtype=float32",
     "z = Placeholder() dtype=float32",

@@ -5,6 +5,7 @@ from migrate.graph.nodes import (
     by_op,
     called_functions,
     callers_of,
+    giver,
     labels,
     locate,
     named_functions,
@@ -90,3 +91,18 @@ def test_the_gradient_of_a_called_function_is_called():
     library.gradient.add(function_name="f", gradient_func="g")
     assert labels(locate([NodeDef(name="n", op="f")], library)) == ("n", "g/x")
     assert called_functions([NodeDef(op="f")], {"f": (), "g": ()}) == ("f",)
+
+
+def test_the_giver_of_a_tensor():
+    inputs = {"a": ["^w"], "b": ["^w", "a:1"], "c": ["b:out:0"], "d": ["e"], "e": ["d:0"], "f": ["none"]}
+    nodes = {name: NodeDef(name=name, op="Identity", input=taken) for name, taken in inputs.items()}
+    passed = {"Identity"}
+    assert giver(nodes, "c:0").name == "c"
+    assert giver(nodes, "c:0", passed).name == giver(nodes, "a", passed).name == "a"  # Which takes no tensor.
+    assert [giver(nodes, name, passed) for name in ("d", "f", "none")] == [None, None, None]
+
+
+def test_an_engine_calls_what_it_was_made_of():
+    engine = NodeDef(name="engine", op="TRTEngineOp")
+    engine.attr["segment_funcdef_name"].s = b"segment"
+    assert called_functions([engine], {"segment": [], "other": []}) == ("segment",)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from migrate.given import GivenOp
 from migrate.graph import op_table
 from migrate.graph.op_table import EFFECTS, SHARES, load_op_table, newest_release, unavailable
 from tests.waiting import steps
@@ -35,7 +38,9 @@ def test_facts():
     assert (table["TopK"].deprecated_since, table["TopK"].deprecation) == (7, "Use TopKV2 instead")
     assert table["Unique"].outputs == (("y", ""), ("idx", ""))
     assert table["ParseSingleExample"].outputs[0] == ("sparse_indices", "num_sparse")
-    assert table["Add"].outputs == ()
+    assert table["Add"].outputs == (("z", ""),)
+    assert table["Split"].outputs == (("output", "num_split"),)
+    assert table["NoOp"].outputs == ()
     # As many ops take or give a ref as TensorFlow's registry has.
     assert sum(info.has_ref for info in table.values()) == len(op_table.load_ref_ops()) == 134
 
@@ -156,3 +161,38 @@ def test_the_table_is_what_its_script_would_write(maker):
     classes = maker.read_classes((TOOLS / "op_classes.tsv").read_text())
     columns, rows = maker.join(release, registry, classes, maker.known_rows())
     assert maker.written(columns, rows) == maker.TABLE.read_text(), "run tools/make_op_table.py"
+
+
+def _given(name="Mine", **facts):
+    base = GivenOp(name, False, False, False, True, False, "float32|N*@T", (("y", ""), ("z", "N")))
+    return dataclasses.replace(base, **facts)
+
+
+def test_ops_of_given_libraries_are_in_the_table_for_as_long_as_they_are_given():
+    before = len(load_op_table())
+    assert "Mine" not in load_op_table() and op_table.may_call("Mine")
+    with op_table.with_ops([_given(), _given("Kept", is_stateful=True), _given("Calls", calls=True)]):
+        table = load_op_table()
+        assert len(table) == before + 3 and {"Mine", "Add"} <= {*table}
+        assert (table["Mine"].effect, table["Mine"].copies, table["Mine"].writes) == ("pure", False, ())
+        assert (table["Kept"].effect, table["Calls"].effect) == ("state", "calls")
+        assert table.get("Absent") is None and table["Add"] is op_table.of_tensorflow()["Add"]
+        assert not op_table.may_call("Mine") and op_table.may_call("Calls")
+        assert op_table.may_share("Mine") and op_table.may_keep("Kept") and not op_table.may_keep("Mine")
+        assert unavailable("Mine") is None
+    assert len(load_op_table()) == before and op_table.may_call("Mine")
+
+
+def test_a_given_op_that_takes_a_ref_is_one_of_the_ref_ops():
+    with op_table.with_ops([_given(has_ref=True)]):
+        assert "Mine" in op_table.load_ref_ops()
+    assert "Mine" not in op_table.load_ref_ops()
+
+
+def test_other_threads_have_no_library_of_this_one():
+    found = []
+    with op_table.with_ops([_given()]):
+        thread = threading.Thread(target=lambda: found.append("Mine" in load_op_table()))
+        thread.start()
+        thread.join()
+    assert found == [False]

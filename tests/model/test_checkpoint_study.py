@@ -36,7 +36,7 @@ def test_its_tensors_are_listed_and_it_is_refused(name, version, tensors):
     assert {tensor.name for tensor in report.checkpoint.tensors} == tensors
     (found,) = report.findings
     assert found.code == "checkpoint-without-graph"
-    assert "bring its .meta file along" in found.hint
+    assert "copy its .meta file too" in found.hint
 
 
 def test_one_by_object_is_told_apart(tmp_path):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import os
 
-from migrate.export.request import Request
+from migrate.keras_loader.request import Request
 from migrate.model import confined_steps
 from migrate.processes.confinement import ConfinedJob, Confinement
 from migrate.records import Options
 from migrate.sources.boundary import Boundary
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import read_keras
+from migrate.sources.read import files_of
 from migrate.sources.saved_model import read_saved_model
 from tests.conversions import MODELS, ROOT
 from tests.model.recorded import Runner

@@ -19,10 +19,13 @@ from migrate.records import (
     Crashed,
     Failed,
     Finding,
+    GoldenFile,
     Mismatch,
     Mismatched,
+    NearOutput,
     Options,
     Severity,
+    Structure,
     TimedOut,
     Unverified,
     Validated,
@@ -35,6 +38,9 @@ _RISK = Finding("touches-files", Severity.WARNING, "it writes files", ("w",))
 _RISKY = report(Convertible(), findings=(_RISK,))
 _SAFE = report(Convertible())
 _DIFFERS = dataclasses.replace(PASSED, mismatches=(Mismatch("s", 0, "y", "tf2", "differs"),))
+_PROVED = Structure(("s/y", "s/z"), 2, 1, 1)
+_HALF = Structure(("s/y",), 2, 1, 1, {"s/z": "an op that nobody knows"})
+_OTHER = Structure(("s/z",), 2, 1, 1, {"s/y": "an op that nobody knows"})
 _NOTHING = dataclasses.replace(PASSED, values=0, unverified={"s/y": "every answer was empty"})
 
 
@@ -46,7 +52,7 @@ def _export(staged, base, taking):
 class _Converted:
     """One conversion: its report, which steps were taken, and whether something was published."""
 
-    def __init__(self, tmp_path, base=_SAFE, options=None, **given):
+    def __init__(self, tmp_path, base=_SAFE, options=None, golden_file=None, **given):
         self.said, self.published, self.seconds = [], [], {}
         work = Work(
             steps(**{"export": _export, **given}),
@@ -54,6 +60,7 @@ class _Converted:
             self.said.append,
             self.seconds,
             lambda _: ("", {}),
+            golden_file,
         )
         destination = str(tmp_path / "new")
         self.report = convert(work, base, destination, lambda staged: self.published.append(os.listdir(staged)))
@@ -127,6 +134,45 @@ def test_a_damaged_variable_is_said_in_the_place_of_wrong_bytes(tmp_path, golden
     assert _Converted(tmp_path, golden=lambda: golden, begin=begin).report.outcome == expected
 
 
+_FILE = GoldenFile("g.npz", "TensorFlow 1.4.1", 1, 0.0, 0.0, (NearOutput("s", "y", 2, 2, True, 0.0, 0.0),))
+_NEAR = dataclasses.replace(PASSED, golden=_FILE)
+
+
+def test_a_golden_file_is_compared_beside_the_source(tmp_path):
+    done = _Converted(tmp_path, golden_file=lambda _: _NEAR)
+    assert isinstance(done.report.outcome, Converted) and done.codes == []
+    assert done.report.verification == dataclasses.replace(PASSED, golden=_FILE)
+    done = _Converted(tmp_path, golden_file=lambda _: dataclasses.replace(_NEAR, mismatches=_DIFFERS.mismatches))
+    assert isinstance(done.report.outcome, Mismatched) and not done.published
+
+
+@pytest.mark.parametrize("ending", [Failed("no GPU"), TimedOut("golden", 5), Crashed("golden", -11, "")])
+def test_a_golden_file_stands_in_for_a_source_that_gives_no_answers(ending, tmp_path):
+    done = _Converted(tmp_path, golden=lambda: ending, golden_file=lambda _: _NEAR)
+    assert isinstance(done.report.outcome, Converted) and done.published
+    assert done.codes == ["golden-file-alone"] and done.report.verification.golden == _FILE
+    nothing = dataclasses.replace(_NEAR, values=0, golden=dataclasses.replace(_FILE, outputs=()))
+    done = _Converted(tmp_path, golden=lambda: ending, golden_file=lambda _: nothing)
+    assert isinstance(done.report.outcome, Unverified) and not done.published
+    assert _Converted(tmp_path, golden=lambda: ending).report.outcome == ending
+
+
+@pytest.mark.parametrize("ending", [Failed("why"), TimedOut("candidate", 5), Crashed("candidate", -11, "")])
+def test_a_new_model_that_ends_the_calls_of_a_golden_file(ending, tmp_path):
+    done = _Converted(tmp_path, golden_file=lambda _: ending)
+    assert done.report.outcome == ending and not done.published
+
+
+def test_a_golden_file_stands_in_for_a_risky_source_that_is_not_run(tmp_path):
+    done = _Converted(tmp_path, _RISKY, golden=lambda: 1 / 0, golden_file=lambda _: _NEAR)
+    assert isinstance(done.report.outcome, Converted) and done.published
+    assert done.codes == ["touches-files", "golden-file-alone"]
+    assert "(not run: it writes files)" in done.report.findings[-1].message
+    unsafe = Failed("the candidate was not loaded: it writes files")
+    done = _Converted(tmp_path, _RISKY, golden=lambda: 1 / 0, golden_file=lambda _: unsafe)
+    assert done.report.outcome == unsafe and not done.published
+
+
 def test_a_risky_model_is_not_run(tmp_path):
     done = _Converted(tmp_path, _RISKY, golden=None, export=None)
     assert done.report.outcome == Unverified("the model was not run")
@@ -138,6 +184,80 @@ def test_a_risky_model_is_not_run(tmp_path):
     done = _Converted(tmp_path, _RISKY, Options(allow_side_effects=True))
     assert (done.report.verification, done.codes) == (PASSED, ["touches-files"])
     assert done.report.confinement.lifted == ("verification",)
+
+
+def test_a_risky_model_is_published_where_it_is_proved(tmp_path):
+    asked = []
+
+    def prove(candidate, is_run):
+        asked.append(is_run)
+        return _PROVED
+
+    done = _Converted(tmp_path, _RISKY, golden=None, replay=None, prove=prove)
+    assert isinstance(done.report.outcome, Converted)
+    assert (done.report.verification.passed, done.report.verification.structure) == (True, _PROVED)
+    assert (asked, done.codes) == ([False], ["touches-files"])
+
+
+def test_a_risky_model_of_which_something_is_not_proved_is_not_published(tmp_path):
+    done = _Converted(tmp_path, _RISKY, golden=None, replay=None, prove=lambda *_: _HALF)
+    assert done.report.outcome == Unverified(
+        "the model was not run, and it is not proved of 's/z' (an op that nobody knows)"
+    )
+    assert (done.codes, done.published) == (["unverified", "touches-files"], [])
+    done = _Converted(
+        tmp_path, _RISKY, Options(allow_unverified=True), golden=None, replay=None, prove=lambda *_: _HALF
+    )
+    assert isinstance(done.report.outcome, Converted)
+    assert not done.report.verification.passed
+
+
+_UNASKED = Finding("unverified", Severity.WARNING, "the model was not run: TensorFlow 2 has no Dead", ("Dead",), "do")
+
+
+def test_a_source_that_nobody_here_can_be_asked_for_is_proved_or_unverified(tmp_path):
+    given = {"golden": lambda: 1 / 0, "replay": None, "unasked": _UNASKED}
+    done = _Converted(tmp_path, prove=lambda *_: _PROVED, **given)
+    assert isinstance(done.report.outcome, Converted) and not done.codes
+    done = _Converted(tmp_path, prove=lambda *_: _HALF, **given)
+    assert isinstance(done.report.outcome, Unverified) and not done.published
+    assert done.report.findings == (_UNASKED,)
+    done = _Converted(tmp_path, prove=lambda *_: _HALF, golden_file=lambda _: _NEAR, **given)
+    assert done.codes == ["golden-file-alone"]
+    assert "(the model was not run: TensorFlow 2 has no Dead)" in done.report.findings[0].message
+
+
+@pytest.mark.parametrize(("shown", "outcome"), [(_PROVED, Validated), (_HALF, Unverified)])
+def test_validate_of_a_source_that_nobody_here_can_be_asked_for(shown, outcome):
+    taken = steps(golden=lambda: 1 / 0, replay=None, unasked=_UNASKED, prove=lambda *_: shown)
+    found = validate(Work(taken, Options(), lambda _: None, {}, lambda _: ("", {})), _SAFE, _CANDIDATE)
+    assert isinstance(found.outcome, outcome)
+    assert (_UNASKED in found.findings) == (outcome is Unverified)
+
+
+def test_a_proof_alone_runs_nothing(tmp_path):
+    options = Options(verify="proof")
+    done = _Converted(tmp_path, options=options, golden=None, replay=None, prove=lambda *_: _PROVED)
+    assert isinstance(done.report.outcome, Converted)
+    assert done.report.verification.level == "proof"
+    done = _Converted(tmp_path, options=options, golden=None, replay=None, prove=lambda *_: _HALF)
+    assert isinstance(done.report.outcome, Unverified)
+    done = _Converted(tmp_path, options=options, golden=None, replay=None)
+    assert done.report.outcome == Unverified("the source has no graph, of which something could be proved")
+
+
+def test_a_broken_contract_is_a_difference_though_all_is_proved(tmp_path):
+    broken = Mismatch("s", -1, "", "contract", "the method name differs")
+    options = Options(verify="proof")
+    done = _Converted(tmp_path, options=options, prove=lambda *_: _PROVED, contract=lambda _: (broken,))
+    assert isinstance(done.report.outcome, Mismatched)
+
+
+def test_what_no_call_compares_may_be_proved(tmp_path):
+    done = _Converted(tmp_path, replay=lambda *_: _NOTHING, prove=lambda *_: _PROVED)
+    assert isinstance(done.report.outcome, Converted)
+    done = _Converted(tmp_path, replay=lambda *_: _NOTHING, prove=lambda *_: _OTHER)
+    assert isinstance(done.report.outcome, Unverified)
 
 
 def test_a_difference_is_never_published(tmp_path):
@@ -172,6 +292,13 @@ def test_an_error_of_publishing_is_the_callers_and_leaves_nothing(tmp_path):
 def _validated(base=_SAFE, options=None, **given):
     work = Work(steps(**given), options or Options(), lambda _: None, {}, lambda _: ("", {}))
     return validate(work, base, _CANDIDATE)
+
+
+def test_a_candidate_that_cannot_be_loaded_is_told_before_the_source_is_asked():
+    broken = Mismatch("", -1, "f", "contract", "calls itself", "graph-unloadable")
+    found = _validated(contract=lambda _: (broken,), golden=None)
+    assert isinstance(found.outcome, Mismatched), found
+    assert found.verification.mismatches == (broken,) and found.verification.calls == 0
 
 
 def test_a_candidate_is_validated():

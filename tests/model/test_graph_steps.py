@@ -14,7 +14,7 @@ from migrate.model.graph_steps import graph_steps
 from migrate.model.graph_study import study_graph
 from migrate.processes.confinement import ConfinedJob
 from migrate.records import Convertible, Crashed, Failed, Options, TimedOut
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify.contract import Candidate
 from tests.conversions import MODELS
@@ -50,8 +50,7 @@ def test_the_source_is_asked():
     steps = _steps(runner)
     assert (steps.path, steps.golden()) == ("old", GOLDEN)
     assert steps.digest() == digest_of(str(MODELS / "simple_save" / "saved_model.pb"))
-    job = runner.asked[0][2].job
-    assert set(job.variables.values()) == {("w", ""), ("b", "")}
+    assert runner.asked[0][2].job.saved_model == str(MODELS / "simple_save")
 
 
 def test_the_new_model_has_the_weights_and_says_where_it_is_from(tmp_path):

@@ -106,8 +106,10 @@ def test_meta_graphs_that_are_not_taken_are_told():
 
 def test_options_of_a_plan():
     asked = Options(drop_signatures=True, variables=True, keep_tensor_names=True)
-    assert plan_options(Kind.TF1_SAVED_MODEL, Options()) == PlanOptions()
-    assert plan_options(Kind.TF1_HUB_MODULE, asked) == PlanOptions(True, True, True, True)
+    assert plan_options(Kind.TF1_SAVED_MODEL, Options(control_flow="v1")) == PlanOptions()
+    assert plan_options(Kind.TF1_SAVED_MODEL, Options(control_flow="functional")) == PlanOptions(functional=True)
+    is_functional = Options().control_flow == "functional"
+    assert plan_options(Kind.TF1_HUB_MODULE, asked) == PlanOptions(True, True, True, True, functional=is_functional)
 
 
 def test_dangerous_ops_of_every_meta_graph():

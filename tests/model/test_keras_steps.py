@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
 
 import numpy as np
 import pytest
 
-from migrate.export.request import KerasExported
+from migrate.export.keras_messages import KerasExported
 from migrate.graph.protos import MetaGraphDef
 from migrate.model.keras_steps import keras_steps
 from migrate.model.keras_study import facts
 from migrate.records import Convertible, Crashed, Failed, Options, Severity, Signature, TensorSpec, Verification
 from migrate.sources.discover import place_of
-from migrate.sources.fingerprint import digest_of
-from migrate.sources.keras_files import files_of
+from migrate.sources.files import digest_of
 from migrate.sources.keras_source import read_keras
+from migrate.sources.read import files_of
 from migrate.verify.calls import Answer
 from migrate.verify.contract import Candidate
 from migrate.verify.messages import PATHS, CandidateResult
@@ -98,7 +99,7 @@ def test_what_is_lost_is_a_warning_with_its_reason(tmp_path):
 
 
 def test_the_same_calls_are_made_of_the_candidate():
-    runner = Runner(CandidateResult(dict.fromkeys(PATHS, GOLDEN.answers), None), Failed("no"))
+    runner = Runner(CandidateResult(dict.fromkeys(PATHS, GOLDEN.answers)), Failed("no"))
     steps = keras_steps(_source(), "old", Options(), runner)
     found = steps.replay(GOLDEN, "new")
     assert isinstance(found, Verification)
@@ -109,10 +110,13 @@ def test_the_same_calls_are_made_of_the_candidate():
 
 
 def test_what_load_model_needs_is_part_of_the_contract(tmp_path):
-    candidate = Candidate(str(tmp_path), (MetaGraphDef(),))
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tags.append("serve")
+    meta_graph.object_graph_def.nodes.add()
+    candidate = Candidate(str(tmp_path), (meta_graph,))
     of_keras_2 = keras_steps(_source("functional"), "old", Options(), Runner())
     of_keras_3 = keras_steps(_source(), "old", Options(), Runner())
     assert [mismatch.output for mismatch in of_keras_2.contract(candidate)] == ["keras_metadata.pb"]
     assert of_keras_3.contract(candidate) == ()
-    (tmp_path / "keras_metadata.pb").touch()
+    shutil.copy(ROOT / "testdata" / "keras" / "saved_model" / "keras_metadata.pb", tmp_path)
     assert of_keras_2.contract(candidate) == ()

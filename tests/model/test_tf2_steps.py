@@ -10,7 +10,7 @@ from migrate.graph.protos import SavedModel
 from migrate.model.tf2_steps import differing_names, signatures_of, tf2_steps, unsafe
 from migrate.records import AlreadyTF2, DangerousOp, Failed, Kind, Mismatched, Options
 from migrate.sources.discover import place_of
-from migrate.sources.fingerprint import digest_of
+from migrate.sources.files import digest_of
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify.contract import Candidate
 from tests.conversions import MODELS, ROOT

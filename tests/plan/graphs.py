@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrate.graph.graph import read_nodes
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.nodes import read_nodes
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import MetaGraphDef
 from migrate.plan.records import SourceGraph
 from tests.rewrite.texts import node
 
-FLOAT = 1
+FLOAT = dtype_value("float32")
 MODEL = """
 x = Placeholder() dtype=float32 shape=(2)
 v = VariableV2() dtype=float32 shape=(2)

@@ -47,8 +47,9 @@ def test_a_plan_is_refused_by_one_refusal_and_nothing_less(severity):
 
 
 def test_variables_without_a_value_are_known_by_their_identity():
-    values = {"a": Uninitialized(), "b": Unset(), "c": FromCheckpoint("c")}
-    assert _with(variables=tuple(_variable(*item) for item in values.items())).uninitialized == {"identity of a"}
+    values = {"a": Uninitialized(), "b": Unset(), "c": FromCheckpoint("c"), "d": Uninitialized(False)}
+    plan = _with(variables=tuple(_variable(*item) for item in values.items()))
+    assert (plan.uninitialized, plan.guarded) == ({"identity of a", "identity of d"}, {"identity of a"})
 
 
 def test_runs_are_those_of_signatures_training_and_init_op():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.plan.plan import make_plan
 from migrate.plan.records import SignatureTensor
 from migrate.plan.tensor_names import TensorNames, keep_tensor_names
 
-_FLOAT = 1
+_FLOAT = dtype_value("float32")
 
 
 def _graph(**signatures: tuple[dict[str, str], dict[str, str]]) -> TensorNames:

@@ -15,6 +15,7 @@ from migrate.processes import channel as module
 from migrate.processes import forks
 from migrate.processes.channel import Job, finished
 from migrate.processes.forks import Forks
+from migrate.processes.fresh import FreshInterpreters
 from migrate.processes.nursery import Nursery
 from migrate.processes.warm_import import WarmImport, place
 from migrate.records import Crashed, TimedOut
@@ -97,7 +98,14 @@ def _of_a_warm_import(step: Any, seconds: float, limit: int | None) -> Any:
         return nursery.run("convert", _MODULE, job, Crashed | TimedOut | str, 600)
 
 
-@pytest.fixture(params=[_of_a_fork, _of_a_server, _of_a_warm_import], ids=["fork", "server", "warm import"])
+def _of_a_new_interpreter(step: Any, seconds: float, limit: int | None) -> Any:
+    return FreshInterpreters(limit, path=(ROOT,)).run("step", _MODULE, step, str, seconds)
+
+
+@pytest.fixture(
+    params=[_of_a_fork, _of_a_server, _of_a_warm_import, _of_a_new_interpreter],
+    ids=["fork", "server", "warm import", "new interpreter"],
+)
 def ask(request):
     """Runs a step in a process of each kind."""
     return lambda *step, seconds=60, limit=None: request.param(step, seconds, limit)

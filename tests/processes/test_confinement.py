@@ -27,24 +27,25 @@ import pytest
 import migrate
 from migrate import codec
 from migrate.errors import InternalError
-from migrate.export.request import Request
 from migrate.graph import contract
+from migrate.keras_loader.request import Request
 from migrate.model import confined_steps
-from migrate.processes import confinement
+from migrate.processes import confinement, seccomp
 from migrate.processes.confinement import ConfinedJob, Confinement, confine, in_force
 from migrate.processes.forks import Runner
 from migrate.records import Confined, Converted, Kind, ModelReport, Options, Report
 from migrate.report.json import to_document
 from migrate.report.text import render
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import read_keras
+from migrate.sources.read import files_of
 from migrate.sources.sandbox import guarded
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify import record_golden, record_keras_golden
 from migrate.verify.calls import Golden
 from tests import confined_jobs, conversions
 
+pytestmark = pytest.mark.process
 _HERE = in_force()
 _needs_landlock = pytest.mark.skipif(not _HERE.landlock, reason=f"no Landlock here: {_HERE.reason}")
 _needs_seccomp = pytest.mark.skipif(not _HERE.seccomp, reason=f"no seccomp here: {_HERE.reason}")
@@ -290,7 +291,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _system_call(name: str, *arguments: int) -> None:
-    calls = confinement._CALLS[os.uname().machine]
+    calls = seccomp.CALLS[os.uname().machine]
     number = {**calls.denied, **calls.own, "prlimit": calls.prlimit, "socketpair": calls.socketpair}[name]
     _raw(number, *arguments)
 
@@ -392,9 +393,7 @@ def test_its_own_process_is_reached(place):
 
 
 @_needs_seccomp
-@pytest.mark.parametrize(
-    "name", sorted(confinement._CALLS.get(os.uname().machine, confinement._CALLS["x86_64"]).denied)
-)
+@pytest.mark.parametrize("name", sorted(seccomp.CALLS.get(os.uname().machine, seccomp.CALLS["x86_64"]).denied))
 def test_each_call_that_is_denied_is_denied(place, name):
     """With arguments for which it would fail in another way, where it failed at all."""
     assert place.attempt(lambda: _system_call(name, -1, 0, 0, 0, 0, 0)) == "EPERM"
@@ -415,68 +414,6 @@ def test_no_new_privileges(place):
         assert re.search(r"Seccomp:\s*2", text)
 
     assert place.attempt(look) == _DONE
-
-
-# The filter, for processors that this machine does not have
-
-
-def _judge(machine: str, number: int, *arguments: int, architecture: int | None = None) -> str:
-    """What the filter says of a call, by a machine of four instructions (linux/filter.h)."""
-    calls = confinement._CALLS[machine]
-    program = confinement._program(calls, pid=77)
-    steps = [struct.unpack_from("=HBBI", program, at) for at in range(0, len(program), 8)]
-    wanted = calls.architecture if architecture is None else architecture
-    data = struct.pack("=iIQ6Q", number, wanted, 0, *(a & (1 << 64) - 1 for a in (*arguments, *[0] * 6)[:6]))
-    at, held = 0, 0
-    while True:
-        code, yes, no, value = steps[at]
-        at += 1
-        if code == 0x20:
-            held = struct.unpack_from("=I", data, value)[0]
-        elif code == 0x15:
-            at += yes if held == value else no
-        elif code == 0x35:
-            at += yes if held >= value else no
-        else:
-            return {0x7FFF0000: "allow", 0x00050001: "EPERM", 0x80000000: "kill"}[value]
-
-
-@pytest.mark.parametrize("machine", sorted(confinement._CALLS))
-def test_the_filter_of_each_processor(machine):
-    calls = confinement._CALLS[machine]
-    for number in calls.denied.values():
-        assert _judge(machine, number) == "EPERM"
-    for number in calls.own.values():
-        assert [_judge(machine, number, pid) for pid in (77, 76, 0, -1)] == ["allow", "EPERM", "EPERM", "EPERM"]
-    assert [_judge(machine, calls.prlimit, pid) for pid in (0, 77, 76)] == ["allow", "allow", "EPERM"]
-    assert [_judge(machine, calls.socketpair, family) for family in (1, 2)] == ["allow", "EPERM"]
-    assert [_judge(machine, calls.ioctl, 3, cmd) for cmd in (0x5401, 0x40086602)] == ["allow", "EPERM"]
-    assert _judge(machine, 0x40000000) == "EPERM"
-    assert _judge(machine, calls.socketpair, 1, architecture=0x40000003) == "kill"
-    conditional = {*calls.own.values(), calls.prlimit, calls.socketpair}
-    others = set(range(500)) - set(calls.denied.values()) - conditional
-    assert {_judge(machine, number) for number in others} == {"allow"}
-
-
-_HEADERS = {
-    "x86_64": ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"),
-    "aarch64": ("/usr/include/asm-generic/unistd.h",),
-}
-
-
-@pytest.mark.parametrize("machine", sorted(_HEADERS))
-def test_the_numbers_are_those_of_the_kernels_headers(machine):
-    header = next(filter(os.path.exists, _HEADERS[machine]), None)
-    if header is None:
-        pytest.skip("the kernel's headers are not installed")
-    pattern = r"#define __NR(?:3264)?_(\w+)\s+(\d+)"
-    known = {name: int(n) for name, n in re.findall(pattern, pathlib.Path(header).read_text())}
-    calls = confinement._CALLS[machine]
-    named = {**calls.denied, **calls.own, "prlimit64": calls.prlimit, "socketpair": calls.socketpair}
-    named |= {"ioctl": calls.ioctl, "seccomp": calls.seccomp}
-    newer = {"fchmodat2", "setxattrat", "removexattrat", "open_tree_attr", "file_setattr"}
-    assert {name for name in named if name not in known} <= newer
-    assert {name: n for name, n in named.items() if known.get(name, n) != n} == {}
 
 
 # Kernels that this machine does not have
@@ -570,7 +507,7 @@ def test_another_system_is_not_confined(monkeypatch, place):
 
 
 def test_another_processor_is_not_confined_by_seccomp(monkeypatch):
-    monkeypatch.setattr(confinement, "_CALLS", {})
+    monkeypatch.setattr(seccomp, "CALLS", {})
     found = in_force()
     assert not found.seccomp
     assert "are not known" in found.reason
@@ -780,7 +717,7 @@ def test_golden_answers_of_a_model_that_nobody_has_judged(nursery, attackers, vi
     source = read_saved_model(str(model))
     (meta_graph,) = source.meta_graphs
     runner = _Unjudging(confined_steps.asking(nursery, source, Options(allow_side_effects=free)))
-    found = record_golden(runner, source, meta_graph, contract.signatures(meta_graph), {}, timeout_seconds=120)
+    found = record_golden(runner, source, meta_graph, contract.signatures(meta_graph), timeout_seconds=120)
     assert (_files(str(other), str(model)) != before) is free
     assert ("secret 7" in repr(found)) is (free and when == "called")
 

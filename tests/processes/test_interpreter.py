@@ -13,6 +13,8 @@ import pytest
 from migrate.processes import interpreter
 from tests.conversions import ROOT
 
+pytestmark = pytest.mark.process
+
 _PLANTED = (
     *("pickle", "json", "re", "os", "io", "codecs", "site", "enum", "importlib", "typing", "dataclasses", "tempfile"),
     *("sitecustomize", "usercustomize", "tensorflow", "numpy", "google", "h5py", "absl", "tests", "migrate"),

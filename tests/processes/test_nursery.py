@@ -98,6 +98,15 @@ def test_what_the_environment_says_of_kernels_does_not_reach_a_child(monkeypatch
         assert nursery.run("golden", _MODULE, "environment", Any, 60) == nursery_module._ENVIRONMENT
 
 
+@pytest.mark.parametrize(
+    ("library", "is_told"),
+    [("glibc 2.36", True), ("glibc 2.35", True), ("glibc 2.34", False), ("musl 1.2", False), (None, False)],
+)
+def test_malloc_is_told_to_keep_large_blocks_where_it_can(library, is_told, monkeypatch):
+    monkeypatch.setattr(os, "confstr", lambda name: library)
+    assert bool(nursery_module._allocation()) is is_told
+
+
 def test_a_dead_server_is_replaced():
     with Nursery(path=(ROOT,)) as nursery:
         assert nursery.run("golden", _MODULE, 1, Any, 60) == 1

@@ -594,6 +594,7 @@ _STAGES = {
 }
 
 
+@pytest.mark.slow
 @started
 @pytest.mark.parametrize("stage", _STAGES)
 def test_an_interrupted_conversion_leaves_nothing_behind(stage, tmp_path):
@@ -649,6 +650,7 @@ _MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @started
 @pytest.mark.parametrize("moment", _MOMENTS)
 def test_a_killed_conversion_leaves_no_half_model_and_no_process(moment, tmp_path):

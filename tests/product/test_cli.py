@@ -35,16 +35,16 @@ from tests.waiting import PATIENCE_SECONDS
         ("audit", "audit takes PATH..., not nothing: migrate audit PATH..."),
         ("convert a", "convert takes SOURCE and DESTINATION, not 'a': migrate convert SOURCE DESTINATION"),
         ("convert a b --verify false", "convert takes SOURCE and DESTINATION, not 'a', 'b', 'false'"),
-        ("validate a", "validate needs --against: migrate validate CANDIDATE --against=SOURCE"),
+        ("validate a", "validate needs --against=SOURCE or --golden=FILE: migrate validate CANDIDATE --against=SOURCE"),
         ("audit a --tag=serve", "audit has no flag --tag; did you mean --tags?"),
         ("convert a b --noverfy", "convert has no flag --noverfy; did you mean --noverify?"),
         (
             "audit a --zz=2",
             "audit has no flag --zz; it has --architecture, --audit_seconds, --checkpoint_root, --config, "
-            "--custom_objects, --details, --drop_signatures, --exclude, --feed, --follow_links, --format, "
-            "--graph_memory, --help, --include, --jobs, --only_latest_version, --overwrite_signatures, --quiet, "
-            "--report, --security, --signature, --summary, --tags, --take_proposals, --trust, --unpacked_size, "
-            "--verbosity, --write_config",
+            "--control_flow, --custom_objects, --details, --drop_signatures, --exclude, --feed, --follow_links, "
+            "--format, --graph_memory, --help, --import_module, --include, --jobs, --only_latest_version, "
+            "--op_library, --overwrite_signatures, --quiet, --report, --security, --signature, --summary, --tags, "
+            "--take_proposals, --trust, --unpacked_size, --verbosity, --write_config",
         ),
         ("audit a --format=xml", "audit: --format=xml: wants text, json, jsonl, csv, markdown or sarif"),
         (

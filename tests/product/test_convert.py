@@ -208,7 +208,7 @@ def test_provenance(name, converted, present):
     assert content["tensorflow"].count(".") == 2
     assert content["source"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert set(content["source"]["tags"]) == set(case.tags)
-    assert content["options"]["verify"] is False
+    assert content["options"]["verify"] == "none"
     assert content["options"]["drop_signatures"] is case.options.drop_signatures
     assert content["options"]["tags"] == (None if case.options.tags is None else sorted(case.options.tags))
 

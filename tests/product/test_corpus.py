@@ -20,7 +20,19 @@ _PAGE = pathlib.Path(__file__).parents[2] / "docs" / "corpus.md"
 
 _KINDS = ("saved_model_tf1", "checkpoint_meta", "frozen_graph", "checkpoint_only", "graphdef_corrupt")
 """Of the models whose endings are asserted one by one; the law holds for every kind."""
-_OPTIONS = Options(take_proposals=True)
+_STEP = 1 if os.environ.get("EVERY_MODEL") else 3
+"""All models take minutes: `EVERY_MODEL=1 make test-slow`. Without that it is each third one, by name."""
+
+
+def _index() -> list[dict[str, str]]:
+    """What the corpus says of the models that are tried."""
+    with open(os.path.join(_CORPUS, "INDEX.jsonl"), encoding="utf-8") as file:
+        return sorted(map(json.loads, file), key=lambda entry: entry["name"])[::_STEP]
+
+
+def _options() -> Options:
+    tried = [entry["name"] for entry in _index()]
+    return Options(take_proposals=True, include=tuple(p for name in tried for p in (name, f"{name}/*")))
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +40,14 @@ def converted(tmp_path_factory):
     """The reports of one `convert` of the whole corpus, by path; a graph is given the first proposed signature."""
     if not _CORPUS:
         pytest.skip("MIGRATE_CORPUS is not set")
-    report = migrate.convert(_CORPUS, str(tmp_path_factory.mktemp("converted") / "tree"), _OPTIONS)
+    report = migrate.convert(_CORPUS, str(tmp_path_factory.mktemp("converted") / "tree"), _options())
     return {model.source: model for model in report.models}
 
 
 @pytest.fixture(scope="module")
 def models(converted):
     """Those of `_KINDS`, by the name that the index has."""
-    with open(os.path.join(_CORPUS, "INDEX.jsonl"), encoding="utf-8") as file:
-        kinds = {entry["name"]: entry["kind"] for entry in map(json.loads, file)}
+    kinds = {entry["name"]: entry["kind"] for entry in _index()}
     named = {os.path.relpath(source, _CORPUS).split(os.sep)[0]: model for source, model in converted.items()}
     found = {name: model for name, model in named.items() if kinds[name] in _KINDS}
     assert len(found) == sum(kind in _KINDS for kind in kinds.values())
@@ -44,7 +55,7 @@ def models(converted):
 
 
 def test_what_audit_promises_convert_does(converted):
-    audited = {model.source: model for model in migrate.audit(_CORPUS, _OPTIONS).models}
+    audited = {model.source: model for model in migrate.audit(_CORPUS, _options()).models}
     assert sorted(audited) == sorted(converted)
     assert not law.differences(audited, converted)
 
@@ -57,10 +68,13 @@ def test_they_end_as_the_page_says(models):
 
 def test_what_is_converted_is_verified_bit_for_bit(models):
     converted = [m for m in models.values() if isinstance(m.outcome, Converted)]
-    assert len(converted) > 70
+    assert len(converted) > 70 // _STEP
     for model in converted:
-        assert model.verification is not None and model.verification.passed, model.source
-        assert model.verification.bitwise_equal, model.source
+        found = model.verification
+        assert found is not None and found.passed, model.source
+        # What nobody here can run is converted where every output is proved.
+        is_proved = found.structure is not None and len(found.structure.outputs_proved) == found.structure.outputs > 0
+        assert found.bitwise_equal or (not found.calls and is_proved), model.source
 
 
 def test_what_is_not_converted_has_a_reason(models):

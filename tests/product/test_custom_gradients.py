@@ -117,6 +117,7 @@ def _gradients(work, options, way):
     return json.loads(printed.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", sorted(_PLAIN))
 def test_audit_and_convert_say_which_gradients_are_lost(work, name):
@@ -131,6 +132,7 @@ def test_audit_and_convert_say_which_gradients_are_lost(work, name):
         assert "custom-gradient-lost" in {finding.code for finding in audited.findings}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("way", ["", "same numbers"])
 def test_a_lost_gradient_is_an_error_and_never_another_ones(work, way):
@@ -140,6 +142,7 @@ def test_a_lost_gradient_is_an_error_and_never_another_ones(work, way):
             assert answer == ("LookupError" if name in _LOST else pytest.approx(expected, rel=1e-5)), name
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_who_registers_it_again_has_it_again(work):
     found = _gradients(work, "default", "registered")
@@ -147,6 +150,7 @@ def test_who_registers_it_again_has_it_again(work):
     assert found["custom call"] == "LookupError"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_plain_gradients_are_tensorflows_own(work):
     found = _gradients(work, "plain", "registered")

@@ -23,13 +23,13 @@ import pytest
 import migrate
 from migrate.events import Step
 from migrate.fleet import run
-from migrate.records import Converted, Crashed, Failed, Options, TimedOut
+from migrate.records import Converted, Crashed, Failed, Options, TimedOut, Unverified
 from tests.conversions import ROOT, migrate_command
 from tests.fleet.conftest import one_time  # noqa: F401 (for every test)
 from tests.fleet.trees import UNVERIFIED, Listener, content, convert, make
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 KILLS = int(os.environ.get("KILLS", "3"))
 VERIFIED = Options(jobs=2)
@@ -70,8 +70,8 @@ def test_an_abort_inside_tensorflow_costs_that_model(tmp_path):
     allowed = dataclasses.replace(VERIFIED, allow_side_effects=True)
     reports = _run(make(tmp_path / "tree", ["abort", "simple_save"]), tmp_path / "new", allowed)
     outcome = reports["abort"].outcome
-    assert isinstance(outcome, Crashed) and (outcome.step, outcome.exit_code) == ("golden", -signal.SIGABRT)
-    assert "aborted on purpose" in outcome.stderr_tail
+    assert isinstance(outcome, Unverified)
+    assert "it ends the process (SIGABRT)" in outcome.reason and "aborted on purpose" in outcome.reason
     assert isinstance(reports["simple_save"].outcome, Converted)
 
 

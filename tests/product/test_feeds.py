@@ -8,7 +8,7 @@ import pytest
 
 from tests.conversions import MODELS, migrate_command, run_child
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 _ANSWERS = """
 import json, sys

@@ -9,19 +9,23 @@ import pytest
 
 from migrate.checks.proposals import propose
 from migrate.export.weights import Part, _holes_of
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import Graph, ParsedNodes, index
+from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import FunctionDef, GraphDef, MetaGraphDef, NodeDef, SavedModel
 from migrate.model.study import audit_model
 from migrate.plan.plan import make_plan
 from migrate.plan.restore import FromCheckpoint
 from migrate.records import Options
 from migrate.rewrite.damaged_freeze import repair
+from migrate.rewrite.engine import rewrite
 from migrate.rewrite.ordering import unordered_outputs
+from tests.rewrite.texts import run
 from tests.waiting import steps
 
 pytestmark = pytest.mark.slow
 
-_FLOAT, _STRING = 1, 7
+_FLOAT, _STRING = map(dtype_value, ("float32", "string"))
 
 
 def _add(graph: GraphDef, name: str, op: str, inputs: list[str], **types: int) -> NodeDef:
@@ -332,3 +336,21 @@ def test_an_audit_takes_no_square_of_what_there_are_many_of(shape, tmp_path):
     # Eight times as many; the square would be 64 times as much.
     few, many = (400, 3200) if shape == "outputs" else (100, 800)
     assert audit(many) < 11 * audit(few)
+
+
+_TAKEN = {
+    "handle": "t = HashTable() key_dtype=string value_dtype=int64\nk = Const() dtype=string value=string:'a'\n"
+    "y = InitializeTable(t, k, k, {}) Tkey=string Tval=string\ntarget y",
+    "alias": "v = VariableV2() dtype=float32 shape=(2)\nx = Placeholder() dtype=float32\nt = Transpose(v, x)\n"
+    "w = AssignAdd(v, x) T=float32\ny = AddN({}, ^w) T=float32\nfetch y:0",
+}
+
+
+@pytest.mark.parametrize("graph", _TAKEN.values(), ids=_TAKEN)
+def test_what_a_node_takes_very_many_times_costs_no_square_of_that(graph):
+    def taken(count: int) -> int:
+        of = run(graph.format(", ".join(["t"] * count)))
+        return steps(lambda: rewrite(of, load_ref_ops()))
+
+    taken(3)
+    assert taken(800) < 11 * taken(100)

@@ -15,7 +15,7 @@ from migrate.records import Convertible, Options, Refused
 from migrate.sources.keras_source import read_keras
 from tests.conversions import ROOT
 
-pytestmark = [pytest.mark.timeout(30), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(30), pytest.mark.process, pytest.mark.slow]
 
 KERAS = ROOT / "testdata" / "keras"
 NAMES = ["model_weights", "layers", "_layer_checkpoint_dependencies", "other", "top_level_model_weights"]

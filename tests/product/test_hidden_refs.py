@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.plan.restore import Uninitialized, Unset
+from migrate.plan.restore import Uninitialized
 
 pytestmark = pytest.mark.tensorflow
 
@@ -218,7 +218,7 @@ def test_a_scratch_variable_that_no_checkpoint_fills(tmp_path: Any) -> None:
             return {"s": ({"x": x}, {"y": tf.raw_ops.Mul(x=scratch, y=x)})}
 
     plan = check(build, [("s", {"x": [1.0, 2.0]}), ("s", {"x": [3.0, -1.0]})], str(tmp_path))
-    assert [v.name for v in plan.variables if isinstance(v.value, Unset)] == ["scratch"]
+    assert [v.name for v in plan.variables if v.value == Uninitialized(is_looked_at=False)] == ["scratch"]
 
 
 def _without_a_value() -> Any:

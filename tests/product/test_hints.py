@@ -20,7 +20,7 @@ from tests import attacks, conversions
 
 TREES = tuple(str(conversions.ROOT / "testdata" / name) for name in ("forms", "keras", "models"))
 _FLAG = re.compile(r"--([a-z_]+)(?:=('[^']*'|[^\s),;]+))?")
-GIVEN = frozenset({"architecture", "checkpoint", "custom_objects"})
+GIVEN = frozenset({"architecture", "checkpoint", "custom_objects", "import_module", "op_library"})
 """Flags that name something of the user's own, which a test cannot give."""
 
 

@@ -10,7 +10,7 @@ import migrate
 from migrate.records import Converted, Options
 from tests.conversions import ROOT, run_child
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 LAYERS = str(ROOT / "testdata")
 _ASSUMED = "keras-metric-assumed"

@@ -268,6 +268,7 @@ def converted(tmp_path_factory):
     return {name: (reports[name], expected[name][1], answers.get(name)) for name in CASES}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("case", CASES)
 def test_it_computes_what_the_stored_weights_say(converted, case):
@@ -300,6 +301,7 @@ np.save(path + ".npy", model.predict(np.load(path + ".x.npy"), verbose=0))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("class_name", sorted(_COMPUTE))
 def test_keras_own_loader_gives_the_same_from_the_weights(converted, class_name, tmp_path):
@@ -336,6 +338,7 @@ def test_weights_that_keras_does_not_reorder_are_refused(tmp_path):
     assert "keras-cudnn" in {f.code for f in report.findings if f.severity is Severity.REFUSAL}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_optimizers_state_is_left_out_and_it_is_said_why(tmp_path):
     """Slots lie in the order of the weights as cuDNN has them, and some of them would even fit."""

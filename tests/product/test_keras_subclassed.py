@@ -80,6 +80,7 @@ def _child(keras, code, *arguments):
     return run_child(["-c", code, *arguments], KERAS_MODELS_OF=keras, KERAS_BACKEND="tensorflow", PYTHONPATH=LAYERS)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("keras", ["tf_keras", "keras"])
 def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_path, monkeypatch):
@@ -109,6 +110,7 @@ def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_pat
     _child(keras, _JUDGE, str(tmp_path / "old"), str(tmp_path / "new"), *built)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_model_of_float64_takes_float64(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
@@ -159,6 +161,7 @@ for name in names:
 _OTHERS = {"keras": ("words", "ids", "mixed"), "tf_keras": ("words",)}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("keras", list(_OTHERS))
 def test_a_model_that_takes_no_floats_takes_what_keras_calls_it_on(keras, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import migrate
 from migrate.records import Converted, Options
 from tests.conversions import ROOT, run_child
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 MODELS = ROOT / "testdata" / "keras_tf1"
 NAMES = tuple(sorted(path.name for path in MODELS.iterdir()))

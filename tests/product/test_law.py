@@ -12,10 +12,11 @@ from migrate.records import Converted, GivenFeed, Options, Refused, Unverified
 from tests import conversions, law
 from tests.conversions import ROOT, run_child
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-@pytest.mark.parametrize("tree", ["forms", "keras", "models"])
+# Of testdata/models, whose conversions other tests look at one by one, the law is asked with EVERY_MODEL=1 alone.
+@pytest.mark.parametrize("tree", ["forms", "keras", *(["models"] if os.environ.get("EVERY_MODEL") else [])])
 @pytest.mark.parametrize("options", [Options(take_proposals=True)], ids=["take_proposals"])
 def test_what_audit_promises_convert_does(tree, options, tmp_path):
     assert not law.broken(str(conversions.ROOT / "testdata" / tree), str(tmp_path / "new"), options)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 
 import pytest
 
 import migrate
-from migrate.records import Convertible, Options, Refused
+from migrate.graph.protos import SavedModel
+from migrate.records import Converted, Convertible, Options, Refused
 from migrate.signature_flag import parse_signature
 from tests.conversions import ROOT, migrate_command, run_child
 
@@ -36,6 +38,34 @@ def test_a_signature_of_tensorflow_s_own_name_is_never_given():
     assert "--overwrite_signatures" not in report.findings[0].hint
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_a_signature_without_a_name_is_converted_and_verified(tmp_path):
+    """TensorFlow saves, loads and calls it; `__call__` answers it, as it does each only signature."""
+    source, new = tmp_path / "source", tmp_path / "new"
+    shutil.copytree(MODELS / "simple_save", source)
+    model = SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    signatures[""].CopyFrom(signatures["serving_default"])
+    signatures[""].method_name = "tensorflow/serving/regress"
+    del signatures["serving_default"]
+    (source / "saved_model.pb").write_bytes(model.SerializeToString())
+    (report,) = migrate.convert(str(source), str(new)).models
+    assert isinstance(report.outcome, Converted), report.outcome
+    assert report.verification.gradients_compared
+    run_child(["-c", _UNNAMED, str(new)])
+    after = SavedModel.FromString((new / "saved_model.pb").read_bytes()).meta_graphs[0].signature_def
+    assert after[""].method_name == "tensorflow/serving/regress"
+
+
+_UNNAMED = """
+import sys, numpy as np, tensorflow as tf
+new = tf.saved_model.load(sys.argv[1])
+x = tf.constant([[1.0, -2.0, 3.0]])
+np.testing.assert_array_equal(new(x), new.signatures[""](x=x)["y"])
+"""
+
+
 _FEATURES = """
 import sys, numpy as np, tensorflow as tf
 new, old = (tf.saved_model.load(path) for path in sys.argv[1:])
@@ -51,6 +81,7 @@ assert len(new.trainable_variables) == 2
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_call_answers_the_new_signature_and_the_provenance_is_complete(tmp_path):
     new, old, again = tmp_path / "new", tmp_path / "old", tmp_path / "again"
@@ -74,6 +105,7 @@ def test_call_answers_the_new_signature_and_the_provenance_is_complete(tmp_path)
     assert told["metadata"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_proposed_signature_that_was_taken_is_noted(tmp_path):
     source = str(ROOT / "testdata" / "forms" / "saver_steps")
@@ -101,6 +133,7 @@ assert len(gradients) == 6 and all(g is not None for g in gradients), gradients
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_model_of_keras_behind_an_unfed_learning_phase_can_be_tuned(tmp_path):
     """Its conds on the learning phase have one branch that runs, and TensorFlow has gradients through that alone."""

@@ -102,6 +102,7 @@ def test_top_k(tmp_path):
 _MATRIX = {
     "BatchCholesky": lambda m: raw.BatchCholesky(input=m),
     "BatchCholeskyGrad": lambda m: raw.BatchCholeskyGrad(l=raw.Cholesky(input=m), grad=m),
+    "BatchMatrixBandPart": lambda m: raw.BatchMatrixBandPart(input=m, num_lower=np.int64(0), num_upper=np.int64(1)),
     "BatchMatrixDeterminant": lambda m: raw.BatchMatrixDeterminant(input=m),
     "BatchMatrixDiag": lambda m: raw.BatchMatrixDiag(diagonal=m),
     "BatchMatrixDiagPart": lambda m: raw.BatchMatrixDiagPart(input=m),

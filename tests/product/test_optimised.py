@@ -23,7 +23,7 @@ class _Nursery:
     def run(self, step, module, job, kind, timeout_seconds):
         del step, module, job, kind, timeout_seconds
         answers = {"tf2": _answers(-np.inf), "session": _answers(-np.inf), OPTIMISED: _answers(-5000.0)}
-        return CandidateResult(answers, None)
+        return CandidateResult(answers)
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,25 @@ def test_a_near_candidate_costs_nothing():
         raise AssertionError
 
     nursery = _Nursery()
-    nursery.run = lambda *_: CandidateResult(dict.fromkeys(("tf2", "session", OPTIMISED), _answers(-5000.0)), None)
+    nursery.run = lambda *_: CandidateResult(dict.fromkeys(("tf2", "session", OPTIMISED), _answers(-5000.0)))
     assert replay_candidate(nursery, golden, "new", optimised=never).passed
+
+
+@pytest.mark.parametrize(("source", "mismatches"), [("InvalidArgumentError", 1), ("", 0)])
+def test_a_check_that_the_optimiser_drops_from_the_candidate_alone_is_told(source, mismatches):
+    ordinary, refused, wider = Call("s", {"x": np.float32([1.0])}), Call("s", {"x": np.float32([-1.0])}), _CALLS[0]
+    answer, error = _answers(7.0)[0], Answer({}, "InvalidArgumentError", "too small")
+    answers = (answer, answer, answer, error)
+    golden = Golden((ordinary, ordinary, wider, refused), answers, answers, {}, {}, "tensorflow", "2", once=2)
+    asked = []
+
+    def run(step, module, job, kind, timeout_seconds):
+        asked.append(job.refused)
+        return CandidateResult({"tf2": answers, "session": answers, OPTIMISED: (answer,) * 3})
+
+    nursery = _Nursery()
+    nursery.run = run
+    optimised = (answer, answer, Answer({}, source) if source else answer)
+    result = replay_candidate(nursery, golden, "new", optimised=lambda: optimised)
+    assert asked == [(3,)]
+    assert [(m.code, m.path, m.call) for m in result.mismatches] == [("ending-differs", OPTIMISED, 3)] * mismatches

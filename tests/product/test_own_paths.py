@@ -50,7 +50,7 @@ def _found(files: list[pathlib.Path], pattern: re.Pattern[bytes]) -> dict[str, b
 def test_the_search_finds_what_it_is_for(tmp_path):
     held = (
         b'model_checkpoint_path: "/root/x/model.ckpt"',
-        b"\x0a\x1f/work/other/testdata/a.txt",
+        b"\x0a\x1f/" + b"work/other/testdata/a.txt",
         b"(/home/x/model.py:12)",
         b"\0\0/tmp/tmpabc1/variables",
     )

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import os
 import re
+import types
 
 import pytest
 
@@ -13,7 +14,7 @@ import migrate
 from migrate import api
 from tests.conversions import MODELS, ROOT
 
-_WITH_TENSORFLOW = {"convert", "validate"}
+_WITH_TENSORFLOW = {"convert", "keep_warm", "record", "validate"}
 
 
 def test_outcomes_events_and_facts_are_exported():
@@ -29,6 +30,12 @@ def _modules():
     for file in sorted((ROOT / "migrate").rglob("*.py")):
         if re.search(r"^ +>>> ", file.read_text(encoding="utf-8"), re.MULTILINE):
             yield ".".join(file.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_each_function_that_is_exported_has_an_example():
+    for name in migrate.__all__:
+        exported = getattr(migrate, name)
+        assert not isinstance(exported, types.FunctionType) or ">>> " in exported.__doc__, name
 
 
 @pytest.mark.parametrize("name", list(_modules()))

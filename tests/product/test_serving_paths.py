@@ -15,7 +15,7 @@ import pytest
 from tests.conversions import BY_NAME, QUIET, ROOT, ask_client, run_child
 from tests.waiting import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 _FLOATS_IN_AND_OUT = ("simple_save", "mixed_variables", "renaming_saver", "moving_average", "keras_v1", "sharded")
 

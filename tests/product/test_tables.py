@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
@@ -12,7 +12,8 @@ v1 = tf.compat.v1
 from tensorflow.python.training.saver import BaseSaverBuilder  # noqa: E402 (as tf.contrib.lookup's tables did)
 
 import migrate  # noqa: E402 (after TensorFlow, whose classes it shares)
-from migrate.records import Converted  # noqa: E402
+from migrate.graph.protos import SavedModel  # noqa: E402
+from migrate.records import Converted, Mismatched  # noqa: E402
 
 
 @pytest.fixture(params=["MutableHashTable", "MutableHashTableV2", "DenseHashTable"])
@@ -71,3 +72,27 @@ def test_their_content_is_there_after_loading(source, tmp_path):
         definition = v1.saved_model.load(session, ["serve"], str(tmp_path / "new")).signature_def["serving_default"]
         answer = session.run(definition.outputs["counts"].name, {definition.inputs["words"].name: ["b", "a"]})
     assert answer.tolist() == [10, 6]
+
+
+@pytest.mark.parametrize("value", [b"b", 5])
+def test_a_key_or_a_value_that_no_call_looks_up_is_told(source, tmp_path, value):
+    new = tmp_path / "new"
+    assert isinstance(migrate.convert(source, str(new)).models[0].outcome, Converted)
+    file = new / "saved_model.pb"
+    model = SavedModel.FromString(file.read_bytes())
+    graph = model.meta_graphs[0].graph_def
+    changed = 0
+    for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
+        tensor = node.attr["value"].tensor if "value" in node.attr else None
+        if node.op == "Const" and isinstance(value, bytes) and value in tensor.string_val:
+            tensor.string_val[[*tensor.string_val].index(value)] = b"z"
+            changed += 1
+        elif node.op == "Const" and isinstance(value, int) and tensor.dtype == 9 and len(tensor.tensor_shape.dim):
+            tensor.tensor_content = tensor.tensor_content.replace(b"\5", b"\6")
+            changed += 1
+    assert changed
+    file.write_bytes(model.SerializeToString())
+    (new / "fingerprint.pb").unlink()
+    told = migrate.validate(str(new), against=source).models[0]
+    assert isinstance(told.outcome, Mismatched), told
+    assert "constant-differs" in {difference.code for difference in told.verification.mismatches}

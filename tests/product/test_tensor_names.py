@@ -13,7 +13,7 @@ import migrate
 from migrate.records import Options
 from tests.conversions import BY_NAME, MODELS, ROOT, Conversions, ask, ask_client, compare, run_child
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 _NAMES = ("odd_names", "sparse_signature", "tensor_names", "training", "vocabulary", "estimator_dnn_classifier")
 

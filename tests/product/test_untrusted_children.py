@@ -148,7 +148,7 @@ def test_a_step_has_no_descriptor_but_its_own(light):
     assert _ask(light, "step", ("open",)) == ["device", "file", "file", "file"]
 
 
-def test_a_step_of_the_fork_that_imports_ahead_has_no_descriptor_but_its_own():
+def test_a_step_of_the_fork_that_imports_ahead_has_no_descriptor_but_its_own(cold):
     """The pipe is the one by whose end the server knows that all steps are gone."""
     with Nursery((_MODULE,), ahead=(_MODULE,), path=(ROOT,)) as nursery:
         assert _ask(nursery, "ahead", ("open",)) == ["device", "file", "file", "file", "pipe"]
@@ -217,7 +217,7 @@ def test_the_count_of_a_step_in_a_fork_of_its_parent_arrives(tmp_path):
     assert counted.heard == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_the_count_of_a_step_of_the_fork_that_imports_ahead_arrives(tmp_path):
+def test_the_count_of_a_step_of_the_fork_that_imports_ahead_arrives(cold, tmp_path):
     gates = [str(tmp_path / str(number)) for number in range(3)]
     heard = []
 

@@ -109,7 +109,15 @@ DIFFERENT = Verification(
     3,
     (),
     tuple(
-        Mismatch("serving_default", call, "y", "tf.saved_model.load", f"value 3: 1.0, not 2.0, in {LONG}")
+        Mismatch(
+            "serving_default",
+            call,
+            "y",
+            "tf.saved_model.load",
+            f"value 3: 1.0, not 2.0, in {LONG}",
+            "answer-differs",
+            ("Serving REST", "gRPC", "Session", "Python"),
+        )
         for call in range(22)
     ),
     {},

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from migrate.codec import DecodeError, decode
+from migrate.codec import decode
+from migrate.decoders import DecodeError
 from migrate.records import Report
 from migrate.report.document import Document, SignatureDocument
 from migrate.report.json import to_document

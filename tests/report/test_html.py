@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import html.parser
+import io
 import json
+import os
+import pathlib
 import re
+import shlex
 
 import pytest
 
-from migrate.records import Refused, Report
-from migrate.report.html import _details, _headline, _lede, to_html
+from migrate.records import Convertible, GivenFeed, ModelOptions, Refused, Report
+from migrate.report.html import to_html
 from migrate.report.json import to_document
+from tests.conversions import ROOT
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
 from tests.report.reports import MODELS, REFUSAL, model
@@ -54,6 +61,20 @@ def test_models_add_no_tag_and_no_attribute():
         assert [(tag, sorted(attributes)) for tag, attributes in _tags(page)] == shape, text
         assert "<" not in text or text not in page
         page.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_proposal_with_a_hostile_word_is_text_or_not_there(text):
+    documents = to_document(Report((_flagged("one"), _flagged("two"))))
+    for one in documents["models"]:
+        one["proposed_options"] = {"tags": [text]}
+    found = [attributes for _, attributes in _tags(to_html(documents)) if "data-copy" in attributes]
+    assert not any(name.startswith("on") for attributes in found for name in attributes)
+    if text.isprintable():
+        (flag,) = {attributes["data-copy"] for attributes in found}
+        assert shlex.split(flag)[0].startswith("--tags=") and len(shlex.split(flag)) == 1
+    else:
+        assert found == []
 
 
 def test_the_same_report_is_the_same_page():
@@ -111,6 +132,7 @@ def _options(browser, field):
     return browser.run(f"[...document.getElementById('filter-{field}').options].map((o) => [o.value, o.textContent])")
 
 
+@pytest.mark.process
 @browser_only
 def test_filters(opened):
     models = make_fleet(300)
@@ -138,6 +160,7 @@ def test_filters(opened):
     assert page.run(_STATUS) == "No model fits (of 300)."
 
 
+@pytest.mark.process
 @browser_only
 def test_the_chart_filters_too(opened):
     page = opened(*make_fleet(300))
@@ -148,6 +171,7 @@ def test_the_chart_filters_too(opened):
     assert page.run(_STATUS) == "Showing 1 to 100 of 300 models."
 
 
+@pytest.mark.process
 @browser_only
 @pytest.mark.parametrize(
     ("column", "key"),
@@ -166,6 +190,7 @@ def test_sorts(column, key, opened):
         assert keys == sorted(keys, reverse=state == "descending")
 
 
+@pytest.mark.process
 @browser_only
 def test_opens_a_model_with_the_keyboard_and_comes_back(opened):
     models = [m for m in make_fleet(40) if m.sketches and m.verification]
@@ -187,6 +212,7 @@ def test_opens_a_model_with_the_keyboard_and_comes_back(opened):
     assert page.run("document.activeElement.getAttribute('href')") == "#model-0"
 
 
+@pytest.mark.process
 @browser_only
 def test_every_kind_of_model_opens(opened):
     page = opened(*MODELS, *make_fleet(30))
@@ -197,6 +223,7 @@ def test_every_kind_of_model_opens(opened):
         assert page.run("document.getElementById('model-title').textContent") == title
 
 
+@pytest.mark.process
 @browser_only
 def test_one_model_is_shown_at_once(opened):
     page = opened(make_fleet(3)[0])
@@ -204,6 +231,7 @@ def test_one_model_is_shown_at_once(opened):
     assert page.run("document.getElementById('overview').hidden")
 
 
+@pytest.mark.process
 @browser_only
 def test_hostile_models_are_text(opened):
     page = opened(*(hostile_model(text) for text in HOSTILE))
@@ -227,6 +255,7 @@ def test_hostile_models_are_text(opened):
     assert "onerror" in page.run("document.getElementById('model').ownerDocument.body.textContent")
 
 
+@pytest.mark.process
 @pytest.mark.slow
 @browser_only
 def test_five_thousand_models(opened, five_thousand):
@@ -243,6 +272,7 @@ def test_five_thousand_models(opened, five_thousand):
     page.wait("document.getElementById('model-title')?.textContent.includes('model_04999')")
 
 
+@pytest.mark.process
 @browser_only
 def test_what_is_said_to_screen_readers(opened):
     page = opened(*make_fleet(20))
@@ -256,45 +286,212 @@ def test_what_is_said_to_screen_readers(opened):
     assert page.run("[...document.querySelectorAll('#model svg')].every((s) => s.getAttribute('aria-label'))")
 
 
-def test_a_keras_file_and_a_bare_checkpoint_show_what_they_hold():
-    weights = [{"name": "dense/kernel", "dtype": "float32", "shape": [3, 2]}]
-    keras = {
-        "keras_version": "2.15.0",
-        "layers": {"Dense": 1},
-        "weights": weights,
-        "optimizer": {"class_name": "Adam", "variables": 5},
-    }
-    tensors = [{"name": "w", "dtype": "float32", "shape": [4], "bytes": 16, "slices": 0}]
-    checkpoint = {"format": "V2", "object_based": False, "shards": 1, "tensors": tensors}
-    empty = {
-        "source": "m",
-        "kind": "keras_h5_model",
-        "outcome": "convertible",
-        "findings": [],
-        "meta_graphs": [],
-        "seconds": {},
-    }
-    shown = _details({**empty, "keras": keras})
-    assert dict(shown["facts"])["Optimizer"] == "Adam, 5 variables"
-    assert dict(shown["facts"])["Weights"] == "1 tensor, 6 parameters"
-    assert shown["variables"] == [["dense/kernel", "float32", "(3, 2)", ""]]
-    shown = _details({**empty, "checkpoint": checkpoint})
-    assert dict(shown["facts"])["Checkpoint"] == "format V2, name-based, 1 shard"
-    assert shown["variables"] == [["w", "float32", "(4)", ""]]
+# The address, what is taken away, and the page without its script.
 
 
-def test_the_headline_counts_what_was_converted_and_says_what_was_tf2_already():
-    def model(outcome):
-        return {"outcome": outcome, "verification": None}
-
-    models = [model(o) for o in ("converted", "converted", "unchanged", "refused")]
-    assert _headline(models, []) == "2 of 4 models converted"
-    assert _lede(models) == "One was a TF2 SavedModel already. 1 needs attention."
-    assert _headline([model("already_tf2"), model("convertible")], []) == "1 of 2 models can be converted"
-    assert _headline([model("refused"), model("refused")], []) == "0 of 2 models converted"
+def _flagged(name, **fields):
+    proposed = ModelOptions(feed=(GivenFeed("keep_prob:0", "1.0"),))
+    return model(name, Refused(), findings=(REFUSAL,), proposed=proposed, **fields)
 
 
-def test_a_refusal_that_is_expected_needs_no_attention():
-    known = model("known", Refused(), findings=(REFUSAL,), expected="refused: " + REFUSAL.code)
-    other = model("other", Refused(), findings=(REFUSAL,))
-    assert "1 needs attention." in to_html(to_document(Report((known, other))))
+_HASH = "location.hash"
+
+
+@pytest.mark.process
+@browser_only
+def test_the_address_keeps_filters_order_and_the_open_model(opened):
+    page = opened(*make_fleet(300))
+    _choose(page, "outcome", "converted")
+    _choose(page, "name", "search/")
+    page.run("document.querySelector('button[data-sort=\"4\"]').click()")
+    page.run("document.querySelector('button[data-sort=\"4\"]').click()")
+    assert page.run(_HASH) == "#name=search%2F&outcome=converted&sort=-size"
+    names = page.run(_NAMES)
+    page.run("document.querySelectorAll('#rows a')[2].click()")
+    page.wait("!document.getElementById('model').hidden")
+    opened_hash = page.run(_HASH)
+    assert opened_hash.endswith("&name=search%2F&outcome=converted&sort=-size") and opened_hash.startswith("#model-")
+    page.run("window.before = true; location.reload()")
+    page.wait("!window.before && document.documentElement?.dataset.ready === 'true'")
+    assert page.run("document.getElementById('model-title').textContent") == names[2]
+    page.run("document.getElementById('all').click()")
+    page.wait("!document.getElementById('overview').hidden")
+    assert page.run(_NAMES) == names
+    assert page.run("document.getElementById('filter-outcome').value") == "converted"
+    assert page.run("document.querySelector('th[aria-sort=descending]').textContent") == "Size"
+    page.run("document.getElementById('clear').click()")
+    page.wait(f"{_HASH} === '#sort=-size' || {_HASH} === '#sort=-size&'")
+
+
+@pytest.mark.process
+@browser_only
+def test_what_an_address_has_that_is_nothing_is_ignored_with_a_word(opened):
+    page = opened(*make_fleet(20))
+    parts = ("outcome=gone", "model-77", "sort=price", "page=0", "finding=no-such-code", "name=%E0%A4%A", "nonsense")
+    for part in parts:
+        page.run(f"location.hash = {json.dumps('kind=TF1 SavedModel&' + part)}")
+        told = part.partition("=")[0]
+        page.wait(f"document.getElementById('ignored').textContent.includes({json.dumps(told)})")
+        assert not page.run("document.getElementById('ignored').hidden"), part
+        assert page.run("document.getElementById('filter-kind').value") == "TF1 SavedModel", part
+    page.run("location.hash = 'kind=TF1 SavedModel'")
+    page.wait("document.getElementById('ignored').hidden")
+
+
+@pytest.mark.process
+@browser_only
+def test_every_filter_is_read_as_it_is_written(opened):
+    page = opened(*make_fleet(40))
+    for field in ("outcome", "kind", "code", "version", "size"):
+        for value, _ in _options(page, field)[1::4]:
+            _choose(page, field, value)
+            address = page.run(_HASH)
+            page.run("location.hash = ''")
+            page.wait(f"document.getElementById('filter-{field}').value === ''")
+            page.run(f"location.hash = {json.dumps(address)}")
+            page.wait(f"document.getElementById('filter-{field}').value === {json.dumps(value)}")
+            _choose(page, field, "")
+
+
+@pytest.mark.process
+@browser_only
+def test_csv_has_what_is_filtered_and_no_formula(opened):
+    models = [*make_fleet(50), model("=HYPERLINK(1)", Refused(), findings=(REFUSAL,)), _flagged('a"b,c')]
+    page = opened(*models)
+    page.run("URL.createObjectURL = (blob) => { window.saved = blob; return 'data:,'; }")
+    _choose(page, "outcome", "refused")
+    page.run("document.getElementById('csv').click()")
+    rows = list(csv.DictReader(io.StringIO(page.run("window.saved.text()"))))
+    assert [row["model"] for row in rows][-2:] == ["'models/=HYPERLINK(1)", 'models/a"b,c'] or len(rows) > 2
+    assert {row["outcome"] for row in rows} == {"refused"}
+    assert len(rows) == sum(isinstance(m.outcome, Refused) for m in models)
+    assert not any(value[:1] in ("=", "+", "-", "@") for row in rows for value in row.values())
+
+
+@pytest.mark.process
+@browser_only
+def test_the_command_for_what_is_filtered(opened):
+    page = opened(*make_fleet(100))
+    command = "document.getElementById('command').textContent"
+    assert page.run(command) == "migrate convert /models /models_tf2"
+    _choose(page, "outcome", "mismatched")
+    names = page.run(_NAMES)
+    assert names
+    assert page.run(command) == " ".join(["migrate convert /models /models_tf2", *(f"--include={n}" for n in names)])
+    _choose(page, "name", "no such model")
+    assert page.run("document.getElementById('command-box').hidden")
+
+
+@pytest.mark.process
+@browser_only
+def test_after_an_audit_the_command_converts_with_what_is_proposed(opened):
+    audited = [dataclasses.replace(_flagged(name), destination=None) for name in ("one", "two's", "three")]
+    page = opened(*audited, dataclasses.replace(model("well", Convertible()), destination=None))
+    assert "1 of 4 models can be converted" in page.run("document.getElementById('headline').textContent")
+    _choose(page, "outcome", "flagged")
+    told = page.run("document.getElementById('command').textContent")
+    assert told == "migrate convert models NEW --include=one --include=three --take_proposals"
+    assert "1 name cannot be copied" in page.run("document.getElementById('command-note').textContent")
+    page.run("document.querySelector('#rows a').click()")
+    page.wait("!document.getElementById('model').hidden")
+    assert "migrate convert models/one NEW --feed=keep_prob:0=1.0" in page.run(
+        "[...document.querySelectorAll('#model .copyable code')].map((c) => c.textContent)"
+    )
+
+
+@pytest.mark.process
+@browser_only
+def test_a_flag_is_copied(opened):
+    page = opened(_flagged("one"), _flagged("two"))
+    page.run(
+        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (t) => { window.taken = t; } } })"
+    )
+    page.run("document.querySelector('.proposals .copy').click()")
+    page.wait("window.taken === '--take_proposals' && document.getElementById('said').textContent === 'Copied.'")
+
+
+@browser_only
+def test_flags_and_paths_are_not_broken_within_a_word(narrow, tmp_path):
+    source = "models/" + "/".join(["a-team_of-many", "ranker-with-words", "7"])
+    one = dataclasses.replace(_flagged("x"), source=source)
+    path = tmp_path / "report.html"
+    path.write_text(_html(one, dataclasses.replace(one, source=source + "1")), encoding="utf-8")
+    narrow.open(str(path))
+    narrow.run("document.querySelector('#rows a').click()")
+    narrow.wait("!document.getElementById('model').hidden")
+    lines = "[...document.querySelectorAll('.whole, .copyable code')].every((e) => e.getClientRects().length <= 1)"
+    assert narrow.run(lines)
+    assert narrow.run("document.documentElement.scrollWidth") <= 390
+    assert narrow.send("Page.getLayoutMetrics")["cssContentSize"]["width"] <= 390
+
+
+@browser_only
+def test_a_phone_shows_no_model_wider_than_itself(narrow, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*MODELS, *make_fleet(5)), encoding="utf-8")
+    narrow.open(str(path))
+    for number in range(len(MODELS) + 5):
+        narrow.run(f"location.hash = 'model-{number}'")
+        narrow.wait(f"document.getElementById('model').dataset.shown === '{number}'")
+        assert narrow.send("Page.getLayoutMetrics")["cssContentSize"]["width"] <= 390, number
+
+
+@browser_only
+def test_names_stay_in_sight_on_a_phone(narrow, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*make_fleet(30)), encoding="utf-8")
+    narrow.open(str(path))
+    left = "Math.round(document.querySelector('#rows th').getBoundingClientRect().left)"
+    before = narrow.run(left)
+    narrow.run("document.querySelector('.scroll').scrollLeft = 300")
+    assert narrow.run("document.querySelector('.scroll').scrollLeft") > 100
+    assert narrow.run(left) == before + 0
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    started = Browser(390, 900)
+    started.send("Emulation.setDeviceMetricsOverride", width=390, height=900, deviceScaleFactor=1, mobile=True)
+    yield started
+    started.close()
+
+
+@browser_only
+def test_without_javascript_there_are_totals_and_a_list(narrow, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*make_fleet(30)), encoding="utf-8")
+    narrow.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        narrow.send("Page.navigate", url=f"file://{path}")
+        narrow.wait(
+            "document.readyState === 'complete' && document.querySelectorAll('noscript tbody tr').length === 30"
+        )
+        shown = narrow.run("document.body.innerText")
+    finally:
+        narrow.send("Emulation.setScriptExecutionDisabled", value=False)
+    assert "model_00029" in shown and "Without JavaScript" in shown and "of 30 models converted" in shown
+    assert "Save as CSV" not in shown and "Name contains" not in shown
+
+
+AXE = pathlib.Path(os.environ.get("MIGRATE_AXE", ROOT / ".venv" / "axe.min.js"))
+
+
+@pytest.mark.slow
+@browser_only
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there (MIGRATE_AXE; make axe fetches it)")
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_serious_violation(dark, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*MODELS, *make_fleet(10), _flagged("one")), encoding="utf-8")
+    page = Browser(dark=dark)
+    try:
+        for opened_hash in ("", "#model-3", "#model-7", "#model-8"):
+            page.open(f"{path}{opened_hash}")
+            page.run(AXE.read_text(encoding="utf-8") + "; 0")
+            found = page.run(
+                "axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))"
+                ".map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html)}`))"
+            )
+            assert found == [], (opened_hash, found)
+    finally:
+        page.close()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from migrate.records import Converted, DangerousOp, Mismatched, Report
-from migrate.report.json import to_json
+from migrate.records import Converted, DangerousOp, GoldenFile, Mismatched, NearOutput, Report
+from migrate.report.files import read_document, write_files
+from migrate.report.json import to_document, to_json
+from migrate.report.page_model import details
 from tests.report.reports import DIFFERENT, FACTS, MODELS, NOTE, PASSED, TRAINING_FACTS, model
 
 
@@ -37,7 +40,7 @@ def test_outcomes_are_snake_case_and_carry_their_fields():
         "mismatched": ["reason"],
         "unverified": ["reason"],
         "failed": ["reason"],
-        "crashed": ["step", "exit_code", "stderr_tail"],
+        "crashed": ["step", "exit_code", "stderr_tail", "call", "calls"],
         "timed_out": ["step", "seconds", "stderr_tail"],
     }
 
@@ -145,3 +148,55 @@ def test_dangerous_ops_the_savers_own_included():
             "tags": ["serve"],
         }
     ]
+
+
+def test_the_differences_from_a_golden_file():
+    outputs = (
+        NearOutput("s", "y", 2, 4, False, float("inf"), float("inf")),
+        NearOutput("s", "n", 2, 4, True, 0.0, 0.0),
+    )
+    golden = GoldenFile("golden.npz", "TensorFlow 1.4.1", 2, 1e-6, 1e-4, outputs, {"s/y": "why"}, ("a note",))
+    whole = dataclasses.replace(PASSED, golden=golden)
+    found = _load(model("m", Converted(), verification=whole))["models"][0]["verification"]["golden"]
+    assert found == {
+        "file": "golden.npz",
+        "by": "TensorFlow 1.4.1",
+        "calls": 2,
+        "max_absolute": 1e-6,
+        "max_relative": 1e-4,
+        "outputs": [
+            {
+                "signature": "s",
+                "output": "y",
+                "calls": 2,
+                "values": 4,
+                "equal": False,
+                "largest": "Infinity",
+                "relative": "Infinity",
+            },
+            {
+                "signature": "s",
+                "output": "n",
+                "calls": 2,
+                "values": 4,
+                "equal": True,
+                "largest": 0.0,
+                "relative": 0.0,
+            },
+        ],
+        "unverified": {"s/y": "why"},
+        "notes": ["a note"],
+    }
+
+
+def test_a_report_with_a_golden_file_is_made_again(tmp_path):
+    """Every form of a report is made of its document, which is checked against its types when it is read."""
+    outputs = (NearOutput("s", "y", 2, 4, False, 2.5e-7, 1e-8),)
+    golden = GoldenFile("golden.npz", "TensorFlow 1.4.1", 2, 1e-6, 1e-4, outputs)
+    whole = dataclasses.replace(PASSED, golden=golden)
+    document = to_document(Report((model("m", Converted(), verification=whole),)))
+    write_files(document, str(tmp_path))
+    assert read_document(str(tmp_path)) == json.loads(json.dumps(document))
+    facts = dict(details(document["models"][0], "converted")["verification"]["facts"])
+    assert facts["Golden file"] == "golden.npz, answered by TensorFlow 1.4.1: 2 calls"
+    assert "s, y: 2.5e-07, 1.0e-08" in facts["Largest difference"]

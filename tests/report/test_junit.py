@@ -39,6 +39,12 @@ def test_junit_has_a_test_case_a_model():
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("2", "4", "2")
 
 
+def test_junit_tells_the_codes_of_differences():
+    (case,) = _junit(*(m for m in MODELS if m.source == "models/mismatched")).iter("testcase")
+    (failure,) = case
+    assert "serving_default/y, call 0, tf.saved_model.load: answer-differs, breaks Serving REST, gRPC" in failure.text
+
+
 def test_junit_failures_carry_code_message_and_hint():
     stands = refusal("unknown-op", "an op nobody knows", ("a",), "drop it")
     also = refusal("python-op", "calls Python", ("b",), "export without it")

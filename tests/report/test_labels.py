@@ -39,7 +39,7 @@ def test_every_kind_has_words_of_its_own():
         ("crashed", "The step golden died: killed by signal 11."),
         ("timed_out", "The step candidate passed its limit of 600.0 seconds."),
         ("mismatched", "22 outputs differ"),
-        ("refused", "1 finding in the way; nothing was written."),
+        ("refused", "1 finding blocks the conversion; nothing was written."),
     ],
 )
 def test_how_a_model_has_ended(name, said):

@@ -39,6 +39,8 @@ def test_csv_has_a_row_for_each_model_and_what_json_says():
         assert (row["source"], row["outcome"], row["kind"]) == (told["source"], told["outcome"], told["kind"])
     (refused,) = [row for row in rows if row["outcome"] == "refused"]
     assert refused["refusals"] == "no-kernel" and refused["reason"].startswith("The op BoostedTreesBucketize")
+    (mismatched,) = [row for row in rows if row["outcome"] == "mismatched"]
+    assert mismatched["differences"] == "answer-differs"
     (converted, unverified) = [row for row in rows if row["outcome"] == "converted"]
     assert {converted["verified"], unverified["verified"]} == {"True", ""}
 

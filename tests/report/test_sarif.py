@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from migrate.finding_codes import meaning
-from migrate.records import Converted, Finding, Refused, Report, Severity, refusal
+from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, refusal
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import MODELS, REFUSAL, model
+from tests.report.reports import DIFFERENT, MODELS, REFUSAL, model
 
 
 def _document(*models):
@@ -48,11 +49,23 @@ def test_sarif_tells_of_endings_that_no_finding_explains():
     results = _sarif(*MODELS)["runs"][0]["results"]
     assert {r["ruleId"] for r in results if r["ruleId"].startswith("outcome-")} == {
         "outcome-unreadable",
-        "outcome-mismatched",
         "outcome-failed",
         "outcome-crashed",
         "outcome-timed-out",
     }
+
+
+def test_each_code_of_a_difference_is_a_result_in_sarif():
+    note = dataclasses.replace(DIFFERENT.mismatches[0], code="shape-differs", clients=(), reason="wider")
+    shown = model("m", Mismatched("n"), verification=dataclasses.replace(DIFFERENT, mismatches=(note, note)))
+    results = _sarif(*(m for m in MODELS if m.source == "models/mismatched"), shown)["runs"][0]["results"]
+    assert [(r["ruleId"], r["level"]) for r in results] == [
+        ("answer-differs", "error"),
+        ("shape-differs", "note"),
+        ("outcome-mismatched", "error"),
+    ]
+    assert results[0]["message"]["text"].endswith("; breaks Serving REST, gRPC, Session, Python (and 21 more)")
+    assert results[1]["message"]["text"] == "serving_default/y: wider; breaks nobody (and 1 more)"
 
 
 def test_what_is_unverified_is_a_warning_in_sarif():
@@ -80,8 +93,6 @@ def test_sarif_is_what_its_types_say():
     ],
 )
 def test_sarif_paths_are_uris(path, uri):
-    import dataclasses
-
     one = dataclasses.replace(MODELS[-1], source=path)
     (result,) = _sarif(one)["runs"][0]["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri

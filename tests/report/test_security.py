@@ -11,6 +11,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.checks.effects import HARMLESS, UNKNOWN
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.op_table import EFFECTS as ALL_EFFECTS
 from migrate.graph.protos import SavedModel
 from migrate.report import security
@@ -20,7 +21,7 @@ from tests import attacks
 from tests.conversions import MODELS, ROOT
 
 FORMS, KERAS, FAULTS = (ROOT / "testdata" / name for name in ("forms", "keras", "faults"))
-_STRING = 7
+_STRING = dtype_value("string")
 
 
 def _edited(folder, edit, model="simple_save"):

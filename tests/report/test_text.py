@@ -13,10 +13,13 @@ from migrate.records import (
     Convertible,
     DangerousOp,
     Finding,
+    GoldenFile,
     Mismatched,
+    NearOutput,
     Refused,
     Report,
     Severity,
+    Structure,
     Validated,
     VariableFacts,
     refusal,
@@ -152,7 +155,7 @@ def test_a_finding_shows_severity_code_message_some_nodes_and_a_hint():
         (None, "verification not verified"),
         (
             PASSED,
-            "verified: 36 calls, 72 outputs compared, bit for bit; 5 variables compared with the checkpoint",
+            "verified: 36 calls, 72 outputs compared, bit for bit; 5 variables",
         ),
         (CLOSE, "verified: 36 calls, 72 outputs compared, at most 3 ulps and 1.25e-07 apart"),
         (CLOSE, "signatures whose calls fail in TF1, too bare You must feed a value"),
@@ -174,9 +177,58 @@ def test_verification_in_words(verification, wanted):
     assert wanted in _one("m", Converted(), verification=verification)
 
 
+def test_the_proof_has_a_line_of_its_own():
+    whole = dataclasses.replace(PASSED, gradients_compared=2, structure=Structure(("s/y", "s/z"), 2, 5, 5))
+    shown = _one("m", Converted(), verification=whole)
+    assert "bit for bit; 5 variables, 2 gradients" in shown
+    assert "proof 2 of 2 outputs, 5 of 5 variables" in shown
+
+
+def _golden(**more):
+    outputs = (
+        NearOutput("s", "y", 2, 4, False, 2.5e-7, 1e-8),
+        NearOutput("s", "z", 2, 4, False, 1.25e-7, 5e-7),
+        NearOutput("s", "n", 2, 4, True, 0.0, 0.0),
+    )
+    golden = GoldenFile("golden.npz", "TensorFlow 1.4.1", 2, 1e-6, 1e-4, outputs)
+    return dataclasses.replace(PASSED, golden=dataclasses.replace(golden, **more))
+
+
+def test_the_golden_file_has_a_line_of_its_own():
+    shown = _one("m", Converted(), verification=_golden())
+    assert "golden.npz (TensorFlow 1.4.1): 2 calls, 6 outputs" in shown
+    assert "at most 1.25e-07 apart in s/z, 5.0e-07 of the largest value beside it" in shown
+    equal = tuple(dataclasses.replace(o, equal=True, largest=0.0, relative=0.0) for o in _golden().golden.outputs)
+    assert "2 calls, 6 outputs, all equal" in _one("m", Converted(), verification=_golden(outputs=equal))
+    assert "2 calls, 0 outputs, no value compared" in _one("m", Converted(), verification=_golden(outputs=()))
+
+
+def test_the_first_thing_that_is_not_proved_is_named():
+    not_proved = {"s/z": "TF1 orders nothing", "w": "other bytes"}
+    part = dataclasses.replace(PASSED, structure=Structure(("s/y",), 2, 4, 5, not_proved))
+    shown = _one("m", Converted(), verification=part)
+    assert "1 of 2 outputs, 4 of 5 variables; not s/z (TF1 orders nothing) and 1 more" in shown
+
+
+def test_a_model_that_was_not_run_is_proved_from_its_graphs():
+    alone = dataclasses.replace(PASSED, calls=0, compared=0, values=0, structure=Structure(("s/y",), 1, 5, 5))
+    assert "verification proved from the graphs alone" in _one("m", Converted(), verification=alone)
+
+
 def test_a_call_without_an_answer_names_no_output():
     whole = dataclasses.replace(DIFFERENT, mismatches=(dataclasses.replace(DIFFERENT.mismatches[0], output=""),))
     assert "serving_default, call 0, tf.saved_model.load" in _one("m", Converted(), verification=whole)
+
+
+def test_a_difference_tells_its_code_and_whom_it_breaks():
+    (first, *_) = DIFFERENT.mismatches
+    assert "answer-differs, breaks Serving REST, gRPC, Session, Python" in _one(
+        "m", Converted(), verification=DIFFERENT
+    )
+    note = dataclasses.replace(DIFFERENT, mismatches=(dataclasses.replace(first, call=-1, clients=()),), values=1)
+    shown = _one("m", Converted(), verification=note)
+    assert "answer-differs, breaks nobody" in shown and "mismatch" not in shown
+    assert "serving_default, output y, tf.saved_model.load" in shown
 
 
 def test_audit_says_nothing_of_a_verification_that_it_does_not_make():
@@ -215,7 +267,7 @@ def test_many_models_are_a_table_then_the_troubles_then_totals():
     assert text.endswith(
         "14 models: 1 convertible; 1 already TF2; 1 unreadable; 1 converted and verified; "
         "1 converted, not verified; 1 unchanged; 1 validated; 1 refused; 1 mismatched; 2 unverified; 1 failed; "
-        "1 crashed; 1 timed out in the way, by number of models: 1 no-kernel"
+        "1 crashed; 1 timed out blocking findings, by number of models: 1 no-kernel"
     )
 
 
@@ -223,7 +275,7 @@ def test_a_fleet_is_told_what_most_of_it_waits_for():
     first = next(m for m in MODELS if isinstance(m.outcome, Refused))
     other = dataclasses.replace(first, findings=(refusal("unknown-op", "none"), refusal("unknown-op", "another")))
     text = _words(Report((other, first, first)))
-    assert text.endswith("in the way, by number of models: 2 no-kernel; 1 unknown-op")
+    assert text.endswith("blocking findings, by number of models: 2 no-kernel; 1 unknown-op")
 
 
 def test_a_narrow_table_leaves_out_kind_and_version():

@@ -109,11 +109,7 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
                 session.run(outputs[INIT])
                 meta_graph.signature_def[key].outputs[key].name = outputs[INIT].name
                 continue
-            definition = meta_graph.signature_def[key]
-            definition.method_name = "tensorflow/serving/predict"
-            for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
-                for name, tensor in tensors.items():
-                    infos[name].ParseFromString(v1.saved_model.utils.build_tensor_info(tensor).SerializeToString())
+            define(meta_graph, key, inputs, outputs)
         for key, fed in calls:
             inputs, outputs = signatures[key]
             feeds = {inputs[name]: value for name, value in fed.items()}
@@ -124,13 +120,27 @@ def saved_graph(build: Callable[[], Signatures], calls: Calls, prefix: str = "")
     return Saved(meta_graph, "", found, starts, assets)
 
 
-def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[Any]:
+def define(meta_graph: MetaGraphDef, key: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+    """Adds a signature."""
+    definition = meta_graph.signature_def[key]
+    definition.method_name = "tensorflow/serving/predict"
+    for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
+        for name, tensor in tensors.items():
+            infos[name].ParseFromString(v1.saved_model.utils.build_tensor_info(tensor).SerializeToString())
+
+
+Look = Callable[[Saved, str], None]
+"""What is to be done with a source and the directory of its conversion."""
+
+
+def ask_converted(saved: Saved, calls: Calls, optimise: bool = False, look: Look | None = None) -> list[Any]:
     """Saves the conversion, and takes the answers of a fresh process that loads it.
 
     Args:
       saved: the source.
       calls: as everywhere here.
       optimise: see `fresh.Ask`.
+      look: called before anything is asked.
 
     Returns:
       The answers of `tf.saved_model.load`. Those of a v1 Session are asserted to be the same.
@@ -140,6 +150,8 @@ def ask_converted(saved: Saved, calls: Calls, optimise: bool = False) -> list[An
         job = fresh.Save(saved.meta_graph.SerializeToString(), saved.prefix, saved.values, saved.assets, path)
         written = nursery().run("export", "tests.rewrite.fresh", job, bytes, 300.0)
         assert isinstance(written, bytes), written
+        if look is not None:
+            look(saved, path)
         return ask_saved(path, calls, optimise)
 
 
@@ -178,13 +190,13 @@ def differences(golden: Sequence[Any], found: Sequence[Any]) -> list[str]:
     return result
 
 
-def check(build: Callable[[], Signatures], calls: Calls, directory: str) -> Plan:
+def check(build: Callable[[], Signatures], calls: Calls, directory: str, look: Look | None = None) -> Plan:
     """Asserts that the converted model gives the Session's answers, and that something was answered."""
     saved = save_and_ask(build, calls, directory)
     plan = make_plan(saved.meta_graph)
     assert not plan.refused, [f.message for f in plan.findings]
     assert any(not isinstance(answer, type) for answer in saved.answers), saved.answers
-    found = differences(saved.answers, ask_converted(saved, calls))
+    found = differences(saved.answers, ask_converted(saved, calls, look=look))
     assert not found, "\n".join(found)
     return plan
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PRELOAD = (
     "tensorflow", "migrate.export.checkpoint", "migrate.export.module", "migrate.export.patch",
-    "migrate.export.values", "migrate.rewrite.fold", "migrate.verify.replay", "tests.rewrite.fresh",
+    "migrate.export.values", "migrate.rewrite.fold", "migrate.verify.candidate", "tests.rewrite.fresh",
 )  # fmt: skip
 """What the process has imported from which they are forked."""
 
@@ -111,15 +111,15 @@ def _function(job: Ask) -> list[Any]:
 def _session(job: Ask) -> list[Any]:
     import tensorflow as tf
 
-    from migrate.verify import replay
+    from migrate.verify import candidate, sessions
 
     v1 = tf.compat.v1
     found: list[Any] = []
-    with tf.Graph().as_default(), v1.Session(config=None if job.optimise else replay._config(tf)) as session:
+    with tf.Graph().as_default(), v1.Session(config=None if job.optimise else sessions.session_config(tf)) as session:
         if job.optimise:
-            meta_graph = v1.saved_model.load(session, replay._tags(tf, job.path), job.path)
+            meta_graph = v1.saved_model.load(session, candidate._tags(tf, job.path), job.path)
         else:
-            meta_graph = replay._load_unoptimised(tf, session, job.path)
+            meta_graph = candidate._load(tf, session, job.path)
         for key, fed in job.calls:
             signature = meta_graph.signature_def[key]
             feeds = {signature.inputs[name].name: value for name, value in fed.items()}

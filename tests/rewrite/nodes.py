@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import ParsedNodes, Run, prune
 from migrate.graph.protos import NodeDef
 
-FLOAT = 1
+FLOAT = dtype_value("float32")
 
 
 def node(op: str, name: str, *inputs: str, **types: int) -> NodeDef:

@@ -1,5 +1,7 @@
 """Several random programs in one model: a job that builds it, takes a v1 Session's answers and saves the conversion.
 
+The conversion is proved as well, by what is on the disk.
+
 Most of a case's time goes into what does not depend on its size: processes, their eager contexts, saving and loading.
 Each program has signatures, variables and calls of its own, so that nothing of one is in another's run.
 """
@@ -10,12 +12,16 @@ import dataclasses
 import gc
 import os
 import pickle
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrate.graph.protos import SavedModel
 from migrate.plan.plan import make_plan
 from migrate.plan.records import PlanOptions
+from migrate.proof.prove import Asked, Files, prove
+from migrate.proof.records import NotProved, Proof
 from tests.rewrite import differential, fresh, programs
 from tests.rewrite.programs import Program
 
@@ -25,17 +31,24 @@ SIZE = 5
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Programs to be built, and asked in a v1 Session."""
+    """Programs to be built, and asked in a v1 Session.
+
+    Attributes:
+      programs: the programs.
+      prefix: of the checkpoint that is written.
+    """
 
     programs: Sequence[Program]
+    prefix: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Convert:
-    """What `Source` has given, to be planned and saved at a path."""
+    """What `Source` has given, to be planned and saved at a path, with functional control flow or TF1's."""
 
     saved: bytes
     path: str
+    functional: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,26 +58,44 @@ class Converted:
     Attributes:
       refused: codes of refusals by key.
       findings: messages of all findings.
+      codes: their codes.
     """
 
     refused: Mapping[str, str]
     findings: Sequence[str]
+    codes: Sequence[str]
 
 
-def outcomes(pack: Sequence[Program], allowed: frozenset[str]) -> list[str]:
-    """Runs both sides of some programs.
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one program.
+
+    Attributes:
+      code: `equal`, or the code of a refusal.
+      outputs: how many outputs it has, with what its calls leave behind as one for each signature.
+      not_proved: why some of them are not proved, a reason for each.
+    """
+
+    code: str
+    outputs: int = 0
+    not_proved: Sequence[str] = ()
+
+
+def outcomes(pack: Sequence[Program], allowed: frozenset[str], functional: bool = False) -> list[Outcome]:
+    """Runs both sides of some programs, and proves what is converted.
 
     Args:
       pack: the programs.
       allowed: codes of refusals that they may meet.
+      functional: whether loops and conds become While and If.
 
-    Returns:
-      For each `equal`, or the code of a refusal.
+    Raises:
+      AssertionError: the sides differ, which says what is proved of them all the same; or the proof fails.
     """
     with tempfile.TemporaryDirectory() as directory:
-        path = os.path.join(directory, "model")
-        source = _run("source", Source(pack))
-        converted: Converted = pickle.loads(_run("export", Convert(source, path)))
+        path, prefix = os.path.join(directory, "model"), os.path.join(directory, "variables")
+        source = _run("source", Source(pack, prefix))
+        converted: Converted = pickle.loads(_run("export", Convert(source, path, functional)))
         assert allowed.issuperset(converted.refused.values()), converted.findings
         saved: differential.Saved = pickle.loads(source)
         codes = [
@@ -78,10 +109,40 @@ def outcomes(pack: Sequence[Program], allowed: frozenset[str]) -> list[str]:
         told = [(call, answer) for call, answer in zip(_calls(pack), saved.answers, strict=True) if call[0] in asked]
         golden = [answer for _, answer in told]
         assert not any(isinstance(answer, type) for answer in golden), golden
-        if told:
-            found = differential.differences(golden, differential.ask_saved(path, [call for call, _ in told]))
-            assert not found, "\n".join(found)
-    return [code or "equal" for code in codes]
+        if not told:
+            return [Outcome(code) for code in codes]
+        proof = _proof(saved, path, converted)
+        proved = [_proved(proof, programs.keys(program, number)) for number, program in enumerate(pack)]
+        found = differential.differences(golden, differential.ask_saved(path, [call for call, _ in told]))
+        if found:
+            wrong = [number for number, one in enumerate(proved) if not codes[number] and not one.not_proved]
+            raise AssertionError("\n".join([*found, f"all of these programs is proved: {wrong}"]))
+    return [Outcome(code) if code else one for code, one in zip(codes, proved, strict=True)]
+
+
+def _proof(saved: differential.Saved, path: str, converted: Converted) -> Proof:
+    with open(os.path.join(path, "saved_model.pb"), "rb") as file:
+        candidate = SavedModel.FromString(file.read()).meta_graphs[0]
+    files = Files(saved.prefix, saved.assets)
+    asked = Asked({}, frozenset(converted.refused), reads_data=True)
+    proof = prove(saved.meta_graph, files, candidate, path, asked)
+    assert not proof.problem, proof.problem
+    return proof
+
+
+def _proved(proof: Proof, keys: Sequence[str]) -> Outcome:
+    """How much of a program is proved: nothing where loading is not, since calls begin with what it leaves."""
+    results = [result for name, result in proof.outputs.items() if name.signature in keys]
+    results += [proof.effects[key] for key in keys if key in proof.effects]
+    if isinstance(proof.loading, NotProved):
+        return Outcome("equal", len(results), [_reason(proof.loading)] * len(results))
+    return Outcome("equal", len(results), [_reason(result) for result in results if isinstance(result, NotProved)])
+
+
+def _reason(result: NotProved) -> str:
+    """A reason without names and numbers, so that those of a kind can be counted."""
+    why = re.sub(r"(\w+): [^:]* in the source, .* in the candidate", r"\1 differs", result.why)
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "...", why))
 
 
 def _run(step: str, job: Source | Convert) -> bytes:
@@ -99,9 +160,11 @@ def run(job: Source | Convert) -> bytes:
     """A job; see there."""
     gc.disable()  # The process ends when the job does.
     if isinstance(job, Source):
-        return pickle.dumps(differential.saved_graph(lambda: programs.build_all(job.programs), _calls(job.programs)))
+        calls = _calls(job.programs)
+        made = differential.saved_graph(lambda: programs.build_all(job.programs), calls, job.prefix)
+        return pickle.dumps(dataclasses.replace(made, prefix=job.prefix))
     saved: differential.Saved = pickle.loads(job.saved)
-    plan = make_plan(saved.meta_graph, options=PlanOptions(drop_signatures=True))
+    plan = make_plan(saved.meta_graph, options=PlanOptions(drop_signatures=True, functional=job.functional))
     kept = frozenset(signature.signature.key for signature in plan.signatures)
     refused: dict[str, str] = {}
     for key in set(saved.meta_graph.signature_def) - kept:
@@ -109,5 +172,5 @@ def run(job: Source | Convert) -> bytes:
     findings = [f.message for f in plan.findings]
     if kept:
         assert not plan.refused, findings
-        fresh.save(plan, "", saved.values, saved.assets, job.path)
-    return pickle.dumps(Converted(refused, findings))
+        fresh.save(plan, saved.prefix, saved.values, saved.assets, job.path)
+    return pickle.dumps(Converted(refused, findings, [f.code for f in plan.findings]))

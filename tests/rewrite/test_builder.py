@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.rewrite.aliases import Aliases, analyse
-from migrate.rewrite.builder import Builder, constant, new_node, replaced
+from migrate.rewrite.builder import Builder
 from migrate.rewrite.rules.table import TABLE
 from migrate.rewrite.scope import Scope
 from tests.rewrite.texts import node, run, shown
@@ -21,27 +21,6 @@ def _builder(**options: object) -> Builder:
     aliases = analyse(of, TABLE)
     assert isinstance(aliases, Aliases)
     return Builder(Scope(aliases), of.graph.nodes["y"], **options)
-
-
-def test_a_node_of_dtypes():
-    assert shown([new_node("Cast", "c", ["a", "^b"], SrcT=1, DstT=3)]) == "c = Cast(a, ^b) DstT=int32 SrcT=float32"
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [(3, "int32:3"), (0.5, "float32:0.5"), ([1, 2], "int32:[1, 2]"), ([7], "int32:[7]"), ([], "int32:[]")],
-)
-def test_constants(value, written):
-    dtype = written.partition(":")[0]
-    assert shown([constant("c", value, ["a"])]) == f"c = Const(^a) dtype={dtype} value={written}"
-
-
-def test_a_node_is_replaced_by_a_copy():
-    old = node("y = Mul(a, b, ^c, ^d) T=float32")
-    old.device = "/gpu:0"
-    new = replaced(old, "Neg", ["a:1"])
-    assert shown([new]) == "y = Neg(a:1, ^c, ^d) T=float32 on /gpu:0"
-    assert shown([old]) == "y = Mul(a, b, ^c, ^d) T=float32 on /gpu:0"
 
 
 def test_nodes_are_written_as_what_they_compute():

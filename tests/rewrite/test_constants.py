@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from migrate.graph import contract
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
+from migrate.made_variables import LEAST_BYTES
 from migrate.plan.plan import make_plan
 from migrate.plan.records import PlanOptions
 from migrate.plan.restore import FromConstant
@@ -13,7 +15,7 @@ from migrate.records import Severity
 from migrate.rewrite.constants import unfreeze
 from tests.conversions import MODELS
 
-_FLOAT, _INT32 = 1, 3
+_FLOAT, _INT32 = map(dtype_value, ("float32", "int32"))
 
 
 def _constant(name: str, *shape: int, dtype: int = _FLOAT, waits: tuple[str, ...] = ()) -> NodeDef:
@@ -174,6 +176,21 @@ def test_the_plan_says_what_was_made() -> None:
     assert not make_plan(meta_graph).variables
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("op", ["Identity", "Reshape", "Squeeze", "FakeQuantWithMinMaxArgs"])
+@pytest.mark.parametrize("user", ["MatMul", "Add"])
+@pytest.mark.parametrize("is_in_function", [False, True])
+def test_nodes_in_a_circle_end_the_search_for_a_weight(op: str, user: str, is_in_function: bool) -> None:
+    nodes = [_node("a", op, "b"), _node("b", op, "a"), _node("y", user, "a", "b"), _node("short", user)]
+    meta_graph = MetaGraphDef()
+    if is_in_function:
+        meta_graph.graph_def.library.function.add(node_def=nodes)
+    else:
+        meta_graph.graph_def.node.extend(nodes)
+    found = unfreeze(meta_graph)
+    assert (found.values, found.findings) == ({}, ())
+
+
 def test_a_model_without_constant_weights_is_told_so() -> None:
     plan = make_plan(_read("simple_save"), options=PlanOptions(variables=True))
     assert [f.severity for f in plan.findings if f.code == "no-constant-weights"] == [Severity.WARNING]
@@ -183,3 +200,39 @@ def _read(name: str) -> MetaGraphDef:
     from migrate.sources.saved_model import read_saved_model
 
     return read_saved_model(str(MODELS / name)).meta_graphs[0]
+
+
+def _large(name: str, dtype: str = "float32", spare: int = 0) -> NodeDef:
+    node = _constant(name, 1)
+    tensor = node.attr["value"].tensor
+    node.attr["dtype"].type = tensor.dtype = dtype_value(dtype)
+    tensor.tensor_content = bytes(LEAST_BYTES - spare)
+    tensor.tensor_shape.dim[0].size = len(tensor.tensor_content) // 4
+    return node
+
+
+def test_large_constants_become_variables_that_are_not_trained() -> None:
+    nodes = [_large("big"), _large("less", spare=4), _large("whole", "int32"), _large("named"), _large("held")]
+    nodes[-1].input.append("^big")
+    meta_graph = _graph(*nodes, _node("y", "MatMul", "big", "less"), _node("z", "Mul", "big", "whole"))
+    meta_graph.signature_def["s"].outputs["y"].name = "named:0"
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "f"
+    function.node_def.append(_large("inside"))
+    found = unfreeze(meta_graph, large=True)
+    assert dict(found.values) == {"big": nodes[0].attr["value"].tensor}
+    ops = {node.name: (node.op, list(node.input)) for node in found.meta_graph.graph_def.node}
+    assert ops["big"] == ("VarHandleOp", [])
+    assert ops["y"] == ("MatMul", ["big/ReadVariableOp", "less"])
+    assert ops["z"] == ("Mul", ["big/ReadVariableOp", "whole"])
+    assert list(found.meta_graph.collection_def) == ["variables"]
+    assert "trainable_variables" not in found.meta_graph.collection_def
+    (warning,) = found.findings
+    assert (warning.code, warning.nodes) == ("weight-stays-constant", ("named", "held", "f/inside"))
+
+
+def test_a_model_without_large_constants_is_told_so() -> None:
+    plan = make_plan(_read("constant_weights"), options=PlanOptions(variables="large"))
+    assert not plan.variables
+    (warning,) = (finding for finding in plan.findings if finding.code == "no-constant-weights")
+    assert "of a megabyte or more" in warning.message

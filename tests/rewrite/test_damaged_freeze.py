@@ -226,6 +226,7 @@ def work(tmp_path_factory):
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("case", _CASES)
 def test_it_answers_as_before_it_was_frozen(work, case):

@@ -11,7 +11,9 @@ from migrate.graph.graph import ParsedNodes, prune
 from migrate.graph.op_table import load_ref_ops
 from migrate.records import Finding
 from migrate.rewrite.engine import Rewritten, rewrite
-from migrate.rewrite.rule import Edit, Op, Rule, by_op
+from migrate.rewrite.new_nodes import Edit
+from migrate.rewrite.op_facts import Op
+from migrate.rewrite.rule import Rule, by_op
 from migrate.rewrite.rules.table import RULES
 from tests.rewrite import texts
 from tests.rewrite.nodes import FLOAT, node, run_of

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from migrate.checks.effects import HARMLESS, NAMED_FILES, NAMING_ATTRIBUTES
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import MetaGraphDef
 from migrate.plan.plan import make_plan
 from migrate.records import Severity
 from tests import attacks
 
-_DT_STRING, _DT_RESOURCE = 7, 20
+_DT_STRING, _DT_RESOURCE = dtype_value("string"), dtype_value("resource")
 
 
 def _refusals(graph: MetaGraphDef) -> dict[str, set[str]]:

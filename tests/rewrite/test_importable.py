@@ -75,10 +75,11 @@ fetch y:0""")
 
 def test_a_handle_in_a_loop_enters_it():
     found = _importable("""x = Placeholder() dtype=float32
-p = Placeholder() dtype=bool
+p = Const() dtype=bool value=bool:true
 e = Enter(x) T=float32 frame_name='loop' parallel_iterations=7
 m = Merge(e, n) T=float32
-c = LoopCond(p)
+q = Enter(p) T=bool frame_name='loop' is_constant=true parallel_iterations=7
+c = LoopCond(q)
 s = Switch(m, c)
 v = VarHandleOp(^s) dtype=float32 shape=() shared_name='v'
 read = ReadVariableOp(v, ^s) dtype=float32

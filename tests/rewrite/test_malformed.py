@@ -49,4 +49,4 @@ def test_a_long_name_is_shortened():
 def test_a_cycle_that_is_no_loop():
     found = find_cycle(run(_GRAPH.replace("^x", "^y")))
     assert found is not None and (found.code, found.nodes) == ("cyclic-graph", ("w", "y"))
-    assert "2 nodes stand on a cycle" in found.message
+    assert "2 nodes are on a cycle" in found.message

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from migrate.errors import InternalError
-from migrate.rewrite.rule import EVERY, Gives, Op, Rule, by_op
+from migrate.rewrite.op_facts import Gives, Op
+from migrate.rewrite.rule import Rule, by_op
 from migrate.rewrite.rules.table import RULES
 
 
@@ -26,17 +27,3 @@ def test_what_follows_from_the_rules():
     assert table.ops["Assign"] == writes.ops["Assign"]
     assert (table.sources, table.writers, table.always) == ({"Variable"}, {"Assign"}, {"Variable"})
     assert table != by_op((holds, writes))
-
-
-@pytest.mark.parametrize(
-    ("refs", "inputs", "taken"),
-    [
-        (range(0), 3, []),
-        (range(1), 3, [0]),
-        (range(2), 1, [0]),
-        (range(1, EVERY), 4, [1, 2, 3]),
-        (range(1, EVERY), 1, []),
-    ],
-)
-def test_the_refs_that_a_node_has(refs, inputs, taken):
-    assert list(Op(refs=refs).taken(inputs)) == taken

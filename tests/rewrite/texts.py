@@ -149,7 +149,7 @@ def _attribute(text: str) -> AttrValue:
     if text in ("true", "false"):
         made.b = text == "true"
     elif text.startswith("'"):
-        made.s = text[1:-1].encode()
+        made.s = _bytes(text[1:-1])
     elif text.startswith("("):
         made.shape.CopyFrom(_shape(text))
     elif text.startswith("@"):
@@ -192,7 +192,12 @@ def _constant(text: str) -> TensorProto:
         made.tensor_shape.dim.add(size=len(parts))
     for part in parts:
         value: Any = (
-            part.strip("'").encode() if dtype == "string" else part == "true" if dtype == "bool" else float(part)
+            _bytes(part.strip("'")) if dtype == "string" else part == "true" if dtype == "bool" else float(part)
         )
         getattr(made, _FIELDS.get(dtype, "int_val")).append(int(value) if "int" in dtype else value)
     return made
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a string, which are escaped where they are no text (`\\x0a`)."""
+    return text.encode().decode("unicode_escape").encode("latin-1") if "\\" in text else text.encode()

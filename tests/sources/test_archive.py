@@ -25,6 +25,7 @@ from migrate.processes.claims import clear_leftovers
 from migrate.records import Convertible, Options, Unreadable
 from migrate.sources import archive
 from migrate.sources.discover import find_models
+from migrate.sources.forms import ENDS
 from tests.audits import audited
 from tests.conversions import MODELS, ROOT
 from tests.sources.tar_parts import BLOCK, header, member, pax
@@ -124,9 +125,9 @@ def test_a_tree_with_such_archives_has_a_row_for_each(tmp_path):
 def test_a_search_for_a_model_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "_LOOKED_AT_BYTES", 1 << 20)
     _tar(tmp_path / "a.tar.gz", member("first", bytes(1 << 21)), member("second"))
-    assert archive.holds_model(str(tmp_path / "a.tar.gz"))  # It may: unpacking it says.
+    assert archive.holds_name(str(tmp_path / "a.tar.gz"), ENDS)  # It may: unpacking it says.
     _tar(tmp_path / "b.tar.gz", member("first"), member("second"))
-    assert not archive.holds_model(str(tmp_path / "b.tar.gz"))
+    assert not archive.holds_name(str(tmp_path / "b.tar.gz"), ENDS)
 
 
 def _directory_of(path, members):
@@ -215,7 +216,7 @@ def test_a_search_for_a_model_passes_over_no_more(tmp_path):
         info = tarfile.TarInfo("zeros")
         info.size = 300 << 20
         file.addfile(info, io.BytesIO(bytes(info.size)))
-    assert archive.holds_model(str(tmp_path / "zeros.tar.gz"))  # It may: unpacking it says.
+    assert archive.holds_name(str(tmp_path / "zeros.tar.gz"), ENDS)  # It may: unpacking it says.
 
 
 def test_what_it_takes(tmp_path):

@@ -119,7 +119,7 @@ def test_what_a_model_takes_is_said_before_it_is_copied(name, folder, tmp_path, 
     class _Usage:
         free = 8 * MB
 
-    monkeypatch.setattr(jobs.shutil, "disk_usage", lambda _: _Usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage)
     report = jobs.convert_model(ConvertJob(model, str(tmp_path / "new"), Options(verify=False)), None, lambda _: None)
     assert isinstance(report.outcome, Failed)
     assert "takes 9," in report.outcome.reason

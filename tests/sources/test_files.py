@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from migrate.errors import InputError
 from migrate.model.study import audit_model
 from migrate.records import Options, Refused, Unreadable
+from migrate.sources.boundary import Boundary
 from migrate.sources.bundle import read_bundle
 from migrate.sources.copies import copy_file
-from migrate.sources.files import check_regular, read_file
+from migrate.sources.files import check_regular, digest_of, read_file
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.sniff import is_v1_checkpoint
 from tests.conversions import MODELS
@@ -114,3 +116,13 @@ def test_a_model_is_read_through_a_link(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "saved_model.pb").symlink_to(MODELS / "counter" / "saved_model.pb")
     assert read_saved_model(str(tmp_path / "model")).meta_graphs
+
+
+def test_the_digest_of_a_file(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"ab" * (1 << 20))
+    assert digest_of(str(file)) == hashlib.sha256(b"ab" * (1 << 20)).hexdigest()
+    with pytest.raises(InputError, match="outside of the model"):
+        digest_of(str(file), Boundary((str(tmp_path / "other"),)))
+    with pytest.raises(FileNotFoundError):
+        digest_of(str(tmp_path / "none"))

@@ -18,8 +18,9 @@ from migrate.records import Convertible, Kind, Refused, Unreadable
 from migrate.signature_flag import as_flag
 from migrate.sources import forms
 from migrate.sources.discover import find_models, place_of
-from migrate.sources.forms import Form, form_of
+from migrate.sources.forms import form_of
 from migrate.sources.leveldb import write_table
+from migrate.sources.location import Form
 from migrate.sources.read import opened, read_source
 from tests.audits import audited
 from tests.conversions import MODELS, ROOT

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from migrate.errors import InputError
-from migrate.graph.protos import GraphDef, MetaGraphDef
+from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.records import Kind
-from migrate.sources.graph_file import TABLES_KEY, from_graph_def, from_meta_graph
+from migrate.sources.graph_file import TABLES_KEY, from_graph_def, from_meta_graph, read_graph
+from migrate.sources.location import Form, Location
+from tests.conversions import MODELS
 
 
 def test_a_meta_graph_is_tagged_in_its_place():
@@ -43,3 +47,11 @@ def test_the_table_initialisers_of_a_graph_run_on_loading():
 def test_a_graph_without_tables_gets_no_collection():
     _, found = from_graph_def(MetaGraphDef(graph_def=GraphDef(node=[{"name": "x", "op": "NoOp"}])))
     assert TABLES_KEY not in found.collection_def
+
+
+def test_a_saved_model_under_another_name(tmp_path):
+    file = tmp_path / "graph.pb"
+    shutil.copy(MODELS / "counter" / "saved_model.pb", file)
+    assert SavedModel.FromString(file.read_bytes()).meta_graphs
+    with pytest.raises(InputError, match=r"graph\.pb: a SavedModel; name it saved_model\.pb"):
+        read_graph(Location(Form.GRAPH_DEF, str(file), str(file)), str(file))

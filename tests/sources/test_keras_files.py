@@ -16,8 +16,8 @@ from migrate.errors import InputError, UsageError
 from migrate.records import Convertible, Options, Refused, Unreadable
 from migrate.sources import keras_files
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
 from migrate.sources.keras_source import load_architecture
+from migrate.sources.read import files_of
 from tests.conversions import ROOT, migrate_command
 from tests.waiting import PATIENCE_SECONDS
 
@@ -181,7 +181,7 @@ def test_an_architecture_in_two_forms_makes_one_model_of_a_directory(tmp_path):
 def _no_architecture(folder):
     (folder / "model.json").write_text('{"a": 1}')
     shutil.copy(MODELS / "json_hdf5" / "model.h5", folder)
-    return "model.json beside them: is no Keras architecture"
+    return "model.json beside them: is not a Keras architecture (no class_name, no config)"
 
 
 def _of_another(folder):
@@ -395,7 +395,7 @@ def test_an_architecture_is_read_without_yaml_where_it_is_json():
 
 
 _UNFIT = {
-    "no_architecture.json": ('{"a": 1}', "is no Keras architecture (no class_name, no config)"),
+    "no_architecture.json": ('{"a": 1}', "is not a Keras architecture (no class_name, no config)"),
     "cut.json": ('{"cl', "cannot be read as JSON"),
     "empty.yaml": ("", "is empty (0 bytes)"),
     "tagged.yaml": ("!!python/object/apply:os.system [touch ran]", "tag !!python/object/apply:os.system"),

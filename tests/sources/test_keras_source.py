@@ -20,8 +20,9 @@ from migrate.errors import InputError
 from migrate.records import Convertible, GivenSignature, Kind, Options, Refused, Unchanged, Unreadable
 from migrate.sources import keras_config, keras_source
 from migrate.sources.discover import place_of
-from migrate.sources.keras_files import files_of
-from migrate.sources.keras_source import KerasFiles, Runtime, StoredTensor, Weights, read_keras
+from migrate.sources.hdf5 import StoredTensor
+from migrate.sources.keras_source import KerasFiles, Runtime, Weights, read_keras
+from migrate.sources.read import files_of
 from migrate.sources.sandbox import guarded
 from tests.conversions import ROOT, run_child
 
@@ -186,7 +187,7 @@ def _empty_hdf5() -> bytes:
         ({"/evil": b"x"}, "leads out of the archive"),
         ({"bomb": b"0" * (1 << 28) + b"0"}, "unpacks to"),
         ({"config.json": b"{"}, "is no JSON"),
-        ({"config.json": b"[]"}, "no Keras config"),
+        ({"config.json": b"[]"}, "is not a Keras config"),
         ({"model.weights.h5": None}, "no model.weights.h5"),
         ({"model.weights.h5": b"nothing"}, "cannot be read"),
     ],

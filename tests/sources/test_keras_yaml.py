@@ -41,6 +41,7 @@ def test_a_real_file_of_tf1_is_plain_values():
     json.dumps(config)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(
     "value",
@@ -83,7 +84,7 @@ def test_a_tag_that_may_make_an_object_is_refused(value, tmp_path, monkeypatch):
         (_HEAD + "  1: 2\n", "no string"),
         (_HEAD + "--- 1\n", "several YAML documents"),
         (_LAUGHS, "values"),
-        ("class_name: Sequential\nbackend: t\n", "no Keras architecture"),
+        ("class_name: Sequential\nbackend: t\n", "not a Keras architecture"),
     ],
     ids=["open", "deep", "deepest", "long", "round", "key", "two", "laughs", "none"],
 )

@@ -15,7 +15,7 @@ import migrate
 from migrate.errors import InputError
 from migrate.model.study import audit_model
 from migrate.records import AlreadyTF2, Convertible, Kind, Options, Refused, Severity, Unreadable
-from migrate.sources import keras_files, links
+from migrate.sources import forms, links
 from migrate.sources.boundary import Boundary, LinkError, boundary_of
 from migrate.sources.copies import copy_tree
 from migrate.sources.discover import find_models
@@ -125,7 +125,7 @@ def test_what_lies_beside_weights_is_not_opened_where_it_leads_out(name, code, t
     target.write_text('{"class_name": "Sequential", "config": {"name": "m", "layers": []}}')
     (model / name).symlink_to(target)
     opened = []
-    for module in (links, keras_files):
+    for module in (links, forms):
         monkeypatch.setattr(module, "form_of", lambda path: opened.append(str(path)) or form_of(path))
     (report,) = migrate.audit(str(model / "weights.h5")).models
     codes = {finding.code for finding in report.findings if finding.severity.value == "refusal"}

@@ -8,7 +8,7 @@ from migrate.errors import InputError
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources import parse as module
 from migrate.sources.boundary import Boundary
-from migrate.sources.parse import parse, parse_file
+from migrate.sources.parse import describe_unreadable, parse, parse_file
 
 _GRAPH = GraphDef(node=[{"name": "x", "op": "NoOp"}])
 _META_GRAPH = MetaGraphDef(meta_info_def={"tags": ["serve"]}, graph_def=_GRAPH)
@@ -103,3 +103,21 @@ def test_damage_is_told_and_never_a_bug(tmp_path_factory, proto, cut, data, is_t
         assert isinstance(parse_file(file, "GraphDef"), (GraphDef, MetaGraphDef, SavedModel))
     except InputError as error:
         assert str(error).startswith(f"{file}: ")
+
+
+def test_why_a_file_is_no_model(tmp_path):
+    def said(content):
+        (tmp_path / "file").write_bytes(content)
+        return describe_unreadable(str(tmp_path / "file"), None)
+
+    assert said(b"") == "is empty (0 bytes); copy or download it again"
+    assert said(b"\xff\xff").startswith("not a GraphDef (2 bytes")
+    assert said(GraphDef(node=[{"name": "x", "op": "NoOp"}]).SerializeToString()) == "no model"
+    assert describe_unreadable(str(tmp_path / "none"), None).startswith("cannot be read")
+    assert describe_unreadable(str(tmp_path), None).startswith(("is a directory", "cannot be read", "not a regular"))
+    (tmp_path / "link").symlink_to("nowhere")
+    assert describe_unreadable(str(tmp_path / "link"), None) == "a link that leads nowhere (nowhere)"
+    (tmp_path / "annex").symlink_to(".git/annex/objects/KEY")
+    assert "git annex get" in describe_unreadable(str(tmp_path / "annex"), None)
+    outside = describe_unreadable(str(tmp_path / "file"), Boundary((str(tmp_path / "model"),)))
+    assert outside.startswith("a link to ") and "outside of the model" in outside

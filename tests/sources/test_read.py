@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zipfile
 
 import pytest
 
 from migrate.errors import InputError
-from migrate.graph.protos import GraphDef, SavedModel
-from migrate.records import Kind, Severity
+from migrate.records import Kind
 from migrate.sources.boundary import Boundary
-from migrate.sources.discover import Location
-from migrate.sources.forms import Form
-from migrate.sources.read import chosen_among, describe_unreadable, opened, read_graph, read_source
+from migrate.sources.location import Form
+from migrate.sources.read import opened, read_source
 from migrate.sources.watch import Watch
 from tests.conversions import MODELS, ROOT
 
@@ -74,44 +71,3 @@ def test_archives_that_mean_no_single_model(tmp_path):
     outer = _zip(tmp_path / "outer.zip", ("inner.zip", inner))
     with pytest.raises(InputError, match=r"outer\.zip: an archive in an archive"), opened(outer):
         pass
-
-
-def test_a_saved_model_under_another_name(tmp_path):
-    file = tmp_path / "graph.pb"
-    shutil.copy(MODELS / "counter" / "saved_model.pb", file)
-    assert SavedModel.FromString(file.read_bytes()).meta_graphs
-    with pytest.raises(InputError, match=r"graph\.pb: a SavedModel; name it saved_model\.pb"):
-        read_graph(Location(Form.GRAPH_DEF, str(file), str(file)), str(file))
-
-
-@pytest.mark.parametrize(
-    ("others", "says"),
-    [
-        (1, "of 2 checkpoints in the directory 'c-9' is taken; left aside: c-0"),
-        (6, "left aside: c-0, c-1, c-2, c-3, c-4 and more"),
-    ],
-)
-def test_of_several_checkpoints_the_choice_is_told(others, says):
-    names = tuple(f"/m/c-{number}" for number in range(others))
-    (finding,) = chosen_among(Location(Form.META_GRAPH, "/m", "/m/c-9.meta", "/m/c-9", names))
-    assert (finding.code, finding.severity) == ("checkpoint-chosen", Severity.NOTE)
-    assert says in finding.message
-    assert list(chosen_among(Location(Form.META_GRAPH, "/m", "/m/c-9.meta", "/m/c-9"))) == []
-
-
-def test_why_a_file_is_no_model(tmp_path):
-    def said(content):
-        (tmp_path / "file").write_bytes(content)
-        return describe_unreadable(str(tmp_path / "file"), None)
-
-    assert said(b"") == "is empty (0 bytes); copy or download it again"
-    assert said(b"\xff\xff").startswith("not a GraphDef (2 bytes")
-    assert said(GraphDef(node=[{"name": "x", "op": "NoOp"}]).SerializeToString()) == "no model"
-    assert describe_unreadable(str(tmp_path / "none"), None).startswith("cannot be read")
-    assert describe_unreadable(str(tmp_path), None).startswith(("is a directory", "cannot be read", "not a regular"))
-    (tmp_path / "link").symlink_to("nowhere")
-    assert describe_unreadable(str(tmp_path / "link"), None) == "a link that leads nowhere (nowhere)"
-    (tmp_path / "annex").symlink_to(".git/annex/objects/KEY")
-    assert "git annex get" in describe_unreadable(str(tmp_path / "annex"), None)
-    outside = describe_unreadable(str(tmp_path / "file"), Boundary((str(tmp_path / "model"),)))
-    assert outside.startswith("a link to ") and "outside of the model" in outside

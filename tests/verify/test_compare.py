@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.verify.calls import Answer, Call, Fingerprint
+from migrate.verify.arrays import without_subnormals
+from migrate.verify.calls import Answer, Call
 from migrate.verify.compare import (
     compare_calls,
     compare_optimised,
-    compare_variables,
     contradictions,
     difference,
     nondeterministic,
@@ -50,7 +50,7 @@ _CASES = [
     ("bfloat16 differs", np.array([1.0], ml_dtypes.bfloat16), np.array([1.0078125], ml_dtypes.bfloat16), 0, 1, 1),
     ("float8", np.array([1], ml_dtypes.float8_e5m2), np.array([2], ml_dtypes.float8_e5m2), 99, 1, 0),
     ("complex equal", np.complex64([1 + 2j]), np.complex64([1 + 2j]), 0, 0, 0),
-    ("complex differs in a part", np.complex64([1 + 2j, 3]), np.complex64([1 + 2j, 3 + 1e-45j]), 0, 1, 1),
+    ("complex differs in a part", np.complex64([1 + 2j, 3]), np.complex64([1 + 2j, 3 + 2e-38j]), 0, 1, 14272477),
     ("int64 beyond float64", np.int64([2**62]), np.int64([2**62 + 1]), 5, 1, 0),
     ("int64 extremes", np.int64([-(2**63)]), np.int64([2**63 - 1]), 5, 1, 0),
     ("bool", np.array([True, False]), np.array([True, True]), 5, 1, 0),
@@ -68,6 +68,49 @@ def test_difference(expected, found, max_ulps, count, distance):
     result = difference(np.asarray(expected), np.asarray(found), max_ulps)
     assert (result.count, result.max_ulps) == (count, distance)
     assert (result.first is None) == (count == 0)
+
+
+_SMALLEST = {"float32": 2.0**-126, "float64": 2.0**-1022, "bfloat16": 2.0**-126}
+
+
+@pytest.mark.parametrize("name", _SMALLEST)
+def test_a_value_below_the_smallest_normal_number_counts_as_zero_of_its_sign(name):
+    dtype, least = np.dtype(name), _SMALLEST[name]
+    values = np.array([least, -least, least / 2, -least / 2, 0.0, -0.0, np.inf, -np.inf, np.nan, 1.0], dtype)
+    zeros = np.array([least, -least, 0.0, -0.0, 0.0, -0.0, np.inf, -np.inf, np.nan, 1.0], dtype)
+    assert without_subnormals(values).tobytes() == zeros.tobytes()
+    for first, second in ((values, zeros), (zeros, values)):
+        result = difference(first, second, 0)
+        assert (result.bitwise_equal, result.count, result.max_ulps, result.subnormal) == (True, 0, 0, 2)
+        assert result.max_abs_difference == 0
+    assert difference(values, values.copy(), 0).subnormal == 0
+    smallest = np.array([least], dtype)
+    assert difference(smallest, np.zeros(1, dtype), 0).count == 1
+    assert difference(-smallest / 2, smallest / 2, 0).count == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.float8_e5m2, np.int32])
+def test_of_other_dtypes_no_value_counts_as_zero(dtype):
+    values = (
+        np.array([1], np.uint16 if dtype is np.float16 else np.uint8).view(dtype)
+        if dtype != np.int32
+        else np.ones(1, dtype)
+    )
+    assert without_subnormals(values) is values
+    result = difference(values, np.zeros(1, dtype), 0)
+    assert (result.count, result.subnormal) == (1, 0)
+
+
+def test_of_complex_numbers_each_part_counts():
+    result = difference(np.complex64([1 + 1e-40j]), np.complex64([1]), 0)
+    assert (result.bitwise_equal, result.values, result.subnormal) == (True, 1, 1)
+
+
+def test_two_runs_that_differ_below_the_smallest_normal_number_alone_agree():
+    first, again = [Answer({"y": np.float32([5.6e-41, 1])})], [Answer({"y": np.float32([0, 1])})]
+    assert nondeterministic([Call("f", {})], first, again) == frozenset()
+    result = _compare(first, again, again)
+    assert (result.bitwise_equal, result.values, result.subnormal, result.mismatches) == (True, 2, 1, ())
 
 
 def test_first_difference_is_named_by_its_index():
@@ -103,7 +146,8 @@ def test_an_array_equals_itself_and_one_changed_bit_is_found(values, position):
     found = expected.copy()
     position %= len(values)
     found.view(np.uint32)[position] ^= 1
-    if not np.isnan(expected[position]):
+    tiny = np.finfo(np.float32).tiny
+    if not np.isnan(expected[position]) and max(abs(expected[position]), abs(found[position])) >= tiny:
         result = difference(expected, found, 0)
         assert not result.bitwise_equal
         assert result.first == (position,)
@@ -169,15 +213,6 @@ def test_nondeterministic_output_is_compared_on_its_form_alone():
     assert len(result.mismatches) == 1
 
 
-def test_variables():
-    value, other = Fingerprint("float32", (2,), "aa"), Fingerprint("float32", (2,), "bb")
-    assert compare_variables({"w": value}, {"w": value}, "checkpoint") == ()
-    (differs,) = compare_variables({"w": value}, {"w": other}, "checkpoint")
-    (lacks,) = compare_variables({"w": value}, {}, "checkpoint")
-    (shape,) = compare_variables({"w": value}, {"w": Fingerprint("float32", (1, 2), "aa")}, "checkpoint")
-    assert "differs" in differs.reason and "lacks" in lacks.reason and "[1, 2]" in shape.reason
-
-
 def test_one_contradiction_among_several_runs_is_kept():
     def answer(y, z):
         return Answer({"y": np.int32([y]), "z": np.int32([z])})
@@ -216,3 +251,15 @@ def test_with_the_optimiser_a_class_may_tip_over_and_a_failure_may_not():
     failed = Answer({}, "FailedPreconditionError", "Table not initialized.")
     (mismatch,) = compare_optimised([call], [golden], [golden], [failed], "p")
     assert "Table not initialized" in mismatch.reason
+
+
+def test_a_contradiction_in_a_call_that_is_not_ordinary_says_nothing_of_the_others():
+    calls = [Call("f", {})] * 2
+    golden = [Answer({"y": np.float32([1])}), Answer({"y": np.float32([1])})]
+    again = [golden[0], Answer({"y": np.float32([2])})]
+    good = [golden[0], Answer({"y": np.float32([3])})]
+    result = compare_calls(calls, golden, again, good, "tf2", 0, once=1)
+    assert (result.mismatches, result.nondeterministic, result.values, result.compared) == ((), (), 1, 2)
+    bad = [Answer({"y": np.float32([5])}), golden[1]]
+    assert len(compare_calls(calls, golden, again, bad, "tf2", 0, once=1).mismatches) == 1
+    assert compare_calls(calls, golden, again, bad, "tf2", 0).mismatches == ()

@@ -156,7 +156,7 @@ def test_an_example_has_the_features_that_the_parser_asks_for_and_an_image_where
 
 @given(st.lists(st.binary(min_size=1, max_size=4), unique=True, min_size=1, max_size=5))
 def test_words_that_the_model_knows_come_by_turns_with_others(vocabulary):
-    contents = Contents(_model(("f", "LookupTableFindV2", ("t", "s"), {})), vocabulary)
+    contents = Contents(_model(("f", "LookupTableFindV2", ("t", "s"), {})), [vocabulary])
     found = [contents.of("s:0")[0](number) for number in range(2 * len(vocabulary))]
     assert found[::2] == vocabulary
     assert set(found[1::2]) <= set(payloads.WORDS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.verify.loading import UnsafeError, check_candidate, make_safe
 from tests import attacks
 from tests.conversions import MODELS
 
-_DT_STRING = 7
+_DT_STRING = dtype_value("string")
 
 
 def test_a_model_that_loads_its_own_files_is_left_as_it_is():

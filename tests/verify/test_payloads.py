@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import wave
@@ -93,3 +94,41 @@ def test_a_sequence_has_two_steps_of_its_lists_and_the_rest_in_its_context():
 
 def test_without_features_it_is_empty():
     assert payloads.example((), 0) == Example().SerializeToString()
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 32])
+def test_variants_of_an_image_have_its_size(size):
+    found = payloads.others(payloads.png(size, 0))
+    formats = [text[:4] for text in found["image formats"]]
+    assert formats == [b"\x89PNG", b"\xff\xd8\xff\xe0", b"GIF8", b"\x89PNG", b"\x89PNG"]
+    other, half, cut = found["other images"]
+    assert other.startswith(b"BM") and payloads.png(size, 0).startswith(half)
+    # Its tables are whole, so that a decoder has lines to give.
+    assert found["image formats"][1].startswith(cut) and len(cut) > cut.index(b"\xff\xda") + 14
+    assert not cut.endswith(b"\xff\xd9")
+    (resized,) = found["image sizes"]
+    columns, rows = struct.unpack(">II", resized[16:24])
+    assert columns != rows and columns % 2 == rows % 2 == 1 and columns > size
+
+
+def test_variants_of_an_example_lack_a_feature_each():
+    features = [payloads.Feature("a", "float32", 1, lambda n: b""), payloads.Feature("b", "int64", 2, lambda n: b"")]
+    found = payloads.others(payloads.example(features, 0))
+    keys = [set(Example.FromString(text).features.feature) for text in found["absent features"]]
+    assert keys == [{"b"}, {"a"}, set()]
+    (several,) = found["several values of a feature"]
+    assert len(Example.FromString(several).features.feature["b"].int64_list.value) == 4
+    numbers = [Example.FromString(text).features.feature for text in found["values of features"]]
+    assert any(n["b"].int64_list.value[0] > 2**31 for n in numbers)
+    assert any(n["a"].float_list.value[0] != n["a"].float_list.value[0] for n in numbers)
+
+
+def test_variants_of_base64_are_base64():
+    text = base64.urlsafe_b64encode(payloads.png(8, 0)).rstrip(b"=")
+    assert all(base64.urlsafe_b64decode(variant + b"==") for variant in payloads.others(text)["image formats"])
+
+
+@pytest.mark.parametrize("text", [b"", b"plain words", b"\x00\xff", b"a" * 64])
+def test_plain_text_has_no_variants(text):
+    assert "image formats" not in payloads.others(text)
+    assert "absent features" not in payloads.others(text)

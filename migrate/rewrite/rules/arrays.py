@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from migrate.graph.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.graph.protos import NodeDef
-from migrate.rewrite.builder import INT32, Builder, replaced
-from migrate.rewrite.rule import Edit, Gives, Op, Rule
+from migrate.rewrite.builder import Builder
+from migrate.rewrite.new_nodes import INT32, Edit, replaced
+from migrate.rewrite.op_facts import Gives, Op
+from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope, with_twin
 
 
@@ -47,7 +49,7 @@ def _handle(node: NodeDef, scope: Scope) -> str:
 
 
 def _range(b: Builder, limit: str) -> str:
-    """`range(limit)`; the constants wait for the limit so that they stand in its frame."""
+    """`range(limit)`; the constants wait for the limit so that they are in its frame."""
     start, delta = b.constant("start", 0, limit), b.constant("delta", 1, limit)
     return b.Range(start, limit, delta, Tidx=INT32)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from migrate.graph.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import producer
-from migrate.rewrite.builder import DT_RESOURCE, FLOAT, INT32, Builder, replaced
-from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
+from migrate.rewrite.builder import Builder
+from migrate.rewrite.new_nodes import DT_RESOURCE, FLOAT, INT32, Edit, replaced
+from migrate.rewrite.op_facts import EVERY, Gives, Op
+from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope, with_twin
 
 
@@ -76,6 +78,7 @@ def _top_k(node: NodeDef, scope: Scope) -> Edit:
 _LINEAR_ALGEBRA = (
     "Cholesky",
     "CholeskyGrad",
+    "MatrixBandPart",
     "MatrixDeterminant",
     "MatrixDiag",
     "MatrixDiagPart",

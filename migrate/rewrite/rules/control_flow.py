@@ -6,8 +6,9 @@ from migrate.graph.graph import as_input, data_inputs
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import producer
-from migrate.rewrite.builder import DT_RESOURCE, replaced
-from migrate.rewrite.rule import EVERY, Edit, Gives, Op, Rule
+from migrate.rewrite.new_nodes import DT_RESOURCE, Edit, replaced
+from migrate.rewrite.op_facts import EVERY, Gives, Op
+from migrate.rewrite.rule import Rule
 from migrate.rewrite.rules.maybe_aliased import mixed_control_flow
 from migrate.rewrite.scope import Scope, with_twin, with_values
 

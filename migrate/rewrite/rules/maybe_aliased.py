@@ -15,8 +15,8 @@ from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import as_input, attribute, control_inputs, data_inputs, split
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
-from migrate.rewrite.builder import DT_RESOURCE, new_node, replaced
-from migrate.rewrite.rule import Edit, Gives
+from migrate.rewrite.new_nodes import DT_RESOURCE, Edit, new_node, replaced
+from migrate.rewrite.op_facts import Gives
 from migrate.rewrite.scope import Scope, with_values
 
 
@@ -119,11 +119,17 @@ def _merge(node: NodeDef, scope: Scope) -> list[NodeDef]:
             handles.append(handle)
             values.append(value)
     waits = [f"^{name}" for name in control_inputs(node)]
+    is_loop = any(nodes[split(tensor)[0]].op in ENTERS for tensor in data_inputs(node))
     for inputs, output, dtype in zip(
         (handles, values), scope.both(f"{node.name}:0"), (DT_RESOURCE, attribute(node, "T").type), strict=True
     ):
-        merge = new_node("Merge", split(output)[0], [*map(as_input, inputs), *waits], T=dtype)
-        merge.attr["N"].i = len(inputs)
+        name, given = split(output)[0], [*map(as_input, inputs), *waits]
+        if len(inputs) > 1 or is_loop:
+            merge = new_node("Merge", name, given, T=dtype)
+            merge.attr["N"].i = len(inputs)
+        else:
+            # TensorFlow's functionaliser takes no Merge of one input.
+            merge = new_node("Identity", name, given, T=dtype)
         made.append(merge)
     return made
 

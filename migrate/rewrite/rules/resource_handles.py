@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from migrate.rewrite.rule import Gives, Op, Rule
+from migrate.rewrite.op_facts import Gives, Op
+from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import with_twin
 
 _MAKERS = (

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from migrate.rewrite.rule import Rule, by_op
-from migrate.rewrite.rules import arrays, composed, control_flow, resource_handles, temporaries, variables
+from migrate.rewrite.rules import (
+    arrays,
+    beams,
+    buckets,
+    composed,
+    control_flow,
+    crosses,
+    engines,
+    forests,
+    images,
+    normalization,
+    resource_handles,
+    temporaries,
+    trees,
+    variables,
+)
 
 RULES: tuple[Rule, ...] = (
     # All rules look at the source graph and answer for one node each, and no two claim one op. So no edit can spoil
@@ -29,7 +44,20 @@ RULES: tuple[Rule, ...] = (
     arrays.UNPACK,  # in both directions.
     composed.ACCUMULATE,  # No refs at all: what functions do not take,
     composed.RENAMED,  # for it is old
-    composed.TOP_K,  # and has another form now.
+    composed.TOP_K,  # and has another form now,
+    normalization.BATCH_NORM,  # or is arithmetic.
+    buckets.UPPER_BOUND,  # What TensorFlow 2 does not have any more.
+    buckets.LOWER_BOUNDS,
+    crosses.FINGERPRINT_CROSS,
+    crosses.CROSS,
+    engines.ENGINE,
+    beams.GATHER_TREE,
+    images.TRANSFORM,
+    images.RESAMPLE,
+    trees.BOOSTED_TREES,
+    forests.FOREST,
+    images.ADJUST,
+    images.PERIODIC,
 )
 
 TABLE = by_op(RULES)

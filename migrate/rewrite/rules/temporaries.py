@@ -13,7 +13,7 @@ from migrate.graph.control_flow_contexts import contexts, topological_order
 from migrate.graph.graph import Graph, Run, data_inputs, index
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
-from migrate.rewrite.builder import replaced
+from migrate.rewrite.new_nodes import replaced
 
 OPS = frozenset({"DestroyTemporaryVariable", "TemporaryVariable"})
 """The ops that this pass takes out of a run."""

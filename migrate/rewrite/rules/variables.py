@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from migrate.graph.constant_numbers import numbers
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import as_input, attribute, data_inputs
 from migrate.graph.op_table import REF_VARIABLES
 from migrate.graph.protos import NodeDef
-from migrate.rewrite.aliases import identity
-from migrate.rewrite.builder import DT_RESOURCE, new_node
-from migrate.rewrite.rule import Edit, Gives, Op, Rule
+from migrate.records import Finding, refusal
+from migrate.rewrite.aliases import identity, producer
+from migrate.rewrite.new_nodes import DT_RESOURCE, Edit, new_node
+from migrate.rewrite.op_facts import Gives, Op
+from migrate.rewrite.rule import Rule
 from migrate.rewrite.rules.maybe_aliased import mixed
 from migrate.rewrite.scope import Scope, with_twin, with_values
+
+_FLOATS = frozenset({dtype_value("float16"), dtype_value("float32"), dtype_value("float64")})
+"""Dtypes that have an infinity. A whole number that is divided by zero ends the process in TF1 as well."""
 
 
 def _variable(node: NodeDef, scope: Scope) -> Edit:
@@ -32,7 +39,15 @@ def changes_shape(node: NodeDef) -> bool:
     return node.op == "Assign" and "validate_shape" in node.attr and not node.attr["validate_shape"].b
 
 
-def _write(node: NodeDef, scope: Scope) -> Edit:
+def _write(node: NodeDef, scope: Scope) -> Edit | Finding:
+    if node.op == "ScatterDiv" and attribute(node, "T").type in _FLOATS and not _without_zeros(node, scope):
+        return refusal(
+            "scatter-div-by-zero",
+            f"{scope.aliases.run.key}: ScatterDiv {node.name!r} may divide by zero, which gives infinity in TF1; "
+            "TensorFlow 2's ResourceScatterDiv fails there",
+            (node.name,),
+            "export the model with an assignment of the quotient, or with divisors that are constants",
+        )
     op = scope.op(node)
     edit = with_twin(node, scope)
     write = edit.nodes[-1]
@@ -45,6 +60,15 @@ def _write(node: NodeDef, scope: Scope) -> Edit:
     if node.op == "Assign":
         write.attr["validate_shape"].b = not changes_shape(node)
     return Edit((*edit.nodes, scope.carrier(node, _handle(node, scope)))) if op.carried else edit
+
+
+def _without_zeros(node: NodeDef, scope: Scope) -> bool:
+    """Whether the divisors of a ScatterDiv of floats are a constant in which no zero is (resource_variable_ops.cc)."""
+    made = scope.aliases.run.graph.nodes.get(producer(data_inputs(node)[2]))
+    if made is None or made.op != "Const":
+        return False
+    divisors = numbers(attribute(made, "value").tensor)
+    return divisors is not None and bool(divisors) and 0 not in divisors
 
 
 def _strict(node: NodeDef, scope: Scope) -> Edit:

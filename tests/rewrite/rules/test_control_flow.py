@@ -10,6 +10,9 @@ from migrate.rewrite.rules.control_flow import PLAIN, REF
 from tests.rewrite.texts import run, shown_result
 
 _VARIABLE = "v = VariableV2() dtype=float32 shape=()"
+_IN_LOOP = "given = Enter(x) T=float32 frame_name='l' is_constant=true"
+_ENTER = {"RefExit": (_IN_LOOP, ", ^given"), "RefEnter": (_IN_LOOP, "")}
+"""What must be in the graph of an op: an Exit is in a loop, and what follows an Enter."""
 
 
 def _rewritten(*lines: str) -> list[str]:
@@ -25,9 +28,14 @@ def test_plain_control_flow_without_a_variable_stays():
 
 @pytest.mark.parametrize("op", ["RefEnter", "RefExit", "RefIdentity", "RefNextIteration", "DebugGradientRefIdentity"])
 def test_an_op_that_passes_a_ref_on_passes_its_handle(op):
-    found = _rewritten(_VARIABLE, f"r = {op}(v) T=float32", "w = Assign(r, x) T=float32", "target w")
-    assert f"r = {REF.ops[op].twin}(v) T=resource" in found
-    assert "w = AssignVariableOp(r, x) dtype=float32 validate_shape=true" in found
+    enter, wait = _ENTER.get(op, ("", ""))
+    frame = " frame_name='l'" if op == "RefEnter" else ""
+    value = "given" if frame else "x"
+    passed, write = f"r = {op}(v{wait}) T=float32{frame}", f"w = Assign(r, {value}) T=float32"
+    lines = (_VARIABLE, *filter(None, [enter]), passed, write)
+    found = _rewritten(*lines, "target w")
+    assert f"r = {REF.ops[op].twin}(v{wait}) T=resource{frame}" in found
+    assert f"w = AssignVariableOp(r, {value}) dtype=float32 validate_shape=true" in found
 
 
 def test_both_outputs_of_a_switch_are_handles():
@@ -42,14 +50,17 @@ def test_both_outputs_of_a_switch_are_handles():
 
 @pytest.mark.parametrize("op", sorted(REF.ops))
 def test_a_value_in_a_refs_place_is_refused(op):
-    assert _rewritten(f"r = {op}(x, p) T=float32", "y = Neg(r) T=float32", "fetch y:0") == ["ref-is-fed: r"]
+    enter, wait = _ENTER.get(op, ("", ""))
+    lines = (*filter(None, [enter]), f"r = {op}(x, p{wait}) T=float32", "y = Neg(r) T=float32", "fetch y:0")
+    assert _rewritten(*lines) == ["ref-is-fed: r"]
 
 
 def test_a_loop_variable_that_is_a_ref_at_first_and_a_value_later_is_refused():
     loop = (
         "e = RefEnter(v) T=float32 frame_name='l'",
         "m = Merge(e, n) T=float32",
-        "c = LoopCond(p)",
+        "q = Enter(p) T=bool frame_name='l' is_constant=true",
+        "c = LoopCond(q)",
         "s = Switch(m, c) T=float32",
         "n = NextIteration(grown) T=float32",
         "y = Exit(s) T=float32",

@@ -35,8 +35,8 @@ def test_where_nothing_is_written_one_tensor_suffices():
 
 def test_a_merge_gives_both_and_a_use_takes_what_there_is():
     found = _rewritten(*_MIXED, "w = AssignAdd(v, x, ^m) T=float32", "y = Neg(m, ^w) T=float32", "fetch y:0")
-    assert "m/as_handle = Merge(r:1) N=1 T=resource" in found
-    assert "m/as_value = Merge(s) N=1 T=float32" in found
+    assert "m/as_handle = Identity(r:1) T=resource" in found
+    assert "m/as_value = Identity(s) T=float32" in found
     assert "y/in0/ReadVariableOp = ReadVariableOp(m/as_handle, ^w) dtype=float32" in found
     assert "y/in0/either = Merge(y/in0/ReadVariableOp, m/as_value) N=2 T=float32" in found
     assert "y = Neg(y/in0/either, ^w) T=float32" in found

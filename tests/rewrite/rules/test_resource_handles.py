@@ -6,7 +6,7 @@ import pytest
 
 from migrate.graph.op_table import load_op_table, load_ref_ops
 from migrate.rewrite.engine import rewrite
-from migrate.rewrite.rule import Gives
+from migrate.rewrite.op_facts import Gives
 from migrate.rewrite.rules.resource_handles import HANDLE, USER
 from tests.rewrite.texts import run, shown_result
 

@@ -10,7 +10,9 @@ from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding
 from migrate.rewrite.engine import rewrite
-from migrate.rewrite.rule import SOURCES, Edit, Rule, Table, by_op
+from migrate.rewrite.new_nodes import Edit
+from migrate.rewrite.op_facts import SOURCES
+from migrate.rewrite.rule import Rule, Table, by_op
 from migrate.rewrite.rules.table import RULES
 from tests.rewrite.pairs import FOLDER, Pair, read, written
 from tests.rewrite.texts import run, shown

@@ -7,11 +7,12 @@ import pytest
 from migrate.graph.op_table import load_in_place_ops, load_op_table, may_keep, may_share
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.engine import Rewritten, rewrite
+from migrate.rewrite.op_facts import Gives
 from migrate.rewrite.ops import OPS
 from migrate.rewrite.refusals import MADE_BY, REFUSED, TEST_OPS
-from migrate.rewrite.rule import Gives
 from migrate.rewrite.rules.table import RULED_OPS, RULES
 from tests.rewrite.nodes import FLOAT, node, run_of
+from tools import make_dead_ops_page
 
 TABLE = load_op_table()
 REF_OPS = frozenset(name for name, info in TABLE.items() if info.has_ref)
@@ -151,3 +152,7 @@ def test_what_may_keep_a_buffer(op):
 @pytest.mark.parametrize("op", ["MatMul", "Identity", "TensorListPushBack", "RandomShuffle", "Print", "QueueSizeV2"])
 def test_what_keeps_nothing(op):
     assert not may_keep(op)
+
+
+def test_the_page_of_dead_ops_is_of_this_table():
+    assert make_dead_ops_page.PAGE.read_text(encoding="utf-8") == make_dead_ops_page.page(), "run make_dead_ops_page.py"

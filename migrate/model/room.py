@@ -1,0 +1,93 @@
+"""What a conversion needs of memory and of the disk, known before the work starts.
+
+Weights in a checkpoint need no memory, whatever they are. A constant is held by TensorFlow once for each function and
+each graph that can reach it. The numbers below were measured with TensorFlow 2.21 (docs/benchmarks.md); each is the
+least that is held at one moment, so that no model is refused that would be converted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from migrate.errors import InputError
+from migrate.levels import REPLAY, reaches
+from migrate.made_variables import LARGE
+from migrate.records import Options
+from migrate.sources.boundary import Boundary
+from migrate.sources.copies import tree_bytes
+
+_TENSORFLOW_BYTES = 400 << 20
+"""What a process takes that has imported TensorFlow."""
+_ASKED_COPIES = 6
+"""A source in a v1 Session that has answered a call, and the graph in the process that waits for it."""
+_LOADED_COPIES = 12
+"""The same of a new model behind `tf.saved_model.load`."""
+_EXPORTED_COPIES = 4
+"""While a new model is written."""
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_memory(held: int, path: str, options: Options) -> None:
+    """Says that a graph is too large for the memory of the machine.
+
+    Args:
+      held: bytes of the constants of the source's graph (`large_constants.constant_bytes`).
+      path: what the user calls it.
+      options: see `records.Options`.
+
+    Raises:
+      InputError: more is needed than there is.
+    """
+    if not held:
+        return
+    needed, there = memory_needed(held, options), memory_bytes()
+    if there is None or needed <= there:
+        return
+    ways = [] if options.variables == LARGE else ["--variables=large, which takes them out of the graph"]
+    ways += ["--verify=proof, which runs no model"] if reaches(options.verify, REPLAY) else []
+    raise InputError(
+        f"{path}: its constants have {held:,} bytes, for which {needed:,} bytes of memory are needed, and there are "
+        f"{there:,}; use a machine that has more" + "".join(f", or {way}" for way in ways)
+    )
+
+
+def memory_needed(held: int, options: Options) -> int:
+    """Bytes of memory that are held at one moment for a graph with so many bytes of constants."""
+    copies = _EXPORTED_COPIES
+    if reaches(options.verify, REPLAY):
+        copies = _ASKED_COPIES if options.variables == LARGE else _LOADED_COPIES
+    return _TENSORFLOW_BYTES + copies * held
+
+
+def memory_bytes() -> int | None:
+    """Bytes of memory that this machine, or the container, has in all, with what it swaps to; None if that is unknown.
+
+    What others hold at the moment does not count: they may have ended when it is needed.
+    """
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            sizes = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in file)}
+        found.append(sizes["MemTotal"] + sizes.get("SwapTotal", 0))
+    for limit in _CGROUPS:
+        with contextlib.suppress(OSError, ValueError), open(limit, encoding="ascii") as file:
+            found.append(int(file.read()))
+    return min(found, default=None)
+
+
+def check_disk(folder: str, boundary: Boundary | None, parent: str, destination: str, graph_bytes: int = 0) -> None:
+    """Says that there is no room for what is copied whole, and for large constants.
+
+    Raises:
+      InputError: more is needed than is free.
+    """
+    copied = tree_bytes(folder, boundary) if os.path.isdir(folder) else 0
+    needed, free = copied + graph_bytes, shutil.disk_usage(parent).free
+    if needed > free:
+        what = f"the copy of {folder}" if copied >= graph_bytes else "the new model, with its constants,"
+        raise InputError(
+            f"{destination}: {what} takes {needed:,} bytes, and {parent} has {free:,} free; make room, or choose "
+            "another destination"
+        )

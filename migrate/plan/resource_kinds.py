@@ -1,0 +1,61 @@
+"""Resources of TensorFlow 1 whose content is read from the checkpoint when a model is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migrate.frozen import frozen
+from migrate.graph.protos import TensorProto
+
+Read = Callable[[str], TensorProto]
+"""Gives a tensor of the checkpoint by its key; raises InputError."""
+
+
+@frozen
+class Kind:
+    """One kind of resource.
+
+    Attributes:
+      handle: op that makes a handle.
+      creates: op that makes the resource, where there is none yet.
+      fills: op that the restore op runs to fill it.
+      first: position of the first input of these that is content; 0 where it is not looked at.
+      reads: op that a call may run with the handle; empty where there is none.
+    """
+
+    handle: str
+    creates: str
+    fills: str
+    first: int = 0
+    reads: str = ""
+
+
+STREAM = "BoostedTreesQuantileStreamResource"
+RESOURCES = {
+    kind.handle: kind
+    for kind in (
+        Kind(
+            "BoostedTreesEnsembleResourceHandleOp",
+            "BoostedTreesCreateEnsemble",
+            "BoostedTreesDeserializeEnsemble",
+            2,
+            "BoostedTreesPredict",
+        ),
+        Kind("DecisionTreeResourceHandleOp", "CreateTreeVariable", "TreeDeserialize", 1, "TreePredictionsV4"),
+        Kind("FertileStatsResourceHandleOp", "CreateFertileStatsVariable", "FertileStatsDeserialize"),
+        Kind(
+            f"{STREAM}HandleOp",
+            "BoostedTreesCreateQuantileStreamResource",
+            f"{STREAM}Deserialize",
+            1,
+            f"{STREAM}GetBucketBoundaries",
+        ),
+    )
+}
+"""Every kind, by the op that makes its handles."""
+
+READ_WHEN_PLANNING = frozenset(
+    {op for kind in RESOURCES.values() for op in (kind.handle, kind.creates, kind.fills)}
+    | {kind.reads for kind in RESOURCES.values() if kind.handle.startswith(STREAM)}
+)
+"""Ops of which no node is left in a planned graph."""

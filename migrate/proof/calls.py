@@ -1,0 +1,140 @@
+"""Proves what calling the loaded object itself gives: the default signature, and its training branch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from migrate.graph import contract
+from migrate.graph.graph import canonical, split
+from migrate.graph.protos import SignatureDef
+from migrate.proof.arguments import call_key, given_arguments, output_places
+from migrate.proof.difference import output_difference
+from migrate.proof.effects import effects, loose_op
+from migrate.proof.equations import BRANCHES
+from migrate.proof.loading import captured
+from migrate.proof.model import BadModelError, Model, inputs_of, tensors_of
+from migrate.proof.program import given
+from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.settling import settle
+from migrate.proof.variables import Variables
+
+_UPDATES = "update_ops"
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+
+
+def calls(variables: Variables) -> dict[OutputName, Result]:
+    """Proves what calling the loaded object itself gives: the default signature, and its training branch."""
+    pair = variables.pair
+    node = pair.objects.child(0, "__call__") if not pair.objects.problem else None
+    if node is None or pair.source.meta_graph.object_graph_def.nodes:
+        return {}  # Of a TF1 graph it is the default signature; an object's own call has no source there.
+    results: dict[OutputName, Result] = {}
+    for trace in pair.objects.traces(node):
+        saved = pair.candidate.meta_graph.object_graph_def.concrete_functions
+        if trace not in saved or trace not in pair.candidate.library:
+            results[OutputName("__call__", trace)] = NotProved("", trace, "there is no such function")
+            continue
+        taken = saved[trace].canonicalized_input_signature.tuple_value.values
+        arguments = list(taken[0].tuple_value.values) if len(taken) == 2 else []
+        training = len(arguments) == 2 and arguments[1].WhichOneof("kind") == "bool_value" and arguments[1].bool_value
+        label = "__call__(training=True)" if training else "__call__"
+        try:
+            results.update(_call(variables, trace, label, arguments, training))
+        except BadModelError as error:
+            results[OutputName(label, "")] = NotProved("", trace, str(error))
+    return results
+
+
+def _call(
+    variables: Variables, trace: str, label: str, arguments: Sequence[Any], training: bool
+) -> dict[OutputName, Result]:
+    first = _Call(variables, lowers=False)
+    results = first.proved(trace, label, arguments, training)
+    is_whole = all(isinstance(result, Proved) for result in results.values())
+    if not is_whole and (first.is_functional or variables.pair.candidate.has_lists()):
+        with contextlib.suppress(BadModelError):
+            more = _Call(variables, lowers=True).proved(trace, label, arguments, training)
+            # What a call leaves behind is listed where it is not proved.
+            is_told = any(name.output for name in more)
+            left = PROVED if is_told else NotProved("", trace, "")
+            results = {
+                name: either(result, more.get(name, result if name.output else left))
+                for name, result in results.items()
+            }
+    return results
+
+
+class _Call:
+    """A proof of a call; see `signatures`."""
+
+    def __init__(self, variables: Variables, lowers: bool) -> None:
+        self.variables, self.pair, self.lowers = variables, variables.pair, lowers
+        self.is_functional = False
+
+    def proved(self, trace: str, label: str, arguments: Sequence[Any], training: bool) -> dict[OutputName, Result]:
+        """Proves one function of the object."""
+        key = call_key([found.key for found in contract.signatures(self.pair.candidate.meta_graph)])
+        model = self.pair.source
+        if training:
+            if self.pair.train is None:
+                return {OutputName(label, ""): NotProved("", trace, "the source has no training graph")}
+            model = self.pair.train
+        if key is None or key not in model.meta_graph.signature_def:
+            return {OutputName(label, ""): NotProved("", trace, "which signature it is for is not known")}
+        before = model.meta_graph.signature_def[key]
+        saved = self.pair.candidate.meta_graph.object_graph_def.concrete_functions[trace]
+        count = len(self.pair.candidate.library[trace].signature.input_arg) - len(saved.bound_inputs)
+        wanted_arguments = given_arguments(before, arguments, count)
+        if wanted_arguments is None:
+            return {OutputName(label, ""): NotProved("", trace, "its arguments are not those of the signature")}
+        types = [arg.type for arg in self.pair.candidate.library[trace].signature.input_arg]
+        leading = [given(f"argument {k}", arg, types[k]) for k, arg in enumerate(wanted_arguments)]
+        nodes = captured(self.pair, self.variables.loaded.cells, trace, leading)
+        program = self.pair.candidate.program(lowers=self.lowers)
+        returned = program.call(trace, nodes) if nodes is not None else None
+        outputs = {name: [canonical(t) for t in tensors_of(info)] for name, info in sorted(before.outputs.items())}
+        fields = sorted(saved.output_signature.dict_value.fields)
+        places = output_places(outputs, fields) if fields else [0] if sum(map(len, outputs.values())) == 1 else None
+        if returned is None or places is None or len(places) != len(returned):
+            return {OutputName(label, ""): NotProved("", trace, "its results are not those of the signature")}
+        ours = model.program(inputs_of(before), self.pair.replaced, self.lowers)
+        wanted = [ours.tensor(t) for tensors in outputs.values() for t in tensors]
+        if training:
+            for name in _updates(model, before):
+                ours.target(name)
+        program.keep(is_session=False)
+        ours.keep(is_session=True)
+        source = model.side(ours, self.variables.source_initial)
+        side = self.pair.candidate.side(program, self.variables.initial("objects"))
+        self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+        settle(source, side)
+        results: dict[OutputName, Result] = {}
+        pairs = iter(zip(wanted, [returned[place] for place in places], strict=True))
+        for name, tensors in outputs.items():
+            found = [output_difference(source, side, *next(pairs)) for _ in tensors]
+            results[OutputName(label, name)] = next((f for f in found if isinstance(f, NotProved)), PROVED)
+        uncertain = next((label for label, _ in program.loose()), "") or side.uneven()
+        uncertain = uncertain or loose_op(self.variables, ours, source, "objects")
+        left: Result = NotProved("", uncertain, f"it {INLINED}")
+        if not uncertain:
+            left = effects(self.variables, source, side, "objects")
+        if isinstance(left, NotProved):
+            results[OutputName(label, "")] = left
+        return results
+
+
+def _updates(model: Model, before: SignatureDef) -> list[str]:
+    """The update ops that a call can run: those for which it feeds enough."""
+    collection = model.meta_graph.collection_def
+    found = []
+    for name in dict.fromkeys(collection[_UPDATES].node_list.value) if _UPDATES in collection else ():
+        node = split(name)[0]
+        if node not in model.nodes:
+            continue
+        program = model.program(inputs_of(before))
+        program.target(node)
+        if not any(flat.op in _PLACEHOLDERS for flat in program.nodes):
+            found.append(node)
+    return found

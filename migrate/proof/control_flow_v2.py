@@ -1,0 +1,52 @@
+"""Functional control flow: an If, Case or While is itself, of functions that have equal terms."""
+
+from __future__ import annotations
+
+from migrate.proof import attributes
+from migrate.proof.equations import (
+    BRANCHES,
+    STATELESS,
+)
+from migrate.proof.program import Flat
+from migrate.proof.side import Side
+from migrate.proof.states import read, substituted
+
+
+def functional(side: Side, place: int, node: Flat, op: str) -> None:
+    """An If, Case, While or map gives what its functions make of what it takes."""
+    name = STATELESS.get(op, op)
+    functions = []
+    for key in BRANCHES[op]:  # A map has another order in each process.
+        if key not in node.attr:
+            functions.append(side.unknown(f"{op} {node.label!r} has no attribute {key!r}"))
+            continue
+        value = node.attr[key]
+        called = list(value.list.func) if value.HasField("list") else [value.func]
+        functions += [side.functions(f.name, f.attr) for f in called]
+    if "parallel_iterations" in node.attr and node.attr["parallel_iterations"].i <= 0:
+        functions.append(side.unknown(f"{op} {node.label!r} has parallel_iterations that no executor takes"))
+    kept = {k: v for k, v in node.attr.items() if k not in BRANCHES[op]}
+    if any(attributes.has_functions(value) for value in kept.values()):
+        functions.append(side.unknown(f"{op} {node.label!r} names another function"))
+        kept = {k: v for k, v in kept.items() if not attributes.has_functions(v)}
+    taken = []
+    for tensor in node.data:
+        given = side.value(tensor)
+        cells = side.terms.cells(given)
+        if cells and all(side.cells[c].kind != "ref" for c in cells):
+            if not cells.isdisjoint(side.written):
+                taken.append(side.unknown(f"{op} {node.label!r} uses a variable that the call writes"))
+            else:
+                taken.append(substituted(side, place, given))
+        else:
+            taken.append(read(side, place, tensor))
+    dropped = frozenset({"output_shapes"})
+    attrs = attributes.canonical(name, name, kept, {}, dropped)
+    if any(function in side.shared.random_functions for function in functions):
+        side.is_random = True
+        if op in STATELESS:
+            side.values[place, 0] = side.unknown(f"{op} {node.label!r} draws, and TensorFlow may make one of two")
+            return
+        side.values[place, 0] = side.own(place, name, attrs, (*functions, *taken), node)
+        return
+    side.values[place, 0] = side.terms.make(name, attrs, (*functions, *taken))

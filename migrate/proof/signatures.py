@@ -1,0 +1,215 @@
+"""Proves one signature: a call of the source, and those of the candidate by a Session and by the loaded object."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from migrate.graph import contract
+from migrate.graph.graph import canonical, split
+from migrate.graph.protos import SignatureDef
+from migrate.proof.arguments import argument_keys, output_places
+from migrate.proof.difference import output_difference
+from migrate.proof.effects import effects, loose_op
+from migrate.proof.equations import BRANCHES
+from migrate.proof.loading import captured
+from migrate.proof.model import BadModelError, inputs_of, tensors_of
+from migrate.proof.program import Program, given
+from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.settling import settle
+from migrate.proof.side import Side
+from migrate.proof.variables import Variables
+
+WAYS = ("session", "objects")
+"""A Session runs the main graph of the candidate; `tf.saved_model.load` gives its objects."""
+Found = tuple[dict[OutputName, Result], Result]
+"""What is proved of each output of a signature, and of what a call leaves behind."""
+
+
+def signature(variables: Variables, key: str, ways: Sequence[str] = WAYS) -> Found:
+    """Proves one signature: its outputs, and what a call leaves behind.
+
+    What is not proved of functional control flow as it is may be proved of the v1 control flow that it stands for.
+
+    Args:
+      variables: of both models.
+      key: its key.
+      ways: how the candidate is called.
+    """
+    first = _Signature(variables, ways, lowers=False)
+    results, left = first.proved(key)
+    is_whole = all(isinstance(result, Proved) for result in (*results.values(), left))
+    if not is_whole and (first.is_functional or variables.pair.candidate.has_lists()):
+        with contextlib.suppress(BadModelError):
+            more, more_left = _Signature(variables, ways, lowers=True).proved(key)
+            results = {name: either(result, more[name]) for name, result in results.items()}
+            left = either(left, more_left)
+    return results, left
+
+
+def nothing_proved(key: str, outputs: Iterable[str], why: str) -> Found:
+    """A signature of which nothing is proved."""
+    lost = NotProved("", "", why)
+    return {OutputName(key, name): lost for name in outputs}, lost
+
+
+class _Signature:
+    """A proof of a signature.
+
+    Attributes:
+      variables: of both models.
+      pair: both models.
+      ways: how the candidate is called.
+      lowers: whether functional control flow is replaced by what it stands for.
+      is_functional: whether there is any; known when the proof is over.
+    """
+
+    def __init__(self, variables: Variables, ways: Sequence[str], lowers: bool) -> None:
+        self.variables, self.pair, self.ways, self.lowers = variables, variables.pair, ways, lowers
+        self.is_functional = False
+
+    def proved(self, key: str) -> Found:
+        """Proves one signature."""
+        before = self.pair.source.meta_graph.signature_def[key]
+        outputs = {name: [canonical(t) for t in tensors_of(info)] for name, info in sorted(before.outputs.items())}
+        if key not in self.pair.candidate.meta_graph.signature_def:
+            return nothing_proved(key, outputs, "the candidate does not have this signature")
+        definition = self.pair.candidate.meta_graph.signature_def[key]
+        for name, _ in contract.portless(definition):
+            return nothing_proved(key, outputs, f"{name!r} has the name of a node, where a tensor's is needed")
+        program = self.pair.source.program(inputs_of(before), self.pair.replaced, self.lowers)
+        wanted = [program.tensor(t) for tensors in outputs.values() for t in tensors]
+        program.keep(is_session=True)
+        source = self.pair.source.side(program, self.variables.source_initial)
+        source.drawn_elsewhere = self.variables.loaded.drawn
+        results: dict[OutputName, Result] = {}
+        left: Result = PROVED
+        for way in self.ways:
+            problem, side, returned = self._called(way, key, before, definition, outputs)
+            if problem or side is None:
+                return nothing_proved(key, outputs, f"{way}: {problem}")
+            self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+            settle(source, side)
+            if side.uneven():
+                return nothing_proved(key, outputs, f"{way}: {side.uneven()!r} {INLINED}")
+            numbers = iter(zip(wanted, returned, strict=True))
+            for name, tensors in outputs.items():
+                found: Result = PROVED
+                for _ in tensors:
+                    one, other = next(numbers)
+                    if isinstance(found, Proved):
+                        found = output_difference(source, side, one, other)
+                where = OutputName(key, name)
+                if isinstance(results.get(where, PROVED), Proved):
+                    results[where] = _by(found, way)
+            if isinstance(left, Proved):
+                uncertain = loose_op(self.variables, program, source, way)
+                doubt = NotProved(uncertain, "", f"it {INLINED}")
+                left = _by(doubt if uncertain else effects(self.variables, source, side, way), way)
+        if isinstance(left, Proved):
+            left = self._defaults(before, definition)
+        return results, left
+
+    def _defaults(self, before: SignatureDef, after: SignatureDef) -> Result:
+        """Whether a Session's call that leaves an input out, which has a default, gives the same value for it."""
+        for name, info in sorted(before.inputs.items()):
+            parts = [
+                part
+                for part, tensor in enumerate(tensors_of(info))
+                for node, output in [split(tensor)]
+                if not output and node in self.pair.source.nodes
+                if self.pair.source.nodes[node].op == "PlaceholderWithDefault"
+            ]
+            if len(parts) < len(tensors_of(info)):
+                continue  # Of a sparse tensor a call gives all parts, or none.
+            values = []
+            for model, definition, initial in (
+                (self.pair.source, before, self.variables.source_initial),
+                (self.pair.candidate, after, self.variables.initial("session")),
+            ):
+                tensors = tensors_of(definition.inputs[name])
+                left_out = [tensors[part] for part in parts]
+                fed = {known: key for known, key in inputs_of(definition).items() if known not in left_out}
+                program = model.program(fed, self.pair.replaced if model is self.pair.source else None)
+                places = [program.tensor(tensor) for tensor in left_out]
+                values.append((model.side(program, initial), places))
+            (source, ours), (side, theirs) = values
+            settle(source, side)
+            for one, other in zip(ours, theirs, strict=True):
+                found = output_difference(source, side, one, other)
+                if isinstance(found, NotProved):
+                    why = f"session: a call that leaves the input {name!r} out: {found.why}"
+                    return NotProved(found.source, found.candidate, why)
+        return PROVED
+
+    def _called(
+        self, way: str, key: str, before: SignatureDef, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
+    ) -> tuple[str, Side | None, list[tuple[int, int]]]:
+        """A call of the candidate: a problem, or a side and its outputs in the source's order."""
+        if set(after.outputs) != set(before.outputs):
+            return "its outputs have other names", None, []
+        if set(after.inputs) != set(before.inputs):
+            return "its inputs have other names", None, []
+        tensors = {name: [canonical(t) for t in tensors_of(info)] for name, info in after.outputs.items()}
+        if any(len(tensors[name]) != len(outputs[name]) for name in outputs):
+            return "its outputs have other forms", None, []
+        if way == "session":
+            program = self.pair.candidate.program(inputs_of(after), lowers=self.lowers)
+            given = [program.tensor(t) for name in outputs for t in tensors[name]]
+        else:
+            if self.pair.objects.problem:
+                return self.pair.objects.problem, None, []
+            found = self._object_call(key, after, outputs)
+            if isinstance(found, str):
+                return found, None, []
+            program, given = found
+        program.keep(is_session=False, has_kernels=way == "session")
+        for loose, _ in program.loose():
+            return f"{loose!r} {INLINED}", None, []
+        return "", self.pair.candidate.side(program, self.variables.initial(way)), given
+
+    def _object_call(
+        self, key: str, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
+    ) -> str | tuple[Program, list[tuple[int, int]]]:
+        top = self.pair.objects.child(0, "signatures")
+        node = self.pair.objects.child(top, key) if top is not None else None
+        if node is None:
+            return "the loaded object does not have this signature"
+        traces = self.pair.objects.traces(node)
+        saved = self.pair.objects.nodes[node]
+        if len(traces) != 1 or saved.WhichOneof("kind") != "bare_concrete_function":
+            return "the loaded object's signature is no concrete function"
+        name = traces[0]
+        function = self.pair.candidate.library.get(name)
+        if function is None or name not in self.pair.candidate.meta_graph.object_graph_def.concrete_functions:
+            return f"there is no function {name!r}"
+        count = len(function.signature.input_arg) - len(self.pair.objects.functions[name])
+        keywords = list(saved.bare_concrete_function.argument_keywords)
+        if len(keywords) != count:
+            return "the arguments of the loaded signature have no names"
+        arguments = argument_keys(after, keywords)
+        if arguments is None:
+            return "the arguments of the loaded signature are not those of the inputs"
+        types = [arg.type for arg in function.signature.input_arg]
+        leading = [given(text, arg, types[k]) for k, (text, arg) in enumerate(zip(keywords, arguments, strict=True))]
+        nodes = captured(self.pair, self.variables.loaded.cells, name, leading)
+        if nodes is None:
+            return "the loaded signature captures what is not understood"
+        program = self.pair.candidate.program(lowers=self.lowers)
+        returned = program.call(name, nodes)
+        if returned is None:
+            return f"the function {name!r} cannot be read"
+        structure = self.pair.candidate.meta_graph.object_graph_def.concrete_functions[name].output_signature
+        fields = sorted(structure.dict_value.fields) if structure.WhichOneof("kind") == "dict_value" else []
+        if len(fields) != len(returned):
+            return "the loaded signature's outputs have no names"
+        places = output_places(outputs, fields)
+        if places is None:
+            return "the outputs of the loaded signature have other names"
+        return program, [returned[place] for place in places]
+
+
+def _by(result: Result, way: str) -> Result:
+    return (
+        NotProved(result.source, result.candidate, f"{way}: {result.why}") if isinstance(result, NotProved) else result
+    )

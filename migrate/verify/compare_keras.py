@@ -1,0 +1,101 @@
+"""Compares what a Keras model and its candidate show of themselves beside the signature. No TensorFlow."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+
+from migrate.records import Mismatch
+from migrate.sources.saved_model_files import KERAS_METADATA_FILE
+from migrate.verify.calls import Golden, KerasAsked, KerasGolden, KerasShown
+from migrate.verify.compare_surface import (
+    ALTERED,
+    CALLED,
+    LOSSES,
+    SURFACE,
+    TRAINING,
+    FurtherComparison,
+    compare_answers,
+    compare_gradients,
+)
+from migrate.verify.contract import PATH as CONTRACT
+from migrate.verify.differences import mismatch
+from migrate.verify.keras_metadata import layer_differences
+from migrate.verify.messages import CandidateResult
+
+
+def compare_keras(golden: Golden, keras: KerasGolden, result: CandidateResult, max_ulps: int) -> FurtherComparison:
+    """Compares them.
+
+    Args:
+      golden: the source's answers.
+      keras: what was asked of it, and what it has shown.
+      result: the candidate's.
+      max_ulps: how far apart floats may be.
+    """
+    wanted, found = keras.shown, result.keras
+    layers = layer_differences(wanted.layers, found.layers, golden.tf_version == result.release)
+    key = f"{keras.asked.call.signature}, training" if keras.asked.call is not None else ""
+    wrong, count, lost = compare_gradients(key, tuple(keras.asked.trainable), wanted.gradients, found.gradients)
+    mismatches = (
+        *(mismatch("keras-metadata-differs", CONTRACT, why, "", f"{KERAS_METADATA_FILE}: {n}") for n, why in layers),
+        *_optimizer(wanted, found),
+        *_flags(golden, wanted, result),
+        *_losses(wanted, found),
+        *_calls(keras.asked, wanted, found, max_ulps),
+        *_states(golden, wanted, result),
+        *wrong,
+    )
+    return FurtherComparison(mismatches, count, lost)
+
+
+def _optimizer(wanted: KerasShown, found: KerasShown) -> Iterator[Mismatch]:
+    """What is there must be the source's; the report of a conversion says what TensorFlow's exporter leaves out."""
+    for path, value in wanted.optimizer.items():
+        if found.optimizer.get(path, value) != value:
+            reason = "this variable of the optimizer has another value than the source's"
+            yield mismatch("attribute-differs", SURFACE, reason, "", path)
+    absent = len(wanted.optimizer.keys() - found.optimizer.keys())
+    if absent:
+        reason = f"{absent} of the {len(wanted.optimizer)} variables of the source's optimizer are not in the candidate"
+        yield mismatch("optimizer-absent", SURFACE, reason, "", "optimizer")
+
+
+def _flags(golden: Golden, wanted: KerasShown, result: CandidateResult) -> Iterator[Mismatch]:
+    paths = dict(zip(golden.variables, result.state.order, strict=False))
+    flagged = set(result.surface.flagged)
+    for name, path in paths.items():
+        was, now = name in wanted.flagged, path in flagged
+        if was != now and path in result.surface.names:
+            yield mismatch("attribute-differs", SURFACE, f"expected trainable={was}, found {now}", "", name)
+
+
+def _losses(wanted: KerasShown, found: KerasShown) -> Iterator[Mismatch]:
+    if wanted.losses is None:
+        return
+    expected, given = collections.Counter(wanted.losses), collections.Counter(found.losses or ())
+    other = max((expected - given).total(), (given - expected).total())
+    if other:
+        reason = f"expected {expected.total()} penalties, found {given.total()}, of which {other} have other values"
+        yield mismatch("attribute-differs", ALTERED, reason, "", LOSSES)
+
+
+def _calls(asked: KerasAsked, wanted: KerasShown, found: KerasShown, max_ulps: int) -> Iterator[Mismatch]:
+    if asked.call is None or wanted.predicted is None or found.predicted is None:
+        return
+    call = asked.call
+    yield from compare_answers((call,), (wanted.predicted,), (found.predicted,), ("call-differs", CALLED), max_ulps, ())
+    trained = (call,) * len(wanted.trained)
+    yield from compare_answers(trained, wanted.trained, found.trained, ("training-differs", TRAINING), max_ulps, ())
+    for name in found.unmoved:
+        reason = "it answers as outside of training, where the source draws random numbers"
+        yield mismatch("training-differs", TRAINING, reason, call.signature, name)
+
+
+def _states(golden: Golden, wanted: KerasShown, result: CandidateResult) -> Iterator[Mismatch]:
+    paths = dict(zip(golden.variables, result.state.order, strict=False))
+    for name, value in wanted.states.items():
+        path = paths.get(name)
+        if path is not None and result.keras.states.get(path, value) != value:
+            reason = "training leaves it with another value than the source's"
+            yield mismatch("training-differs", TRAINING, reason, "", name)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from migrate.functional.draft import Draft
+from migrate.functional.library import Library
+from migrate.functional.patterns import fills, is_every
+from tests.rewrite.texts import node
+
+_LINES = (
+    "x = Placeholder() dtype=float32 shape=(?)",
+    "zero = Const() dtype=int32 value=int32:0",
+    "one = Const() dtype=int32 value=int32:1",
+    "zeros = Const() dtype=int32 value=int32:[0]",
+    "ones = Const() dtype=int32 value=int32:[1]",
+    "shape = Shape(x) T=float32",
+    "again = Shape(x) T=float32",
+    "n = StridedSlice(shape, zeros, ones, ones) shrink_axis_mask=1",
+    "m = StridedSlice(again, zeros, ones, ones) shrink_axis_mask=1",
+    "array = TensorArrayV3(m) dtype=float32",
+    "other = TensorArrayV3(one) dtype=float32",
+    "rows = Range(zero, n, one)",
+    "later = Range(one, n, one)",
+    "write = TensorArrayWriteV3(array, zero, x, array:1)",
+    "size = TensorArraySizeV3(array, write)",
+    "every = Range(zero, size, one)",
+)
+_DRAFT = Draft(map(node, _LINES), Library(()), set())
+
+
+@pytest.mark.parametrize(
+    ("indices", "flow", "expected"),
+    [
+        ("rows:0", "array:1", True),
+        ("later:0", "array:1", False),
+        ("rows:0", "other:1", False),
+        ("rows:0", "write:0", False),
+    ],
+)
+def test_fills(indices: str, flow: str, expected: bool) -> None:
+    assert fills(_DRAFT, indices, "x:0", flow) == expected
+    assert not fills(_DRAFT, indices, "write:0", flow)
+
+
+@pytest.mark.parametrize(
+    ("indices", "flow", "expected"),
+    [("every:0", "write:0", True), ("every:0", "array:1", False), ("rows:0", "write:0", False)],
+)
+def test_is_every(indices: str, flow: str, expected: bool) -> None:
+    assert is_every(_DRAFT, indices, flow) == expected

@@ -1,0 +1,83 @@
+"""What is proved, as the verdict takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from migrate.model.proofs import is_proved, proved, structure_alone, with_structure
+from migrate.proof.records import CHECKS_DIFFER
+from migrate.records import Structure
+from migrate.sources.saved_model import read_saved_model
+from migrate.verify.contract import Candidate
+from tests.conversions import MODELS
+from tests.model.recorded import PASSED
+
+WHOLE = Structure(("s/y", "s/z", "t/a/b"), 3, 2, 2)
+LEFT = {"s/z": "an op that nobody knows", "t": "no edge orders", "w": "another value"}
+HALF = Structure(("s/y", "t/a/b"), 3, 1, 2, LEFT)
+
+
+@pytest.mark.parametrize("what", ["s", "s/y", "s/z", "s/z/values", "t", "t/a/b", "variables"])
+def test_all_of_a_model_that_is_proved(what):
+    assert is_proved(WHOLE, what)
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("s/y", True),
+        ("s", False),
+        ("s/z", False),
+        # What a call leaves behind is what the next one begins with.
+        ("t/a/b", False),
+        ("t", False),
+        ("variables", False),
+        ("nothing", False),
+        ("s/yy", False),
+    ],
+)
+def test_what_is_proved_of_a_model_in_part(what, expected):
+    assert is_proved(HALF, what) is expected
+
+
+def test_nothing_is_proved_where_loading_is_not():
+    assert not is_proved(dataclasses.replace(WHOLE, not_proved={"loading": "the init op differs"}), "s/y")
+    assert not is_proved(Structure((), 0, 0, 0), "variables")
+
+
+def test_what_no_call_compares_is_taken_from_the_proof():
+    nothing = dataclasses.replace(PASSED, values=0, unverified={"s/y": "empty", "s/z": "empty"})
+    found = with_structure(nothing, HALF)
+    assert found.unverified == {"s/z": "empty"}
+    assert not found.passed
+    assert with_structure(nothing, WHOLE).passed
+    assert with_structure(nothing, None) is nothing
+
+
+def test_a_check_that_the_candidate_lacks_is_unverified_though_all_answers_are_equal():
+    differs = dataclasses.replace(WHOLE, not_proved={"s": f"session: {CHECKS_DIFFER}"})
+    found = with_structure(PASSED, differs)
+    assert found.unverified == {"s": f"session: {CHECKS_DIFFER}"}
+    assert not found.passed
+    unknown = dataclasses.replace(WHOLE, not_proved={"s": "an op that nobody knows"})
+    assert with_structure(PASSED, unknown).passed
+
+
+def test_a_model_that_is_not_run_is_worth_what_is_proved():
+    assert structure_alone(WHOLE, "proof").passed
+    found = structure_alone(HALF, "proof")
+    assert (found.passed, found.unverified) == (False, LEFT)
+    called = Structure(("s/y",), 1, 0, 0, {"__call__/y": "no graph"})
+    assert structure_alone(called, "proof").passed
+
+
+def test_a_source_is_not_its_own_conversion():
+    source = read_saved_model(str(MODELS / "simple_save"))
+    found = proved(source, source.meta_graphs[0], Candidate(source.path, source.meta_graphs), is_run=True)
+    assert found.outputs == 1
+    assert found.outputs_proved == ()
+    assert "no objects" in found.not_proved["serving_default/y"]
+    several = Candidate(source.path, (*source.meta_graphs, *source.meta_graphs))
+    assert "several" in proved(source, source.meta_graphs[0], several, is_run=True).not_proved["loading"]

@@ -1,0 +1,97 @@
+"""A model that is larger than memory or the disk is refused before the work starts."""
+
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.large_constants import constant_bytes
+from migrate.graph.protos import GraphDef, MetaGraphDef
+from migrate.model import jobs, room
+from migrate.model.messages import ConvertJob
+from migrate.model.room import check_memory, memory_bytes, memory_needed
+from migrate.records import Failed, Options
+
+_MEGABYTES = 4
+_ASKED = Options(signature="s:inputs=x=x:0;outputs=y=y:0")
+
+
+def _graph() -> GraphDef:
+    graph_def = GraphDef()
+    x = graph_def.node.add(name="x", op="Placeholder")
+    x.attr["dtype"].type = dtype_value("float32")
+    constant = graph_def.node.add(name="c", op="Const")
+    constant.attr["dtype"].type = constant.attr["value"].tensor.dtype = dtype_value("float32")
+    constant.attr["value"].tensor.tensor_shape.dim.add(size=_MEGABYTES << 18)
+    constant.attr["value"].tensor.tensor_content = bytes(_MEGABYTES << 20)
+    y = graph_def.node.add(name="y", op="AddV2", input=["x", "c"])
+    y.attr["T"].type = dtype_value("float32")
+    return graph_def
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    file = tmp_path_factory.mktemp("room") / "frozen.pb"
+    file.write_bytes(_graph().SerializeToString())
+    return file
+
+
+class _Nobody:
+    """Runs no job."""
+
+    def run(self, *arguments: object) -> object:
+        raise AssertionError("a child was started")
+
+    begin = run
+
+
+def _said(line: str) -> None:
+    assert line == "reading", line
+
+
+def _convert(file, destination, options=_ASKED):
+    return jobs.convert_model(ConvertJob(str(file), str(destination), options), _Nobody(), _said)
+
+
+def test_a_graph_that_is_too_large_for_memory_is_refused_before_the_work(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "memory_bytes", lambda: (448 << 20) - 1)
+    report = _convert(frozen, tmp_path / "new")
+    assert isinstance(report.outcome, Failed)
+    reason = report.outcome.reason
+    assert "4,194,304 bytes, for which 469,762,048 bytes of memory are needed" in reason
+    assert "there are 469,762,047" in reason
+    assert "--variables=large" in reason and "--verify=proof" in reason
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_graph_that_is_too_large_for_the_disk_is_refused_before_the_work(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    report = _convert(frozen, tmp_path / "new")
+    assert isinstance(report.outcome, Failed)
+    assert "takes 4,194,304 bytes" in report.outcome.reason and "1,048,576 free" in report.outcome.reason
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_needed_depends_on_what_is_asked_for():
+    held = 100 << 20
+    needed = [memory_needed(held, Options(verify=v, variables=w)) for v in ("none", "full") for w in (False, "large")]
+    assert needed == [(400 << 20) + copies * held for copies in (4, 4, 12, 6)]
+
+
+@pytest.mark.parametrize("there", [None, 448 << 20])
+def test_a_graph_that_has_room_is_not_refused(there, monkeypatch):
+    monkeypatch.setattr(room, "memory_bytes", lambda: there)
+    check_memory(constant_bytes(MetaGraphDef(graph_def=_graph())), "m", Options())
+
+
+def test_weights_in_a_checkpoint_need_no_memory(monkeypatch):
+    monkeypatch.setattr(room, "memory_bytes", lambda: 1)
+    check_memory(constant_bytes(MetaGraphDef()), "m", Options())
+
+
+def test_the_memory_of_this_machine_is_known_or_unknown():
+    there = memory_bytes()
+    assert there is None or there > 1 << 20

@@ -1,0 +1,171 @@
+"""Ops that TensorFlow 2 does not have: the new model, from the disk, against TensorFlow 1.15's own kernels.
+
+testdata/make_dead_ops.py has made the models and the answers, make_old_beams.py those of TensorFlow 1.4.
+Bit for bit, with the graph optimiser off.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+import migrate
+from migrate.graph.protos import SavedModel
+from migrate.records import Converted, Options, Unverified
+from tests.conversions import ROOT, run_child, same
+
+pytestmark = pytest.mark.tensorflow
+
+MODELS = ROOT / "testdata" / "dead_ops"
+ROUNDED = {"logistic": 1.2e-7, "probabilities": 1.2e-7}
+"""Outputs behind Sigmoid and Softmax, ops that live and that TensorFlow 2 rounds in another way."""
+NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))
+
+_ASK = """
+import os, pathlib, pickle, sys
+import numpy as np
+import tensorflow as tf
+
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+v1 = tf.compat.v1
+config = v1.ConfigProto()
+config.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0
+config.graph_options.rewrite_options.disable_meta_optimizer = True
+sources, new = map(pathlib.Path, sys.argv[1:3])
+found = {}
+
+
+def given(value):
+    if value.dtype.kind != "S":
+        return value
+    return np.array([each[:-1] for each in value.ravel()], object).reshape(value.shape)
+
+
+def answers(ask, calls):
+    for inputs in calls:
+        try:
+            yield {name: np.asarray(value) for name, value in ask(inputs).items()}
+        except tf.errors.OpError as error:
+            yield type(error).__name__
+
+
+for name in sys.argv[4:]:
+    golden = np.load(sources / name / "golden.npz")
+    numbers = sorted({key.split("/")[0] for key in golden.files if "/" in key}, key=int)
+    keys = [[key for key in golden.files if key.startswith(f"{number}/")] for number in numbers]
+    calls = [{key.partition("/")[2]: given(golden[key]) for key in each} for each in keys]
+    signatures = tf.saved_model.load(str(new / name)).signatures
+    loaded = signatures[min(signatures)]
+    specs = loaded.structured_input_signature[1]
+    asked = lambda given: loaded(**{key: tf.constant(value, specs[key].dtype) for key, value in given.items()})
+    found[name, "tf2"] = list(answers(asked, calls))
+    with tf.Graph().as_default(), v1.Session(config=config) as session:
+        definitions = v1.saved_model.load(session, ["serve"], str(new / name)).signature_def
+        signature = definitions[min(key for key in definitions if key[:2] != "__")]
+        fetches = {key: info.name for key, info in signature.outputs.items()}
+        ask = lambda given: session.run(fetches, {signature.inputs[k].name: v for k, v in given.items()})
+        found[name, "session"] = list(answers(ask, calls))
+pathlib.Path(sys.argv[3]).write_bytes(pickle.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """All of them, converted."""
+    path = tmp_path_factory.mktemp("dead_ops") / "new"
+    report = migrate.convert(str(MODELS), str(path), Options(allow_unverified=True))
+    assert {type(model.outcome) for model in report.models} <= {Converted, Unverified}, report
+    unproved = {pathlib.Path(model.source).name for model in report.models if isinstance(model.outcome, Unverified)}
+    assert unproved <= {"beams", "old_beams", "resampler"}  # The proof has no equation of their ops.
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(new: pathlib.Path) -> dict[tuple[str, str], list[dict[str, np.ndarray] | str]]:
+    """What the new models answer, on both ways of loading."""
+    import pickle
+
+    file = new.parent / "answers"
+    run_child(["-c", _ASK, str(MODELS), str(new), str(file), *NAMES])
+    return pickle.loads(file.read_bytes())
+
+
+@pytest.mark.parametrize("way", ["tf2", "session"])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_answers_as_tensorflow_1_does(name, way, found):
+    golden = np.load(MODELS / name / "golden.npz")
+    numbers = sorted({int(key.split("/")[0]) for key in golden.files if "/" in key})
+    assert len(found[name, way]) == len(numbers)
+    compared = 0
+    for number, answer in zip(numbers, found[name, way], strict=True):
+        if f"{number}!" in golden.files:
+            assert answer == str(golden[f"{number}!"])
+            continue
+        expected = {key.partition(":")[2]: golden[key] for key in golden.files if key.startswith(f"{number}:")}
+        assert isinstance(answer, dict) and set(answer) == set(expected), answer
+        for output, value in expected.items():
+            if value.dtype.kind == "S":
+                value = np.array([each[:-1] for each in value.ravel()], object).reshape(value.shape)
+            if output in ROUNDED:
+                assert (
+                    np.array_equal(value, answer[output]) or np.nanmax(abs(value - answer[output])) <= ROUNDED[output]
+                )
+                continue
+            assert same(value, answer[output]), (
+                f"call {number}, {output}: TF 1.15 {value!r}, new model {answer[output]!r}"
+            )
+            compared += value.size
+    assert compared
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_op_is_left_that_tensorflow_2_does_not_have(name, new):
+    (report,) = migrate.audit(str(new / name)).models
+    assert not [finding for finding in report.findings if finding.code in ("unknown-op", "op-without-kernel")]
+    provenance = json.loads((new / name / "assets.extra" / "migration.json").read_text())
+    assert provenance
+
+
+def _engine(directory: pathlib.Path) -> None:
+    """A model with a TensorRT engine, which no CPU runs."""
+    saved = SavedModel(saved_model_schema_version=1)
+    graph = saved.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    graph.meta_info_def.tensorflow_version = "1.12.0"
+    nodes = graph.graph_def.node
+    nodes.add(name="x", op="Placeholder").attr["dtype"].type = 1
+    engine = nodes.add(name="engine", op="TRTEngineOp", input=["x"])
+    engine.attr["InT"].list.type.append(1)
+    engine.attr["OutT"].list.type.extend([1, 1])
+    engine.attr["precision_mode"].s = b"FP32"
+    engine.attr["segment_funcdef_name"].s = b"segment"
+    engine.attr["serialized_segment"].s = b"a program of another machine"
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "segment"
+    function.signature.input_arg.add(name="given", type=1)
+    for name, op in (("root", "Sqrt"), ("square", "Square")):
+        function.signature.output_arg.add(name=name, type=1)
+        function.node_def.add(name=op, op=op, input=["given"]).attr["T"].type = 1
+        function.ret[name] = f"{op}:y:0"
+    signature = graph.signature_def["serving_default"]
+    signature.method_name = "tensorflow/serving/predict"
+    for infos, key, tensor in ((signature.inputs, "x", "x:0"), (signature.outputs, "y", "engine:1")):
+        infos[key].name, infos[key].dtype = tensor, 1
+        infos[key].tensor_shape.unknown_rank = True
+    directory.mkdir()
+    (directory / "saved_model.pb").write_bytes(saved.SerializeToString())
+
+
+def test_an_engine_is_proved_and_not_replayed(tmp_path):
+    _engine(tmp_path / "engine")
+    (report,) = migrate.convert(str(tmp_path / "engine"), str(tmp_path / "new")).models
+    assert isinstance(report.outcome, Converted), report.outcome
+    ask = (
+        "import sys, tensorflow as tf\n"
+        "loaded = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "assert loaded(x=tf.constant([3.0]))['y'].numpy().tolist() == [9.0]\n"
+    )
+    run_child(["-c", ask, str(tmp_path / "new")])

@@ -1,0 +1,57 @@
+"""The documentation as a site: it builds without a warning, and its pages fetch nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from tests.conversions import ROOT
+
+_MKDOCS = pathlib.Path(os.environ.get("MIGRATE_MKDOCS", ROOT / ".venv-docs" / "bin" / "mkdocs"))
+
+
+def _config():
+    return yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+
+
+def _named(nav):
+    for entry in nav:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for value in entry.values():
+                yield from _named([value] if isinstance(value, str) else value)
+
+
+def test_a_warning_is_an_error_and_no_font_is_fetched():
+    config = _config()
+    assert config["strict"] is True and config["theme"]["font"] is False
+    assert not {"extra_javascript", "extra_css"} & set(config)
+
+
+def test_every_page_is_in_the_navigation_once():
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    named = list(_named(_config()["nav"]))
+    assert len(named) == len(set(named))
+    # The index of the decisions has a link to each of them.
+    assert sorted(named) == sorted(page for page in pages if not re.match(r"decisions/\d", page))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _MKDOCS.is_file(), reason="MkDocs is not there (MIGRATE_MKDOCS; make docs installs it)")
+def test_the_site_builds_and_fetches_nothing(tmp_path):
+    command = [str(_MKDOCS), "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    fetched = re.compile(r'<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 40
+    assert [(page.name, fetched.findall(page.read_text())) for page in pages if fetched.search(page.read_text())] == []
+    styles = "".join(file.read_text() for file in tmp_path.rglob("*.css"))
+    assert not re.search(r"url\((?:https?:)?//|@import", styles)

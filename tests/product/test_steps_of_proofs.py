@@ -1,0 +1,108 @@
+"""The proof of an ordinary graph takes as many steps as the graph has nodes, whatever machine it runs on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from migrate.graph.protos import NodeDef
+from migrate.proof.records import PROVED
+from tests.proof.graphs import compared, const, handle, node, ref
+
+
+def _steps(run: Callable[[], object]) -> int:
+    """Calls of functions of Python that something makes."""
+    count = 0
+
+    def called(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def _chain(count: int) -> list[NodeDef]:
+    return [
+        node("Placeholder", "x", dtype="float32"),
+        *(node("Neg", f"n{k}", f"n{k - 1}" if k else "x", T="float32") for k in range(count)),
+        node("Neg", "out", f"n{count - 1}", T="float32"),
+    ]
+
+
+def _layers(count: int) -> list[NodeDef]:
+    """Layers that share what is before them."""
+    nodes = [node("Placeholder", "x", dtype="float32"), const("c", 2.0)]
+    last = "x"
+    for k in range(count):
+        nodes += [
+            node("Mul", f"m{k}", last, "c", T="float32"),
+            node("AddV2", f"a{k}", f"m{k}", last, T="float32"),
+        ]
+        last = f"a{k}"
+    return [*nodes, node("Neg", "out", last, T="float32")]
+
+
+def _conds(count: int) -> list[NodeDef]:
+    """Conds one after another, each by a predicate of its own."""
+    nodes = [node("Placeholder", "x", dtype="float32"), const("c", 2.0)]
+    last = "x"
+    for k in range(count):
+        nodes += [
+            node("Less", f"p{k}", last, "c", T="float32"),
+            node("Switch", f"s{k}", last, f"p{k}", T="float32"),
+            node("Neg", f"t{k}", f"s{k}:1", T="float32"),
+            node("Exp", f"f{k}", f"s{k}", T="float32"),
+            node("Merge", f"m{k}", f"f{k}", f"t{k}", T="float32", N=2),
+        ]
+        last = f"m{k}"
+    return [*nodes, node("Neg", "out", last, T="float32")]
+
+
+def _reads(count: int, is_source: bool) -> list[NodeDef]:
+    """Variables that no call writes."""
+    nodes = []
+    for k in range(count):
+        nodes += [ref(f"v{k}") if is_source else handle(f"v{k}")]
+        if is_source:
+            nodes.append(node("Identity", f"r{k}", f"v{k}", T="float32"))
+        else:
+            nodes.append(node("ReadVariableOp", f"r{k}", f"v{k}", dtype="float32"))
+    return [*nodes, node("AddN", "out", *(f"r{k}" for k in range(count)), T="float32", N=count)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: (_chain(n), _chain(n)),
+        lambda n: (_layers(n), _layers(n)),
+        lambda n: (_conds(n), _conds(n)),
+        lambda n: (_reads(n, True), _reads(n, False)),
+    ],
+    ids=["chain", "layers", "conds", "reads"],
+)
+def test_twice_the_nodes_take_twice_the_steps(
+    made: Callable[[int], tuple[Sequence[NodeDef], Sequence[NodeDef]]],
+) -> None:
+    counts = []
+    for size in (100, 200, 400):
+        given = made(size)
+        counts.append(_steps(lambda given=given: _assert_proved(*given)))
+    first, second = counts[1] - counts[0], counts[2] - counts[1]
+    assert second < 2.2 * first
+    assert counts[2] < _MOST_STEPS * sum(map(len, made(400)))
+
+
+_MOST_STEPS = 80
+"""Calls of functions for each node of both graphs; a million of them take about 0.1 s."""
+
+
+def _assert_proved(source: Sequence[NodeDef], candidate: Sequence[NodeDef]) -> None:
+    assert compared(source, candidate) == PROVED

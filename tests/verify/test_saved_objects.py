@@ -1,0 +1,84 @@
+"""What the object graph of a candidate says of itself. No TensorFlow."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.graph.protos import MetaGraphDef
+from migrate.verify.saved_objects import attribute_differences, root_differences
+
+_LISTS = {"variables": ("v", "m"), "trainable_variables": ("v",), "regularization_losses": ()}
+
+
+def _source():
+    graph = MetaGraphDef()
+    for name in ("v", "m"):
+        node = graph.graph_def.node.add(name=name, op="VariableV2")
+        node.attr["shared_name"].s = b""
+    from migrate.graph.protos import VariableDef
+
+    listed = graph.collection_def["trainable_variables"].bytes_list
+    listed.value.append(VariableDef(variable_name="v:0").SerializeToString())
+    graph.signature_def["serving_default"].outputs["y"].name = "y:0"
+    return graph
+
+
+def _candidate(lists=None, root="_generic_user_object", trainable=("v",), call=True):
+    lists = _LISTS if lists is None else lists
+    graph = MetaGraphDef()
+    objects = graph.object_graph_def.nodes
+    objects.add().user_object.identifier = root
+    numbers = {}
+    for name in ("v", "m"):
+        numbers[name] = len(objects)
+        variable = objects.add().variable
+        variable.name, variable.trainable = name, name in trainable
+    for attribute, names in (("vars", ("v", "m")), *lists.items()):
+        objects[0].children.add(local_name=attribute, node_id=len(objects))
+        holder = objects.add()
+        holder.user_object.identifier = "trackable_dict_wrapper"
+        for position, name in enumerate(names):
+            key = name if attribute == "vars" else str(position)
+            holder.children.add(local_name=key, node_id=numbers[name])
+    if call:
+        objects[0].children.add(local_name="__call__", node_id=len(objects))
+        objects.add().function.SetInParent()
+    return graph
+
+
+def _told(candidate):
+    return [m.output for m in attribute_differences(_source(), None, candidate, "contract")]
+
+
+def test_a_faithful_candidate_has_all_attributes():
+    assert _told(_candidate()) == []
+    assert list(root_differences(_source(), _candidate(), "contract")) == []
+
+
+@pytest.mark.parametrize("gone", _LISTS)
+def test_an_attribute_that_is_gone_is_told(gone):
+    assert set(_told(_candidate({name: found for name, found in _LISTS.items() if name != gone}))) == {gone}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "told"),
+    [
+        (_candidate(call=False), ["__call__"]),
+        (_candidate({**_LISTS, "variables": ("v",)}), ["variables"]),
+        (_candidate({**_LISTS, "trainable_variables": ("v", "m")}), ["trainable_variables"]),
+        (_candidate({**_LISTS, "trainable_variables": ()}, trainable=()), ["v"]),
+        (_candidate({**_LISTS, "trainable_variables": ("v", "m")}, trainable=("v", "m")), ["m"]),
+    ],
+)
+def test_lists_and_flags(candidate, told):
+    assert _told(candidate) == told
+
+
+def test_a_model_of_another_exporter_has_attributes_of_its_own():
+    assert _told(_candidate({}, call=False)) == []
+    assert list(root_differences(_source(), _candidate(root="_tf_keras_model"), "contract")) == []
+
+
+@pytest.mark.parametrize("root", ["", "trackable_dict_wrapper", "optimizer", "_generic_user_object2"])
+def test_a_root_of_another_kind_is_told(root):
+    assert [m.output for m in root_differences(_source(), _candidate(root=root), "contract")] == ["root"]

@@ -1,0 +1,153 @@
+"""Writes docs/dead-ops.md: what becomes of each op of TensorFlow 1.15.5 that TensorFlow 2 cannot run.
+
+    python tools/make_dead_ops_page.py             # the page
+    python tools/make_dead_ops_page.py MODELS      # counts the models of a corpus that have each op, too
+
+The ops of TensorFlow 1 come from tools/tf1_ops.tsv, those of TensorFlow 2 from migrate/graph/ops.tsv, the rules from
+migrate/rewrite, the models from testdata/dead_ops, the numbers of models of a corpus from tools/dead_ops_in_corpus.tsv,
+and the reasons for refusals from here.
+"""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "dead-ops.md"
+CORPUS = ROOT / "tools" / "dead_ops_in_corpus.tsv"
+sys.path.insert(0, str(ROOT))
+
+from migrate.graph.op_table import unavailable  # noqa: E402
+from migrate.graph.protos import SavedModel  # noqa: E402
+from migrate.plan.resource_kinds import READ_WHEN_PLANNING  # noqa: E402
+from migrate.proof.equations import ARRAYS, RENAMED  # noqa: E402
+from migrate.proof.expanded import EXPANDED  # noqa: E402
+from migrate.rewrite.ops import OPS  # noqa: E402
+from migrate.rewrite.rules.table import TABLE  # noqa: E402
+from tools.make_ref_ops import OWN  # noqa: E402
+
+LATER = "no rule yet"
+REASONS = (
+    (r"TPU|Infeed|Outfeed|Prelinearize|AllToAll|Collective|CrossReplica|WorkerHeartbeat|Xla", "runs on a TPU alone"),
+    (r"Nccl", "exchanges data between GPUs"),
+    (
+        r"Bigtable|Kafka|Kinesis|Ignite|SequenceFile|DecodeLibsvm|Experimental|FilterByLast|ObtainNext",
+        "reads input for training",
+    ),
+    (r"DecodeAudio|DecodeVideo|EncodeAudio", "runs the program ffmpeg"),
+    (r"BytesInUse|BytesLimit", "asks how much memory the process uses"),
+    (
+        r"Stats|Grow|Update|Process|Center|Finalize|Build|MakeQuantile|Accumulator|AddSummaries|Flush|CalculateBest|Aggregate"
+        r"|MakeStats|TrainingPredict|WALS|SkipGram|PartitionExamples|CreateQuantile|Backprop|Grad$|GradGrad|ScatterAddNdim"
+        r"|TraverseTree|FeatureUsage|ZeroInit|ZeroVarInit|UsedHandlers",
+        "is for training",
+    ),
+    (r"DebugOutputs|GradientTreesPredictionVerbose", f"{LATER}: it gives the paths through the trees as well"),
+    (r"^(Is)?BoostedTrees|^Tree(IsInit|Serialize|Size)|Fertile", "asks for more of a resource than a prediction does"),
+    (r"Tree|Quantile", f"{LATER}: trees and buckets of tf.contrib.boosted_trees are in a resource"),
+    (r"ImageConnectedComponents", f"{LATER}: its numbers depend on the order in which its kernel joins pixels"),
+    (r"CudnnRNN", f"{LATER}: it runs on a GPU alone, and its weights are in an opaque form"),
+    (r"SingleImageRandomDot|HyperplaneLSH", "draws random numbers inside its kernel"),
+    (r"^A$|^B$|Test|Old$|Reserved|Simple|Stub", "is there for TensorFlow's own tests"),
+)
+"""Part of an op's name, and why no rule claims it; the first that fits."""
+
+
+def models() -> dict[str, list[str]]:
+    """Op -> the models of testdata/dead_ops that have it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "testdata" / "dead_ops").glob("*/saved_model.pb")):
+        graph = SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
+        for op in {node.op for node in graph.node}:
+            found.setdefault(op, []).append(path.parent.name)
+    return found
+
+
+def counted(folder: str) -> dict[str, int]:
+    """Op that TensorFlow 2 cannot run -> how many models of a corpus have it."""
+    import migrate
+
+    found: collections.Counter[str] = collections.Counter()
+    for model in migrate.audit(folder).models:
+        found.update({op for graph in model.meta_graphs for op in graph.ops if unavailable(op) is not None})
+    return dict(found)
+
+
+def becomes(op: str) -> str:
+    """The living form of an op that a rule claims."""
+    if op in READ_WHEN_PLANNING:
+        return "what it holds is read from the checkpoint when the model is planned"
+    twin = OPS[op].twin
+    if twin:
+        return twin
+    own = {**OWN, "TensorArrayGradV2": "TensorArrayGradV3", "TopK": "TopKV2, whose k is an input"}
+    if op in own:
+        return own[op]
+    text = inspect.getdoc(TABLE.rules[op].rewrite) or TABLE.rules[op].name
+    return " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def reason(op: str, on_cpu: str) -> str:
+    """Why no rule claims an op."""
+    why = next((why for pattern, why in REASONS if re.search(pattern, op)), LATER)
+    return why if on_cpu or why != LATER else "TensorFlow 1.15.5 has no kernel of it for a CPU either"
+
+
+def page() -> str:
+    """The page."""
+    rows = [line.split("\t") for line in (ROOT / "tools" / "tf1_ops.tsv").read_text().splitlines()[1:]]
+    tested = models()
+    on_cpu = {op: kernel for op, _, kernel in rows}
+    dead = [(op, library, why) for op, library, _ in rows if (why := unavailable(op)) is not None]
+    done = TABLE.rules.keys() | READ_WHEN_PLANNING
+    ruled = [row for row in dead if row[0] in done]
+    refused = [row for row in dead if row[0] not in done]
+    proved = frozenset({*EXPANDED, *RENAMED, *ARRAYS, *READ_WHEN_PLANNING, "TopK"})
+    counts = dict(line.split("\t") for line in CORPUS.read_text(encoding="utf-8").splitlines())
+    lines = [
+        "# Ops that TensorFlow 2 cannot run",
+        "",
+        "Written by `python tools/make_dead_ops_page.py`; do not edit.",
+        "",
+        f"TensorFlow 1.15.5 and the libraries of tf.contrib have {len(rows)} ops. {len(dead)} of them are gone from "
+        "TensorFlow 2.15 or 2.21,",
+        f"are deprecated, or have no kernel that runs on a CPU. {len(ruled)} are rewritten, {len(refused)} refused.",
+        "",
+        "## Rewritten",
+        "",
+        "A model of `testdata/dead_ops` has answers of TensorFlow 1.15.5's own kernel, and the new model gives the",
+        "same bits with the graph optimiser off (`tests/product/test_dead_ops.py`). Where the proof knows the op, a",
+        "model is proved without TensorFlow 1; elsewhere `--judge=tf1` compares it, or a golden file.",
+        "",
+        "| op | library | becomes | models of testdata/dead_ops | models in the corpus | proof |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {op} | {library} | {becomes(op)} | {', '.join(tested.get(op, ())) or '-'} "
+            f"| {counts.get(op, '-')} | {'yes' if op in proved else 'no'} |"
+            for op, library, _ in ruled
+        ),
+        "| TRTEngineOp | TensorFlow builds with TensorRT | "
+        + becomes("TRTEngineOp")
+        + f" | built in the test | {counts.get('TRTEngineOp', '-')} | FP32 |",
+        "",
+        "## Refused",
+        "",
+        "| op | library | in TensorFlow 2 | models in the corpus | why there is no rule |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {op} | {library} | `{why.code}` | {counts.get(op, '-')} | {reason(op, on_cpu[op])} |"
+            for op, library, why in refused
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        lines = [f"{op}\t{count}\n" for op, count in sorted(counted(sys.argv[1]).items())]
+        CORPUS.write_text("".join(lines), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -249,13 +249,13 @@ def no_values_of_a_race(path):
 
 
 @_graph
-def no_values_of_random_numbers(path):
+def proved_random_numbers(path):
     x = _x([3])
     _save(path, {"x": x}, {"y": x + v1.random_normal([3])}, init=False)
 
 
 @_graph
-def no_values_at_all(path):
+def proved_without_a_value(path):
     x = _x([0])
     _save(path, {"x": x}, {"y": x * 2}, init=False)
 

@@ -53,12 +53,16 @@ def test_graphs_of_every_kind_end_as_audit_says(graphs, tmp_path):
     for source, model in converted.items():
         is_refused = os.path.basename(source) in REFUSED
         by_form = os.path.basename(source).startswith("no_values_")
+        by_proof = os.path.basename(source).startswith("proved_")
         expected = Refused if is_refused else Unverified if by_form else Converted
         assert isinstance(model.outcome, expected), (source, model.outcome)
         codes = {finding.code for finding in model.findings}
         assert "unordered-access" not in codes or by_form, source
         assert is_refused == ("variable-without-value" in codes), source
-        if not is_refused and not by_form:
+        if by_proof:
+            structure = model.verification.structure
+            assert structure.outputs_proved and not structure.not_proved, source
+        elif not is_refused and not by_form:
             assert model.verification.bitwise_equal and not model.verification.skipped, source
             done.append((source, model.destination))
     assert _judged(tmp_path, done, {}) == {}

@@ -22,6 +22,7 @@ from migrate.verify.differences import mismatch
 from migrate.verify.function_flags import function_flag_differences, unawaited_differences
 from migrate.verify.function_specs import function_differences
 from migrate.verify.gradient_marks import gradient_mark_differences
+from migrate.verify.graph_versions import version_differences
 from migrate.verify.leftovers import device_differences, ref_differences
 from migrate.verify.loadable import CODE as UNLOADABLE
 from migrate.verify.loadable import load_differences
@@ -35,8 +36,8 @@ from migrate.verify.model_files import (
 from migrate.verify.python_signatures import python_differences
 from migrate.verify.run_settings import run_setting_differences
 from migrate.verify.same_nodes import node_differences
-from migrate.verify.saved_objects import attribute_differences, root_differences
-from migrate.verify.saver import saver_differences
+from migrate.verify.saved_objects import attribute_differences, object_differences, root_differences
+from migrate.verify.saver import saver_differences, stored_name_differences
 from migrate.verify.signature_defs import kept_name_differences, signature_differences
 from migrate.verify.tables import table_differences
 
@@ -134,6 +135,9 @@ def contract_differences(
         *attribute_differences(source, asked.train, new, PATH, droppable),
         *added_differences(graphs, new, asked.variables, PATH),
         *device_differences(source, new, PATH),
+        *version_differences(graphs, new, PATH),
+        *stored_name_differences(new, os.path.join(candidate.directory, "variables", "variables"), PATH),
+        *object_differences(graphs, new, PATH),
         *node_differences(graphs, new, PATH),
         *gradient_mark_differences(graphs, new, PATH),
         *run_setting_differences(graphs, new, PATH),
@@ -169,6 +173,7 @@ def keras_differences(candidate: Candidate, has_metadata: bool) -> tuple[Mismatc
         return (new,)
     return (
         *_alone(new),
+        *version_differences((), new, PATH),
         *run_setting_differences((), new, PATH),
         *function_flag_differences((), new, PATH),
         *device_differences(MetaGraphDef(), new, PATH),

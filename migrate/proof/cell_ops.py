@@ -10,6 +10,7 @@ from migrate.proof.equations import (
     ENTERS,
     FILE_READERS,
     FILLS,
+    KEEPERS,
     MAKERS,
     PASSES,
     READS,
@@ -118,6 +119,8 @@ def write(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
         value = read(side, place, tensor)
         if side.is_file(value) and FILE_READERS.get(row.canonical) != position and row.canonical != "Assign":
             value = side.unknown(f"{op} {node.label!r} takes a file's name, which differs")
+        if op in KEEPERS and tensor[0] in side.behind_refs():
+            value = side.unknown(f"whether {op} {node.label!r} keeps a variable's buffer is not known")
         operands.append(value)
     before, frames = side.before[place], side.frames[place]
     attrs = side.attributes(place, node, op, row.canonical, dict(row.renamed), row.dropped)

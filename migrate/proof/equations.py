@@ -47,17 +47,21 @@ RENAMED: Mapping[str, str] = {
             "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixSetDiag",
         )
     },
-    # accumulate_n_optimizer.cc puts a temporary variable in its place, to which the inputs are added in any order;
-    # AddN (aggregate_ops.cc) adds up to eight inputs from the left, which is one of them (MOST_ADDED).
-    "AccumulateNV2": "AddN",
 }  # fmt: skip
 """Ops that have another name now, with the same arguments and attributes."""
 
+ACCUMULATE = "AccumulateNV2"
+"""In its place accumulate_n_optimizer.cc puts a temporary variable that holds zeros, to which the inputs are added in
+any order; AddN in a loop of which several iterations run at once."""
+
 MOST_ADDED = 8
-"""Inputs of an AccumulateNV2: AddN adds more of them in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+"""Inputs of it: AddN (aggregate_ops.cc) adds up to eight of them from the left, which is one of the orders. More of
+them it adds in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+
+SIGNED_ZEROS = frozenset({"bfloat16", "complex128", "complex64", "float16", "float32", "float64"})
+"""Dtypes in which a sum of minus zeros is another one where it begins with a zero: all else is equal bit for bit."""
 
 DROPPED: Mapping[str, frozenset[str]] = {
-    "AccumulateNV2": frozenset({"shape"}),  # What shape inference is to believe.
     # The name is for messages, and for the gradient's array to find its own: tensor_array_ops.cc.
     "TensorArrayV3": frozenset({"tensor_array_name"}),
     "TensorArrayV2": frozenset({"tensor_array_name"}),
@@ -185,6 +189,17 @@ WRITES: Mapping[str, Write] = {
     },
 }  # fmt: skip
 """Ops that change the cells behind their first inputs."""
+
+KEEPERS = frozenset(
+    {
+        # resource_variable_ops.cc: `*variable->tensor() = value`.
+        "AssignVariableOp",
+        # queue_base.h: a Tuple of tensors. lookup_table_op.cc: the buckets of a MutableDenseHashTable.
+        "QueueEnqueue", "QueueEnqueueV2", "QueueEnqueueMany", "QueueEnqueueManyV2",
+        "LookupTableImport", "LookupTableImportV2",
+    }
+)  # fmt: skip
+"""Writes after which the cell may hold the very buffer that was given; a write to a ref variable changes its buffer."""
 
 ELEMENTWISE_OPTIMIZERS = frozenset({"ApplyGradientDescent", "ResourceApplyGradientDescent"})
 """training_ops.cc: `var -= grad * alpha`, element by element."""

@@ -6,7 +6,7 @@ Other modules work out what is known: `numbering` goes over the nodes, `states` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from migrate.graph.op_table import may_call
@@ -20,6 +20,7 @@ from migrate.proof.loops import Event, Loops
 from migrate.proof.order import Frames, topological
 from migrate.proof.program import Flat
 from migrate.proof.shared import Shared
+from migrate.proof.sharing import behind_refs
 from migrate.proof.temporaries import Temporaries
 from migrate.proof.terms import Term
 
@@ -102,6 +103,7 @@ class Side:
       made: terms of what may fail, by place.
       drawn: how many things of one term and name there are.
       messages: what is checked, printed, or not known.
+      said: the place of each message.
       temporaries: the temporary variables.
       arrays: by an array's handle: its accesses; the state of one is its term.
       array_races: places of accesses to arrays that no edge orders with another one, with the reason.
@@ -150,6 +152,7 @@ class Side:
         self.has_files = False
         self.is_body = False
         self.is_random = False
+        self._behind_refs: Collection[int] | None = None
 
     def clear(self) -> None:
         """Forgets what the last pass has found."""
@@ -167,6 +170,7 @@ class Side:
         self.made: dict[int, Term] = {}
         self.drawn: dict[Hashable, int] = {}
         self.messages: list[tuple[Any, ...]] = []
+        self.said: list[int] = []
         self.temporaries = Temporaries()
         self.arrays: dict[Term, list[Event]] = {}
         self.loop_cells = Loops(self)
@@ -192,6 +196,12 @@ class Side:
     def loop_merges(self) -> list[int]:
         """The Merges of loops, in order."""
         return [p for p in self.order if self.nodes[p].op in MERGES and self.is_loop(p)]
+
+    def behind_refs(self) -> Collection[int]:
+        """See `sharing.behind_refs`."""
+        if self._behind_refs is None:
+            self._behind_refs = behind_refs(self.nodes, self.order)
+        return self._behind_refs
 
     def uneven(self) -> str:
         """A node of `kept` that is there where an input of its call is not; empty where there is none."""
@@ -293,6 +303,11 @@ class Side:
         if not turning:
             return self.unknown(f"{node.op} {node.label!r} is in a loop of which nothing changes")
         return self.terms.make("own", (name, number), (base, *turning))
+
+    def say(self, place: int, *message: Any) -> None:
+        """Notes what a node does beside computing."""
+        self.messages.append(message)
+        self.said.append(place)
 
     def is_file(self, term: Term) -> bool:
         """Whether a term is the name of a file, which stands for the file's content."""

@@ -62,6 +62,24 @@ def passed_value(side: Side, place: int, value: Term) -> Term:
     return substituted(side, place, value)
 
 
+def may_share(side: Side, place: int, taken: Sequence[tuple[int, int]], values: Sequence[Term]) -> None:
+    """Notes that what a node gives may be the buffer of a variable that it takes.
+
+    Args:
+      side: the call.
+      place: of the node.
+      taken: the tensors that it takes.
+      values: their terms, of a ref the ref.
+    """
+    if not (side.written or side.fragile):
+        return  # No buffer that is written is in what a call without writes takes.
+    for tensor, value in zip(taken, values, strict=True):
+        states = {c: state_at(side, c, place) for c in side.terms.cells(value) if c in side.written}
+        if states or tensor[0] in side.fragile:
+            known = side.fragile.get(tensor[0], {})
+            side.fragile[place] = {**side.fragile.get(place, {}), **states, **known}
+
+
 def _after_fragile(side: Side, place: int, tensor: tuple[int, int], value: Term) -> Term:
     known = side.fragile.get(tensor[0])
     if known is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from migrate.graph import contract
 from migrate.graph.graph import canonical, split
@@ -18,7 +18,7 @@ from migrate.proof.program import Program, given
 from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
-from migrate.proof.variables import Variables
+from migrate.proof.source_calls import SourceCalls, fed_as, given_keys, output_tensors
 
 WAYS = ("session", "objects")
 """A Session runs the main graph of the candidate; `tf.saved_model.load` gives its objects."""
@@ -26,22 +26,22 @@ Found = tuple[dict[OutputName, Result], Result]
 """What is proved of each output of a signature, and of what a call leaves behind."""
 
 
-def signature(variables: Variables, key: str, ways: Sequence[str] = WAYS) -> Found:
+def signature(calls: SourceCalls, key: str, ways: Sequence[str] = WAYS) -> Found:
     """Proves one signature: its outputs, and what a call leaves behind.
 
     What is not proved of functional control flow as it is may be proved of the v1 control flow that it stands for.
 
     Args:
-      variables: of both models.
+      calls: of the source.
       key: its key.
       ways: how the candidate is called.
     """
-    first = _Signature(variables, ways, lowers=False)
+    first = _Signature(calls, ways, lowers=False)
     results, left = first.proved(key)
     is_whole = all(isinstance(result, Proved) for result in (*results.values(), left))
-    if not is_whole and (first.is_functional or variables.pair.candidate.has_lists()):
+    if not is_whole and (first.is_functional or calls.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
-            more, more_left = _Signature(variables, ways, lowers=True).proved(key)
+            more, more_left = _Signature(calls, ways, lowers=True).proved(key)
             results = {name: either(result, more[name]) for name, result in results.items()}
             left = either(left, more_left)
     return results, left
@@ -57,6 +57,7 @@ class _Signature:
     """A proof of a signature.
 
     Attributes:
+      calls: of the source.
       variables: of both models.
       pair: both models.
       ways: how the candidate is called.
@@ -64,28 +65,27 @@ class _Signature:
       is_functional: whether there is any; known when the proof is over.
     """
 
-    def __init__(self, variables: Variables, ways: Sequence[str], lowers: bool) -> None:
-        self.variables, self.pair, self.ways, self.lowers = variables, variables.pair, ways, lowers
+    def __init__(self, calls: SourceCalls, ways: Sequence[str], lowers: bool) -> None:
+        self.calls, self.ways, self.lowers = calls, ways, lowers
+        self.variables, self.pair = calls.variables, calls.variables.pair
         self.is_functional = False
 
     def proved(self, key: str) -> Found:
         """Proves one signature."""
         before = self.pair.source.meta_graph.signature_def[key]
-        outputs = {name: [canonical(t) for t in tensors_of(info)] for name, info in sorted(before.outputs.items())}
+        outputs = output_tensors(before)
         if key not in self.pair.candidate.meta_graph.signature_def:
             return nothing_proved(key, outputs, "the candidate does not have this signature")
         definition = self.pair.candidate.meta_graph.signature_def[key]
         for name, _ in contract.portless(definition):
             return nothing_proved(key, outputs, f"{name!r} has the name of a node, where a tensor's is needed")
-        program = self.pair.source.program(inputs_of(before), self.pair.replaced, self.lowers)
-        wanted = [program.tensor(t) for tensors in outputs.values() for t in tensors]
-        program.keep(is_session=True)
-        source = self.pair.source.side(program, self.variables.source_initial)
-        source.drawn_elsewhere = self.variables.loaded.drawn
+        call = self.calls.call(key, self.lowers)
+        keys = given_keys(before)
+        source, wanted = call.side, [tensor for tensors in call.wanted.values() for tensor in tensors]
         results: dict[OutputName, Result] = {}
         left: Result = PROVED
         for way in self.ways:
-            problem, side, returned = self._called(way, key, before, definition, outputs)
+            problem, side, returned = self._called(way, key, keys, definition, outputs)
             if problem or side is None:
                 return nothing_proved(key, outputs, f"{way}: {problem}")
             self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
@@ -103,7 +103,7 @@ class _Signature:
                 if isinstance(results.get(where, PROVED), Proved):
                     results[where] = _by(found, way)
             if isinstance(left, Proved):
-                uncertain = loose_op(self.variables, program, source, way)
+                uncertain = loose_op(self.variables, call.program, source, way)
                 doubt = NotProved(uncertain, "", f"it {INLINED}")
                 left = _by(doubt if uncertain else effects(self.variables, source, side, way), way)
         if isinstance(left, Proved):
@@ -143,9 +143,15 @@ class _Signature:
         return PROVED
 
     def _called(
-        self, way: str, key: str, before: SignatureDef, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
+        self,
+        way: str,
+        key: str,
+        keys: Mapping[Hashable, Hashable],
+        after: SignatureDef,
+        outputs: Mapping[str, Sequence[str]],
     ) -> tuple[str, Side | None, list[tuple[int, int]]]:
         """A call of the candidate: a problem, or a side and its outputs in the source's order."""
+        before = self.pair.source.meta_graph.signature_def[key]
         if set(after.outputs) != set(before.outputs):
             return "its outputs have other names", None, []
         if set(after.inputs) != set(before.inputs):
@@ -154,12 +160,12 @@ class _Signature:
         if any(len(tensors[name]) != len(outputs[name]) for name in outputs):
             return "its outputs have other forms", None, []
         if way == "session":
-            program = self.pair.candidate.program(inputs_of(after), lowers=self.lowers)
+            program = self.pair.candidate.program(fed_as(after, keys), lowers=self.lowers)
             given = [program.tensor(t) for name in outputs for t in tensors[name]]
         else:
             if self.pair.objects.problem:
                 return self.pair.objects.problem, None, []
-            found = self._object_call(key, after, outputs)
+            found = self._object_call(key, keys, after, outputs)
             if isinstance(found, str):
                 return found, None, []
             program, given = found
@@ -169,7 +175,11 @@ class _Signature:
         return "", self.pair.candidate.side(program, self.variables.initial(way)), given
 
     def _object_call(
-        self, key: str, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
+        self,
+        key: str,
+        keys: Mapping[Hashable, Hashable],
+        after: SignatureDef,
+        outputs: Mapping[str, Sequence[str]],
     ) -> str | tuple[Program, list[tuple[int, int]]]:
         top = self.pair.objects.child(0, "signatures")
         node = self.pair.objects.child(top, key) if top is not None else None
@@ -191,7 +201,8 @@ class _Signature:
         if arguments is None:
             return "the arguments of the loaded signature are not those of the inputs"
         types = [arg.type for arg in function.signature.input_arg]
-        leading = [given(text, arg, types[k]) for k, (text, arg) in enumerate(zip(keywords, arguments, strict=True))]
+        fed = [keys.get(argument, argument) for argument in arguments]
+        leading = [given(text, arg, types[k]) for k, (text, arg) in enumerate(zip(keywords, fed, strict=True))]
         nodes = captured(self.pair, self.variables.loaded.cells, name, leading)
         if nodes is None:
             return "the loaded signature captures what is not understood"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from migrate.cli.exit_codes import MEANINGS
-from migrate.cli.flags import HELP, Flag, Group, Kind
+from migrate.cli.flags import HELP, Flag, Group, Kind, default_words
 from migrate.cli.output import columns
 from migrate.cli.verbs import VERBS, Verb
 
@@ -71,7 +71,8 @@ def _flag(flag: Flag, width: int) -> Iterator[str]:
 def _default(flag: Flag) -> str:
     if flag.kind is Kind.SWITCH:
         return "  (on by default)" if flag.default else ""
-    return "" if flag.default in (None, (), "") else f"  (default: {flag.default})"
+    words = default_words(flag)
+    return f"  (default: {words})" if words else ""
 
 
 def _exit_codes() -> list[str]:

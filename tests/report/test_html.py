@@ -469,7 +469,7 @@ def test_without_javascript_there_are_totals_and_a_list(narrow, tmp_path):
         shown = narrow.run("document.body.innerText")
     finally:
         narrow.send("Emulation.setScriptExecutionDisabled", value=False)
-    assert "model_00029" in shown and "Without JavaScript" in shown and "of 30 models converted" in shown
+    assert "model_00029" in shown and "JavaScript is off" in shown and "of 30 models converted" in shown
     assert "Save as CSV" not in shown and "Name contains" not in shown
 
 

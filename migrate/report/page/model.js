@@ -70,7 +70,7 @@ function verification(model) {
   return card("Comparison",
     el("dl", { class: "facts" }, found.facts.map(([label, text]) => [el("dt", null, label), el("dd", null, prose(text))])),
     found.outputs.length ? [
-      el("h3", null, found.bitwise_equal ? "Largest difference of each output: none, every one is equal bit for bit" : "Largest difference of each output"),
+      el("h3", null, found.bitwise_equal ? "Every output is equal, bit for bit" : "Largest difference of each output"),
       wide("Largest difference of each output", plot(found.outputs))] : "",
     more(found.more_outputs, "outputs"),
     found.judged.length ? [el("h3", null, "Largest difference from TensorFlow 1.15.5"),
@@ -80,9 +80,9 @@ function verification(model) {
     found.mismatches.length ? [el("h3", null, "Differences"),
       table("Differences", ["signature", "output", "call", "loaded as", "what differs", "code", "breaks"], found.mismatches.map((m) => el("tr", null, m.map((cell, i) => el("td", i === 4 || i === 6 ? { class: "says" } : null, prose(cell))))))] : "",
     more(found.more_mismatches, "differences"),
-    found.unverified.length ? [el("h3", null, "No value was compared of"),
+    found.unverified.length ? [el("h3", null, "Not compared by value"),
       el("dl", { class: "facts" }, found.unverified.map(([what, why]) => [el("dt", null, path(what)), el("dd", null, prose(why))]))] : "",
-    found.skipped.length ? [el("h3", null, "Signatures whose calls fail in TF1, too"),
+    found.skipped.length ? [el("h3", null, "Signatures whose calls fail in TF1 too"),
       el("dl", { class: "facts" }, found.skipped.map(([key, why]) => [el("dt", null, path(key)), el("dd", null, prose(why))]))] : "");
 }
 
@@ -125,7 +125,7 @@ function timings(model) {
 function rewrites(model) {
   if (!model.sketches.length) return "";
   return card("What the rewrite changes",
-    el("p", { class: "quiet" }, "A part of each run, before and after. Coloured nodes are changed, taken out or new; dashed edges are control edges."),
+    el("p", { class: "quiet" }, "A part of the graph of each call, before and after. Coloured nodes are changed, removed or new. Dashed edges are control edges."),
     model.sketches.map((sketch) => el("div", { class: "rewrite" },
       el("h3", null, `${sketch.run}: ${plural(sketch.changed, "node")} changed`),
       el("ul", { class: "chips", "aria-label": "Ops among the changed nodes" }, sketch.ops.map(([op, before, after]) => el("li", null, el("span", { class: "code" }, op), ` ${count(before)} \u2192 ${count(after)}`))),

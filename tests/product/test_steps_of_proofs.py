@@ -78,6 +78,7 @@ def _reads(count: int, is_source: bool) -> list[NodeDef]:
     return [*nodes, node("AddN", "out", *(f"r{k}" for k in range(count)), T="float32", N=count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "made",
     [

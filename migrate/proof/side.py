@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
+from migrate.graph.attr_defaults import has_functions
 from migrate.graph.op_table import may_call
 from migrate.graph.protos import AttrValue
 from migrate.proof import attributes, lists
@@ -324,12 +325,12 @@ class Side:
         if found is None and node.definition is not None:
             found = known.get(where)
         if found is None:
-            if may_call(op) and any(attributes.has_functions(value) for value in node.attr.values()):
-                kept = {k: v for k, v in node.attr.items() if not attributes.has_functions(v)}
+            if may_call(op) and any(has_functions(value) for value in node.attr.values()):
+                kept = {k: v for k, v in node.attr.items() if not has_functions(v)}
                 called = tuple(
                     (k, self.functions(f.name, f.attr))
                     for k, v in sorted(node.attr.items())
-                    if attributes.has_functions(v)
+                    if has_functions(v)
                     for f in (list(v.list.func) if v.HasField("list") else [v.func])
                 )
                 found = (attributes.canonical(op, name, kept, renamed, dropped), called)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from migrate.graph.dtypes import REF
 from migrate.graph.protos import AttrValue
@@ -40,8 +40,8 @@ def defaults(op: str) -> Mapping[str, AttrValue]:
 
 
 @functools.cache
-def _encoded_defaults(op: str) -> Mapping[str, Hashable]:
-    return {name: encoded(value) for name, value in defaults(op).items()}
+def _encoded_defaults(op: str) -> Sequence[tuple[str, Hashable]]:
+    return [(name, encoded(value)) for name, value in defaults(op).items() if name not in IGNORED_ATTRIBUTES]
 
 
 def encoded(value: AttrValue) -> Hashable:
@@ -77,13 +77,13 @@ def canonical(
       renamed: name of an attribute -> canonical name.
       dropped: attributes that are left out.
     """
-    left_out = DROPPED.get(op, frozenset()) | dropped
+    left_out = DROPPED[op] | dropped if op in DROPPED else dropped
     found: dict[str, Hashable] = {}
-    for key, value in attr.items():
+    for key in attr:
         if key not in IGNORED_ATTRIBUTES and key not in left_out:
-            found[renamed.get(key, key)] = encoded(value)
+            found[renamed.get(key, key)] = encoded(attr[key])
     for known in (op,) if op == name else (op, name):
-        for key, default in _encoded_defaults(known).items():
-            if key not in left_out and key not in IGNORED_ATTRIBUTES:
+        for key, default in _encoded_defaults(known):
+            if key not in left_out:
                 found.setdefault(renamed.get(key, key), default)
-    return tuple(sorted(found.items(), key=lambda item: item[0]))
+    return tuple(sorted(found.items()))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.protos import AttrValue, TensorProto
+from migrate.graph.op_table import OpInfo, load_op_table
+from migrate.graph.protos import AttrValue, NodeDef, TensorProto
 from migrate.proof import constants
 from migrate.proof.liveness import Atom
 from migrate.proof.terms import Term, Terms
@@ -33,10 +34,25 @@ class Shared:
         self._scalars: dict[Term, bool | int | float | bytes] = {}
         self._truths: dict[Term, bool | None] = {}
         self._constants: dict[bytes, Term] = {}
+        self._of_nodes: dict[int, Term] = {}
         self._texts: dict[Term, list[bytes]] = {}
+        self._infos: dict[str, OpInfo | None] = {}
         self.random_functions: set[Term] = set()
         self.tensors: dict[Term, TensorProto] = {}
         self.attributes: dict[tuple[int, str], Hashable] = {}
+
+    def constant_of(self, definition: NodeDef) -> Term:
+        """The term of a Const of a model, which is worked out once: it may be large."""
+        known = self._of_nodes.get(id(definition))
+        if known is None:
+            known = self._of_nodes[id(definition)] = self.constant(definition.attr)
+        return known
+
+    def info(self, op: str) -> OpInfo | None:
+        """What the table of ops knows of an op."""
+        if op not in self._infos:
+            self._infos[op] = load_op_table().get(op)
+        return self._infos[op]
 
     def constant(self, attr: Mapping[str, AttrValue]) -> Term:
         """The term of a Const."""

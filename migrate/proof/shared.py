@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from migrate.proof.liveness import Atom
 from migrate.proof.terms import Term, Terms
 
 _STRING = dtype_value("string")
+_LARGE = 4096
+"""Elements of a constant that is told by a digest alone."""
 
 
 _BOOL = dtype_value("bool")
@@ -59,22 +62,29 @@ class Shared:
         if "value" not in attr or not attr["value"].HasField("tensor"):
             return self.terms.unknown("a constant without a value")
         proto = attr["value"].tensor
+        if constants.elements(proto) > _LARGE:
+            # The text of a small one tells it at less cost than its value does; a large one would be kept twice.
+            return self._content(proto)
         encoded = proto.SerializeToString(deterministic=True)
         known = self._constants.get(encoded)
         if known is None:
-            content: Any = constants.content(proto)
-            if content is None:
-                # Nobody reads it alike; it is equal to itself alone.
-                known = self.terms.make("Const", ("as written", encoded))
-            else:
-                known = self.terms.make("Const", content)
-                value = constants.scalar(proto)
-                if value is not None:
-                    self._scalars[known] = value
-                if proto.dtype == _STRING and len(content[1]) < 2:
-                    self._texts[known] = constants.strings(proto, content[1][0] if content[1] else 1) or []
-            self._constants[encoded] = known
-            self.tensors.setdefault(known, proto)
+            known = self._constants[encoded] = self._content(proto)
+        return known
+
+    def _content(self, proto: TensorProto) -> Term:
+        content: Any = constants.content(proto)
+        if content is None:
+            # Nobody reads it alike; it is equal to itself alone.
+            written = hashlib.sha256(proto.SerializeToString(deterministic=True)).digest()
+            known = self.terms.make("Const", ("as written", written))
+        else:
+            known = self.terms.make("Const", content)
+            value = constants.scalar(proto)
+            if value is not None:
+                self._scalars[known] = value
+            if proto.dtype == _STRING and len(content[1]) < 2:
+                self._texts[known] = constants.strings(proto, content[1][0] if content[1] else 1) or []
+        self.tensors.setdefault(known, proto)
         return known
 
     def is_scalar(self, term: Term) -> bool:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.proof import constants
 from migrate.proof.loading import Loaded
+from migrate.proof.numbering import run
 from migrate.proof.pair import Asked, Files, Pair
 from migrate.proof.records import PROVED
 from migrate.proof.settling import settle
+from migrate.proof.shared import Shared
 from migrate.proof.source_calls import SourceCalls
 from migrate.proof.variables import Variables
+from tests.proof import graphs
 from tests.proof.graphs import compared, const, handle, node, ref
 
 
@@ -192,3 +196,19 @@ def test_signatures_on_one_graph_take_the_steps_of_one() -> None:
 
 def _assert_proved(source: Sequence[NodeDef], candidate: Sequence[NodeDef]) -> None:
     assert compared(source, candidate) == PROVED
+
+
+def test_a_large_constant_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Shared()
+    made = const("c", 0.0)
+    tensor = made.attr["value"].tensor
+    tensor.float_val[:] = []
+    tensor.tensor_content = bytes(4 * 100_000)
+    tensor.tensor_shape.dim.add(size=100_000)
+    read: list[object] = []
+    content = constants.content
+    monkeypatch.setattr(constants, "content", lambda proto: (read.append(proto), content(proto))[1])
+    model = graphs.model("source", shared, [made, node("Neg", "out", "c", T="float32")])
+    for _ in range(3):
+        run(graphs.side(model, ["out"])[0])
+    assert len(read) == 1

@@ -171,7 +171,7 @@ def write(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
         for event in side.events.get(cell, ()):
             if event.place == place and event.is_write:
                 event.state = state
-    side.origins.setdefault(states[0], f"{op} {node.label!r}")
+    side.origins.setdefault(states[0], node)
     if row.results:
         side.values[place, 0] = side.terms.make("result", None, states[:1])
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrate.proof.forms import other_form
+from migrate.proof.program import Flat
 from migrate.proof.records import PROVED, NotProved, Proved, Result
 from migrate.proof.side import Side
 from migrate.proof.states import fetched
@@ -13,7 +14,9 @@ from migrate.proof.terms import Term, Terms
 _MOST_STEPS = 100_000
 
 
-def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str], others: Mapping[Term, str]) -> Result:
+def difference(
+    terms: Terms, one: Term, other: Term, origins: Mapping[Term, Flat], others: Mapping[Term, Flat]
+) -> Result:
     """Compares two terms.
 
     Args:
@@ -28,7 +31,8 @@ def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str]
         return PROVED
     here, there = "", ""
     for _ in range(_MOST_STEPS):
-        here, there = origins.get(one, here), others.get(other, there)
+        here = _shown_node(origins[one]) if one in origins else here
+        there = _shown_node(others[other]) if other in others else there
         for term in (one, other):
             if term in terms.reasons:
                 return NotProved(here, there, terms.reasons[term])
@@ -44,6 +48,10 @@ def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str]
             )
         one, other = pairs[0]
     return NotProved(here, there, "the two differ far inside")
+
+
+def _shown_node(node: Flat) -> str:
+    return f"{node.op} {node.label!r}"
 
 
 def output_difference(source: Side, side: Side, one: tuple[int, int], other: tuple[int, int]) -> Result:

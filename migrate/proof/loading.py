@@ -50,7 +50,7 @@ class Loaded:
                 source.held.setdefault(key, held)
                 source.cells.setdefault(key, more.cells[key])
         session = restored(pair, pair.candidate, self.read)
-        self.origins: dict[Term, str] = {}
+        self.origins: dict[Term, Flat] = {}
         self.names = _names(pair)
         self.result: Result = PROVED
         self.drawn = _drawn(pair) if len(pair.source.meta_graph.signature_def) > 1 else frozenset()

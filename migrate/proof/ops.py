@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrate.graph.dtypes import base_name
-from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import attributes, handles
 from migrate.proof.equations import (
@@ -93,7 +92,7 @@ def _array_of(side: Side, handle: Term) -> Term:
 
 def plain(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) -> None:
     """An op of the table of ops gives what its name, attributes and inputs say, if nothing else has a say."""
-    info = load_op_table().get(op)
+    info = side.shared.info(op)
     taken = node.data
     before_read = [side.value(tensor) for tensor in taken]
     handle = handles.taken(side.shared, node, before_read, side.is_variable) if op in handles.OPS else None

@@ -143,7 +143,7 @@ class Side:
         self.typed: set[int] = set()
         self.classes: dict[Hashable, Term] = {}
         self.invariant: set[int] = set()
-        self.origins: dict[Term, str] = {}
+        self.origins: dict[Term, Flat] = {}
         self.known_attributes: dict[int, Hashable] = {}
         self.restored: Callable[[Side, int, Sequence[Term]], None] | None = None
         self.drawn_elsewhere: frozenset[str] = frozenset()

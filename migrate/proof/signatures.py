@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import SignatureDef
@@ -14,8 +15,9 @@ from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
 from migrate.proof.model import BadModelError, inputs_of, tensors_of
-from migrate.proof.program import Program, given
+from migrate.proof.program import Flat, given
 from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.same_call import object_call, session_call
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
 from migrate.proof.source_calls import SourceCalls, fed_as, given_keys, output_tensors
@@ -53,6 +55,23 @@ def nothing_proved(key: str, outputs: Iterable[str], why: str) -> Found:
     return {OutputName(key, name): lost for name in outputs}, lost
 
 
+@frozen
+class _ObjectFunction:
+    """The function that a signature of the loaded object calls.
+
+    Attributes:
+      name: its name.
+      arguments: nodes for what it takes.
+      results: how many it gives.
+      places: which of them is each output, in the source's order.
+    """
+
+    name: str
+    arguments: Sequence[Flat]
+    results: int
+    places: Sequence[int]
+
+
 class _Signature:
     """A proof of a signature.
 
@@ -72,7 +91,7 @@ class _Signature:
 
     def proved(self, key: str) -> Found:
         """Proves one signature."""
-        before = self.pair.source.meta_graph.signature_def[key]
+        before = self._before(key)
         outputs = output_tensors(before)
         if key not in self.pair.candidate.meta_graph.signature_def:
             return nothing_proved(key, outputs, "the candidate does not have this signature")
@@ -85,6 +104,8 @@ class _Signature:
         results: dict[OutputName, Result] = {}
         left: Result = PROVED
         for way in self.ways:
+            if way == "objects" and self._is_as_in_session(key, keys, definition, source):
+                continue  # What is proved of the one way is proved of the other one.
             problem, side, returned = self._called(way, key, keys, definition, outputs)
             if problem or side is None:
                 return nothing_proved(key, outputs, f"{way}: {problem}")
@@ -151,7 +172,7 @@ class _Signature:
         outputs: Mapping[str, Sequence[str]],
     ) -> tuple[str, Side | None, list[tuple[int, int]]]:
         """A call of the candidate: a problem, or a side and its outputs in the source's order."""
-        before = self.pair.source.meta_graph.signature_def[key]
+        before = self._before(key)
         if set(after.outputs) != set(before.outputs):
             return "its outputs have other names", None, []
         if set(after.inputs) != set(before.inputs):
@@ -165,22 +186,41 @@ class _Signature:
         else:
             if self.pair.objects.problem:
                 return self.pair.objects.problem, None, []
-            found = self._object_call(key, keys, after, outputs)
+            found = self._object_function(key, keys, after)
             if isinstance(found, str):
                 return found, None, []
-            program, given = found
+            program = self.pair.candidate.program(lowers=self.lowers)
+            made = program.call(found.name, found.arguments)
+            if made is None or len(made) != found.results:
+                return f"the function {found.name!r} cannot be read", None, []
+            given = [made[place] for place in found.places]
         program.keep(is_session=False, has_kernels=way == "session")
         for loose, _ in program.loose():
             return f"{loose!r} {INLINED}", None, []
         return "", self.pair.candidate.side(program, self.variables.initial(way)), given
 
-    def _object_call(
-        self,
-        key: str,
-        keys: Mapping[Hashable, Hashable],
-        after: SignatureDef,
-        outputs: Mapping[str, Sequence[str]],
-    ) -> str | tuple[Program, list[tuple[int, int]]]:
+    def _is_as_in_session(self, key: str, keys: Mapping[Hashable, Hashable], after: SignatureDef, source: Side) -> bool:
+        """Whether the object's signature calls what a Session has called, which was looked at before."""
+        if self.ways[:1] != WAYS[:1] or self.pair.objects.problem:
+            return False
+        found = self._object_function(key, keys, after)
+        if isinstance(found, str):
+            return False
+        names = output_tensors(after)
+        tensors = [tensor for name in output_tensors(self._before(key)) for tensor in names[name]]
+        model = self.pair.candidate
+        one = session_call(model, fed_as(after, keys), tensors, self.variables.initial("session"))
+        initial = self.variables.initial("objects")
+        other = object_call(model, found.name, found.arguments, found.places, initial, source.given)
+        return one is not None and one == other
+
+    def _before(self, key: str) -> SignatureDef:
+        return self.pair.source.meta_graph.signature_def[key]
+
+    def _object_function(
+        self, key: str, keys: Mapping[Hashable, Hashable], after: SignatureDef
+    ) -> str | _ObjectFunction:
+        """The function that the loaded object's signature calls; a text where that is not understood."""
         top = self.pair.objects.child(0, "signatures")
         node = self.pair.objects.child(top, key) if top is not None else None
         if node is None:
@@ -206,18 +246,14 @@ class _Signature:
         nodes = captured(self.pair, self.variables.loaded.cells, name, leading)
         if nodes is None:
             return "the loaded signature captures what is not understood"
-        program = self.pair.candidate.program(lowers=self.lowers)
-        returned = program.call(name, nodes)
-        if returned is None:
-            return f"the function {name!r} cannot be read"
         structure = self.pair.candidate.meta_graph.object_graph_def.concrete_functions[name].output_signature
         fields = sorted(structure.dict_value.fields) if structure.WhichOneof("kind") == "dict_value" else []
-        if len(fields) != len(returned):
+        if len(fields) != len(function.signature.output_arg):
             return "the loaded signature's outputs have no names"
-        places = output_places(outputs, fields)
+        places = output_places(output_tensors(self._before(key)), fields)
         if places is None:
             return "the outputs of the loaded signature have other names"
-        return program, [returned[place] for place in places]
+        return _ObjectFunction(name, nodes, len(fields), places)
 
 
 def _by(result: Result, way: str) -> Result:

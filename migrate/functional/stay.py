@@ -11,6 +11,9 @@ from migrate.graph.function_calls import LOOPS
 from migrate.graph.graph import as_input
 from migrate.graph.protos import NodeDef
 
+_OUTSIDE = HANDLES | {"Const"}
+"""Ops of inputs of a loop that may be in no frame: what TF1 has put there waits for something there."""
+
 
 def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
     """Leads handles into the frames that stay, and has the constants of loops within them wait for a node there.
@@ -31,9 +34,11 @@ def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
             if known.op == "Enter":
                 continue
             if known.op in LOOPS:
-                for constant in known.sources[:2]:
+                there = [n for n in (*known.sources, *known.controls) if draft.wires[n].op not in _OUTSIDE]
+                # The second may be a limit, which is in the frame.
+                for constant in (n for n in known.sources[:2] if draft.wires[n].op == "Const"):
                     waiting = NodeDef.FromString(draft.nodes[constant].SerializeToString())
-                    waiting.input[:] = [f"^{known.sources[2]}"]
+                    waiting.input[:] = [f"^{there[0]}"]
                     draft.put(waiting)
             outside = [source for source in known.sources if draft.wires[source].op in HANDLES]
             if outside:

@@ -25,8 +25,9 @@ def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
     enters: dict[Path, NodeDef] = {}
     for path, names in members.items():
         for name in names:
-            if draft.wires[name].op == "Enter":
-                enters.setdefault(path, draft.nodes[name])
+            node = draft.nodes[name]
+            if node.op == "Enter" and (path not in enters or node.attr["is_constant"].b):
+                enters[path] = node  # One that is there in each iteration, if there is one.
     entered: dict[tuple[str, Path], str] = {}
     for path, names in members.items():
         for name in names:
@@ -35,6 +36,7 @@ def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
                 continue
             if known.op in LOOPS:
                 there = [n for n in (*known.sources, *known.controls) if draft.wires[n].op not in _OUTSIDE]
+                there.append(enters[path].name)
                 # The second may be a limit, which is in the frame.
                 for constant in (n for n in known.sources[:2] if draft.wires[n].op == "Const"):
                     waiting = NodeDef.FromString(draft.nodes[constant].SerializeToString())

@@ -868,7 +868,7 @@ class Options:
       (frozenset({'serve'}), 'f', (GivenFeed(tensor='keep_prob:0', value='1.0'),))
       >>> Options(checkpoint="lnk")
       Traceback (most recent call last):
-      migrate.errors.UsageError: Options(checkpoint='lnk'): wants auto, link, copy or rewrite; did you mean 'link'?
+      migrate.errors.UsageError: Options(checkpoint='lnk'): expected auto, link, copy or rewrite; did you mean 'link'?
 
     Attributes:
       tags: the tag set to take, or None for the one that has `serve`.

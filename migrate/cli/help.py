@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from migrate.cli.exit_codes import MEANINGS
 from migrate.cli.flags import HELP, Flag, Group, Kind, default_words
@@ -48,11 +48,6 @@ def verb_help(verb: Verb) -> str:
 def usage(verb: Verb) -> str:
     """A command with its operands, in one line."""
     return f"migrate {verb.name} {verb.usage}{'' if verb.flags == (HELP,) else ' [FLAGS]'}"
-
-
-def usages(verbs: Sequence[Verb] = VERBS) -> str:
-    """Commands with their operands, in one line."""
-    return ", ".join(f"migrate {verb.name} {verb.usage}" for verb in verbs)
 
 
 def with_value(flag: Flag) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from migrate.cli.flags import (
     Flag,
 )
 from migrate.errors import UsageError
+from migrate.escapes import quoted
 from migrate.frozen import frozen
 
 if TYPE_CHECKING:
@@ -233,6 +235,8 @@ def find_verb(name: str) -> Verb:
     import difflib
 
     meant = next((verb.name for verb in VERBS if name in verb.also), None)
+    if meant is None and os.path.exists(name):
+        meant = f"audit {quoted(name)}" if name.isprintable() else "audit PATH"
     meant = meant or next(iter(difflib.get_close_matches(name, by_name, n=1)), None)
     advice = f"did you mean migrate {meant}?" if meant else f"the commands are {', '.join(by_name)}"
     raise UsageError(f"there is no command {name!r}; {advice}")

@@ -104,7 +104,7 @@ def tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     if is_audit(models):
         flagged = sum(page_outcome(model, True) == FLAGGED for model in models)
         ended = [
-            ("convertible", good, "good"),
+            ("convertible", sum(model["outcome"] == "convertible" for model in models), "good"),
             ("convertible with flags", flagged, ""),
             ("blocked", trouble - flagged, "bad"),
         ]

@@ -87,7 +87,7 @@ def _missing(model):
 def _file_instead_of_directory(model):
     shutil.rmtree(model)
     model.write_bytes(b"weights")
-    return _WRONG_USE, [str(model), "no model"]
+    return _WRONG_USE, [str(model), "not a model"]
 
 
 def _saved_model_file_itself(model):

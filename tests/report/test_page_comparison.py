@@ -49,7 +49,7 @@ def test_proof_and_coverage_are_there_where_they_are_known():
     }
     coverage = {"nodes": 3, "reached": 3, "never": []}
     facts = dict(comparison({**plain, "structure": structure, "coverage": coverage, "level": "replay"})["facts"])
-    assert facts["Proof"] == "1 of 2 outputs, 1 of 1 variables"
+    assert facts["Proof"] == "1 of 2 outputs, 1 of 1 variable"
     assert facts["Not proved"] == "z: why"
     assert facts["Coverage"] == "calls reached 3 of 3 nodes"
     assert facts["How much"] == "--verify=replay"

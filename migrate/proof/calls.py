@@ -10,7 +10,7 @@ from migrate.graph import contract
 from migrate.graph.graph import split
 from migrate.graph.protos import SignatureDef
 from migrate.proof.arguments import call_key, given_arguments, output_places
-from migrate.proof.difference import output_difference
+from migrate.proof.difference import output_differences
 from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
@@ -20,6 +20,7 @@ from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
 from migrate.proof.source_calls import SourceCalls, given_keys, output_tensors
+from migrate.proof.unordered import Compared, in_each_order
 
 _UPDATES = "update_ops"
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
@@ -53,8 +54,8 @@ def _call(
 ) -> dict[OutputName, Result]:
     first = _Call(source, lowers=False)
     results = first.proved(trace, label, arguments, training)
-    is_whole = all(isinstance(result, Proved) for result in results.values())
-    if not is_whole and (first.is_functional or source.variables.pair.candidate.has_lists()):
+    is_shown = not any(isinstance(result, NotProved) for result in results.values())
+    if not is_shown and (first.is_functional or source.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
             more = _Call(source, lowers=True).proved(trace, label, arguments, training)
             # What a call leaves behind is listed where it is not proved.
@@ -107,18 +108,21 @@ class _Call:
         program.keep(is_session=False)
         side = self.pair.candidate.side(program, self.variables.initial("objects"))
         self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+        self.variables.tables.learn("objects", source.nodes, side.nodes)
         settle(source, side)
-        results: dict[OutputName, Result] = {}
-        pairs = iter(zip(wanted, [returned[place] for place in places], strict=True))
-        for name, tensors in outputs.items():
-            found = [output_difference(source, side, *next(pairs)) for _ in tensors]
-            results[OutputName(label, name)] = next((f for f in found if isinstance(f, NotProved)), PROVED)
-        uncertain = next((label for label, _ in program.loose()), "") or side.uneven()
-        uncertain = uncertain or loose_op(self.variables, ours, source, "objects")
-        left: Result = NotProved("", uncertain, f"it {INLINED}")
-        if not uncertain:
-            left = effects(self.variables, source, side, "objects")
-        if isinstance(left, NotProved):
+        given_back = [returned[place] for place in places]
+
+        def compare(one: Side) -> Compared:
+            found = output_differences(one, side, outputs, wanted, given_back)
+            uncertain = next((label for label, _ in program.loose()), "") or side.uneven()
+            uncertain = uncertain or loose_op(self.variables, ours, one, "objects")
+            if uncertain:
+                return found, NotProved("", uncertain, f"it {INLINED}")
+            return found, effects(self.variables, one, side, "objects")
+
+        found, left = in_each_order(source, ours, side, self.variables.twins["objects"], compare)
+        results = {OutputName(label, name): result for name, result in found.items()}
+        if not isinstance(left, Proved):
             results[OutputName(label, "")] = left
         return results
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from migrate.proof.forms import other_form
 from migrate.proof.program import Flat
@@ -68,6 +68,34 @@ def output_difference(source: Side, side: Side, one: tuple[int, int], other: tup
     if isinstance(result, Proved) and source.live(one) != side.live(other):
         return NotProved(source.nodes[one[0]].label, side.nodes[other[0]].label, "it is there in other calls")
     return result
+
+
+def output_differences(
+    source: Side,
+    side: Side,
+    outputs: Mapping[str, Sequence[object]],
+    wanted: Sequence[tuple[int, int]],
+    returned: Sequence[tuple[int, int]],
+) -> dict[str, Result]:
+    """Compares the outputs of two calls, of which each has one tensor or several.
+
+    Args:
+      source: a call of the source.
+      side: the same call of the candidate.
+      outputs: by name something for each of its tensors.
+      wanted: the places of all of these, one output after another, in the source.
+      returned: the same in the candidate.
+    """
+    numbers = iter(zip(wanted, returned, strict=True))
+    results: dict[str, Result] = {}
+    for name, tensors in outputs.items():
+        found: Result = PROVED
+        for _ in tensors:
+            one, other = next(numbers)
+            if isinstance(found, Proved):
+                found = output_difference(source, side, one, other)
+        results[name] = found
+    return results
 
 
 def _shown(one: object, other: object) -> str:

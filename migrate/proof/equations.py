@@ -79,11 +79,14 @@ class Maker:
       canonical: name for the ops that make the same thing.
       by_node: whether a node without a shared_name is known by its own name (ContainerInfo::Init, resource_mgr.cc, with
         use_node_name_as_default). VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
+      is_private: whether a node without a shared_name has a resource that no other node has, unless its attribute
+        use_node_name_sharing says otherwise (lookup_table_op.h, LookupTableOp).
     """
 
     kind: str
     canonical: str
     by_node: bool = True
+    is_private: bool = False
 
 
 MAKERS: Mapping[str, Maker] = {
@@ -92,7 +95,7 @@ MAKERS: Mapping[str, Maker] = {
     "VarHandleOp": Maker("resource", "Variable", by_node=False),
     # lookup_table_op.cc: the V1 kernel gives a string handle, the V2 kernel a resource, of the same table class.
     **{
-        f"{name}{version}": Maker("table", name)
+        f"{name}{version}": Maker("table", name, is_private=True)
         for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
         for version in ("", "V2")
     },

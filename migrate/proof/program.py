@@ -8,7 +8,7 @@ than that, so an order that is found here is one in both.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from migrate.graph.function_calls import is_lowered
 from migrate.graph.graph import PLACEHOLDERS, is_output
@@ -16,6 +16,7 @@ from migrate.graph.op_table import load_op_table
 from migrate.graph.output_dtypes import output_dtypes
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
 from migrate.proof.equations import BRANCHES, CALLS, ENGINE, ENTERS, PASSES, WRITES
+from migrate.proof.identity import key_of
 from migrate.proof.library import Library, output_count, says
 
 INPUT = "=Input"
@@ -250,6 +251,32 @@ class Program:
             for name, node in self._loose(scope)
         ]
 
+    def calls(self) -> Iterator[tuple[int, Sequence[int], Sequence[int]]]:
+        """Of each call whose body is in it: a node that waits for all its inputs, its nodes, and what it gives.
+
+        What is called by a body that is called is among the nodes of both. A `keep` must have come before.
+        """
+        for scope in self._scopes:
+            outer = scope.outer
+            if outer is None:
+                continue
+            ends = [
+                place
+                for key, place in outer.known.items()
+                if isinstance(key, tuple) and key[0] in ("done", "returned") and outer.calls.get(key[1]) is scope
+            ]
+            taken = {scope.known.get(("argument", name)) for name in scope.arguments}
+            begins = self._started(scope)
+            within = [place for place in self._within(scope) if place != begins and place not in taken]
+            yield begins, within, ends
+
+    def _within(self, scope: _Scope) -> list[int]:
+        found = [*scope.known.values()]
+        for inner in scope.calls.values():
+            if inner is not None:
+                found += self._within(inner)
+        return found
+
     def _own_variable(self, scope: _Scope, node: NodeDef) -> Hashable:
         if node.op not in WRITES or WRITES[node.op].cells != 1:
             return None
@@ -259,9 +286,8 @@ class Program:
                 return None
             node = scope.nodes[name]
             if node.op in ("Variable", "VariableV2"):
-                shared = node.attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in node.attr else ""
-                own = name if not scope.by_node_name else scope.prefix + name
-                return ("ref", node.attr["container"].s if "container" in node.attr else b"", shared or own)
+                label = scope.prefix + name
+                return key_of(node.op, node.attr, label if scope.by_node_name else name, label)
             if node.op not in PASSES and node.op not in WRITES:
                 return None
         return None

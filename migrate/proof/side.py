@@ -5,6 +5,7 @@ Other modules work out what is known: `numbering` goes over the nodes, `states` 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
@@ -31,6 +32,11 @@ VARIABLES = frozenset({"ref", "resource"})
 """The kinds of cells that are variables."""
 ALONE = frozenset({"of the source alone", "of the candidate alone"})
 """What a variable's first state is called that the other model does not have."""
+
+
+def common_name(label: str) -> str:
+    """A label without what an exporter puts before a name: a hint which nodes of both models are to be paired."""
+    return _WRAPPERS.sub("", label)
 
 
 class Cell:
@@ -78,6 +84,8 @@ class Side:
       written: keys of those that are written.
       racing: keys of those of which it is not known what they hold, with the reason.
       racing_reads: the same of one node's read.
+      chosen: of a cell and the place of a read: the state that it sees, although no edge orders it with a write (see
+        `unordered`).
       bad_frames: frames that are of no single loop.
       looped: frames with the cells that are written in them.
       lost: see `Loops.lost`.
@@ -130,6 +138,7 @@ class Side:
         self.written: set[Hashable] = set()
         self.racing: dict[Hashable, str] = {}
         self.racing_reads: dict[tuple[Hashable, int], str] = {}
+        self.chosen: dict[tuple[Hashable, int], Term] = {}
         self.bad_frames: set[str] = set()
         self.array_races: dict[int, str] = {}
         self.looped: set[tuple[Frames, Hashable]] = set()
@@ -180,6 +189,16 @@ class Side:
         self.found_racing_reads: dict[tuple[Hashable, int], str] = {}
         self.problem = ""
         self._next_bit = 1
+
+    def again(self) -> Side:
+        """The same call, to be passed over once more: what is found then is not found here."""
+        other = copy.copy(self)
+        other.cells, other.origins, other.given = {**self.cells}, {**self.origins}, {**self.given}
+        other.written, other.typed, other.invariant = {*self.written}, {*self.typed}, {*self.invariant}
+        other.racing, other.racing_reads, other.chosen = {**self.racing}, {**self.racing_reads}, {**self.chosen}
+        other.bad_frames, other.array_races, other.looped = {*self.bad_frames}, {**self.array_races}, {*self.looped}
+        other.lost, other.classes = {**self.lost}, {**self.classes}
+        return other
 
     def forget(self) -> None:
         """Forgets what earlier passes have found out, but for the loop variables that never change."""
@@ -275,7 +294,7 @@ class Side:
 
     def common_name(self, place: int) -> str:
         """A node's name without what an exporter puts before it: a hint which nodes of both models are to be paired."""
-        return _WRAPPERS.sub("", self.nodes[place].label)
+        return common_name(self.nodes[place].label)
 
     def race(self, cell: Hashable, why: str) -> None:
         """Notes that what a cell holds is not worked out."""
@@ -293,7 +312,7 @@ class Side:
 
     def own(self, place: int, head: str, attrs: Hashable, taken: Sequence[Term], node: Flat) -> Term:
         """A term of something that each node has for itself, in each iteration: an array, a random sequence."""
-        name = _WRAPPERS.sub("", node.label)
+        name = common_name(node.label)
         base = self.terms.make(head, attrs, taken)
         number = self.drawn.get((base, name), 0)
         self.drawn[base, name] = number + 1

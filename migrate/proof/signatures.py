@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from migrate.frozen import frozen
@@ -10,17 +11,18 @@ from migrate.graph import contract
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import SignatureDef
 from migrate.proof.arguments import argument_keys, output_places
-from migrate.proof.difference import output_difference
+from migrate.proof.difference import output_difference, output_differences
 from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
 from migrate.proof.model import BadModelError, inputs_of, tensors_of
 from migrate.proof.program import Flat, given
-from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Result, both, either
 from migrate.proof.same_call import object_call, session_call
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
-from migrate.proof.source_calls import SourceCalls, fed_as, given_keys, output_tensors
+from migrate.proof.source_calls import SourceCall, SourceCalls, fed_as, given_keys, output_tensors
+from migrate.proof.unordered import Compared, in_each_order
 
 WAYS = ("session", "objects")
 """A Session runs the main graph of the candidate; `tf.saved_model.load` gives its objects."""
@@ -40,8 +42,8 @@ def signature(calls: SourceCalls, key: str, ways: Sequence[str] = WAYS) -> Found
     """
     first = _Signature(calls, ways, lowers=False)
     results, left = first.proved(key)
-    is_whole = all(isinstance(result, Proved) for result in (*results.values(), left))
-    if not is_whole and (first.is_functional or calls.variables.pair.candidate.has_lists()):
+    is_shown = not any(isinstance(result, NotProved) for result in (*results.values(), left))
+    if not is_shown and (first.is_functional or calls.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
             more, more_left = _Signature(calls, ways, lowers=True).proved(key)
             results = {name: either(result, more[name]) for name, result in results.items()}
@@ -100,7 +102,7 @@ class _Signature:
             return nothing_proved(key, outputs, f"{name!r} has the name of a node, where a tensor's is needed")
         call = self.calls.call(key, self.lowers)
         keys = given_keys(before)
-        source, wanted = call.side, [tensor for tensors in call.wanted.values() for tensor in tensors]
+        source = call.side
         results: dict[OutputName, Result] = {}
         left: Result = PROVED
         for way in self.ways:
@@ -110,26 +112,33 @@ class _Signature:
             if problem or side is None:
                 return nothing_proved(key, outputs, f"{way}: {problem}")
             self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+            self.variables.tables.learn(way, source.nodes, side.nodes)
             settle(source, side)
             if side.uneven():
                 return nothing_proved(key, outputs, f"{way}: {side.uneven()!r} {INLINED}")
-            numbers = iter(zip(wanted, returned, strict=True))
-            for name, tensors in outputs.items():
-                found: Result = PROVED
-                for _ in tensors:
-                    one, other = next(numbers)
-                    if isinstance(found, Proved):
-                        found = output_difference(source, side, one, other)
+            found, effect = in_each_order(
+                source,
+                call.program,
+                side,
+                self.variables.twins[way],
+                functools.partial(self._compared, way, call, side, returned),
+            )
+            for name, result in found.items():
                 where = OutputName(key, name)
-                if isinstance(results.get(where, PROVED), Proved):
-                    results[where] = _by(found, way)
-            if isinstance(left, Proved):
-                uncertain = loose_op(self.variables, call.program, source, way)
-                doubt = NotProved(uncertain, "", f"it {INLINED}")
-                left = _by(doubt if uncertain else effects(self.variables, source, side, way), way)
-        if isinstance(left, Proved):
-            left = self._defaults(before, definition)
-        return results, left
+                results[where] = both(results.get(where, PROVED), _by(result, way))
+            left = both(left, _by(effect, way))
+        return results, both(left, self._defaults(before, definition)) if not isinstance(left, NotProved) else left
+
+    def _compared(
+        self, way: str, call: SourceCall, side: Side, returned: Sequence[tuple[int, int]], source: Side
+    ) -> Compared:
+        """What is proved of each output, and of what a call leaves behind."""
+        wanted = [tensor for tensors in call.wanted.values() for tensor in tensors]
+        found = output_differences(source, side, call.wanted, wanted, returned)
+        uncertain = loose_op(self.variables, call.program, source, way)
+        if uncertain:
+            return found, NotProved(uncertain, "", f"it {INLINED}")
+        return found, effects(self.variables, source, side, way)
 
     def _defaults(self, before: SignatureDef, after: SignatureDef) -> Result:
         """Whether a Session's call that leaves an input out, which has a default, gives the same value for it."""

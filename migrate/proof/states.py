@@ -148,7 +148,8 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
         return side.initial(side.cells[cell])
     if cell in side.racing:
         return side.unknown(side.racing[cell])
-    if (cell, place) in side.racing_reads:
+    chosen = side.chosen.get((cell, place)) if not extra else None
+    if (cell, place) in side.racing_reads and chosen is None:
         return side.unknown(side.racing_reads[cell, place])
     before, live = side.before[place], side.lives[place]
     assert live is not None
@@ -159,9 +160,12 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
     for event in made:
         if not before & event.bit:
             side.racing_read(cell, place, event.place)
+    seen = left_by(side, [e for e in made if before & e.bit], cell, frames) if chosen is None else chosen
     if not any(e.place == place and not e.is_write and e.live == live for e in events):
-        events.append(Event(place, side.bit(place), False, live, before, frames))
-    return left_by(side, [e for e in made if before & e.bit], cell, frames)
+        event = Event(place, side.bit(place), False, live, before, frames)
+        event.state = seen
+        events.append(event)
+    return seen
 
 
 def left_by(side: Side, writes: Sequence[Event], cell: Hashable, frames: Frames) -> Term:

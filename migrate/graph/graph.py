@@ -308,7 +308,10 @@ class Graph:
 
     def named(self, ops: Set[str]) -> Iterator[str]:
         """Names of the nodes that have one of these ops, in the graph's order."""
-        return (name for name, known in self.wires.items() if known.op in ops) if self.has(ops) else iter(())
+        there = self.by_op.keys() & ops
+        if len(there) > 1:
+            return (name for name, known in self.wires.items() if known.op in there)
+        return iter(self.by_op[there.pop()] if there else ())
 
     def predecessors(self) -> dict[str, set[str]]:
         """For each node name the nodes behind its data and control inputs."""

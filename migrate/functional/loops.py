@@ -154,21 +154,17 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     name = draft.unique(frame.removesuffix(_FRAME) or "while")
     taken = _taken(draft, loop)
     starts = [draft.wires[v.enter].data[0] for v in loop.variables]
-    limit = limits.limit(draft, loop)
-    entered = taken.get(limit) if isinstance(limit, str) else None
-    outers = [outer for outer in dict.fromkeys(taken.values()) if outer != entered]
+    outers = tuple(dict.fromkeys(taken.values()))
     dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
-    body, kept = make_body(draft, loop, taken, entered, dtypes, f"{name}/body")
-    condition, more = make_condition(draft, loop, taken, entered, dtypes, f"{name}/cond")
-    made = [constant(draft.unique(f"{name}/loop_counter"), 0, ())]
-    if entered is None:
-        number = limit if isinstance(limit, int) else _UNKNOWN
-        made.append(constant(draft.unique(f"{name}/maximum_iterations"), number, ()))
-    first = [made[0].name, made[1].name if entered is None else as_input(entered)]
+    limit = limits.limit(draft, loop)
+    body, kept = make_body(draft, loop, taken, dtypes, f"{name}/body")
+    condition, more = make_condition(draft, loop, taken, dtypes, f"{name}/cond")
+    counter = constant(draft.unique(f"{name}/loop_counter"), 0, ())
+    most = constant(draft.unique(f"{name}/maximum_iterations"), _UNKNOWN if limit is None else limit, ())
     # The gradient looks for a handle behind a While, and not behind a StatelessWhile (control_flow_util_v2.py).
     is_stateful = RESOURCE in dtypes or any(draft.library.holds_state(function) for function in (body, condition))
     node = NodeDef(name=name, op="While" if is_stateful else "StatelessWhile")
-    node.input.extend([*first, *map(as_input, (*starts, *outers))])
+    node.input.extend([counter.name, most.name, *map(as_input, (*starts, *outers))])
     before = [*loop.constants, *(v.enter for v in loop.every)]
     handed = [draft.wires[enter].data[0] for enter in loop.constants]
     # A constant with which a counter begins, or of which the functions have copies, may wait for something.
@@ -191,7 +187,7 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
         for end in variable.exits
     ]
     draft.remove(loop.names & draft.nodes.keys())
-    made += [node, *ends]
+    made = [counter, most, node, *ends]
     for new in made:
         draft.put(new)
     return [new.name for new in made], [*kept, *more]

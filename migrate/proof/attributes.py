@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import functools
+from collections.abc import Hashable, Mapping, Sequence
 
 from migrate.graph.attr_defaults import encoded, encoded_defaults
 from migrate.graph.protos import AttrValue
 from migrate.proof.equations import DROPPED, IGNORED_ATTRIBUTES
+
+
+@functools.cache
+def _compared_defaults(op: str) -> Sequence[tuple[str, Hashable]]:
+    return [item for item in encoded_defaults(op).items() if item[0] not in IGNORED_ATTRIBUTES]
 
 
 def canonical(
@@ -21,13 +27,13 @@ def canonical(
       renamed: name of an attribute -> canonical name.
       dropped: attributes that are left out.
     """
-    left_out = DROPPED.get(op, frozenset()) | dropped
+    left_out = DROPPED[op] | dropped if op in DROPPED else dropped
     found: dict[str, Hashable] = {}
-    for key, value in attr.items():
+    for key in attr:
         if key not in IGNORED_ATTRIBUTES and key not in left_out:
-            found[renamed.get(key, key)] = encoded(value)
+            found[renamed.get(key, key)] = encoded(attr[key])
     for known in (op,) if op == name else (op, name):
-        for key, default in encoded_defaults(known).items():
-            if key not in left_out and key not in IGNORED_ATTRIBUTES:
+        for key, default in _compared_defaults(known):
+            if key not in left_out:
                 found.setdefault(renamed.get(key, key), default)
-    return tuple(sorted(found.items(), key=lambda item: item[0]))
+    return tuple(sorted(found.items()))

@@ -247,6 +247,7 @@ sys.exit(bool(bad))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tensorflow_decodes_what_is_synthesised():
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}

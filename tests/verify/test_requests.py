@@ -159,6 +159,7 @@ _DROPOUT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nodes", "expected"),
     [

@@ -56,10 +56,7 @@ def number(draft: Draft, tensor: str) -> int | None:
 
 
 def limit(draft: Draft, loop: Loop) -> int | None:
-    """How often a loop runs at most; None where its condition does not say it, or only while it runs.
-
-    A limit that a run computes stays an argument beside: tf2onnx takes no While whose functions use its second one.
-    """
+    """How often a loop runs at most; None where its condition does not say it, or only while it runs."""
     counted = {f"{v.merge}:0": found for v in loop.every if (found := progress(draft, v)) is not None}
     numbers: list[int] = []
     for below, above, may_equal in _compared(draft, loop):

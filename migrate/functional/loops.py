@@ -114,10 +114,13 @@ def recognise(draft: Draft, members: Sequence[str], awaited: Collection[str]) ->
 
 
 def _counts(draft: Draft, variable: Variable) -> bool:
-    """Whether a loop variable is 0 in the first iteration and one more in each, and nothing waits for that."""
+    """Whether a loop variable is 0 in the first iteration and one more in each, and nothing waits for that.
+
+    One whose last value is asked for stays beside the While's own: tf2onnx leaves the first two outputs out.
+    """
     following = draft.wires[variable.following]
     waits = following.controls or draft.wires[following.sources[0]].controls
-    return not waits and limits.progress(draft, variable) == limits.Progress(0, 1)
+    return not waits and not variable.exits and limits.progress(draft, variable) == limits.Progress(0, 1)
 
 
 def _wrong_use(draft: Draft, members: Sequence[str], variables: Sequence[Variable], question: str) -> Kept | None:
@@ -183,7 +186,7 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
         node.attr["output_shapes"].list.shape.add(unknown_rank=position > 1 and dtype != RESOURCE)
     ends = [
         new_node("Identity", end, [f"{name}:{position}"], T=dtypes[position])
-        for position, variable in (*enumerate(loop.variables, 2), *((0, counter) for counter in loop.counters))
+        for position, variable in enumerate(loop.variables, 2)
         for end in variable.exits
     ]
     draft.remove(loop.names & draft.nodes.keys())

@@ -3,8 +3,7 @@
 Importing this package starts no TensorFlow runtime; the functions below do when they need one.
 """
 
-from __future__ import annotations
-
+import migrate.old_python  # noqa: F401 (first: an old Python cannot read what follows)  # isort: split
 from migrate.api import (
     audit,
     compare_reports,

@@ -120,9 +120,9 @@ def parse_toml(path: str, text: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = reader.loads(text)
     except RecursionError:
-        raise InputError(f"{visible(path)}: no TOML that is read (nested too deeply)") from None
+        raise InputError(f"{visible(path)}: not valid TOML (nested too deeply)") from None
     except ValueError as error:
-        raise InputError(f"{visible(path)}: no TOML ({visible(str(error)[:200])})") from None
+        raise InputError(f"{visible(path)}: not valid TOML ({visible(str(error)[:200])})") from None
     return content
 
 
@@ -162,7 +162,7 @@ class _ValueError(Exception):
 
 def _bool(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _ValueError(f"wants true or false, not {_kind(value)}")
+        raise _ValueError(f"expected true or false, not {_kind(value)}")
     return value
 
 
@@ -170,7 +170,7 @@ def _level(value: object) -> str:
     level = level_of(value) if isinstance(value, bool) or value in LEVELS else None
     if level is None:
         named = ", ".join(f'"{level}"' for level in LEVELS)
-        raise _ValueError(f"wants true, false or one of {named}, not {_kind(value)}")
+        raise _ValueError(f"expected true, false or one of {named}, not {_kind(value)}")
     return level
 
 
@@ -178,37 +178,37 @@ def _variables(value: object) -> bool | str:
     found = made_variables(value) if isinstance(value, bool) or value in VARIABLES else None
     if found is None:
         named = ", ".join(f'"{kind}"' for kind in VARIABLES)
-        raise _ValueError(f"wants true, false or one of {named}, not {_kind(value)}")
+        raise _ValueError(f"expected true, false or one of {named}, not {_kind(value)}")
     return found
 
 
 def _control_flow(value: object) -> str:
     if value not in CONTROL_FLOW or not isinstance(value, str):
-        raise _ValueError(f"wants one of {', '.join(CONTROL_FLOW)}, not {_kind(value)}")
+        raise _ValueError(f"expected one of {', '.join(CONTROL_FLOW)}, not {_kind(value)}")
     return value
 
 
 def _ulps(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
-        raise _ValueError(f"wants a whole number from 0 on, not {_kind(value)}")
+        raise _ValueError(f"expected a whole number from 0 on, not {_kind(value)}")
     return value
 
 
 def _judge(value: object) -> str:
     if value not in JUDGES or not isinstance(value, str):
-        raise _ValueError(f"wants one of {', '.join(JUDGES)}, not {_kind(value)}")
+        raise _ValueError(f"expected one of {', '.join(JUDGES)}, not {_kind(value)}")
     return value
 
 
 def _bound(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise _ValueError(f"wants a number from 0 on, not {_kind(value)}")
+        raise _ValueError(f"expected a number from 0 on, not {_kind(value)}")
     return float(value)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise _ValueError(f"wants a string, not {_kind(value)}")
+        raise _ValueError(f"expected a string, not {_kind(value)}")
     return value
 
 
@@ -217,7 +217,7 @@ def _texts(value: object) -> list[str]:
     found = []
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, str):
-            raise _ValueError(f"wants a string or a list of strings, not {_kind(item)}")
+            raise _ValueError(f"expected a string or a list of strings, not {_kind(item)}")
         found.append(item)
     return found
 
@@ -277,7 +277,7 @@ def _expectation(value: object) -> str:
     text = _text(value)
     found = _EXPECTATION.fullmatch(text)
     if found is None:
-        raise _ValueError(f'wants "refused: CODE", such as "refused: unknown-op", not {text!r}')
+        raise _ValueError(f'expected "refused: CODE", such as "refused: unknown-op", not {text!r}')
     # A difference between a new model and its source refuses nothing.
     codes = [code for code, explained in explanations().items() if explained.clients is None]
     if found[1] not in codes:

@@ -66,7 +66,7 @@ def checked(name: str, value: Any, default: object) -> Any:
 
 
 def _wrong(name: str, value: object, wants: str) -> UsageError:
-    return UsageError(f"Options({name}={value!r:.200}): wants {wants}")
+    return UsageError(f"Options({name}={value!r:.200}): expected {wants}")
 
 
 def _path(value: object) -> object:

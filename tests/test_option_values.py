@@ -63,30 +63,33 @@ def test_options_take_what_people_write(taken, field, value):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"checkpoint": "lnk"}, "Options(checkpoint='lnk'): wants auto, link, copy or rewrite; did you mean 'link'?"),
+        (
+            {"checkpoint": "lnk"},
+            "Options(checkpoint='lnk'): expected auto, link, copy or rewrite; did you mean 'link'?",
+        ),
         (
             {"verify": "no"},
-            "Options(verify='no'): wants True, False, none, proof, replay or full; did you mean 'none'?",
+            "Options(verify='no'): expected True, False, none, proof, replay or full; did you mean 'none'?",
         ),
-        ({"verify": 1}, "Options(verify=1): wants True, False, none, proof, replay or full"),
-        ({"allow_unverified": None}, "Options(allow_unverified=None): wants True or False"),
-        ({"max_ulps": -1}, "Options(max_ulps=-1): wants a whole number, 0 or more"),
-        ({"max_ulps": True}, "Options(max_ulps=True): wants a whole number, 0 or more"),
-        ({"max_ulps": 1.5}, "Options(max_ulps=1.5): wants a whole number, 0 or more"),
-        ({"jobs": 0}, "Options(jobs=0): wants a whole number, 1 or more"),
-        ({"timeout": float("nan")}, "Options(timeout=nan): wants a number of seconds"),
-        ({"audit_seconds": "10"}, "Options(audit_seconds='10'): wants a number of seconds"),
-        ({"tags": 3}, "Options(tags=3): wants a sequence"),
-        ({"tags": [3]}, "Options(tags=3): wants the tags of one tag set"),
-        ({"include": [3]}, "Options(include=3): wants text"),
-        ({"inputs": 3}, "Options(inputs=3): wants a path"),
+        ({"verify": 1}, "Options(verify=1): expected True, False, none, proof, replay or full"),
+        ({"allow_unverified": None}, "Options(allow_unverified=None): expected True or False"),
+        ({"max_ulps": -1}, "Options(max_ulps=-1): expected a whole number, 0 or more"),
+        ({"max_ulps": True}, "Options(max_ulps=True): expected a whole number, 0 or more"),
+        ({"max_ulps": 1.5}, "Options(max_ulps=1.5): expected a whole number, 0 or more"),
+        ({"jobs": 0}, "Options(jobs=0): expected a whole number, 1 or more"),
+        ({"timeout": float("nan")}, "Options(timeout=nan): expected a number of seconds"),
+        ({"audit_seconds": "10"}, "Options(audit_seconds='10'): expected a number of seconds"),
+        ({"tags": 3}, "Options(tags=3): expected a sequence"),
+        ({"tags": [3]}, "Options(tags=3): expected the tags of one tag set"),
+        ({"include": [3]}, "Options(include=3): expected text"),
+        ({"inputs": 3}, "Options(inputs=3): expected a path"),
         ({"signature": "f"}, "--signature='f': has no outputs"),
-        ({"signature": [3]}, "Options(signature=3): wants GivenSignature, or the text of the flag"),
+        ({"signature": [3]}, "Options(signature=3): expected GivenSignature, or the text of the flag"),
         ({"signature": ["f:outputs=y", "f:outputs=z"]}, "Options(signature=...): 'f' is there twice"),
         ({"feed": "x"}, "--feed='x': expected"),
-        ({"feed": {"x": b"1"}}, "Options(feed=b'1'): wants a value of a tensor that JSON can hold"),
-        ({"feed": {"x": {1: {2}}}}, "Options(feed={1: {2}}): wants a value of a tensor that JSON can hold"),
-        ({"metadata": [("a",)]}, "Options(metadata=('a',)): wants pairs of text"),
+        ({"feed": {"x": b"1"}}, "Options(feed=b'1'): expected a value of a tensor that JSON can hold"),
+        ({"feed": {"x": {1: {2}}}}, "Options(feed={1: {2}}): expected a value of a tensor that JSON can hold"),
+        ({"metadata": [("a",)]}, "Options(metadata=('a',)): expected pairs of text"),
     ],
 )
 def test_options_are_checked_when_they_are_made(wrong, said):
@@ -112,7 +115,7 @@ def test_options_that_may_be_none(name):
 @pytest.mark.parametrize("name", ["max_ulps", "timeout", "include", "metadata", "signature", "feed"])
 def test_options_that_may_not(name):
     default = next(field.default for field in dataclasses.fields(Options) if field.name == name)
-    with pytest.raises(UsageError, match=rf"^Options\({name}=None\): wants "):
+    with pytest.raises(UsageError, match=rf"^Options\({name}=None\): expected "):
         checked(name, None, default)
 
 

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from migrate.graph.op_table import unavailable  # noqa: E402
 from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.plan.resource_kinds import READ_WHEN_PLANNING  # noqa: E402
-from migrate.proof.equations import ARRAYS, RENAMED  # noqa: E402
+from migrate.proof.equations import ACCUMULATE, ARRAYS, RENAMED  # noqa: E402
 from migrate.proof.expanded import EXPANDED  # noqa: E402
 from migrate.rewrite.ops import OPS  # noqa: E402
 from migrate.rewrite.rules.table import TABLE  # noqa: E402
@@ -109,7 +109,7 @@ def page() -> str:
     done = TABLE.rules.keys() | READ_WHEN_PLANNING
     ruled = [row for row in dead if row[0] in done]
     refused = [row for row in dead if row[0] not in done]
-    proved = frozenset({*EXPANDED, *RENAMED, *ARRAYS, *READ_WHEN_PLANNING, "TopK"})
+    proved = frozenset({*EXPANDED, *RENAMED, *ARRAYS, *READ_WHEN_PLANNING, ACCUMULATE, "TopK"})
     counts = dict(line.split("\t") for line in CORPUS.read_text(encoding="utf-8").splitlines())
     lines = [
         "# Ops that TensorFlow 2 cannot run",

@@ -18,7 +18,7 @@ from typing import Any, get_args, get_origin
 
 import migrate
 from migrate.cli.exit_codes import MEANINGS
-from migrate.cli.flags import HELP, Flag, Group, Kind
+from migrate.cli.flags import HELP, Flag, Group, Kind, default_words
 from migrate.cli.help import usage, with_value
 from migrate.cli.verbs import VERBS, Verb
 from migrate.config import KEYS
@@ -78,7 +78,8 @@ def _command(verb: Verb) -> Iterator[str]:
 def _default(flag: Flag) -> str:
     if flag.kind is Kind.SWITCH:
         return "on" if flag.default else "off"
-    return "" if flag.default in (None, (), "") else f"`{flag.default}`"
+    words = default_words(flag)
+    return f"`{words}`" if words else ""
 
 
 def _plain(text: str) -> str:

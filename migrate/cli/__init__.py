@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from migrate.cli.command_line import parse
 from migrate.cli.exit_codes import BUG, INTERRUPTED, WRONG_USE
-from migrate.cli.help import program_help, usages, verb_help
+from migrate.cli.help import program_help, verb_help
 from migrate.cli.output import put, say
 from migrate.cli.verbs import Verb, check_operands, find_verb
 from migrate.errors import InputError, InterruptedRunError, UsageError, starved
@@ -50,7 +50,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _dispatch(arguments: Sequence[str]) -> int:
     if not arguments:
-        raise UsageError(f"say what to do: {usages()}, or migrate --help")
+        raise UsageError(
+            "say what to do: migrate audit PATH says what can be converted; migrate --help lists all commands"
+        )
     first, rest = arguments[0], arguments[1:]
     if first in ("--help", "-h", "-help"):
         return put(program_help())

@@ -32,9 +32,12 @@ def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tupl
 
     values = _flag_values(known)
     try:
-        return values, list(values([f"migrate {command}", *_spelled(arguments, known)])[1:])
+        spelled = _spelled(arguments, known)
+        _check_once(spelled, known)
+        return values, list(values([f"migrate {command}", *spelled])[1:])
     except flags.UnrecognizedFlagError as error:
-        raise UsageError(f"{command} has no flag --{error.flagname}; {_advice(error.flagname, known)}") from None
+        advice = _advice(command, error.flagname, known)
+        raise UsageError(f"{command} has no flag --{error.flagname}; {advice}") from None
     except (flags.Error, ValueError) as error:
         raise UsageError(f"{command}: {_told(error, known)}") from None
 
@@ -78,29 +81,69 @@ def _spelled(arguments: Sequence[str], known: Sequence[Flag]) -> list[str]:
     return found
 
 
+_ONCE = (Kind.TEXT, Kind.PATH, Kind.WHOLE, Kind.NUMBER, Kind.CHOICE, Kind.LIST)
+"""Kinds of flags that take one value."""
+
+
+def _check_once(spelled: Sequence[str], known: Sequence[Flag]) -> None:
+    """Checks that no flag of one value was given two: which one would count is a guess.
+
+    Raises:
+      UsageError: one was.
+    """
+    by_name = {flag.name: flag for flag in known} | {flag.short: flag for flag in known if flag.short}
+    given: dict[str, str] = {}
+    arguments = iter(spelled)
+    for argument in arguments:
+        if argument == "--":
+            return
+        name, equals, value = argument.lstrip("-").partition("=")
+        flag = by_name.get(name) if argument.startswith("-") else None
+        if flag is None or flag.kind not in _ONCE:
+            continue
+        value = value if equals else next(arguments, "")
+        first = given.setdefault(flag.name, value)
+        if first != value:
+            raise UsageError(f"--{flag.name} is given twice, as {first!r} and as {value!r}; give it once")
+
+
 _NAMED = r"(?s)flag --(\w+)=(.*?): "
+_MISSING = r"Missing value for flag -+(\w+)"
 
 
 def _told(error: Exception, known: Sequence[Flag]) -> str:
     """What is wrong with a flag's value, and what the flag takes."""
     words = " ".join(str(error).split())  # absl's own words may take several lines.
+    missing = re.match(_MISSING, words)
     named = re.match(_NAMED, str(error))
-    flag = None if named is None else next((flag for flag in known if flag.name == named[1]), None)
+    flag = next(
+        (flag for flag in known for found in (missing, named) if found and found[1] in (flag.name, flag.short)), None
+    )
+    if missing is not None and flag is not None:
+        return f"--{flag.name} needs a value: --{flag.name}={'|'.join(flag.choices) or flag.metavar}"
     if named is None or flag is None:
         return words
     import difflib
 
     near = difflib.get_close_matches(named[2], flag.choices, n=1)
-    return f"--{flag.name}={named[2]}: wants {wanted(flag)}{f'; did you mean {near[0]}?' if near else ''}"
+    return f"--{flag.name}={named[2]}: expected {wanted(flag)}{f'; did you mean {near[0]}?' if near else ''}"
 
 
-def _advice(name: str, known: Sequence[Flag]) -> str:
+def _advice(command: str, name: str, known: Sequence[Flag]) -> str:
+    """What the user may have meant by a flag that the command does not have."""
     import difflib
 
-    close = difflib.get_close_matches(name.replace("-", "_"), spellings(known), n=1)
+    from migrate.cli.verbs import VERBS  # They import much of the program, which a command line in order does not need.
+
+    name = name.replace("-", "_")
+    close = difflib.get_close_matches(name, spellings(known), n=1)
     if close:
         return f"did you mean --{close[0]}?"
-    return f"it has --{', --'.join(sorted(flag.name for flag in known))}"
+    others = {flag.name: [verb.name for verb in VERBS if flag in verb.flags] for verb in VERBS for flag in verb.flags}
+    near = difflib.get_close_matches(name, others, n=1)
+    if near:
+        return f"--{near[0]} is a flag of {', '.join(others[near[0]])}"
+    return f"migrate {command} --help lists its flags"
 
 
 def _flag_values(known: Sequence[Flag]) -> FlagValues:

@@ -9,9 +9,9 @@ BUG = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 MEANINGS = (
-    (GOOD, "every model is well"),
-    (NOT_GOOD, "the tool worked, and some model cannot be converted or does not answer as its source does"),
-    (WRONG_USE, "wrong use, or too little memory or too few files allowed; one line says what is right"),
+    (GOOD, "every model is good"),
+    (NOT_GOOD, "the command worked, and some model cannot be converted or does not answer as its source does"),
+    (WRONG_USE, "wrong use, or the limits of memory or open files are too low; one line says what to do"),
     (BUG, "a bug of migrate, with a traceback"),
     (INTERRUPTED, "interrupted; the models that are finished stay"),
 )

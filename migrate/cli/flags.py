@@ -124,7 +124,7 @@ REPORTING = (
     Flag(
         "quiet",
         Group.REPORT,
-        "Show no progress, and of a text report only the models that are not good: nothing where all are.",
+        "Show no progress, and in a text report only the models that are not good; nothing if all are good.",
         default=False,
         short="q",
     ),
@@ -135,29 +135,32 @@ READING = (
     Flag(
         "tags",
         Group.MODELS,
-        "Tag set of the meta graph, comma-separated; --tags= is the empty set. By default the serving one.",
+        "Tags of the MetaGraphDef to take, separated by commas; --tags= is the empty set. The default is the one for "
+        "serving.",
         Kind.LIST,
         metavar="TAG,...",
     ),
     Flag(
         "architecture",
         Group.MODELS,
-        "File with the architecture (Model.to_json, to_yaml) of Keras weights. By default the one beside them.",
+        "File with the architecture (Model.to_json, to_yaml) for Keras weights. The default is the one in the same "
+        "directory.",
         Kind.PATH,
         metavar="FILE",
     ),
     Flag(
         "checkpoint_root",
         Group.MODELS,
-        "Attribute under which a checkpoint has the Keras model: model, of tf.train.Checkpoint(model=..., "
-        "optimizer=...). By default the one that has layers.",
+        "Attribute that holds the Keras model in a checkpoint: model for tf.train.Checkpoint(model=..., "
+        "optimizer=...). The default is the one that has layers.",
         Kind.TEXT,
         metavar="ATTRIBUTE",
     ),
     Flag(
         "custom_objects",
         Group.MODELS,
-        "MODULE:NAME of a class or function of yours that a Keras file needs; repeatable. No other code is imported.",
+        "MODULE:NAME of a class or function of yours that a Keras file needs. No other code is imported. May be "
+        "repeated.",
         Kind.TEXTS,
         (),
         "MODULE:NAME",
@@ -165,8 +168,8 @@ READING = (
     Flag(
         "signature",
         Group.NAMES,
-        "A signature to add, as NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0 (quote it; ;method=... is optional). May be "
-        "given several times. For a graph without signatures audit proposes some.",
+        "A signature to add, as NAME:inputs=a=x:0,b=y:0;outputs=scores=s:0 (in quotes; ;method=... is optional). May "
+        "be repeated. Audit proposes signatures for a graph that has none.",
         Kind.TEXTS,
         (),
         "SIGNATURE",
@@ -174,22 +177,22 @@ READING = (
     Flag(
         "overwrite_signatures",
         Group.NAMES,
-        "Let a --signature take the place of a signature of the same name that the model has, such as serving_default, "
-        "which is also what __call__ of the new model answers.",
+        "Let a --signature replace a signature of the same name in the model. If that is serving_default, __call__ of "
+        "the new model answers as the new signature.",
         default=False,
     ),
     Flag(
         "take_proposals",
         Group.NAMES,
-        "Give a graph without signatures the first one that audit proposes, and placeholders that no signature feeds "
-        "the proposed values, for trees in which nobody knows them all. The report says which.",
+        "Take what audit proposes: the first signature for a graph that has none, and values for placeholders that no "
+        "signature feeds. The report says what was taken.",
         default=False,
     ),
     Flag(
         "feed",
         Group.NAMES,
-        "TENSOR=VALUE for a tensor that has the same value in every call, such as keep_prob:0=1.0 (quote it); VALUE is "
-        "a JSON literal. May be repeated. In a tree it applies to the models that have the tensor.",
+        "TENSOR=VALUE gives a tensor the same value in every call, such as keep_prob:0=1.0 (in quotes). VALUE is a "
+        "JSON literal. In a tree it applies to the models that have the tensor. May be repeated.",
         Kind.TEXTS,
         (),
         "TENSOR=VALUE",
@@ -197,15 +200,16 @@ READING = (
     Flag(
         "trust",
         Group.LIMITS,
-        "Run the Python bytecode that a Keras file holds (Lambda layers), call what its layers name and read files "
-        "that it names: it can do anything that you can.",
+        "Run the Python bytecode in a Keras file (Lambda layers), call the functions that its layers name, and read "
+        "the files that it names. The file can then do anything that you can do.",
         default=False,
     ),
     Flag(
         "op_library",
         Group.LIMITS,
-        "Shared library with ops that TensorFlow does not have; repeatable. Every process that runs a model loads it "
-        "(tf.load_op_library), so it can do anything that you can; whoever serves the new model needs it, too.",
+        "Shared library with ops that TensorFlow does not have. Every process that runs a model loads it "
+        "(tf.load_op_library), so it can do anything that you can do. Servers of the new model need it too. May be "
+        "repeated.",
         Kind.TEXTS,
         (),
         "LIBRARY",
@@ -213,8 +217,8 @@ READING = (
     Flag(
         "import_module",
         Group.LIMITS,
-        "The same for a Python package that brings such libraries and loads them when it is imported, such as "
-        "tensorflow_text; repeatable.",
+        "Python package that loads such libraries when it is imported, such as tensorflow_text. The same holds as for "
+        "--op_library. May be repeated.",
         Kind.TEXTS,
         (),
         "MODULE",
@@ -222,15 +226,14 @@ READING = (
     Flag(
         "follow_links",
         Group.LIMITS,
-        "Read files that links in a model lead to outside of it, as hub caches have them. By default such a model is "
-        "refused.",
+        "Follow links that lead out of a model, as in hub caches. By default such a model is refused.",
         default=False,
     ),
     Flag(
         "graph_memory",
         Group.LIMITS,
-        "Megabytes that reading a model may take beyond four times its graph's bytes; a model that takes more is not "
-        "read.",
+        "Megabytes of memory that reading a model may take, in addition to four times the size of its graph. A model "
+        "that needs more is not read.",
         Kind.WHOLE,
         _DEFAULTS.graph_memory_bytes >> 20,
         "MB",
@@ -239,8 +242,8 @@ READING = (
     Flag(
         "audit_seconds",
         Group.LIMITS,
-        "Seconds of processor time that an audit of a model may take beyond one for each 5,000 nodes of its graph; one "
-        "that takes more is ended.",
+        "Seconds of processor time that the audit of a model may take, in addition to one for each 5,000 nodes and "
+        "each 20 MB of its graph. An audit that takes longer is ended.",
         Kind.NUMBER,
         _DEFAULTS.audit_seconds,
         "SECONDS",
@@ -249,7 +252,7 @@ READING = (
     Flag(
         "unpacked_size",
         Group.LIMITS,
-        "Megabytes that an archive may unpack to where that is more than 20 times its own size.",
+        "Megabytes that an archive may unpack to, even if that is more than 20 times its own size.",
         Kind.WHOLE,
         _DEFAULTS.unpacked_bytes >> 20,
         "MB",
@@ -261,7 +264,7 @@ READING = (
 FORMAT = Flag(
     "format",
     Group.REPORT,
-    "How it is written to standard output.",
+    "Format of standard output.",
     Kind.CHOICE,
     "text",
     "FORM",
@@ -272,8 +275,8 @@ FORMAT = Flag(
 EARLIER = Flag(
     "against",
     Group.REPORT,
-    "The earlier report: show what has become better, worse or new since, and write no file. The exit code is 1 where "
-    "something is worse.",
+    "An earlier report. Show which models are better, worse or new since then, and write no file. The exit code is 1 "
+    "if one is worse.",
     Kind.PATH,
     metavar="OLD",
 )
@@ -281,8 +284,8 @@ EARLIER = Flag(
 SECURITY = Flag(
     "security",
     Group.REPORT,
-    "Say only whether each model is safe to open: which ops can do more than compute, and where. The exit code "
-    "is 1 where something dangerous is found. It works for TF2 SavedModels, too.",
+    "Say only whether each model is safe to open: which ops can do more than compute, and where they are. The exit "
+    "code is 1 if there are any. Works for TF2 SavedModels too.",
     default=False,
 )
 
@@ -299,14 +302,14 @@ CONVERTING = (
     Flag(
         "all_tags",
         Group.MODELS,
-        "Convert every meta graph of a SavedModel that has several, each to DESTINATION/TAGS, its tags joined by _.",
+        "Convert every MetaGraphDef of a SavedModel, each to DESTINATION/TAGS, with its tags joined by _.",
         default=_DEFAULTS.all_tags,
     ),
     Flag("overwrite", Group.MODELS, "Replace an existing destination.", default=_DEFAULTS.overwrite),
     Flag(
         "metadata",
         Group.MODELS,
-        "KEY=VALUE of yours for assets.extra/migration.json in the new model; repeatable.",
+        "KEY=VALUE to write into assets.extra/migration.json of the new model. May be repeated.",
         Kind.TEXTS,
         (),
         "KEY=VALUE",
@@ -314,14 +317,14 @@ CONVERTING = (
     Flag(
         "plain_gradients",
         Group.WEIGHTS,
-        "Use TensorFlow's own gradient for nodes whose custom gradient is not in the model, instead of none.",
+        "Use TensorFlow's own gradient for nodes whose custom gradient is not in the model. Otherwise they have none.",
         default=_DEFAULTS.plain_gradients,
     ),
     Flag(
         "checkpoint",
         Group.WEIGHTS,
-        "How weights are taken over: auto shares blocks where the file system can and copies elsewhere, link makes "
-        "hard links to the source's files, rewrite passes every tensor through TensorFlow.",
+        "How the weights get into the new model: auto shares blocks if the file system can, else it copies; link makes "
+        "hard links to the source's files; copy copies; rewrite passes every tensor through TensorFlow.",
         Kind.CHOICE,
         _DEFAULTS.checkpoint,
         "HOW",
@@ -330,7 +333,7 @@ CONVERTING = (
     Flag(
         "allow_unverified",
         Group.VERIFICATION,
-        "Publish a new model without differences, even if some output or variable could not be compared.",
+        "Publish a new model even if some output or variable could not be compared, as long as nothing differs.",
         default=_DEFAULTS.allow_unverified,
     ),
 )
@@ -338,15 +341,15 @@ CONVERTING = (
 DROP_SIGNATURES = Flag(
     "drop_signatures",
     Group.NAMES,
-    "Leave out signatures that cannot be converted, where others can.",
+    "Leave out signatures that cannot be converted, if others can.",
     default=_DEFAULTS.drop_signatures,
 )
 
 CONTROL_FLOW_FLAG = Flag(
     "control_flow",
     Group.NAMES,
-    "What becomes of loops and conds: functional makes If and While of them, through which gradients, jit_compile "
-    "and converters work; v1 leaves Switch, Merge, Enter and Exit.",
+    "Form of loops and conds in the new model: functional turns them into If and While, which gradients, jit_compile "
+    "and other converters support; v1 keeps Switch, Merge, Enter and Exit.",
     Kind.CHOICE,
     _DEFAULTS.control_flow,
     "FORM",
@@ -358,16 +361,17 @@ KEEPING = (
     Flag(
         "keep_tensor_names",
         Group.NAMES,
-        "Give the inputs and outputs of the signatures their tensor names in the new main graph, for clients that feed "
-        "and fetch by name through a Session.",
+        "Keep the tensor names of the signatures' inputs and outputs, for clients that feed and fetch by name through "
+        "a Session.",
         default=_DEFAULTS.keep_tensor_names,
     ),
     Flag(
         "variables",
         Group.WEIGHTS,
-        "Make variables of constants. weights: trainable ones of weights, so that a frozen model can be fine-tuned "
-        "again. large: untrained ones of all constants of a megabyte or more, which are then in the checkpoint: the "
-        "model is loaded faster and takes less memory. --variables is weights, --novariables is none.",
+        "Turn constants into variables. weights: constant weights become trainable variables, so that a frozen model "
+        "can be fine-tuned. large: constants of a megabyte or more become variables that are not trained; they are "
+        "then in the checkpoint, so the model loads faster and takes less memory. --variables is weights, "
+        "--novariables is none.",
         Kind.LEVEL,
         _DEFAULTS.variables,
         "WHICH",
@@ -381,7 +385,7 @@ KEEPING = (
 AGAINST = Flag(
     "against",
     Group.VERIFICATION,
-    "The model that gives the golden answers.",
+    "The old model, which gives the golden answers.",
     Kind.PATH,
     metavar="SOURCE",
 )
@@ -400,8 +404,8 @@ REPLAYING = (
     Flag(
         "inputs",
         Group.VERIFICATION,
-        "File with your own calls, .npz, .json, .jsonl, or a request log of TensorFlow Serving; migrate inputs MODEL "
-        "prints one to begin with. By default calls are made up from the signatures.",
+        "File with calls of your own: .npz, .json, .jsonl, or a request log of TensorFlow Serving. migrate inputs "
+        "MODEL prints a template. By default calls are made up from the signatures.",
         Kind.PATH,
         _DEFAULTS.inputs,
         "FILE",
@@ -409,7 +413,7 @@ REPLAYING = (
     Flag(
         "max_ulps",
         Group.VERIFICATION,
-        "How many units in the last place floating point outputs may differ; 0 is bit for bit.",
+        "How many units in the last place a floating-point output may differ; 0 is bit for bit.",
         Kind.WHOLE,
         _DEFAULTS.max_ulps,
         "ULPS",
@@ -418,9 +422,9 @@ REPLAYING = (
     Flag(
         "judge",
         Group.VERIFICATION,
-        "Who answers for the source: tf2 a v1 Session of the installed TensorFlow, bit for bit; tf1 TensorFlow 1.15.5 "
-        "itself (migrate runtime install), within bounds; both; auto is both where TensorFlow 1.15.5 is installed and "
-        "confined and the model needs no --allow_side_effects, else tf2.",
+        "Who answers for the source. tf2: a v1 Session of the installed TensorFlow, compared bit for bit. tf1: "
+        "TensorFlow 1.15.5 (migrate runtime install), compared within bounds. both: both of them. auto: both if "
+        "TensorFlow 1.15.5 is installed and confined and the model needs no --allow_side_effects, else tf2.",
         Kind.CHOICE,
         _DEFAULTS.judge,
         "WHO",
@@ -429,8 +433,8 @@ REPLAYING = (
     Flag(
         "golden",
         Group.VERIFICATION,
-        "File with golden answers from elsewhere: what migrate record or its script has written, or a log of a model "
-        "server that has the answers. The new model must give them, too.",
+        "File with golden answers from another machine: written by migrate record or its script, or a log of a model "
+        "server with answers. The new model must give these answers too.",
         Kind.PATH,
         _DEFAULTS.golden,
         "FILE",
@@ -438,7 +442,7 @@ REPLAYING = (
     Flag(
         "max_absolute",
         Group.VERIFICATION,
-        "How far a floating point output may be from such an answer, or TensorFlow 1's, in its own unit.",
+        "How far a floating-point output may be from an answer of --golden or of TensorFlow 1, as an absolute value.",
         Kind.NUMBER,
         _DEFAULTS.max_absolute,
         "DIFFERENCE",
@@ -447,7 +451,7 @@ REPLAYING = (
     Flag(
         "max_relative",
         Group.VERIFICATION,
-        "The same as a share of the largest value beside it in the tensor; one of the two bounds is enough.",
+        "The same as a share of the largest value in the tensor. An output has to be within one of the two bounds.",
         Kind.NUMBER,
         _DEFAULTS.max_relative,
         "SHARE",
@@ -456,13 +460,13 @@ REPLAYING = (
     Flag(
         "allow_side_effects",
         Group.VERIFICATION,
-        "Run models whose ops touch files, the network or Python.",
+        "Run models whose ops touch files, the network or Python. They then run without confinement.",
         default=_DEFAULTS.allow_side_effects,
     ),
     Flag(
         "timeout",
         Group.VERIFICATION,
-        "Limit in seconds for each step that runs in a process of its own.",
+        "Time limit in seconds for each step that runs in a process of its own.",
         Kind.WHOLE,
         int(_DEFAULTS.timeout),
         "SECONDS",
@@ -483,7 +487,7 @@ RECORDING = (
     Flag(
         "print_script",
         Group.REPORT,
-        "Print the program that records on machines with TensorFlow 1, and do nothing else.",
+        "Print the program that records answers on machines with TensorFlow 1, and do nothing else.",
         default=False,
     ),
     *(flag for flag in REPLAYING if flag.name in ("inputs", "judge", "allow_side_effects", "timeout")),
@@ -494,8 +498,8 @@ SELECTING = (
     Flag(
         "include",
         Group.FLEET,
-        "In a tree, take only the models whose path, or a directory in it, matches this pattern (* and ?); "
-        "may be repeated.",
+        "In a tree, take only models whose path, or a directory in it, matches this pattern (* and ?). May be "
+        "repeated.",
         Kind.TEXTS,
         (),
         "PATTERN",
@@ -503,8 +507,8 @@ SELECTING = (
     Flag(
         "exclude",
         Group.FLEET,
-        "In a tree, leave out the models whose path, or a directory in it, matches this pattern (* and ?); "
-        "may be repeated.",
+        "In a tree, leave out models whose path, or a directory in it, matches this pattern (* and ?). May be "
+        "repeated.",
         Kind.TEXTS,
         (),
         "PATTERN",
@@ -512,7 +516,7 @@ SELECTING = (
     Flag(
         "only_latest_version",
         Group.FLEET,
-        "Of a tree of model/VERSION take the largest version of each model only.",
+        "In a tree of model/VERSION, take only the largest version of each model.",
         default=False,
     ),
 )
@@ -522,7 +526,7 @@ CHOOSING = (
     Flag(
         "jobs",
         Group.FLEET,
-        "How many models are converted at once; by default one per core.",
+        "How many models to work on at the same time; by default one per core.",
         Kind.WHOLE,
         metavar="N",
         short="j",
@@ -531,7 +535,8 @@ CHOOSING = (
     Flag(
         "memory_limit",
         Group.FLEET,
-        "Resident megabytes at which a process that works on a model is killed; TensorFlow alone takes about 400.",
+        "Kill a process that works on a model when it uses this many megabytes of memory. TensorFlow alone takes "
+        "about 400.",
         Kind.WHOLE,
         metavar="MB",
         least=1,
@@ -540,7 +545,7 @@ CHOOSING = (
     Flag(
         "fail_fast",
         Group.FLEET,
-        "Start no more models after the first that is not good; by default all are tried.",
+        "Start no other model after one that is not good. By default all are tried.",
         default=False,
     ),
 )
@@ -548,19 +553,21 @@ CHOOSING = (
 
 FLEET = (
     *CHOOSING,
-    Flag("dry_run", Group.FLEET, "Say what would be done and what space it takes, and write nothing.", default=False),
+    Flag(
+        "dry_run", Group.FLEET, "Say what would be done and how much space it takes, and write nothing.", default=False
+    ),
     Flag(
         "runner",
         Group.FLEET,
-        "Spread the work over machines with this runner of Apache Beam (DirectRunner, DataflowRunner, FlinkRunner, "
-        "...). SOURCE may then be a text file with one model's path per line, on any file system that Beam knows.",
+        "Distribute the work with this runner of Apache Beam (DirectRunner, DataflowRunner, FlinkRunner, ...). SOURCE "
+        "may then be a text file with the path of one model per line, on any file system that Beam knows.",
         Kind.TEXT,
         metavar="RUNNER",
     ),
     Flag(
         "beam_options",
         Group.FLEET,
-        "More of Beam's options, as one string: '--region=x --num_workers=9'.",
+        "Other options of Beam, as one string: '--region=x --num_workers=9'.",
         Kind.TEXT,
         "",
         "OPTIONS",
@@ -572,7 +579,8 @@ FLEET = (
 CONFIG = Flag(
     "config",
     Group.FLEET,
-    "File with options of single models (migrate.toml); audit --write_config makes one. No other is read.",
+    "File with options for single models (migrate.toml). audit --write_config writes one. No other config file is "
+    "read.",
     Kind.PATH,
     metavar="FILE",
 )
@@ -580,7 +588,7 @@ CONFIG = Flag(
 RECONVERT = Flag(
     "reconvert",
     Group.FLEET,
-    "Convert again what another version of migrate or TensorFlow has converted and verified.",
+    "Convert models again that another version of migrate or TensorFlow converted and verified.",
     default=_DEFAULTS.reconvert,
 )
 
@@ -590,7 +598,7 @@ PLANNING = (
     Flag(
         "jobs",
         Group.FLEET,
-        "How many models are read at once; by default one after the other.",
+        "How many models to read at the same time; by default one.",
         Kind.WHOLE,
         metavar="N",
         least=1,
@@ -599,12 +607,17 @@ PLANNING = (
     Flag(
         "write_config",
         Group.FLEET,
-        "Add what is proposed to this file (migrate.toml), made where it is not there. No line of it is changed.",
+        "Add what audit proposes to this file (migrate.toml), or create it. No existing line is changed.",
         Kind.PATH,
         metavar="FILE",
     ),
-    Flag("summary", Group.REPORT, "Of many models show the totals alone.", default=False),
-    Flag("details", Group.REPORT, "Of many models show every finding, the same in many models once.", default=False),
+    Flag("summary", Group.REPORT, "Of many models, show only the totals.", default=False),
+    Flag(
+        "details",
+        Group.REPORT,
+        "Of many models, show every finding; a finding that many models have is shown once.",
+        default=False,
+    ),
 )
 """Flags of audits of many models."""
 
@@ -618,6 +631,19 @@ def wanted(flag: Flag) -> str:
     if flag.most is None:
         return f"{flag.kind.value}, {flag.least:g} or more"
     return f"{flag.kind.value} from {flag.least:,.0f} to {flag.most:,.0f}"
+
+
+def default_words(flag: Flag) -> str:
+    """What a flag stands for that is not given; empty where that is nothing, and for a switch.
+
+    Example:
+      >>> by_name = {flag.name: flag for flag in KEEPING}
+      >>> default_words(by_name["variables"]), default_words(by_name["control_flow"])
+      ('none', 'v1')
+    """
+    if flag.kind is Kind.SWITCH or flag.default in (None, (), ""):
+        return ""
+    return flag.choices[0] if flag.default is False else str(flag.default)
 
 
 def spellings(known: Sequence[Flag]) -> list[str]:

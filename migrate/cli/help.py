@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from migrate.cli.exit_codes import MEANINGS
-from migrate.cli.flags import HELP, Flag, Group, Kind
+from migrate.cli.flags import HELP, Flag, Group, Kind, default_words
 from migrate.cli.output import columns
 from migrate.cli.verbs import VERBS, Verb
 
@@ -50,11 +50,6 @@ def usage(verb: Verb) -> str:
     return f"migrate {verb.name} {verb.usage}{'' if verb.flags == (HELP,) else ' [FLAGS]'}"
 
 
-def usages(verbs: Sequence[Verb] = VERBS) -> str:
-    """Commands with their operands, in one line."""
-    return ", ".join(f"migrate {verb.name} {verb.usage}" for verb in verbs)
-
-
 def with_value(flag: Flag) -> str:
     """A flag with what it takes: `--jobs=N`, `--[no]quiet`."""
     no = "[no]" if flag.is_switch and flag is not HELP else ""
@@ -71,7 +66,8 @@ def _flag(flag: Flag, width: int) -> Iterator[str]:
 def _default(flag: Flag) -> str:
     if flag.kind is Kind.SWITCH:
         return "  (on by default)" if flag.default else ""
-    return "" if flag.default in (None, (), "") else f"  (default: {flag.default})"
+    words = default_words(flag)
+    return f"  (default: {words})" if words else ""
 
 
 def _exit_codes() -> list[str]:

@@ -20,7 +20,7 @@ def options(values: FlagValues) -> Options:
     if given.get("all_tags") and given["tags"] is not None:
         raise UsageError("--all_tags takes every tag set and --tags one; give one of the two")
     if not given["audit_seconds"] < float("inf"):  # A NaN passes the flag's own bounds.
-        raise UsageError(f"--audit_seconds={given['audit_seconds']}: wants a number of seconds")
+        raise UsageError(f"--audit_seconds={given['audit_seconds']}: expected a number of seconds")
     return Options(
         tags=None if given["tags"] is None else frozenset(given["tags"]),
         verify=given.get("verify", default.verify),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def status(operands: Sequence[str], values: FlagValues) -> int:
-    """Shows the status of a tree; the exit code says whether every model is well and as it was."""
+    """Shows the status of a tree; the exit code says whether every model is good and as it was."""
     from migrate.fleet.status import dumps, read_status, to_document
     from migrate.report.status import render
 

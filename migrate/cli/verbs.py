@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from migrate.cli.flags import (
     Flag,
 )
 from migrate.errors import UsageError
+from migrate.escapes import quoted
 from migrate.frozen import frozen
 
 if TYPE_CHECKING:
@@ -79,8 +81,8 @@ VERBS = (
         "audit",
         "PATH...",
         "say what a model needs and whether it can be converted; writes nothing",
-        "Reads each PATH, a model or a tree of models, and reports what it is, its signatures and variables, and "
-        "every finding that blocks the conversion. Runs and writes nothing.",
+        "Reads each PATH, which is a model or a tree of models. Reports what each model is, its signatures and "
+        "variables, and every finding that blocks the conversion. Runs no model and writes nothing.",
         ("PATH...",),
         (*READING, CONFIG, *PLANNING, SECURITY, *REPORTING),
         commands.audit,
@@ -102,13 +104,13 @@ VERBS = (
     Verb(
         "validate",
         "CANDIDATE --against=SOURCE | --golden=FILE",
-        "replay the source's answers on models that were converted before",
-        "Makes the same calls to CANDIDATE and to the model that --against names, each loaded from disk in its own "
-        "process, and compares every output. In two trees it compares the models that have the same path; with "
-        "--report=DIRECTORY a journal there lets the same command continue where a run has ended. The flags with which "
-        "CANDIDATE was converted (--signature, --feed, --drop_signatures, --keep_tensor_names, --variables) must be "
-        "given again, here or in --config; otherwise they count as differences. With --golden=FILE the answers come "
-        "from a file that was recorded where the old model runs; --against is then optional. Nothing is written to "
+        "compare models that were converted before with their sources again",
+        "Makes the same calls to CANDIDATE and to the model that --against names, and compares every output. Each "
+        "model is loaded from disk in its own process. In two trees it compares the models with the same path. Give "
+        "the flags of the conversion again (--signature, --feed, --drop_signatures, --keep_tensor_names, "
+        "--variables), here or in --config; otherwise they count as differences. With --golden=FILE the answers come "
+        "from a file that was recorded where the old model runs; --against is then optional. With --report=DIRECTORY "
+        "there is a journal, with which the same command continues an interrupted run. Nothing is written to "
         "CANDIDATE or SOURCE.",
         ("CANDIDATE",),
         (*READING, CONFIG, AGAINST, *KEEPING, *REPLAYING, *CHOOSING, *REPORTING),
@@ -120,9 +122,9 @@ VERBS = (
         "config",
         "MODELS [NEW] --config=FILE",
         "show which options apply to each model, and which table and key each comes from",
-        "Takes the flags of convert, and shows for each model the options that are not the default: those of the "
-        "command line, then those of the config's tables, the most specific first, then what the journal of the new "
-        "tree NEW remembers. Reads no model.",
+        "Takes the flags of convert, and shows for each model the options that are not the default: first those of the "
+        "command line, then those of the config's tables (the most specific first), then those in the journal of the "
+        "new tree NEW. Reads no model.",
         ("MODELS...",),
         (*READING, CONFIG, RECONVERT, *KEEPING, *CONVERTING, *REPLAYING, *FLEET, *REPORTING),
         config,
@@ -132,11 +134,11 @@ VERBS = (
     Verb(
         "report",
         "DIRECTORY",
-        "make the files of a report again from its report.json, or compare it with an earlier one",
-        "Makes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier "
-        "command with --report=DIRECTORY has written. DIRECTORY may also be a tree that convert has written: what its "
-        "journal knows is shown in DIRECTORY/.migrate/report. With --against=OLD it says what has become better, worse "
-        "or new since. Reads no model.",
+        "write the files of a report again from its report.json, or compare it with an earlier one",
+        "Writes junit.xml, report.sarif and report.html again from the report.json in DIRECTORY, which an earlier "
+        "command with --report=DIRECTORY has written. DIRECTORY may also be a tree that convert has written: the "
+        "report of its journal is then in DIRECTORY/.migrate/report. With --against=OLD it says which models are "
+        "better, worse or new since then. Reads no model.",
         ("DIRECTORY",),
         (EARLIER, FORMAT, HELP),
         commands.report,
@@ -146,11 +148,11 @@ VERBS = (
     Verb(
         "record",
         "MODEL --output=FILE",
-        "record what a model answers, as a file for --golden",
-        "Makes calls to MODEL, those of --inputs or calls that are made up, and writes its answers to a file: on "
-        "another machine, validate --golden=FILE and convert --golden=FILE compare a new model with them. "
-        "--print_script prints a program that does the same on machines with TensorFlow 1 (Python 2.7, or 3.5 and "
-        "later, and nothing but TensorFlow and NumPy). MODEL is never written to.",
+        "record the answers of a model in a file for --golden",
+        "Makes calls to MODEL, from --inputs or made up, and writes the answers to a file. On another machine, "
+        "validate --golden=FILE and convert --golden=FILE compare a new model with them. --print_script prints a "
+        "program that does the same on machines with TensorFlow 1. It needs Python 2.7 or 3.5 and later, TensorFlow "
+        "and NumPy, and nothing else. MODEL is never written to.",
         ("[MODEL]",),
         (*READING, *RECORDING, HELP),
         _late("record"),
@@ -160,9 +162,9 @@ VERBS = (
     Verb(
         "inputs",
         "MODEL",
-        "print calls to begin with, for --inputs: names, dtypes, shapes and example values",
-        "Prints a JSON file with one call of each signature of MODEL, which --inputs of convert and validate takes as "
-        "it is. docs/inputs.md describes the forms of such files. Runs and writes nothing.",
+        "print a template for --inputs: names, dtypes, shapes and example values",
+        "Prints a JSON file with one call for each signature of MODEL. --inputs of convert and validate takes it as "
+        "it is. docs/inputs.md describes the format. Runs no model and writes nothing.",
         ("MODEL",),
         (*READING, HELP),
         _late("inputs"),
@@ -172,9 +174,9 @@ VERBS = (
     Verb(
         "status",
         "TREE",
-        "say what the journal of a converted tree knows, how old it is, and what has changed since",
+        "show the journal of a converted tree: how each model ended, when, and what has changed since",
         "Shows for each model of TREE, which convert has written, how it ended and when, and whether its source or the "
-        "new model has changed since. Writes nothing. The exit code is 1 where a model is not good or has changed.",
+        "new model has changed since. Writes nothing. The exit code is 1 if a model is not good or has changed.",
         ("TREE",),
         (FORMAT, HELP),
         _late("status"),
@@ -184,10 +186,10 @@ VERBS = (
     Verb(
         "runtime",
         "[install | show | remove]",
-        "install TensorFlow 1.15.5's own runtime, which then answers for sources (--judge); show it; remove it",
-        "install fetches the wheel of TensorFlow 1.15.5 with pip, checks its SHA-256, and unpacks its libraries into "
-        "your cache directory, where they serve every Python; it is used once it has answered for a small model. show "
-        "says what is there, and exits with 1 where nothing is. 64-bit Linux on x86-64 only.",
+        "install, show or remove the runtime of TensorFlow 1.15.5, which can answer for sources (--judge)",
+        "install downloads the wheel of TensorFlow 1.15.5 with pip, checks its SHA-256, unpacks its libraries into "
+        "your cache directory, and tries them on a small model. Any Python from 3.10 can use them. show says what is "
+        "installed, and exits with 1 if nothing is. Works on 64-bit Linux on x86-64 only.",
         ("[ACTION]",),
         (FROM, FORMAT, HELP),
         _late("runtime"),
@@ -198,8 +200,8 @@ VERBS = (
         "explain",
         "[CODE...]",
         "say what a finding or a difference means, why it matters and what to do",
-        "Prints what each code of a finding or a difference means, why it matters, an example, what to do, and of a "
-        "difference which clients it breaks. Without a code it lists all of them.",
+        "Prints for each code what the finding or difference means, why it matters, an example and what to do; for a "
+        "difference also which clients it breaks. Without a code it lists all codes.",
         ("[CODE...]",),
         (HELP,),
         _late("explain"),
@@ -211,7 +213,7 @@ VERBS = (
         "SHELL",
         "print a script with which bash, zsh or fish completes commands and flags",
         "Prints a script for bash, zsh or fish that completes commands, flags, their values, paths and finding codes. "
-        "Have your shell read it when it starts.",
+        "Load it when your shell starts.",
         ("SHELL",),
         (HELP,),
         _late("completion"),
@@ -233,6 +235,8 @@ def find_verb(name: str) -> Verb:
     import difflib
 
     meant = next((verb.name for verb in VERBS if name in verb.also), None)
+    if meant is None and os.path.exists(name):
+        meant = f"audit {quoted(name)}" if name.isprintable() else "audit PATH"
     meant = meant or next(iter(difflib.get_close_matches(name, by_name, n=1)), None)
     advice = f"did you mean migrate {meant}?" if meant else f"the commands are {', '.join(by_name)}"
     raise UsageError(f"there is no command {name!r}; {advice}")

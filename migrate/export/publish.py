@@ -19,26 +19,33 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2): swap two paths in one step.
 
 
-def check_destination(source: str, destination: str, overwrite: bool) -> None:
+def check_destination(source: str, destination: str, overwrite: bool, tree: str = "") -> None:
     """Says in advance why a destination cannot be written.
+
+    Args:
+      source: the model, or the tree of models.
+      destination: the new model.
+      overwrite: whether it may exist.
+      tree: the new tree that it is in, which the user has named; empty where the user has named the destination.
 
     Raises:
       InputError: it exists, is in the source or around it, or its parent cannot be written.
     """
-    real, target = os.path.realpath(source), os.path.realpath(destination)
+    real, target, shown = os.path.realpath(source), os.path.realpath(destination), tree or destination
     if target == real or target.startswith(real + os.sep):
-        raise InputError(f"{destination}: is in the source {source}, which is never written to; choose a place outside")
+        where = "is the source" if real in (target, os.path.realpath(shown)) else f"is in the source {source}"
+        raise InputError(f"{shown}: {where}, which is never written to; choose a destination outside of it")
     if real.startswith(target + os.sep) and overwrite:
-        raise InputError(f"{destination}: the source {source} is in it and would be overwritten; choose another place")
+        raise InputError(f"{shown}: --overwrite would replace the source {source}; choose another destination")
     if os.path.lexists(destination) and not overwrite:
-        raise InputError(f"{destination}: exists already; choose another destination, or replace it with --overwrite")
+        raise InputError(f"{shown}: exists already; choose another destination, or replace it with --overwrite")
     parent = os.path.dirname(os.path.abspath(destination))
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent):
-        raise InputError(f"{destination}: {parent} is a file, not a directory")
+        raise InputError(f"{shown}: {parent} is a file, not a directory; choose another destination")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"{destination}: no permission to write in {parent}")
+        raise InputError(f"{shown}: no permission to write in {parent}; choose another destination")
 
 
 def check_writable(destination: str) -> None:
@@ -54,7 +61,10 @@ def check_writable(destination: str) -> None:
         with tempfile.TemporaryDirectory(prefix=".migrate-", dir=parent):
             pass
     except OSError as error:
-        raise InputError(f"{destination}: nothing can be written in {parent}: {error.strerror}") from None
+        why = error.strerror or str(error)
+        raise InputError(
+            f"{destination}: nothing can be written in {parent} ({why}); choose another destination"
+        ) from None
 
 
 @contextlib.contextmanager

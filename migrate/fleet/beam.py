@@ -202,7 +202,7 @@ def _found(source: str, tree: str, options: Options) -> tuple[Task, ...]:
     if tasks[0].name == os.curdir:
         raise InputError(f"{source}: one model; --runner is for trees and lists of models")
     if not is_remote(tree):
-        check_destination(source, _join(tree, "model"), overwrite=True)
+        check_destination(source, _join(tree, "model"), overwrite=True, tree=tree)
     return tuple(dataclasses.replace(t, path=_absolute(t.path), destination=_absolute(t.destination)) for t in tasks)
 
 

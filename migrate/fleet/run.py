@@ -59,7 +59,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
         check_destination(source, destination, options.overwrite or ours)
     else:
         # Models that are there already fail one by one; the tree itself may exist.
-        check_destination(source, os.path.join(destination, "model"), overwrite=True)
+        check_destination(source, os.path.join(destination, "model"), overwrite=True, tree=destination)
     if not options.dry_run:
         check_writable(destination)
     jobs = min(len(tasks), options.jobs or cores())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from migrate.functional import limits
 from migrate.functional.draft import RESOURCE, Draft
 from migrate.functional.handles import HANDLES, behind_identities, read_inside
 from migrate.functional.kept import Kept
@@ -25,7 +26,8 @@ from migrate.rewrite.new_nodes import constant, new_node
 _INT32 = dtype_value("int32")
 _FRAME = "/while_context"
 """What TensorFlow adds to the name of a loop for its frame's."""
-_HANDS_ON = frozenset({"Enter", "Identity"})
+_UNKNOWN = -1
+"""The number of iterations of a loop without a limit (_build_maximum_iterations_loop_var, while_v2.py)."""
 _AT_ONCE = 10
 """`parallel_iterations` of an Enter that does not say it (control_flow_ops.cc)."""
 
@@ -113,23 +115,9 @@ def recognise(draft: Draft, members: Sequence[str], awaited: Collection[str]) ->
 
 def _counts(draft: Draft, variable: Variable) -> bool:
     """Whether a loop variable is 0 in the first iteration and one more in each, and nothing waits for that."""
-    wires = draft.wires
-    (start,) = wires[variable.enter].data
-    (tensor,) = wires[variable.following].data
-    if wires[variable.following].controls or _number(draft, start) != 0:
-        return False
-    add = wires[split(tensor)[0]]
-    if add.op not in ("Add", "AddV2") or add.controls:
-        return False
-    mine = {f"{switch}:1" for switch in variable.switches}
-    taken = [draft.before(each, _HANDS_ON) for each in add.data]
-    return any(one in mine and _number(draft, other) == 1 for one, other in (taken, taken[::-1]))
-
-
-def _number(draft: Draft, tensor: str) -> int | None:
-    """The value of an int32 scalar that is a constant."""
-    found = draft.int32s(draft.before(tensor, _HANDS_ON), ())
-    return None if found is None else found[0] if found else 0
+    following = draft.wires[variable.following]
+    waits = following.controls or draft.wires[following.sources[0]].controls
+    return not waits and limits.progress(draft, variable) == limits.Progress(0, 1)
 
 
 def _wrong_use(draft: Draft, members: Sequence[str], variables: Sequence[Variable], question: str) -> Kept | None:
@@ -168,19 +156,21 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     starts = [draft.wires[v.enter].data[0] for v in loop.variables]
     outers = tuple(dict.fromkeys(taken.values()))
     dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
+    limit = limits.limit(draft, loop)
     body, kept = make_body(draft, loop, taken, dtypes, f"{name}/body")
     condition, more = make_condition(draft, loop, taken, dtypes, f"{name}/cond")
     counter = constant(draft.unique(f"{name}/loop_counter"), 0, ())
-    most = constant(draft.unique(f"{name}/maximum_iterations"), -1, ())
+    most = constant(draft.unique(f"{name}/maximum_iterations"), _UNKNOWN if limit is None else limit, ())
     # The gradient looks for a handle behind a While, and not behind a StatelessWhile (control_flow_util_v2.py).
     is_stateful = RESOURCE in dtypes or any(draft.library.holds_state(function) for function in (body, condition))
     node = NodeDef(name=name, op="While" if is_stateful else "StatelessWhile")
     node.input.extend([counter.name, most.name, *map(as_input, (*starts, *outers))])
     before = [*loop.constants, *(v.enter for v in loop.every)]
-    # A constant with which a counter begins may wait for something.
-    before += [split(draft.wires[v.enter].data[0])[0] for v in loop.counters]
-    waits = [wait for each in before for wait in draft.wires[each].controls]
     handed = [draft.wires[enter].data[0] for enter in loop.constants]
+    # A constant with which a counter begins, or of which the functions have copies, may wait for something.
+    before += [split(draft.wires[v.enter].data[0])[0] for v in loop.counters]
+    before += [split(tensor)[0] for tensor in handed if small_constant(draft, tensor) is not None]
+    waits = [wait for each in before for wait in draft.wires[each].controls]
     waits += [split(tensor)[0] for tensor in handed if behind_identities(draft, tensor) is not None]
     node.input.extend(dict.fromkeys(f"^{wait}" for wait in waits))
     node.attr["T"].list.type.extend(dtypes)

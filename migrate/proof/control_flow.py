@@ -142,7 +142,7 @@ def merge(side: Side, place: int, node: Flat) -> None:
         side.values[place, 1] = side.terms.make("out", 1, (side.terms.make("Merge index", tuple(lives)),))
     else:
         side.values[place, 1] = side.unknown("which input a Merge takes, of which some are never there")
-    side.origins.setdefault(merged, f"{node.op} {node.label!r}")
+    side.origins.setdefault(merged, node)
 
 
 def _predicate(side: Side, pairs: Sequence[tuple[frozenset[Atom], Term]]) -> Term | None:

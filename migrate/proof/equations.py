@@ -47,17 +47,21 @@ RENAMED: Mapping[str, str] = {
             "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixSetDiag",
         )
     },
-    # accumulate_n_optimizer.cc puts a temporary variable in its place, to which the inputs are added in any order;
-    # AddN (aggregate_ops.cc) adds up to eight inputs from the left, which is one of them (MOST_ADDED).
-    "AccumulateNV2": "AddN",
 }  # fmt: skip
 """Ops that have another name now, with the same arguments and attributes."""
 
+ACCUMULATE = "AccumulateNV2"
+"""In its place accumulate_n_optimizer.cc puts a temporary variable that holds zeros, to which the inputs are added in
+any order; AddN in a loop of which several iterations run at once."""
+
 MOST_ADDED = 8
-"""Inputs of an AccumulateNV2: AddN adds more of them in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+"""Inputs of it: AddN (aggregate_ops.cc) adds up to eight of them from the left, which is one of the orders. More of
+them it adds in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+
+SIGNED_ZEROS = frozenset({"bfloat16", "complex128", "complex64", "float16", "float32", "float64"})
+"""Dtypes in which a sum of minus zeros is another one where it begins with a zero: all else is equal bit for bit."""
 
 DROPPED: Mapping[str, frozenset[str]] = {
-    "AccumulateNV2": frozenset({"shape"}),  # What shape inference is to believe.
     # The name is for messages, and for the gradient's array to find its own: tensor_array_ops.cc.
     "TensorArrayV3": frozenset({"tensor_array_name"}),
     "TensorArrayV2": frozenset({"tensor_array_name"}),
@@ -75,11 +79,14 @@ class Maker:
       canonical: name for the ops that make the same thing.
       by_node: whether a node without a shared_name is known by its own name (ContainerInfo::Init, resource_mgr.cc, with
         use_node_name_as_default). VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
+      is_private: whether a node without a shared_name has a resource that no other node has, unless its attribute
+        use_node_name_sharing says otherwise (lookup_table_op.h, LookupTableOp).
     """
 
     kind: str
     canonical: str
     by_node: bool = True
+    is_private: bool = False
 
 
 MAKERS: Mapping[str, Maker] = {
@@ -88,7 +95,7 @@ MAKERS: Mapping[str, Maker] = {
     "VarHandleOp": Maker("resource", "Variable", by_node=False),
     # lookup_table_op.cc: the V1 kernel gives a string handle, the V2 kernel a resource, of the same table class.
     **{
-        f"{name}{version}": Maker("table", name)
+        f"{name}{version}": Maker("table", name, is_private=True)
         for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
         for version in ("", "V2")
     },
@@ -185,6 +192,17 @@ WRITES: Mapping[str, Write] = {
     },
 }  # fmt: skip
 """Ops that change the cells behind their first inputs."""
+
+KEEPERS = frozenset(
+    {
+        # resource_variable_ops.cc: `*variable->tensor() = value`.
+        "AssignVariableOp",
+        # queue_base.h: a Tuple of tensors. lookup_table_op.cc: the buckets of a MutableDenseHashTable.
+        "QueueEnqueue", "QueueEnqueueV2", "QueueEnqueueMany", "QueueEnqueueManyV2",
+        "LookupTableImport", "LookupTableImportV2",
+    }
+)  # fmt: skip
+"""Writes after which the cell may hold the very buffer that was given; a write to a ref variable changes its buffer."""
 
 ELEMENTWISE_OPTIMIZERS = frozenset({"ApplyGradientDescent", "ResourceApplyGradientDescent"})
 """training_ops.cc: `var -= grad * alpha`, element by element."""

@@ -19,11 +19,13 @@ class Library:
 
     Attributes:
       functions: by name.
+      positions: of an op and an output as a body writes it: which output it is, where no attribute has a say.
     """
 
     def __init__(self, functions: Mapping[str, FunctionDef]) -> None:
         """Takes functions by name."""
         self.functions = dict(functions)
+        self.positions: dict[tuple[str, str], int] = {}
         self._bodies: dict[str, Mapping[str, NodeDef]] = {}
         self._effects: dict[str, bool] = {}
         self._states: dict[str, bool] = {}

@@ -62,6 +62,24 @@ def passed_value(side: Side, place: int, value: Term) -> Term:
     return substituted(side, place, value)
 
 
+def may_share(side: Side, place: int, taken: Sequence[tuple[int, int]], values: Sequence[Term]) -> None:
+    """Notes that what a node gives may be the buffer of a variable that it takes.
+
+    Args:
+      side: the call.
+      place: of the node.
+      taken: the tensors that it takes.
+      values: their terms, of a ref the ref.
+    """
+    if not (side.written or side.fragile):
+        return  # No buffer that is written is in what a call without writes takes.
+    for tensor, value in zip(taken, values, strict=True):
+        states = {c: state_at(side, c, place) for c in side.terms.cells(value) if c in side.written}
+        if states or tensor[0] in side.fragile:
+            known = side.fragile.get(tensor[0], {})
+            side.fragile[place] = {**side.fragile.get(place, {}), **states, **known}
+
+
 def _after_fragile(side: Side, place: int, tensor: tuple[int, int], value: Term) -> Term:
     known = side.fragile.get(tensor[0])
     if known is None:
@@ -130,7 +148,8 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
         return side.initial(side.cells[cell])
     if cell in side.racing:
         return side.unknown(side.racing[cell])
-    if (cell, place) in side.racing_reads:
+    chosen = side.chosen.get((cell, place)) if not extra else None
+    if (cell, place) in side.racing_reads and chosen is None:
         return side.unknown(side.racing_reads[cell, place])
     before, live = side.before[place], side.lives[place]
     assert live is not None
@@ -141,9 +160,12 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
     for event in made:
         if not before & event.bit:
             side.racing_read(cell, place, event.place)
+    seen = left_by(side, [e for e in made if before & e.bit], cell, frames) if chosen is None else chosen
     if not any(e.place == place and not e.is_write and e.live == live for e in events):
-        events.append(Event(place, side.bit(place), False, live, before, frames))
-    return left_by(side, [e for e in made if before & e.bit], cell, frames)
+        event = Event(place, side.bit(place), False, live, before, frames)
+        event.state = seen
+        events.append(event)
+    return seen
 
 
 def left_by(side: Side, writes: Sequence[Event], cell: Hashable, frames: Frames) -> Term:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrate.levels import FULL
-from migrate.report.labels import JSON, breaks, coverage_words, cut, judges_words
+from migrate.report.labels import JSON, breaks, count_words, coverage_words, cut, judges_words
 
 _TEXT_CHARACTERS = 2000
 _NAME_CHARACTERS = 300
@@ -32,8 +32,10 @@ def _facts(verification: JSON) -> Iterator[tuple[str, str]]:
         words = coverage_words(coverage["nodes"], coverage["reached"], coverage["never"])
         yield "Coverage", cut(words, _TEXT_CHARACTERS)
     if structure := verification.get("structure"):
-        proved = f"{len(structure['outputs_proved']):,} of {structure['outputs']:,} outputs, "
-        yield "Proof", f"{proved}{structure['variables_proved']:,} of {structure['variables']:,} variables"
+        proved = f"{len(structure['outputs_proved']):,} of {count_words(structure['outputs'], 'output')}, "
+        if unordered := structure.get("outputs_unordered"):
+            proved += f"{len(unordered):,} as one of the answers that TF1 leaves open, "
+        yield "Proof", f"{proved}{structure['variables_proved']:,} of {count_words(structure['variables'], 'variable')}"
         for what, why in list(structure["not_proved"].items())[:_MOST_NOT_PROVED]:
             yield "Not proved", f"{cut(what, _NAME_CHARACTERS)}: {cut(why, _TEXT_CHARACTERS)}"
     if judges := judges_words(verification["judgement"]) if "judgement" in verification else "":

@@ -90,12 +90,12 @@ def _commands(model: JSON) -> Iterator[tuple[str, str]]:
     convert = f"migrate convert {quoted(source)} {quoted(new)}"
     flags = flags_of_model(model)
     if flags:
-        yield "With what audit proposes, it can be converted", f"{convert} {' '.join(flags)}"
+        yield "It can be converted with these flags", f"{convert} {' '.join(flags)}"
     known = " ".join(flags)
     for proposal in model.get("proposed_signatures") or ():
         one = flag("signature", proposal)
         if one is not None and one not in known:
-            yield "Another signature that it could have", f"{convert} {one}"
+            yield "Another signature that audit proposes", f"{convert} {one}"
 
 
 def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
@@ -138,9 +138,9 @@ def _facts(model: JSON, chosen: JSON) -> Iterator[tuple[str, str]]:
             f"{count_words(len(checkpoint['tensors']), 'tensor')}, {_parameters(model)}",
         )
     if isinstance(model.get("bytes"), int):
-        yield "Stored", size_words(model["bytes"])
+        yield "On disk", size_words(model["bytes"])
     if len(model["meta_graphs"]) > 1:
-        yield "Meta graphs", f"{len(model['meta_graphs'])}; this page shows the one that is served"
+        yield "MetaGraphDefs", f"{len(model['meta_graphs'])}; this page shows the one for serving"
 
 
 def _signatures(before: Mapping[str, JSON], after: Mapping[str, JSON] | None) -> list[JSON]:

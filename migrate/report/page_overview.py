@@ -13,6 +13,7 @@ from migrate.report.labels import (
     BAD,
     GOOD,
     JSON,
+    count_words,
     cut,
     explanation,
     is_good,
@@ -47,9 +48,10 @@ def lede(models: Sequence[JSON]) -> str:
     if checked:
         equal = sum(bool(v["bitwise_equal"]) for v in checked)
         said.append(
-            f"{len(checked):,} of them were verified: {sum(v['calls'] for v in checked):,} calls were replayed on the "
-            f"old and the new model and {sum(v['compared'] for v in checked):,} outputs compared; {equal:,} models "
-            "answer bit for bit as before."
+            f"{len(checked):,} {'was' if len(checked) == 1 else 'were'} verified: "
+            f"{count_words(sum(v['calls'] for v in checked), 'call')} to both models, and "
+            f"{count_words(sum(v['compared'] for v in checked), 'output')} compared; "
+            f"{count_words(equal, 'model')} {'answers' if equal == 1 else 'answer'} as before, bit for bit."
         )
     already = sum(model["outcome"] in ("unchanged", "already_tf2") for model in models)
     if already:
@@ -102,18 +104,18 @@ def tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     if is_audit(models):
         flagged = sum(page_outcome(model, True) == FLAGGED for model in models)
         ended = [
-            ("convertible", good, "good"),
+            ("convertible", sum(model["outcome"] == "convertible" for model in models), "good"),
             ("convertible with flags", flagged, ""),
             ("blocked", trouble - flagged, "bad"),
         ]
     else:
-        ended = [("ended well", good, "good"), ("verified", sum(map(verified, models)), "good")]
+        ended = [("succeeded", good, "good"), ("verified", sum(map(verified, models)), "good")]
         ended.append(("need attention", trouble, "bad"))
     return [
         ("models", f"{len(models):,}", ""),
         *((label, f"{number:,}", tone if number else "") for label, number, tone in ended),
         ("parameters", short_number(sum(parameters_of(model) for model in models)), ""),
-        ("stored", size_words(sum(sizes)) if sizes else "unknown", ""),
+        ("on disk", size_words(sum(sizes)) if sizes else "unknown", ""),
     ]
 
 

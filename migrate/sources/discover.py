@@ -136,7 +136,10 @@ def _models_below(path: str) -> tuple[str, ...]:
         later += links
         later.sort(reverse=True)
     if not models and not alone:
-        raise InputError(f"{path}: no model in this tree (directories searched: {len(seen)})")
+        raise InputError(
+            f"{path}: no model in this tree (directories searched: {len(seen)}); pass a directory with SavedModels, "
+            "frozen graphs, checkpoints with their .meta files, or Keras files"
+        )
     # A directory that is one model and holds others would, converted, be a model around models.
     parents = _parents((*models, *alone), root)
     models += [file if folder in parents else folder for folder, file in alone.items()]
@@ -248,7 +251,10 @@ def _recognised(file: _File) -> Location:
         place = recognise(file)
         if place is not None:
             return place
-    raise InputError(f"{file.path}: no model (no GraphDef, MetaGraphDef, checkpoint, Keras file or archive)")
+    raise InputError(
+        f"{file.path}: not a model (no GraphDef, MetaGraphDef, checkpoint, Keras file or archive); pass a model, or a "
+        "directory with models"
+    )
 
 
 def _refuse_file_of_saved_model(file: _File) -> None:

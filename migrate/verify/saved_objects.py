@@ -6,7 +6,7 @@ What tf.saved_model.load would give has attributes. Here nothing is loaded: they
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from migrate.graph.contract import RESERVED_KEYS
@@ -45,7 +45,7 @@ def root_differences(source: MetaGraphDef, new: MetaGraphDef, path: str) -> Iter
 
 
 def attribute_differences(
-    source: MetaGraphDef, train: MetaGraphDef | None, new: MetaGraphDef, path: str
+    source: MetaGraphDef, train: MetaGraphDef | None, new: MetaGraphDef, path: str, droppable: Collection[str] = ()
 ) -> Iterator[Mismatch]:
     """What `compare_surface` tells of a loaded candidate, told by its object graph; all but the values of losses.
 
@@ -54,10 +54,12 @@ def attribute_differences(
       train: the training graph that the candidate has a branch of, or None.
       new: the candidate's.
       path: of the differences, see `records.Mismatch`.
+      droppable: keys of signatures that the candidate may lack; `__call__` answers one of those that it has.
     """
     if not new.object_graph_def.nodes or source.object_graph_def.nodes:
         return
-    keys = [key for key in source.signature_def if key not in RESERVED_KEYS]
+    dropped = frozenset(droppable) - new.signature_def.keys()
+    keys = [key for key in source.signature_def if key not in RESERVED_KEYS and key not in dropped]
     trained = Trained(names=_variables(train), trainable=_trainable(train), has_losses=False) if train else None
     golden = Golden(
         *((), (), (), {}, {}, "", ""),

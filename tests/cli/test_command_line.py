@@ -66,13 +66,13 @@ def test_a_text_comes_as_it_is(value, apart):
     ("argument", "said"),
     [
         ("--txt=1", "audit has no flag --txt; did you mean --text?"),
-        ("--zzzz", "audit has no flag --zzzz; it has --a_switch, --check, --form, --help"),
-        ("--jobs=0", "audit: --jobs=0: wants a whole number from 1 to 9"),
-        ("--jobs=10", "audit: --jobs=10: wants a whole number from 1 to 9"),
-        ("--form=jso", "audit: --form=jso: wants text or json; did you mean json?"),
-        ("--check=ful", "audit: --check=ful: wants none, proof, replay or full; did you mean full?"),
+        ("--zzzz", "audit has no flag --zzzz; migrate audit --help lists its flags"),
+        ("--jobs=0", "audit: --jobs=0: expected a whole number from 1 to 9"),
+        ("--jobs=10", "audit: --jobs=10: expected a whole number from 1 to 9"),
+        ("--form=jso", "audit: --form=jso: expected text or json; did you mean json?"),
+        ("--check=ful", "audit: --check=ful: expected none, proof, replay or full; did you mean full?"),
         ("--nocheck=1", "audit: --nocheck=1 does not take an argument"),
-        ("--a_switch=maybe", "audit: --a_switch=maybe: wants true or false"),
+        ("--a_switch=maybe", "audit: --a_switch=maybe: expected true or false"),
     ],
 )
 def test_what_it_does_not_take_is_said(argument, said):

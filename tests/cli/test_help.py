@@ -29,3 +29,11 @@ def test_help_of_a_verb(verb, line, calls, capsys):
         assert re.search(rf"^  {code} +\w", out, re.MULTILINE)
     assert out.count(f"\n  migrate {verb} ") == 2
     assert not calls
+
+
+def test_a_default_is_a_word_that_the_flag_takes(capsys):
+    """`--variables` has no value by default, which is called `none`, as on the command line."""
+    assert run("convert --help") == 0
+    told = capsys.readouterr().out
+    assert "--[no]variables=none|weights|large  (default: none)" in told
+    assert "(default: False)" not in told

@@ -42,7 +42,7 @@ def test_what_is_to_be_known_goes_to_standard_error(monkeypatch, capsys):
         ("record m --print_script", "--print_script prints a program for another machine"),
         ("record a b --output=g.npz", "record takes"),
         ("validate new", "validate needs --against=SOURCE or --golden=FILE"),
-        ("convert a b --golden=g.npz --max_relative=-1", "wants a number, 0 or more"),
+        ("convert a b --golden=g.npz --max_relative=-1", "expected a number, 0 or more"),
     ],
 )
 def test_wrong_use(arguments, said, capsys):

@@ -121,10 +121,10 @@ def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_builds_is_n
 @pytest.mark.parametrize(
     ("source", "destination", "overwrite", "message"),
     [
-        ("m", "m", True, "is in the source"),
+        ("m", "m", True, "m: is the source, which is never written to; choose a destination outside of it"),
         ("m", "m/new", False, "is in the source"),
         ("m", "link/new", False, "is in the source"),
-        ("tree/m", "tree", True, "is in it"),
+        ("tree/m", "tree", True, "--overwrite would replace the source"),
         ("m", "file/new", False, "is a file"),
         ("m", "tree", False, "exists already"),
     ],
@@ -136,6 +136,15 @@ def test_bad_destinations(tmp_path, source, destination, overwrite, message):
     os.symlink(tmp_path / "m", tmp_path / "link")
     with pytest.raises(InputError, match=message):
         publish.check_destination(str(tmp_path / source), str(tmp_path / destination), overwrite)
+
+
+def test_a_new_tree_is_called_as_the_user_has_named_it(tmp_path):
+    _model(tmp_path / "tree" / "m")
+    tree = str(tmp_path / "tree")
+    for new, where in ((f"{tree}/new", f"is in the source {tree}"), (tree, "is the source")):
+        with pytest.raises(InputError) as told:
+            publish.check_destination(tree, f"{new}/model", True, tree=new)
+        assert str(told.value) == f"{new}: {where}, which is never written to; choose a destination outside of it"
 
 
 @pytest.mark.parametrize("name", ["n" * 240, "n" * 255, "\u00e4" * 120, "model", "weights", "old"])

@@ -69,7 +69,7 @@ def test_a_pipe_that_a_followed_link_leads_to_is_refused(model, tmp_path):
 
 def test_what_is_no_model_is_told(tmp_path):
     for check in refuse_links, check_candidate_files:
-        with pytest.raises(InputError, match="absent: no model "):
+        with pytest.raises(InputError, match="absent: not a model "):
             check(str(tmp_path / "absent"), Options())
 
 

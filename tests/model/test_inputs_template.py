@@ -45,7 +45,7 @@ def test_what_the_options_choose_is_called():
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        (ROOT / "absent", "absent: no model "),
+        (ROOT / "absent", "absent: not a model "),
         (MODELS.parent / "forms" / "saver_steps", "could be called: the MetaGraphDef has no"),
         (_KERAS / "weights_alone", "has no signature that could be called: "),
     ],

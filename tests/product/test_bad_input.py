@@ -87,7 +87,7 @@ def _missing(model):
 def _file_instead_of_directory(model):
     shutil.rmtree(model)
     model.write_bytes(b"weights")
-    return _WRONG_USE, [str(model), "no model"]
+    return _WRONG_USE, [str(model), "not a model"]
 
 
 def _saved_model_file_itself(model):
@@ -315,6 +315,7 @@ _BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breaks", _BROKEN, ids=lambda f: f.__name__.strip("_"))
 def test_a_broken_source(breaks, tmp_path):
     model = _copy("simple_save", tmp_path / "place" / "model")

@@ -96,7 +96,7 @@ def test_what_is_not_proved_is_listed_by_its_reason() -> None:
     assert (found["models"], found["whole"], found["outputs"], found["outputs_proved"]) == (2, 1, 8, 2)
     assert found["no_graph"] == ["keras"]
     lines = section({"tree": found})
-    assert "| tree | 2 | 1 | 2 of 8 | 3 of 3 |" in lines
+    assert "| tree | 2 | 1 | 2 of 8 | 0 | 3 of 3 |" in lines
     assert "- tree/part" in lines
     assert "  - `f/0`, `f/1`, `f/2`, `f/3` and 2 more: 'v': no edge orders Assign 'a' and Read '0'" in lines
     assert "  - `f`: an unknown op" in lines

@@ -448,6 +448,32 @@ def test_names_stay_in_sight_on_a_phone(narrow, tmp_path):
     assert narrow.run(left) == before + 0
 
 
+@browser_only
+def test_a_phone_shows_differences_as_lists_that_are_still_a_table(narrow, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*[m for m in MODELS if m.source.endswith("mismatched")]), encoding="utf-8")
+    narrow.open(str(path))
+    table = "document.querySelector('table.listed')"
+    assert narrow.run(f"{table}.scrollWidth <= {table}.closest('.scroll').clientWidth")
+    cells = f"[...{table}.querySelectorAll('tbody tr:first-child td')]"
+    heads = narrow.run(f"[...{table}.querySelectorAll('thead th')].map((th) => th.textContent)")
+    assert narrow.run(f"{cells}.map((td) => td.dataset.head)") == heads
+    assert "what differs" in heads
+    lefts = narrow.run(f"new Set({cells}.map((td) => td.getBoundingClientRect().left)).size")
+    assert lefts == 1  # One below the other.
+    assert narrow.run(f"{cells}.every((td) => td.getAttribute('role') === 'cell')")
+
+
+@pytest.mark.process
+@browser_only
+def test_a_flag_in_a_sentence_is_code_without_the_sentences_marks(opened):
+    finding = dataclasses.replace(REFUSAL, message="give --take_proposals; or (--feed=a:0=1.5), or --tags=x:y.")
+    page = opened(model("one", Refused(), findings=(finding,)))
+    code = page.run("[...document.querySelectorAll('.finding > p .code')].map((e) => e.textContent)")
+    assert code == ["--take_proposals", "--feed=a:0=1.5", "--tags=x:y"]
+    assert finding.message in page.run("document.querySelector('.finding').textContent")
+
+
 @pytest.fixture(scope="module")
 def narrow():
     started = Browser(390, 900)
@@ -469,7 +495,7 @@ def test_without_javascript_there_are_totals_and_a_list(narrow, tmp_path):
         shown = narrow.run("document.body.innerText")
     finally:
         narrow.send("Emulation.setScriptExecutionDisabled", value=False)
-    assert "model_00029" in shown and "Without JavaScript" in shown and "of 30 models converted" in shown
+    assert "model_00029" in shown and "JavaScript is off" in shown and "of 30 models converted" in shown
     assert "Save as CSV" not in shown and "Name contains" not in shown
 
 

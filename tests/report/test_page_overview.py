@@ -47,12 +47,23 @@ def test_an_audits_page_speaks_of_audit():
         == "One is TF2 already. 1 more can be converted with flags that this page proposes. 1 needs attention."
     )
     assert [label for label, *_ in tiles(models)][1:4] == ["convertible", "convertible with flags", "blocked"]
-    assert [value for _, value, _ in tiles(models)][:4] == ["4", "2", "1", "1"]
+    assert [value for _, value, _ in tiles(models)][:4] == ["4", "1", "1", "1"]
     assert [o["words"] for o in outcomes(models)] == ["convertible", "already TF2", "convertible with flags", "blocked"]
     assert proposals(models) == [{"flags": "--take_proposals --drop_signatures", "count": 1}]
     page = to_html({"schema_version": 1, "tool": {}, "models": models})
-    assert "nothing was written" not in page and "ended well" not in page
+    assert "nothing was written" not in page and "succeeded" not in page
 
 
 def test_one_audited_model_is_blocked_and_not_refused():
     assert lede([_audited("refused")]) == "Blocked. 0 findings block the conversion."
+
+
+def test_one_verified_model_answers_and_several_answer():
+    verification = {"passed": True, "calls": 1, "compared": 2, "bitwise_equal": True}
+    one = _audited("converted", verification=verification, destination="b")
+    assert lede([one, _audited("unchanged")]).startswith(
+        "1 was verified: 1 call to both models, and 2 outputs compared; 1 model answers as before, bit for bit."
+    )
+    assert lede([one, one]).startswith(
+        "2 were verified: 2 calls to both models, and 4 outputs compared; 2 models answer as before, bit for bit."
+    )

@@ -76,7 +76,7 @@ def test_a_file(tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     with pytest.raises(InputError, match="pass the directory that holds it"):
         find_models(str(tmp_path / "saved_model.pb"))
-    with pytest.raises(InputError, match="no model"):
+    with pytest.raises(InputError, match="not a model"):
         find_models(str(tmp_path / "notes.txt"))
 
 

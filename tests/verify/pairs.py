@@ -131,4 +131,5 @@ def _add_signature(before: MetaGraphDef, new: MetaGraphDef, key: str) -> None:
     for node in before.graph_def.node:
         if node.op == "Const":
             constant(body.node_def, node.name, node.attr["value"].tensor)
-    body.node_def.add(name="y", op="Mul", device="/device:CPU:0")
+    body.node_def.add(name="now", op="Neg")
+    body.node_def.add(name="y", op="Mul", input=["now:y:0", "now:y:0"], device="/device:CPU:0")

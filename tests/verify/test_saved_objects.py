@@ -74,6 +74,27 @@ def test_lists_and_flags(candidate, told):
     assert _told(candidate) == told
 
 
+@pytest.mark.parametrize(("droppable", "call", "told"), [((), True, "__call__"), (("bad",), True, None)])
+def test_call_answers_the_only_signature_that_is_left(droppable, call, told):
+    source, candidate = _source(), _candidate(call=call)
+    for key in ("good", "bad"):
+        source.signature_def[key].CopyFrom(source.signature_def["serving_default"])
+    del source.signature_def["serving_default"]
+    candidate.signature_def["good"].CopyFrom(source.signature_def["good"])
+    found = attribute_differences(source, None, candidate, "contract", droppable)
+    assert [m.output for m in found] == ([told] if told else [])
+
+
+def test_a_signature_that_need_not_be_there_counts_where_it_is():
+    source, candidate = _source(), _candidate(call=False)
+    source.signature_def["bad"].CopyFrom(source.signature_def["serving_default"])
+    source.signature_def["good"].CopyFrom(source.signature_def["serving_default"])
+    del source.signature_def["serving_default"]
+    for key in ("good", "bad"):
+        candidate.signature_def[key].CopyFrom(source.signature_def[key])
+    assert list(attribute_differences(source, None, candidate, "contract", ("bad",))) == []
+
+
 def test_a_model_of_another_exporter_has_attributes_of_its_own():
     assert _told(_candidate({}, call=False)) == []
     assert list(root_differences(_source(), _candidate(root="_tf_keras_model"), "contract")) == []

@@ -41,7 +41,7 @@ function readAddress() {
   for (const [, id] of FILTERS) byId(id).value = wanted.get(id) || "";
   const notice = byId("ignored");
   notice.hidden = !ignored.length;
-  notice.textContent = ignored.length ? `Ignored in the address, because this report has no such thing: ${visible(ignored.join(", ")).slice(0, 300)}` : "";
+  notice.textContent = ignored.length ? `Ignored in the address, because this report does not have it: ${visible(ignored.join(", ")).slice(0, 300)}` : "";
   refresh(at);
   return model;
 

@@ -52,7 +52,8 @@ const path = (text) => visible(text).split(/(?<=[/])/).map((piece, i) => [i ? el
 
 function prose(text) {
   return visible(text).split(/(\s+)/).map((word) => {
-    if (/^[('"]?--\w/.test(word)) return el("span", { class: "whole code" }, word);
+    const flag = /^([('"]?)(--\w.*?)([;:,.)]*)$/.exec(word);
+    if (flag) return [flag[1], el("span", { class: "whole code" }, flag[2]), flag[3]];
     if (word.includes("/") || word.includes("_")) return path(word);
     return word.length > LONGEST ? el("span", { class: "long" }, word) : word;
   });

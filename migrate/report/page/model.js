@@ -7,8 +7,16 @@ const table = (caption, heads, rows) =>
   el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
     el("table", { class: "small" },
       el("caption", { class: "hidden-text" }, caption),
-      el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head.startsWith("*") ? el("span", { class: "hidden-text" }, head.slice(1)) : head)))),
+      el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head)))),
       el("tbody", null, rows)));
+// A table with sentences in it. On a narrow screen each row is a list, of which CSS says the heads again; the roles keep it a table.
+const listed = (caption, heads, rows) =>
+  el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
+    el("table", { class: "small listed", role: "table" },
+      el("caption", { class: "hidden-text" }, caption),
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((head) => el("th", { scope: "col", role: "columnheader" }, head)))),
+      el("tbody", { role: "rowgroup" }, rows.map((cells) => el("tr", { role: "row" }, cells.map((cell, i) =>
+        el("td", { role: "cell", "data-head": heads[i], class: String(cell).length > 40 ? "says" : null }, el("span", null, prose(cell)))))))));
 // A drawing that a narrow screen shows a part of, rather than all of it too small to read.
 const wide = (label, drawing) => el("div", { class: "wide-drawing", role: "region", "aria-label": label, tabindex: "0" }, drawing);
 const more = (n, what) => (n ? el("p", { class: "quiet" }, `${count(n)} more ${what} in report.json.`) : "");
@@ -35,7 +43,7 @@ function signatures(model) {
   const tensor = (t) => (t ? [el("span", { class: "code" }, path(t[0])), el("br"), `${t[1]} ${t[2]}`] : "\u2014");
   return card("Signatures", model.signatures.map((signature) => {
     const [before, after] = signature.method;
-    const heads = ["*direction", "name", ...(signature.converted ? ["before", "after", "*compared"] : ["tensor"])];
+    const heads = ["direction", "name", ...(signature.converted ? ["before", "after", "compared"] : ["tensor"])];
     return el("div", { class: "signature" },
       el("h3", null, signature.key),
       el("p", { class: "quiet" }, before === after || !signature.converted ? `Method ${before || after || "(empty)"}`
@@ -52,7 +60,7 @@ function variables(model) {
   if (!model.variables.length) return "";
   const row = ([name, dtype, shape, roles]) => el("tr", null, el("th", { scope: "row", class: "code" }, path(name)), el("td", null, dtype), el("td", null, shape), el("td", null, roles));
   const first = 25;
-  const shownTable = table("Variables", ["name", "dtype", "shape", "*role"], model.variables.slice(0, first).map(row));
+  const shownTable = table("Variables", ["name", "dtype", "shape", "role"], model.variables.slice(0, first).map(row));
   const rest = model.variables.length - first;
   const button = rest > 0 ? el("button", { type: "button", class: "plain" }, `Show ${count(rest)} more`) : "";
   if (button) button.addEventListener("click", () => {
@@ -70,19 +78,19 @@ function verification(model) {
   return card("Comparison",
     el("dl", { class: "facts" }, found.facts.map(([label, text]) => [el("dt", null, label), el("dd", null, prose(text))])),
     found.outputs.length ? [
-      el("h3", null, found.bitwise_equal ? "Largest difference of each output: none, every one is equal bit for bit" : "Largest difference of each output"),
+      el("h3", null, found.bitwise_equal ? "Every output is equal, bit for bit" : "Largest difference of each output"),
       wide("Largest difference of each output", plot(found.outputs))] : "",
     more(found.more_outputs, "outputs"),
     found.judged.length ? [el("h3", null, "Largest difference from TensorFlow 1.15.5"),
-      table("Largest difference from TensorFlow 1.15.5", ["signature", "output", "absolute", "of the largest value", "beyond the bounds"], found.judged.map((o) => el("tr", null,
-        [o[0], o[1], o[4] ? "equal" : number(o[2]).toPrecision(3), o[4] ? "equal" : number(o[3]).toPrecision(3), o[5]].map((cell) => el("td", null, prose(cell))))))] : "",
+      listed("Largest difference from TensorFlow 1.15.5", ["signature", "output", "absolute", "of the largest value", "beyond the bounds"], found.judged.map((o) =>
+        [o[0], o[1], o[4] ? "equal" : number(o[2]).toPrecision(3), o[4] ? "equal" : number(o[3]).toPrecision(3), o[5] || "no"]))] : "",
     more(found.more_judged, "outputs"),
     found.mismatches.length ? [el("h3", null, "Differences"),
-      table("Differences", ["signature", "output", "call", "loaded as", "what differs", "code", "breaks"], found.mismatches.map((m) => el("tr", null, m.map((cell, i) => el("td", i === 4 || i === 6 ? { class: "says" } : null, prose(cell))))))] : "",
+      listed("Differences", ["signature", "output", "call", "loaded as", "what differs", "code", "breaks"], found.mismatches)] : "",
     more(found.more_mismatches, "differences"),
-    found.unverified.length ? [el("h3", null, "No value was compared of"),
+    found.unverified.length ? [el("h3", null, "Not compared by value"),
       el("dl", { class: "facts" }, found.unverified.map(([what, why]) => [el("dt", null, path(what)), el("dd", null, prose(why))]))] : "",
-    found.skipped.length ? [el("h3", null, "Signatures whose calls fail in TF1, too"),
+    found.skipped.length ? [el("h3", null, "Signatures whose calls fail in TF1 too"),
       el("dl", { class: "facts" }, found.skipped.map(([key, why]) => [el("dt", null, path(key)), el("dd", null, prose(why))]))] : "");
 }
 
@@ -125,7 +133,7 @@ function timings(model) {
 function rewrites(model) {
   if (!model.sketches.length) return "";
   return card("What the rewrite changes",
-    el("p", { class: "quiet" }, "A part of each run, before and after. Coloured nodes are changed, taken out or new; dashed edges are control edges."),
+    el("p", { class: "quiet" }, "A part of the graph of each call, before and after. Coloured nodes are changed, removed or new. Dashed edges are control edges."),
     model.sketches.map((sketch) => el("div", { class: "rewrite" },
       el("h3", null, `${sketch.run}: ${plural(sketch.changed, "node")} changed`),
       el("ul", { class: "chips", "aria-label": "Ops among the changed nodes" }, sketch.ops.map(([op, before, after]) => el("li", null, el("span", { class: "code" }, op), ` ${count(before)} \u2192 ${count(after)}`))),

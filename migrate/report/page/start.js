@@ -71,6 +71,6 @@ async function start() {
 start().catch((error) => {
   const notice = byId("ignored");
   notice.hidden = false;
-  notice.textContent = "This browser cannot unfold the report (it needs DecompressionStream: Chrome 93, Firefox 113, Safari 16.4 or later).";
+  notice.textContent = "This browser cannot unpack the report. Use Chrome 93, Firefox 113, Safari 16.4 or later.";
   console.error(error);
 });

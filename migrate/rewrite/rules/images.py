@@ -193,7 +193,7 @@ def _periodic(node: NodeDef, scope: Scope) -> Edit | Finding:
     if len(free) != 1:
         return refusal(
             "periodic-shape",
-            f"{scope.aliases.run.key}: PeriodicResample {node.name!r} wants a shape with {len(free)} free dimensions; "
+            f"{scope.aliases.run.key}: PeriodicResample {node.name!r} needs a shape with {len(free)} free dimensions; "
             "its kernel takes one, and fails in every call",
             (node.name,),
             "leave out the signatures that need it with --drop_signatures",

@@ -62,10 +62,14 @@ class Parts:
 
     def ranked(self, name: str, tensor: Tensor, dtype: int, rank: int) -> Tensor:
         """A tensor that must have so many dimensions."""
+        return self.shaped(name, tensor, dtype, [-1] * rank)
+
+    def shaped(self, name: str, tensor: Tensor, dtype: int, sizes: Sequence[int]) -> Tensor:
+        """A tensor that must have these sizes, of which -1 is any."""
         shape = AttrValue()
         shape.shape.SetInParent()
-        for _ in range(rank):
-            shape.shape.dim.add(size=-1)
+        for size in sizes:
+            shape.shape.dim.add(size=size)
         return self.add("EnsureShape", name, [tensor], {**dtypes({"T": dtype}), "shape": shape}), 0
 
     def constant(self, name: str, value: TensorProto, beside: Tensor) -> Tensor:

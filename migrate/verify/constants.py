@@ -40,13 +40,23 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
         }
     ),
     "PeriodicResample": frozenset({b"periodic_resample expects larger dimensions, and one free"}),
+    "Quantiles": frozenset({b"Got empty buckets"}),
     "Resampler": frozenset({b"Batch size of data and warp tensor must be the same", -1.0, 1.0}),
     "SparseFeatureCross": frozenset({b"_X_", b"farmhash64"}),
 }
 """Ops of TF1 in whose place there are such texts, floats and rows of these: messages, and what formulas have."""
 _ATTRIBUTES: Mapping[str, str] = {"BatchNormWithGlobalNormalization": "variance_epsilon"}
 """Ops of TF1 in whose place there is a constant float with the value of this attribute."""
-_TREES = frozenset({"BoostedTreesPredict", "TreePredictionsV4"})
+_TREES = frozenset(
+    {
+        "BoostedTreesPredict",
+        "GradientTreesPartitionExamples",
+        "GradientTreesPrediction",
+        "GradientTreesPredictionVerbose",
+        "TreeEnsembleStats",
+        "TreePredictionsV4",
+    }
+)
 """Ops of TF1 in whose place there are constants that are taken out of trees in the checkpoint."""
 _BOUNDARIES = frozenset({"BoostedTreesQuantileStreamResourceGetBucketBoundaries"})
 """Ops of TF1 in whose place there are tensors of the checkpoint."""

@@ -118,7 +118,11 @@ mutate: .venv/.stamp  ## plant the FAULTS (a pattern) in good conversions and as
 .PHONY: docs
 docs: .venv-docs/.stamp  ## build the documentation as a site, into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
-	@echo "site/index.html is the start"
+	@echo "site/index.html is the start; make docs-serve shows it with its search"
+
+.PHONY: docs-serve
+docs-serve: .venv-docs/.stamp  ## show the documentation at http://127.0.0.1:8000 while it is written
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
 
 MODELS ?= testdata/models $(MIGRATE_CORPUS)
 

@@ -55,3 +55,13 @@ def test_the_site_builds_and_fetches_nothing(tmp_path):
     assert [(page.name, fetched.findall(page.read_text())) for page in pages if fetched.search(page.read_text())] == []
     styles = "".join(file.read_text() for file in tmp_path.rglob("*.css"))
     assert not re.search(r"url\((?:https?:)?//|@import", styles)
+
+
+def test_a_flag_is_never_broken_behind_its_dashes():
+    from tools.site_flags import on_page_content
+
+    assert _config()["hooks"] == ["tools/site_flags.py"]
+    long = f"--{'x' * 60}"
+    page = f"<p><code>--only_latest_version</code> <code>a--b</code> <code>{long}</code></p>"
+    whole = page.replace("<code>--only", '<code style="white-space: nowrap">--only')
+    assert on_page_content(page, page=None, config=None, files=None) == whole

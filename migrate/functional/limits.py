@@ -55,19 +55,32 @@ def number(draft: Draft, tensor: str) -> int | None:
     return None if found is None else found[0] if found else 0
 
 
-def limit(draft: Draft, loop: Loop) -> int | None:
-    """How often a loop runs at most; None where its condition does not say it, or only while it runs."""
-    counted = {f"{v.merge}:0": found for v in loop.every if (found := progress(draft, v)) is not None}
+def limit(draft: Draft, loop: Loop) -> int | str | None:
+    """How often a loop runs at most.
+
+    Returns:
+      A number; or the full name of the constant Enter that leads an int32 scalar into the loop, below which the loop's
+      counter is, so that a negative one is as good as 0; or None, where the condition does not say it.
+    """
+    used = {tensor for name in loop.condition for tensor in draft.wires[name].data}
+    # The While's own counter ends by this number (tf2onnx), whatever other variables count.
+    own = [variable for variable in loop.counters if f"{variable.merge}:0" in used]
+    counted = {f"{v.merge}:0": found for v in own or loop.every if (found := progress(draft, v)) is not None}
     numbers: list[int] = []
+    entered: list[str] = []
+    constants = {f"{enter}:0" for enter in loop.constants}
     for below, above, may_equal in _compared(draft, loop):
         found = counted.get(below)
         if found is None or found.step <= 0:
             continue
         bound = number(draft, above)
-        # A counter beyond the greatest number would begin again with the least one.
-        if bound is not None and bound + may_equal + found.step <= _MOST:
-            numbers.append(max(0, -((found.start - bound - may_equal) // found.step)))
-    return min(numbers, default=None)
+        if bound is not None:
+            # A counter beyond the greatest number would begin again with the least one.
+            if bound + may_equal + found.step <= _MOST:
+                numbers.append(max(0, -((found.start - bound - may_equal) // found.step)))
+        elif above in constants and not may_equal and found == Progress(0, 1):
+            entered.append(above)
+    return min(numbers) if numbers else entered[0] if entered else None
 
 
 def _compared(draft: Draft, loop: Loop) -> Iterator[tuple[str, str, int]]:

@@ -104,13 +104,42 @@ def recognise(draft: Draft, members: Sequence[str], awaited: Collection[str]) ->
     shared = [name for name in condition & body if draft.library.is_stateful(draft.nodes[name])]
     if shared:
         return Kept("is in the condition of a loop and used in its body", tuple(sorted(shared)[:3]))
-    counters = tuple(variable for variable in variables if _counts(draft, variable))
+    counters = _counters(draft, variables, constants, question, [n for n in members if n in condition])
     others = tuple(variable for variable in variables if variable not in counters)
     needed = reachable((source for v in others for source in wires[v.following].behind), behind)
     if any(draft.library.is_stateful(draft.nodes[name]) for name in body - needed - condition):
         counters, others, needed = (), tuple(variables), body  # A constant of a counter waits for an effect.
     ordered = [tuple(n for n in members if n in part) for part in (condition, needed, idle | body - needed - condition)]
     return Loop(others, counters, tuple(constants), question, *ordered)
+
+
+def _counters(
+    draft: Draft, variables: Sequence[Variable], constants: Sequence[str], question: str, condition: Sequence[str]
+) -> tuple[Variable, ...]:
+    """The loop variables that the While's own counter is.
+
+    tf2onnx asks the condition with the counter of the iteration before, and ends a loop in time by its
+    `maximum_iterations`: so a condition takes one such variable at most, and compares it with that number alone.
+    """
+    found: list[Variable] = []
+    is_asked = False
+    for variable in variables:
+        if not _counts(draft, variable):
+            continue
+        users = [name for name in condition if f"{variable.merge}:0" in draft.wires[name].data]
+        alone = Loop((), (variable,), tuple(constants), question, tuple(condition), (), ())
+        if users and (is_asked or len(users) > 1 or not _is_given(draft, limits.limit(draft, alone))):
+            continue
+        is_asked = is_asked or bool(users)
+        found.append(variable)
+    return tuple(found)
+
+
+def _is_given(draft: Draft, limit: int | str | None) -> bool:
+    """Whether a While takes a limit: a number, or what is no variable's value that the functions read themselves."""
+    if isinstance(limit, str):
+        return read_inside(draft, draft.wires[split(limit)[0]].data[0]) is None
+    return limit is not None
 
 
 def _counts(draft: Draft, variable: Variable) -> bool:
@@ -157,17 +186,21 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     name = draft.unique(frame.removesuffix(_FRAME) or "while")
     taken = _taken(draft, loop)
     starts = [draft.wires[v.enter].data[0] for v in loop.variables]
-    outers = tuple(dict.fromkeys(taken.values()))
-    dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
     limit = limits.limit(draft, loop)
-    body, kept = make_body(draft, loop, taken, dtypes, f"{name}/body")
-    condition, more = make_condition(draft, loop, taken, dtypes, f"{name}/cond")
-    counter = constant(draft.unique(f"{name}/loop_counter"), 0, ())
-    most = constant(draft.unique(f"{name}/maximum_iterations"), _UNKNOWN if limit is None else limit, ())
+    entered = taken.get(limit) if isinstance(limit, str) else None
+    outers = [outer for outer in dict.fromkeys(taken.values()) if outer != entered]
+    dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
+    body, kept = make_body(draft, loop, taken, entered, dtypes, f"{name}/body")
+    condition, more = make_condition(draft, loop, taken, entered, dtypes, f"{name}/cond")
+    made = [constant(draft.unique(f"{name}/loop_counter"), 0, ())]
+    if entered is None:
+        number = limit if isinstance(limit, int) else _UNKNOWN
+        made.append(constant(draft.unique(f"{name}/maximum_iterations"), number, ()))
+    first = [made[0].name, made[1].name if entered is None else as_input(entered)]
     # The gradient looks for a handle behind a While, and not behind a StatelessWhile (control_flow_util_v2.py).
     is_stateful = RESOURCE in dtypes or any(draft.library.holds_state(function) for function in (body, condition))
     node = NodeDef(name=name, op="While" if is_stateful else "StatelessWhile")
-    node.input.extend([counter.name, most.name, *map(as_input, (*starts, *outers))])
+    node.input.extend([*first, *map(as_input, (*starts, *outers))])
     before = [*loop.constants, *(v.enter for v in loop.every)]
     handed = [draft.wires[enter].data[0] for enter in loop.constants]
     # A constant with which a counter begins, or of which the functions have copies, may wait for something.
@@ -190,7 +223,7 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
         for end in variable.exits
     ]
     draft.remove(loop.names & draft.nodes.keys())
-    made = [counter, most, node, *ends]
+    made += [node, *ends]
     for new in made:
         draft.put(new)
     return [new.name for new in made], [*kept, *more]

@@ -32,7 +32,7 @@ _LOOP = (
 )
 
 
-def _limit(condition: str, *lines: str, first: int = 0, step: int = 1) -> int | None:
+def _limit(condition: str, *lines: str, first: int = 0, step: int = 1) -> int | str | None:
     texts = [line.format(first=first, step=step, condition=condition) for line in (*_OUTSIDE, *_LOOP)]
     draft = Draft(map(node, (*texts, *lines)), Library(()), set())
     members = [one.name for one in map(node, (*texts[len(_OUTSIDE) :], *lines))]
@@ -74,8 +74,11 @@ def test_a_counter_that_would_begin_again_has_no_limit() -> None:
     assert _limit("less", most.format(2**31 - 2), "less = Less(i, most) T=int32") == 2**31 - 2
 
 
-def test_what_a_run_computes_is_no_limit() -> None:
-    assert _limit("less", "less = Less(i, entered) T=int32") is None
+def test_what_enters_is_a_limit_of_a_counter_from_zero() -> None:
+    assert _limit("less", "less = Less(i, entered) T=int32") == "entered:0"
+    assert _limit("less", "less = Less(i, entered) T=int32", first=1) is None
+    assert _limit("less", "less = Less(i, entered) T=int32", step=2) is None
+    assert _limit("less", "less = LessEqual(i, entered) T=int32") is None
 
 
 def test_the_least_of_the_limits_that_must_all_hold() -> None:

@@ -23,7 +23,7 @@ from migrate.proof.loops import Event
 from migrate.proof.program import Flat
 from migrate.proof.shared import FALSE, TRUE
 from migrate.proof.side import Cell, Side
-from migrate.proof.states import WITH_VALUE, left_by, read, state_at, substituted
+from migrate.proof.states import here, is_set, left_by, read, state_at, substituted
 from migrate.proof.temporaries import KIND as TEMPORARY
 from migrate.proof.terms import Term
 
@@ -34,7 +34,7 @@ def make_cell(side: Side, place: int, node: Flat, op: str) -> None:
     """A node that makes a variable, a table or a queue gives the handle of its cell."""
     maker = MAKERS[op]
     taken = tuple(read(side, place, tensor) for tensor in node.data)
-    kept = attributes.canonical(op, op.removesuffix("V2"), node.attr, {}, _NAMES)
+    kept = attributes.canonical(op, maker.canonical, node.attr, {}, _NAMES)
     key = key_of(op, node.attr, node.name, node.label)
     dtype = node.attr["dtype"].type if maker.canonical == "Variable" and "dtype" in node.attr else 0
     cell = Cell(key, maker.kind, (maker.canonical, kept, taken), node.label, dtype)
@@ -201,7 +201,9 @@ def read_cell(side: Side, place: int, node: Flat, op: str) -> None:
     what = READS[op]
     if what == "IsInitialized":
         state = state_at(side, next(iter(cells)), place) if len(cells) == 1 else side.unknown("one of two variables")
-        side.values[place, 0] = _initialized(side, state)
+        # What was assigned in the branch in which it is asked has a value there.
+        known = is_set(side.terms, here(side, state, side.lives[place] or ALWAYS))
+        side.values[place, 0] = side.shared.constant(TRUE) if known else _initialized(side, state)
         return
     value = substituted(side, place, handle)
     if what:
@@ -213,10 +215,6 @@ def read_cell(side: Side, place: int, node: Flat, op: str) -> None:
 
 def _initialized(side: Side, state: Term) -> Term:
     head, more, _ = side.terms.parts(state)
-    if head == "write" and more[0] == "Assign" and not more[2]:
-        return side.shared.constant(TRUE)
     if head == "initial" and more == "nothing":
         return side.shared.constant(FALSE)
-    if head == "initial" and more[0] in WITH_VALUE:
-        return side.shared.constant(TRUE)
     return side.terms.make("IsInitialized", None, (state,))

@@ -75,7 +75,8 @@ class Maker:
     """An op that gives the handle or the ref of a cell: a variable, a table, a queue.
 
     Attributes:
-      kind: `ref`, `resource` (variables), `table` or `queue`; cells of two kinds are never the same.
+      kind: `ref`, `resource` (variables), `table`, `queue`, `reader` or `accumulator`; cells of two kinds are never the
+        same.
       canonical: name for the ops that make the same thing.
       by_node: whether a node without a shared_name is known by its own name (ContainerInfo::Init, resource_mgr.cc, with
         use_node_name_as_default). VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
@@ -104,6 +105,19 @@ MAKERS: Mapping[str, Maker] = {
         f"{name}{version}": Maker("queue", name)
         for name in ("FIFOQueue", "PaddingFIFOQueue", "PriorityQueue", "RandomShuffleQueue")
         for version in ("", "V2")
+    },
+    # reader_op_kernel.h: V1 gives a string handle, V2 a resource, of the same reader. Of FixedLengthRecordReader the V1
+    # kernel fails: it asks for an attribute that the op does not have (fixed_length_record_reader_op.cc).
+    **{
+        f"{name}{version}": Maker("reader", name)
+        for name in ("IdentityReader", "TFRecordReader", "TextLineReader", "WholeFileReader")
+        for version in ("", "V2")
+    },
+    "FixedLengthRecordReaderV2": Maker("reader", "FixedLengthRecordReaderV2"),
+    # conditional_accumulator_op.cc: one class under a string handle and under a resource.
+    **{
+        f"{prefix}ConditionalAccumulator": Maker("accumulator", "ConditionalAccumulator", is_private=True)
+        for prefix in ("", "Resource")
     },
 }
 
@@ -182,6 +196,19 @@ WRITES: Mapping[str, Write] = {
         for version in ("", "V2")
     },
     "LookupTableRemoveV2": Write("LookupTableRemoveV2"),
+    # reader_ops.cc: likewise. A reader takes names of files from a queue, which it changes, too.
+    **{
+        f"{name}{version}": Write(name, cells, results=True)
+        for name, cells in (("ReaderRead", 2), ("ReaderReadUpTo", 2), ("ReaderReset", 1), ("ReaderRestoreState", 1))
+        for version in ("", "V2")
+    },
+    # conditional_accumulator_base_op.h: one class per operation. A gradient is added to a buffer of the accumulator's
+    # own, and what is taken out is not changed any more (conditional_accumulator.h).
+    **{
+        f"{prefix}Accumulator{name}": Write(f"Accumulator{name}", results=True)
+        for name in ("ApplyGradient", "SetGlobalStep", "TakeGradient")
+        for prefix in ("", "Resource")
+    },
     # queue_op.h, queue_ops.cc: likewise. What is taken out is taken from what was put in.
     **{
         f"{name}{version}": Write(name, results=True)
@@ -218,10 +245,17 @@ READS: Mapping[str, str] = {
     # lookup_table_op.cc, queue_ops.cc: V1 and V2 are one kernel.
     **{
         f"{name}{version}": name
-        for name in ("LookupTableFind", "LookupTableSize", "LookupTableExport", "QueueIsClosed", "QueueSize")
+        for name in (
+            "LookupTableFind", "LookupTableSize", "LookupTableExport", "QueueIsClosed", "QueueSize",
+            # reader_ops.cc.
+            "ReaderNumRecordsProduced", "ReaderNumWorkUnitsCompleted", "ReaderSerializeState",
+        )
         for version in ("", "V2")
     },
-}
+    # conditional_accumulator_base_op.cc.
+    "AccumulatorNumAccumulated": "AccumulatorNumAccumulated",
+    "ResourceAccumulatorNumAccumulated": "AccumulatorNumAccumulated",
+}  # fmt: skip
 """Ops that look at the cell behind their first input -> name for what they give; empty for the value itself."""
 
 ARRAYS: Mapping[str, str] = {

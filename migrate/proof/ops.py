@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from migrate.graph.dtypes import base_name
 from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import attributes, handles
+from migrate.proof.control_flow import has_accesses
 from migrate.proof.equations import (
     ACCUMULATE,
     ARRAY_CHANGERS,
@@ -24,6 +25,7 @@ from migrate.proof.equations import (
 from migrate.proof.liveness import ALWAYS, Atom, conflict, ordered
 from migrate.proof.loops import Event
 from migrate.proof.program import Flat
+from migrate.proof.sharing import copies
 from migrate.proof.side import Side
 from migrate.proof.states import may_share, passed, read
 from migrate.proof.terms import Term
@@ -48,8 +50,7 @@ def array(side: Side, place: int, node: Flat, op: str) -> None:
     before, live = side.before[place], side.lives[place] or ALWAYS
     earlier = tuple(sorted({event.state for event in known if before & event.bit}))
     if side.frames[place]:
-        # What comes back from the iteration before has been through these.
-        earlier += tuple(sorted({term for bit, term in side.loops if before & bit}))
+        earlier += _turns(side, before)
     term = side.terms.make(canonical, attrs, (*taken, *earlier))
     if place in side.array_races:
         term = side.unknown(side.array_races[place])
@@ -58,6 +59,14 @@ def array(side: Side, place: int, node: Flat, op: str) -> None:
     # Where its branch is not taken it leaves the array as it is.
     event.state = side.terms.make("where", ordered(live), (term,)) if live else term
     known.append(event)
+
+
+def _turns(side: Side, before: int) -> tuple[Term, ...]:
+    """What comes back from the iteration before has been through these: accesses to arrays come before them."""
+    turns = {term for bit, term in side.loops if before & bit}
+    # A loop variable that waits for no access says nothing of their order, but that there are iterations.
+    waiting = {term for term in turns if has_accesses(side, term)}
+    return tuple(sorted(waiting or turns))
 
 
 def array_races(side: Side) -> dict[int, str]:
@@ -124,7 +133,7 @@ def plain(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
     if info.writes:
         side.values[place, 0] = side.unknown(f"{op} {node.label!r} writes its input's buffer")
         return
-    if op not in SHOWS and not info.copies:
+    if op not in SHOWS and not info.copies and not copies(op, node.attr):
         may_share(side, place, taken, before_read)
     name = RENAMED.get(op, op)
     if op == ACCUMULATE:

@@ -45,6 +45,7 @@ class Parts:
     ) -> Flat:
         """A node."""
         flat = Flat(op, f"{self.node.label}/{name}" if name else self.node.label, self.node.name, attr)
+        flat.hint = f"{self.node.hint}/{name}" if name else self.node.hint
         flat.data = list(taken)
         flat.controls = list(waits)
         return flat

@@ -17,7 +17,7 @@ from migrate.graph.output_dtypes import output_dtypes
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
 from migrate.proof.equations import BRANCHES, CALLS, ENGINE, ENTERS, PASSES, WRITES
 from migrate.proof.identity import key_of
-from migrate.proof.library import Library, output_count, says
+from migrate.proof.library import Library, is_made, output_count, says
 
 INPUT = "=Input"
 """A tensor that the call is given; `key` says which."""
@@ -44,6 +44,8 @@ class Flat:
       op: its op, or one of the above.
       label: its name, after those of the calls that it is in.
       name: its name where it stands; resources are known by it.
+      hint: its name as another model may have it: bodies of an If, Case or While keep the names that nodes have in v1
+        control flow.
       attr: its attributes.
       definition: a node of the model that has the same attributes, or None.
       data: (position of a node, output) of each data input.
@@ -52,12 +54,12 @@ class Flat:
       within: positions of nodes that it does not wait for, and whose loop it is in.
     """
 
-    __slots__ = ("attr", "controls", "data", "definition", "key", "label", "name", "op", "within")
+    __slots__ = ("attr", "controls", "data", "definition", "hint", "key", "label", "name", "op", "within")
 
     def __init__(self, op: str, label: str, name: str, attr: Mapping[str, AttrValue], key: Hashable = None) -> None:
         """A node without inputs."""
         self.op = op
-        self.label = label
+        self.label = self.hint = label
         self.name = name
         self.attr = attr
         self.key = key
@@ -77,6 +79,7 @@ class _Scope:
         "calls",
         "chain",
         "function",
+        "hint",
         "is_kernel",
         "known",
         "nodes",
@@ -90,7 +93,7 @@ class _Scope:
     def __init__(self, nodes: Mapping[str, NodeDef], function: FunctionDef | None, prefix: str) -> None:
         self.nodes = nodes
         self.function = function
-        self.prefix = prefix
+        self.prefix = self.hint = prefix
         self.arguments: Mapping[str, int] = {}
         self.attrs: Mapping[str, AttrValue] = _NO_ATTRS
         self.sources: Sequence[tuple[int, int]] = ()
@@ -314,6 +317,7 @@ class Program:
                 label = scope.prefix + name
                 own = label if scope.by_node_name else name
             flat = Flat(op, label, own, attr, scope.prefix if op in ENTERS else None)
+            flat.hint = scope.hint + name
             if scope.attrs and any(value.placeholder for value in attr.values()):
                 flat.attr = {k: scope.attrs.get(v.placeholder, v) if v.placeholder else v for k, v in attr.items()}
             else:
@@ -494,6 +498,8 @@ class Program:
         is_native = not is_call and node.op not in BRANCHES
         inner.is_kernel = is_native and (scope.function is None or scope.is_kernel)
         inner.by_node_name = is_native or is_lowered(node) or scope.by_node_name
+        is_branch = node.op in BRANCHES or (scope.function is not None and is_made(scope.function))
+        inner.hint = "" if is_branch else f"{scope.hint}{name}/"
         scope.calls[name] = inner
         self._scopes.append(inner)
         inner.outer, inner.taken = scope, taken

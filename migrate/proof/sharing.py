@@ -6,9 +6,11 @@ resource variable or a queue that is given such a tensor holds the buffer itself
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from migrate.graph.dtypes import base_name
 from migrate.graph.op_table import load_op_table
+from migrate.graph.protos import AttrValue
 from migrate.proof.equations import BRANCHES, CALLS, MAKERS, READS, WRITES
 from migrate.proof.program import Flat
 
@@ -43,5 +45,24 @@ def _may_be(node: Flat, found: Collection[int]) -> bool:
         return False  # What it reads was kept, or was copied.
     if op in WRITES:
         return not WRITES[op].results and any(place in found for place, _ in node.data[: WRITES[op].cells])
+    return not copies(op, node.attr) and any(place in found for place, _ in node.data)
+
+
+def copies(op: str, attr: Mapping[str, AttrValue]) -> bool:
+    """Whether no output of a node is the buffer of an input; False where that is not known."""
     info = load_op_table().get(op)
-    return not (info is not None and info.copies) and any(place in found for place, _ in node.data)
+    return info is not None and (info.copies or (op == "Cast" and _converts(attr)))
+
+
+def _converts(attr: Mapping[str, AttrValue]) -> bool:
+    """Whether a Cast is to another dtype in memory (cast_op.cc; a quantized dtype is in memory as its integer)."""
+    names = [base_name(attr[key].type) if key in attr else "" for key in ("SrcT", "DstT")]
+    return names[0] != names[1] and _PLAIN.issuperset(names)
+
+
+_PLAIN = frozenset(
+    {
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+        "bfloat16", "float16", "float32", "float64", "complex64", "complex128",
+    }
+)  # fmt: skip

@@ -34,9 +34,9 @@ ALONE = frozenset({"of the source alone", "of the candidate alone"})
 """What a variable's first state is called that the other model does not have."""
 
 
-def common_name(label: str) -> str:
-    """A label without what an exporter puts before a name: a hint which nodes of both models are to be paired."""
-    return _WRAPPERS.sub("", label)
+def common_name(hint: str) -> str:
+    """A name without what an exporter puts before it: a hint which nodes of both models are to be paired."""
+    return _WRAPPERS.sub("", hint)
 
 
 class Cell:
@@ -113,6 +113,7 @@ class Side:
       drawn: how many things of one term and name there are.
       messages: what is checked, printed, or not known.
       said: the place of each message.
+      given_back: terms of outputs that show variables as they are when the call is over.
       temporaries: the temporary variables.
       arrays: by an array's handle: its accesses; the state of one is its term.
       array_races: places of accesses to arrays that no edge orders with another one, with the reason.
@@ -181,6 +182,7 @@ class Side:
         self.drawn: dict[Hashable, int] = {}
         self.messages: list[tuple[Any, ...]] = []
         self.said: list[int] = []
+        self.given_back: set[Term] = set()
         self.temporaries = Temporaries()
         self.arrays: dict[Term, list[Event]] = {}
         self.loop_cells = Loops(self)
@@ -294,7 +296,7 @@ class Side:
 
     def common_name(self, place: int) -> str:
         """A node's name without what an exporter puts before it: a hint which nodes of both models are to be paired."""
-        return common_name(self.nodes[place].label)
+        return common_name(self.nodes[place].hint)
 
     def race(self, cell: Hashable, why: str) -> None:
         """Notes that what a cell holds is not worked out."""
@@ -312,7 +314,7 @@ class Side:
 
     def own(self, place: int, head: str, attrs: Hashable, taken: Sequence[Term], node: Flat) -> Term:
         """A term of something that each node has for itself, in each iteration: an array, a random sequence."""
-        name = common_name(node.label)
+        name = common_name(node.hint)
         base = self.terms.make(head, attrs, taken)
         number = self.drawn.get((base, name), 0)
         self.drawn[base, name] = number + 1

@@ -16,7 +16,7 @@ from migrate.proof.loops import Event
 from migrate.proof.order import Frames
 from migrate.proof.program import Flat
 from migrate.proof.side import VARIABLES, Side
-from migrate.proof.terms import Term
+from migrate.proof.terms import Term, Terms
 
 _DEEPEST_ALIAS = 40
 _LONGEST = 200
@@ -208,7 +208,9 @@ def fetched(side: Side, tensor: tuple[int, int]) -> Term:
             return side.unknown("whether an output shares a variable's buffer is not known")
     if not side.terms.cells(value):
         return value
-    return _at_end(side, value)
+    found = _at_end(side, value)
+    side.given_back.add(found)
+    return found
 
 
 def _at_end(side: Side, value: Term, extra: frozenset[Atom] = ALWAYS) -> Term:
@@ -243,9 +245,15 @@ def _has_value(side: Side, cell: Hashable, place: int) -> bool:
         return True
     if cell not in side.written:
         return False
-    state = here(side, state_at(side, cell, place), side.lives[place] or ALWAYS)
+    return is_set(side.terms, here(side, state_at(side, cell, place), side.lives[place] or ALWAYS))
+
+
+def is_set(terms: Terms, state: Term) -> bool:
+    """Whether a variable has a value in a state, as all writes have left it."""
     for _ in range(_LONGEST):
-        head, more, taken = side.terms.parts(state)
+        head, more, taken = terms.parts(state)
+        if head == "initial":
+            return more[0] in WITH_VALUE
         if head != "write" or more[2]:
             return False
         if more[0] == "Assign":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from migrate.proof.equations import ENTERS, FILLS, MAKERS, PASSES, READS, SWITCHES, WRITES
+from migrate.proof.equations import ENTERS, EXITS, FILLS, MAKERS, MERGES, PASSES, READS, SWITCHES, WRITES
 from migrate.proof.identity import key_of
 from migrate.proof.program import Flat
 from migrate.proof.side import VARIABLES, Cell, common_name
@@ -18,7 +18,7 @@ from migrate.proof.terms import Term, Terms
 
 _FILLED_ONCE = "HashTable"
 _FILL_IT = FILLS | {"LookupTableImport"}
-_HANDS_ON = PASSES | SWITCHES | ENTERS
+_HANDS_ON = PASSES | SWITCHES | ENTERS | MERGES | EXITS
 _LONGEST = 200
 """Ops through which a handle goes."""
 
@@ -59,7 +59,7 @@ def _used(nodes: Sequence[Flat]) -> Iterator[tuple[tuple[str, int], Hashable]]:
         for position, (place, _) in enumerate(node.data[:count]):
             key = _behind(nodes, place)
             if key is not None:
-                yield (common_name(node.label), position), key
+                yield (common_name(node.hint), position), key
 
 
 def _behind(nodes: Sequence[Flat], place: int) -> Hashable | None:

@@ -77,6 +77,8 @@ ATTRIBUTE_DECIDES = _HARMLESS_WHEN.keys() | _DEBUG_OPS
 _OF_TF1: Mapping[str, str] = {
     "AdjustHsvInYiq": "pure",  # contrib/image/kernels/adjust_hsv_in_yiq_op.cc
     "BucketizeWithInputBoundaries": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
+    "CreateTreeEnsembleVariable": "state",  # contrib/boosted_trees/kernels/model_ops.cc
+    "DecisionTreeEnsembleResourceHandleOp": "state",  # the same
     "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc
     "GradientTreesPartitionExamples": "state",  # contrib/boosted_trees/kernels/prediction_ops.cc: it reads trees
     "GradientTreesPrediction": "state",  # the same
@@ -88,8 +90,11 @@ _OF_TF1: Mapping[str, str] = {
     "Resampler": "pure",  # contrib/resampler/kernels/resampler_ops.cc
     "SparseFeatureCross": "pure",  # contrib/layers/kernels/sparse_feature_cross_kernel.cc
     "SparseFeatureCrossV2": "pure",  # the same
-    "TreeEnsembleStampToken": "state",  # contrib/boosted_trees/kernels/model_ops.cc: it reads a number
-    "TreeEnsembleStats": "state",  # contrib/boosted_trees/kernels/training_ops.cc: the same
+    "TreeEnsembleDeserialize": "state",  # contrib/boosted_trees/kernels/model_ops.cc
+    "TreeEnsembleIsInitializedOp": "state",  # the same
+    "TreeEnsembleSerialize": "state",  # the same
+    "TreeEnsembleStampToken": "state",  # the same
+    "TreeEnsembleStats": "state",  # contrib/boosted_trees/kernels/training_ops.cc
     "TreePredictionsV4": "state",  # contrib/tensor_forest/kernels/model_ops.cc: it reads a tree
 }
 """What ops of TensorFlow 1 do that no TensorFlow 2 has and whose kernels were read."""

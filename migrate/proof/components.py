@@ -6,14 +6,15 @@ down, then those that are one below the other, from the left. A pair is joined w
 zero and are in two trees: the root of the lower rank becomes the parent, and where none is lower the second, whose rank
 rises by one. What is in the trees of a block is in no other block, so that all blocks do their n-th pairs at once here.
 
-A row of the table of parents is there for nobody: it is where pairs go that are not joined.
+The trees of a round are those that meet at some seam, with numbers of their own. One more row of their table is there
+for nobody: it is where pairs go that are in one tree already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from migrate.graph.protos import AttrValue
+from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import constants
 from migrate.proof.parts import BOOL, INT32, INT64, Parts, Tensor, dtypes
 from migrate.proof.program import Flat
@@ -36,110 +37,190 @@ class _Blocks:
     def long(self, op: str, *taken: Tensor, **types: int) -> Tensor:
         return self.parts.add(op, op.lower(), taken, dtypes(types or {"T": INT64})), 0
 
+    def several(self, op: str, taken: Sequence[Tensor], attr: Mapping[str, AttrValue], **types: int) -> int:
+        return self.parts.add(op, op.lower(), taken, {**dtypes(types or {"T": INT64}), **attr})
+
     def number(self, value: int, beside: Tensor) -> Tensor:
         return self.parts.constant(f"n{value}", constants.made("int64", value), beside)
+
+    def axis(self, value: int, beside: Tensor) -> Tensor:
+        return self.parts.constant(f"a{value}", constants.int32(value), beside)
 
     def form(self, tensor: Tensor, *shape: int, dtype: int = INT64) -> Tensor:
         sizes = self.parts.constant("form", constants.int32s(*shape), tensor)
         return self.parts.op("Reshape", "formed", [tensor, sizes], T=dtype, Tshape=INT32)
 
-    def column(self, tensor: Tensor) -> Tensor:
-        last = self.parts.constant("last", constants.int32(-1), tensor)
-        return self.parts.op("ExpandDims", "column", [tensor, last], T=INT64, Tdim=INT32)
+    def wider(self, tensor: Tensor, axis: int) -> Tensor:
+        return self.long("ExpandDims", tensor, self.axis(axis, tensor), T=INT64, Tdim=INT32)
 
-    def found(self, table: Tensor, at: Tensor, dtype: int = INT64) -> Tensor:
-        axis = self.parts.constant("axis", constants.int32(0), at)
-        return self.parts.op("GatherV2", "found", [table, at, axis], Tparams=dtype, Tindices=INT64, Taxis=INT32)
+    def found(self, table: Tensor, at: Tensor, dtype: int = INT64, index: int = INT64) -> Tensor:
+        return self.long("GatherV2", table, at, self.axis(0, at), Tparams=dtype, Tindices=index, Taxis=INT32)
 
     def range(self, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-        return self.parts.op("Range", "range", [start, limit, delta], Tidx=INT64)
+        return self.long("Range", start, limit, delta, Tidx=INT64)
 
     def choose(self, condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        return self.parts.op("SelectV2", "choose", [condition, one, other], T=INT64)
+        return self.long("SelectV2", condition, one, other)
+
+    def both(self, one: Tensor, other: Tensor) -> Tensor:
+        """Two vectors as one."""
+        attr = {"N": AttrValue(i=2)}
+        return self.several("ConcatV2", [one, other, self.axis(0, one)], attr, T=INT64, Tidx=INT32), 0
+
+    def set(self, table: Tensor, rows: Tensor, values: Tensor, *, op: str = "TensorScatterUpdate") -> Tensor:
+        return self.long(op, table, self.wider(rows, -1), values, T=INT64, Tindices=INT64)
 
     def result(self) -> Flat:
         """The number of each pixel's root, plus one, or zero where the pixel is zero."""
         parts, images, dtype = self.parts, self.images, self.dtype
         zero, one, two = (self.number(value, images) for value in range(3))
         shape = parts.op("Shape", "shape", [images], T=dtype, out_type=INT64)
-        sizes = parts.add("Unpack", "sizes", [shape], {**dtypes({"T": INT64}), "num": AttrValue(i=3)})
+        sizes = self.several("Unpack", [shape], {"num": AttrValue(i=3)})
         pages, height, width = ((sizes, k) for k in range(3))
         pixels = self.form(images, -1, dtype=dtype)
-        is_some = parts.op("NotEqual", "some", [pixels, parts.op("ZerosLike", "none", [pixels], T=dtype)], T=dtype)
+        is_some = self.long("NotEqual", pixels, self.long("ZerosLike", pixels, T=dtype), T=dtype)
         count = parts.op("Size", "count", [images], T=dtype, out_type=INT64)
         own = self.range(zero, count, one)
-        every = self.range(zero, self.long("AddV2", count, one), one)
         starts = self.long("Mul", self.range(zero, pages, one), self.long("Mul", height, width))
         longest = self.long("Minimum", self.long("Maximum", height, width), count)
-        fixed = [
-            self.entered(tensor, kind, stays=True)
-            for tensor, kind in (
-                (pixels, dtype),
-                (is_some, BOOL),
-                (every, INT64),
-                (count, INT64),
-                (height, INT64),
-                (width, INT64),
-                (self.form(starts, -1, 1, 1), INT64),
-                (self.long("Mul", longest, two), INT64),
-            )
-        ]
-        merges = []
-        for begin in (two, zero, own, self.long("ZerosLike", every)):
-            attr = {**dtypes({"T": INT64}), "N": AttrValue(i=2)}
-            merges.append(parts.add("Merge", "merge", [self.entered(begin, INT64, stays=False)], attr))
-        going = parts.op("LoopCond", "going", [self.long("Less", (merges[0], 0), fixed[-1])])
-        switches = [parts.add("Switch", "switch", [(merge, 0), going], dtypes({"T": INT64})) for merge in merges]
-        after = self.joined(fixed, [self.long("Identity", (switch, 1)) for switch in switches])
-        for merge, tensor in zip(merges, after, strict=True):
-            parts.extend(merge, self.long("NextIteration", tensor))
-        roots = self.long("Exit", (switches[2], 0))
+        fixed = {
+            "pixels": (pixels, dtype),
+            "is_some": (is_some, BOOL),
+            "own": (own, INT64),
+            "height": (height, INT64),
+            "width": (width, INT64),
+            "starts": (self.form(starts, -1, 1, 1), INT64),
+            "end": (self.long("Mul", longest, two), INT64),
+        }
+        state = [two, own, self.long("ZerosLike", own)]
+        (roots,) = self.loop("sizes", fixed, state, "end", self.doubled, [1], parts.node.controls)
         numbers = self.choose(is_some, self.long("AddV2", roots, one), zero)
         return parts.made("Reshape", "", [numbers, shape], dtypes({"T": INT64, "Tshape": INT64}), parts.node.controls)
 
-    def entered(self, tensor: Tensor, dtype: int, *, stays: bool) -> Tensor:
-        attr = {
-            "T": AttrValue(type=dtype),
-            "frame_name": AttrValue(s=f"{self.parts.node.label}/blocks".encode()),
-            "is_constant": AttrValue(b=stays),
-            "parallel_iterations": AttrValue(i=10),
-        }
-        return self.parts.add("Enter", "enter", [tensor], attr, self.parts.node.controls), 0
-
-    def joined(self, fixed: Sequence[Tensor], state: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The size of blocks, the pair, the roots and the ranks after one pair of each block."""
+    def loop(
+        self,
+        name: str,
+        fixed: Mapping[str, tuple[Tensor, int]],
+        state: Sequence[Tensor],
+        end: str,
+        step: Callable[[Mapping[str, Tensor], Sequence[Tensor]], Sequence[Tensor]],
+        results: Sequence[int],
+        waits: Sequence[int],
+    ) -> list[Tensor]:
+        """The last values of some parts of the state of a loop, which goes on while the first part is below an end."""
         parts = self.parts
-        pixels, is_some, every, nobody, height, width, starts, _ = fixed
-        size, pair, roots, ranks = state
+
+        def entered(tensor: Tensor, dtype: int, *, stays: bool) -> Tensor:
+            attr = {
+                "T": AttrValue(type=dtype),
+                "frame_name": AttrValue(s=f"{parts.node.label}/{name}".encode()),
+                "is_constant": AttrValue(b=stays),
+                "parallel_iterations": AttrValue(i=10),
+            }
+            return parts.add("Enter", "enter", [tensor], attr, waits), 0
+
+        inside = {key: entered(tensor, dtype, stays=True) for key, (tensor, dtype) in fixed.items()}
+        merges = [
+            self.several("Merge", [entered(tensor, INT64, stays=False)], {"N": AttrValue(i=2)}) for tensor in state
+        ]
+        going = parts.op("LoopCond", "going", [self.long("Less", (merges[0], 0), inside[end])])
+        switches = [self.several("Switch", [(merge, 0), going], {}) for merge in merges]
+        after = step(inside, [self.long("Identity", (switch, 1)) for switch in switches])
+        for merge, tensor in zip(merges, after, strict=True):
+            parts.extend(merge, self.long("NextIteration", tensor))
+        return [self.long("Exit", (switches[k], 0)) for k in results]
+
+    def doubled(self, fixed: Mapping[str, Tensor], state: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The size of blocks, the roots and the ranks after one round."""
+        parts, (size, roots, ranks) = self.parts, state
         zero, one, two = (self.number(value, size) for value in range(3))
-        middle = self.long("Sub", self.long("FloorDiv", size, two), one)
-        is_beside = self.long("Less", pair, size)
-        right, below = self.choose(is_beside, one, zero), self.choose(is_beside, zero, one)
-        top = self.choose(is_beside, pair, middle)
-        left = self.choose(is_beside, middle, self.long("Sub", pair, size))
-        lines = self.range(top, self.long("Maximum", top, self.long("Sub", height, below)), size)
-        columns = self.range(left, self.long("Maximum", left, self.long("Sub", width, right)), size)
-        page = self.long("AddV2", self.column(self.long("Mul", lines, width)), columns)
-        here = self.form(self.long("AddV2", page, starts), -1)
-        there = self.long("AddV2", here, self.long("AddV2", self.long("Mul", below, width), right))
-        values = [self.found(pixels, at, self.dtype) for at in (here, there)]
-        is_same = parts.op("Equal", "same", values, T=self.dtype)
-        first, second = self.found(roots, here), self.found(roots, there)
-        is_part = parts.op("LogicalAnd", "part", [self.found(is_some, here, BOOL), is_same])
-        joins = parts.op("LogicalAnd", "joins", [is_part, self.long("NotEqual", first, second)])
-        is_lower = self.long("Less", self.found(ranks, first), self.found(ranks, second))
-        parent = self.choose(joins, self.choose(is_lower, first, second), nobody)
-        child = self.choose(joins, self.choose(is_lower, second, first), nobody)
-        rises = parts.op("Cast", "rises", [parts.op("LogicalNot", "not", [is_lower])], SrcT=BOOL, DstT=INT64)
-        parents = self.long("TensorScatterUpdate", every, self.column(child), parent, T=INT64, Tindices=INT64)
-        later, double = self.long("AddV2", pair, one), self.long("Mul", size, two)
-        is_done = self.long("Equal", later, double)
+        here, there, order = self.pairs(fixed, size)
+        values = [self.found(fixed["pixels"], at, self.dtype) for at in (here, there)]
+        is_part = [self.found(fixed["is_some"], here, BOOL), self.long("Equal", *values, T=self.dtype)]
+        joins = parts.op("LogicalAnd", "joins", is_part)
+        kept = self.form(self.long("Where", joins, T=BOOL), -1)
+        # A pair belongs to the step that its place along the seam says. The first steps have the largest negatives.
+        keys = self.long("Neg", self.found(order, kept))
+        count = self.long("Size", kept, T=INT64, out_type=INT32)
+        top = self.several("TopKV2", [keys, count], {"sorted": AttrValue(b=True)})
+        chosen = self.found(kept, (top, 1), INT64, INT32)
+        groups = self.several("UniqueWithCounts", [(top, 0)], {}, T=INT64, out_idx=INT64)
+        counts = (groups, 2)
+        exclusive = {"exclusive": AttrValue(b=True)}
+        begins = self.several("Cumsum", [counts, self.axis(0, counts)], exclusive, T=INT64, Tidx=INT32), 0
+        ends = [self.found(roots, self.found(at, chosen)) for at in (here, there)]
+        unique = self.several("Unique", [self.both(*ends)], {}, T=INT64, out_idx=INT64)
+        known = (unique, 0)
+        numbers = self.several("Unpack", [self.form((unique, 1), 2, -1)], {"num": AttrValue(i=2)})
+        nobody = self.long("Size", known, T=INT64, out_type=INT64)
+        spare = parts.constant("spare", _vector(0), size)
+        inner = {
+            "first": ((numbers, 0), INT64),
+            "second": ((numbers, 1), INT64),
+            "begins": (begins, INT64),
+            "counts": (counts, INT64),
+            "slots": (self.range(zero, self.long("AddV2", nobody, one), one), INT64),
+            "nobody": (nobody, INT64),
+            "groups": (self.long("Size", counts, T=INT64, out_type=INT64), INT64),
+        }
+        begin = [zero, self.range(zero, nobody, one), self.both(self.found(ranks, known), spare)]
+        trees, heights = self.loop("steps", inner, begin, "groups", self.joined, [1, 2], [])
+        start = parts.constant("start", _vector(0), size)
+        some = self.long("Slice", heights, start, self.wider(nobody, 0), T=INT64, Index=INT64)
         return (
-            self.choose(is_done, double, size),
-            self.choose(is_done, zero, later),
-            self.found(parents, roots),
-            self.long("TensorScatterAdd", ranks, self.column(parent), rises, T=INT64, Tindices=INT64),
+            self.long("Mul", size, two),
+            self.found(self.set(fixed["own"], known, self.found(known, trees)), roots),
+            self.set(ranks, known, some),
         )
+
+    def pairs(self, fixed: Mapping[str, Tensor], size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The pixels on both sides of the seams of all blocks, and the step in which each pair has its turn."""
+        zero, one, two = (self.number(value, size) for value in range(3))
+        height, width = fixed["height"], fixed["width"]
+        middle = self.long("Sub", self.long("FloorDiv", size, two), one)
+
+        def seams(length: Tensor) -> Tensor:
+            return self.range(middle, self.long("Maximum", middle, self.long("Sub", length, one)), size)
+
+        def pixels(lines: Tensor, columns: Tensor) -> Tensor:
+            page = self.long("AddV2", self.wider(self.long("Mul", lines, width), -1), columns)
+            return self.form(self.long("AddV2", page, fixed["starts"]), -1)
+
+        beside = pixels(self.range(zero, height, one), seams(width))
+        above = pixels(seams(height), self.range(zero, width, one))
+        line = self.long("FloorMod", self.long("FloorDiv", beside, width), height)
+        column = self.long("FloorMod", above, width)
+        later = self.long("AddV2", self.long("FloorMod", column, size), size)
+        return (
+            self.both(beside, above),
+            self.both(self.long("AddV2", beside, one), self.long("AddV2", above, width)),
+            self.both(self.long("FloorMod", line, size), later),
+        )
+
+    def joined(self, fixed: Mapping[str, Tensor], state: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The step, the trees and their ranks after one step: a pair of each block, or none."""
+        parts, (group, trees, ranks) = self.parts, state
+        place = [self.wider(self.found(fixed[name], group), 0) for name in ("begins", "counts")]
+        first, second = (
+            self.found(trees, self.long("Slice", fixed[name], *place, T=INT64, Index=INT64))
+            for name in ("first", "second")
+        )
+        is_lower = self.long("Less", self.found(ranks, first), self.found(ranks, second))
+        is_apart = self.long("NotEqual", first, second)
+        parent = self.choose(is_apart, self.choose(is_lower, first, second), fixed["nobody"])
+        child = self.choose(is_apart, self.choose(is_lower, second, first), fixed["nobody"])
+        rises = parts.op("Cast", "rises", [parts.op("LogicalNot", "not", [is_lower])], SrcT=BOOL, DstT=INT64)
+        return (
+            self.long("AddV2", group, self.number(1, group)),
+            self.found(self.set(fixed["slots"], child, parent), trees),
+            self.set(ranks, parent, rises, op="TensorScatterAdd"),
+        )
+
+
+def _vector(value: int) -> TensorProto:
+    proto = TensorProto(dtype=INT64, int64_val=[value])
+    proto.tensor_shape.dim.add(size=1)
+    return proto
 
 
 EXPANDED: Mapping[str, Callable[[Parts], Flat]] = {"ImageConnectedComponents": components}

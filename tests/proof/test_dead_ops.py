@@ -253,8 +253,11 @@ def test_what_the_rewrite_makes_is_proved_and_a_mutant_is_not(name):
     assert [what for what, mutant in some if graphs.proved(mutant)] == []
 
 
+_COMPONENTS = next(name for name in GRAPHS if name.startswith("components "))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["beams", "resampler"])
+@pytest.mark.parametrize("name", ["beams", "resampler", _COMPONENTS])
 def test_no_mutant_of_a_large_graph_is_proved(name):
     graphs = _graphs(GRAPHS[name])
     assert [what for what, mutant in _mutants(graphs.candidate) if graphs.proved(mutant)] == []

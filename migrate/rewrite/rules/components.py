@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from migrate.graph.graph import attribute, control_inputs
 from migrate.graph.protos import NodeDef
@@ -12,6 +12,8 @@ from migrate.rewrite.new_nodes import BOOL, INT32, INT64, Edit, new_node
 from migrate.rewrite.op_facts import Op
 from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope
+
+Tensors = Mapping[str, str]
 
 
 def _components(node: NodeDef, scope: Scope) -> Edit:
@@ -34,30 +36,26 @@ def _components(node: NodeDef, scope: Scope) -> Edit:
     flat = b.Reshape(images, vector, name="flat", T=dtype, Tshape=INT32)
     is_some = b.NotEqual(flat, b.ZerosLike(flat, name="nothing", T=dtype), name="is_some", T=dtype)
     count = b.Size(images, T=dtype, out_type=INT64)
-    order = b.Range(zero, count, one, name="order", Tidx=INT64)
-    every = b.Range(zero, b.AddV2(count, one, name="more"), one, name="every", Tidx=INT64)
+    own = b.Range(zero, count, one, name="own", Tidx=INT64)
     plane = b.Mul(height, width, name="plane")
     starts = b.Mul(b.Range(zero, pages, one, name="numbers", Tidx=INT64), plane, name="places")
     side = b.Minimum(b.Maximum(height, width, name="longest"), count, name="side")
-    loop = _Loop(
-        b,
-        node,
-        {
-            "flat": (flat, dtype),
-            "some": (is_some, BOOL),
-            "every": (every, INT64),
-            "nobody": (count, INT64),
-            "height": (height, INT64),
-            "width": (width, INT64),
-            "starts": (b.Reshape(starts, stack, name="starts", T=INT64, Tshape=INT32), INT64),
-            "end": (b.Mul(side, two, name="end"), INT64),
-        },
-        {"size": two, "step": zero, "roots": order, "ranks": b.ZerosLike(every, name="ranks")},
-    )
-    roots = loop.run(
+    fixed = {
+        "flat": (flat, dtype),
+        "some": (is_some, BOOL),
+        "own": (own, INT64),
+        "height": (height, INT64),
+        "width": (width, INT64),
+        "starts": (b.Reshape(starts, stack, name="starts", T=INT64, Tshape=INT32), INT64),
+        "end": (b.Mul(side, two, name="end"), INT64),
+    }
+    loop = _Loop(b, f"{node.name}/sizes", "", fixed, [f"^{name}" for name in control_inputs(node)])
+    begin = {"size": two, "roots": own, "ranks": b.ZerosLike(own, name="ranks")}
+    (roots,) = loop.run(
+        begin,
         lambda state: b.Less(state["size"], loop.fixed["end"], name="is_left"),
-        lambda s: _joined(b, loop.fixed, dtype, s),
-        "roots",
+        lambda state: _doubled(b, node, loop.fixed, dtype, state),
+        ["roots"],
     )
     numbers = b.SelectV2(is_some, b.AddV2(roots, one, name="number"), zero, name="numbered")
     last = NodeDef(name=node.name, op="Reshape", input=[numbers, shape])
@@ -66,102 +64,206 @@ def _components(node: NodeDef, scope: Scope) -> Edit:
     return b.edit(last)
 
 
-def _joined(b: Builder, fixed: Mapping[str, str], dtype: int, state: Mapping[str, str]) -> Mapping[str, str]:
-    """The state after one pair of pixels of each block."""
-    size, step, roots, ranks = (state[name] for name in ("size", "step", "roots", "ranks"))
-    zero, one, two = (b.constant(f"in_{k}", k, size, dtype=INT64) for k in range(3))
+def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tensors) -> Tensors:
+    """The state after all blocks of one size are made of smaller ones."""
+    size, roots, ranks = state["size"], state["roots"], state["ranks"]
+    zero, two = (b.constant(f"size_{k}", k, size, dtype=INT64) for k in (0, 2))
     axis, last = b.constant("axis", 0, size), b.constant("last", -1, size)
-    vector = b.constant("in_vector", [-1], size)
-    before = b.Sub(b.FloorDiv(size, two, name="half"), one, name="before")
-    is_right = b.Less(step, size, name="is_right")
-    right, down = b.SelectV2(is_right, one, zero, name="right"), b.SelectV2(is_right, zero, one, name="down")
-    top = b.SelectV2(is_right, step, before, name="top")
-    left = b.SelectV2(is_right, before, b.Sub(step, size, name="along"), name="left")
-    lines = []
-    for name, first, length, beyond in (("rows", top, "height", down), ("columns", left, "width", right)):
-        end = b.Maximum(first, b.Sub(fixed[length], beyond, name=f"{name}_end"), name=f"{name}_limit")
-        lines.append(b.Range(first, end, size, name=name, Tidx=INT64))
-    line = b.ExpandDims(b.Mul(lines[0], fixed["width"], name="line"), last, name="lines", T=INT64, Tdim=INT32)
-    page = b.AddV2(line, lines[1], name="on_page")
-    at = b.Reshape(b.AddV2(page, fixed["starts"], name="at_all"), vector, name="at", T=INT64, Tshape=INT32)
-    other = b.AddV2(at, b.AddV2(b.Mul(down, fixed["width"], name="below"), right, name="away"), name="other")
-
-    def found(name: str, table: str, place: str, kind: int) -> str:
-        return b.GatherV2(table, place, axis, name=name, Tparams=kind, Tindices=INT64, Taxis=INT32)
-
-    pixels = (found("pixel", fixed["flat"], at, dtype), found("neighbour", fixed["flat"], other, dtype))
-    is_same = b.Equal(*pixels, name="is_same", T=dtype)
-    first, second = found("first", roots, at, INT64), found("second", roots, other, INT64)
-    conditions = [found("is_pixel", fixed["some"], at, BOOL), is_same]
+    pairs, steps = _pairs(b, fixed, size, axis, last)
+    values = [
+        _found(b, word, fixed["flat"], at, axis, dtype) for word, at in zip(("pixel", "next"), pairs, strict=True)
+    ]
+    is_same = b.Equal(*values, name="is_same", T=dtype)
+    conditions = [_found(b, "is_pixel", fixed["some"], pairs[0], axis, BOOL), is_same]
     both = b.add(new_node("LogicalAnd", b.name("both"), conditions))
-    joins = b.add(new_node("LogicalAnd", b.name("joins"), [both, b.NotEqual(first, second, name="is_apart")]))
-    lower = b.Less(
-        found("first_rank", ranks, first, INT64), found("second_rank", ranks, second, INT64), name="is_lower"
+    row = b.constant("row", [-1], size)
+    kept = b.Reshape(b.Where(both, name="where", T=BOOL), row, name="kept", T=INT64, Tshape=INT32)
+    # In the order of their steps: the least first, that is the largest of what is below zero.
+    keys = b.Neg(_found(b, "steps", steps, kept, axis), name="keys")
+    count = b.Size(kept, name="kept_count", T=INT64, out_type=INT32)
+    sorted_keys = b.node("TopKV2", [keys, count], "sorted_keys")
+    b.nodes[-1].attr["sorted"].b = True
+    order = b.GatherV2(kept, f"{sorted_keys}:1", axis, name="order", Tparams=INT64, Tindices=INT32, Taxis=INT32)
+    groups = b.node("UniqueWithCounts", [sorted_keys], "groups", T=INT64, out_idx=INT64)
+    counts = f"{groups}:2"
+    begins = new_node("Cumsum", b.name("begins"), [counts, axis], T=INT64, Tidx=INT32)
+    begins.attr["exclusive"].b = True
+    b.add(begins)
+    ends = [_found(b, f"root_{k}", roots, _found(b, f"at_{k}", at, order, axis), axis) for k, at in enumerate(pairs)]
+    every = b.node("ConcatV2", [*ends, axis], "every", {"N": 2}, T=INT64, Tidx=INT32)
+    known = b.node("Unique", [every], "known", T=INT64, out_idx=INT64)
+    two_rows = b.constant("two_rows", [2, -1], size)
+    numbers = b.Reshape(f"{known}:1", two_rows, name="known_numbers", T=INT64, Tshape=INT32)
+    ends_known = b.node("Unpack", [numbers], "ends", {"num": 2})
+    nobody = b.Size(known, name="nobody", T=INT64, out_type=INT64)
+    one = b.constant("size_1", 1, size, dtype=INT64)
+    slots = b.Range(zero, b.AddV2(nobody, one, name="slot_count"), one, name="slots", Tidx=INT64)
+    inner = {
+        "first": (ends_known, INT64),
+        "second": (f"{ends_known}:1", INT64),
+        "begins": (begins.name, INT64),
+        "counts": (counts, INT64),
+        "slots": (slots, INT64),
+        "nobody": (nobody, INT64),
+        "groups": (b.Size(counts, name="group_count", T=INT64, out_type=INT64), INT64),
+    }
+    loop = _Loop(b, f"{node.name}/steps", "in_", inner, [])
+    spare = b.constant("spare", [0], size, dtype=INT64)
+    given = [_found(b, "known_ranks", ranks, known, axis), spare, axis]
+    begin = {
+        "group": zero,
+        "trees": b.Range(zero, nobody, one, name="trees", Tidx=INT64),
+        "heights": b.node("ConcatV2", given, "heights", {"N": 2}, T=INT64, Tidx=INT32),
+    }
+    trees, heights = loop.run(
+        begin,
+        lambda now: b.Less(now["group"], loop.fixed["groups"], name="in_is_left"),
+        lambda now: _joined(b, loop.fixed, now),
+        ["trees", "heights"],
     )
-    parent = b.SelectV2(lower, first, second, name="parent")
-    child = b.SelectV2(lower, second, first, name="child")
-    parents, children = (
-        b.SelectV2(joins, tensor, fixed["nobody"], name=f"{name}_or_none")
-        for name, tensor in (("parent", parent), ("child", child))
+    rows = b.ExpandDims(known, last, name="known_rows", T=INT64, Tdim=INT32)
+    moved = b.TensorScatterUpdate(
+        fixed["own"], rows, _found(b, "parents", known, trees, axis), name="moved", T=INT64, Tindices=INT64
     )
-    parent_rows, child_rows = (
-        b.ExpandDims(tensor, last, name=f"{name}_rows", T=INT64, Tdim=INT32)
-        for name, tensor in (("parent", parents), ("child", children))
+    start = b.constant("start", [0], size, dtype=INT64)
+    some = b.Slice(
+        heights,
+        start,
+        b.ExpandDims(nobody, axis, name="known_size", T=INT64, Tdim=INT32),
+        name="some",
+        T=INT64,
+        Index=INT64,
     )
-    is_not = b.add(new_node("LogicalNot", b.name("is_not_lower"), [lower]))
-    rises = b.Cast(is_not, name="rises", SrcT=BOOL, DstT=INT64)
-    moved = b.TensorScatterUpdate(fixed["every"], child_rows, parents, name="moved", T=INT64, Tindices=INT64)
-    after, double = b.AddV2(step, one, name="after"), b.Mul(size, two, name="double")
-    is_done = b.Equal(after, double, name="is_done")
     return {
-        "size": b.SelectV2(is_done, double, size, name="next_size"),
-        "step": b.SelectV2(is_done, zero, after, name="next_step"),
-        "roots": found("next_roots", moved, roots, INT64),
-        "ranks": b.TensorScatterAdd(ranks, parent_rows, rises, name="next_ranks", T=INT64, Tindices=INT64),
+        "size": b.Mul(size, two, name="double"),
+        "roots": _found(b, "next_roots", moved, roots, axis),
+        "ranks": b.TensorScatterUpdate(ranks, rows, some, name="next_ranks", T=INT64, Tindices=INT64),
     }
 
 
+def _pairs(b: Builder, fixed: Tensors, size: str, axis: str, last: str) -> tuple[Sequence[str], str]:
+    """The pixels on this and on that side of all seams, and the step of each pair."""
+    zero, one, two = (b.constant(f"pair_{k}", k, size, dtype=INT64) for k in range(3))
+    row = b.constant("pair_row", [-1], size)
+    height, width = fixed["height"], fixed["width"]
+    before = b.Sub(b.FloorDiv(size, two, name="half"), one, name="before")
+
+    def seams(name: str, length: str) -> str:
+        limit = b.Maximum(before, b.Sub(length, one, name=f"{name}_end"), name=f"{name}_limit")
+        return b.Range(before, limit, size, name=name, Tidx=INT64)
+
+    def pixels(name: str, lines: str, columns: str) -> str:
+        line = b.ExpandDims(b.Mul(lines, width, name=f"{name}_line"), last, name=f"{name}_lines", T=INT64, Tdim=INT32)
+        page = b.AddV2(line, columns, name=f"{name}_page")
+        return b.Reshape(b.AddV2(page, fixed["starts"], name=f"{name}_all"), row, name=name, T=INT64, Tshape=INT32)
+
+    beside = pixels("beside", b.Range(zero, height, one, name="every_line", Tidx=INT64), seams("columns", width))
+    above = pixels("above", seams("lines", height), b.Range(zero, width, one, name="every_column", Tidx=INT64))
+    line = b.FloorMod(b.FloorDiv(beside, width, name="beside_number"), height, name="beside_line_number")
+    steps = [
+        b.FloorMod(line, size, name="beside_step"),
+        b.AddV2(
+            b.FloorMod(b.FloorMod(above, width, name="above_column"), size, name="above_place"), size, name="above_step"
+        ),
+    ]
+    first = [beside, above]
+    second = [b.AddV2(beside, one, name="right"), b.AddV2(above, width, name="below")]
+    joined = [
+        b.node("ConcatV2", [*parts, axis], name, {"N": 2}, T=INT64, Tidx=INT32)
+        for name, parts in (("here", first), ("there", second), ("every_step", steps))
+    ]
+    return joined[:2], joined[2]
+
+
+def _joined(b: Builder, fixed: Tensors, state: Tensors) -> Tensors:
+    """The trees after one step: of each block a pair, or none."""
+    group, trees, heights = state["group"], state["trees"], state["heights"]
+    axis, last = b.constant("in_axis", 0, group), b.constant("in_last", -1, group)
+    one = b.constant("in_1", 1, group, dtype=INT64)
+    part = [
+        b.ExpandDims(
+            _found(b, f"in_{name}", fixed[name], group, axis), axis, name=f"in_{name}_row", T=INT64, Tdim=INT32
+        )
+        for name in ("begins", "counts")
+    ]
+    first, second = (
+        _found(b, f"{name}_root", trees, b.Slice(fixed[name], *part, name=f"{name}_part", T=INT64, Index=INT64), axis)
+        for name in ("first", "second")
+    )
+    lower = b.Less(
+        _found(b, "first_rank", heights, first, axis), _found(b, "second_rank", heights, second, axis), name="is_lower"
+    )
+    is_apart = b.NotEqual(first, second, name="is_apart")
+    parent, child = (
+        b.SelectV2(is_apart, b.SelectV2(lower, *two, name=name), fixed["nobody"], name=f"{name}_or_none")
+        for name, two in (("parent", (first, second)), ("child", (second, first)))
+    )
+    parents, children = (
+        b.ExpandDims(tensor, last, name=f"{name}_rows", T=INT64, Tdim=INT32)
+        for name, tensor in (("parent", parent), ("child", child))
+    )
+    is_not = b.add(new_node("LogicalNot", b.name("is_not_lower"), [lower]))
+    rises = b.Cast(is_not, name="rises", SrcT=BOOL, DstT=INT64)
+    moved = b.TensorScatterUpdate(fixed["slots"], children, parent, name="in_moved", T=INT64, Tindices=INT64)
+    return {
+        "group": b.AddV2(group, one, name="next_group"),
+        "trees": _found(b, "next_trees", moved, trees, axis),
+        "heights": b.TensorScatterAdd(heights, parents, rises, name="next_heights", T=INT64, Tindices=INT64),
+    }
+
+
+def _found(b: Builder, name: str, table: str, at: str, axis: str, dtype: int = INT64) -> str:
+    return b.GatherV2(table, at, axis, name=name, Tparams=dtype, Tindices=INT64, Taxis=INT32)
+
+
 class _Loop:
-    """A while loop.
+    """A while loop whose state is int64.
 
     Attributes:
       fixed: what is the same in each round, by its name.
     """
 
     def __init__(
-        self, b: Builder, node: NodeDef, fixed: Mapping[str, tuple[str, int]], state: Mapping[str, str]
+        self, b: Builder, frame: str, prefix: str, fixed: Mapping[str, tuple[str, int]], waits: Sequence[str]
     ) -> None:
-        """Enters the loop with some tensors: those that stay, with their dtypes, and the state, which is int64."""
-        self._b, self._node = b, node
+        """Enters the loop with what stays.
+
+        Args:
+          b: collects the nodes.
+          frame: the name of the loop's frame.
+          prefix: begins the names of its nodes.
+          fixed: tensors and their dtypes.
+          waits: control inputs of what enters the loop.
+        """
+        self._b, self._frame, self._prefix, self._waits = b, frame, prefix, waits
         self.fixed = {name: self._entered(name, tensor, dtype, stays=True) for name, (tensor, dtype) in fixed.items()}
-        self._entries = {name: self._entered(name, tensor, INT64, stays=False) for name, tensor in state.items()}
 
     def _entered(self, name: str, tensor: str, dtype: int, *, stays: bool) -> str:
-        waits = [f"^{name}" for name in control_inputs(self._node)]
-        made = new_node("Enter", self._b.name(f"{name}_enter"), [tensor, *waits], T=dtype)
-        made.attr["frame_name"].s = f"{self._node.name}/blocks".encode()
+        made = new_node("Enter", self._b.name(f"{self._prefix}{name}_enter"), [tensor, *self._waits], T=dtype)
+        made.attr["frame_name"].s = self._frame.encode()
         made.attr["is_constant"].b = stays
         made.attr["parallel_iterations"].i = 10
         return self._b.add(made)
 
     def run(
         self,
-        goes_on: Callable[[Mapping[str, str]], str],
-        step: Callable[[Mapping[str, str]], Mapping[str, str]],
-        result: str,
-    ) -> str:
-        """The last value of one part of the state."""
-        b = self._b
-        merges = {
-            name: b.node("Merge", [entry, b.name(f"{name}_next")], f"{name}_merge", {"N": 2})
-            for name, entry in self._entries.items()
-        }
-        going = b.add(new_node("LoopCond", b.name("going"), [goes_on(merges)]))
-        switches = {name: b.Switch(merge, going, name=f"{name}_switch") for name, merge in merges.items()}
-        now = {name: b.Identity(f"{switch}:1", name=f"{name}_now") for name, switch in switches.items()}
+        state: Tensors,
+        goes_on: Callable[[Tensors], str],
+        step: Callable[[Tensors], Tensors],
+        results: Sequence[str],
+    ) -> Sequence[str]:
+        """The last values of some parts of the state."""
+        b, prefix = self._b, self._prefix
+        merges = {}
+        for name, tensor in state.items():
+            entry = self._entered(name, tensor, INT64, stays=False)
+            merges[name] = b.node("Merge", [entry, b.name(f"{prefix}{name}_next")], f"{prefix}{name}_merge", {"N": 2})
+        going = b.add(new_node("LoopCond", b.name(f"{prefix}going"), [goes_on(merges)]))
+        switches = {name: b.Switch(merge, going, name=f"{prefix}{name}_switch") for name, merge in merges.items()}
+        now = {name: b.Identity(f"{switch}:1", name=f"{prefix}{name}_now") for name, switch in switches.items()}
         for name, tensor in step(now).items():
-            b.NextIteration(tensor, name=f"{name}_next")
-        return b.Exit(switches[result], name=f"{result}_exit")
+            b.NextIteration(tensor, name=f"{prefix}{name}_next")
+        return [b.Exit(switches[name], name=f"{prefix}{name}_exit") for name in results]
 
 
 COMPONENTS = Rule("components", {"ImageConnectedComponents": Op()}, _components)

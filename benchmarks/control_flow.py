@@ -89,12 +89,36 @@ def _map() -> tuple[dict[str, Any], Any]:
     return {"x": x}, tf.map_fn(lambda image: tf.tanh(image) - tf.reduce_mean(image), x)
 
 
+def _keras_lstm() -> tuple[dict[str, Any], Any]:
+    """An LSTM as Keras 2.1 built it: the loop takes a slice of each weight for each gate, twelve in all."""
+    steps, units = 64, 32
+    x = v1.placeholder(tf.float32, [1, steps, 16], "x")
+    weights = {"kernel": [16, 4 * units], "recurrent": [units, 4 * units], "bias": [4 * units]}
+    read = {name: v1.get_variable(name, shape) for name, shape in weights.items()}
+    gates = [[each[..., n * units : (n + 1) * units] for each in read.values()] for n in range(4)]
+    given = tf.TensorArray(tf.float32, steps).unstack(tf.transpose(x, [1, 0, 2]))
+    limit = tf.shape(x)[1]
+
+    def body(i: Any, written: Any, h: Any, c: Any) -> tuple[Any, ...]:
+        row = given.read(i)
+        before = [row @ kernel + bias + h @ recurrent for kernel, recurrent, bias in gates]
+        opened = [tf.clip_by_value(0.2 * each + 0.5, 0.0, 1.0) for each in (*before[:2], before[3])]
+        c = opened[1] * c + opened[0] * tf.tanh(before[2])
+        h = opened[2] * tf.tanh(c)
+        return i + 1, written.write(i, h), h, c
+
+    zeros = tf.zeros([1, units])
+    made = v1.while_loop(lambda i, *_: i < limit, body, [0, tf.TensorArray(tf.float32, steps), zeros, zeros])
+    return {"x": x}, tf.transpose(made[1].stack(), [1, 0, 2])
+
+
 CASES: dict[str, Build] = {
     "batch norm in conds": _batch_norm,
     "nested loops": _nested,
     "map_fn": _map,
     "rnn, 32 steps": lambda: _rnn(32, 8, 64),
     "rnn, 1,024 steps": lambda: _rnn(1024, 8, 64),
+    "Keras LSTM, 64 steps": _keras_lstm,
 }
 
 

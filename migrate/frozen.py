@@ -23,16 +23,48 @@ Made = TypeVar("Made")
 def frozen(cls: type[Made]) -> type[Made]:
     """Makes a class what `dataclasses.dataclass(frozen=True)` makes of it, at a quarter of the cost.
 
-    dataclasses compiles six methods for a class. Here it compiles `__init__`, and all classes share the others. A
+    dataclasses compiles six methods for a class. Here `__init__` is compiled, and all classes share the others. A
     method that a class brings along stays. Unlike in dataclasses a subclass is frozen as well, and fields cannot leave
     comparison or text.
     """
     for name, method in _METHODS.items():
         if name not in cls.__dict__:
             setattr(cls, name, method)
-    made = dataclasses.dataclass(eq=False, repr=False)(cls)
+    made = dataclasses.dataclass(init=False, eq=False, repr=False)(cls)
     made._frozen_values = _getter(list(made.__dataclass_fields__))  # type: ignore[attr-defined]
+    made.__init__ = _init(made)  # type: ignore[method-assign]
     return made
+
+
+_MADE = object()
+"""What a parameter holds that was not given, whose value is made anew for each object."""
+
+
+def _init(cls: Any) -> Callable[..., None]:
+    """The `__init__` that dataclasses gives a class, which does not ask `__setattr__` for each field."""
+    fields = cls.__dataclass_fields__.values()
+    names: dict[str, object] = {"_made": _MADE}  # No field begins so.
+    parameters, lines = ["self"], ["_held = self.__dict__"]
+    for number, field in enumerate(fields):
+        value = field.name
+        if field.default is not dataclasses.MISSING:
+            names[f"_default_{number}"] = field.default
+            parameters.append(f"{field.name}=_default_{number}")
+        elif field.default_factory is not dataclasses.MISSING:
+            names[f"_make_{number}"] = field.default_factory
+            parameters.append(f"{field.name}=_made")
+            value = f"_make_{number}() if {field.name} is _made else {field.name}"
+        else:
+            parameters.append(field.name)
+        lines.append(f"_held[{field.name!r}] = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    body = "\n ".join(lines)
+    exec(f"def __init__({', '.join(parameters)}):\n {body}", names)  # As dataclasses does.
+    made: Any = names["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
+    return made  # type: ignore[no-any-return]
 
 
 def _getter(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
@@ -57,10 +89,7 @@ def _repr(self: Any) -> str:
 
 
 def _setattr(self: Any, name: str, value: object) -> None:
-    held = self.__dict__
-    if name in held or name not in self.__dataclass_fields__:
-        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
-    held[name] = value  # By `__init__`, which alone meets an object without its values.
+    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
 
 
 def _delattr(self: Any, name: str) -> None:

@@ -438,6 +438,9 @@ class Structure:
       variables: how many the candidate has.
       not_proved: why something is not proved, by what it is of: an output, a signature's key (what a call leaves
         behind), a variable, `loading`, or a call of the loaded object. What is not proved may be right.
+      outputs_unordered: outputs that TF1 itself leaves open, since no edge orders a read with a write: each answer of
+        the candidate is proved to be one that TF1 may give.
+      unordered: two accesses that no edge orders, by what such a thing is of, as in `not_proved`.
     """
 
     outputs_proved: tuple[str, ...]
@@ -445,6 +448,13 @@ class Structure:
     variables_proved: int
     variables: int
     not_proved: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    outputs_unordered: tuple[str, ...] = ()
+    unordered: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def outputs_shown(self) -> tuple[str, ...]:
+        """The outputs of which each answer of the candidate is one that TF1 gives."""
+        return (*self.outputs_proved, *self.outputs_unordered)
 
 
 @frozen
@@ -576,7 +586,7 @@ class Verification:
         """Whether nothing differs that breaks somebody, and everything was compared by value or is proved."""
         is_shown = (
             self.values > 0
-            or (self.structure is not None and bool(self.structure.outputs_proved))
+            or (self.structure is not None and bool(self.structure.outputs_shown))
             or (self.golden is not None and bool(self.golden.compared))
         )
         return not self.breaking and is_shown and not self.unverified

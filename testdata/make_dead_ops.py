@@ -21,11 +21,11 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.contrib.boosted_trees.python.ops import quantile_ops
+from tensorflow.contrib.boosted_trees.python.ops import gen_quantile_ops, quantile_ops
 from tensorflow.contrib.image.ops import gen_distort_image_ops, gen_image_ops
 from tensorflow.contrib.image.python.ops import (
     distort_image_ops,  # noqa: F401  (it loads the library)
-    image_ops,  # noqa: F401  (the same)
+    image_ops,
 )
 from tensorflow.contrib.layers.python.ops import sparse_feature_cross_op
 from tensorflow.contrib.periodic_resample.python.ops import periodic_resample_op
@@ -305,7 +305,92 @@ def period():
     return {"x": x}, {"y": y}, calls
 
 
+def quantiles():
+    """Quantiles of dense and sparse values, in buckets that rise, fall or are no numbers; one has two columns."""
+    shapes = {"dense_0": [None, None], "dense_1": [None, 1], "sparse_0": [None], "sparse_1": [None]}
+    inputs = {name: v1.placeholder(tf.float32, shape, name) for name, shape in shapes.items()}
+    for name in shapes:
+        inputs[name + "_buckets"] = v1.placeholder(tf.float32, None, name + "_buckets")
+    for name in ("sparse_0", "sparse_1"):
+        inputs[name + "_indices"] = v1.placeholder(tf.int64, [None, None], name + "_indices")
+    dense, sparse = ([name + str(number) for number in (0, 1)] for name in ("dense_", "sparse_"))
+    given = [[inputs[name + part] for name in kind] for part in ("", "_buckets") for kind in (dense, sparse)]
+    found = gen_quantile_ops.quantiles(*given, [inputs[name + "_indices"] for name in sparse])
+    every = found.dense_quantiles + found.sparse_quantiles
+    outputs = {"of_" + name: every[number] for number, name in enumerate(dense + sparse)}
+
+    def call(count, buckets, **changed):
+        values = np.resize(np.float32(_AROUND), [count])
+        made = {"dense_0": values[:, None], "dense_1": -values[:, None], "sparse_0": values, "sparse_1": values * 2}
+        made.update((name + "_buckets", np.float32(buckets)) for name in shapes)
+        for name, other in (("sparse_0", -(2**31)), ("sparse_1", 2**32 + 5)):
+            rows = np.arange(count + 2)
+            made[name + "_indices"] = np.stack([rows, rows * 3 + other], axis=1).astype(np.int64)
+        made.update(changed)
+        return made
+
+    matrix = np.float32([[-1.5, 0.0], [0.25, 7.0]])
+    calls = [
+        call(14, _EDGES),
+        call(14, [3.0, 1.0, 2.0, -1.0], dense_1_buckets=matrix, sparse_1_buckets=matrix),
+        call(3, [np.nan, 0.0, np.nan], dense_0=np.float32([[0.1, 9.0], [0.2, 9.0], [7.0, 9.0]])),
+        call(0, []),
+        call(1, [0.25]),
+        call(2, [0.25], dense_0_buckets=matrix),
+        call(2, [0.25], sparse_0_buckets=matrix),
+    ]
+    return inputs, outputs, calls
+
+
+def components():
+    """ImageConnectedComponents of each dtype, and what its Python wrapper makes of the numbers."""
+    inputs, outputs, calls = {}, {}, [{} for _ in range(9)]
+    random = np.random.RandomState(28)
+    spiral = np.zeros([9, 9])
+    for ring in range(0, 5, 2):
+        spiral[ring, ring : 9 - ring] = spiral[8 - ring, ring : 9 - ring] = 1
+        spiral[ring : 9 - ring, 8 - ring] = spiral[ring + 2 : 9 - ring, ring] = 1
+        spiral[ring + 2, ring + 1] = 1
+    combs = np.arange(11)[:, None] % 2 + (np.arange(7)[None] == 0) * (np.arange(11)[:, None] % 4 == 0)
+    shapes = ([2, 13, 17], [3, 1, 9], [2, 6, 1], [1, 1, 1], [0, 3, 4], [2, 0, 3], [5, 5])
+    dtypes = (
+        tf.float32,
+        tf.float64,
+        tf.half,
+        tf.int64,
+        tf.int32,
+        tf.uint16,
+        tf.int16,
+        tf.uint8,
+        tf.int8,
+        tf.bool,
+        tf.string,
+    )
+    for dtype in dtypes:
+        x = inputs[dtype.name] = v1.placeholder(dtype, None, dtype.name)
+        outputs[dtype.name + "_numbers"] = gen_image_ops.image_connected_components(x)
+        for call, given in enumerate(
+            [random.choice(3, shape, p=[0.2, 0.4, 0.4]) for shape in shapes] + [spiral[None], combs[None]]
+        ):
+            if dtype == tf.string:
+                given = np.array([[b"", b"a", b"b"][int(value)] for value in given.ravel()], object).reshape(
+                    given.shape
+                )
+            calls[call][dtype.name] = given.astype(dtype.as_numpy_dtype)
+    # NaN is equal to nothing, and -0 is zero.
+    calls[0]["float32"] = random.choice(
+        np.float32([0, -0.0, 1, np.nan, np.inf]), [3, 8, 8], p=[0.1, 0.1, 0.4, 0.1, 0.3]
+    )
+    ranked = inputs["pages"] = v1.placeholder(tf.bool, [None, None, None], "pages")
+    outputs["pages_renamed"] = image_ops.connected_components(ranked)
+    for call in calls:
+        call["pages"] = random.uniform(size=[2, 21, 30]) < 0.6
+    return inputs, outputs, calls
+
+
 MAKERS = (
+    quantiles,
+    components,
     yiq,
     periods,
     period,

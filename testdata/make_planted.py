@@ -169,6 +169,34 @@ def pictures(directory):
         save(sess, directory, signatures)
 
 
+def photos(directory):
+    """JPEGs in base64 that a loop decodes: whole ones, halves, what there is of any, smaller ones, parts of them."""
+    texts = v1.placeholder(tf.string, [None], name="texts")
+    w = variable("w", [3])
+    window = tf.constant([1, 2, 7, 5], name="window")
+    ways = {
+        "serving_default": lambda text: tf.image.decode_jpeg(text, channels=3),
+        "half": lambda text: tf.image.decode_jpeg(text, channels=3, acceptable_fraction=0.5),
+        "any": lambda text: tf.image.decode_jpeg(text, channels=3, try_recover_truncated=True),
+        "small": lambda text: tf.image.decode_jpeg(text, ratio=2, fancy_upscaling=False, dct_method="INTEGER_FAST"),
+        "window": lambda text: tf.io.decode_and_crop_jpeg(text, window, channels=3, dct_method="INTEGER_ACCURATE"),
+        "format": lambda text: tf.image.decode_image(text, channels=3, expand_animations=False),
+    }
+
+    def means(key):
+        def mean(text):
+            pixels = tf.cast(ways[key](tf.io.decode_base64(text)), tf.float32)
+            pixels.set_shape([None, None, None])
+            return tf.reduce_mean(pixels, [0, 1]) * w
+
+        return v1.map_fn(mean, texts, dtype=tf.float32, name=f"loop_{key}")
+
+    signatures = {key: signature({"texts": texts}, {"mean": means(key)}) for key in ways}
+    with session() as sess:
+        fill(sess)
+        save(sess, directory, signatures)
+
+
 def noise(directory):
     """Dropout and sampling in the serving graph, with a variable beside them."""
     _random(directory, iter((3, 4, 5, 6, 7)))
@@ -306,5 +334,6 @@ def functional(directory):
 
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv.pop(1))
-    made = (lookups, words, branches, examples, pictures, noise, unseeded, states, network, memory, functional)
+    made = (lookups, words, branches, examples, pictures, photos)
+    made += (noise, unseeded, states, network, memory, functional)
     main(*made, folder=folder)

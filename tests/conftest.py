@@ -18,6 +18,7 @@ from migrate.processes.keep_warm import KEPT, keep_warm
 from migrate.processes.nursery import Nursery
 from migrate.tf1_runtime import install, place
 from tests import conversions
+from tests.collection import left_out, marks_of_all
 from tests.waiting import PATIENCE_SECONDS
 
 # Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
@@ -28,6 +29,14 @@ os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"migrate-tes
 # By default an example that takes more than 0.2 s is an error.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:
+    """A file whose tests are all left out is not imported: TensorFlow would be, for none of the quick tests."""
+    if not collection_path.name.startswith("test_") or collection_path.suffix != ".py":
+        return None
+    gone = left_out(config.option.markexpr)
+    return True if gone and not gone.isdisjoint(marks_of_all(collection_path.read_text())) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

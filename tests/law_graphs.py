@@ -240,7 +240,7 @@ def no_values_of_iterations_that_race(path):
 
 
 @_graph
-def no_values_of_a_race(path):
+def open_race(path):
     x = _x([3])
     v = v1.Variable(tf.zeros([3]), name="v", use_resource=True)
     with tf.control_dependencies([v.assign_add(x, read_value=False)]):

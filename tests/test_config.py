@@ -184,6 +184,7 @@ def test_what_is_no_file_is_not_read(tmp_path):
             read_config(str(path))
 
 
+@pytest.mark.slow
 @hypothesis.given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(), st.lists)
 )

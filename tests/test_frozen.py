@@ -144,3 +144,18 @@ def test_records_of_any_number_of_fields_are_compared_by_all_of_them(names: tupl
     for at in range(len(names)):
         assert ours(*values) != ours(*values[:at], -1, *values[at + 1 :])
     assert ours(*values) != record(frozen)(*values), "of another class"
+
+
+def test_a_field_may_have_any_name() -> None:
+    @frozen
+    class Record:
+        """Names that the methods of a record have for other things."""
+
+        held: int
+        value: object = None
+        made: list[int] = dataclasses.field(default_factory=list)
+        cls: int = 3
+
+    record = Record(1, 2)
+    assert (record.held, record.value, record.made, record.cls) == (1, 2, [], 3)
+    assert Record(1).made is not Record(1).made

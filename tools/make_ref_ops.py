@@ -27,7 +27,7 @@ FACTS = frozenset({"again", "equal", "graphs", "next_seed", "programs", "proof",
 """Keys of docs/fuzz.json that are no code of a refusal."""
 
 OWN = {
-    "AccumulateNV2": "AddN (a v1 Session does the same)",
+    "AccumulateNV2": "AddN, and + 0 (a v1 Session begins with zeros)",
     "DestroyTemporaryVariable": "Identity of what was last written",
     "FakeQueue": "Identity of the queue's resource",
     "IsVariableInitialized": "VarIsInitializedOp; in the init op, where the answer is known from the graph, a Const",

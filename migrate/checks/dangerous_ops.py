@@ -10,7 +10,7 @@ from migrate.graph import contract
 from migrate.graph.nodes import behind, companions, named_functions
 from migrate.graph.op_table import added_ops, may_call
 from migrate.graph.protos import MetaGraphDef, NodeDef
-from migrate.records import DangerousOp
+from migrate.records import DangerousOp, Signature
 
 MAIN = "main graph"
 INIT = "init op"
@@ -49,12 +49,15 @@ class Reader(Protocol):
         """
 
 
-def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader) -> tuple[DangerousOp, ...]:
+def find_dangerous_ops(
+    meta_graph: MetaGraphDef, reader: Reader, signatures: Sequence[Signature] | None = None
+) -> tuple[DangerousOp, ...]:
     """Lists the dangerous ops of a MetaGraphDef by place: the main graph, the init op, the saver, each function.
 
     Args:
       meta_graph: the source.
       reader: knows its main graph.
+      signatures: its own, where they have been read (`contract.signatures`).
 
     Returns:
       One record for each op and place, in the order of places, then of ops.
@@ -66,7 +69,7 @@ def find_dangerous_ops(meta_graph: MetaGraphDef, reader: Reader) -> tuple[Danger
     inside = {name: found for name, body in bodies.items() if (found := suspects.among(body))}
     if not main and not inside:
         return ()
-    places = _places(meta_graph, reader)
+    places = _places(meta_graph, reader, contract.signatures(meta_graph) if signatures is None else signatures)
     tags = tuple(sorted(meta_graph.meta_info_def.tags))
     records = []
     runs = {node.name: _runs(node.name, places) for node, _ in main}
@@ -138,10 +141,10 @@ def _effect(node: NodeDef) -> str | None:
     return _UNREAD if node.op in added_ops() else dangerous_effect(node)
 
 
-def _places(meta_graph: MetaGraphDef, reader: Reader) -> dict[str, Collection[str]]:
+def _places(meta_graph: MetaGraphDef, reader: Reader, signatures: Sequence[Signature]) -> dict[str, Collection[str]]:
     """Names of the nodes that each place runs."""
     called: set[str] = set()
-    for signature in contract.signatures(meta_graph):
+    for signature in signatures:
         fed = {_full(tensor) for spec in signature.inputs.values() for tensor in spec.tensors}
         fetched = [_full(tensor) for spec in signature.outputs.values() for tensor in spec.tensors]
         called.update(reader.needed(fed, fetched))

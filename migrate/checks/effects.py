@@ -78,11 +78,18 @@ _OF_TF1: Mapping[str, str] = {
     "AdjustHsvInYiq": "pure",  # contrib/image/kernels/adjust_hsv_in_yiq_op.cc
     "BucketizeWithInputBoundaries": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
     "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc
+    "GradientTreesPartitionExamples": "state",  # contrib/boosted_trees/kernels/prediction_ops.cc: it reads trees
+    "GradientTreesPrediction": "state",  # the same
+    "GradientTreesPredictionVerbose": "state",  # the same
+    "ImageConnectedComponents": "pure",  # contrib/image/kernels/segmentation_ops.cc
     "ImageProjectiveTransform": "pure",  # contrib/image/kernels/image_ops.cc
     "PeriodicResample": "pure",  # contrib/periodic_resample/kernels/periodic_resample_op.cc
+    "Quantiles": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
     "Resampler": "pure",  # contrib/resampler/kernels/resampler_ops.cc
     "SparseFeatureCross": "pure",  # contrib/layers/kernels/sparse_feature_cross_kernel.cc
     "SparseFeatureCrossV2": "pure",  # the same
+    "TreeEnsembleStampToken": "state",  # contrib/boosted_trees/kernels/model_ops.cc: it reads a number
+    "TreeEnsembleStats": "state",  # contrib/boosted_trees/kernels/training_ops.cc: the same
     "TreePredictionsV4": "state",  # contrib/tensor_forest/kernels/model_ops.cc: it reads a tree
 }
 """What ops of TensorFlow 1 do that no TensorFlow 2 has and whose kernels were read."""

@@ -158,12 +158,17 @@ class _Cond:
         taken += [self._given(merge, branch) for merge in self._values]
         if self._key.path:  # The If runs where its Switches ran.
             taken += [(wires[switch].data[0], wires[switch].sources[0]) for switch in sorted(self._own)]
+        constants: list[str] = []
         for tensor, source in taken:
             if source not in inside:
                 outer = self._outer(tensor, source)
                 if self._repeated(outer, branch) is None:
                     self._captured[outer] = None
-        waiting = [w for name in names for w in wires[name].controls if w not in inside and not self._is_earlier(w)]
+                elif outer != self._key.predicate:
+                    constants.append(split(outer)[0])
+        # A copy of a constant in a branch waits for nothing.
+        waiting = [wait for name in constants for wait in wires[name].controls]
+        waiting += [w for name in names for w in wires[name].controls if w not in inside and not self._is_earlier(w)]
         waiting += [wait for switch in sorted(self._own) for wait in wires[switch].controls]
         self._waits.update(dict.fromkeys(real for wait in waiting for real in _real_waits(wait, self._switches)))
 

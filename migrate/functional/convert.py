@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from migrate.frozen import frozen
 from migrate.functional import conds, handles, loops, stay, tensor_lists
@@ -12,7 +12,7 @@ from migrate.functional.kept import Kept, arrays_finding, finding
 from migrate.functional.library import Library
 from migrate.functional.loop_functions import Loop
 from migrate.graph.control_flow_contexts import ENTERS, SWITCHES, contexts, topological_order
-from migrate.graph.graph import Graph, index, split
+from migrate.graph.graph import Graph, Wire, index, split
 from migrate.graph.nodes import reachable
 from migrate.records import Finding
 from migrate.rewrite.engine import Rewritten
@@ -49,15 +49,20 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
         kept = [Kept("uses a variable without a value, which fails as in TF1 only there", tuple(guarded[:3]))]
         return Converted(run, finding(run.run.key, kept))
     results = [*run.fetches.values(), *run.run.targets]
-    wires = run.graph.wires
-    # The rewrite hands on handles that nobody takes.
-    needed = reachable((split(tensor)[0] for tensor in results), lambda name: wires[name].behind)
-    needed.update(run.run.feeds.values())
-    nodes = [node for name, node in run.graph.nodes.items() if name in needed]
+
+    def needed(wires: Mapping[str, Wire]) -> set[str]:
+        found = reachable((split(tensor)[0] for tensor in results), lambda name: wires[name].behind)
+        found.update(run.run.feeds.values())
+        return found
+
+    left = needed(run.graph.wires)  # The rewrite hands on handles that nobody takes.
+    nodes = [node for name, node in run.graph.nodes.items() if name in left]
     draft = Draft(nodes, library, set(run.graph.nodes), run.graph)
     try:
         handles.lift(draft)
         arrays = tensor_lists.convert(draft, results)
+        # What has numbered the elements of an array that is a list is needed no more.
+        draft.remove(draft.nodes.keys() - needed(draft.wires))
         kept = _convert_loops(draft, results)
         kept += conds.convert(draft, results)
         handles.take_directly(draft)
@@ -65,8 +70,7 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
         kept = [Kept("is a tensor of unknown dtype in a loop or branch", (str(error),))]
         return Converted(run, finding(run.run.key, kept))
     # What a loop or a branch has a copy of may be needed no more outside.
-    left = reachable((split(tensor)[0] for tensor in results), lambda name: draft.wires[name].behind)
-    left.update(run.run.feeds.values())
+    left = needed(draft.wires)
     graph = index([node for name, node in draft.nodes.items() if name in left], run.graph)
     cyclic = topological_order(graph)[1]
     if cyclic:

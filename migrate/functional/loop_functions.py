@@ -70,7 +70,7 @@ def small_constant(draft: Draft, tensor: str) -> NodeDef | None:
 
 
 def make_body(
-    draft: Draft, loop: Loop, taken: Mapping[str, str], dtypes: Sequence[int], hint: str
+    draft: Draft, loop: Loop, taken: Mapping[str, str], limit: str | None, dtypes: Sequence[int], hint: str
 ) -> tuple[str, list[Kept]]:
     """Adds the body of a loop to the library.
 
@@ -78,13 +78,14 @@ def make_body(
       draft: the graph of the loop.
       loop: the loop.
       taken: what the functions take from outside, as tensors there by those for which they stand.
+      limit: the tensor there that is how often the loop runs at most, which is the second argument; None for another.
       dtypes: of the arguments.
       hint: what the function's name begins with.
 
     Returns:
       The function's name, and what stays as it is in it.
     """
-    function = _Function(draft, loop, taken, dtypes)
+    function = _Function(draft, loop, taken, limit, dtypes)
     function.add(loop.body)
     inner = function.inner
     one = inner.put(constant(inner.unique("one"), 1, ()))
@@ -101,10 +102,10 @@ def make_body(
 
 
 def make_condition(
-    draft: Draft, loop: Loop, taken: Mapping[str, str], dtypes: Sequence[int], hint: str
+    draft: Draft, loop: Loop, taken: Mapping[str, str], limit: str | None, dtypes: Sequence[int], hint: str
 ) -> tuple[str, list[Kept]]:
     """Adds the condition of a loop to the library; see `make_body`."""
-    function = _Function(draft, loop, taken, dtypes)
+    function = _Function(draft, loop, taken, limit, dtypes)
     function.add(loop.condition)
     known = draft.wires[loop.question]
     return function.finish([function.after(function.inside(known.data[0]), known.controls, loop.question)], hint)
@@ -118,7 +119,9 @@ class _Function:
       arguments: names of the nodes that stand for its arguments.
     """
 
-    def __init__(self, draft: Draft, loop: Loop, taken: Mapping[str, str], dtypes: Sequence[int]) -> None:
+    def __init__(
+        self, draft: Draft, loop: Loop, taken: Mapping[str, str], limit: str | None, dtypes: Sequence[int]
+    ) -> None:
         self.inner = Draft((), draft.library, {*loop.names})
         self.arguments: list[str] = []
         self._outer = draft
@@ -128,7 +131,8 @@ class _Function:
         parts += [(v.merge, draft.wires[v.enter].data[0]) for v in loop.variables]
         firsts: dict[str, str] = {}
         for tensor, outer in taken.items():
-            firsts.setdefault(outer, tensor)
+            if outer != limit:
+                firsts.setdefault(outer, tensor)
         parts += [(split(tensor)[0], outer) for outer, tensor in firsts.items()]
         for position, ((name, source), dtype) in enumerate(zip(parts, dtypes, strict=True)):
             handle = draft.handle(source) if dtype == RESOURCE else None
@@ -143,6 +147,8 @@ class _Function:
             self._moved[f"{variable.merge}:0"] = f"{self.arguments[0]}:0"
             self._moved.update((f"{switch}:1", f"{self.arguments[0]}:0") for switch in variable.switches)
         given = dict(zip(firsts, self.arguments[2 + len(loop.variables) :], strict=True))
+        if limit is not None:
+            given[limit] = self.arguments[1]
         for tensor, outer in taken.items():
             self._moved[tensor] = f"{given[outer]}:0"
 

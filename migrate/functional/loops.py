@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from migrate.functional import limits
 from migrate.functional.draft import RESOURCE, Draft
 from migrate.functional.handles import HANDLES, behind_identities, read_inside
 from migrate.functional.kept import Kept
@@ -25,7 +26,8 @@ from migrate.rewrite.new_nodes import constant, new_node
 _INT32 = dtype_value("int32")
 _FRAME = "/while_context"
 """What TensorFlow adds to the name of a loop for its frame's."""
-_HANDS_ON = frozenset({"Enter", "Identity"})
+_UNKNOWN = -1
+"""The number of iterations of a loop without a limit (_build_maximum_iterations_loop_var, while_v2.py)."""
 _AT_ONCE = 10
 """`parallel_iterations` of an Enter that does not say it (control_flow_ops.cc)."""
 
@@ -102,7 +104,7 @@ def recognise(draft: Draft, members: Sequence[str], awaited: Collection[str]) ->
     shared = [name for name in condition & body if draft.library.is_stateful(draft.nodes[name])]
     if shared:
         return Kept("is in the condition of a loop and used in its body", tuple(sorted(shared)[:3]))
-    counters = tuple(variable for variable in variables if _counts(draft, variable))
+    counters = _counters(draft, variables, constants, question, [n for n in members if n in condition])
     others = tuple(variable for variable in variables if variable not in counters)
     needed = reachable((source for v in others for source in wires[v.following].behind), behind)
     if any(draft.library.is_stateful(draft.nodes[name]) for name in body - needed - condition):
@@ -111,25 +113,43 @@ def recognise(draft: Draft, members: Sequence[str], awaited: Collection[str]) ->
     return Loop(others, counters, tuple(constants), question, *ordered)
 
 
+def _counters(
+    draft: Draft, variables: Sequence[Variable], constants: Sequence[str], question: str, condition: Sequence[str]
+) -> tuple[Variable, ...]:
+    """The loop variables that the While's own counter is.
+
+    tf2onnx asks the condition with the counter of the iteration before, and ends a loop in time by its
+    `maximum_iterations`: so a condition takes one such variable at most, and compares it with that number alone.
+    """
+    found: list[Variable] = []
+    is_asked = False
+    for variable in variables:
+        if not _counts(draft, variable):
+            continue
+        users = [name for name in condition if f"{variable.merge}:0" in draft.wires[name].data]
+        alone = Loop((), (variable,), tuple(constants), question, tuple(condition), (), ())
+        if users and (is_asked or len(users) > 1 or not _is_given(draft, limits.limit(draft, alone))):
+            continue
+        is_asked = is_asked or bool(users)
+        found.append(variable)
+    return tuple(found)
+
+
+def _is_given(draft: Draft, limit: int | str | None) -> bool:
+    """Whether a While takes a limit: a number, or what is no variable's value that the functions read themselves."""
+    if isinstance(limit, str):
+        return read_inside(draft, draft.wires[split(limit)[0]].data[0]) is None
+    return limit is not None
+
+
 def _counts(draft: Draft, variable: Variable) -> bool:
-    """Whether a loop variable is 0 in the first iteration and one more in each, and nothing waits for that."""
-    wires = draft.wires
-    (start,) = wires[variable.enter].data
-    (tensor,) = wires[variable.following].data
-    if wires[variable.following].controls or _number(draft, start) != 0:
-        return False
-    add = wires[split(tensor)[0]]
-    if add.op not in ("Add", "AddV2") or add.controls:
-        return False
-    mine = {f"{switch}:1" for switch in variable.switches}
-    taken = [draft.before(each, _HANDS_ON) for each in add.data]
-    return any(one in mine and _number(draft, other) == 1 for one, other in (taken, taken[::-1]))
+    """Whether a loop variable is 0 in the first iteration and one more in each, and nothing waits for that.
 
-
-def _number(draft: Draft, tensor: str) -> int | None:
-    """The value of an int32 scalar that is a constant."""
-    found = draft.int32s(draft.before(tensor, _HANDS_ON), ())
-    return None if found is None else found[0] if found else 0
+    One whose last value is asked for stays beside the While's own: tf2onnx leaves the first two outputs out.
+    """
+    following = draft.wires[variable.following]
+    waits = following.controls or draft.wires[following.sources[0]].controls
+    return not waits and not variable.exits and limits.progress(draft, variable) == limits.Progress(0, 1)
 
 
 def _wrong_use(draft: Draft, members: Sequence[str], variables: Sequence[Variable], question: str) -> Kept | None:
@@ -166,21 +186,27 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     name = draft.unique(frame.removesuffix(_FRAME) or "while")
     taken = _taken(draft, loop)
     starts = [draft.wires[v.enter].data[0] for v in loop.variables]
-    outers = tuple(dict.fromkeys(taken.values()))
+    limit = limits.limit(draft, loop)
+    entered = taken.get(limit) if isinstance(limit, str) else None
+    outers = [outer for outer in dict.fromkeys(taken.values()) if outer != entered]
     dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
-    body, kept = make_body(draft, loop, taken, dtypes, f"{name}/body")
-    condition, more = make_condition(draft, loop, taken, dtypes, f"{name}/cond")
-    counter = constant(draft.unique(f"{name}/loop_counter"), 0, ())
-    most = constant(draft.unique(f"{name}/maximum_iterations"), -1, ())
+    body, kept = make_body(draft, loop, taken, entered, dtypes, f"{name}/body")
+    condition, more = make_condition(draft, loop, taken, entered, dtypes, f"{name}/cond")
+    made = [constant(draft.unique(f"{name}/loop_counter"), 0, ())]
+    if entered is None:
+        number = limit if isinstance(limit, int) else _UNKNOWN
+        made.append(constant(draft.unique(f"{name}/maximum_iterations"), number, ()))
+    first = [made[0].name, made[1].name if entered is None else as_input(entered)]
     # The gradient looks for a handle behind a While, and not behind a StatelessWhile (control_flow_util_v2.py).
     is_stateful = RESOURCE in dtypes or any(draft.library.holds_state(function) for function in (body, condition))
     node = NodeDef(name=name, op="While" if is_stateful else "StatelessWhile")
-    node.input.extend([counter.name, most.name, *map(as_input, (*starts, *outers))])
+    node.input.extend([*first, *map(as_input, (*starts, *outers))])
     before = [*loop.constants, *(v.enter for v in loop.every)]
-    # A constant with which a counter begins may wait for something.
-    before += [split(draft.wires[v.enter].data[0])[0] for v in loop.counters]
-    waits = [wait for each in before for wait in draft.wires[each].controls]
     handed = [draft.wires[enter].data[0] for enter in loop.constants]
+    # A constant with which a counter begins, or of which the functions have copies, may wait for something.
+    before += [split(draft.wires[v.enter].data[0])[0] for v in loop.counters]
+    before += [split(tensor)[0] for tensor in handed if small_constant(draft, tensor) is not None]
+    waits = [wait for each in before for wait in draft.wires[each].controls]
     waits += [split(tensor)[0] for tensor in handed if behind_identities(draft, tensor) is not None]
     node.input.extend(dict.fromkeys(f"^{wait}" for wait in waits))
     node.attr["T"].list.type.extend(dtypes)
@@ -193,11 +219,11 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
         node.attr["output_shapes"].list.shape.add(unknown_rank=position > 1 and dtype != RESOURCE)
     ends = [
         new_node("Identity", end, [f"{name}:{position}"], T=dtypes[position])
-        for position, variable in (*enumerate(loop.variables, 2), *((0, counter) for counter in loop.counters))
+        for position, variable in enumerate(loop.variables, 2)
         for end in variable.exits
     ]
     draft.remove(loop.names & draft.nodes.keys())
-    made = [counter, most, node, *ends]
+    made += [node, *ends]
     for new in made:
         draft.put(new)
     return [new.name for new in made], [*kept, *more]

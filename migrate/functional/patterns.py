@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from migrate.functional.draft import Draft
 from migrate.graph.graph import split
 
 _DEEPEST = 8
+_HANDS_ON = frozenset({"Enter", "Identity", "Switch"})
 _SIZES = frozenset({"TensorArraySizeV3", "TensorListLength"})
 _RESERVES = frozenset({"TensorArrayV3", "TensorListReserve"})
 _SAME = frozenset({"Const", "Identity", "Pack", "Shape", "StridedSlice"})
 """Ops that give the same for the same inputs, as far as the size of a tensor is computed with them."""
+_COMPUTE = _SAME | _SIZES | _RESERVES | {"Range"}
+"""Ops that are needed no more once an op takes a whole array."""
 
 
 def is_every(draft: Draft, indices: str, flow: str) -> bool:
@@ -27,6 +30,51 @@ def is_every(draft: Draft, indices: str, flow: str) -> bool:
         return False
     known = draft.wires[split(limit)[0]]
     return known.op in _SIZES and _list_of(draft, known.data[-1]) == _list_of(draft, flow)
+
+
+def are_distinct(draft: Draft, indices: str) -> bool:
+    """Whether indices are known to be different from each other: a range, or a constant.
+
+    The gradient of TensorListGather has one value for each element, and not the sum where one is taken twice.
+
+    Args:
+      draft: the graph.
+      indices: a tensor of int32.
+    """
+    name = split(draft.before(indices, _HANDS_ON))[0]
+    node = draft.nodes[name]
+    if node.op == "Range":
+        return True
+    if node.op != "Const":
+        return False
+    shape = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
+    stored = draft.int32s(f"{name}:0", shape)
+    # The last one that is stored stands for all that follow it.
+    return stored is not None and len(shape) == 1 and (shape[0] < 2 or len(set(stored)) == shape[0])
+
+
+def waits(draft: Draft, tensors: Iterable[str]) -> tuple[str, ...]:
+    """What indices and sizes wait for, in the place of which an op for a whole array is.
+
+    Args:
+      draft: the graph.
+      tensors: full names of tensors that the op does not take.
+
+    Returns:
+      Names of nodes.
+    """
+    pending = [split(tensor)[0] for tensor in tensors]
+    seen: set[str] = set()
+    found: dict[str, None] = {}
+    for name in pending:  # grows while it is read
+        known = draft.wires[name]
+        if name in seen or known.op not in _COMPUTE:
+            continue
+        seen.add(name)
+        found.update(dict.fromkeys(known.controls))
+        if known.op not in _SIZES:  # The op takes the flow as well.
+            pending += known.sources
+    return tuple(found)
 
 
 def fills(draft: Draft, indices: str, value: str, flow: str) -> bool:

@@ -11,6 +11,9 @@ from migrate.graph.function_calls import LOOPS
 from migrate.graph.graph import as_input
 from migrate.graph.protos import NodeDef
 
+_OUTSIDE = HANDLES | {"Const"}
+"""Ops of inputs of a loop that may be in no frame: what TF1 has put there waits for something there."""
+
 
 def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
     """Leads handles into the frames that stay, and has the constants of loops within them wait for a node there.
@@ -22,8 +25,9 @@ def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
     enters: dict[Path, NodeDef] = {}
     for path, names in members.items():
         for name in names:
-            if draft.wires[name].op == "Enter":
-                enters.setdefault(path, draft.nodes[name])
+            node = draft.nodes[name]
+            if node.op == "Enter" and (path not in enters or node.attr["is_constant"].b):
+                enters[path] = node  # One that is there in each iteration, if there is one.
     entered: dict[tuple[str, Path], str] = {}
     for path, names in members.items():
         for name in names:
@@ -31,9 +35,12 @@ def repair(draft: Draft, members: Mapping[Path, Sequence[str]]) -> None:
             if known.op == "Enter":
                 continue
             if known.op in LOOPS:
-                for constant in known.sources[:2]:
+                there = [n for n in (*known.sources, *known.controls) if draft.wires[n].op not in _OUTSIDE]
+                there.append(enters[path].name)
+                # The second may be a limit, which is in the frame.
+                for constant in (n for n in known.sources[:2] if draft.wires[n].op == "Const"):
                     waiting = NodeDef.FromString(draft.nodes[constant].SerializeToString())
-                    waiting.input[:] = [f"^{known.sources[2]}"]
+                    waiting.input[:] = [f"^{there[0]}"]
                     draft.put(waiting)
             outside = [source for source in known.sources if draft.wires[source].op in HANDLES]
             if outside:

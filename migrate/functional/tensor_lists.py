@@ -14,11 +14,12 @@ from migrate.functional.draft import Draft
 from migrate.functional.kept import Kept
 from migrate.functional.lines import out_of_line
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.graph import as_input, attribute, split
+from migrate.graph.graph import Wire, as_input, attribute, split
 from migrate.graph.protos import NodeDef, TensorShapeProto
 from migrate.rewrite.new_nodes import constant, new_node, replaced
 
 _ARRAY = "TensorArrayV3"
+_DIFFERENTIABLE = frozenset(map(dtype_value, ("bfloat16", "complex128", "complex64", "float16", "float32", "float64")))
 _VARIANT, _INT32 = dtype_value("variant"), dtype_value("int32")
 _FLOW = {
     "TensorArrayConcatV3": 1,
@@ -115,6 +116,8 @@ class _Uses:
                 if one != other:
                     for array in filter(None, (one, other)):
                         self._blame(array, name, "takes with another array")
+                elif one is not None and known.op == "TensorArrayGatherV3" and not self._gathers_once(one, known):
+                    self._blame(one, name, "may gather an element of twice, of which the gradient of a list has one")
             elif known.op == "Merge":
                 for kind in (self.handles, self.flows):
                     found = {kind.get(tensor) for tensor in known.data}
@@ -130,6 +133,11 @@ class _Uses:
         for write, other in out_of_line(self._draft, taken, writes):
             reason = "writes in each iteration" if write == other else "uses while another node may have written it"
             self._blame(self.flows[taken[write]], other, reason)
+
+    def _gathers_once(self, array: str, gather: Wire) -> bool:
+        """Whether a gather takes no element twice, or there is no gradient of elements anyway."""
+        dtype = self._draft.nodes[array].attr["dtype"].type
+        return dtype not in _DIFFERENTIABLE or patterns.are_distinct(self._draft, gather.data[1])
 
 
 def _replace(draft: Draft, found: _Uses, made: frozenset[str]) -> None:
@@ -193,6 +201,7 @@ def _twin(draft: Draft, node: NodeDef, array: NodeDef) -> None:
         case "TensorArrayGatherV3":
             own = node.attr["element_shape"].shape if "element_shape" in node.attr else _element(array)
             if patterns.is_every(draft, known.data[1], known.data[flow_position]):
+                waits = _all_waits(draft, known, [known.data[1]])
                 new = new_node("TensorListStack", node.name, [flow, shape(own), *waits], element_dtype=dtype)
                 new.attr["num_elements"].i = -1
             else:
@@ -200,6 +209,7 @@ def _twin(draft: Draft, node: NodeDef, array: NodeDef) -> None:
         case "TensorArrayScatterV3":
             indices, value = others
             if patterns.fills(draft, known.data[1], known.data[2], known.data[flow_position]):
+                waits = _all_waits(draft, known, [known.data[1], known.data[flow_position]])
                 inputs = [value, shape(_element(array)), *waits]
                 draft.put(new_node("TensorListFromTensor", node.name, inputs, element_dtype=dtype, shape_type=_INT32))
                 return
@@ -217,6 +227,11 @@ def _twin(draft: Draft, node: NodeDef, array: NodeDef) -> None:
             inputs = [flow, shape(element_shape), none.name, *waits]
             new = new_node("TensorListConcatV2", node.name, inputs, element_dtype=dtype, shape_type=_INT32)
     draft.put(new)
+
+
+def _all_waits(draft: Draft, known: Wire, gone: Iterable[str]) -> list[str]:
+    """The control inputs of an op that takes some inputs of a node no more."""
+    return [f"^{wait}" for wait in dict.fromkeys((*known.controls, *patterns.waits(draft, gone)))]
 
 
 def _before_switches(draft: Draft, name: str) -> str:

@@ -113,11 +113,16 @@ class Wire(NamedTuple):
 
 def wire(node: NodeDef) -> Wire:
     """Reads a node's op and inputs."""
+    names = node.input[:]  # A slice is one list; to iterate asks the proto for each name.
+    # One text for all nodes of an op: the proto makes another one each time that it is asked.
+    op = sys.intern(node.op)
+    if not names:
+        return _source(op)
     data: list[str] = []
     sources: list[str] = []
     controls: list[str] = []
     is_short = is_sound = True
-    for name in node.input[:]:  # A slice is one list; to iterate asks the proto for each name.
+    for name in names:
         if name[:1] == "^":
             controls.append(name[1:])
             continue
@@ -130,8 +135,13 @@ def wire(node: NodeDef) -> Wire:
         if controls:
             is_short = False
     of_data, of_control = tuple(sources), tuple(controls)
-    # One text for all nodes of an op: the proto makes another one each time that it is asked.
-    return Wire(sys.intern(node.op), tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
+    return Wire(op, tuple(data), of_data, of_control, of_data + of_control, is_short, is_sound)
+
+
+@functools.lru_cache(1 << 10)
+def _source(op: str) -> Wire:
+    """What is known of a node that takes nothing: the same for all of an op."""
+    return Wire(op, (), (), (), (), True, True)
 
 
 _MOST_REMEMBERED = 1_000_000
@@ -298,7 +308,10 @@ class Graph:
 
     def named(self, ops: Set[str]) -> Iterator[str]:
         """Names of the nodes that have one of these ops, in the graph's order."""
-        return (name for name, known in self.wires.items() if known.op in ops) if self.has(ops) else iter(())
+        there = self.by_op.keys() & ops
+        if len(there) > 1:
+            return (name for name, known in self.wires.items() if known.op in there)
+        return iter(self.by_op[there.pop()] if there else ())
 
     def predecessors(self) -> dict[str, set[str]]:
         """For each node name the nodes behind its data and control inputs."""

@@ -95,6 +95,70 @@ _FOREST: Mapping[str, Fields] = {
 
 A map is entries, of which the last of a key counts; an enum is a number."""
 
+_ADDITIVE: Mapping[str, Fields] = {
+    "DecisionTreeEnsembleConfig": (
+        (1, "trees", "DecisionTreeConfig", "repeated"),
+        (2, "tree_weights", "float", "repeated"),
+        (3, "tree_metadata", "DecisionTreeMetadata", "repeated"),
+        (4, "growing_metadata", "GrowingMetadata", ""),
+    ),
+    "DecisionTreeConfig": ((1, "nodes", "TreeNode", "repeated"),),
+    "DecisionTreeMetadata": ((2, "num_layers_grown", "int32", ""), (3, "is_finalized", "bool", "")),
+    "GrowingMetadata": ((1, "num_trees_attempted", "int64", ""), (2, "num_layers_attempted", "int64", "")),
+    "TreeNode": (
+        (1, "leaf", "Leaf", "node"),
+        (2, "dense_float_binary_split", "FloatSplit", "node"),
+        (3, "sparse_float_binary_split_default_left", "SparseFloatSplit", "node"),
+        (4, "sparse_float_binary_split_default_right", "SparseFloatSplit", "node"),
+        (5, "categorical_id_binary_split", "IdSplit", "node"),
+        (6, "categorical_id_set_membership_binary_split", "IdSetSplit", "node"),
+        (7, "oblivious_dense_float_binary_split", "FloatSplit", "node"),
+        (8, "oblivious_categorical_id_binary_split", "IdSplit", "node"),
+    ),
+    "Leaf": ((1, "vector", "Vector", "leaf"), (2, "sparse_vector", "SparseVector", "leaf")),
+    "Vector": ((1, "value", "float", "repeated"),),
+    "SparseVector": ((1, "index", "int32", "repeated"), (2, "value", "float", "repeated")),
+    "FloatSplit": (
+        (1, "feature_column", "int32", ""),
+        (2, "threshold", "float", ""),
+        (3, "left_id", "int32", ""),
+        (4, "right_id", "int32", ""),
+        (5, "dimension_id", "int32", ""),
+    ),
+    "SparseFloatSplit": ((1, "split", "FloatSplit", ""),),
+    "IdSplit": (
+        (1, "feature_column", "int32", ""),
+        (2, "feature_id", "int64", ""),
+        (3, "left_id", "int32", ""),
+        (4, "right_id", "int32", ""),
+    ),
+    "IdSetSplit": (
+        (1, "feature_column", "int32", ""),
+        (2, "feature_ids", "int64", "repeated"),
+        (3, "left_id", "int32", ""),
+        (4, "right_id", "int32", ""),
+    ),
+    "LearnerConfig": (
+        (1, "num_classes", "int32", ""),
+        (6, "learning_rate_tuner", "LearningRateConfig", ""),
+        (9, "growing_mode", "int32", ""),
+        (11, "averaging_config", "AveragingConfig", ""),
+    ),
+    "LearningRateConfig": (
+        (1, "fixed", "Nothing", "tuner"),
+        (2, "dropout", "Nothing", "tuner"),
+        (3, "line_search", "Nothing", "tuner"),
+    ),
+    "Nothing": (),
+    "AveragingConfig": (
+        (1, "average_last_n_trees", "float", "config"),
+        (2, "average_last_percent_trees", "float", "config"),
+    ),
+}
+"""contrib/boosted_trees/proto/tree_config.proto and learner.proto, as TensorFlow 1.15 has them.
+
+Messages with the same fields, or with some of them, are one message here."""
+
 
 def _class(pool: Any, name: str) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
@@ -107,3 +171,8 @@ DecisionTreeModel = _class(_FOREST_POOL, "decision_trees.Model")
 """The tree of TreePredictionsV4."""
 TensorForestParams = _class(_FOREST_POOL, "decision_trees.TensorForestParams")
 """What an attribute of TreePredictionsV4 holds."""
+_ADDITIVE_POOL = message_pool("additive_trees", _ADDITIVE)
+DecisionTreeEnsembleConfig = _class(_ADDITIVE_POOL, "additive_trees.DecisionTreeEnsembleConfig")
+"""The trees of GradientTreesPrediction."""
+LearnerConfig = _class(_ADDITIVE_POOL, "additive_trees.LearnerConfig")
+"""What an attribute of GradientTreesPrediction holds."""

@@ -63,9 +63,11 @@ def _values(report: ModelReport) -> int:
             found += len(value) >> 6
         elif isinstance(value, (tuple, frozenset)):
             pending += value
+        elif value is None or isinstance(value, (int, float)):
+            continue  # As most are, and to ask for a Mapping takes long.
+        elif dataclasses.is_dataclass(value):
+            pending += vars(value).values()
         elif isinstance(value, Mapping):
             found += len(value)
             pending += value.values()
-        elif dataclasses.is_dataclass(value):
-            pending += vars(value).values()
     return found

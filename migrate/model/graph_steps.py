@@ -73,6 +73,7 @@ def graph_steps(studied: StudiedGraph, path: str, options: Options, nursery: Run
             frozenset(t for f in studied.plan.findings if f.code == "tensor-name-not-kept" for t in f.nodes),
             studied.feeds,
             studied.train,
+            options.variables,
         )
         files = Files(
             studied.source.assets_dir, studied.source.extra_dir, studied.source.path, studied.source.checkpoint

@@ -39,6 +39,7 @@ from migrate.records import (
     Options,
     Refused,
     Severity,
+    Signature,
     gravest_first,
     refusal,
 )
@@ -279,15 +280,16 @@ def _report(
     )
     others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
     every = [meta_graph if m is original else m for m in source.meta_graphs]
+    own = facts(meta_graph, needed_names(needed))
     return ModelReport(
         source.path,
         None,
         source.kind,
         Refused() if any(finding.severity is Severity.REFUSAL for finding in found) else Convertible(),
         gravest_first(found),
-        meta_graphs=(facts(meta_graph, needed_names(needed)), *others),
+        meta_graphs=(own, *others),
         proposals=signed.proposals,
-        dangerous_ops=dangerous_ops(every, meta_graph, plan.nodes),
+        dangerous_ops=dangerous_ops(every, meta_graph, plan.nodes, own.signatures),
         sketches=_sketches(plan) if options.details else (),
         proposed=_taken_options(signed.proposed, planned.proposed, options),
     )
@@ -388,11 +390,14 @@ def _tags_flag(tags: Iterable[str]) -> str | None:
 
 
 def dangerous_ops(
-    meta_graphs: Iterable[MetaGraphDef], planned: MetaGraphDef | None = None, nodes: Nodes | None = None
+    meta_graphs: Iterable[MetaGraphDef],
+    planned: MetaGraphDef | None = None,
+    nodes: Nodes | None = None,
+    signatures: Sequence[Signature] | None = None,
 ) -> tuple[DangerousOp, ...]:
-    """The dangerous ops of all meta graphs; the nodes of the planned one may have been read."""
+    """The dangerous ops of all meta graphs; nodes and signatures of the planned one may have been read."""
     found: list[DangerousOp] = []
     for meta_graph in meta_graphs:
-        read = nodes if meta_graph is planned else None
-        found += find_dangerous_ops(meta_graph, read_nodes(meta_graph) if read is None else read)
+        read, given = (nodes, signatures) if meta_graph is planned else (None, None)
+        found += find_dangerous_ops(meta_graph, read_nodes(meta_graph) if read is None else read, given)
     return tuple(found)

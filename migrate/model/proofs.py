@@ -47,7 +47,7 @@ def proved(
       wanted: what the user has asked for.
     """
     from migrate.proof.prove import Asked, Files, prove  # An audit needs none of it.
-    from migrate.proof.records import NotProved, Proved
+    from migrate.proof.records import NotProved, Proved, ProvedUnordered
 
     files = Files(source.checkpoint, source.assets_dir, source.boundary)
     feeds = {canonical(name): value for name, value in wanted.feeds.items()}
@@ -63,12 +63,15 @@ def proved(
         not_proved["loading"] = proof.problem
     # What loading leaves is what each call begins with.
     is_loaded = "loading" not in not_proved
+    unordered = {what: r.why for what, r in results.items() if is_loaded and isinstance(r, ProvedUnordered)}
     return Structure(
         tuple(name for name, result in outputs.items() if is_loaded and isinstance(result, Proved)),
         len(outputs),
         sum(is_loaded and isinstance(result, Proved) for result in proof.variables.values()),
         len(proof.variables),
         not_proved,
+        tuple(name for name in outputs if name in unordered),
+        unordered,
     )
 
 
@@ -95,6 +98,8 @@ def with_structure(verification: Verification, structure: Structure | None) -> V
 def is_proved(structure: Structure, what: str) -> bool:
     """Whether something of which no value was compared is proved, and with it what a call leaves behind.
 
+    What TF1 leaves open is proved where each answer of the candidate is one that TF1 may give.
+
     Args:
       structure: what is proved.
       what: a signature's key, an output (`signature/output`), a sparse output's part, or `variables`.
@@ -103,7 +108,7 @@ def is_proved(structure: Structure, what: str) -> bool:
         return False
     if what == VARIABLES:
         return structure.variables_proved == structure.variables
-    proved = set(structure.outputs_proved)
+    proved = set(structure.outputs_shown)
     of_key = {name for name in proved if name.startswith(f"{what}/")}
     if of_key:  # A signature, all of whose outputs are proved.
         others = [name for name in structure.not_proved if name == what or name.startswith(f"{what}/")]

@@ -13,7 +13,6 @@ from migrate.model import confined_steps
 from migrate.model.judges import Judges, judges, tf2_lacks, unanswered, unasked, without_a_graph
 from migrate.processes.forks import Runner
 from migrate.records import Failed, Finding, Options, Signature, Verification
-from migrate.sources.saved_model_files import WARM_UP
 from migrate.sources.source import Source
 from migrate.tf1_runtime.place import Runtime
 from migrate.verify import (
@@ -23,14 +22,12 @@ from migrate.verify import (
     ask_altered,
     ask_optimised,
     golden_job,
-    load_calls,
-    read_own_requests,
+    job_with_requests,
     record_golden,
     replay_candidate,
 )
 from migrate.verify.calls import NO_KERNEL, Answer, Golden, Tf1Judge
 from migrate.verify.messages import Tf1Answers, Training
-from migrate.verify.requests import as_fed
 from migrate.verify.tf1 import Tf1Source, ask_tf1, golden_of_tf1, tf1_failed, tf1_words
 
 
@@ -127,12 +124,10 @@ class SessionAnswers:
 
     def _by_tf1(self, found: Judges, runtime: Runtime, options: Options) -> Golden | Ending:
         """The answers of TensorFlow 1 alone."""
-        fed = as_fed(self.signatures, self.meta_graph)
-        calls = load_calls(options.inputs, fed) if options.inputs else ()
-        own, runs, notes = read_own_requests(self.source, fed, self.kept)
         seconds = options.timeout * PROBING_SHARE
-        source = golden_job(self.source, self.meta_graph, self.signatures, calls, seconds, self.feeds)
-        source = dataclasses.replace(source, own=own)
+        source, notes = job_with_requests(
+            self.source, self.meta_graph, self.signatures, options.inputs, seconds, self.feeds, self.kept
+        )
         runner = confined_steps.asking_tf1(self.source, options, runtime.directory)
         result = golden_of_tf1(runner, Tf1Source(runtime.directory, source), options.timeout)
         if not isinstance(result, Golden):
@@ -145,9 +140,6 @@ class SessionAnswers:
             answers=result.answers,
             bounds=(options.max_absolute, options.max_relative),
         )
-        if runs:
-            told = f"{WARM_UP}: {len(runs)} requests that name tensors: TensorFlow 2 makes them, and it was not asked"
-            notes = (*notes, told)
         return dataclasses.replace(result, tf1=judge, notes=(*notes, *result.notes))
 
     def _by_tf2(self, options: Options, nursery: Runner) -> Golden | Ending:

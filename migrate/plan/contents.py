@@ -22,7 +22,7 @@ from migrate.records import Finding, refusal
 from migrate.rewrite.malformed import find_broken, find_cycle
 from migrate.rewrite.rules.table import TABLE
 
-_FLOAT, _STRING = dtype_value("float32"), dtype_value("string")
+_FLOAT, _INT64, _STRING = (dtype_value(name) for name in ("float32", "int64", "string"))
 _PASSES = frozenset({"Identity"})
 
 
@@ -129,7 +129,7 @@ class _Work:
         users = [self._nodes[name] for handle in handles for name in self._users.get(handle.name, ())]
         restored = self._restore.wires.keys() if self._restore is not None else ()
         for user in users:
-            known = (kind.creates, kind.fills, kind.reads)
+            known = (kind.creates, kind.fills, *kind.reads, kind.stamps)
             if user.op not in known and (user.name in self._called or user.name in self._init):
                 raise _UnknownError(f"{user.op} {user.name!r} uses it in another way than to predict")
             if user.op == kind.fills and (user.name in self._called or user.name in self._init):
@@ -139,7 +139,11 @@ class _Work:
         fills = [user for user in users if user.op == kind.fills and user.name in restored]
         creates = [user for user in users if user.op == kind.creates and user.name in {*self._init, *restored}]
         if any(user.name in self._called for user in users):
-            self._read_all(kind, handles, users, self._content(kind, fills, creates))
+            content = self._content(kind, fills, creates)
+            stamped = [user for user in users if user.op == kind.stamps]
+            self._read_all(kind, handles, users, content[1:] if kind.stamps else content)
+            for user in stamped:
+                self._made[user.name] = (self._stamp(user, content[0]),)
         for user in (*fills, *creates):
             nothing = NodeDef(name=user.name, op="NoOp")
             if user in creates:
@@ -147,15 +151,16 @@ class _Work:
             self._made[user.name] = (nothing,)
 
     def _content(self, kind: Kind, fills: Sequence[NodeDef], creates: Sequence[NodeDef]) -> Sequence[TensorProto]:
-        """The tensors that fill a resource."""
+        """The tensors that fill a resource, behind the stamp where that may be asked for."""
         if not kind.first:
             raise _UnknownError("no rule reads it")
+        first = kind.first - bool(kind.stamps)
         if len(fills) > 1:
             raise _UnknownError(f"{fills[0].name!r} and {fills[1].name!r} both fill it")
         if fills:
-            return [self._restored(tensor) for tensor in self._nodes.wire(fills[0].name).data[kind.first :]]
+            return [self._restored(tensor) for tensor in self._nodes.wire(fills[0].name).data[first:]]
         # Where there is one already, another one is not made.
-        found = [[self._constant(t) for t in self._nodes.wire(c.name).data[kind.first :]] for c in creates]
+        found = [[self._constant(t) for t in self._nodes.wire(c.name).data[first:]] for c in creates]
         if not found or any(other != found[0] for other in found):
             raise _UnknownError("the restore op does not fill it, and the init op makes none, or several")
         if kind.handle.startswith(STREAM):
@@ -192,13 +197,18 @@ class _Work:
     ) -> None:
         if kind.handle.startswith(STREAM):
             for user in users:
-                if user.op == kind.reads:
+                if user.op in kind.reads:
                     self._made[user.name] = tuple(self._boundaries(user, content))
             return
         if len(content) != 1 or content[0].dtype != _STRING or content[0].tensor_shape.dim:
             raise _UnknownError("it is filled with something else than one string")
         for handle in handles:
             self._made[handle.name] = (_const(handle.name, content[0], control_inputs(handle)),)
+
+    def _stamp(self, user: NodeDef, value: TensorProto) -> NodeDef:
+        if value.dtype != _INT64 or value.tensor_shape.dim:
+            raise _UnknownError("its stamp is no number of 64 bits")
+        return _const(user.name, value, control_inputs(user))
 
     def _boundaries(self, user: NodeDef, content: Sequence[TensorProto]) -> Iterator[NodeDef]:
         """Each feature's boundaries as a vector (core/kernels/boosted_trees/quantile_ops.cc)."""

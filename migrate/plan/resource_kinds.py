@@ -20,14 +20,16 @@ class Kind:
       creates: op that makes the resource, where there is none yet.
       fills: op that the restore op runs to fill it.
       first: position of the first input of these that is content; 0 where it is not looked at.
-      reads: op that a call may run with the handle; empty where there is none.
+      reads: ops that a call may run with the handle.
+      stamps: op that a call may run for the stamp, which is the input before the content; empty where there is none.
     """
 
     handle: str
     creates: str
     fills: str
     first: int = 0
-    reads: str = ""
+    reads: tuple[str, ...] = ()
+    stamps: str = ""
 
 
 STREAM = "BoostedTreesQuantileStreamResource"
@@ -39,23 +41,36 @@ RESOURCES = {
             "BoostedTreesCreateEnsemble",
             "BoostedTreesDeserializeEnsemble",
             2,
-            "BoostedTreesPredict",
+            ("BoostedTreesPredict",),
         ),
-        Kind("DecisionTreeResourceHandleOp", "CreateTreeVariable", "TreeDeserialize", 1, "TreePredictionsV4"),
+        Kind(
+            "DecisionTreeEnsembleResourceHandleOp",
+            "CreateTreeEnsembleVariable",
+            "TreeEnsembleDeserialize",
+            2,
+            (
+                "GradientTreesPrediction",
+                "GradientTreesPredictionVerbose",
+                "GradientTreesPartitionExamples",
+                "TreeEnsembleStats",
+            ),
+            "TreeEnsembleStampToken",
+        ),
+        Kind("DecisionTreeResourceHandleOp", "CreateTreeVariable", "TreeDeserialize", 1, ("TreePredictionsV4",)),
         Kind("FertileStatsResourceHandleOp", "CreateFertileStatsVariable", "FertileStatsDeserialize"),
         Kind(
             f"{STREAM}HandleOp",
             "BoostedTreesCreateQuantileStreamResource",
             f"{STREAM}Deserialize",
             1,
-            f"{STREAM}GetBucketBoundaries",
+            (f"{STREAM}GetBucketBoundaries",),
         ),
     )
 }
 """Every kind, by the op that makes its handles."""
 
 READ_WHEN_PLANNING = frozenset(
-    {op for kind in RESOURCES.values() for op in (kind.handle, kind.creates, kind.fills)}
-    | {kind.reads for kind in RESOURCES.values() if kind.handle.startswith(STREAM)}
+    {op for kind in RESOURCES.values() for op in (kind.handle, kind.creates, kind.fills, kind.stamps) if op}
+    | {op for kind in RESOURCES.values() if kind.handle.startswith(STREAM) for op in kind.reads}
 )
 """Ops of which no node is left in a planned graph."""

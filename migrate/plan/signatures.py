@@ -193,10 +193,7 @@ def _declared(
     name, output = split(tensor)
     node = nodes[name]
     if output == 0 and (node.op in PLACEHOLDERS or node.op in ("PlaceholderWithDefault", *ops.VARIABLES)):
-        own = fed_shape(node, nodes.producer)
-        if own is None and shape is not None and not shape.dim:
-            shape = None  # Whoever wrote a TensorInfo from such a Placeholder could not tell a scalar from any shape.
-        return node.attr["dtype"].type, own if own is not None else shape
+        return node.attr["dtype"].type, fed_shape(node, nodes.producer)
     for key in ("T", "dtype", "DstT", "output_type"):
         if key in node.attr and node.attr[key].type and output == 0 and node.op in _TYPED_BY_T:
             return node.attr[key].type, shape

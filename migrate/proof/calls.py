@@ -7,26 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from migrate.graph import contract
-from migrate.graph.graph import canonical, split
+from migrate.graph.graph import split
 from migrate.graph.protos import SignatureDef
 from migrate.proof.arguments import call_key, given_arguments, output_places
-from migrate.proof.difference import output_difference
+from migrate.proof.difference import output_differences
 from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
-from migrate.proof.model import BadModelError, Model, inputs_of, tensors_of
-from migrate.proof.program import given
+from migrate.proof.model import BadModelError, Model, inputs_of
+from migrate.proof.program import Program, given
 from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
 from migrate.proof.settling import settle
-from migrate.proof.variables import Variables
+from migrate.proof.side import Side
+from migrate.proof.source_calls import SourceCalls, given_keys, output_tensors
+from migrate.proof.unordered import Compared, in_each_order
 
 _UPDATES = "update_ops"
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
-def calls(variables: Variables) -> dict[OutputName, Result]:
+def calls(source: SourceCalls) -> dict[OutputName, Result]:
     """Proves what calling the loaded object itself gives: the default signature, and its training branch."""
-    pair = variables.pair
+    pair = source.variables.pair
     node = pair.objects.child(0, "__call__") if not pair.objects.problem else None
     if node is None or pair.source.meta_graph.object_graph_def.nodes:
         return {}  # Of a TF1 graph it is the default signature; an object's own call has no source there.
@@ -41,21 +43,21 @@ def calls(variables: Variables) -> dict[OutputName, Result]:
         training = len(arguments) == 2 and arguments[1].WhichOneof("kind") == "bool_value" and arguments[1].bool_value
         label = "__call__(training=True)" if training else "__call__"
         try:
-            results.update(_call(variables, trace, label, arguments, training))
+            results.update(_call(source, trace, label, arguments, training))
         except BadModelError as error:
             results[OutputName(label, "")] = NotProved("", trace, str(error))
     return results
 
 
 def _call(
-    variables: Variables, trace: str, label: str, arguments: Sequence[Any], training: bool
+    source: SourceCalls, trace: str, label: str, arguments: Sequence[Any], training: bool
 ) -> dict[OutputName, Result]:
-    first = _Call(variables, lowers=False)
+    first = _Call(source, lowers=False)
     results = first.proved(trace, label, arguments, training)
-    is_whole = all(isinstance(result, Proved) for result in results.values())
-    if not is_whole and (first.is_functional or variables.pair.candidate.has_lists()):
+    is_shown = not any(isinstance(result, NotProved) for result in results.values())
+    if not is_shown and (first.is_functional or source.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
-            more = _Call(variables, lowers=True).proved(trace, label, arguments, training)
+            more = _Call(source, lowers=True).proved(trace, label, arguments, training)
             # What a call leaves behind is listed where it is not proved.
             is_told = any(name.output for name in more)
             left = PROVED if is_told else NotProved("", trace, "")
@@ -69,8 +71,9 @@ def _call(
 class _Call:
     """A proof of a call; see `signatures`."""
 
-    def __init__(self, variables: Variables, lowers: bool) -> None:
-        self.variables, self.pair, self.lowers = variables, variables.pair, lowers
+    def __init__(self, calls: SourceCalls, lowers: bool) -> None:
+        self.calls, self.lowers = calls, lowers
+        self.variables, self.pair = calls.variables, calls.variables.pair
         self.is_functional = False
 
     def proved(self, trace: str, label: str, arguments: Sequence[Any], training: bool) -> dict[OutputName, Result]:
@@ -90,39 +93,53 @@ class _Call:
         if wanted_arguments is None:
             return {OutputName(label, ""): NotProved("", trace, "its arguments are not those of the signature")}
         types = [arg.type for arg in self.pair.candidate.library[trace].signature.input_arg]
-        leading = [given(f"argument {k}", arg, types[k]) for k, arg in enumerate(wanted_arguments)]
+        keys = given_keys(before)
+        fed = [keys.get(argument, argument) for argument in wanted_arguments]
+        leading = [given(f"argument {k}", arg, types[k]) for k, arg in enumerate(fed)]
         nodes = captured(self.pair, self.variables.loaded.cells, trace, leading)
         program = self.pair.candidate.program(lowers=self.lowers)
         returned = program.call(trace, nodes) if nodes is not None else None
-        outputs = {name: [canonical(t) for t in tensors_of(info)] for name, info in sorted(before.outputs.items())}
+        outputs = output_tensors(before)
         fields = sorted(saved.output_signature.dict_value.fields)
         places = output_places(outputs, fields) if fields else [0] if sum(map(len, outputs.values())) == 1 else None
         if returned is None or places is None or len(places) != len(returned):
             return {OutputName(label, ""): NotProved("", trace, "its results are not those of the signature")}
-        ours = model.program(inputs_of(before), self.pair.replaced, self.lowers)
-        wanted = [ours.tensor(t) for tensors in outputs.values() for t in tensors]
-        if training:
-            for name in _updates(model, before):
-                ours.target(name)
+        source, ours, wanted = self._source(model, key, training)
         program.keep(is_session=False)
-        ours.keep(is_session=True)
-        source = model.side(ours, self.variables.source_initial)
         side = self.pair.candidate.side(program, self.variables.initial("objects"))
         self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+        self.variables.tables.learn("objects", source.nodes, side.nodes)
         settle(source, side)
-        results: dict[OutputName, Result] = {}
-        pairs = iter(zip(wanted, [returned[place] for place in places], strict=True))
-        for name, tensors in outputs.items():
-            found = [output_difference(source, side, *next(pairs)) for _ in tensors]
-            results[OutputName(label, name)] = next((f for f in found if isinstance(f, NotProved)), PROVED)
-        uncertain = next((label for label, _ in program.loose()), "") or side.uneven()
-        uncertain = uncertain or loose_op(self.variables, ours, source, "objects")
-        left: Result = NotProved("", uncertain, f"it {INLINED}")
-        if not uncertain:
-            left = effects(self.variables, source, side, "objects")
-        if isinstance(left, NotProved):
+        given_back = [returned[place] for place in places]
+
+        def compare(one: Side) -> Compared:
+            found = output_differences(one, side, outputs, wanted, given_back)
+            uncertain = next((label for label, _ in program.loose()), "") or side.uneven()
+            uncertain = uncertain or loose_op(self.variables, ours, one, "objects")
+            if uncertain:
+                return found, NotProved("", uncertain, f"it {INLINED}")
+            return found, effects(self.variables, one, side, "objects")
+
+        found, left = in_each_order(source, ours, side, self.variables.twins["objects"], compare)
+        results = {OutputName(label, name): result for name, result in found.items()}
+        if not isinstance(left, Proved):
             results[OutputName(label, "")] = left
         return results
+
+    def _source(self, model: Model, key: str, training: bool) -> tuple[Side, Program, list[tuple[int, int]]]:
+        """The call of the source that a function stands for."""
+        if not training and not self.variables.loaded.drawn:
+            call = self.calls.call(key, self.lowers)
+            return call.side, call.program, [tensor for tensors in call.wanted.values() for tensor in tensors]
+        before = model.meta_graph.signature_def[key]
+        fed = {tensor: ("argument", "=", tensor) for tensor in inputs_of(before)}
+        program = model.program(fed, self.pair.replaced, self.lowers)
+        wanted = [program.tensor(tensor) for tensors in output_tensors(before).values() for tensor in tensors]
+        if training:
+            for name in _updates(model, before):
+                program.target(name)
+        program.keep(is_session=True)
+        return model.side(program, self.variables.source_initial), program, wanted
 
 
 def _updates(model: Model, before: SignatureDef) -> list[str]:

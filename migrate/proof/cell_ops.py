@@ -10,19 +10,20 @@ from migrate.proof.equations import (
     ENTERS,
     FILE_READERS,
     FILLS,
+    KEEPERS,
     MAKERS,
     PASSES,
     READS,
     SWITCHES,
     WRITES,
-    Maker,
 )
+from migrate.proof.identity import key_of
 from migrate.proof.liveness import ALWAYS, Atom
 from migrate.proof.loops import Event
 from migrate.proof.program import Flat
 from migrate.proof.shared import FALSE, TRUE
 from migrate.proof.side import Cell, Side
-from migrate.proof.states import WITH_VALUE, left_by, read, state_at, substituted
+from migrate.proof.states import here, is_set, left_by, read, state_at, substituted
 from migrate.proof.temporaries import KIND as TEMPORARY
 from migrate.proof.terms import Term
 
@@ -33,8 +34,8 @@ def make_cell(side: Side, place: int, node: Flat, op: str) -> None:
     """A node that makes a variable, a table or a queue gives the handle of its cell."""
     maker = MAKERS[op]
     taken = tuple(read(side, place, tensor) for tensor in node.data)
-    kept = attributes.canonical(op, op.removesuffix("V2"), node.attr, {}, _NAMES)
-    key = _key(node, maker)
+    kept = attributes.canonical(op, maker.canonical, node.attr, {}, _NAMES)
+    key = key_of(op, node.attr, node.name, node.label)
     dtype = node.attr["dtype"].type if maker.canonical == "Variable" and "dtype" in node.attr else 0
     cell = Cell(key, maker.kind, (maker.canonical, kept, taken), node.label, dtype)
     known = side.cells.setdefault(key, cell)
@@ -50,13 +51,6 @@ def make_cell(side: Side, place: int, node: Flat, op: str) -> None:
     side.values[place, 0] = side.terms.cell(key)
 
 
-def _key(node: Flat, maker: Maker) -> tuple[str, bytes, str]:
-    shared_name = node.attr["shared_name"].s if "shared_name" in node.attr else b""
-    container = node.attr["container"].s if "container" in node.attr else b""
-    name = shared_name.decode("utf-8", "replace")
-    return (maker.kind, container, node.name if not name and maker.by_node else name)
-
-
 def written_cells(side: Side) -> set[Hashable]:
     """The cells that are likely to be written: a guess, which a pass over the graph confirms."""
     found: set[Hashable] = set()
@@ -67,7 +61,7 @@ def written_cells(side: Side) -> set[Hashable]:
             node = side.nodes[source]
             for _ in range(_LONGEST):
                 if node.op in MAKERS:
-                    found.add(_key(node, MAKERS[node.op]))
+                    found.add(key_of(node.op, node.attr, node.name, node.label))
                 elif isinstance(node.key, Cell):
                     found.add(node.key.key)
                 if not node.data or not (node.op in _HANDS_ON or node.op in WRITES):
@@ -118,6 +112,8 @@ def write(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
         value = read(side, place, tensor)
         if side.is_file(value) and FILE_READERS.get(row.canonical) != position and row.canonical != "Assign":
             value = side.unknown(f"{op} {node.label!r} takes a file's name, which differs")
+        if op in KEEPERS and tensor[0] in side.behind_refs():
+            value = side.unknown(f"whether {op} {node.label!r} keeps a variable's buffer is not known")
         operands.append(value)
     before, frames = side.before[place], side.frames[place]
     attrs = side.attributes(place, node, op, row.canonical, dict(row.renamed), row.dropped)
@@ -168,7 +164,7 @@ def write(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
         for event in side.events.get(cell, ()):
             if event.place == place and event.is_write:
                 event.state = state
-    side.origins.setdefault(states[0], f"{op} {node.label!r}")
+    side.origins.setdefault(states[0], node)
     if row.results:
         side.values[place, 0] = side.terms.make("result", None, states[:1])
     else:
@@ -181,9 +177,9 @@ def _filled_already(
     """Whether a table is filled a second time with the same, which changes nothing (see `equations.FILLS`)."""
     first = side.initial(side.cells[cell])
     fresh = side.terms.make("fresh", side.cells[cell].makes)
-    same = side.terms.make("write", (name, attrs, ALWAYS, 0), (fresh, *operands))
-    if first == same:
+    if first == side.terms.make("write", (name, attrs, ALWAYS, 0), (fresh, *operands)):
         return True
+    same = side.terms.make("write", (name, attrs, ALWAYS, 0), (first, *operands))
     for event in side.events.get(cell, ()):
         if event.is_write and not live and event.state == same and not event.chain & ~event.bit:
             event.bit |= side.bit(place)
@@ -205,7 +201,9 @@ def read_cell(side: Side, place: int, node: Flat, op: str) -> None:
     what = READS[op]
     if what == "IsInitialized":
         state = state_at(side, next(iter(cells)), place) if len(cells) == 1 else side.unknown("one of two variables")
-        side.values[place, 0] = _initialized(side, state)
+        # What was assigned in the branch in which it is asked has a value there.
+        known = is_set(side.terms, here(side, state, side.lives[place] or ALWAYS))
+        side.values[place, 0] = side.shared.constant(TRUE) if known else _initialized(side, state)
         return
     value = substituted(side, place, handle)
     if what:
@@ -217,10 +215,6 @@ def read_cell(side: Side, place: int, node: Flat, op: str) -> None:
 
 def _initialized(side: Side, state: Term) -> Term:
     head, more, _ = side.terms.parts(state)
-    if head == "write" and more[0] == "Assign" and not more[2]:
-        return side.shared.constant(TRUE)
     if head == "initial" and more == "nothing":
         return side.shared.constant(FALSE)
-    if head == "initial" and more[0] in WITH_VALUE:
-        return side.shared.constant(TRUE)
     return side.terms.make("IsInitialized", None, (state,))

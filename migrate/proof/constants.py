@@ -66,6 +66,11 @@ def shape_of(proto: TensorProto) -> tuple[int, ...] | None:
     return None if any(size < 0 for size in shape) else shape
 
 
+def elements(proto: TensorProto) -> int:
+    """How many elements a constant says that it has; 1 where it says no size."""
+    return math.prod(shape_of(proto) or ())
+
+
 def strings(proto: TensorProto, count: int) -> list[bytes] | None:
     """The elements of a string constant."""
     values = list(proto.string_val)

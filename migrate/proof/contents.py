@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from migrate.errors import InputError
 from migrate.graph import contract
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import attribute, canonical, data_inputs
 from migrate.graph.nodes import behind
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, copied
@@ -18,26 +19,38 @@ from migrate.proof.constants import shape_of, strings
 from migrate.sources.tensor_values import TensorValues
 
 _STREAM = "BoostedTreesQuantileStreamResource"
-_READERS: Mapping[str, str] = {
-    "BoostedTreesEnsembleResourceHandleOp": "BoostedTreesPredict",
-    f"{_STREAM}HandleOp": f"{_STREAM}GetBucketBoundaries",
-    "DecisionTreeResourceHandleOp": "TreePredictionsV4",
-    "FertileStatsResourceHandleOp": "",
+_ADDITIVE = "DecisionTreeEnsembleResourceHandleOp"
+_STAMP = "TreeEnsembleStampToken"
+_INT64 = dtype_value("int64")
+_READERS: Mapping[str, Collection[str]] = {
+    "BoostedTreesEnsembleResourceHandleOp": ("BoostedTreesPredict",),
+    f"{_STREAM}HandleOp": (f"{_STREAM}GetBucketBoundaries",),
+    "DecisionTreeResourceHandleOp": ("TreePredictionsV4",),
+    "FertileStatsResourceHandleOp": (),
+    _ADDITIVE: (
+        "GradientTreesPartitionExamples",
+        "GradientTreesPrediction",
+        "GradientTreesPredictionVerbose",
+        _STAMP,
+        "TreeEnsembleStats",
+    ),
 }
-"""Op that makes a handle -> the op that reads the resource; none where a prediction needs no such thing."""
+"""Op that makes a handle -> the ops that read the resource; none where a prediction needs no such thing."""
 _FILLS: Mapping[str, tuple[str, int]] = {
     "BoostedTreesEnsembleResourceHandleOp": ("BoostedTreesDeserializeEnsemble", 2),
     f"{_STREAM}HandleOp": (f"{_STREAM}Deserialize", 1),
     "DecisionTreeResourceHandleOp": ("TreeDeserialize", 1),
     "FertileStatsResourceHandleOp": ("FertileStatsDeserialize", 1),
+    _ADDITIVE: ("TreeEnsembleDeserialize", 1),
 }
 """The op that fills it, and the first of its inputs that are content (kernels/boosted_trees/resource_ops.cc;
-contrib/tensor_forest/kernels/model_ops.cc and stats_ops.cc)."""
+contrib/tensor_forest/kernels/model_ops.cc and stats_ops.cc; contrib/boosted_trees/kernels/model_ops.cc)."""
 _CREATES: Mapping[str, tuple[str, int]] = {
     "BoostedTreesEnsembleResourceHandleOp": ("BoostedTreesCreateEnsemble", 2),
     f"{_STREAM}HandleOp": ("BoostedTreesCreateQuantileStreamResource", 0),
     "DecisionTreeResourceHandleOp": ("CreateTreeVariable", 1),
     "FertileStatsResourceHandleOp": ("CreateFertileStatsVariable", 0),
+    _ADDITIVE: ("CreateTreeEnsembleVariable", 1),
 }
 """The op that makes it where there is none, and does nothing else where there is one; 0: it is made empty."""
 
@@ -95,7 +108,7 @@ class _Graph:
         """What takes the places of nodes; nothing where a condition does not hold."""
         takers = {node.name: node for handle in handles for node in self._takers.get(handle, ())}
         run = [node for node in takers.values() if node.name in self._called or node.name in self._restored]
-        readers = [node for node in run if node.op == _READERS[op]]
+        readers = [node for node in run if node.op in _READERS[op]]
         fills = [node for node in run if node.op == _FILLS[op][0]]
         creates = [node for node in run if node.op == _CREATES[op][0]]
         plain = len(readers) + len(fills) + len(creates) == len(run)
@@ -112,6 +125,12 @@ class _Graph:
                     return {}
                 made.update((node.name, tuple(_boundaries(node, content))) for node in readers)
             else:
+                if op == _ADDITIVE:
+                    if len(content) != 2 or content[0].dtype != _INT64 or shape_of(content[0]) != ():
+                        return {}
+                    stamps = [node for node in readers if node.op == _STAMP]
+                    made.update((node.name, (_const(node, node.name, content[0]),)) for node in stamps)
+                    content = content[1:]
                 if len(content) != 1 or shape_of(content[0]) != () or strings(content[0], 1) is None:
                     return {}
                 made.update((name, (_const(self._nodes[name], name, content[0]),)) for name in handles)

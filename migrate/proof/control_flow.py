@@ -142,7 +142,7 @@ def merge(side: Side, place: int, node: Flat) -> None:
         side.values[place, 1] = side.terms.make("out", 1, (side.terms.make("Merge index", tuple(lives)),))
     else:
         side.values[place, 1] = side.unknown("which input a Merge takes, of which some are never there")
-    side.origins.setdefault(merged, f"{node.op} {node.label!r}")
+    side.origins.setdefault(merged, node)
 
 
 def _predicate(side: Side, pairs: Sequence[tuple[frozenset[Atom], Term]]) -> Term | None:
@@ -204,9 +204,14 @@ def _loop_merge(side: Side, place: int, node: Flat) -> None:
     if place in side.invariant:
         side.values[place, 0] = entered
         return
-    term = side.values[place, 0] = side.loop_term(place, (len(side.frames[place]), live), entered)
-    side.loops.append((side.bit(place), term))
+    more = (len(side.frames[place]), live)
+    side.values[place, 0] = side.loop_term(place, more, entered)
+    side.loops.append((side.bit(place), side.loop_term((TURN, place), more, entered)))
     side.values[place, 1] = side.unknown("a loop's iteration, which nobody asks for")
+
+
+TURN = "turn"
+"""With the place of a Merge, what the order of iterations is known by: its value, and the accesses to arrays before."""
 
 
 def next_class(side: Side, which: Any) -> tuple[Term, Live, Term, Live]:
@@ -252,11 +257,16 @@ def _may_be_written(side: Side, place: int, back: int, entered: Term, value: Ter
     )
 
 
-def arrays_before(side: Side, which: Any) -> tuple[Term, ...]:
-    """The accesses to arrays that come before a loop variable's next iteration."""
-    if not isinstance(which, int):
-        return ()
-    node = side.nodes[which]
+def has_accesses(side: Side, turn: Term) -> bool:
+    """Whether an access to an array comes before the next iteration, as far as passes have told so far."""
+    _, which, _ = side.terms.parts(turn)
+    head, _, taken = side.terms.parts(which)
+    return head == "turns" and len(taken) > 1
+
+
+def arrays_before(side: Side, place: int) -> tuple[Term, ...]:
+    """The accesses to arrays that come before the next iteration of the loop variable at a place."""
+    node = side.nodes[place]
     back = next(source for source, _ in node.data if side.nodes[source].op in NEXT_ITERATIONS)
     before = side.before.get(back, 0)
     return tuple(sorted({e.state for known in side.arrays.values() for e in known if before & e.bit}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrate.graph.attr_defaults import has_functions
 from migrate.proof import attributes
 from migrate.proof.equations import (
     BRANCHES,
@@ -9,7 +10,7 @@ from migrate.proof.equations import (
 )
 from migrate.proof.program import Flat
 from migrate.proof.side import Side
-from migrate.proof.states import read, substituted
+from migrate.proof.states import may_share, read, substituted
 
 
 def functional(side: Side, place: int, node: Flat, op: str) -> None:
@@ -26,12 +27,14 @@ def functional(side: Side, place: int, node: Flat, op: str) -> None:
     if "parallel_iterations" in node.attr and node.attr["parallel_iterations"].i <= 0:
         functions.append(side.unknown(f"{op} {node.label!r} has parallel_iterations that no executor takes"))
     kept = {k: v for k, v in node.attr.items() if k not in BRANCHES[op]}
-    if any(attributes.has_functions(value) for value in kept.values()):
+    if any(has_functions(value) for value in kept.values()):
         functions.append(side.unknown(f"{op} {node.label!r} names another function"))
-        kept = {k: v for k, v in kept.items() if not attributes.has_functions(v)}
+        kept = {k: v for k, v in kept.items() if not has_functions(v)}
     taken = []
-    for tensor in node.data:
-        given = side.value(tensor)
+    # A function may give what it takes (functional_ops.cc), which is the buffer of a variable then.
+    values = [side.value(tensor) for tensor in node.data]
+    may_share(side, place, node.data, values)
+    for tensor, given in zip(node.data, values, strict=True):
         cells = side.terms.cells(given)
         if cells and all(side.cells[c].kind != "ref" for c in cells):
             if not cells.isdisjoint(side.written):

@@ -15,6 +15,7 @@ from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import constants
 from migrate.proof.dead_beams import gather_tree
 from migrate.proof.dead_images import resample
+from migrate.proof.dead_quantiles import quantiles
 from migrate.proof.parts import BOOL, FLOAT, INT32, INT64, LONGEST, STRING, Parts, Tensor, dtype_list, dtypes
 from migrate.proof.program import Flat
 
@@ -385,6 +386,7 @@ EXPANDED: Mapping[str, Callable[[Parts], Flat]] = {
     "GatherTree": gather_tree,
     "ImageProjectiveTransform": _transform,
     "PeriodicResample": _period,
+    "Quantiles": quantiles,
     "Resampler": resample,
     "SparseFeatureCross": _cross,
     "SparseFeatureCrossV2": _cross,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from migrate.proof.forms import other_form
+from migrate.proof.program import Flat
 from migrate.proof.records import PROVED, NotProved, Proved, Result
 from migrate.proof.side import Side
 from migrate.proof.states import fetched
@@ -13,7 +14,9 @@ from migrate.proof.terms import Term, Terms
 _MOST_STEPS = 100_000
 
 
-def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str], others: Mapping[Term, str]) -> Result:
+def difference(
+    terms: Terms, one: Term, other: Term, origins: Mapping[Term, Flat], others: Mapping[Term, Flat]
+) -> Result:
     """Compares two terms.
 
     Args:
@@ -28,7 +31,8 @@ def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str]
         return PROVED
     here, there = "", ""
     for _ in range(_MOST_STEPS):
-        here, there = origins.get(one, here), others.get(other, there)
+        here = _shown_node(origins[one]) if one in origins else here
+        there = _shown_node(others[other]) if other in others else there
         for term in (one, other):
             if term in terms.reasons:
                 return NotProved(here, there, terms.reasons[term])
@@ -46,6 +50,10 @@ def difference(terms: Terms, one: Term, other: Term, origins: Mapping[Term, str]
     return NotProved(here, there, "the two differ far inside")
 
 
+def _shown_node(node: Flat) -> str:
+    return f"{node.op} {node.label!r}"
+
+
 def output_difference(source: Side, side: Side, one: tuple[int, int], other: tuple[int, int]) -> Result:
     """Compares an output of two calls: its value, and in which calls it is there."""
     wrong = other_form(source.given, side.given)
@@ -60,6 +68,34 @@ def output_difference(source: Side, side: Side, one: tuple[int, int], other: tup
     if isinstance(result, Proved) and source.live(one) != side.live(other):
         return NotProved(source.nodes[one[0]].label, side.nodes[other[0]].label, "it is there in other calls")
     return result
+
+
+def output_differences(
+    source: Side,
+    side: Side,
+    outputs: Mapping[str, Sequence[object]],
+    wanted: Sequence[tuple[int, int]],
+    returned: Sequence[tuple[int, int]],
+) -> dict[str, Result]:
+    """Compares the outputs of two calls, of which each has one tensor or several.
+
+    Args:
+      source: a call of the source.
+      side: the same call of the candidate.
+      outputs: by name something for each of its tensors.
+      wanted: the places of all of these, one output after another, in the source.
+      returned: the same in the candidate.
+    """
+    numbers = iter(zip(wanted, returned, strict=True))
+    results: dict[str, Result] = {}
+    for name, tensors in outputs.items():
+        found: Result = PROVED
+        for _ in tensors:
+            one, other = next(numbers)
+            if isinstance(found, Proved):
+                found = output_difference(source, side, one, other)
+        results[name] = found
+    return results
 
 
 def _shown(one: object, other: object) -> str:

@@ -47,17 +47,21 @@ RENAMED: Mapping[str, str] = {
             "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixSetDiag",
         )
     },
-    # accumulate_n_optimizer.cc puts a temporary variable in its place, to which the inputs are added in any order;
-    # AddN (aggregate_ops.cc) adds up to eight inputs from the left, which is one of them (MOST_ADDED).
-    "AccumulateNV2": "AddN",
 }  # fmt: skip
 """Ops that have another name now, with the same arguments and attributes."""
 
+ACCUMULATE = "AccumulateNV2"
+"""In its place accumulate_n_optimizer.cc puts a temporary variable that holds zeros, to which the inputs are added in
+any order; AddN in a loop of which several iterations run at once."""
+
 MOST_ADDED = 8
-"""Inputs of an AccumulateNV2: AddN adds more of them in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+"""Inputs of it: AddN (aggregate_ops.cc) adds up to eight of them from the left, which is one of the orders. More of
+them it adds in groups (aggregate_ops_cpu.h), which no order of TF1's does."""
+
+SIGNED_ZEROS = frozenset({"bfloat16", "complex128", "complex64", "float16", "float32", "float64"})
+"""Dtypes in which a sum of minus zeros is another one where it begins with a zero: all else is equal bit for bit."""
 
 DROPPED: Mapping[str, frozenset[str]] = {
-    "AccumulateNV2": frozenset({"shape"}),  # What shape inference is to believe.
     # The name is for messages, and for the gradient's array to find its own: tensor_array_ops.cc.
     "TensorArrayV3": frozenset({"tensor_array_name"}),
     "TensorArrayV2": frozenset({"tensor_array_name"}),
@@ -71,15 +75,19 @@ class Maker:
     """An op that gives the handle or the ref of a cell: a variable, a table, a queue.
 
     Attributes:
-      kind: `ref`, `resource` (variables), `table` or `queue`; cells of two kinds are never the same.
+      kind: `ref`, `resource` (variables), `table`, `queue`, `reader` or `accumulator`; cells of two kinds are never the
+        same.
       canonical: name for the ops that make the same thing.
       by_node: whether a node without a shared_name is known by its own name (ContainerInfo::Init, resource_mgr.cc, with
         use_node_name_as_default). VarHandleOp takes its shared_name literally (resource_variable_ops.cc).
+      is_private: whether a node without a shared_name has a resource that no other node has, unless its attribute
+        use_node_name_sharing says otherwise (lookup_table_op.h, LookupTableOp).
     """
 
     kind: str
     canonical: str
     by_node: bool = True
+    is_private: bool = False
 
 
 MAKERS: Mapping[str, Maker] = {
@@ -88,7 +96,7 @@ MAKERS: Mapping[str, Maker] = {
     "VarHandleOp": Maker("resource", "Variable", by_node=False),
     # lookup_table_op.cc: the V1 kernel gives a string handle, the V2 kernel a resource, of the same table class.
     **{
-        f"{name}{version}": Maker("table", name)
+        f"{name}{version}": Maker("table", name, is_private=True)
         for name in ("HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
         for version in ("", "V2")
     },
@@ -97,6 +105,19 @@ MAKERS: Mapping[str, Maker] = {
         f"{name}{version}": Maker("queue", name)
         for name in ("FIFOQueue", "PaddingFIFOQueue", "PriorityQueue", "RandomShuffleQueue")
         for version in ("", "V2")
+    },
+    # reader_op_kernel.h: V1 gives a string handle, V2 a resource, of the same reader. Of FixedLengthRecordReader the V1
+    # kernel fails: it asks for an attribute that the op does not have (fixed_length_record_reader_op.cc).
+    **{
+        f"{name}{version}": Maker("reader", name)
+        for name in ("IdentityReader", "TFRecordReader", "TextLineReader", "WholeFileReader")
+        for version in ("", "V2")
+    },
+    "FixedLengthRecordReaderV2": Maker("reader", "FixedLengthRecordReaderV2"),
+    # conditional_accumulator_op.cc: one class under a string handle and under a resource.
+    **{
+        f"{prefix}ConditionalAccumulator": Maker("accumulator", "ConditionalAccumulator", is_private=True)
+        for prefix in ("", "Resource")
     },
 }
 
@@ -175,6 +196,19 @@ WRITES: Mapping[str, Write] = {
         for version in ("", "V2")
     },
     "LookupTableRemoveV2": Write("LookupTableRemoveV2"),
+    # reader_ops.cc: likewise. A reader takes names of files from a queue, which it changes, too.
+    **{
+        f"{name}{version}": Write(name, cells, results=True)
+        for name, cells in (("ReaderRead", 2), ("ReaderReadUpTo", 2), ("ReaderReset", 1), ("ReaderRestoreState", 1))
+        for version in ("", "V2")
+    },
+    # conditional_accumulator_base_op.h: one class per operation. A gradient is added to a buffer of the accumulator's
+    # own, and what is taken out is not changed any more (conditional_accumulator.h).
+    **{
+        f"{prefix}Accumulator{name}": Write(f"Accumulator{name}", results=True)
+        for name in ("ApplyGradient", "SetGlobalStep", "TakeGradient")
+        for prefix in ("", "Resource")
+    },
     # queue_op.h, queue_ops.cc: likewise. What is taken out is taken from what was put in.
     **{
         f"{name}{version}": Write(name, results=True)
@@ -185,6 +219,17 @@ WRITES: Mapping[str, Write] = {
     },
 }  # fmt: skip
 """Ops that change the cells behind their first inputs."""
+
+KEEPERS = frozenset(
+    {
+        # resource_variable_ops.cc: `*variable->tensor() = value`.
+        "AssignVariableOp",
+        # queue_base.h: a Tuple of tensors. lookup_table_op.cc: the buckets of a MutableDenseHashTable.
+        "QueueEnqueue", "QueueEnqueueV2", "QueueEnqueueMany", "QueueEnqueueManyV2",
+        "LookupTableImport", "LookupTableImportV2",
+    }
+)  # fmt: skip
+"""Writes after which the cell may hold the very buffer that was given; a write to a ref variable changes its buffer."""
 
 ELEMENTWISE_OPTIMIZERS = frozenset({"ApplyGradientDescent", "ResourceApplyGradientDescent"})
 """training_ops.cc: `var -= grad * alpha`, element by element."""
@@ -200,10 +245,17 @@ READS: Mapping[str, str] = {
     # lookup_table_op.cc, queue_ops.cc: V1 and V2 are one kernel.
     **{
         f"{name}{version}": name
-        for name in ("LookupTableFind", "LookupTableSize", "LookupTableExport", "QueueIsClosed", "QueueSize")
+        for name in (
+            "LookupTableFind", "LookupTableSize", "LookupTableExport", "QueueIsClosed", "QueueSize",
+            # reader_ops.cc.
+            "ReaderNumRecordsProduced", "ReaderNumWorkUnitsCompleted", "ReaderSerializeState",
+        )
         for version in ("", "V2")
     },
-}
+    # conditional_accumulator_base_op.cc.
+    "AccumulatorNumAccumulated": "AccumulatorNumAccumulated",
+    "ResourceAccumulatorNumAccumulated": "AccumulatorNumAccumulated",
+}  # fmt: skip
 """Ops that look at the cell behind their first input -> name for what they give; empty for the value itself."""
 
 ARRAYS: Mapping[str, str] = {

@@ -19,11 +19,13 @@ class Library:
 
     Attributes:
       functions: by name.
+      positions: of an op and an output as a body writes it: which output it is, where no attribute has a say.
     """
 
     def __init__(self, functions: Mapping[str, FunctionDef]) -> None:
         """Takes functions by name."""
         self.functions = dict(functions)
+        self.positions: dict[tuple[str, str], int] = {}
         self._bodies: dict[str, Mapping[str, NodeDef]] = {}
         self._effects: dict[str, bool] = {}
         self._states: dict[str, bool] = {}
@@ -40,7 +42,7 @@ class Library:
         """The name of a function that does what an If, Case or While does; empty where that is not known."""
         key = NodeDef(op=node.op, attr=node.attr).SerializeToString(deterministic=True)
         if key not in self._lowered:
-            name = f"={node.op} {len(self._lowered)}"
+            name = f"{_MADE}{node.op} {len(self._lowered)}"
             made = lowered(name, node, self.functions)
             self._lowered[key] = name if made is not None else ""
             if made is not None:
@@ -146,6 +148,15 @@ class Library:
         yield self._nodes[name]
         for called in called_functions(self._nodes[name], self._nodes):
             yield self._nodes[called]
+
+
+_MADE = "="
+"""What the name of a function begins with that stands for functional control flow; no function of a model's does."""
+
+
+def is_made(function: FunctionDef) -> bool:
+    """Whether a function stands for functional control flow, and calls its branches."""
+    return str(function.signature.name).startswith(_MADE)
 
 
 def _segment(engine: NodeDef) -> str:

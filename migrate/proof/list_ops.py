@@ -13,6 +13,7 @@ from migrate.graph.dtypes import base_name, dtype_value
 from migrate.graph.protos import AttrValue, TensorShapeProto
 from migrate.proof import attributes, constants
 from migrate.proof.equations import ARRAY_FLOWS, IGNORED_ATTRIBUTES
+from migrate.proof.filled import is_filled
 from migrate.proof.ops import kept
 from migrate.proof.program import Flat
 from migrate.proof.side import Side
@@ -62,7 +63,7 @@ def array_op(side: Side, place: int, node: Flat) -> None:
         case _:
             rows = _declared(node.attr, "element_shape_except0")
             found = make("list concat", (dtype, None if rows is None else (-1, *rows)), (flow,))
-            if shape is not None and -1 not in shape:
+            if shape is not None and -1 not in shape and not is_filled(side, side.lists.arrays[place], flow):
                 found = side.unknown(f"{node.op} {node.label!r} gives zeros for what was never written")
     side.values[place, 0] = found
 

@@ -14,13 +14,10 @@ from google.protobuf.message import DecodeError
 
 from migrate.errors import InputError
 from migrate.frozen import frozen
-from migrate.graph.protos import MetaGraphDef, TrackableObjectGraph
-from migrate.sources.bundle import data_file, read_bundle
-from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
-from migrate.sources.files import open_stream
+from migrate.graph.protos import MetaGraphDef
+from migrate.sources.stored_objects import read_stored_objects
 
 _VALUE = "VARIABLE_VALUE"
-_LARGEST = 1 << 28
 
 
 @frozen
@@ -66,7 +63,7 @@ def read_objects(meta_graph: MetaGraphDef, prefix: str) -> Objects:
     if any(not 0 <= node < len(graph.nodes) for bound in functions.values() for node in bound):
         return Objects((), {}, {}, "a function captures an object that is not there")
     try:
-        written = _object_graph(prefix)
+        written = read_stored_objects(prefix)
     except (InputError, OSError, DecodeError, ValueError) as error:
         return Objects(graph.nodes, {}, functions, "" if not _has_variables(graph.nodes) else f"checkpoint: {error}")
     paired: dict[int, int] = {0: 0}
@@ -103,27 +100,3 @@ def read_objects(meta_graph: MetaGraphDef, prefix: str) -> Objects:
 
 def _has_variables(nodes: Any) -> bool:
     return any(node.WhichOneof("kind") == "variable" for node in nodes)
-
-
-def _object_graph(prefix: str) -> Any:
-    """The object graph of a checkpoint: a string tensor, of a length, a checksum of it, and the bytes."""
-    bundle = read_bundle(prefix)
-    entry = bundle.entries.get(OBJECT_GRAPH_KEY)
-    if entry is None or entry.dtype != "string" or entry.shape or not 0 < entry.size < _LARGEST:
-        raise ValueError("the checkpoint has no object graph")
-    with open_stream(data_file(prefix, entry.shard, bundle.num_shards)) as stream:
-        stream.seek(entry.offset)
-        data = stream.read(entry.size)
-    length = shift = position = 0
-    while True:
-        byte = data[position]
-        length |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            break
-    if position + 4 + length != len(data):
-        raise ValueError("the checkpoint's object graph is damaged")
-    graph = TrackableObjectGraph.FromString(data[position + 4 :])
-    if not graph.nodes:
-        raise ValueError("the checkpoint's object graph is empty")
-    return graph

@@ -10,6 +10,7 @@ from migrate.graph import contract
 from migrate.graph.graph import split
 from migrate.graph.protos import AttrValue, MetaGraphDef
 from migrate.proof.content import file_digest
+from migrate.proof.identity import key_of
 from migrate.proof.model import inputs_of, tensors_of
 from migrate.proof.numbering import run
 from migrate.proof.pair import Pair
@@ -50,7 +51,7 @@ class Loaded:
                 source.held.setdefault(key, held)
                 source.cells.setdefault(key, more.cells[key])
         session = restored(pair, pair.candidate, self.read)
-        self.origins: dict[Term, str] = {}
+        self.origins: dict[Term, Flat] = {}
         self.names = _names(pair)
         self.result: Result = PROVED
         self.drawn = _drawn(pair) if len(pair.source.meta_graph.signature_def) > 1 else frozenset()
@@ -242,10 +243,8 @@ def _names(pair: Pair) -> dict[str, Hashable]:
     every = [*pair.source.nodes.items(), *(pair.train.nodes.items() if pair.train is not None else ())]
     for name, node in every:
         if node.op in ("Variable", "VariableV2", "VarHandleOp"):
-            kind = "resource" if node.op == "VarHandleOp" else "ref"
             shared = node.attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in node.attr else ""
-            container = node.attr["container"].s if "container" in node.attr else b""
-            key = (kind, container, shared if shared or kind == "resource" else name)
+            key = key_of(node.op, node.attr, name, name)
             found.setdefault(name, key)
             found.setdefault(shared, key)
     return found

@@ -28,7 +28,7 @@ class Event:
       before: what has ended when it runs.
       frames: the loops that it is in.
       chain: it and the writes of the cell before it.
-      state: what a write leaves.
+      state: what a write leaves, or a read sees.
     """
 
     __slots__ = ("before", "bit", "chain", "frames", "is_write", "live", "place", "state")

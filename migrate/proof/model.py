@@ -84,6 +84,7 @@ class Model:
         self._shared_library = Library(self.library)
         self._functions: dict[Hashable, Term] = {}
         self._open: list[str] = []
+        self._has_branches: bool | None = None
 
     def has_lists(self) -> bool:
         """Whether its functions make TensorLists: where it is lowered, arrays are looked at as values."""
@@ -108,8 +109,10 @@ class Model:
 
     def has_branches(self) -> bool:
         """Whether there is functional control flow in it, or in one of its functions."""
-        bodies = (function.node_def for function in self.library.values())
-        return any(node.op in BRANCHES for nodes in (self.nodes.values(), *bodies) for node in nodes)
+        if self._has_branches is None:
+            bodies = (function.node_def for function in self.library.values())
+            self._has_branches = any(node.op in BRANCHES for nodes in (self.nodes.values(), *bodies) for node in nodes)
+        return self._has_branches
 
     def function(self, name: str, attrs: Mapping[str, AttrValue]) -> Term:
         """The term of a function: what it gives for arguments that are its own, where it does nothing else."""

@@ -115,8 +115,6 @@ def _node(side: Side, place: int) -> None:
             side.malformed(place, f"{op} {node.label!r} says other inputs than it has")
         return
     live: Live = ALWAYS
-    frames: tuple[str, ...] = ()
-    before = 0
     lives, branch = side.lives, side.branch
     for tensor in node.data:
         given = branch[tensor] if tensor in branch else lives.get(tensor[0], ALWAYS)
@@ -126,29 +124,32 @@ def _node(side: Side, place: int) -> None:
         given = lives.get(source, ALWAYS)
         if given is not ALWAYS and op != "ControlTrigger":
             live = None if live is None or given is None else live | given
+    lives[place] = live
+    before = 0
     if side.bits:
         for source, _ in node.data:
             before |= side.before.get(source, 0) | side.bits.get(source, 0)
         for source in node.controls:
             before |= side.before.get(source, 0) | side.bits.get(source, 0)
+    side.before[place] = before
+    frames: tuple[str, ...] = ()
     if side.has_frames:
         for source in (*(source for source, _ in node.data), *node.controls, *node.within):
             if len(side.frames.get(source, ())) > len(frames):
                 frames = side.frames[source]
-    lives[place] = live
     side.frames[place] = frames
-    side.before[place] = before
     # TensorFlow refuses a graph with one of these, whether the node runs or not.
     for tensor in node.data if side.has_frames else ():
         if side.frames.get(tensor[0], ()) != frames and op not in ENTERS:
             side.malformed(place, f"{node.label!r} takes a tensor of another loop")
             return
-    if op in TYPED and place not in side.typed and not _is_typed(side, node):
-        side.malformed(place, f"{op} {node.label!r} says another dtype than what it takes")
-        return
-    if op != "ReadVariableOp":  # Its handle is told by what comes before.
-        side.typed.add(place)
-    if (op in WRITES or op.startswith("Ref")) and lacks_ref(side.nodes, node):
+    if place not in side.typed:
+        if op in TYPED and not _is_typed(side, node):
+            side.malformed(place, f"{op} {node.label!r} says another dtype than what it takes")
+            return
+        if op != "ReadVariableOp":  # Its handle is told by what comes before.
+            side.typed.add(place)
+    if (op in WRITES or op[:3] == "Ref") and lacks_ref(side.nodes, node):
         side.malformed(place, f"{op} {node.label!r} takes a value where it needs a ref")
         return
     if live is None:
@@ -165,12 +166,13 @@ def _node(side: Side, place: int) -> None:
     _live_node(side, place, node, op, live)
     found = side.values.get((place, 0))
     if found is not None:
-        if found not in side.origins:
-            side.origins[found] = f"{op} {node.label!r}"
-        is_known = op in NEVER_FAIL or op in WRITES or op in SHOWS or _is_with_scalar(side, op, node)
-        can_fail = not is_known and not holds_a_value(side, op, node, place)
-        if can_fail and not (op in handles.OPS and handles.is_one(side.terms, found)):
+        side.origins.setdefault(found, node)
+        is_known = op in _KNOWN_NOT_TO_FAIL or _is_with_scalar(side, op, node) or holds_a_value(side, op, node, place)
+        if not is_known and not (op in handles.OPS and handles.is_one(side.terms, found)):
             side.made[place] = found
+
+
+_KNOWN_NOT_TO_FAIL = frozenset({*NEVER_FAIL, *WRITES, *SHOWS})
 
 
 def _is_typed(side: Side, node: Flat) -> bool:
@@ -220,8 +222,11 @@ def _is_with_scalar(side: Side, op: str, node: Flat) -> bool:
 
 def _live_node(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) -> None:
     data = node.data
-    if op == "Const":
-        side.values[place, 0] = side.shared.constant(node.attr)
+    if op not in _OF_THEIR_OWN:
+        plain(side, place, node, op, live)
+    elif op == "Const":
+        known = node.definition
+        side.values[place, 0] = side.shared.constant(node.attr) if known is None else side.shared.constant_of(known)
     elif op in PASSES and len(data) == 1:
         side.values[place, 0] = passed(side, place, data[0], op.startswith(("Ref", "DebugGradientRef")))
     elif op == "IdentityN":
@@ -271,3 +276,13 @@ def _live_node(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom
         functional(side, place, node, op)
     else:
         plain(side, place, node, op, live)
+
+
+_OF_THEIR_OWN = frozenset(
+    {
+        "Const", "DeepCopy", "DestroyTemporaryVariable", "IdentityN", "LoopCond", "NoOp", "ControlTrigger",
+        "TemporaryVariable", INPUT, UNKNOWN, CELL,
+        *PASSES, *SWITCHES, *ENTERS, *EXITS, *NEXT_ITERATIONS, *MAKERS, *WRITES, *READS, *LISTS, *ARRAYS, *BRANCHES,
+    }
+)  # fmt: skip
+"""Ops that are not told by their name, their attributes and their inputs alone."""

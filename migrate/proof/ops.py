@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from migrate.graph.op_table import load_op_table
+from collections.abc import Sequence
+
+from migrate.graph.dtypes import base_name
+from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import attributes, handles
+from migrate.proof.control_flow import has_accesses
 from migrate.proof.equations import (
+    ACCUMULATE,
     ARRAY_CHANGERS,
     ARRAY_KEEPERS,
     ARRAY_MAKERS,
@@ -14,13 +19,15 @@ from migrate.proof.equations import (
     RESHAPES,
     RESTORES,
     SHOWS,
+    SIGNED_ZEROS,
     UNDETERMINED,
 )
 from migrate.proof.liveness import ALWAYS, Atom, conflict, ordered
 from migrate.proof.loops import Event
 from migrate.proof.program import Flat
+from migrate.proof.sharing import copies
 from migrate.proof.side import Side
-from migrate.proof.states import passed, read, state_at
+from migrate.proof.states import may_share, passed, read
 from migrate.proof.terms import Term
 
 
@@ -43,8 +50,7 @@ def array(side: Side, place: int, node: Flat, op: str) -> None:
     before, live = side.before[place], side.lives[place] or ALWAYS
     earlier = tuple(sorted({event.state for event in known if before & event.bit}))
     if side.frames[place]:
-        # What comes back from the iteration before has been through these.
-        earlier += tuple(sorted({term for bit, term in side.loops if before & bit}))
+        earlier += _turns(side, before)
     term = side.terms.make(canonical, attrs, (*taken, *earlier))
     if place in side.array_races:
         term = side.unknown(side.array_races[place])
@@ -53,6 +59,14 @@ def array(side: Side, place: int, node: Flat, op: str) -> None:
     # Where its branch is not taken it leaves the array as it is.
     event.state = side.terms.make("where", ordered(live), (term,)) if live else term
     known.append(event)
+
+
+def _turns(side: Side, before: int) -> tuple[Term, ...]:
+    """What comes back from the iteration before has been through these: accesses to arrays come before them."""
+    turns = {term for bit, term in side.loops if before & bit}
+    # A loop variable that waits for no access says nothing of their order, but that there are iterations.
+    waiting = {term for term in turns if has_accesses(side, term)}
+    return tuple(sorted(waiting or turns))
 
 
 def array_races(side: Side) -> dict[int, str]:
@@ -87,7 +101,7 @@ def _array_of(side: Side, handle: Term) -> Term:
 
 def plain(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) -> None:
     """An op of the table of ops gives what its name, attributes and inputs say, if nothing else has a say."""
-    info = load_op_table().get(op)
+    info = side.shared.info(op)
     taken = node.data
     before_read = [side.value(tensor) for tensor in taken]
     handle = handles.taken(side.shared, node, before_read, side.is_variable) if op in handles.OPS else None
@@ -114,23 +128,16 @@ def plain(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
     if info is None or info.effect not in ("pure", "random", "prints"):
         effect = "is not in the table of ops" if info is None else f"is an op of state or effect ({info.effect})"
         side.values[place, 0] = side.unknown(f"{op} {node.label!r} {effect}, and no equation speaks of it")
-        side.messages.append(("unknown", place))
+        side.say(place, "unknown", place)
         return
     if info.writes:
         side.values[place, 0] = side.unknown(f"{op} {node.label!r} writes its input's buffer")
         return
-    # No buffer that is written is in what a call without writes takes.
-    is_written = bool(side.written or side.fragile)
-    for tensor, value in zip(taken, before_read, strict=True) if is_written and op not in SHOWS else ():
-        shown = {c for c in side.terms.cells(value) if c in side.written}
-        if shown and not info.copies:
-            states = {c: state_at(side, c, place) for c in shown}
-            side.fragile[place] = {**side.fragile.get(place, {}), **states}
-        if tensor[0] in side.fragile and not info.copies:
-            side.fragile[place] = {**side.fragile.get(place, {}), **side.fragile[tensor[0]]}
+    if op not in SHOWS and not info.copies and not copies(op, node.attr):
+        may_share(side, place, taken, before_read)
     name = RENAMED.get(op, op)
-    if op == "AccumulateNV2" and len(taken) > MOST_ADDED:
-        side.values[place, 0] = side.unknown(f"AccumulateNV2 {node.label!r} adds more than {MOST_ADDED} tensors")
+    if op == ACCUMULATE:
+        side.values[place, 0] = _accumulated(side, place, node, values)
         return
     if op == "TopK" and len(values) == 1 and "k" in node.attr:
         # topk_op.cc: one class; TopK has k as an attribute, TopKV2 as an int32 input.
@@ -152,7 +159,29 @@ def plain(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) ->
         return
     found = side.values[place, 0] = side.terms.make(name, attrs, values)
     if op == "Assert" or op in SHOWS:
-        side.messages.append(("message", found, live, op == "Print"))
+        side.say(place, "message", found, live, op == "Print")
     if op in SHOWS and taken:
         side.made[place] = found
         side.values[place, 0] = passed(side, place, taken[0], False)
+
+
+def _accumulated(side: Side, place: int, node: Flat, values: Sequence[Term]) -> Term:
+    """The sum that an AccumulateNV2 gives, see `equations.ACCUMULATE`."""
+    if len(values) > MOST_ADDED or not values or "T" not in node.attr:
+        return side.unknown(f"{ACCUMULATE} {node.label!r} adds nothing, or more than {MOST_ADDED} tensors")
+    frames = side.frames[place]
+    if frames and node.label != node.name:
+        return side.unknown(f"{ACCUMULATE} {node.label!r} is in a function that is called in a loop")
+    dtype = AttrValue(type=node.attr["T"].type)
+    count = {"T": dtype, "N": AttrValue(i=len(values))}
+    found = side.terms.make("AddN", attributes.canonical("AddN", "AddN", count, {}, frozenset()), values)
+    at_once = side.loop_cells.at_once.get(frames) if frames else {1}
+    if base_name(dtype.type) not in SIGNED_ZEROS or (at_once is not None and 1 not in at_once):
+        return found
+    if at_once != {1}:
+        return side.unknown(f"{ACCUMULATE} {node.label!r} is in a loop of no usual form")
+    # What begins with zeros is never a minus zero.
+    zero = TensorProto(dtype=dtype.type)
+    zero.tensor_shape.SetInParent()
+    taken = (found, side.shared.constant({"value": AttrValue(tensor=zero)}))
+    return side.terms.make("AddV2", attributes.canonical("AddV2", "AddV2", {"T": dtype}, {}, frozenset()), taken)

@@ -45,6 +45,7 @@ class Parts:
     ) -> Flat:
         """A node."""
         flat = Flat(op, f"{self.node.label}/{name}" if name else self.node.label, self.node.name, attr)
+        flat.hint = f"{self.node.hint}/{name}" if name else self.node.hint
         flat.data = list(taken)
         flat.controls = list(waits)
         return flat
@@ -62,10 +63,14 @@ class Parts:
 
     def ranked(self, name: str, tensor: Tensor, dtype: int, rank: int) -> Tensor:
         """A tensor that must have so many dimensions."""
+        return self.shaped(name, tensor, dtype, [-1] * rank)
+
+    def shaped(self, name: str, tensor: Tensor, dtype: int, sizes: Sequence[int]) -> Tensor:
+        """A tensor that must have these sizes, of which -1 is any."""
         shape = AttrValue()
         shape.shape.SetInParent()
-        for _ in range(rank):
-            shape.shape.dim.add(size=-1)
+        for size in sizes:
+            shape.shape.dim.add(size=size)
         return self.add("EnsureShape", name, [tensor], {**dtypes({"T": dtype}), "shape": shape}), 0
 
     def constant(self, name: str, value: TensorProto, beside: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ than that, so an order that is found here is one in both.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from migrate.graph.function_calls import is_lowered
 from migrate.graph.graph import PLACEHOLDERS, is_output
@@ -16,7 +16,8 @@ from migrate.graph.op_table import load_op_table
 from migrate.graph.output_dtypes import output_dtypes
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
 from migrate.proof.equations import BRANCHES, CALLS, ENGINE, ENTERS, PASSES, WRITES
-from migrate.proof.library import Library, output_count, says
+from migrate.proof.identity import key_of
+from migrate.proof.library import Library, is_made, output_count, says
 
 INPUT = "=Input"
 """A tensor that the call is given; `key` says which."""
@@ -43,6 +44,8 @@ class Flat:
       op: its op, or one of the above.
       label: its name, after those of the calls that it is in.
       name: its name where it stands; resources are known by it.
+      hint: its name as another model may have it: bodies of an If, Case or While keep the names that nodes have in v1
+        control flow.
       attr: its attributes.
       definition: a node of the model that has the same attributes, or None.
       data: (position of a node, output) of each data input.
@@ -51,12 +54,12 @@ class Flat:
       within: positions of nodes that it does not wait for, and whose loop it is in.
     """
 
-    __slots__ = ("attr", "controls", "data", "definition", "key", "label", "name", "op", "within")
+    __slots__ = ("attr", "controls", "data", "definition", "hint", "key", "label", "name", "op", "within")
 
     def __init__(self, op: str, label: str, name: str, attr: Mapping[str, AttrValue], key: Hashable = None) -> None:
         """A node without inputs."""
         self.op = op
-        self.label = label
+        self.label = self.hint = label
         self.name = name
         self.attr = attr
         self.key = key
@@ -76,6 +79,7 @@ class _Scope:
         "calls",
         "chain",
         "function",
+        "hint",
         "is_kernel",
         "known",
         "nodes",
@@ -89,7 +93,7 @@ class _Scope:
     def __init__(self, nodes: Mapping[str, NodeDef], function: FunctionDef | None, prefix: str) -> None:
         self.nodes = nodes
         self.function = function
-        self.prefix = prefix
+        self.prefix = self.hint = prefix
         self.arguments: Mapping[str, int] = {}
         self.attrs: Mapping[str, AttrValue] = _NO_ATTRS
         self.sources: Sequence[tuple[int, int]] = ()
@@ -137,6 +141,7 @@ class Program:
         self._library, self.lowers = library, lowers
         self._fed = fed or {}
         self._replaced = replaced or {}
+        self._given_nodes = frozenset(tensor.partition(":")[0] for tensor in (*self._fed, *self._replaced))
         self._main = _Scope(nodes, None, "")
         self._pending: list[tuple[int, _Scope, Sequence[str]]] = []
         self._scopes: list[_Scope] = []
@@ -249,6 +254,32 @@ class Program:
             for name, node in self._loose(scope)
         ]
 
+    def calls(self) -> Iterator[tuple[int, Sequence[int], Sequence[int]]]:
+        """Of each call whose body is in it: a node that waits for all its inputs, its nodes, and what it gives.
+
+        What is called by a body that is called is among the nodes of both. A `keep` must have come before.
+        """
+        for scope in self._scopes:
+            outer = scope.outer
+            if outer is None:
+                continue
+            ends = [
+                place
+                for key, place in outer.known.items()
+                if isinstance(key, tuple) and key[0] in ("done", "returned") and outer.calls.get(key[1]) is scope
+            ]
+            taken = {scope.known.get(("argument", name)) for name in scope.arguments}
+            begins = self._started(scope)
+            within = [place for place in self._within(scope) if place != begins and place not in taken]
+            yield begins, within, ends
+
+    def _within(self, scope: _Scope) -> list[int]:
+        found = [*scope.known.values()]
+        for inner in scope.calls.values():
+            if inner is not None:
+                found += self._within(inner)
+        return found
+
     def _own_variable(self, scope: _Scope, node: NodeDef) -> Hashable:
         if node.op not in WRITES or WRITES[node.op].cells != 1:
             return None
@@ -258,9 +289,8 @@ class Program:
                 return None
             node = scope.nodes[name]
             if node.op in ("Variable", "VariableV2"):
-                shared = node.attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in node.attr else ""
-                own = name if not scope.by_node_name else scope.prefix + name
-                return ("ref", node.attr["container"].s if "container" in node.attr else b"", shared or own)
+                label = scope.prefix + name
+                return key_of(node.op, node.attr, label if scope.by_node_name else name, label)
             if node.op not in PASSES and node.op not in WRITES:
                 return None
         return None
@@ -281,20 +311,23 @@ class Program:
         found = scope.known.get(name)
         if found is None:
             node = scope.nodes[name]
-            attr: Mapping[str, AttrValue] = node.attr
-            is_given = bool(scope.attrs) and any(value.placeholder for value in attr.values())
-            if is_given:
-                attr = {k: scope.attrs.get(v.placeholder, v) if v.placeholder else v for k, v in attr.items()}
-            own = name if not scope.by_node_name else scope.prefix + name
-            key = scope.prefix if node.op in ENTERS else None
-            found = scope.known[name] = self._add(Flat(node.op, scope.prefix + name, own, attr, key))
-            self.nodes[found].definition = None if is_given else node
-            inputs = node.input[:]
+            op, attr, inputs = node.op, node.attr, node.input[:]
+            label = own = name
+            if scope.function is not None:
+                label = scope.prefix + name
+                own = label if scope.by_node_name else name
+            flat = Flat(op, label, own, attr, scope.prefix if op in ENTERS else None)
+            flat.hint = scope.hint + name
+            if scope.attrs and any(value.placeholder for value in attr.values()):
+                flat.attr = {k: scope.attrs.get(v.placeholder, v) if v.placeholder else v for k, v in attr.items()}
+            else:
+                flat.definition = node
+            found = scope.known[name] = self._add(flat)
             self._pending.append((found, scope, inputs))
             if not inputs:
-                self.nodes[found].controls.extend(scope.waits)
+                flat.controls.extend(scope.waits)
                 if not scope.waits and scope.outer is not None:
-                    self.nodes[found].within = self._inside(scope)
+                    flat.within = self._inside(scope)
         return found
 
     def _fill(self) -> None:
@@ -334,11 +367,12 @@ class Program:
         """The place of a data input."""
         name, colon, rest = written.partition(":")
         if scope.function is None:
-            tensor = f"{name}:{rest if colon else 0}"
-            if tensor in self._replaced:
-                return self._given(scope, ("given", tensor), self._replaced[tensor])
-            if tensor in self._fed:
-                return self._key(scope, tensor, self._fed[tensor])
+            if name in self._given_nodes:
+                tensor = f"{name}:{rest if colon else 0}"
+                if tensor in self._replaced:
+                    return self._given(scope, ("given", tensor), self._replaced[tensor])
+                if tensor in self._fed:
+                    return self._key(scope, tensor, self._fed[tensor])
             if name not in scope.nodes or not (not colon or is_output(rest)):
                 return self._unknown(scope, written, f"there is no tensor {written!r}")
             output = int(rest) if colon else 0
@@ -353,6 +387,9 @@ class Program:
             if number is None:
                 return self._unknown(scope, written, f"{scope.nodes[name].op} is not known to have an output {rest!r}")
             output = number
+        found = scope.known.get(name)
+        if found is not None:  # A node that stays.
+            return found, output
         inner = self._called(scope, name)
         return (self._want(scope, name), output) if inner is None else (self._returned(scope, name, inner, output), 0)
 
@@ -369,22 +406,30 @@ class Program:
 
     def _position(self, scope: _Scope, node: NodeDef, rest: str) -> int | None:
         """The output's number, of `output:1` in a body."""
+        op = node.op
+        known = self._library.positions.get((op, rest))
+        if known is not None:
+            return known
         output, _, index = rest.partition(":")
         if not is_output(index):
             return None
         number = int(index)
         callee = self._library.callee(node, self.lowers)
-        if callee and node.op not in CALLS and node.op not in BRANCHES and node.op != ENGINE:
+        if callee and op not in CALLS and op not in BRANCHES and op != ENGINE:
             names = [arg.name for arg in self._library.functions[callee].signature.output_arg]
             return names.index(output) + number if output in names and not number else None
-        info = load_op_table().get(node.op)
+        info = load_op_table().get(op)
         if info is None:
             return None
         if not info.outputs:
             return number
+        is_of_op = not callee
         for name, length in info.outputs:
             if name == output:
+                if is_of_op:
+                    self._library.positions[op, rest] = number
                 return number
+            is_of_op &= not length
             count = output_count(node, length, scope.attrs)
             if count is None:
                 return None
@@ -453,6 +498,8 @@ class Program:
         is_native = not is_call and node.op not in BRANCHES
         inner.is_kernel = is_native and (scope.function is None or scope.is_kernel)
         inner.by_node_name = is_native or is_lowered(node) or scope.by_node_name
+        is_branch = node.op in BRANCHES or (scope.function is not None and is_made(scope.function))
+        inner.hint = "" if is_branch else f"{scope.hint}{name}/"
         scope.calls[name] = inner
         self._scopes.append(inner)
         inner.outer, inner.taken = scope, taken

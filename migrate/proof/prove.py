@@ -16,6 +16,7 @@ from migrate.proof.model import BadModelError
 from migrate.proof.pair import Asked, Files, Pair
 from migrate.proof.records import PROVED, OutputName, Proof, Result
 from migrate.proof.signatures import nothing_proved, signature
+from migrate.proof.source_calls import SourceCalls
 from migrate.proof.variables import Variables
 
 __all__ = ["Asked", "Files", "prove"]
@@ -38,18 +39,19 @@ def prove(
         pair = Pair(source, files, candidate, directory, asked)
         loaded = Loaded(pair)
         variables = Variables(pair, loaded)
+        source_calls = SourceCalls(variables)
         outputs: dict[OutputName, Result] = {}
         effects: dict[str, Result] = {}
         for known in contract.signatures(source):
             if known.key in asked.dropped and known.key not in candidate.signature_def:
                 continue
             try:
-                found, left = signature(variables, known.key)
+                found, left = signature(source_calls, known.key)
             except BadModelError as error:
                 found, left = nothing_proved(known.key, known.outputs, str(error))
             outputs.update(found)
             effects[known.key] = left
-        return Proof(outputs, effects, loaded.result, variables.results(), losses(variables), calls(variables))
+        return Proof(outputs, effects, loaded.result, variables.results(), losses(variables), calls(source_calls))
     except BadModelError as error:
         return Proof({}, {}, PROVED, {}, {}, {}, str(error))
     except Exception as error:

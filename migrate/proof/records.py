@@ -31,13 +31,32 @@ class NotProved:
     why: str
 
 
-Result = Proved | NotProved
+@frozen
+class ProvedUnordered:
+    """The candidate computes what TF1 may compute on the source, which leaves it open: see `unordered`.
+
+    Each answer that the candidate can give is one that TF1 can give.
+
+    Attributes:
+      why: two accesses that no edge of the source orders.
+    """
+
+    why: str
+
+
+Result = Proved | ProvedUnordered | NotProved
 PROVED = Proved()
+_BEST_FIRST = (Proved, ProvedUnordered, NotProved)
 
 
 def either(one: Result, other: Result) -> Result:
     """What is shown where two proofs are tried, the second of which looks further."""
-    return one if isinstance(one, Proved) else other
+    return one if _BEST_FIRST.index(type(one)) < _BEST_FIRST.index(type(other)) else other
+
+
+def both(one: Result, other: Result) -> Result:
+    """What is shown of two things together: the first that is not shown, or not in one order."""
+    return one if _BEST_FIRST.index(type(one)) >= _BEST_FIRST.index(type(other)) else other
 
 
 @frozen
@@ -78,7 +97,7 @@ class Proof:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it is proved."""
+        """Whether all of it is proved, and nothing left open by TF1."""
         results = (
             *self.outputs.values(),
             *self.effects.values(),

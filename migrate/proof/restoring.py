@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import VariableDef
+from migrate.proof.identity import key_of
 from migrate.proof.model import CHECKPOINT, Model
 from migrate.proof.numbering import run
 from migrate.proof.pair import Pair
@@ -97,9 +98,7 @@ def _restored_by_name(pair: Pair, model: Model, contents: Contents) -> None:
             bounds = zip(part.var_offset, part.var_shape, strict=False)
             spec = " ".join([*map(str, part.full_shape), ":".join(f"{start},{size}" for start, size in bounds)])
         kind = "resource" if node.op == "VarHandleOp" else "ref"
-        shared = node.attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in node.attr else ""
-        container = node.attr["container"].s if "container" in node.attr else b""
-        cell_key = (kind, container, shared if shared or kind == "resource" else node.name)
+        cell_key = key_of(node.op, node.attr, node.name, node.name)
         found = pair.stored[model.name].content(key, spec)
         if found is not None:
             contents.held[cell_key] = pair.terms.make("stored", found)

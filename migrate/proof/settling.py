@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
-from migrate.proof.control_flow import arrays_before, next_class, once
+from migrate.proof.control_flow import TURN, arrays_before, next_class, once
 from migrate.proof.equations import NEXT_ITERATIONS
 from migrate.proof.liveness import ALWAYS, Atom, joined, ordered
 from migrate.proof.numbering import run
@@ -21,7 +22,7 @@ def more_computed(source: Side, candidate: Side) -> str:
     """
     terms = source.terms
     known: set[Term] = set()
-    stack = [*source.made.values(), *source.values.values()]
+    stack = [*source.made.values(), *source.values.values(), *source.given_back]
     for side_events in source.events.values():
         stack += [event.state for event in side_events if event.is_write]
     needed: set[Term] = set()
@@ -122,10 +123,15 @@ def settle(one: Side, other: Side) -> None:
         found: dict[tuple[Side, Hashable], Term] = {}
         for side in sides:
             for which in side.classes:
-                entered, live, back, back_live = next_class(side, which)
-                arrays = arrays_before(side, which)
-                more = (side.classes[which], live, back_live)
-                found[side, which] = terms.make("class", more, (entered, back, *arrays))
+                if not _is_turn(which):
+                    entered, live, back, back_live = next_class(side, which)
+                    more = (side.classes[which], live, back_live)
+                    found[side, which] = terms.make("class", more, (entered, back))
+            for which in side.classes:
+                if _is_turn(which):
+                    place: Any = which
+                    arrays = arrays_before(side, place[1])
+                    found[side, which] = terms.make("turns", None, (found[side, place[1]], *arrays))
         if _groups({key: side.classes[which] for key in found for side, which in (key,)}) == _groups(found):
             return
         for (side, which), term in found.items():
@@ -159,6 +165,10 @@ def _find_invariants(side: Side) -> None:
             break
         side.invariant |= found
     side.is_alone = False
+
+
+def _is_turn(which: Hashable) -> bool:
+    return isinstance(which, tuple) and which[0] == TURN
 
 
 def _groups(classes: Mapping[tuple[Side, Hashable], Term]) -> list[list[int]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.protos import AttrValue, TensorProto
+from migrate.graph.op_table import OpInfo, load_op_table
+from migrate.graph.protos import AttrValue, NodeDef, TensorProto
 from migrate.proof import constants
 from migrate.proof.liveness import Atom
 from migrate.proof.terms import Term, Terms
 
 _STRING = dtype_value("string")
+_LARGE = 4096
+"""Elements of a constant that is told by a digest alone."""
 
 
 _BOOL = dtype_value("bool")
@@ -33,32 +37,54 @@ class Shared:
         self._scalars: dict[Term, bool | int | float | bytes] = {}
         self._truths: dict[Term, bool | None] = {}
         self._constants: dict[bytes, Term] = {}
+        self._of_nodes: dict[int, Term] = {}
         self._texts: dict[Term, list[bytes]] = {}
+        self._infos: dict[str, OpInfo | None] = {}
         self.random_functions: set[Term] = set()
         self.tensors: dict[Term, TensorProto] = {}
         self.attributes: dict[tuple[int, str], Hashable] = {}
+
+    def constant_of(self, definition: NodeDef) -> Term:
+        """The term of a Const of a model, which is worked out once: it may be large."""
+        known = self._of_nodes.get(id(definition))
+        if known is None:
+            known = self._of_nodes[id(definition)] = self.constant(definition.attr)
+        return known
+
+    def info(self, op: str) -> OpInfo | None:
+        """What the table of ops knows of an op."""
+        if op not in self._infos:
+            self._infos[op] = load_op_table().get(op)
+        return self._infos[op]
 
     def constant(self, attr: Mapping[str, AttrValue]) -> Term:
         """The term of a Const."""
         if "value" not in attr or not attr["value"].HasField("tensor"):
             return self.terms.unknown("a constant without a value")
         proto = attr["value"].tensor
+        if constants.elements(proto) > _LARGE:
+            # The text of a small one tells it at less cost than its value does; a large one would be kept twice.
+            return self._content(proto)
         encoded = proto.SerializeToString(deterministic=True)
         known = self._constants.get(encoded)
         if known is None:
-            content: Any = constants.content(proto)
-            if content is None:
-                # Nobody reads it alike; it is equal to itself alone.
-                known = self.terms.make("Const", ("as written", encoded))
-            else:
-                known = self.terms.make("Const", content)
-                value = constants.scalar(proto)
-                if value is not None:
-                    self._scalars[known] = value
-                if proto.dtype == _STRING and len(content[1]) < 2:
-                    self._texts[known] = constants.strings(proto, content[1][0] if content[1] else 1) or []
-            self._constants[encoded] = known
-            self.tensors.setdefault(known, proto)
+            known = self._constants[encoded] = self._content(proto)
+        return known
+
+    def _content(self, proto: TensorProto) -> Term:
+        content: Any = constants.content(proto)
+        if content is None:
+            # Nobody reads it alike; it is equal to itself alone.
+            written = hashlib.sha256(proto.SerializeToString(deterministic=True)).digest()
+            known = self.terms.make("Const", ("as written", written))
+        else:
+            known = self.terms.make("Const", content)
+            value = constants.scalar(proto)
+            if value is not None:
+                self._scalars[known] = value
+            if proto.dtype == _STRING and len(content[1]) < 2:
+                self._texts[known] = constants.strings(proto, content[1][0] if content[1] else 1) or []
+        self.tensors.setdefault(known, proto)
         return known
 
     def is_scalar(self, term: Term) -> bool:

@@ -5,10 +5,12 @@ Other modules work out what is known: `numbering` goes over the nodes, `states` 
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
+from migrate.graph.attr_defaults import has_functions
 from migrate.graph.op_table import may_call
 from migrate.graph.protos import AttrValue
 from migrate.proof import attributes, lists
@@ -20,6 +22,7 @@ from migrate.proof.loops import Event, Loops
 from migrate.proof.order import Frames, topological
 from migrate.proof.program import Flat
 from migrate.proof.shared import Shared
+from migrate.proof.sharing import behind_refs
 from migrate.proof.temporaries import Temporaries
 from migrate.proof.terms import Term
 
@@ -29,6 +32,11 @@ VARIABLES = frozenset({"ref", "resource"})
 """The kinds of cells that are variables."""
 ALONE = frozenset({"of the source alone", "of the candidate alone"})
 """What a variable's first state is called that the other model does not have."""
+
+
+def common_name(hint: str) -> str:
+    """A name without what an exporter puts before it: a hint which nodes of both models are to be paired."""
+    return _WRAPPERS.sub("", hint)
 
 
 class Cell:
@@ -76,6 +84,8 @@ class Side:
       written: keys of those that are written.
       racing: keys of those of which it is not known what they hold, with the reason.
       racing_reads: the same of one node's read.
+      chosen: of a cell and the place of a read: the state that it sees, although no edge orders it with a write (see
+        `unordered`).
       bad_frames: frames that are of no single loop.
       looped: frames with the cells that are written in them.
       lost: see `Loops.lost`.
@@ -102,6 +112,8 @@ class Side:
       made: terms of what may fail, by place.
       drawn: how many things of one term and name there are.
       messages: what is checked, printed, or not known.
+      said: the place of each message.
+      given_back: terms of outputs that show variables as they are when the call is over.
       temporaries: the temporary variables.
       arrays: by an array's handle: its accesses; the state of one is its term.
       array_races: places of accesses to arrays that no edge orders with another one, with the reason.
@@ -127,6 +139,7 @@ class Side:
         self.written: set[Hashable] = set()
         self.racing: dict[Hashable, str] = {}
         self.racing_reads: dict[tuple[Hashable, int], str] = {}
+        self.chosen: dict[tuple[Hashable, int], Term] = {}
         self.bad_frames: set[str] = set()
         self.array_races: dict[int, str] = {}
         self.looped: set[tuple[Frames, Hashable]] = set()
@@ -140,7 +153,7 @@ class Side:
         self.typed: set[int] = set()
         self.classes: dict[Hashable, Term] = {}
         self.invariant: set[int] = set()
-        self.origins: dict[Term, str] = {}
+        self.origins: dict[Term, Flat] = {}
         self.known_attributes: dict[int, Hashable] = {}
         self.restored: Callable[[Side, int, Sequence[Term]], None] | None = None
         self.drawn_elsewhere: frozenset[str] = frozenset()
@@ -150,6 +163,7 @@ class Side:
         self.has_files = False
         self.is_body = False
         self.is_random = False
+        self._behind_refs: Collection[int] | None = None
 
     def clear(self) -> None:
         """Forgets what the last pass has found."""
@@ -167,6 +181,8 @@ class Side:
         self.made: dict[int, Term] = {}
         self.drawn: dict[Hashable, int] = {}
         self.messages: list[tuple[Any, ...]] = []
+        self.said: list[int] = []
+        self.given_back: set[Term] = set()
         self.temporaries = Temporaries()
         self.arrays: dict[Term, list[Event]] = {}
         self.loop_cells = Loops(self)
@@ -175,6 +191,16 @@ class Side:
         self.found_racing_reads: dict[tuple[Hashable, int], str] = {}
         self.problem = ""
         self._next_bit = 1
+
+    def again(self) -> Side:
+        """The same call, to be passed over once more: what is found then is not found here."""
+        other = copy.copy(self)
+        other.cells, other.origins, other.given = {**self.cells}, {**self.origins}, {**self.given}
+        other.written, other.typed, other.invariant = {*self.written}, {*self.typed}, {*self.invariant}
+        other.racing, other.racing_reads, other.chosen = {**self.racing}, {**self.racing_reads}, {**self.chosen}
+        other.bad_frames, other.array_races, other.looped = {*self.bad_frames}, {**self.array_races}, {*self.looped}
+        other.lost, other.classes = {**self.lost}, {**self.classes}
+        return other
 
     def forget(self) -> None:
         """Forgets what earlier passes have found out, but for the loop variables that never change."""
@@ -192,6 +218,12 @@ class Side:
     def loop_merges(self) -> list[int]:
         """The Merges of loops, in order."""
         return [p for p in self.order if self.nodes[p].op in MERGES and self.is_loop(p)]
+
+    def behind_refs(self) -> Collection[int]:
+        """See `sharing.behind_refs`."""
+        if self._behind_refs is None:
+            self._behind_refs = behind_refs(self.nodes, self.order)
+        return self._behind_refs
 
     def uneven(self) -> str:
         """A node of `kept` that is there where an input of its call is not; empty where there is none."""
@@ -264,7 +296,7 @@ class Side:
 
     def common_name(self, place: int) -> str:
         """A node's name without what an exporter puts before it: a hint which nodes of both models are to be paired."""
-        return _WRAPPERS.sub("", self.nodes[place].label)
+        return common_name(self.nodes[place].hint)
 
     def race(self, cell: Hashable, why: str) -> None:
         """Notes that what a cell holds is not worked out."""
@@ -282,7 +314,7 @@ class Side:
 
     def own(self, place: int, head: str, attrs: Hashable, taken: Sequence[Term], node: Flat) -> Term:
         """A term of something that each node has for itself, in each iteration: an array, a random sequence."""
-        name = _WRAPPERS.sub("", node.label)
+        name = common_name(node.hint)
         base = self.terms.make(head, attrs, taken)
         number = self.drawn.get((base, name), 0)
         self.drawn[base, name] = number + 1
@@ -293,6 +325,11 @@ class Side:
         if not turning:
             return self.unknown(f"{node.op} {node.label!r} is in a loop of which nothing changes")
         return self.terms.make("own", (name, number), (base, *turning))
+
+    def say(self, place: int, *message: Any) -> None:
+        """Notes what a node does beside computing."""
+        self.messages.append(message)
+        self.said.append(place)
 
     def is_file(self, term: Term) -> bool:
         """Whether a term is the name of a file, which stands for the file's content."""
@@ -309,12 +346,12 @@ class Side:
         if found is None and node.definition is not None:
             found = known.get(where)
         if found is None:
-            if may_call(op) and any(attributes.has_functions(value) for value in node.attr.values()):
-                kept = {k: v for k, v in node.attr.items() if not attributes.has_functions(v)}
+            if may_call(op) and any(has_functions(value) for value in node.attr.values()):
+                kept = {k: v for k, v in node.attr.items() if not has_functions(v)}
                 called = tuple(
                     (k, self.functions(f.name, f.attr))
                     for k, v in sorted(node.attr.items())
-                    if attributes.has_functions(v)
+                    if has_functions(v)
                     for f in (list(v.list.func) if v.HasField("list") else [v.func])
                 )
                 found = (attributes.canonical(op, name, kept, renamed, dropped), called)

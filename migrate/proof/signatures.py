@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import SignatureDef
 from migrate.proof.arguments import argument_keys, output_places
-from migrate.proof.difference import output_difference
+from migrate.proof.difference import output_difference, output_differences
 from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
 from migrate.proof.model import BadModelError, inputs_of, tensors_of
-from migrate.proof.program import Program, given
-from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.program import Flat, given
+from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Result, both, either
+from migrate.proof.same_call import object_call, session_call
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
-from migrate.proof.variables import Variables
+from migrate.proof.source_calls import SourceCall, SourceCalls, fed_as, given_keys, output_tensors
+from migrate.proof.unordered import Compared, in_each_order
 
 WAYS = ("session", "objects")
 """A Session runs the main graph of the candidate; `tf.saved_model.load` gives its objects."""
@@ -26,22 +30,22 @@ Found = tuple[dict[OutputName, Result], Result]
 """What is proved of each output of a signature, and of what a call leaves behind."""
 
 
-def signature(variables: Variables, key: str, ways: Sequence[str] = WAYS) -> Found:
+def signature(calls: SourceCalls, key: str, ways: Sequence[str] = WAYS) -> Found:
     """Proves one signature: its outputs, and what a call leaves behind.
 
     What is not proved of functional control flow as it is may be proved of the v1 control flow that it stands for.
 
     Args:
-      variables: of both models.
+      calls: of the source.
       key: its key.
       ways: how the candidate is called.
     """
-    first = _Signature(variables, ways, lowers=False)
+    first = _Signature(calls, ways, lowers=False)
     results, left = first.proved(key)
-    is_whole = all(isinstance(result, Proved) for result in (*results.values(), left))
-    if not is_whole and (first.is_functional or variables.pair.candidate.has_lists()):
+    is_shown = not any(isinstance(result, NotProved) for result in (*results.values(), left))
+    if not is_shown and (first.is_functional or calls.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
-            more, more_left = _Signature(variables, ways, lowers=True).proved(key)
+            more, more_left = _Signature(calls, ways, lowers=True).proved(key)
             results = {name: either(result, more[name]) for name, result in results.items()}
             left = either(left, more_left)
     return results, left
@@ -53,10 +57,28 @@ def nothing_proved(key: str, outputs: Iterable[str], why: str) -> Found:
     return {OutputName(key, name): lost for name in outputs}, lost
 
 
+@frozen
+class _ObjectFunction:
+    """The function that a signature of the loaded object calls.
+
+    Attributes:
+      name: its name.
+      arguments: nodes for what it takes.
+      results: how many it gives.
+      places: which of them is each output, in the source's order.
+    """
+
+    name: str
+    arguments: Sequence[Flat]
+    results: int
+    places: Sequence[int]
+
+
 class _Signature:
     """A proof of a signature.
 
     Attributes:
+      calls: of the source.
       variables: of both models.
       pair: both models.
       ways: how the candidate is called.
@@ -64,51 +86,59 @@ class _Signature:
       is_functional: whether there is any; known when the proof is over.
     """
 
-    def __init__(self, variables: Variables, ways: Sequence[str], lowers: bool) -> None:
-        self.variables, self.pair, self.ways, self.lowers = variables, variables.pair, ways, lowers
+    def __init__(self, calls: SourceCalls, ways: Sequence[str], lowers: bool) -> None:
+        self.calls, self.ways, self.lowers = calls, ways, lowers
+        self.variables, self.pair = calls.variables, calls.variables.pair
         self.is_functional = False
 
     def proved(self, key: str) -> Found:
         """Proves one signature."""
-        before = self.pair.source.meta_graph.signature_def[key]
-        outputs = {name: [canonical(t) for t in tensors_of(info)] for name, info in sorted(before.outputs.items())}
+        before = self._before(key)
+        outputs = output_tensors(before)
         if key not in self.pair.candidate.meta_graph.signature_def:
             return nothing_proved(key, outputs, "the candidate does not have this signature")
         definition = self.pair.candidate.meta_graph.signature_def[key]
         for name, _ in contract.portless(definition):
             return nothing_proved(key, outputs, f"{name!r} has the name of a node, where a tensor's is needed")
-        program = self.pair.source.program(inputs_of(before), self.pair.replaced, self.lowers)
-        wanted = [program.tensor(t) for tensors in outputs.values() for t in tensors]
-        program.keep(is_session=True)
-        source = self.pair.source.side(program, self.variables.source_initial)
-        source.drawn_elsewhere = self.variables.loaded.drawn
+        call = self.calls.call(key, self.lowers)
+        keys = given_keys(before)
+        source = call.side
         results: dict[OutputName, Result] = {}
         left: Result = PROVED
         for way in self.ways:
-            problem, side, returned = self._called(way, key, before, definition, outputs)
+            if way == "objects" and self._is_as_in_session(key, keys, definition, source):
+                continue  # What is proved of the one way is proved of the other one.
+            problem, side, returned = self._called(way, key, keys, definition, outputs)
             if problem or side is None:
                 return nothing_proved(key, outputs, f"{way}: {problem}")
             self.is_functional |= any(node.op in BRANCHES for node in (*source.nodes, *side.nodes))
+            self.variables.tables.learn(way, source.nodes, side.nodes)
             settle(source, side)
             if side.uneven():
                 return nothing_proved(key, outputs, f"{way}: {side.uneven()!r} {INLINED}")
-            numbers = iter(zip(wanted, returned, strict=True))
-            for name, tensors in outputs.items():
-                found: Result = PROVED
-                for _ in tensors:
-                    one, other = next(numbers)
-                    if isinstance(found, Proved):
-                        found = output_difference(source, side, one, other)
+            found, effect = in_each_order(
+                source,
+                call.program,
+                side,
+                self.variables.twins[way],
+                functools.partial(self._compared, way, call, side, returned),
+            )
+            for name, result in found.items():
                 where = OutputName(key, name)
-                if isinstance(results.get(where, PROVED), Proved):
-                    results[where] = _by(found, way)
-            if isinstance(left, Proved):
-                uncertain = loose_op(self.variables, program, source, way)
-                doubt = NotProved(uncertain, "", f"it {INLINED}")
-                left = _by(doubt if uncertain else effects(self.variables, source, side, way), way)
-        if isinstance(left, Proved):
-            left = self._defaults(before, definition)
-        return results, left
+                results[where] = both(results.get(where, PROVED), _by(result, way))
+            left = both(left, _by(effect, way))
+        return results, both(left, self._defaults(before, definition)) if not isinstance(left, NotProved) else left
+
+    def _compared(
+        self, way: str, call: SourceCall, side: Side, returned: Sequence[tuple[int, int]], source: Side
+    ) -> Compared:
+        """What is proved of each output, and of what a call leaves behind."""
+        wanted = [tensor for tensors in call.wanted.values() for tensor in tensors]
+        found = output_differences(source, side, call.wanted, wanted, returned)
+        uncertain = loose_op(self.variables, call.program, source, way)
+        if uncertain:
+            return found, NotProved(uncertain, "", f"it {INLINED}")
+        return found, effects(self.variables, source, side, way)
 
     def _defaults(self, before: SignatureDef, after: SignatureDef) -> Result:
         """Whether a Session's call that leaves an input out, which has a default, gives the same value for it."""
@@ -143,9 +173,15 @@ class _Signature:
         return PROVED
 
     def _called(
-        self, way: str, key: str, before: SignatureDef, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
+        self,
+        way: str,
+        key: str,
+        keys: Mapping[Hashable, Hashable],
+        after: SignatureDef,
+        outputs: Mapping[str, Sequence[str]],
     ) -> tuple[str, Side | None, list[tuple[int, int]]]:
         """A call of the candidate: a problem, or a side and its outputs in the source's order."""
+        before = self._before(key)
         if set(after.outputs) != set(before.outputs):
             return "its outputs have other names", None, []
         if set(after.inputs) != set(before.inputs):
@@ -154,23 +190,46 @@ class _Signature:
         if any(len(tensors[name]) != len(outputs[name]) for name in outputs):
             return "its outputs have other forms", None, []
         if way == "session":
-            program = self.pair.candidate.program(inputs_of(after), lowers=self.lowers)
+            program = self.pair.candidate.program(fed_as(after, keys), lowers=self.lowers)
             given = [program.tensor(t) for name in outputs for t in tensors[name]]
         else:
             if self.pair.objects.problem:
                 return self.pair.objects.problem, None, []
-            found = self._object_call(key, after, outputs)
+            found = self._object_function(key, keys, after)
             if isinstance(found, str):
                 return found, None, []
-            program, given = found
+            program = self.pair.candidate.program(lowers=self.lowers)
+            made = program.call(found.name, found.arguments)
+            if made is None or len(made) != found.results:
+                return f"the function {found.name!r} cannot be read", None, []
+            given = [made[place] for place in found.places]
         program.keep(is_session=False, has_kernels=way == "session")
         for loose, _ in program.loose():
             return f"{loose!r} {INLINED}", None, []
         return "", self.pair.candidate.side(program, self.variables.initial(way)), given
 
-    def _object_call(
-        self, key: str, after: SignatureDef, outputs: Mapping[str, Sequence[str]]
-    ) -> str | tuple[Program, list[tuple[int, int]]]:
+    def _is_as_in_session(self, key: str, keys: Mapping[Hashable, Hashable], after: SignatureDef, source: Side) -> bool:
+        """Whether the object's signature calls what a Session has called, which was looked at before."""
+        if self.ways[:1] != WAYS[:1] or self.pair.objects.problem:
+            return False
+        found = self._object_function(key, keys, after)
+        if isinstance(found, str):
+            return False
+        names = output_tensors(after)
+        tensors = [tensor for name in output_tensors(self._before(key)) for tensor in names[name]]
+        model = self.pair.candidate
+        one = session_call(model, fed_as(after, keys), tensors, self.variables.initial("session"))
+        initial = self.variables.initial("objects")
+        other = object_call(model, found.name, found.arguments, found.places, initial, source.given)
+        return one is not None and one == other
+
+    def _before(self, key: str) -> SignatureDef:
+        return self.pair.source.meta_graph.signature_def[key]
+
+    def _object_function(
+        self, key: str, keys: Mapping[Hashable, Hashable], after: SignatureDef
+    ) -> str | _ObjectFunction:
+        """The function that the loaded object's signature calls; a text where that is not understood."""
         top = self.pair.objects.child(0, "signatures")
         node = self.pair.objects.child(top, key) if top is not None else None
         if node is None:
@@ -191,22 +250,19 @@ class _Signature:
         if arguments is None:
             return "the arguments of the loaded signature are not those of the inputs"
         types = [arg.type for arg in function.signature.input_arg]
-        leading = [given(text, arg, types[k]) for k, (text, arg) in enumerate(zip(keywords, arguments, strict=True))]
+        fed = [keys.get(argument, argument) for argument in arguments]
+        leading = [given(text, arg, types[k]) for k, (text, arg) in enumerate(zip(keywords, fed, strict=True))]
         nodes = captured(self.pair, self.variables.loaded.cells, name, leading)
         if nodes is None:
             return "the loaded signature captures what is not understood"
-        program = self.pair.candidate.program(lowers=self.lowers)
-        returned = program.call(name, nodes)
-        if returned is None:
-            return f"the function {name!r} cannot be read"
         structure = self.pair.candidate.meta_graph.object_graph_def.concrete_functions[name].output_signature
         fields = sorted(structure.dict_value.fields) if structure.WhichOneof("kind") == "dict_value" else []
-        if len(fields) != len(returned):
+        if len(fields) != len(function.signature.output_arg):
             return "the loaded signature's outputs have no names"
-        places = output_places(outputs, fields)
+        places = output_places(output_tensors(self._before(key)), fields)
         if places is None:
             return "the outputs of the loaded signature have other names"
-        return program, [returned[place] for place in places]
+        return _ObjectFunction(name, nodes, len(fields), places)
 
 
 def _by(result: Result, way: str) -> Result:

@@ -16,7 +16,7 @@ from migrate.proof.loops import Event
 from migrate.proof.order import Frames
 from migrate.proof.program import Flat
 from migrate.proof.side import VARIABLES, Side
-from migrate.proof.terms import Term
+from migrate.proof.terms import Term, Terms
 
 _DEEPEST_ALIAS = 40
 _LONGEST = 200
@@ -60,6 +60,24 @@ def passed_value(side: Side, place: int, value: Term) -> Term:
     if any(side.cells[c].kind != "ref" or c in side.written for c in cells):
         return value
     return substituted(side, place, value)
+
+
+def may_share(side: Side, place: int, taken: Sequence[tuple[int, int]], values: Sequence[Term]) -> None:
+    """Notes that what a node gives may be the buffer of a variable that it takes.
+
+    Args:
+      side: the call.
+      place: of the node.
+      taken: the tensors that it takes.
+      values: their terms, of a ref the ref.
+    """
+    if not (side.written or side.fragile):
+        return  # No buffer that is written is in what a call without writes takes.
+    for tensor, value in zip(taken, values, strict=True):
+        states = {c: state_at(side, c, place) for c in side.terms.cells(value) if c in side.written}
+        if states or tensor[0] in side.fragile:
+            known = side.fragile.get(tensor[0], {})
+            side.fragile[place] = {**side.fragile.get(place, {}), **states, **known}
 
 
 def _after_fragile(side: Side, place: int, tensor: tuple[int, int], value: Term) -> Term:
@@ -130,7 +148,8 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
         return side.initial(side.cells[cell])
     if cell in side.racing:
         return side.unknown(side.racing[cell])
-    if (cell, place) in side.racing_reads:
+    chosen = side.chosen.get((cell, place)) if not extra else None
+    if (cell, place) in side.racing_reads and chosen is None:
         return side.unknown(side.racing_reads[cell, place])
     before, live = side.before[place], side.lives[place]
     assert live is not None
@@ -141,9 +160,12 @@ def state_at(side: Side, cell: Hashable, place: int, extra: frozenset[Atom] = AL
     for event in made:
         if not before & event.bit:
             side.racing_read(cell, place, event.place)
+    seen = left_by(side, [e for e in made if before & e.bit], cell, frames) if chosen is None else chosen
     if not any(e.place == place and not e.is_write and e.live == live for e in events):
-        events.append(Event(place, side.bit(place), False, live, before, frames))
-    return left_by(side, [e for e in made if before & e.bit], cell, frames)
+        event = Event(place, side.bit(place), False, live, before, frames)
+        event.state = seen
+        events.append(event)
+    return seen
 
 
 def left_by(side: Side, writes: Sequence[Event], cell: Hashable, frames: Frames) -> Term:
@@ -186,7 +208,9 @@ def fetched(side: Side, tensor: tuple[int, int]) -> Term:
             return side.unknown("whether an output shares a variable's buffer is not known")
     if not side.terms.cells(value):
         return value
-    return _at_end(side, value)
+    found = _at_end(side, value)
+    side.given_back.add(found)
+    return found
 
 
 def _at_end(side: Side, value: Term, extra: frozenset[Atom] = ALWAYS) -> Term:
@@ -221,9 +245,15 @@ def _has_value(side: Side, cell: Hashable, place: int) -> bool:
         return True
     if cell not in side.written:
         return False
-    state = here(side, state_at(side, cell, place), side.lives[place] or ALWAYS)
+    return is_set(side.terms, here(side, state_at(side, cell, place), side.lives[place] or ALWAYS))
+
+
+def is_set(terms: Terms, state: Term) -> bool:
+    """Whether a variable has a value in a state, as all writes have left it."""
     for _ in range(_LONGEST):
-        head, more, taken = side.terms.parts(state)
+        head, more, taken = terms.parts(state)
+        if head == "initial":
+            return more[0] in WITH_VALUE
         if head != "write" or more[2]:
             return False
         if more[0] == "Assign":

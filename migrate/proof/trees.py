@@ -1,113 +1,20 @@
 """Predictions of decision trees whose content is a constant, in terms of ops that TensorFlow 2 has.
 
-Each is written from TF1's kernel. A tree is walked down from the root, for all rows and trees at once, as many steps
-as the deepest tree has; a leaf leads to itself.
+Each is written from TF1's kernel.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from migrate.graph.protos import AttrValue, TensorProto
+from migrate.graph.protos import AttrValue
 from migrate.proof import constants
 from migrate.proof.parts import BOOL, FLOAT, INT32, STRING, Parts, Tensor, dtype_list, dtypes
 from migrate.proof.program import Flat
-
-_CODES = {BOOL: "?", FLOAT: "f", INT32: "i"}
-
-
-def _serialized(parts: Parts, tensor: Tensor) -> bytes | None:
-    node = parts.source(tensor)
-    proto = node.attr["value"].tensor if node.op == "Const" and "value" in node.attr else TensorProto()
-    if proto.dtype != STRING or constants.shape_of(proto) != ():
-        return None
-    found = constants.strings(proto, 1)
-    return None if found is None else found[0]
-
-
-def _numbers(dtype: int, values: Sequence[float], *shape: int) -> TensorProto:
-    proto = TensorProto(dtype=dtype, tensor_content=struct.pack(f"<{len(values)}{_CODES[dtype]}", *values))
-    for size in shape or (len(values),):
-        proto.tensor_shape.dim.add(size=size)
-    return proto
-
-
-def _gather(parts: Parts, name: str, values: Tensor, at: Tensor, axis: int, dtype: int, batch: int = 0) -> Tensor:
-    along = parts.constant(f"{name}_axis", constants.int32(axis), at)
-    attr = {**dtypes({"Tparams": dtype, "Tindices": INT32, "Taxis": INT32}), "batch_dims": AttrValue(i=batch)}
-    return parts.add("GatherV2", name, [values, at, along], attr), 0
-
-
-def _joined(parts: Parts, name: str, tensors: Sequence[Tensor], axis: int) -> Tensor:
-    along = parts.constant(f"{name}_axis", constants.int32(axis), tensors[0])
-    attr = {**dtypes({"T": INT32, "Tidx": INT32}), "N": AttrValue(i=len(tensors))}
-    return parts.add("ConcatV2", name, [*tensors, along], attr), 0
-
-
-def _sliced(parts: Parts, name: str, tensor: Tensor, start: int, size: int) -> Tensor:
-    at = [parts.constant(f"{name}_{k}", constants.int32s(value), tensor) for k, value in enumerate((start, size))]
-    return parts.op("Slice", name, [tensor, *at], T=INT32, Index=INT32)
-
-
-class _Walk:
-    """Trees as one list of nodes.
-
-    Attributes:
-      roots: the root of each tree.
-      children: of each node the two nodes that a step leads to: where its test holds, and where not.
-      steps: how many steps lead to the farthest leaf.
-    """
-
-    def __init__(self, trees: Sequence[Sequence[tuple[int, int] | None]]) -> None:
-        """Numbers the nodes.
-
-        Args:
-          trees: for each node of each tree its children in the tree; None for a leaf.
-
-        Raises:
-          ValueError: a tree has no nodes, or a child that is not there, or goes round in a circle.
-        """
-        self.roots: list[int] = []
-        self.children: list[tuple[int, int]] = []
-        self.steps = 0
-        for tree in trees:
-            first = len(self.children)
-            self.roots.append(first)
-            level, steps = {0}, 0
-            while True:
-                if any(not 0 <= node < len(tree) for node in level) or steps > len(tree):
-                    raise ValueError("a tree is broken")
-                level = {child for node in level for child in tree[node] or ()}
-                if not level:
-                    break
-                steps += 1
-            self.steps = max(self.steps, steps)
-            for number, children in enumerate(tree):
-                here, there = children or (number, number)
-                self.children.append((first + here, first + there))
-
-    def leaves(self, parts: Parts, rows: Tensor, holds: Callable[[Tensor, str], Tensor]) -> Tensor:
-        """The leaf that each row comes to in each tree.
-
-        Args:
-          parts: takes the nodes.
-          rows: a vector with the number of rows.
-          holds: gives for a matrix of nodes whether their tests hold.
-        """
-        many = parts.constant("trees", constants.int32s(len(self.roots)), rows)
-        grid = _joined(parts, "grid", [rows, many], 0)
-        roots = parts.constant("roots", _numbers(INT32, self.roots), rows)
-        at = parts.op("BroadcastTo", "begin", [roots, grid], T=INT32, Tidx=INT32)
-        sides = [parts.constant(f"side_{k}", _numbers(INT32, [c[k] for c in self.children]), rows) for k in (0, 1)]
-        for step in range(self.steps):
-            name = f"step_{step}"
-            both = [_gather(parts, f"{name}_{k}", side, at, 0, INT32) for k, side in enumerate(sides)]
-            at = parts.op("SelectV2", name, [holds(at, name), *both], T=INT32)
-        return at
+from migrate.proof.tree_walks import Walk, gathered, joined, numbers, serialized, sliced
 
 
 def _boosted(parts: Parts) -> Flat:
@@ -118,30 +25,30 @@ def _boosted(parts: Parts) -> Flat:
     """
     node = parts.node
     width = node.attr["logits_dimension"].i if "logits_dimension" in node.attr else 0
-    serialized = _serialized(parts, node.data[0]) if len(node.data) > 1 else None
-    if serialized is None or width < 1:
+    content = serialized(parts, node.data[0]) if len(node.data) > 1 else None
+    if content is None or width < 1:
         return parts.unknown("reads trees that are not known")
     from migrate.graph.tree_protos import TreeEnsemble
 
     try:
-        ensemble = TreeEnsemble.FromString(serialized)
+        ensemble = TreeEnsemble.FromString(content)
         splits, logits, trees = _boosted_nodes(ensemble, width, len(node.data) - 1)
-        walk = _Walk(trees)
+        walk = Walk(trees)
     except (DecodeError, ValueError):
         return parts.unknown("reads trees that make no sense")
     shape = parts.op("Shape", "shape", [node.data[1]], T=INT32, out_type=INT32)
-    rows = _sliced(parts, "rows", shape, 0, 1)
+    rows = sliced(parts, "rows", shape, 0, 1)
     if not trees:
-        both = _joined(parts, "both", [rows, parts.constant("width", constants.int32s(width), rows)], 0)
+        both = joined(parts, "both", [rows, parts.constant("width", constants.int32s(width), rows)], 0)
         zero = parts.constant("zero", constants.made("float32", 0.0), rows)
         return parts.made("Fill", "", [both, zero], dtypes({"T": FLOAT, "index_type": INT32}), node.controls)
     columns = sorted({split[:2] for split in splits if split is not None})
     held = _boosted_tests(parts, splits, columns, rows)
     ends = walk.leaves(parts, rows, held)
     flat = [number for each in logits for number in each]
-    values = parts.constant("values", _numbers(FLOAT, flat, len(logits), width), rows)
-    weights = parts.constant("weights", _numbers(FLOAT, ensemble.tree_weights[: len(trees)], len(trees), 1), rows)
-    weighted = parts.op("Mul", "weighted", [weights, _gather(parts, "ends", values, ends, 0, FLOAT)], T=FLOAT)
+    values = parts.constant("values", numbers(FLOAT, flat, len(logits), width), rows)
+    weights = parts.constant("weights", numbers(FLOAT, ensemble.tree_weights[: len(trees)], len(trees), 1), rows)
+    weighted = parts.op("Mul", "weighted", [weights, gathered(parts, "ends", values, ends, 0, FLOAT)], T=FLOAT)
     axis, last = (parts.constant(f"c{k}", constants.int32(k), rows) for k in (1, len(trees) - 1))
     sums = parts.op("Cumsum", "sums", [weighted, axis], T=FLOAT, Tidx=INT32)
     attr = dtypes({"Tparams": FLOAT, "Tindices": INT32, "Taxis": INT32})
@@ -197,25 +104,25 @@ def _boosted_tests(
     for feature in sorted({column[0] for column in columns}):
         wanted = [dimension for other, dimension in columns if other == feature]
         blocks.append(_block(parts, feature, wanted))
-    table = blocks[0] if len(blocks) == 1 else _joined(parts, "table", blocks, 1)
+    table = blocks[0] if len(blocks) == 1 else joined(parts, "table", blocks, 1)
     of_leaf = next(split[:2] for split in splits if split is not None)
     place = {column: number for number, column in enumerate(columns)}
-    tested = parts.constant("tested", _numbers(INT32, [place[s[:2] if s else of_leaf] for s in splits]), rows)
-    bounds = parts.constant("bounds", _numbers(INT32, [s[2] if s else 0 for s in splits]), rows)
+    tested = parts.constant("tested", numbers(INT32, [place[s[:2] if s else of_leaf] for s in splits]), rows)
+    bounds = parts.constant("bounds", numbers(INT32, [s[2] if s else 0 for s in splits]), rows)
     kinds = [bool(s and s[3]) for s in splits]
-    equal = parts.constant("equal", _numbers(BOOL, kinds), rows) if any(kinds) else None
+    equal = parts.constant("equal", numbers(BOOL, kinds), rows) if any(kinds) else None
 
     def holds(at: Tensor, name: str) -> Tensor:
-        bucket = _gather(
-            parts, f"{name}_bucket", table, _gather(parts, f"{name}_at", tested, at, 0, INT32), 1, INT32, 1
+        bucket = gathered(
+            parts, f"{name}_bucket", table, gathered(parts, f"{name}_at", tested, at, 0, INT32), 1, INT32, 1
         )
-        bound = _gather(parts, f"{name}_bound", bounds, at, 0, INT32)
+        bound = gathered(parts, f"{name}_bound", bounds, at, 0, INT32)
         most = parts.op("LessEqual", f"{name}_most", [bucket, bound], T=INT32)
         if equal is None:
             return most
         same = parts.op("Equal", f"{name}_same", [bucket, bound], T=INT32)
         return parts.op(
-            "SelectV2", f"{name}_holds", [_gather(parts, f"{name}_kind", equal, at, 0, BOOL), same, most], T=BOOL
+            "SelectV2", f"{name}_holds", [gathered(parts, f"{name}_kind", equal, at, 0, BOOL), same, most], T=BOOL
         )
 
     return holds
@@ -226,15 +133,15 @@ def _block(parts: Parts, feature: int, dimensions: Sequence[int]) -> Tensor:
     given = parts.node.data[1 + feature]
     name = f"feature_{feature}"
     shape = parts.op("Shape", f"{name}_shape", [given], T=INT32, out_type=INT32)
-    longer = _joined(parts, f"{name}_longer", [shape, parts.constant(f"{name}_one", constants.int32s(1), shape)], 0)
-    two = _sliced(parts, f"{name}_two", longer, 0, 2)
+    longer = joined(parts, f"{name}_longer", [shape, parts.constant(f"{name}_one", constants.int32s(1), shape)], 0)
+    two = sliced(parts, f"{name}_two", longer, 0, 2)
     matrix = parts.op("Reshape", f"{name}_matrix", [given, two], T=INT32, Tshape=INT32)
     wanted = parts.constant(f"{name}_wanted", constants.int32s(*dimensions), shape)
     if any(dimensions):
         one = parts.constant(f"{name}_less", constants.int32s(1), shape)
-        last = parts.op("Sub", f"{name}_last", [_sliced(parts, f"{name}_width", two, 1, 1), one], T=INT32)
+        last = parts.op("Sub", f"{name}_last", [sliced(parts, f"{name}_width", two, 1, 1), one], T=INT32)
         wanted = parts.op("Minimum", f"{name}_most", [wanted, last], T=INT32)
-    return _gather(parts, f"{name}_columns", matrix, wanted, 1, INT32)
+    return gathered(parts, f"{name}_columns", matrix, wanted, 1, INT32)
 
 
 _COMPARES = {0: "LessEqual", 1: "Less", 2: "GreaterEqual", 3: "Greater"}
@@ -249,7 +156,7 @@ def _forest(parts: Parts) -> Flat:
     v4/decision-tree-resource.cc has the walk; the node behind a child is the one that the child's own number says.
     """
     node = parts.node
-    content = _serialized(parts, node.data[0]) if len(node.data) == 5 else None
+    content = serialized(parts, node.data[0]) if len(node.data) == 5 else None
     if content is None or not {"params", "input_spec"} <= set(node.attr):
         return parts.unknown("reads a tree that is not known")
     from migrate.graph.tree_protos import DecisionTreeModel, TensorForestParams
@@ -260,15 +167,15 @@ def _forest(parts: Parts) -> Flat:
         dense = int(words[1]) if len(words) > 1 else 0
         nodes = DecisionTreeModel.FromString(content).decision_tree.nodes
         tests, outputs, tree = _forest_nodes(nodes, params, dense)
-        walk = _Walk([tree])
+        walk = Walk([tree])
     except (DecodeError, ValueError):
         return parts.unknown("reads a tree that makes no sense, or of a kind that has no equation")
     given = parts.ranked("ranked", node.data[1], FLOAT, 2)
-    rows = _sliced(parts, "rows", parts.op("Shape", "shape", [given], T=FLOAT, out_type=INT32), 0, 1)
+    rows = sliced(parts, "rows", parts.op("Shape", "shape", [given], T=FLOAT, out_type=INT32), 0, 1)
     ends = walk.leaves(parts, rows, _forest_tests(parts, given, tests, rows))
     width = len(outputs[0])
     flat = [number for each in outputs for number in each]
-    values = parts.constant("values", _numbers(FLOAT, flat, len(outputs), width), rows)
+    values = parts.constant("values", numbers(FLOAT, flat, len(outputs), width), rows)
     if not params.is_regression:
         axis, zero, one = (
             parts.constant(f"c{k}", value, rows)
@@ -278,7 +185,7 @@ def _forest(parts: Parts) -> Flat:
         )
         sums = parts.op("Cumsum", "sums", [values, axis], T=FLOAT, Tidx=INT32)
         last = parts.constant("last", constants.int32s(width - 1), rows)
-        total = _gather(parts, "total", sums, last, 1, FLOAT)
+        total = gathered(parts, "total", sums, last, 1, FLOAT)
         some, other = (
             parts.op("Greater", "some", [total, zero], T=FLOAT),
             parts.op("NotEqual", "other", [total, one], T=FLOAT),
@@ -290,7 +197,7 @@ def _forest(parts: Parts) -> Flat:
     dims = AttrValue()
     dims.list.i.append(1)
     one_each = parts.add("Squeeze", "ends", [ends], {**dtypes({"T": INT32}), "squeeze_dims": dims}), 0
-    found = _gather(parts, "found", values, one_each, 0, FLOAT)
+    found = gathered(parts, "found", values, one_each, 0, FLOAT)
     none = [
         parts.constant(f"p{k}", value, rows)
         for k, value in enumerate((constants.int32s(0), constants.made("string", b"")))
@@ -346,24 +253,24 @@ def _forest_nodes(
 def _forest_tests(
     parts: Parts, given: Tensor, tests: Sequence[_Test | None], rows: Tensor
 ) -> Callable[[Tensor, str], Tensor]:
-    columns = parts.constant("columns", _numbers(INT32, [test[0] if test else 0 for test in tests]), rows)
-    bounds = parts.constant("bounds", _numbers(FLOAT, [test[1] if test else 0.0 for test in tests]), rows)
+    columns = parts.constant("columns", numbers(INT32, [test[0] if test else 0 for test in tests]), rows)
+    bounds = parts.constant("bounds", numbers(FLOAT, [test[1] if test else 0.0 for test in tests]), rows)
     kinds = sorted({test[2] for test in tests if test})
     masks = {
-        kind: parts.constant(f"is_{kind}", _numbers(BOOL, [bool(test and test[2] == kind) for test in tests]), rows)
+        kind: parts.constant(f"is_{kind}", numbers(BOOL, [bool(test and test[2] == kind) for test in tests]), rows)
         for kind in kinds[1:]
     }
 
     def holds(at: Tensor, name: str) -> Tensor:
-        column = _gather(parts, f"{name}_column", columns, at, 0, INT32)
+        column = gathered(parts, f"{name}_column", columns, at, 0, INT32)
         two = [
-            _gather(parts, f"{name}_number", given, column, 1, FLOAT, 1),
-            _gather(parts, f"{name}_bound", bounds, at, 0, FLOAT),
+            gathered(parts, f"{name}_number", given, column, 1, FLOAT, 1),
+            gathered(parts, f"{name}_bound", bounds, at, 0, FLOAT),
         ]
         found = parts.op(_COMPARES[kinds[0]], f"{name}_first", two, T=FLOAT)
         for kind in kinds[1:]:
             here = parts.op(_COMPARES[kind], f"{name}_{kind}", two, T=FLOAT)
-            mask = _gather(parts, f"{name}_is_{kind}", masks[kind], at, 0, BOOL)
+            mask = gathered(parts, f"{name}_is_{kind}", masks[kind], at, 0, BOOL)
             found = parts.op("SelectV2", f"{name}_to_{kind}", [mask, here, found], T=BOOL)
         return found
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from migrate.graph.dtypes import base_name
 from migrate.graph.protos import NodeDef
-from migrate.proof import constants
+from migrate.proof import constants, tables
 from migrate.proof.content import as_stored
 from migrate.proof.difference import difference
+from migrate.proof.identity import key_of
 from migrate.proof.loading import Loaded
 from migrate.proof.pair import Pair
 from migrate.proof.records import PROVED, NotProved, Proved, Result
@@ -26,6 +27,7 @@ class Variables:
     Attributes:
       pair: both models.
       loaded: what they hold once they are loaded.
+      tables: which table of the candidate stands for which one of the source.
       twins: for `session` and `objects`: of the key of each variable of the candidate the one that it stands for.
     """
 
@@ -33,6 +35,7 @@ class Variables:
         """Compares them."""
         self.pair, self.loaded, self.terms = pair, loaded, pair.terms
         self._constants: dict[Term, Term] | None = None
+        self.tables = tables.Tables()
         self.twins: dict[str, dict[Hashable, Any]] = {"session": {}, "objects": {}}
         results: dict[Any, Result] = {}
         for way, state in (("session", loaded.session), ("objects", loaded.objects)):
@@ -42,8 +45,7 @@ class Variables:
             if way == "session":
                 for name, node in pair.candidate.nodes.items():
                     if node.op == "VarHandleOp":
-                        shared = node.attr["shared_name"].s.decode("utf-8", "replace")
-                        made = ("resource", node.attr["container"].s if "container" in node.attr else b"", shared)
+                        made = key_of(node.op, node.attr, name, name)
                         cells.setdefault(made, Cell(made, "resource", None, name))
             for key, cell in cells.items():
                 if cell.kind not in VARIABLES:
@@ -120,7 +122,7 @@ class Variables:
     def source_initial(self, cell: Cell) -> Term:
         """What a cell of the source holds when a call begins."""
         if cell.kind not in VARIABLES:
-            return self._table(self.loaded.source, cell)
+            return self._table(self.loaded.source, cell, ("table", cell.key))
         if isinstance(self._results.get(cell.key), Proved):
             kind = "variable" if cell.key in self.loaded.source.held else "empty variable"
             return self.terms.make("initial", (kind, cell.key))
@@ -132,7 +134,9 @@ class Variables:
 
         def initial(cell: Cell) -> Term:
             if cell.kind not in VARIABLES:
-                return self._table(state, cell)
+                one = self.tables.twins[way].get(cell.key)
+                which = ("table of the candidate alone", way, cell.key) if one is None else ("table", one)
+                return self._table(state, cell, which)
             other = self.twins[way].get(cell.key)
             if other is not None and isinstance(self._results.get(other), Proved):
                 kind = "variable" if other in self.loaded.source.held else "empty variable"
@@ -161,8 +165,9 @@ class Variables:
                     self._constants[stored] = self.pair.shared.constant(node.attr)
         return self._constants.get(held)
 
-    def _table(self, state: Contents, cell: Cell) -> Term:
-        return filled(self.pair.shared, state.held.get(cell.key, nothing(self.terms, cell)), self.loaded.read)
+    def _table(self, state: Contents, cell: Cell, which: Hashable) -> Term:
+        held = filled(self.pair.shared, state.held.get(cell.key, nothing(self.terms, cell)), self.loaded.read)
+        return tables.initial(self.terms, cell, held, which)
 
     def is_spare(self, key: Hashable, way: str) -> bool:
         """Whether a variable of the source is one that nothing can ask for but a call that reads it.

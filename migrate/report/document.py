@@ -147,14 +147,19 @@ class OutputDocument(TypedDict):
     max_ulps: int
 
 
-class StructureDocument(TypedDict):
-    """See `records.Structure`."""
-
+class _Structure(TypedDict):
     outputs: int
     outputs_proved: list[str]
     variables: int
     variables_proved: int
     not_proved: dict[str, str]
+
+
+class StructureDocument(_Structure, total=False):
+    """See `records.Structure`."""
+
+    outputs_unordered: list[str]
+    unordered: dict[str, str]
 
 
 class NearOutputDocument(TypedDict):

@@ -283,6 +283,8 @@ def _structure(structure: Structure) -> JSON:
         "variables": structure.variables,
         "variables_proved": structure.variables_proved,
         "not_proved": dict(structure.not_proved),
+        "outputs_unordered": list(structure.outputs_unordered),
+        "unordered": dict(structure.unordered),
     }
 
 

@@ -253,6 +253,8 @@ def _near(golden: GoldenFile) -> str:
 def _proved(structure: Structure) -> str:
     """How much is proved, and the first thing that is not."""
     outputs = f"{len(structure.outputs_proved):,} of {count_words(structure.outputs, 'output')}"
+    if structure.outputs_unordered:
+        outputs += f", {len(structure.outputs_unordered):,} as one of the answers that TF1 leaves open"
     found = f"{outputs}, {structure.variables_proved:,} of {count_words(structure.variables, 'variable')}"
     for what, why in structure.not_proved.items():
         others = len(structure.not_proved) - 1

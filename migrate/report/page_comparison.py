@@ -33,6 +33,8 @@ def _facts(verification: JSON) -> Iterator[tuple[str, str]]:
         yield "Coverage", cut(words, _TEXT_CHARACTERS)
     if structure := verification.get("structure"):
         proved = f"{len(structure['outputs_proved']):,} of {count_words(structure['outputs'], 'output')}, "
+        if unordered := structure.get("outputs_unordered"):
+            proved += f"{len(unordered):,} as one of the answers that TF1 leaves open, "
         yield "Proof", f"{proved}{structure['variables_proved']:,} of {count_words(structure['variables'], 'variable')}"
         for what, why in list(structure["not_proved"].items())[:_MOST_NOT_PROVED]:
             yield "Not proved", f"{cut(what, _NAME_CHARACTERS)}: {cut(why, _TEXT_CHARACTERS)}"

@@ -25,13 +25,17 @@ def find_broken(run: Run, table: Table) -> Finding | None:
     for tensor in run.fetches:
         if split(canonical(tensor))[1] < 0:
             return refusal("graph-broken", f"{run.key}: {_short(tensor)} is no tensor name", (tensor,))
-    for name in run.graph.named(table.ops.keys() | _UNRULED.keys()):
-        wire = run.graph.wires[name]
-        fewest = table.ops[wire.op].fewest if wire.op in table.ops else _UNRULED[wire.op]
-        if len(wire.data) < fewest:
-            message = f"{run.key}: {wire.op} {_short(name)} has {len(wire.data)} inputs; it needs more"
-            return refusal("graph-broken", message, (name,))
-    return None
+    wires = run.graph.wires
+    lacking: set[str] = set()
+    for op, names in run.graph.by_op.items():
+        fewest = table.ops[op].fewest if op in table.ops else _UNRULED.get(op, 0)
+        if fewest:
+            lacking.update(name for name in names if len(wires[name].data) < fewest)
+    if not lacking:
+        return None
+    name = next(name for name in wires if name in lacking)
+    message = f"{run.key}: {wires[name].op} {_short(name)} has {len(wires[name].data)} inputs; it needs more"
+    return refusal("graph-broken", message, (name,))
 
 
 def find_cycle(run: Run) -> Finding | None:

@@ -11,12 +11,12 @@ from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
-from migrate.rewrite.new_nodes import BOOL, FLOAT, INT32, STRING
+from migrate.rewrite.new_nodes import BOOL, FLOAT, INT32, INT64, STRING
 from migrate.rewrite.scope import Scope
 
 DEEPEST = 256
 """Steps down a tree, each of which is some nodes of the graph."""
-_CODES = {BOOL: "?", FLOAT: "f", INT32: "i"}
+_CODES = {BOOL: "?", FLOAT: "f", INT32: "i", INT64: "q"}
 
 
 @frozen

@@ -28,9 +28,7 @@ from migrate.verify.calls import (
     Fingerprint,
     Further,
     Golden,
-    NamedRun,
     NamedRuns,
-    OwnRequest,
     SparseValue,
     Trained,
 )
@@ -164,19 +162,13 @@ def record_golden(
     Raises:
       InputError: the file `inputs` cannot be read or does not fit the signatures.
     """
-    fed = as_fed(signatures, meta_graph)
-    calls, given = load_requests(inputs, fed) if inputs is not None else ((), ())
-    own, runs, notes = read_own_requests(source, fed, kept)
-    if given:
-        from migrate.verify.named_runs import fitting
-
-        fit, why = fitting(given, kept)
-        runs, notes = (*runs, *fit), (*notes, *why)
     try:
-        plain = golden_job(source, meta_graph, signatures, calls, timeout_seconds * PROBING_SHARE, feeds)
+        plain, notes = job_with_requests(
+            source, meta_graph, signatures, inputs, timeout_seconds * PROBING_SHARE, feeds, kept
+        )
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer
         return Failed(f"the MetaGraphDef cannot be handed to a child process: {error}")
-    job = dataclasses.replace(plain, full=full, constants=constants, training=training, own=own, runs=runs)
+    job = dataclasses.replace(plain, full=full, constants=constants, training=training)
     result = _answered(nursery, _MODULE, job, timeout_seconds)
     return dataclasses.replace(result, notes=(*notes, *result.notes)) if isinstance(result, Golden) else result
 
@@ -202,6 +194,38 @@ def golden_job(
     )
 
 
+def job_with_requests(
+    source: Source,
+    meta_graph: MetaGraphDef,
+    signatures: Sequence[Signature],
+    inputs: str | None,
+    seconds: float,
+    feeds: Mapping[str, TensorProto],
+    kept: Mapping[str, Collection[str]] | None,
+) -> tuple[GoldenJob, tuple[str, ...]]:
+    """A `golden_job` with the user's calls and the model's own requests; arguments as in `record_golden`.
+
+    Returns:
+      The job, and a line for each request that is not made.
+
+    Raises:
+      InputError: as `record_golden`.
+      ValueError: the MetaGraphDef is over 2 GB.
+    """
+    fed = as_fed(signatures, meta_graph)
+    calls, given = load_requests(inputs, fed) if inputs is not None else ((), ())
+    job = golden_job(source, meta_graph, signatures, calls, seconds, feeds)
+    if not given and not os.path.lexists(os.path.join(source.extra_dir, WARM_UP)):
+        return job, ()
+    # What few models have is imported where it is.
+    from migrate.verify.named_runs import fitting
+    from migrate.verify.warm_up import read_warm_up
+
+    found = read_warm_up(source.extra_dir, fed, source.boundary)
+    runs, notes = fitting((*found.runs, *given), kept)
+    return dataclasses.replace(job, own=found.requests, runs=runs), (*found.notes, *notes)
+
+
 def _unsure(golden: Golden) -> frozenset[tuple[int, str]]:
     """The outputs on which the source contradicts itself in one of the calls that are not ordinary, by its position."""
     more = zip(golden.calls, golden.answers, golden.again, strict=True)
@@ -211,21 +235,6 @@ def _unsure(golden: Golden) -> frozenset[tuple[int, str]]:
         if number >= golden.ordinary
         for _, output in nondeterministic((call,), (first,), (again,))
     )
-
-
-def read_own_requests(
-    source: Source, signatures: Sequence[Signature], kept: Mapping[str, Collection[str]] | None
-) -> tuple[tuple[OwnRequest, ...], tuple[NamedRun, ...], tuple[str, ...]]:
-    """The requests that a model brings with it, those of them that name tensors, and a line for each of the others."""
-    if not os.path.lexists(os.path.join(source.extra_dir, WARM_UP)):
-        return (), (), ()
-    # What few models have is imported where it is.
-    from migrate.verify.named_runs import fitting
-    from migrate.verify.warm_up import read_warm_up
-
-    found = read_warm_up(source.extra_dir, signatures, source.boundary)
-    runs, notes = fitting(found.runs, kept)
-    return found.requests, runs, (*found.notes, *notes)
 
 
 def record_keras_golden(
@@ -420,7 +429,7 @@ def replay_candidate(
         golden.seeded, result.seeded, max_ulps, [k for k, why in undefined.items() if why not in (DRAWN, LOOPED)]
     )
     mismatches += tuple(m for comparison in by_seed for m in comparison.mismatches)
-    named = _compare_named(golden.named, result.named, max_ulps, undefined_tensors)
+    named = _compare_named(golden.named, result.named, max_ulps, undefined_tensors, bounds)
     mismatches += tuple(m for comparison in named for m in comparison.mismatches)
     calls, first, again = _chosen(golden, golden.calls), _chosen(golden, golden.answers), _chosen(golden, golden.again)
     far = compare_optimised(calls, first, again, result.answers[OPTIMISED], OPTIMISED, undefined)
@@ -593,7 +602,11 @@ def _defined_states(
 
 
 def _compare_named(
-    golden: NamedRuns, found: Sequence[Answer], max_ulps: int, undefined_tensors: Collection[str]
+    golden: NamedRuns,
+    found: Sequence[Answer],
+    max_ulps: int,
+    undefined_tensors: Collection[str],
+    bounds: tuple[float, float] | None,
 ) -> tuple[Comparison, ...]:
     """Compares the answers to runs that name tensors; nothing where there are none."""
     if not golden.runs:
@@ -607,7 +620,7 @@ def _compare_named(
         for tensor in run.fetches
         if canonical(tensor) in undefined_tensors
     }
-    return (compare_calls(calls, golden.answers, golden.again, found, PATH, max_ulps, undefined),)
+    return (compare_calls(calls, golden.answers, golden.again, found, PATH, max_ulps, undefined, bounds=bounds),)
 
 
 def _unverified(

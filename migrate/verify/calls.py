@@ -118,6 +118,7 @@ class Wider:
       instead: calls that take its place where the source refuses it, each with less of what is special.
       is_for_new: it is of use only where it executes what no other call does.
       apart: the two halves of a call that the source refuses too, as calls; nothing where it cannot be cut.
+      is_border: whether it is of use to know each one of these calls that the source refuses, by whichever op.
     """
 
     kind: str
@@ -125,6 +126,7 @@ class Wider:
     instead: tuple[Call, ...] = ()
     is_for_new: bool = False
     apart: Callable[[Call], tuple[Call, ...]] = whole
+    is_border: bool = False
 
 
 def no_wider(calls: Sequence[Call], most_rows: int) -> Iterable[Wider]:

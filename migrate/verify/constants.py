@@ -14,15 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from migrate.graph.dtypes import base_name
 from migrate.graph.graph import attribute
-from migrate.graph.nodes import behind, called_functions
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto
 from migrate.records import Mismatch
 from migrate.verify.differences import mismatch
 from migrate.verify.stored_values import stored_contents
+from migrate.verify.used_nodes import PREFIX, used_nodes
 from migrate.verify.values import Content, content
 
-_PREFIX = "source/"
-"""Before the names of nodes in a function some of whose arguments are called as nodes are."""
 _MOST_NEW_ELEMENTS = 4
 """Of a constant that is no constant of the source: shapes, axes, bounds."""
 _RATIOS = frozenset({"SdcaShrinkL1"})
@@ -42,13 +40,23 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
         }
     ),
     "PeriodicResample": frozenset({b"periodic_resample expects larger dimensions, and one free"}),
+    "Quantiles": frozenset({b"Got empty buckets"}),
     "Resampler": frozenset({b"Batch size of data and warp tensor must be the same", -1.0, 1.0}),
     "SparseFeatureCross": frozenset({b"_X_", b"farmhash64"}),
 }
 """Ops of TF1 in whose place there are such texts, floats and rows of these: messages, and what formulas have."""
 _ATTRIBUTES: Mapping[str, str] = {"BatchNormWithGlobalNormalization": "variance_epsilon"}
 """Ops of TF1 in whose place there is a constant float with the value of this attribute."""
-_TREES = frozenset({"BoostedTreesPredict", "TreePredictionsV4"})
+_TREES = frozenset(
+    {
+        "BoostedTreesPredict",
+        "GradientTreesPartitionExamples",
+        "GradientTreesPrediction",
+        "GradientTreesPredictionVerbose",
+        "TreeEnsembleStats",
+        "TreePredictionsV4",
+    }
+)
 """Ops of TF1 in whose place there are constants that are taken out of trees in the checkpoint."""
 _BOUNDARIES = frozenset({"BoostedTreesQuantileStreamResourceGetBucketBoundaries"})
 """Ops of TF1 in whose place there are tensors of the checkpoint."""
@@ -75,9 +83,10 @@ def constant_differences(
     """
     known = _Known([source] if train is None else [source, train], feeds.values())
     filled: list[tuple[str, NodeDef]] = []
-    for where, nodes, has_names in _used(new):
-        takers = _takers(nodes)
-        for node in nodes:
+    for used in used_nodes(new):
+        where, has_names = used.where, used.has_names
+        takers = _takers(used.nodes)
+        for node in used.nodes:
             if node.op != "Const" or "value" not in node.attr or not takers.get(node.name):
                 continue
             reason = known.differs(node, has_names)
@@ -101,45 +110,6 @@ def constant_differences(
 
 
 _HANDS_ON = frozenset({"PartitionedCall", "StatefulPartitionedCall", "PlaceholderWithDefault"})
-
-
-def _used(new: MetaGraphDef) -> Iterator[tuple[str, Sequence[NodeDef], bool]]:
-    """The nodes of the main graph that signatures run, and the functions that these and objects call.
-
-    Each with whether its nodes may have names of the source's: TensorFlow's exporter names those of the main graph, and
-    those of functions that make, fill and destroy a resource.
-    """
-    main = {node.name: node for node in new.graph_def.node}
-    tensors = [info.name for s in new.signature_def.values() for info in s.outputs.values() if info.name]
-    for signature in new.signature_def.values():
-        for info in signature.outputs.values():
-            sparse = info.coo_sparse
-            tensors += [sparse.indices_tensor_name, sparse.values_tensor_name, sparse.dense_shape_tensor_name]
-    needed = behind(main, filter(None, tensors))
-    called = [main[name] for name in sorted(needed)]
-    bodies = {function.signature.name: function.node_def for function in new.graph_def.library.function}
-    objects = sorted(name for name in new.object_graph_def.concrete_functions if name in bodies)
-    starts = [*called, *(node for name in objects for node in bodies[name])]
-    exporters = _of_resources(new) - set(called_functions(called, bodies))
-    yield "the main graph", called, False
-    for name in dict.fromkeys([*objects, *called_functions(starts, bodies)]):
-        yield f"the function {name!r}", bodies[name], name not in exporters
-
-
-def _of_resources(new: MetaGraphDef) -> set[str]:
-    """The functions that make, fill and destroy a resource, as the object graph has them."""
-    objects = new.object_graph_def.nodes
-    found: set[str] = set()
-    for node in objects:
-        if node.WhichOneof("kind") != "resource":
-            continue
-        for child in node.children:
-            if child.local_name in _LIFE and 0 <= child.node_id < len(objects):
-                found.update(objects[child.node_id].function.concrete_functions)
-    return found
-
-
-_LIFE = frozenset({"_create_resource", "_initialize", "_destroy_resource"})
 
 
 def _takers(nodes: Sequence[NodeDef]) -> Mapping[str, set[str]]:
@@ -238,7 +208,7 @@ class _Known:
 
     def is_below(self, node: NodeDef, ops: Collection[str]) -> bool:
         """Whether a constant has a name below that of a node of the source of some ops."""
-        name = node.name.removeprefix(_PREFIX)
+        name = node.name.removeprefix(PREFIX)
         return any(self._resources.get(name[: match.start()]) in ops for match in re.finditer("/", name))
 
     def differs(self, node: NodeDef, has_names: bool) -> str:
@@ -249,7 +219,7 @@ class _Known:
           has_names: whether it may have the name of one of the source's.
         """
         value = node.attr["value"].tensor
-        name = node.name.removeprefix(_PREFIX)
+        name = node.name.removeprefix(PREFIX)
         named = (self._by_name.get(name) or self._by_name.get(node.name)) if has_names else None
         if named is not None:
             if any(value == one for one in named):

@@ -18,7 +18,7 @@ from migrate.frozen import frozen
 from migrate.graph.data_protos import Example
 from migrate.graph.dtypes import base_name
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, TensorProto
-from migrate.verify import dtypes, payloads
+from migrate.verify import dtypes, images, payloads
 from migrate.verify.payloads import Feature
 
 Content = Callable[[int], bytes]
@@ -208,13 +208,13 @@ class Contents:
             return tuple(_examples(features, sequence, longest) for longest in (2, 1))
         if op in _IMAGES:
             return (
-                *(functools.partial(payloads.png, size) for size in _IMAGE_SIZES),
-                lambda n: payloads.JPEG,
+                *(functools.partial(images.png, size) for size in _IMAGE_SIZES),
+                lambda n: images.JPEG,
             )
         if op in _JPEG_ONLY and position == 0:
-            return (lambda n: payloads.JPEG,)
+            return (lambda n: images.JPEG,)
         if op == "DecodeBmp":
-            return tuple(functools.partial(payloads.bmp, size) for size in _IMAGE_SIZES)
+            return tuple(functools.partial(images.bmp, size) for size in _IMAGE_SIZES)
         if op == "DecodeWav":
             return (functools.partial(payloads.wav, 16000),)
         if op == "DecodeBase64":

@@ -16,11 +16,13 @@ from migrate.frozen import frozen
 from migrate.graph.protos import MetaGraphDef, TensorProto
 from migrate.records import Mismatch
 from migrate.sources.saved_model_files import KERAS_METADATA_FILE
+from migrate.verify.added_variables import added_differences
 from migrate.verify.constants import constant_differences
 from migrate.verify.differences import mismatch
 from migrate.verify.function_flags import function_flag_differences, unawaited_differences
 from migrate.verify.function_specs import function_differences
 from migrate.verify.gradient_marks import gradient_mark_differences
+from migrate.verify.graph_versions import version_differences
 from migrate.verify.leftovers import device_differences, ref_differences
 from migrate.verify.loadable import CODE as UNLOADABLE
 from migrate.verify.loadable import load_differences
@@ -33,8 +35,9 @@ from migrate.verify.model_files import (
 )
 from migrate.verify.python_signatures import python_differences
 from migrate.verify.run_settings import run_setting_differences
-from migrate.verify.saved_objects import attribute_differences, root_differences
-from migrate.verify.saver import saver_differences
+from migrate.verify.same_nodes import node_differences
+from migrate.verify.saved_objects import attribute_differences, object_differences, root_differences
+from migrate.verify.saver import saver_differences, stored_name_differences
 from migrate.verify.signature_defs import kept_name_differences, signature_differences
 from migrate.verify.tables import table_differences
 
@@ -87,6 +90,7 @@ class Asked:
       not_kept: full names of those of which the report says that they are left out.
       feeds: values that are constants of the candidate, by the tensor's name in the source.
       train: the training graph that the candidate has a branch of, as a TF1 Hub module has one.
+      variables: which constants are variables of the candidate, see `records.Options.variables`.
     """
 
     drop_signatures: bool = False
@@ -95,6 +99,7 @@ class Asked:
     not_kept: frozenset[str] = frozenset()
     feeds: Mapping[str, TensorProto] = dataclasses.field(default_factory=dict)
     train: MetaGraphDef | None = None
+    variables: bool | str = False
 
 
 _NOTHING = Asked()
@@ -127,8 +132,13 @@ def contract_differences(
         *(kept_name_differences(source, new, asked.not_kept, PATH) if asked.keep_tensor_names else ()),
         *_alone(new),
         *root_differences(source, new, PATH),
-        *attribute_differences(source, asked.train, new, PATH),
+        *attribute_differences(source, asked.train, new, PATH, droppable),
+        *added_differences(graphs, new, asked.variables, PATH),
         *device_differences(source, new, PATH),
+        *version_differences(graphs, new, PATH),
+        *stored_name_differences(new, os.path.join(candidate.directory, "variables", "variables"), PATH),
+        *object_differences(graphs, new, PATH),
+        *node_differences(graphs, new, PATH),
         *gradient_mark_differences(graphs, new, PATH),
         *run_setting_differences(graphs, new, PATH),
         *function_flag_differences(graphs, new, PATH),
@@ -163,6 +173,7 @@ def keras_differences(candidate: Candidate, has_metadata: bool) -> tuple[Mismatc
         return (new,)
     return (
         *_alone(new),
+        *version_differences((), new, PATH),
         *run_setting_differences((), new, PATH),
         *function_flag_differences((), new, PATH),
         *device_differences(MetaGraphDef(), new, PATH),

@@ -5,8 +5,10 @@ TensorFlow starts here, and every import of it stands inside a function.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from migrate.graph.graph import canonical
@@ -67,37 +69,58 @@ def _misfit(run: NamedRun, kept: Mapping[str, Collection[str]]) -> str | None:
     return None
 
 
+Asked = Callable[[NamedRun, bool], Answer]
+"""What a loaded source answers to a run; the second argument is `inline` of `sessions.run_session`."""
+
+
 def source_answers(
-    tf: Any, job: GoldenJob, load: Callable[[Any, Any, GoldenJob], None], pruned: bool, attempts: Attempts
+    runs: Sequence[NamedRun], loaded: Callable[[], AbstractContextManager[Asked]], attempts: Attempts
 ) -> tuple[NamedRuns, tuple[str, ...]]:
-    """In the process of a source: what it answers to the runs, and a line for each that it does not answer."""
-    if not job.runs:
+    """In the process of a source: what it answers to the runs, and a line for each that it does not answer.
+
+    Args:
+      runs: in order.
+      loaded: loads the source afresh.
+      attempts: notes what may cost the process.
+    """
+    if not runs:
         return NamedRuns(), ()
     accepted: list[NamedRun] = []
     notes: list[str] = []
-
-    def ask(runs: Sequence[NamedRun], inline: bool, attempt: Callable[[NamedRun], str]) -> tuple[Answer, ...]:
-        with fresh_session(tf, pruned=pruned) as session:
-            load(tf, session, job)
-            fixed = fixed_feeds(tf, session, job)
-            return tuple(
-                Answer({}, LOST, why) if (why := attempt(run)) else _answer(tf, session, run, fixed, inline)
-                for run in runs
-            )
-
-    for run, answer in zip(job.runs, ask(job.runs, True, lambda run: attempts.refuses(as_call(run))), strict=True):
-        if not answer.error:
-            accepted.append(run)
-        elif answer.error != LOST:  # That one is noted already.
-            why = f"the source itself ends in {answer.error}: {answer.message}"
-            notes.append(f"{_where(run)}: {why}")
+    with loaded() as ask:
+        for run in runs:
+            why = attempts.refuses(as_call(run))
+            answer = Answer({}, LOST, why) if why else ask(run, True)
+            if not answer.error:
+                accepted.append(run)
+            elif answer.error != LOST:  # That one is noted already.
+                notes.append(f"{_where(run)}: the source itself ends in {answer.error}: {answer.message}")
     count(0, 0)
     if not accepted:
         return NamedRuns(), tuple(notes)
     # Twice in a row, as calls are.
     sequence = tuple(run for run in accepted for _ in range(2))
-    first, again = (ask(sequence, inline, lambda _: "") for inline in (True, False))
+    replays: list[tuple[Answer, ...]] = []
+    for inline in (True, False):
+        with loaded() as ask:
+            replays.append(tuple(ask(run, inline) for run in sequence))
+    first, again = replays
     return NamedRuns(sequence, first, contradictions(first, [again])), tuple(notes)
+
+
+def loaded_source(
+    tf: Any, job: GoldenJob, load: Callable[[Any, Any, GoldenJob], None], pruned: bool
+) -> Callable[[], AbstractContextManager[Asked]]:
+    """Gives `loaded` of `source_answers` for a v1 Session of the installed TensorFlow."""
+
+    @contextlib.contextmanager
+    def loaded() -> Iterator[Asked]:
+        with fresh_session(tf, pruned=pruned) as session:
+            load(tf, session, job)
+            fixed = fixed_feeds(tf, session, job)
+            yield lambda run, inline: _answer(tf, session, run, fixed, inline)
+
+    return loaded
 
 
 def candidate_answers(

@@ -97,29 +97,43 @@ def _unique(every: tuple[Place, ...], name_of: Any) -> dict[str, Place]:
 def restored_keys(graph: Any, stored: TrackableObjectGraph) -> dict[int, str]:
     """The checkpoint entry that TensorFlow's loader fills each variable from, by its number.
 
-    It walks both graphs from their roots at once, attribute by attribute (checkpoint/restore.py).
-
     Args:
       graph: the SavedObjectGraph.
       stored: the checkpoint's.
     """
+    return {number: value.checkpoint_key for number, value in _restored(graph, stored).items()}
+
+
+def stored_names(graph: Any, stored: TrackableObjectGraph) -> dict[int, str]:
+    """The name that TF1's Saver finds each variable by in a checkpoint of objects, by its number; arguments as above.
+
+    Source: object_graph_key_mapping (training/saver.py).
+    """
+    return {number: value.full_name for number, value in _restored(graph, stored).items()}
+
+
+def _restored(graph: Any, stored: TrackableObjectGraph) -> dict[int, Any]:
+    """What a checkpoint says of the value of each variable.
+
+    The loader walks both graphs from their roots at once, attribute by attribute (checkpoint/restore.py).
+    """
     if not graph.nodes or not stored.nodes:
         return {}
-    keys: dict[int, str] = {}
+    values: dict[int, Any] = {}
     pairs = [(0, 0)]
     seen = {0}
     for number, other in pairs:
         if graph.nodes[number].WhichOneof("kind") == "variable":
-            found = [a.checkpoint_key for a in stored.nodes[other].attributes if a.name == VALUE]
+            found = [a for a in stored.nodes[other].attributes if a.name == VALUE]
             if found:
-                keys[number] = found[0]
+                values[number] = found[0]
         ours = children(graph, number)
         for name, child in children(stored, other).items():
             own = ours.get(name)
             if own is not None and own not in seen and 0 <= child < len(stored.nodes) and 0 <= own < len(graph.nodes):
                 seen.add(own)
                 pairs.append((own, child))
-    return keys
+    return values
 
 
 def handles(meta_graph: MetaGraphDef) -> dict[int, frozenset[str]]:

@@ -71,7 +71,10 @@ _MOST_PARTS = 24
 """How many calls are tried of one, which is cut in halves as long as the source refuses it."""
 
 _MOST_REFUSALS = 4
-"""How many calls of a signature end in an error."""
+"""How many calls of a signature end in an error, each by an op of its own."""
+
+_MOST_BORDERS = 16
+"""How many more do so of calls that are to show which ones an op accepts, see `Wider.is_border`."""
 
 Attempt = tuple[Call | None, str]
 
@@ -288,6 +291,7 @@ class _Wider:
         most_rows = max(1, int((budget // _PARTS - once) / max(each, 1.0)))
         known = {_key(call) for call in ordinary}
         refusals: set[str] = set()
+        borders = 0
         settled = key not in self._needed.keeps_state
         for wider in candidates.wider(ordinary, most_rows):
             if wider.is_for_new and not self._needed.by_signature[key] - executed:
@@ -315,8 +319,11 @@ class _Wider:
                     continue
                 place = _refusing_op(self._prober.refusal)
                 is_kept = settled and not candidates.derived and not wider.is_for_new
-                if is_kept and place is not None and place not in refusals and len(refusals) < _MOST_REFUSALS:
-                    refusals.add(place)
+                is_border = wider.is_border and borders < _MOST_BORDERS
+                is_new = place not in refusals and len(refusals) < _MOST_REFUSALS
+                if is_kept and place is not None and (is_border or is_new):
+                    borders += is_border
+                    refusals |= set() if is_border else {place}
                     self.calls.append(call)
                 queue.extend(others or (wider.apart(call) if place is not None else ()))
                 others = ()

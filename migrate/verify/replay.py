@@ -42,6 +42,7 @@ from migrate.verify.loads import Loads
 from migrate.verify.looped_draws import looped_outputs
 from migrate.verify.losses import Attempts, uncalled, without
 from migrate.verify.messages import AlteredJob, GoldenJob, OptimisedJob, step_failed
+from migrate.verify.named_runs import loaded_source
 from migrate.verify.named_runs import source_answers as named_answers
 from migrate.verify.own_requests import own_calls
 from migrate.verify.probe import MORE_RUNS, REPLAYS, Accepted, accepted_calls
@@ -84,7 +85,7 @@ def golden(job: GoldenJob) -> Golden | Failed:
 def _golden(tf: Any, job: GoldenJob, loads: Loads) -> Golden | Failed:
     attempts = Attempts(job.lost)
     own, notes = _own_calls(tf, job, loads, attempts) if job.own else ((), ())
-    named, more = named_answers(tf, job, loads.load, loads.pruned, attempts)
+    named, more = named_answers(job.runs, loaded_source(tf, job, loads.load, loads.pruned), attempts)
     found = Accepted(job.calls) if job.calls else accepted_calls(tf, job, loads, attempts)
     skipped = {key: why for key, why in found.skipped.items() if key not in {call.signature for call in own}}
     # A user's calls go by their numbers in reports.

@@ -6,7 +6,7 @@ What tf.saved_model.load would give has attributes. Here nothing is loaded: they
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.graph.contract import RESERVED_KEYS
@@ -19,7 +19,7 @@ from migrate.verify.differences import mismatch
 from migrate.verify.further import default_of
 from migrate.verify.messages import CandidateState, Surface
 from migrate.verify.object_graph import ATTRIBUTES, CALL, VARS, children, named, places
-from migrate.verify.variables import trainable
+from migrate.verify.variables import definitions, trainable
 
 _PLAIN, _KERAS = "_generic_user_object", "_tf_keras_"
 """Kinds of roots (saved_object_graph.proto, SavedUserObject.identifier): of a tf.Module, and of Keras."""
@@ -44,8 +44,40 @@ def root_differences(source: MetaGraphDef, new: MetaGraphDef, path: str) -> Iter
         yield mismatch("attribute-differs", path, f"the loaded object is of the kind {kind!r}", "", ROOT)
 
 
+def object_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: str) -> Iterator[Mismatch]:
+    """Functions of the root that answer nothing of the source; how replicas of variables are kept, and where they are.
+
+    Args:
+      graphs: the source's MetaGraphDefs.
+      new: the candidate's; another exporter's may have any attributes.
+      path: of the differences, see `records.Mismatch`.
+    """
+    graph = new.object_graph_def
+    if not graph.nodes or VARS not in children(graph, 0) or any(one.object_graph_def.nodes for one in graphs):
+        return
+    for name, number in children(graph, 0).items():
+        if name.startswith("_") or not 0 <= number < len(graph.nodes):
+            continue  # `__call__` answers a signature; the others are TensorFlow's own.
+        if graph.nodes[number].WhichOneof("kind") in ("function", "bare_concrete_function"):
+            yield mismatch("attribute-added", path, "the source has no function that this one could be", "", name)
+    known = {
+        definition.variable_name.partition(":")[0]: (definition.synchronization, definition.aggregation)
+        for one in graphs
+        for collection in ("variables", "local_variables", "trainable_variables", "model_variables")
+        for definition in definitions(one, collection)
+    }
+    for name, place in named(graph).items():
+        saved = graph.nodes[place.node].variable
+        found = saved.synchronization, saved.aggregation
+        if found not in ((0, 0), known.get(name)):
+            reason = f"expected synchronization and aggregation {known.get(name, (0, 0))}, found {found}"
+            yield mismatch("run-setting-differs", path, reason, "", name)
+        if saved.device:
+            yield mismatch("device-pinned", path, f"the variable is on {saved.device!r}", "", name)
+
+
 def attribute_differences(
-    source: MetaGraphDef, train: MetaGraphDef | None, new: MetaGraphDef, path: str
+    source: MetaGraphDef, train: MetaGraphDef | None, new: MetaGraphDef, path: str, droppable: Collection[str] = ()
 ) -> Iterator[Mismatch]:
     """What `compare_surface` tells of a loaded candidate, told by its object graph; all but the values of losses.
 
@@ -54,10 +86,12 @@ def attribute_differences(
       train: the training graph that the candidate has a branch of, or None.
       new: the candidate's.
       path: of the differences, see `records.Mismatch`.
+      droppable: keys of signatures that the candidate may lack; `__call__` answers one of those that it has.
     """
     if not new.object_graph_def.nodes or source.object_graph_def.nodes:
         return
-    keys = [key for key in source.signature_def if key not in RESERVED_KEYS]
+    dropped = frozenset(droppable) - new.signature_def.keys()
+    keys = [key for key in source.signature_def if key not in RESERVED_KEYS and key not in dropped]
     trained = Trained(names=_variables(train), trainable=_trainable(train), has_losses=False) if train else None
     golden = Golden(
         *((), (), (), {}, {}, "", ""),

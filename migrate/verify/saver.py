@@ -8,10 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from google.protobuf.message import DecodeError
+
+from migrate.errors import InputError
 from migrate.frozen import frozen
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
 from migrate.records import Mismatch
+from migrate.sources.stored_objects import read_stored_objects
 from migrate.verify.differences import mismatch
+from migrate.verify.object_graph import VARS, children, named, stored_names
 
 CODE = "saver-differs"
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -40,6 +45,27 @@ def saver_differences(new: MetaGraphDef, path: str) -> Iterator[Mismatch]:
         elif saved[key] != handle:
             reason = f"a Session saves {saved[key] or 'no variable'!r} as {key!r}, from which it restores {handle!r}"
             yield mismatch(CODE, path, reason, "", handle)
+
+
+def stored_name_differences(new: MetaGraphDef, prefix: str, path: str) -> Iterator[Mismatch]:
+    """Variables that TF1's Saver, which goes by names, restores from the entry of another one.
+
+    Args:
+      new: the candidate's.
+      prefix: of its checkpoint.
+      path: of the differences, see `records.Mismatch`.
+    """
+    graph = new.object_graph_def
+    if not graph.nodes or VARS not in children(graph, 0):
+        return  # Another exporter's, which may call its variables as it likes.
+    try:
+        stored = stored_names(graph, read_stored_objects(prefix))
+    except (InputError, OSError, DecodeError, ValueError):
+        return  # A checkpoint that cannot be read gives no values, either.
+    for name, place in named(graph).items():
+        found = stored.get(place.node, "")
+        if found not in ("", name):
+            yield mismatch(CODE, path, f"a Saver of TF1 takes its entry in the checkpoint for {found!r}", "", name)
 
 
 @frozen

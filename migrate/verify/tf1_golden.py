@@ -5,14 +5,16 @@ It runs in a new interpreter, where no other TensorFlow is. Models whose ops no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from migrate.errors import InputError, first_line
 from migrate.graph import contract
 from migrate.graph.data_protos import RunMetadata
 from migrate.graph.dtypes import base_name
-from migrate.graph.graph import attribute
+from migrate.graph.graph import attribute, canonical
 from migrate.graph.nodes import behind, nodes_by_name
 from migrate.graph.op_table import REF_VARIABLES
 from migrate.graph.protos import MetaGraphDef, NodeDef
@@ -21,15 +23,16 @@ from migrate.tf1_runtime.c_api import Session, Tf1Error
 from migrate.tf1_runtime.graph import NotTakenError
 from migrate.tf1_runtime.model import Model
 from migrate.verify.arrays import fingerprint
-from migrate.verify.calls import NO_VALUE, Answer, Array, Call, Fingerprint, Further, Golden, Held
+from migrate.verify.calls import NO_VALUE, Answer, Array, Call, Fingerprint, Further, Golden, Held, NamedRun
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.further import default_of
 from migrate.verify.loading import UnsafeError, make_safe
 from migrate.verify.losses import Attempts, uncalled, without
 from migrate.verify.messages import GoldenJob, Tf1GoldenJob
+from migrate.verify.named_runs import Asked, as_call, source_answers
 from migrate.verify.own_requests import own_calls
 from migrate.verify.probe import MORE_RUNS, REPLAYS, Accepted, calls_of
-from migrate.verify.sessions import answers_to
+from migrate.verify.sessions import answer_to, answers_to
 from migrate.verify.tf1_replay import ask, asker, fixed_feeds
 from migrate.verify.variables import bodies_write, groups, may_write, trainable
 
@@ -45,7 +48,9 @@ def run(job: Tf1GoldenJob) -> Golden | Failed:
         meta_graph = MetaGraphDef.FromString(source.meta_graph)
         make_safe(meta_graph)
         watched = _Watched(meta_graph, source)
-        model = Model(job.runtime, meta_graph, source.checkpoint, source.assets_dir, [*source.feeds, *watched.names])
+        named = [name for run in source.runs for name in (*run.feeds, *run.fetches, *run.targets)]
+        more = [*source.feeds, *watched.names, *named]
+        model = Model(job.runtime, meta_graph, source.checkpoint, source.assets_dir, more)
         return _golden(model, watched, source)
     except UnsafeError as error:
         return Failed(f"the source was not loaded: {error}")
@@ -57,6 +62,7 @@ def _golden(model: Model, watched: _Watched, source: GoldenJob) -> Golden:
     fixed = fixed_feeds(model, source)
     attempts = Attempts(source.lost)
     own, notes = _own_calls(model, source, fixed, attempts) if source.own else ((), ())
+    named, unnamed = source_answers(source.runs, _loaded(model, fixed), attempts)
     with model.session(fixed) as session:
         found = Accepted(source.calls) if source.calls else calls_of(_Asked(model, session), source, fixed, attempts)
     # A user's calls go by their numbers in reports.
@@ -107,7 +113,8 @@ def _golden(model: Model, watched: _Watched, source: GoldenJob) -> Golden:
         "tensorflow",
         model.version,
         {name: value for name, value in left.items() if _is_exact(value, before.get(name))},
-        (*notes, *attempts.notes, *lost),
+        (*notes, *unnamed, *attempts.notes, *lost),
+        named=named,
         held=watched.held,
         further=Further(default_of(s.key for s in source.signatures)),
         once=len(wider),
@@ -122,6 +129,25 @@ def _own_calls(
 ) -> tuple[tuple[Call, ...], tuple[str, ...]]:
     with model.session(fixed) as session:
         return own_calls(source, asker(session, source, fixed, seconds=source.seconds), attempts, REPLAYS)
+
+
+def _loaded(model: Model, fixed: Mapping[str, Array]) -> Callable[[], AbstractContextManager[Asked]]:
+    """Gives `loaded` of `named_runs.source_answers`."""
+
+    @contextlib.contextmanager
+    def loaded() -> Iterator[Asked]:
+        with model.session(fixed) as session:
+
+            def asked(run: NamedRun, inline: bool) -> Answer:
+                feeds = {**fixed, **{canonical(tensor): value for tensor, value in run.feeds.items()}}
+                fetches = {tensor: tensor for tensor in run.fetches}
+                return answer_to(
+                    lambda _: ask(session, fetches, feeds, inline=inline, targets=run.targets), as_call(run)
+                )
+
+            yield asked
+
+    return loaded
 
 
 def _computed(values: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> tuple[str, ...]:

@@ -82,10 +82,16 @@ def ask(
     seconds: float = 0.0,
     inline: bool = True,
     trace: list[bytes] | None = None,
+    targets: Sequence[str] = (),
 ) -> dict[str, Array]:
-    """Fetches tensors by name of the output; one that is fed has the value that it is fed, as in Python's Session."""
+    """Fetches tensors by name of the output; one that is fed has the value that it is fed, as in Python's Session.
+
+    The targets are names of nodes that run beside them.
+    """
     names = {name: canonical(tensor) for name, tensor in fetches.items()}
     computed = [tensor for tensor in dict.fromkeys(names.values()) if tensor not in feeds]
-    found: Sequence[Array] = session.run(computed, feeds, (), seconds, inline, trace) if computed else ()
+    found: Sequence[Array] = (
+        session.run(computed, feeds, targets, seconds, inline, trace) if computed or targets else ()
+    )
     by_tensor = {**feeds, **dict(zip(computed, found, strict=True))}
     return {name: by_tensor[tensor] for name, tensor in names.items()}

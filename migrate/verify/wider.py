@@ -14,6 +14,7 @@ from migrate.records import Shape
 from migrate.verify import payloads
 from migrate.verify.call_rows import inner_shapes, joined_rows, repeated_rows, row_count, row_size, rows_between
 from migrate.verify.calls import Array, Call, SparseValue, Value, Wider
+from migrate.verify.images import HIGH_PARTS, PARTS
 from migrate.verify.uses import Uses
 from migrate.verify.wider_values import (
     NO_TEXTS,
@@ -295,7 +296,8 @@ def _payloads(seed: _Seed) -> Iterator[Wider]:
             room = math.prod(seed.shape(name, seed.count(min(len(others), _MANY))))
             for part in in_parts(others, room):
                 alone = tuple(call((text,)) for text in part[:_MOST_ALONE])
-                yield Wider(kind, call(part), alone if len(part) > 1 else ())
+                is_border = kind.startswith((PARTS, HIGH_PARTS))
+                yield Wider(kind, call(part), alone if len(part) > 1 else (), is_border=is_border)
 
 
 def _columns(seed: _Seed) -> Iterator[Wider]:

@@ -4,7 +4,7 @@ import pytest
 
 from migrate.functional.draft import Draft
 from migrate.functional.library import Library
-from migrate.functional.patterns import fills, is_every
+from migrate.functional.patterns import are_distinct, fills, is_every, waits
 from tests.rewrite.texts import node
 
 _LINES = (
@@ -24,6 +24,14 @@ _LINES = (
     "write = TensorArrayWriteV3(array, zero, x, array:1)",
     "size = TensorArraySizeV3(array, write)",
     "every = Range(zero, size, one)",
+    "both = Const() dtype=int32 value=int32:[0, 1]",
+    "same = Const() dtype=int32 value=int32:[1, 1]",
+    "fed = Placeholder() dtype=int32 shape=(?)",
+    "here = Identity(both) T=int32",
+    "effect = NoOp()",
+    "late = Const(^effect) dtype=int32 value=int32:0",
+    "waiting = Range(late, n, one, ^x)",
+    "held = TensorArrayV3(m, ^effect) dtype=float32",
 )
 _DRAFT = Draft(map(node, _LINES), Library(()), set())
 
@@ -48,3 +56,17 @@ def test_fills(indices: str, flow: str, expected: bool) -> None:
 )
 def test_is_every(indices: str, flow: str, expected: bool) -> None:
     assert is_every(_DRAFT, indices, flow) == expected
+
+
+def test_what_is_not_taken_has_waited() -> None:
+    assert waits(_DRAFT, ["every:0", "array:1"]) == ()
+    assert waits(_DRAFT, ["waiting:0"]) == ("x", "effect")
+    assert waits(_DRAFT, ["held:1"]) == ("effect",)
+
+
+@pytest.mark.parametrize(
+    ("indices", "expected"),
+    [("both", True), ("here", True), ("zeros", True), ("same", False), ("every", True), ("fed", False), ("n", False)],
+)
+def test_are_distinct(indices: str, expected: bool) -> None:
+    assert are_distinct(_DRAFT, f"{indices}:0") == expected

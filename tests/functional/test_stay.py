@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from migrate.functional.draft import Draft
 from migrate.functional.library import Library
 from migrate.functional.stay import repair
@@ -39,6 +41,28 @@ def test_the_constants_of_a_loop_within_wait_for_a_node_there() -> None:
     repair(draft, {("a",): ["outer", "w"]})
     assert [list(draft.nodes[name].input) for name in ("zero", "most")] == [["^outer"], ["^outer"]]
     assert list(draft.nodes["w"].input) == ["zero", "most", "outer"]
+
+
+@pytest.mark.parametrize(
+    "loop",
+    ["While(zero, outer, v, ^here)", "While(zero, most, v, ^here)", "While(zero, most, ^here)", "While(zero, most)"],
+)
+def test_it_is_neither_a_limit_nor_a_handle_that_waits(loop: str) -> None:
+    lines = (
+        "v = VarHandleOp() dtype=float32 shape=()",
+        "x = Placeholder() dtype=int32 shape=()",
+        "outer = Enter(x) T=int32 frame_name='a' is_constant=true",
+        "here = Identity(outer) T=int32",
+        "zero = Const() dtype=int32 value=int32:0",
+        "most = Const() dtype=int32 value=int32:3",
+        f"w = {loop} body=@b cond=@c",
+    )
+    draft = Draft(map(node, lines), Library(()), set())
+    repair(draft, {("a",): ["outer", "here", "w"]})
+    waits = ["^here"] if "^here" in loop and "outer" not in loop else ["^outer"]
+    assert list(draft.nodes["zero"].input) == waits
+    assert list(draft.nodes["most"].input) == (waits if "most" in loop else [])
+    assert list(draft.nodes["outer"].input) == ["x"]
 
 
 def test_nothing_stays() -> None:

@@ -47,6 +47,18 @@ def test_nothing_is_proved_where_loading_is_not():
     assert not is_proved(Structure((), 0, 0, 0), "variables")
 
 
+def test_what_tf1_leaves_open_is_shown_where_each_answer_is_one_of_its_own():
+    found = Structure(("s/y",), 3, 1, 1, {"s/w": "another op"}, ("s/z",), {"s/z": "no edge orders", "__call__/z": "so"})
+    assert found.outputs_shown == ("s/y", "s/z")
+    assert is_proved(found, "s/z") and not is_proved(found, "s/w") and not is_proved(found, "s")
+    whole = dataclasses.replace(found, not_proved={}, outputs=2)
+    assert is_proved(whole, "s") and structure_alone(whole, "proof").passed
+    nothing = dataclasses.replace(PASSED, values=0, unverified={"s/z": "TF1 gives it no defined answer"})
+    assert with_structure(nothing, whole).passed
+    alone = Structure((), 1, 0, 0, {}, ("s/z",), {"s/z": "no edge orders"})
+    assert structure_alone(alone, "proof").passed
+
+
 def test_what_no_call_compares_is_taken_from_the_proof():
     nothing = dataclasses.replace(PASSED, values=0, unverified={"s/y": "empty", "s/z": "empty"})
     found = with_structure(nothing, HALF)

@@ -43,11 +43,33 @@ OTHERS = [
 """Graphs in which something else may be in the resource."""
 
 
+ADDITIVE = """
+x = Placeholder() dtype=float32 shape=(?, 1)
+t = DecisionTreeEnsembleResourceHandleOp() container='' shared_name='trees'
+stamp = Const() dtype=int64 value=int64:0
+none = Const() dtype=string value=string:''
+seed = Const() dtype=int64 value=int64:-1
+create = CreateTreeEnsembleVariable(t, stamp, none)
+now = TreeEnsembleStampToken(t)
+stats = TreeEnsembleStats(t, now)
+y = GradientTreesPrediction(t, seed, x, ^stats) apply_averaging=true apply_dropout=false center_bias=false \
+learner_config='\x08\x02' num_dense_float_features=1 num_sparse_float_features=0 num_sparse_int_features=0 \
+reduce_dim=true
+z = Identity(now) T=int64
+""".replace("\\\n", "")
+ADDITIVE_RESTORED = RESTORED.replace("BoostedTreesDeserializeEnsemble", "TreeEnsembleDeserialize")
+"""The same for tf.contrib's trees, of which a call asks for the stamp, too."""
+
+
 def graph(text: str) -> MetaGraphDef:
     return meta_graph(text, s=({"x": "x:0"}, {"y": "y:0"}))
 
 
 def tree(key: str) -> TensorProto:
+    if key == "s":
+        stamp = TensorProto(dtype=9, int64_val=[7])
+        stamp.tensor_shape.SetInParent()
+        return stamp
     if key != "trees":
         raise InputError(f"no {key}")
     proto = TensorProto(dtype=7, string_val=[b""])
@@ -129,3 +151,28 @@ y = AddV2(x, b) T=float32
     assert not plan.refused
     nodes = plan.signatures[0].run.graph.nodes
     assert nodes["b"].op == "IdentityN" and list(nodes["b/boundaries_0"].attr["value"].tensor.float_val) == [1.0, 2.0]
+
+
+def test_the_stamp_of_additive_trees_is_the_checkpoints():
+    made = meta_graph(ADDITIVE + ADDITIVE_RESTORED, s=({"x": "x:0"}, {"y": "y:0", "z": "z:0"}))
+    plan = make_plan(made, read=tree)
+    assert not plan.refused
+    nodes = plan.signatures[0].run.graph.nodes
+    assert list(nodes["now"].attr["value"].tensor.int64_val) == [7]
+    assert (nodes["y"].op, nodes["stats"].op) == ("IdentityN", "IdentityN")
+    assert plan.restore is not None and not plan.restore.findings
+
+
+def test_a_stamp_that_is_no_number_of_64_bits_makes_it_unknown():
+    def read(key: str) -> TensorProto:
+        return tree("trees") if key == "s" else tree(key)
+
+    made = meta_graph(ADDITIVE + ADDITIVE_RESTORED, s=({"x": "x:0"}, {"y": "y:0", "z": "z:0"}))
+    assert "resource-content-unknown" in {finding.code for finding in make_plan(made, read=read).findings}
+
+
+def test_a_call_that_fills_additive_trees_makes_them_unknown():
+    made = meta_graph(
+        ADDITIVE.replace("^stats", "^stats, ^save/fill") + ADDITIVE_RESTORED, s=({"x": "x:0"}, {"y": "y:0"})
+    )
+    assert "resource-content-unknown" in {finding.code for finding in make_plan(made, read=tree).findings}

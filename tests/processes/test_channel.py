@@ -139,12 +139,14 @@ def test_a_result_of_another_type(ask):
     assert "its result is not what was asked for" in ending.stderr_tail
 
 
+@pytest.mark.slow
 def test_a_job_that_hangs(ask, tmp_path):
     """It is gone when the ending is known."""
     assert ask("hang", str(tmp_path / "pid"), seconds=2) == TimedOut("step", 2, "before")
     assert gone(int(written(tmp_path / "pid")))
 
 
+@pytest.mark.slow
 def test_a_job_that_eats_memory(ask, tmp_path):
     ending = ask("eat", str(tmp_path / "pid"), limit=_LIMIT)
     assert (ending.step, ending.exit_code) == ("step", -signal.SIGKILL)

@@ -135,6 +135,7 @@ def _bound(path: pathlib.Path) -> None:
         made.bind(str(path))
 
 
+@pytest.mark.slow
 @_needs_landlock
 @pytest.mark.parametrize("where", ["model", "other"])
 @pytest.mark.parametrize("write", _WRITES)
@@ -148,6 +149,7 @@ _NEVER = ("a pipe", "a socket", "a device", "shorten a file")
 """What a step has no need of, wherever it is. A file that is open is shortened by `ftruncate`."""
 
 
+@pytest.mark.slow
 @_needs_landlock
 @pytest.mark.parametrize("where", ["staging", "scratch"])
 @pytest.mark.parametrize("write", _WRITES)
@@ -641,6 +643,7 @@ def _attack(runner: Runner, name: str, victim: tuple[str, ...]) -> str:
     return str(runner.run("attack", "tests.confined_jobs", confined_jobs.Job(name, victim), str, 120))
 
 
+@pytest.mark.slow
 @_needs_landlock
 @_needs_seccomp
 @pytest.mark.tensorflow
@@ -658,6 +661,7 @@ def test_no_attack_reaches_out_of_a_confined_child(nursery, victim, listener, na
         assert free.startswith("done") or _files(*victim[:2]) != before or len(listener[1]) > called, free
 
 
+@pytest.mark.slow
 @_needs_landlock
 @_needs_seccomp
 @pytest.mark.tensorflow
@@ -722,6 +726,7 @@ def test_golden_answers_of_a_model_that_nobody_has_judged(nursery, attackers, vi
     assert ("secret 7" in repr(found)) is (free and when == "called")
 
 
+@pytest.mark.slow
 @_needs_landlock
 @_needs_seccomp
 @pytest.mark.tensorflow

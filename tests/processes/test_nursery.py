@@ -107,6 +107,7 @@ def test_malloc_is_told_to_keep_large_blocks_where_it_can(library, is_told, monk
     assert bool(nursery_module._allocation()) is is_told
 
 
+@pytest.mark.slow
 def test_a_dead_server_is_replaced():
     with Nursery(path=(ROOT,)) as nursery:
         assert nursery.run("golden", _MODULE, 1, Any, 60) == 1

@@ -315,6 +315,7 @@ _BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breaks", _BROKEN, ids=lambda f: f.__name__.strip("_"))
 def test_a_broken_source(breaks, tmp_path):
     model = _copy("simple_save", tmp_path / "place" / "model")

@@ -11,6 +11,7 @@ from migrate.graph.protos import SavedModel
 from tests.conversions import MODELS, migrate_command
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_model_of_parameter_servers_and_workers_is_converted_and_verified(tmp_path):
     source = tmp_path / "source"

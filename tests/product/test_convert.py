@@ -271,6 +271,7 @@ def test_floats_are_compared_by_their_bits():
     assert not same(np.zeros(2, np.int32), np.zeros(2, np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "copy", "link"])
 def test_a_flipped_bit_in_large_weights_is_an_error_that_names_the_variable(tmp_path, mode, large_model):
     """Large enough for a process of its own, which goes on while TensorFlow is imported."""

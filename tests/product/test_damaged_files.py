@@ -160,6 +160,7 @@ def test_a_damaged_report_is_told_in_a_line_or_shown(change, report, tmp_path, c
     assert _said(["report", tmp_path], capsys)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [_bytes, _lines(_bytes), _lines(_values)])
 def test_a_damaged_journal_is_told_in_a_line_and_the_rest_is_known(change, tree, tmp_path, capsys):
     text = (tree / ".migrate" / "journal.jsonl").read_bytes()

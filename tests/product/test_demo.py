@@ -12,6 +12,7 @@ from tests.conversions import ROOT
 from tests.waiting import PATIENCE_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_demo_shows_no_log_line_of_tensorflow(tmp_path):
     for name in ("migrate", "tools", "testdata/models"):

@@ -19,6 +19,7 @@ v1 = tf.compat.v1
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]], np.float32)
 CALLS = {
+    "thrice": {"x": X},
     "mapped": {"x": X},
     "scanned": {"x": X},
     "nested": {"x": X, "p": np.array(True)},
@@ -48,7 +49,10 @@ def _build() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     nested = v1.cond(p, looped, lambda: x * w)
     with tf.control_dependencies([nested]):
         counted = tf.identity(count) + 0.0
+    mixed = w[:, None] * w
+    thrice = v1.while_loop(lambda i, _: i < 3, lambda i, a: (i + 1, tf.tanh(a @ mixed)), [0, x])[1]
     return {
+        "thrice": ({"x": x}, {"y": thrice}),
         "mapped": ({"x": x}, {"y": tf.map_fn(lambda row: tf.tanh(row * w), x)}),
         "scanned": ({"x": x}, {"y": tf.scan(lambda a, row: tf.tanh(a * w + row), x)}),
         "nested": ({"x": x, "p": p}, {"y": nested, "count": counted}),
@@ -163,6 +167,22 @@ def test_xla(models: tuple[str, str]) -> None:
     signature = loaded.signatures["scanned"]
     compiled = tf.function(lambda x: signature(x=x), jit_compile=True)
     np.testing.assert_allclose(compiled(tf.constant(X))["y"], signature(x=tf.constant(X))["y"], rtol=1e-6)
+
+
+def test_gradients_with_xla(models: tuple[str, str]) -> None:
+    """XLA takes the gradient of a loop only where it knows how often that runs at most."""
+    loaded = tf.saved_model.load(models[1])
+    x = tf.constant(X)
+
+    def gradients(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = loaded.signatures["thrice"](x=x)["y"]
+        return tape.gradient(y, [x, *loaded.trainable_variables])
+
+    found, golden = tf.function(gradients, jit_compile=True)(x), gradients(x)
+    for one, other in zip(found, golden, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3)  # XLA has another tanh.
 
 
 def _read(path: str) -> SavedModel:

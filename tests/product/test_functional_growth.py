@@ -98,6 +98,7 @@ def _steps(text: str) -> tuple[int, int]:
     return int(pstats.Stats(profile).total_calls), len(library.made)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "few", "many"),
     [

@@ -101,6 +101,7 @@ def test_a_wrong_answer_is_a_mismatch_and_nothing_is_published(new, tmp_path):
     assert isinstance(report.outcome, Mismatched) and not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_signature_without_call_is_unverified(new, tmp_path):
     def fewer(recorded):
@@ -185,6 +186,7 @@ def test_a_tree_whose_config_names_a_file_for_each(tmp_path):
 _SWAPPED = {"tf14": "tf14", "tf18": "tf112"}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_keras_file(tmp_path):
     """Recorded by Keras; the new model gives the same answers through its signature."""

@@ -164,6 +164,7 @@ def _calls(signatures: Any) -> list[Any]:
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_hidden_ref(name: str, tmp_path: Any) -> None:
     with tf.Graph().as_default():

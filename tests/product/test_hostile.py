@@ -46,6 +46,7 @@ def test_mutants_of_every_form(by_form, tmp_path, monkeypatch):
         assert ended.outcome not in BAD, ended
 
 
+@pytest.mark.slow
 def test_a_mutant_is_made_again_from_its_seed(by_form, tmp_path):
     for seed in range(3 * _FORMS):
         model = choose(by_form, seed)

@@ -62,6 +62,7 @@ def test_what_an_audit_may_import():
 _SLOW = ("tensorflow.python", "tarfile", "zipfile", "multiprocessing", "concurrent", "platform", "signal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", _SLOW)
 def test_what_an_audit_does_not_import(slow):
     subprocess.run(

@@ -206,6 +206,7 @@ shutil.rmtree(f"{sys.argv[1]}/saved")
 """
 
 
+@pytest.mark.slow
 def test_what_a_checkpoint_holds_beside_the_model(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     run_child(["-c", _MAKE_CHECKPOINTS, str(tmp_path / "old")])

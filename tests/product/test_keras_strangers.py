@@ -61,6 +61,7 @@ def _refusals(path, tmp_path, options=None):
     return {f.code: f for f in report.findings if f.severity is Severity.REFUSAL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_layer_that_does_more_than_compute_is_refused(name, target, tmp_path):
     place = target / "file" if name in ("write_file", "write_file_v1", "write_op", "read_file", "debug") else target
@@ -165,6 +166,7 @@ def test_another_files_graph_is_refused_even_with_trust(class_name, version, tmp
 # Code that a config names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registered", [{"registered_name": None}, {"registered_name": ""}])
 def test_no_module_is_imported_for_a_class_of_the_users_name(registered, tmp_path, monkeypatch):
     (tmp_path / "code").mkdir()

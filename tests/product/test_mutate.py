@@ -75,6 +75,31 @@ def test_the_page_says_what_is_not_proved() -> None:
     assert with_proved(page) == page
 
 
+def test_a_page_is_read_back_and_changed_in_a_part() -> None:
+    from tools.mutate.catalogue import FAULTS
+    from tools.mutate.page import known, updated
+    from tools.mutate.records import Ended
+    from tools.mutate.run import Untouched
+
+    text = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    assert set(known(text)) == set(FAULTS)
+    assert updated(text, {}, []) == text
+    for one in (
+        Ended("state/counter-stops", "", "missed", "validated"),
+        Ended("files/source-tags", "", "caught", "mismatched", ("mismatched", "tag-set-differs")),
+        Ended("files/fingerprint-gone", "", "told", "validated", ("file-added", "provenance-differs")),
+        Ended("rare/nan", "", "unverified", "unverified"),
+    ):
+        base = FAULTS[one.fault].base
+        changed = updated(
+            text, {base: Untouched(one.outcome if one.verdict == "unverified" else "validated", {})}, [one]
+        )
+        codes = tuple(code for code in one.codes if code != one.outcome)
+        assert known(changed) == {**known(text), one.fault: dataclasses.replace(one, codes=codes)}
+    with pytest.raises(ValueError, match="false alarm"):
+        known(updated(text, {"words": Untouched("mismatched", {"answer-differs": "other"})}, []))
+
+
 def _ended(outcome: Any, structure: Structure | None = None) -> ModelReport:
     verification = structure_alone(structure, "proof") if structure is not None else None
     return ModelReport("source", "candidate", Kind.TF1_SAVED_MODEL, outcome, verification=verification)
@@ -96,7 +121,7 @@ def test_what_is_not_proved_is_listed_by_its_reason() -> None:
     assert (found["models"], found["whole"], found["outputs"], found["outputs_proved"]) == (2, 1, 8, 2)
     assert found["no_graph"] == ["keras"]
     lines = section({"tree": found})
-    assert "| tree | 2 | 1 | 2 of 8 | 3 of 3 |" in lines
+    assert "| tree | 2 | 1 | 2 of 8 | 0 | 3 of 3 |" in lines
     assert "- tree/part" in lines
     assert "  - `f/0`, `f/1`, `f/2`, `f/3` and 2 more: 'v': no edge orders Assign 'a' and Read '0'" in lines
     assert "  - `f`: an unknown op" in lines

@@ -139,3 +139,41 @@ def test_a_model_of_keras_behind_an_unfed_learning_phase_can_be_tuned(tmp_path):
     """Its conds on the learning phase have one branch that runs, and TensorFlow has gradients through that alone."""
     assert migrate.convert(str(MODELS / "keras_v1"), str(tmp_path / "new"), Options(verify=False)).ok
     run_child(["-c", _TUNED, str(tmp_path / "new")])
+
+
+_OTHER_SHAPES = """
+import sys
+import tensorflow as tf
+
+loaded = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+for shape in ([], [2], [1, 2]):
+    assert loaded(x=tf.fill(shape, -1.0))["y"].shape == shape
+"""
+
+
+@pytest.mark.tensorflow
+def test_a_placeholder_takes_what_it_took_whatever_the_signature_says(tmp_path):
+    """A Session of TensorFlow 1 and a model server feed a placeholder that has no shape with tensors of any."""
+    source, new = tmp_path / "source", tmp_path / "new"
+    shutil.copytree(MODELS / "simple_save", source)
+    model = SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    (meta_graph,) = model.meta_graphs
+    graph = meta_graph.graph_def
+    del graph.node[:]
+    graph.node.add(name="x", op="Placeholder").attr["dtype"].type = 1
+    graph.node.add(name="y", op="Relu", input=["x"]).attr["T"].type = 1
+    meta_graph.ClearField("saver_def")
+    meta_graph.collection_def.clear()
+    signature = meta_graph.signature_def["serving_default"]
+    for infos, name in ((signature.inputs, "x"), (signature.outputs, "y")):
+        infos.clear()
+        infos[name].name, infos[name].dtype = f"{name}:0", 1
+        infos[name].tensor_shape.dim.add(size=-1)
+    (source / "saved_model.pb").write_bytes(model.SerializeToString())
+    shutil.rmtree(source / "variables")
+    (report,) = migrate.convert(str(source), str(new)).models
+    assert isinstance(report.outcome, Converted), report.outcome
+    run_child(["-c", _OTHER_SHAPES, str(new)])
+    after = SavedModel.FromString((new / "saved_model.pb").read_bytes()).meta_graphs[0].signature_def
+    (dim,) = after["serving_default"].inputs["x"].tensor_shape.dim
+    assert dim.size == -1

@@ -158,6 +158,7 @@ def _damage(graph, draw):
         graph.saver_def.restore_op_name = draw.choice(["", "nothing", chosen.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["alias", "folded_conds", "training_adam", "uninitialized", "vocabulary", "while_loop"]
 )

@@ -733,18 +733,6 @@ def files(tmp_path_factory: Any) -> str:
 
 
 _NOT_PROVED: dict[str, str] = {
-    # A resource of a kind of which no equation speaks.
-    **dict.fromkeys(
-        (
-            "conditional_accumulator",
-            "identity_reader",
-            "reader_state",
-            "text_line_reader",
-            "tf_record_reader",
-            "whole_file_reader",
-        ),
-        "captures what is not understood",
-    ),
     # The resource kernel refuses zeros, and the ref kernel divides by them.
     **dict.fromkeys(("ScatterDiv", "ScatterDiv_scalar"), "write"),
     # A write whose node no output of the function waits for by itself.
@@ -791,6 +779,7 @@ def _ops_of(name: str, files: str) -> frozenset[str] | str:
 PROOFS = [(op, found.name) for found in CASES.values() for op in found.proves]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("op", "name"), PROOFS, ids=[f"{op}-{name}" for op, name in PROOFS])
 def test_ref_op(op: str, name: str, files: str) -> None:
     result = _ops_of(name, files)

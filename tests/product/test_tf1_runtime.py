@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+import migrate
 from migrate.graph.contract import signatures
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import MetaGraphDef
 from migrate.model.graph_steps import graph_steps
 from migrate.model.study import study
 from migrate.processes.fresh import FreshInterpreters
-from migrate.records import Crashed, Failed, Options
+from migrate.records import Converted, Crashed, Failed, Mismatched, Options
 from migrate.sources.saved_model_files import WARM_UP
 from migrate.tf1_runtime import place
 from migrate.verify import golden_job
@@ -347,6 +348,35 @@ def test_the_models_own_requests_come_first(tmp_path, nursery):
     assert "record 1" in note
     (model / "assets.extra" / WARM_UP).unlink()
     assert len(_golden_of_tf1(model, nursery).calls) < len(golden.calls)
+
+
+def test_requests_that_name_tensors_are_asked_of_it(tmp_path):
+    """The same calls, with the file of requests and without it; then a new model without the names."""
+    rows = prediction_logs.floats((1, 2, 3), (4, 5, 6))
+    model, file = tmp_path / "warmup", WARM_UP
+    shutil.copytree(MODELS / "warmup", model)
+    (model / "assets.extra" / file).unlink()
+    options = Options(judge="tf1")
+    plain = migrate.convert(str(model), str(tmp_path / "plain"), options).models[0]
+    logs = prediction_logs.file(
+        prediction_logs.session_run({"x:0": rows}, ("y:0",)),
+        prediction_logs.session_run({"x:0": rows}, (), ("y",)),  # The new graph has no such target: a note.
+        prediction_logs.session_run({"x:0": prediction_logs.floats((1,))}, ("y:0",)),  # The source refuses it.
+    )
+    (model / "assets.extra" / file).write_bytes(logs)
+    named = migrate.convert(str(model), str(tmp_path / "named"), options).models[0]
+    for report in (plain, named):
+        assert isinstance(report.outcome, Converted), report.outcome
+        assert report.verification.judgement.judges == ("tf1",)
+    # One way of asking, twice.
+    assert named.verification.compared == plain.verification.compared + 2
+    told = [f.message for f in named.findings if "SessionRun" in f.message]
+    assert len(told) == 2 and "it runs 'y'" in told[0] + told[1] and "the source itself ends in" in told[0] + told[1]
+    shutil.copytree(tmp_path / "plain", tmp_path / "nameless")
+    (tmp_path / "nameless" / "assets.extra" / file).write_bytes(logs)
+    differs = migrate.validate(str(tmp_path / "nameless"), against=str(model), options=options).models[0]
+    assert isinstance(differs.outcome, Mismatched)
+    assert {m.signature for m in differs.verification.mismatches} == {"SessionRun record 0"}
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from migrate.proof.model import inputs_of, tensors_of
 from migrate.proof.pair import Asked, Files, Pair
 from migrate.proof.records import NotProved
 from migrate.proof.signatures import signature as prove_signature
+from migrate.proof.source_calls import SourceCalls
 from migrate.proof.variables import Variables
 from migrate.sources.saved_model import read_saved_model
 
@@ -56,9 +57,10 @@ class Given:
         pair = Pair(self.meta_graph, self.files, candidate, self.path, Asked({}))
         loaded = Loaded(pair)
         variables = Variables(pair, loaded)
+        calls = SourceCalls(variables)
         found = [loaded.result, *variables.results().values()]
         for signature in contract.signatures(self.meta_graph):
-            outputs, effects = prove_signature(variables, signature.key, ways=("session",))
+            outputs, effects = prove_signature(calls, signature.key, ways=("session",))
             found += [*outputs.values(), effects]
         return [result.why for result in found if isinstance(result, NotProved)]
 

@@ -14,7 +14,7 @@ from migrate.proof.program import Program
 from migrate.proof.records import Result
 from migrate.proof.settling import settle
 from migrate.proof.shared import Shared
-from migrate.proof.side import Cell, Side
+from migrate.proof.side import VARIABLES, Cell, Side
 from migrate.proof.states import fetched, final
 
 
@@ -127,7 +127,8 @@ def side(
         program.keep(is_session=False)
 
     def initial(cell: Cell) -> int:
-        return model.shared.terms.make("initial", ("variable", cell.key[2]))
+        makes = cell.makes if cell.kind not in VARIABLES else None
+        return model.shared.terms.make("initial", ("variable", cell.key[2], makes))
 
     return model.side(program, initial), places
 

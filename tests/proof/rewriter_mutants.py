@@ -16,7 +16,7 @@ from migrate.plan import plan as planning
 from migrate.plan import restore, signatures, training
 from migrate.plan.records import PlanOptions
 from migrate.proof.prove import Asked, Files, prove
-from migrate.proof.records import NotProved, Proof, Proved
+from migrate.proof.records import NotProved, Proof, Proved, ProvedUnordered
 from migrate.records import Failed, Kind
 from migrate.rewrite import aliases, constants, engine, fold, scope
 from migrate.rewrite.new_nodes import DT_RESOURCE, new_node
@@ -89,22 +89,27 @@ def _plain(text: str) -> str:
     return re.sub(r's: "\d+"', 's: "N"', numbered)
 
 
-def results(proof: Proof) -> dict[str, bool]:
-    """Whether each thing is proved, by name."""
+def results(proof: Proof) -> dict[str, int]:
+    """How much is shown of each thing, by name: 2 where it is proved, 1 where TF1 leaves it open, 0 for nothing."""
     found: dict[str, object] = {f"{k.signature}/{k.output}": v for k, v in proof.outputs.items()}
     found |= {f"after {key}": result for key, result in proof.effects.items()}
     found |= {f"variable {name}": result for name, result in proof.variables.items()}
     found |= {f"loss {name}": result for name, result in proof.losses.items()}
     found |= {f"call {k.signature}/{k.output}": v for k, v in proof.calls.items()}
     found["loading"] = proof.loading if not proof.problem else NotProved("", "", proof.problem)
-    return {name: isinstance(result, Proved) for name, result in found.items()}
+    return {name: _SHOWN[type(result)] for name, result in found.items()}
+
+
+_SHOWN: dict[type, int] = {Proved: 2, ProvedUnordered: 1, NotProved: 0}
 
 
 def lost(before: Proof, after: Proof) -> list[str]:
     """What is proved of the one and not of the other."""
     left = results(after)
     # A call that is not proved is listed, one that is proved need not be.
-    here = [name for name, good in results(before).items() if good and not left.get(name, name.startswith("call "))]
+    here = [
+        name for name, good in results(before).items() if good > left.get(name, 2 if name.startswith("call ") else 0)
+    ]
     return here + [name for name, good in left.items() if not good and name not in results(before)]
 
 

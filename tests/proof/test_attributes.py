@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
-
-import pytest
-
 from migrate.graph.protos import AttrValue
-from migrate.proof.attributes import canonical, defaults
-
-TABLE = pathlib.Path(__file__).parent.parent.parent / "migrate" / "graph" / "attr_defaults.tsv"
+from migrate.proof.attributes import canonical
 
 
 def attrs(**given):
@@ -31,19 +25,3 @@ def test_a_ref_dtype_is_its_dtype():
 def test_an_attribute_of_the_twin_has_the_twins_default():
     found = dict(canonical("TensorArrayV2", "TensorArrayV3", attrs(), {}, frozenset()))
     assert "identical_element_shapes" in found
-
-
-def test_an_op_without_defaults_has_none():
-    assert defaults("NoOp") == {}
-    assert defaults("NoSuchOp") == {}
-
-
-def test_no_release_has_a_default_of_its_own():
-    for line in TABLE.read_text().splitlines()[1:]:
-        op, attr, *cells = line.split("\t")
-        assert len({cell for cell in cells if cell not in ("", "-")}) < 2, (op, attr)
-
-
-@pytest.mark.parametrize("op", ["MatMul", "Assign", "AssignVariableOp", "While", "FusedBatchNormV3"])
-def test_the_table_knows_ordinary_ops(op):
-    assert defaults(op)

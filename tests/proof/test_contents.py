@@ -7,7 +7,7 @@ import pytest
 from migrate.graph.protos import MetaGraphDef, TensorProto
 from migrate.proof.contents import with_contents
 from migrate.sources.tensor_values import TensorValues
-from tests.plan.test_contents import OTHERS, RESTORED, TREES, graph, tree
+from tests.plan.test_contents import ADDITIVE, ADDITIVE_RESTORED, OTHERS, RESTORED, TREES, graph, tree
 
 
 class _Values(TensorValues):
@@ -32,3 +32,15 @@ def test_a_tree_that_the_init_op_makes_of_a_constant():
 @pytest.mark.parametrize("changed", OTHERS)
 def test_what_else_may_be_in_it_makes_it_unknown(changed):
     assert _ops(changed)["t"] == "BoostedTreesEnsembleResourceHandleOp"
+
+
+def test_trees_of_contrib_and_their_stamp():
+    found = _ops(ADDITIVE + ADDITIVE_RESTORED)
+    assert (found["t"], found["now"], found["stats"]) == ("Const", "Const", "TreeEnsembleStats")
+    assert (found["create"], found["save/fill"]) == ("NoOp", "NoOp")
+
+
+def test_another_use_of_trees_of_contrib_makes_them_unknown():
+    for more in ("u = TreeEnsembleSerialize(t)\n", "u = TreeEnsembleDeserialize(t, stamp, none)\n"):
+        found = _ops(ADDITIVE.replace("^stats", "^stats, ^u") + more + ADDITIVE_RESTORED)
+        assert (found["t"], found["now"]) == ("DecisionTreeEnsembleResourceHandleOp", "TreeEnsembleStampToken")

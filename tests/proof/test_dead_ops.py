@@ -12,10 +12,10 @@ import pytest
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
-from migrate.proof import dead_ops, numbering, trees
+from migrate.proof import additive_trees, components, dead_ops, numbering, trees
 from migrate.proof.difference import difference
 from migrate.proof.records import PROVED
-from migrate.proof.settling import settle
+from migrate.proof.settling import messages, settle
 from migrate.proof.shared import Shared
 from migrate.proof.states import fetched
 from migrate.rewrite.engine import rewrite
@@ -134,10 +134,10 @@ feed x:0 int32
 fetch y:0
 """,
 }
-for rule in ("boosted_trees", "forest"):
+for rule in ("boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
     examples = read(FOLDER / f"{rule}.txt")
-    GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "unsound" not in pair.after)
-EXPANDED = {**dead_ops.EXPANDED, **trees.EXPANDED}
+    GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "refused" not in pair.title)
+EXPANDED = {**dead_ops.EXPANDED, **trees.EXPANDED, **additive_trees.EXPANDED, **components.EXPANDED}
 _OTHER_OPS = {
     "Cumsum": "Cumprod",
     "Equal": "NotEqual",
@@ -189,7 +189,7 @@ class _Graphs:
             difference(shared.terms, fetched(one, before), fetched(other, after), one.origins, other.origins)
             for before, after in zip(first, second, strict=True)
         ]
-        return set(compared) == {PROVED} and one.messages == other.messages
+        return set(compared) == {PROVED} and messages(one) == messages(other)
 
 
 def _graphs(text: str) -> _Graphs:

@@ -83,6 +83,7 @@ def test_a_function_that_tensorflow_may_exchange_is_not_proved():
     assert isinstance(compared(called, called, functions=[inner]), NotProved)
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_calls_is_no_deep_recursion():
     chain = [X, *[call(f"c{k}", "f", f"c{k - 1}" if k else "x") for k in range(20_000)]]
     made = program(chain, function("f", ["a"], [node("Neg", "n", "a", T="float32")], r="n:y:0"))

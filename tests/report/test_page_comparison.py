@@ -51,5 +51,8 @@ def test_proof_and_coverage_are_there_where_they_are_known():
     facts = dict(comparison({**plain, "structure": structure, "coverage": coverage, "level": "replay"})["facts"])
     assert facts["Proof"] == "1 of 2 outputs, 1 of 1 variable"
     assert facts["Not proved"] == "z: why"
+    is_open = {**structure, "outputs_unordered": ["z"], "not_proved": {}, "unordered": {"z": "no edge"}}
+    facts_of_open = dict(comparison({**plain, "structure": is_open})["facts"])
+    assert facts_of_open["Proof"].startswith("1 of 2 outputs, 1 as one of the answers that TF1 leaves open, 1 of 1")
     assert facts["Coverage"] == "calls reached 3 of 3 nodes"
     assert facts["How much"] == "--verify=replay"

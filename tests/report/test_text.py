@@ -182,6 +182,9 @@ def test_the_proof_has_a_line_of_its_own():
     shown = _one("m", Converted(), verification=whole)
     assert "bit for bit; 5 variables, 2 gradients" in shown
     assert "proof 2 of 2 outputs, 5 of 5 variables" in shown
+    is_open = dataclasses.replace(PASSED, structure=Structure(("s/y",), 2, 5, 5, {}, ("s/z",), {"s/z": "no edge"}))
+    told = "1 of 2 outputs, 1 as one of the answers that TF1 leaves open, 5 of 5 variables"
+    assert f"proof {told}" in _one("m", Converted(), verification=is_open)
 
 
 def _golden(**more):

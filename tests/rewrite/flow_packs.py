@@ -16,12 +16,12 @@ from migrate.graph.protos import MetaGraphDef
 from tests.rewrite import differential, flow_programs, packs
 from tests.rewrite.flow_programs import Program
 
-SIZE = 20
-"""Programs in a model."""
+SIZE = 5
+"""Programs in a model: what importing, loading and a Session take grows faster than a model."""
 BOUND = 1e-9
 """How far a gradient may be from TF1's, of the largest value of it: sums of gradients have no order."""
-
-
+KEPT = frozenset({"control-flow-kept", "tensor-array-kept"})
+"""Codes of findings that say that control flow stays as it is."""
 OVER = ("x", *(f"w{n}" for n in range(flow_programs.WEIGHTS)))
 """Over what there are gradients."""
 
@@ -36,11 +36,11 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Tape:
-    """A conversion that is asked under a GradientTape, but for programs with the code of a refusal."""
+    """A conversion that is asked under a GradientTape, but for programs with a reason to skip them."""
 
     path: str
     programs: Sequence[Program]
-    refused: Sequence[str]
+    skipped: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Outcome:
 
     Attributes:
       code: `equal`, or the code of a refusal.
-      kept: codes of findings about control flow of its model that stays.
+      kept: codes of findings about control flow of it that stays.
       gradients: how many gradients are equal; 0 where TensorFlow 1 has none.
       not_proved: by form, the reasons why outputs are not proved.
       outputs: how many are looked at by the proof, in each form.
@@ -70,8 +70,12 @@ class Outcome:
     outputs: int = 0
 
 
-def outcomes(pack: Sequence[Program]) -> list[Outcome]:
-    """Compares a source with both of its conversions.
+def outcomes(pack: Sequence[Program], both: bool = True) -> list[Outcome]:
+    """Compares a source with its conversions.
+
+    Args:
+      pack: the programs.
+      both: whether TF1's form of control flow is one of them, as functional control flow is.
 
     Raises:
       AssertionError: they differ.
@@ -81,7 +85,7 @@ def outcomes(pack: Sequence[Program]) -> list[Outcome]:
         told = _run("source", Source(pack, prefix))
         asked: Asked = pickle.loads(told)
         found: dict[bool, tuple[packs.Converted, str]] = {}
-        for functional in (False, True):
+        for functional in (False, True) if both else (True,):
             path = os.path.join(directory, "functional" if functional else "v1")
             job = packs.Convert(pickle.dumps(asked.saved), path, functional)
             found[functional] = (pickle.loads(packs._run("export", job)), path)
@@ -107,24 +111,31 @@ def outcomes(pack: Sequence[Program]) -> list[Outcome]:
                 outputs[number] += one.outputs
                 not_proved[number] += [f"{form}: {why}" for why in one.not_proved]
         converted, path = found[True]
-        kept = [code for code in ("control-flow-kept", "tensor-array-kept") if code in converted.codes]
-        counts = [0] * len(pack)
-        if not kept:  # Else TensorFlow has no gradients, as the finding says.
-            taped = pickle.loads(_run("gradients", Tape(path, pack, refused)))
-            counts = _compare_gradients(pack, refused, asked, taped)
+        kept = [_kept(converted, number) for number in range(len(pack))]
+        # Where control flow is kept TensorFlow has no gradients, as the finding says.
+        skipped = [code or ",".join(codes) for code, codes in zip(refused, kept, strict=True)]
+        taped = pickle.loads(_run("gradients", Tape(path, pack, skipped)))
+        counts = _compare_gradients(pack, skipped, asked, taped)
     return [
-        Outcome(code) if code else Outcome("equal", kept, counts[n], not_proved[n], outputs[n])
+        Outcome(code) if code else Outcome("equal", kept[n], counts[n], not_proved[n], outputs[n])
         for n, code in enumerate(refused)
     ]
 
 
-def _compare_gradients(pack: Sequence[Program], refused: Sequence[str], asked: Asked, taped: Any) -> list[int]:
+def _kept(converted: packs.Converted, number: int) -> list[str]:
+    """The codes of findings that say of a program that control flow of it stays."""
+    starts = tuple(f"signature {key!r}: " for key in _keys(number))
+    found = zip(converted.codes, converted.findings, strict=True)
+    return sorted({code for code, message in found if code in KEPT and message.startswith(starts)})
+
+
+def _compare_gradients(pack: Sequence[Program], skipped: Sequence[str], asked: Asked, taped: Any) -> list[int]:
     counts = [0] * len(pack)
     answers, gradients = iter(asked.saved.answers), iter(asked.gradients)
     for number, program in enumerate(pack):
         for call, _ in enumerate(program.calls):
             answer, expected = next(answers), next(gradients)
-            if refused[number]:
+            if skipped[number]:
                 continue
             outputs, given = taped[number][call]
             where = f"gradients of program {number}, call {call}"
@@ -215,7 +226,7 @@ def _taped(job: Tape) -> list[Any]:
     result: list[Any] = []
     for number, program in enumerate(job.programs):
         result.append([])
-        if job.refused[number]:
+        if job.skipped[number]:
             continue
         signature = loaded.signatures[flow_programs.key(number)]
         weights = _weights(loaded, number)

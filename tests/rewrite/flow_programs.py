@@ -57,8 +57,17 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Cond:
-    """A cond; each branch gives two tensors."""
+    """A cond; each branch gives two tensors.
 
+    Attributes:
+      held: whether a constant of the branches waits for what came before, and the predicate does not.
+      predicate: the tensor that decides.
+      then: statements.
+      other: statements.
+      results: the tensors of both branches.
+    """
+
+    held: bool
     predicate: int
     then: tuple[Any, ...]
     other: tuple[Any, ...]
@@ -70,6 +79,7 @@ class Loop:
     """A loop that carries a tensor.
 
     Attributes:
+      held: whether the limit waits for what came before, and the start does not.
       times: how often it runs.
       depends: whether that depends on what is fed.
       start: the tensor at first.
@@ -78,6 +88,7 @@ class Loop:
       parallel: how many iterations may run at once.
     """
 
+    held: bool
     times: int
     depends: bool
     start: int
@@ -136,8 +147,8 @@ def programs() -> st.SearchStrategy[Program]:
         times = st.integers(0, 3)
         return st.one_of(
             simple,
-            st.builds(Cond, number, tuples(inner, 0, 3), tuples(inner, 0, 3), st.tuples(*[number] * 4)),
-            st.builds(Loop, times, often, number, tuples(inner, 1, 3), number, st.sampled_from((1, 10))),
+            st.builds(Cond, often, number, tuples(inner, 0, 3), tuples(inner, 0, 3), st.tuples(*[number] * 4)),
+            st.builds(Loop, often, times, often, number, tuples(inner, 1, 3), number, st.sampled_from((1, 10))),
             st.builds(
                 Arrays,
                 times,
@@ -266,12 +277,19 @@ class Builder:
         return made
 
     def _cond(self, statement: Cond) -> None:
-        with tf.control_dependencies(self.last):
+        with tf.control_dependencies([] if statement.held else self.last):
             predicate = tf.reduce_sum(self.take(statement.predicate)) + tf.reduce_sum(self.x) > 0.25
+        with tf.control_dependencies(self.last if statement.held else []):
+            one = tf.constant(1.0, tf.float64)
+
+        def branch(statements: Sequence[Any], results: Sequence[int]) -> list[Any]:
+            with tf.control_dependencies([tf.negative(one)] if statement.held else []):
+                return self._inside(statements, results)
+
         first, second = v1.cond(
             predicate,
-            lambda: self._inside(statement.then, statement.results[:2]),
-            lambda: self._inside(statement.other, statement.results[2:]),
+            lambda: branch(statement.then, statement.results[:2]),
+            lambda: branch(statement.other, statement.results[2:]),
         )
         self.env += [first, second]
         self.last = [first.op, second.op]
@@ -280,8 +298,9 @@ class Builder:
         return tf.cast(tf.clip_by_value(self.x[0] + times, 0.0, 4.0), tf.int32) if depends else tf.constant(times)
 
     def _loop(self, statement: Loop) -> None:
-        limit = self._limit(statement.times, statement.depends)
-        with tf.control_dependencies(self.last):
+        with tf.control_dependencies(self.last if statement.held else []):
+            limit = self._limit(statement.times, statement.depends)
+        with tf.control_dependencies([] if statement.held else self.last):
             first = tf.identity(self.take(statement.start))
         with tf.control_dependencies([first]):
             zero = tf.constant(0)

@@ -59,6 +59,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
 @pytest.mark.parametrize("shared", ["", "kept"])
 @pytest.mark.parametrize(("op", "name"), FORMS)

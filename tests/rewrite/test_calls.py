@@ -283,6 +283,7 @@ def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("optimise", [False, True], ids=["", "optimised"])
 @pytest.mark.parametrize(("state", "form", "outer", "third"), CASES)

@@ -122,6 +122,7 @@ def test_many_ordinary_nodes(tmp_path):
         parse_file(str(tmp_path / "graph.pb"), "GraphDef", None, Watch(40 * MB))
 
 
+@pytest.mark.slow
 def test_constants_are_as_large_in_memory_as_on_the_disk(tmp_path):
     """They are not tried, whatever their bytes look like."""
     graph = GraphDef.FromString(_start())

@@ -127,6 +127,7 @@ def test_what_a_model_takes_is_said_before_it_is_copied(name, folder, tmp_path, 
     assert os.listdir(tmp_path) and not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_tf2_model_with_a_sparse_file_is_copied(tmp_path):
     shutil.copytree(MODELS / "tf2", tmp_path / "model")
     _sparse(tmp_path / "model" / "sparse")

@@ -73,6 +73,7 @@ def _told(path, options):
     return dataclasses.replace(report, seconds={})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [Options(), Options(take_proposals=True)], ids=["", "proposals"])
 def test_every_model_is_said_to_be_the_same(options, monkeypatch, request):
     paths = sorted(path for folder in (MODELS, FORMS) for path in folder.iterdir())

@@ -59,6 +59,7 @@ def source(*, ref_output: bool = False) -> MetaGraphDef:
     parts.values_tensor_name, parts.indices_tensor_name, parts.dense_shape_tensor_name = "v:0", "i:0", "d:0"
     for name in ("v", "i", "d"):
         nodes.add(name=name, op="Placeholder").attr["dtype"].type = INT64
+    nodes.add(name="k/c/taken", op="Mul", input=["k/c"])
     info(sparse.outputs["y"], "y:0", FLOAT, -1)
     return graph
 
@@ -131,4 +132,5 @@ def _add_signature(before: MetaGraphDef, new: MetaGraphDef, key: str) -> None:
     for node in before.graph_def.node:
         if node.op == "Const":
             constant(body.node_def, node.name, node.attr["value"].tensor)
-    body.node_def.add(name="y", op="Mul", device="/device:CPU:0")
+    body.node_def.add(name="y/now", op="Identity")
+    body.node_def.add(name="y", op="Mul", input=["y/now:output:0", "y/now:output:0"], device="/device:CPU:0")

@@ -214,7 +214,7 @@ def _with(before: MetaGraphDef, op: str) -> MetaGraphDef:
     return found
 
 
-@pytest.mark.parametrize("op", ["BoostedTreesPredict", "TreePredictionsV4"])
+@pytest.mark.parametrize("op", ["BoostedTreesPredict", "GradientTreesPrediction", "TreePredictionsV4"])
 def test_what_is_below_a_prediction_of_trees_is_for_the_proof(op):
     before = source()
     for name, told in (("old/values", []), ("other/values", ["other/values"])):

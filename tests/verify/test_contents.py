@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from migrate.graph.data_protos import Example
 from migrate.graph.protos import AttrValue, DataType, MetaGraphDef, TensorProto
-from migrate.verify import payloads
+from migrate.verify import images, payloads
 from migrate.verify.contents import Contents
 
 
@@ -54,7 +54,7 @@ _PNG = ("d", "DecodePng", ("s",), {})
     ("op", "attributes", "is_it"),
     [
         ("DecodePng", {}, lambda data: data.startswith(b"\x89PNG")),
-        ("DecodeAndCropJpeg", {}, lambda data: data == payloads.JPEG),
+        ("DecodeAndCropJpeg", {}, lambda data: data == images.JPEG),
         ("DecodeBmp", {}, lambda data: data.startswith(b"BM")),
         ("DecodeWav", {}, lambda data: data.startswith(b"RIFF")),
         ("StringToNumber", _TYPE, lambda data: data.isdigit()),
@@ -247,6 +247,7 @@ sys.exit(bool(bad))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tensorflow_decodes_what_is_synthesised():
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}

@@ -199,6 +199,7 @@ def test_a_call_that_waits_for_ever_ends():
     assert "has done nothing" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_watched_may_wait():
     done = _child("with watched(0.2): pass\nthreading.Event().wait(1)\nprint('there')")
     assert (done.returncode, done.stdout) == (0, "there\n")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from google.protobuf import text_format
 
-from migrate.graph.protos import MetaGraphDef
-from migrate.verify.saver import saver_differences
+from migrate.graph.protos import MetaGraphDef, TrackableObjectGraph
+from migrate.verify.saver import saver_differences, stored_name_differences
 
 _KEYS = 'attr {{ key: "value" value {{ tensor {{ tensor_shape {{ dim {{ size: 2 }} }} {values} }} }} }}'
 
@@ -66,3 +67,45 @@ def test_a_value_that_is_no_variables():
 
 def test_without_a_saver_there_is_nothing_to_compare():
     assert list(saver_differences(MetaGraphDef(), "contract")) == []
+
+
+def _stored(*names):
+    """The object graph of a checkpoint whose root has `vars`, and in it variables that Savers know by names."""
+    graph = TrackableObjectGraph()
+    graph.nodes.add().children.add(local_name="vars", node_id=1)
+    graph.nodes.add()
+    for number, name in enumerate(names):
+        graph.nodes[1].children.add(local_name="vw"[number], node_id=len(graph.nodes))
+        value = graph.nodes.add().attributes.add(name="VARIABLE_VALUE", full_name=name)
+        value.checkpoint_key = f"vars/{'vw'[number]}/.ATTRIBUTES/VARIABLE_VALUE"
+    return graph
+
+
+def _objects(holder="vars"):
+    meta_graph = MetaGraphDef()
+    nodes = meta_graph.object_graph_def.nodes
+    nodes.add().children.add(local_name=holder, node_id=1)
+    nodes.add()
+    for name in "vw":
+        nodes[1].children.add(local_name=name, node_id=len(nodes))
+        nodes.add().variable.name = name
+    return meta_graph
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [(("v", "w"), []), (("", "w"), []), (("w", "v"), ["v", "w"]), (("v", "other"), ["w"])]
+)
+def test_a_saver_of_tf1_finds_each_variable_by_its_name(monkeypatch, names, told):
+    monkeypatch.setattr("migrate.verify.saver.read_stored_objects", lambda prefix: _stored(*names))
+    found = list(stored_name_differences(_objects(), "prefix", "contract"))
+    assert [m.output for m in found] == told and {m.code for m in found} <= {"saver-differs"}
+
+
+def test_another_exporter_calls_its_variables_as_it_likes(monkeypatch):
+    monkeypatch.setattr("migrate.verify.saver.read_stored_objects", lambda prefix: _stored("a", "b"))
+    assert list(stored_name_differences(_objects("weights"), "prefix", "contract")) == []
+    assert list(stored_name_differences(MetaGraphDef(), "prefix", "contract")) == []
+
+
+def test_without_a_checkpoint_no_name_is_another_one(tmp_path):
+    assert list(stored_name_differences(_objects(), str(tmp_path / "variables"), "contract")) == []

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tools.mutate.catalogue import FAULTS
-from tools.mutate.page import page
+from tools.mutate.page import page, updated
 from tools.mutate.records import Ended
 from tools.mutate.run import run
 
@@ -22,7 +22,9 @@ from tools.mutate.run import run
 def main(arguments: Sequence[str]) -> int:
     """Runs the catalogue, and writes the page where it is named."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutate", description=__doc__)
-    parser.add_argument("page", nargs="?", type=pathlib.Path, help="docs/trust.md")
+    parser.add_argument(
+        "page", nargs="?", type=pathlib.Path, help="docs/trust.md; of a part of the catalogue its lines alone"
+    )
     parser.add_argument("--only", default="*", help="patterns of full names, joined by commas: state/*,files/warmup-*")
     parser.add_argument("--proofs_alone", action="store_true", help="validate nothing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -37,7 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     missed = [one for one in real if one.verdict == "missed"]
     print(f"{len(real)} faults proved, {len(ended) - len(real)} not; {len(missed)} missed")
     if given.page is not None:
-        given.page.write_text(page(untouched, ended), encoding="utf-8")
+        is_whole = len(chosen) == len(FAULTS) or not given.page.exists()
+        text = page(untouched, ended) if is_whole else updated(given.page.read_text("utf-8"), untouched, ended)
+        given.page.write_text(text, encoding="utf-8")
     return 1 if alarms or len(real) < len(ended) else 0
 
 

@@ -28,7 +28,7 @@ _VERIFYING = ("verify", "report", "cli")
 """Rooms that no byte of a conversion depends on."""
 
 BASES = {
-    **{name: Base(f"{_MADE}{name}") for name in ("lookups", "words", "branches", "examples", "pictures")},
+    **{name: Base(f"{_MADE}{name}") for name in ("lookups", "words", "branches", "examples", "pictures", "photos")},
     **{name: Base(f"{_MADE}{name}") for name in ("noise", "states", "network", "memory", "functional")},
     "unseeded": Base(f"{_MADE}unseeded", {"allow_unverified": True}),
     **{

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tools.mutate.faults import contract, files, functions, keras, rare, state, structure, surface, unreached, vouched
+from tools.mutate.faults import (
+    contract,
+    files,
+    functions,
+    keras,
+    other,
+    rare,
+    state,
+    structure,
+    surface,
+    unreached,
+    vouched,
+)
 from tools.mutate.records import KINDS, Fault
 
 _TABLES = (
@@ -16,6 +28,7 @@ _TABLES = (
     keras.FAULTS,
     structure.FAULTS,
     functions.FAULTS,
+    other.FAULTS,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import migrate
@@ -38,6 +39,7 @@ edit. Then `migrate validate` is asked.
 
     make mutate                                          # all of it, and this page
     python -m tools.mutate --only='state/*'              # some of it
+    python -m tools.mutate --only='state/*' docs/trust.md  # the same, and its lines of this page
 
 - **caught**: the model is not called validated.
 - **told**: it is called validated, with a finding that the untouched conversion does not have.
@@ -106,6 +108,54 @@ def page(untouched: Mapping[str, Untouched], ended: Sequence[Ended]) -> str:
             *(f"- `{one.fault}`: {FAULTS[one.fault].says} ({_last(one.proof)})" for one in unproved),
         ]
     return "\n".join(parts) + "\n"
+
+
+_SECTIONS = {"Missed: what is not noticed": "missed", "Validated, with a finding": "told", "Caught": "caught"}
+_SECTIONS["Unverified, with the fault and without it"] = "unverified"
+_ROW = re.compile(r"\| `(?P<name>[^`]+)` \| [^|]+ \| .+ \| (?P<outcome>\w+)(?:: (?P<codes>[^|]+))? \|")
+_LINE = re.compile(r"- `(?P<name>[^`]+)` in `[^`]+`: .+?(?: \((?P<codes>[a-z0-9, -]+)\))?(?: Harmless: .+)?")
+
+
+def known(text: str) -> dict[str, Ended]:
+    """What a page says of the faults that are in the catalogue still, by full name; those that no client sees are not.
+
+    Args:
+      text: the page's, without false alarms.
+
+    Raises:
+      ValueError: it has a false alarm, of which it does not say enough.
+    """
+    if "\nNone: of " not in text:
+        raise ValueError("the page has a false alarm: run the whole catalogue")
+    found: dict[str, Ended] = {}
+    verdict = kind = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            verdict, kind = _SECTIONS.get(line[3:], ""), ""
+        elif line.startswith("### "):
+            kind = line[4:].partition(":")[0]
+        match = (_ROW if kind else _LINE).fullmatch(line) if verdict else None
+        name = f"{kind}/{match['name']}" if match and kind else match["name"] if match else ""
+        if match and name in FAULTS:
+            outcome = match["outcome"] if kind else "unverified" if verdict == "unverified" else "validated"
+            codes = tuple(match["codes"].split(", ")) if match["codes"] else ()
+            found[name] = Ended(name, "", verdict, outcome, codes)
+    return found
+
+
+def updated(text: str, untouched: Mapping[str, Untouched], ended: Sequence[Ended]) -> str:
+    """A page with what became of some faults made again, and of the others as it is.
+
+    Args:
+      text: the page's.
+      untouched: what was said of the conversions of those faults.
+      ended: what became of them.
+    """
+    before = known(text)
+    by_name = {**before, **{one.fault: one for one in ended}}
+    others = {FAULTS[name].base for name in before} - untouched.keys()
+    every = {**{base: Untouched("validated", {}) for base in sorted(others)}, **untouched}
+    return page(every, [by_name[name] for name in FAULTS if name in by_name])
 
 
 def _last(words: str) -> str:

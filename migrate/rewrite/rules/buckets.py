@@ -11,9 +11,10 @@ from itertools import pairwise
 from migrate.graph.constant_numbers import numbers
 from migrate.graph.graph import attribute, data_inputs
 from migrate.graph.protos import NodeDef
+from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
-from migrate.rewrite.new_nodes import FLOAT, INT32, STRING, Edit, new_node, replaced
+from migrate.rewrite.new_nodes import FLOAT, INT32, INT64, STRING, Edit, new_node, replaced
 from migrate.rewrite.op_facts import Op
 from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope
@@ -78,6 +79,70 @@ def _lower_bounds(node: NodeDef, scope: Scope) -> Edit:
     return b.edit(last_node)
 
 
+def _quantiles(node: NodeDef, scope: Scope) -> Edit | Finding:
+    """For each feature the bucket of each value, as BoostedTreesBucketize has it, and beside it the value's dimension.
+
+    contrib/boosted_trees/kernels/quantile_ops.cc, QuantizeFeatures: a dense value has dimension 0, a sparse one that of
+    its index, in 32 bits. There are as many values as the tensor has rows. Without buckets the kernel ends the process.
+    """
+    dense, sparse = (attribute(node, f"num_{kind}_features").i for kind in ("dense", "sparse"))
+    first = dense + sparse
+    given = len(data_inputs(node))
+    if min(dense, sparse) < 0 or not first or given != 2 * first + sparse:
+        message = f"{scope.aliases.run.key}: Quantiles {node.name!r} has {given} inputs; its attributes say other ones"
+        return refusal("graph-broken", message, (node.name,))
+    b = Builder(scope, node)
+    outputs = []
+    for number in range(first):
+        name = f"feature_{number}"
+        values, buckets = b.value(number), b.value(first + number)
+        beside = producer(buckets)
+        start, one = b.constant(f"{name}_start", [0], beside), b.constant(f"{name}_one", [1], beside)
+        row, axis = b.constant(f"{name}_row", [-1], beside), b.constant(f"{name}_axis", 0, beside)
+        if number in (0, dense):  # Of the other buckets the kernel takes what they have.
+            boundaries = b.shaped(buckets, f"{name}_buckets", FLOAT, [-1])
+        else:
+            boundaries = b.Reshape(buckets, row, name=f"{name}_buckets", T=FLOAT, Tshape=INT32)
+        shape = b.Shape(values, name=f"{name}_shape", T=FLOAT, out_type=INT32)
+        count = b.Slice(shape, start, one, name=f"{name}_count", T=INT32, Index=INT32)
+        flat = b.Reshape(values, row, name=f"{name}_flat", T=FLOAT, Tshape=INT32)
+        taken = b.Slice(flat, start, count, name=f"{name}_values", T=FLOAT, Index=INT32)
+        size = b.Shape(boundaries, name=f"{name}_size", T=FLOAT, out_type=INT32)
+        enough = b.GreaterEqual(
+            size, b.Minimum(count, one, name=f"{name}_some", T=INT32), name=f"{name}_enough", T=INT32
+        )
+        check = b.all_hold(f"{name}_check", enough, b"Got empty buckets")
+        searched = b.ExpandDims(boundaries, axis, f"^{check}", name=f"{name}_searched", T=FLOAT, Tdim=INT32)
+        asked = b.ExpandDims(taken, axis, name=f"{name}_asked", T=FLOAT, Tdim=INT32)
+        found = b.node(
+            "Squeeze",
+            [b.LowerBound(searched, asked, name=f"{name}_bounds", T=FLOAT, out_type=INT32)],
+            f"{name}_found",
+            T=INT32,
+        )
+        b.nodes[-1].attr["squeeze_dims"].list.i.append(0)
+        last = b.Sub(size, one, name=f"{name}_last", T=INT32)
+        bucket = b.Minimum(found, last, name=f"{name}_bucket", T=INT32)
+        if number < dense:
+            dimension = b.ZerosLike(bucket, name=f"{name}_dimension", T=INT32)
+        else:
+            dimension = _dimension(b, b.value(2 * first + number - dense), count, name)
+        outputs.append(b.node("Pack", [bucket, dimension], name, {"N": 2, "axis": 1}, T=INT32))
+    result = NodeDef(name=node.name, op="IdentityN", input=outputs)
+    result.input.extend(name for name in node.input if name.startswith("^"))
+    result.attr["T"].list.type.extend([INT32] * first)
+    return b.edit(result)
+
+
+def _dimension(b: Builder, indices: str, count: str, name: str) -> str:
+    """The second column of some indices, in 32 bits."""
+    matrix = b.shaped(indices, f"{name}_indices", INT64, [-1, -1])
+    one, start = b.constant(f"{name}_column", 1, producer(indices)), b.constant(f"{name}_first", [0], producer(indices))
+    column = b.GatherV2(matrix, one, one, name=f"{name}_dimensions", Tparams=INT64, Tindices=INT32, Taxis=INT32)
+    some = b.Slice(column, start, count, name=f"{name}_long", T=INT64, Index=INT32)
+    return b.Cast(some, name=f"{name}_dimension", SrcT=INT64, DstT=INT32)
+
+
 def _assert_sorted(b: Builder, row: str, dtype: int) -> str:
     """The node that fails, as the kernel does, where an element of a row is below the one before it."""
     before = _part(b, row, "before", dtype, [0, 0], [0, -1], begin_mask=3, end_mask=1)
@@ -119,3 +184,4 @@ def _is_sorted(scope: Scope, tensor: str) -> bool:
 
 UPPER_BOUND = Rule("upper_bound", {"BucketizeWithInputBoundaries": Op(fewest=2)}, _upper_bound)
 LOWER_BOUNDS = Rule("lower_bounds", {"BoostedTreesBucketize": Op(fewest=2)}, _lower_bounds)
+QUANTILES = Rule("quantiles", {"Quantiles": Op(fewest=2)}, _quantiles)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from migrate.graph.control_flow_contexts import ENTERS, contexts
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import as_input, attribute, control_inputs, data_inputs
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
-from migrate.rewrite.new_nodes import DT_RESOURCE, FLOAT, INT32, Edit, replaced
+from migrate.rewrite.new_nodes import DT_RESOURCE, FLOAT, INT32, Edit, new_node, replaced
 from migrate.rewrite.op_facts import EVERY, Gives, Op
 from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope, with_twin
@@ -60,10 +62,40 @@ def _fake_queue(node: NodeDef, scope: Scope) -> Edit:
 
 
 def _accumulate(node: NodeDef, scope: Scope) -> Edit:
-    # AccumulateNV2 has no kernel: a v1 Session replaces it (accumulate_n_optimizer.cc), a loaded function does not.
-    edit = with_twin(node, scope)
-    edit.nodes[-1].attr.pop("shape", None)
-    return edit
+    """AccumulateNV2 has no kernel: a v1 Session replaces it (accumulate_n_optimizer.cc), a loaded function does not.
+
+    In a loop whose iterations run side by side it is AddN. Elsewhere a sum that begins with zeros: that of minus zeros
+    alone is zero.
+    """
+    b = Builder(scope, node)
+    dtype = attribute(node, "T").type
+    taken = [b.value(position) for position in range(len(data_inputs(node)))]
+    if dtype not in _SIGNED_ZEROS or _is_side_by_side(node, scope):
+        made = replaced(node, "AddN", taken)
+        made.attr.pop("shape", None)
+        return b.edit(made)
+    total = b.node("AddN", taken, name="sum", ints={"N": len(taken)}, T=dtype)
+    zero = b.add(new_node("Const", b.name("zero"), [f"^{total}"], dtype=dtype))
+    b.nodes[-1].attr["value"].tensor.dtype = dtype
+    b.nodes[-1].attr["value"].tensor.tensor_shape.SetInParent()
+    made = replaced(node, "AddV2", [total, zero])
+    for key in ("N", "shape"):
+        made.attr.pop(key, None)
+    return b.edit(made)
+
+
+_SIGNED_ZEROS = frozenset(
+    dtype_value(name) for name in ("bfloat16", "complex128", "complex64", "float16", "float32", "float64")
+)
+
+
+def _is_side_by_side(node: NodeDef, scope: Scope) -> bool:
+    """Whether a node is in a loop of which several iterations may run at once."""
+    graph = scope.aliases.run.graph
+    where = contexts(graph)
+    frames = where[node.name].frames
+    enters = [graph.nodes[name] for name in graph.named(ENTERS) if name in where and where[name].frames == frames]
+    return bool(frames) and not any(attribute(enter, "parallel_iterations").i == 1 for enter in enters)
 
 
 def _top_k(node: NodeDef, scope: Scope) -> Edit:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from migrate.rewrite.rule import Rule, by_op
 from migrate.rewrite.rules import (
+    additive_trees,
     arrays,
     beams,
     buckets,
+    components,
     composed,
     control_flow,
     crosses,
@@ -48,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     normalization.BATCH_NORM,  # or is arithmetic.
     buckets.UPPER_BOUND,  # What TensorFlow 2 does not have any more.
     buckets.LOWER_BOUNDS,
+    buckets.QUANTILES,
     crosses.FINGERPRINT_CROSS,
     crosses.CROSS,
     engines.ENGINE,
@@ -56,8 +59,12 @@ RULES: tuple[Rule, ...] = (
     images.RESAMPLE,
     trees.BOOSTED_TREES,
     forests.FOREST,
+    additive_trees.ADDITIVE_TREES,
+    additive_trees.PARTITION,
+    additive_trees.TREE_STATS,
     images.ADJUST,
     images.PERIODIC,
+    components.COMPONENTS,
 )
 
 TABLE = by_op(RULES)

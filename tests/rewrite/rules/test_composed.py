@@ -50,8 +50,35 @@ def test_a_queue_that_is_a_resource_already_is_taken_as_one():
     assert "f = Identity(q) T=resource" in found and "n = QueueSizeV2(f)" in found
 
 
-def test_a_sum_loses_its_shape():
-    assert "y = AddN(x, x) N=2 T=float32" in _rewritten("y = AccumulateNV2(x, x) N=2 T=float32 shape=(1)", "fetch y:0")
+def test_a_sum_begins_with_zeros_and_loses_its_shape():
+    found = _rewritten("y = AccumulateNV2(x, x) N=2 T=float32 shape=(1)", "fetch y:0")
+    assert "y/sum = AddN(x, x) N=2 T=float32" in found
+    assert "y = AddV2(y/sum, y/zero) T=float32" in found
+    assert any(line.startswith("y/zero = Const(^y/sum) dtype=float32") for line in found)
+
+
+def test_a_sum_of_integers_has_one_zero():
+    found = _rewritten("i = Const() dtype=int32 value=int32:1", "y = AccumulateNV2(i, i) N=2 T=int32", "fetch y:0")
+    assert "y = AddN(i, i) N=2 T=int32" in found
+
+
+@pytest.mark.parametrize(("at_once", "op"), [(1, "AddV2"), (10, "AddN")])
+def test_a_sum_in_a_loop_begins_with_zeros_where_one_iteration_runs_at_a_time(at_once, op):
+    # accumulate_n_optimizer.cc: a temporary variable serves one iteration.
+    enter = f"frame_name='w' parallel_iterations={at_once}"
+    found = _rewritten(
+        f"e = Enter(x) T=float32 is_constant=false {enter}",
+        "m = Merge(e, n) T=float32 N=2",
+        f"l = Enter(x) T=float32 is_constant=true {enter}",
+        "c = Less(m, l) T=float32",
+        "go = LoopCond(c)",
+        "s = Switch(m, go) T=float32",
+        "y = AccumulateNV2(s:1, s:1) N=2 T=float32 shape=(1)",
+        "n = NextIteration(y) T=float32",
+        "o = Exit(s) T=float32",
+        "fetch o:0",
+    )
+    assert any(line.startswith(f"y = {op}(") for line in found)
 
 
 def test_the_number_of_values_is_an_input():

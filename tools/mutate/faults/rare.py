@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from testdata import calls as testdata_calls
 from tools.mutate.candidate import Candidate, value_of
-from tools.mutate.edits import any_of, attributes, const, op, spoil
-from tools.mutate.images import bmp, gif, grey_png, jpeg
+from tools.mutate.edits import any_of, attr_type_kept, attributes, const, op, spoil
+from tools.mutate.images import bmp, gif, grey_png, jpeg, photo
 from tools.mutate.look import Answers
 from tools.mutate.records import Fault
 
@@ -240,6 +242,24 @@ def _no_shuffle(candidate: Candidate) -> None:
     node.op = "Identity"
     for key in [key for key in node.attr if key != "T"]:
         del node.attr[key]
+
+
+def _photo(signature: str, says: str, share: float = 1.0, **values: Any) -> Fault:
+    """The decoder in a loop has another attribute."""
+    (attribute,) = values
+    name = {"window": "DecodeAndCropJpeg", "format": "DecodeImage"}.get(signature, "DecodeJpeg")
+
+    def edit(candidate: Candidate) -> None:
+        nodes = [node for node in candidate.body(signature).node_def if node.op == name]
+        for node in nodes:
+            attr_type_kept(node, **values)
+        if not nodes:
+            raise LookupError(name)
+
+    text = base64.urlsafe_b64encode(photo(share))
+    key = "whole" if signature == _SERVE else signature
+    look = Answers([(signature, {"texts": np.array([text], object)})])
+    return Fault("rare", f"jpeg-{key}-{attribute.replace('_', '-')}", "photos", says, edit, look)
 
 
 FAULTS = (
@@ -592,6 +612,17 @@ FAULTS = (
         _no_refusal,
         _image(b"nothing"),
     ),
+    _photo(_SERVE, "Less than a whole JPEG is enough.", 0.9, acceptable_fraction=0.25),
+    _photo(_SERVE, "What is missing of a JPEG is made up.", 0.9, try_recover_truncated=True),
+    _photo(_SERVE, "The colours of a JPEG are not smoothed.", fancy_upscaling=False),
+    _photo(_SERVE, "A JPEG is half as large.", ratio=2),
+    _photo(_SERVE, "A JPEG is decoded with more care.", dct_method="INTEGER_ACCURATE"),
+    _photo("half", "Less than a half of a JPEG is enough.", 5 / 9, acceptable_fraction=0.4),
+    _photo("any", "A JPEG that is cut is refused.", 0.9, try_recover_truncated=False),
+    _photo("small", "A JPEG is a quarter as large.", ratio=4),
+    _photo("window", "A part of a JPEG is decoded with less care.", dct_method="INTEGER_FAST"),
+    _photo("window", "The colours of a part of a JPEG are not smoothed.", fancy_upscaling=False),
+    _photo("format", "Images have one channel.", channels=1),
     _fault(
         "noise-doubled",
         "noise",

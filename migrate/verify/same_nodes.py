@@ -1,0 +1,252 @@
+"""The nodes of a candidate that have names of its source's: each is the same op, with the same attributes and inputs.
+
+An attribute may say what shows in rare calls alone: how much of a JPEG must be there, which text a pattern matches, how
+a bound is rounded. So may an edge in a branch that no call takes. Nodes keep their names in the functions of a
+converted model; the few that are new there read, write and hand on. No TensorFlow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+
+from migrate.graph.attr_defaults import encoded, encoded_defaults, has_functions
+from migrate.graph.dtypes import dtype_value
+from migrate.graph.graph import data_inputs
+from migrate.graph.nodes import behind
+from migrate.graph.op_table import PLACEHOLDERS, load_op_table
+from migrate.graph.protos import AttrValue, MetaGraphDef, NodeDef
+from migrate.proof.equations import RESHAPES
+from migrate.records import Mismatch
+from migrate.verify.bodies import bodies
+from migrate.verify.differences import mismatch
+from migrate.verify.same_outputs import CODE, output_differences
+from migrate.verify.source_nodes import SourceNodes, is_exporters, is_replaceable, tensors
+from migrate.verify.used_nodes import PREFIX, used_nodes
+
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
+"""Control flow of v1, which branches that are decided lose, and which may become functions."""
+_BRANCHES = frozenset({"If", "StatelessIf", "StatelessWhile", "While"})
+_ARRAY, _LIST = "TensorArray", "TensorList"
+_FOR_FLOW = frozenset({"Const", "Identity", "ReadVariableOp", *_BRANCHES})
+_FOR_FED = frozenset({"Const", "Identity"})
+_EXPORTED = frozenset({"Const", "Identity", "IdentityN", "NoOp"})
+_NEW = frozenset(
+    {
+        *_EXPORTED,
+        *("ReadVariableOp", "VarHandleOp", "VarIsInitializedOp"),
+        *(*_CALLS, *_FLOW, *_BRANCHES),
+    }
+)
+"""Ops of nodes whose names the source does not have: they hand on, read, and ask whether there is something to read."""
+_COUNTER = re.compile(r"loop_counter/next(?:_\d+)?")
+"""What counts the iterations of a loop that has become a While."""
+_STEP = re.compile(r".+/step_\d+(?:_\d+)?")
+"""What is done once more with a variable where it is read: its buffer has another shape there."""
+_ELSEWHERE = frozenset({"Const", "VarHandleOp", *PLACEHOLDERS})
+"""Ops whose attributes are compared by other checks, or say nothing: names, shapes, the values of constants."""
+_NOT_COMPARED = frozenset({"container", "shared_name", "output_shapes", "config_proto", "config", "executor_type"})
+"""Attributes that are compared by other checks, or say nothing."""
+_NO_VALUES = frozenset({"parallel_iterations", "swap_memory"})
+"""Attributes for the runtime."""
+_HANDLES = tuple(("type", dtype_value(name)) for name in ("resource", "variant"))
+
+
+def node_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: str) -> Iterator[Mismatch]:
+    """Nodes of a candidate that differ from the source's node of their name, or compute what no node of it does.
+
+    Args:
+      graphs: the source's MetaGraphDefs, that with the signatures first. In a TF2 SavedModel, of which nothing is told,
+        a name may be that of nodes of several functions.
+      new: the candidate's.
+      path: of the differences, see `records.Mismatch`.
+    """
+    before, *_ = graphs
+    if before.object_graph_def.nodes:
+        return
+    source = SourceNodes(graphs)
+    functions = [used for used in used_nodes(new) if used.has_names]
+    if not _keeps_names(before, {(node.name.removeprefix(PREFIX), node.op) for f in functions for node in f.nodes}):
+        return
+    arguments = {where: frozenset(names) for where, names, _ in bodies(new)}
+    library = {function.signature.name: function.node_def for function in new.graph_def.library.function}
+    for used in functions:
+        function = _Function(source, used.nodes, arguments.get(used.where, frozenset()), library)
+        for node in used.nodes:
+            if reason := _differs(source, node, function):
+                yield mismatch(CODE, path, f"{reason} ({used.where})", "", node.name)
+    yield from output_differences(before, source, new, path)
+
+
+class _Function:
+    """A function of the candidate.
+
+    Attributes:
+      arguments: names of its arguments.
+      library: the nodes of each function that it may call, by name.
+    """
+
+    def __init__(
+        self,
+        source: SourceNodes,
+        nodes: Sequence[NodeDef],
+        arguments: Collection[str],
+        library: Mapping[str, Sequence[NodeDef]],
+    ) -> None:
+        self.arguments, self.library = arguments, library
+        self._handed = {
+            node.name: next(iter(_givers(node)), "")
+            for node in nodes
+            if node.op == "Identity" and not source.names(node.name)
+        }
+
+    def givers(self, node: NodeDef) -> Sequence[str]:
+        """Names of the nodes or arguments that a node's inputs come from, behind an Identity that is new."""
+        return [self._behind(name) for name in _givers(node)]
+
+    def _behind(self, name: str) -> str:
+        seen: set[str] = set()
+        while self._handed.get(name) and name not in seen:
+            seen.add(name)
+            name = self._handed[name]
+        return name
+
+
+def _keeps_names(source: MetaGraphDef, found: Collection[tuple[str, str]]) -> bool:
+    """Whether a candidate was made of the source's graph: another port of the model has names of its own.
+
+    Args:
+      source: the source's.
+      found: names and ops of the candidate's nodes.
+    """
+    nodes = {node.name: node for node in source.graph_def.node}
+    outputs = [tensor for s in source.signature_def.values() for info in s.outputs.values() for tensor in tensors(info)]
+    computed = [(name, nodes[name].op) for name in behind(nodes, outputs) if _is_compared_op(nodes[name].op)]
+    # A branch that is decided is left out, and an output of a name adds a number to the node's.
+    kept = sum(each in found or (f"{each[0]}_0", each[1]) in found for each in computed)
+    return 2 * kept >= len(computed)
+
+
+def _differs(source: SourceNodes, node: NodeDef, function: _Function) -> str:
+    """Why a node is none of the source's of its name; empty where it is one, or where there need not be one."""
+    if node.op in _CALLS or (node.op in _EXPORTED and is_exporters(node.name)):
+        return ""
+    named = source.named(node.name)
+    if not named:
+        is_known = _may_be_new(node) or source.is_replaced(node.name)
+        return "" if is_known else f"the source has no node of this name, and it computes {node.op}"
+    alike = [one for one in named if one.op == node.op]
+    if not alike:
+        is_new = any(_may_become(one.op, node) for one in named)
+        return "" if is_new else f"expected {named[0].op}, found {node.op}"
+    reasons = [
+        _of_attributes(one, node)
+        or _of_functions(source, one, node, function)
+        or _of_inputs(source, one, node, function)
+        for one in alike
+    ]
+    return reasons[0] if all(reasons) else ""
+
+
+def _of_attributes(one: NodeDef, node: NodeDef) -> str:
+    if node.op in _ELSEWHERE:
+        return ""
+    theirs, mine = _attributes(one), _attributes(node)
+    for key in sorted(theirs.keys() | mine.keys()):
+        # A handle takes the place of what it holds, a list that of an array's flow.
+        if theirs.get(key) != mine.get(key) and mine.get(key) not in _HANDLES:
+            return f"expected {key} of {node.op} to be {_told(theirs.get(key))}, found {_told(mine.get(key))}"
+    return ""
+
+
+def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function) -> str:
+    """Functions have names of their own; one is told by the nodes that its body has."""
+    for key in sorted(key for key, value in one.attr.items() if has_functions(value)):
+        theirs = _names_of_functions(one.attr[key])
+        mine = _names_of_functions(node.attr[key]) if key in node.attr else []
+        for expected, found in itertools.zip_longest(theirs, mine, fillvalue=""):
+            wanted = {(inner.name, inner.op) for inner in source.bodies.get(expected, ()) if _is_compared_op(inner.op)}
+            body = [inner for inner in function.library.get(found, ()) if _is_compared_op(inner.op)]
+            given = {(name, inner.op) for inner in body for name in source.names(inner.name)}
+            if not wanted <= given:
+                return f"expected {key} of {node.op} to be a function like {expected!r}, found {found!r}"
+    return ""
+
+
+def _names_of_functions(value: AttrValue) -> list[str]:
+    return [value.func.name] if value.HasField("func") else [function.name for function in value.list.func]
+
+
+def _is_compared_op(op: str) -> bool:
+    return op not in _NEW and op not in PLACEHOLDERS and not op.startswith(_ARRAY) and not is_replaceable(op)
+
+
+def _of_inputs(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function) -> str:
+    theirs, mine = _givers(one), function.givers(node)
+    if len(theirs) != len(mine):
+        return f"expected {node.op} to take {len(theirs)} inputs, found {len(mine)}"
+    for expected, found in zip(theirs, mine, strict=True):
+        is_argument = found in function.arguments
+        names = source.names(found)
+        if found.removeprefix(PREFIX) == expected or (not is_argument and (not names or expected in names)):
+            continue  # What has a name of its own is compared as a node.
+        if any(is_replaceable(giver.op) for giver in source.named(expected)):
+            continue
+        if not is_argument or not _may_be_given(source, expected):
+            what = "an argument" if is_argument else repr(found)
+            return f"expected {node.op} to take {expected!r}, found {what}"
+    return ""
+
+
+def _may_be_given(source: SourceNodes, name: str) -> bool:
+    """Whether a function takes what a node gives as an argument: inputs, handles, assets, a loop's state."""
+    named = source.named(name)
+    return name in source.fed or not named or any(_may_be_argument(one.op) for one in named)
+
+
+def _may_be_argument(op: str) -> bool:
+    known = load_op_table().get(op)
+    is_given = op == "Const" or op in PLACEHOLDERS or op in _FLOW or op.startswith(_ARRAY)
+    return is_given or known is None or known.is_stateful or known.has_ref
+
+
+def _givers(node: NodeDef) -> Sequence[str]:
+    return [name.partition(":")[0] for name in data_inputs(node)]
+
+
+def _may_be_new(node: NodeDef) -> bool:
+    """Whether a conversion makes such nodes under names of their own, whatever the source is."""
+    is_counter = node.op == "AddV2" and bool(_COUNTER.fullmatch(node.name))
+    is_step = node.op in RESHAPES and bool(_STEP.fullmatch(node.name))
+    return is_counter or is_step or node.op in _NEW or node.op.startswith(_LIST)
+
+
+def _may_become(op: str, node: NodeDef) -> bool:
+    """Whether a node of another op may be in the place of one: of what is replaced, decided, fed or read."""
+    if is_replaceable(op):
+        return True
+    is_handle = node.op == "Identity" and "T" in node.attr and encoded(node.attr["T"]) in _HANDLES
+    is_flow = (op in _FLOW and node.op in _FOR_FLOW) or (op.startswith(_ARRAY) and node.op.startswith(_LIST))
+    is_read = (op, node.op) == ("Identity", "ReadVariableOp") or (op in RESHAPES and is_handle)
+    return is_flow or is_read or (op in PLACEHOLDERS and node.op in _FOR_FED)
+
+
+def _attributes(node: NodeDef) -> Mapping[str, Hashable]:
+    found = {key: encoded(value) for key, value in node.attr.items() if _is_compared(key) and not has_functions(value)}
+    for key, default in encoded_defaults(node.op).items():
+        if _is_compared(key):
+            found.setdefault(key, default)
+    return found
+
+
+def _is_compared(key: str) -> bool:
+    return not key.startswith("_") and key not in _NOT_COMPARED and key not in _NO_VALUES
+
+
+def _told(value: Hashable) -> str:
+    if value is None:
+        return "absent"
+    text = repr(value[-1]) if isinstance(value, tuple) else repr(value)
+    return text if len(text) < 80 else text[:80] + "..."

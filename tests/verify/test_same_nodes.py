@@ -1,0 +1,265 @@
+"""Nodes of a candidate against the source's nodes of their names. No TensorFlow."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.graph.protos import MetaGraphDef
+from migrate.verify.same_nodes import node_differences
+
+FLOAT, RESOURCE = 1, 20
+
+
+def _nodes(holder, nodes):
+    for name, op, inputs, attributes in nodes:
+        node = holder.add(name=name, op=op, input=inputs)
+        for key, value in attributes.items():
+            field = {bool: "b", int: "i", float: "f", bytes: "s"}.get(type(value))
+            if field is None:
+                node.attr[key].type = value[0]
+            else:
+                setattr(node.attr[key], field, value)
+
+
+def _source(*nodes, inputs=("x:0",)):
+    graph = MetaGraphDef()
+    _nodes(graph.graph_def.node, nodes)
+    for name in inputs:
+        graph.signature_def["s"].inputs[name].name = name
+    return graph
+
+
+def _candidate(*nodes, arguments=("argument_0",)):
+    """A candidate whose only function has these nodes, and is an object's."""
+    graph = MetaGraphDef()
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "f"
+    for name in arguments:
+        function.signature.input_arg.add(name=name)
+    _nodes(function.node_def, nodes)
+    graph.object_graph_def.concrete_functions["f"].SetInParent()
+    return graph
+
+
+def _told(source, candidate):
+    return [(m.output, m.reason) for m in node_differences([source], candidate, "contract")]
+
+
+_JPEG = ("d", "DecodeJpeg", ["x"], {"acceptable_fraction": 0.5, "channels": 3})
+
+
+@pytest.mark.parametrize(
+    ("source", "candidate"),
+    [
+        ([_JPEG], [("d", "DecodeJpeg", ["argument_0"], {"acceptable_fraction": 0.5, "channels": 3})]),
+        # A default may be given or not, a mark may be there or not.
+        ([("d", "DecodeJpeg", ["x"], {})], [("d", "DecodeJpeg", ["argument_0"], {"ratio": 1, "_mark": True})]),
+        # An output of that name gives the node a number.
+        (
+            [("y", "Neg", ["x"], {}), ("z", "Abs", ["y"], {})],
+            [("y_0", "Neg", ["argument_0"], {}), ("z", "Abs", ["y_0"], {})],
+        ),
+        # So it does where a function of the source has a node of that name.
+        (
+            [("y", "Neg", ["x"], {}), ("y_0", "Abs", ["x"], {}), ("z", "Exp", ["y"], {})],
+            [("y_0", "Neg", ["argument_0"], {}), ("z", "Exp", ["y_0"], {})],
+        ),
+        # What reads, hands on and counts; what is in the place of what TensorFlow 2 lacks, and of a call.
+        ([_JPEG], [("d/in0/ReadVariableOp", "ReadVariableOp", ["argument_0"], {})]),
+        ([_JPEG], [("loop_counter/next", "AddV2", ["argument_0"], {})]),
+        ([("g", "GatherTree", ["x"], {})], [("g/steps", "GatherV2", ["argument_0"], {}), ("g/steps_1", "Neg", [], {})]),
+        ([("call", "f", ["x"], {})], [("call/sum", "Sum", ["argument_0"], {})]),
+        ([("a", "AssignAdd", ["v", "x"], {})], [("a/sum", "AddV2", ["argument_0"], {})]),
+        # A ref's twin, what TensorFlow 2 lacks, what is decided or fed, a read.
+        ([("v", "VariableV2", [], {}), ("a", "AssignAdd", ["v", "x"], {})], [("a", "AssignAddVariableOp", [], {})]),
+        ([("b", "BatchMatrixBandPart", ["x"], {})], [("b", "MatrixBandPart", ["argument_0"], {})]),
+        ([("s", "Switch", ["x", "p"], {})], [("s", "Identity", ["argument_0"], {})]),
+        ([("p", "Placeholder", [], {})], [("p", "Const", [], {})]),
+        ([("v", "VariableV2", [], {}), ("r", "Identity", ["v"], {})], [("r", "ReadVariableOp", ["argument_0"], {})]),
+        # A ref that is given another shape is a handle, and gets the shape where it is read.
+        (
+            [("r", "Reshape", ["v", "s"], {}), ("n", "Neg", ["r"], {})],
+            [
+                ("r", "Identity", ["argument_0"], {"T": (RESOURCE,)}),
+                ("n/in0/ReadVariableOp", "ReadVariableOp", ["argument_0"], {}),
+                ("n/in0/step_0", "Reshape", ["n/in0/ReadVariableOp", "s"], {}),
+                ("n", "Neg", ["n/in0/step_0"], {}),
+            ],
+        ),
+        # A handle takes the place of a ref.
+        ([("i", "Identity", ["v"], {"T": (FLOAT,)})], [("i", "Identity", ["argument_0"], {"T": (RESOURCE,)})]),
+        # What a conversion puts between two nodes.
+        ([("n", "Neg", ["w"], {}), ("w", "Identity", ["v"], {})], [("n", "Neg", ["w/now"], {})]),
+        # A ref is handed on by what writes it.
+        (
+            [("v", "VariableV2", [], {}), ("a", "AssignAdd", ["v", "x"], {}), ("i", "Identity", ["a"], {})],
+            [("i", "Identity", ["a/as_handle:output:0"], {}), ("a/as_handle", "Identity", ["argument_0"], {})],
+        ),
+        # Names of the exporter's own, in a function that lacks the source's node.
+        ([("Identity", "Neg", ["x"], {})], [("Identity", "Identity", ["argument_0"], {})]),
+        ([("Identity_1", "Identity", ["y"], {}), ("y", "Neg", ["x"], {})], [("Identity_1", "Identity", ["z"], {})]),
+        # One of several nodes of a name.
+        (
+            [("add", "Add", ["x", "x"], {"T": (FLOAT,)}), ("add", "Add", ["x", "x"], {"T": (3,)})],
+            [("add", "Add", ["argument_0", "argument_0"], {"T": (3,)})],
+        ),
+    ],
+)
+def test_what_a_conversion_makes_is_no_difference(source, candidate):
+    assert _told(_source(*source), _candidate(*candidate)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "candidate", "reason"),
+    [
+        (
+            [_JPEG],
+            [("d", "DecodeJpeg", ["argument_0"], {"acceptable_fraction": 0.4, "channels": 3})],
+            "expected acceptable_fraction of DecodeJpeg to be",
+        ),
+        ([_JPEG], [("d", "DecodeJpeg", ["argument_0"], {"channels": 3})], "expected acceptable_fraction"),
+        ([("f", "Floor", ["x"], {})], [("f", "Ceil", ["argument_0"], {})], "expected Floor, found Ceil"),
+        ([("f", "StringStrip", ["x"], {})], [("f", "Identity", ["argument_0"], {})], "expected StringStrip"),
+        ([("s", "Switch", ["x", "p"], {})], [("s", "Neg", ["argument_0"], {})], "expected Switch, found Neg"),
+        ([("f", "Floor", ["x"], {})], [("f_0", "Ceil", ["argument_0"], {})], "expected Floor, found Ceil"),
+        ([("r", "Reshape", ["x", "s"], {})], [("r", "Identity", ["argument_0"], {"T": (FLOAT,)})], "expected Reshape"),
+        ([("f", "Floor", ["x"], {})], [("f/step_0", "Neg", ["argument_0"], {})], "the source has no node of this name"),
+        ([("f", "Floor", ["x"], {})], [("spoil", "Ceil", ["argument_0"], {})], "the source has no node of this name"),
+        ([("f", "Floor", ["x"], {})], [("Identity_1", "Ceil", ["argument_0"], {})], "the source has no node of"),
+        (
+            [("a", "Neg", ["x"], {}), ("b", "Abs", ["x"], {}), ("c", "Exp", ["a"], {})],
+            [("a", "Neg", ["argument_0"], {}), ("b", "Abs", ["argument_0"], {}), ("c", "Exp", ["b:y:0"], {})],
+            "expected Exp to take 'a', found 'b'",
+        ),
+        (
+            [("a", "Neg", ["x"], {}), ("c", "Exp", ["a"], {})],
+            [("c", "Exp", ["argument_0"], {})],
+            "expected Exp to take 'a', found an argument",
+        ),
+        (
+            [("a", "Neg", ["x"], {}), ("b", "Abs", ["x"], {}), ("c", "Exp", ["a"], {})],
+            [
+                ("a", "Neg", ["argument_0"], {}),
+                ("b", "Abs", ["argument_0"], {}),
+                ("spoil", "Identity", ["b:y:0"], {}),
+                ("c", "Exp", ["spoil:output:0"], {}),
+            ],
+            "expected Exp to take 'a', found 'b'",
+        ),
+        (
+            [("c", "Pack", ["x", "x"], {})],
+            [("c", "Pack", ["argument_0"], {})],
+            "expected Pack to take 2 inputs, found 1",
+        ),
+        ([("c", "Cast", ["x"], {"DstT": (3,)})], [("c", "Cast", ["argument_0"], {"DstT": (9,)})], "expected DstT"),
+    ],
+)
+def test_another_node_of_a_name_is_told(source, candidate, reason):
+    ((_, told),) = _told(_source(*source), _candidate(*candidate))
+    assert told.startswith(reason) and told.endswith("(the function 'f')")
+
+
+def test_a_name_may_have_a_prefix():
+    source = _source(("d", "Neg", ["x"], {}))
+    assert _told(source, _candidate(("source/d", "Neg", ["argument_0"], {}))) == []
+    assert _told(source, _candidate(("source/d", "Abs", ["argument_0"], {}))) != []
+
+
+def test_a_node_that_nothing_runs_is_not_looked_at():
+    candidate = _candidate(("f", "Ceil", ["argument_0"], {}))
+    del candidate.object_graph_def.concrete_functions["f"]
+    assert _told(_source(("f", "Floor", ["x"], {})), candidate) == []
+
+
+def test_a_function_of_the_source_is_compared():
+    source = _source()
+    function = source.graph_def.library.function.add()
+    function.signature.name = "body"
+    _nodes(function.node_def, [("f", "Floor", ["x"], {})])
+    assert _told(source, _candidate(("f", "Floor", ["x"], {}))) == []
+    assert _told(source, _candidate(("f", "Ceil", ["x"], {}))) != []
+
+
+def test_what_a_tf2_model_calls_its_nodes_says_nothing():
+    source = _source(("f", "Floor", ["x"], {}))
+    source.object_graph_def.nodes.add()
+    assert _told(source, _candidate(("f", "Ceil", ["argument_0"], {}))) == []
+
+
+def _outputs(graph, **tensors):
+    for name, tensor in tensors.items():
+        graph.signature_def["s"].outputs[name].name = tensor
+    return graph
+
+
+def test_another_port_has_names_of_its_own():
+    source = _outputs(_source(("a", "Neg", ["x"], {}), ("b", "Abs", ["a"], {}), ("c", "Exp", ["b"], {})), y="c:0")
+    port = [("neg", "Neg", ["argument_0"], {}), ("abs", "Abs", ["neg:y:0"], {}), ("c", "Exp", ["abs:y:0"], {})]
+    assert _told(source, _candidate(*port)) == []
+    own = [("a", "Neg", ["argument_0"], {}), ("b", "Abs", ["a:y:0"], {}), ("c", "Exp", ["spoil:y:0"], {})]
+    assert _told(source, _candidate(*own, ("spoil", "Abs", ["b:y:0"], {}))) != []
+
+
+def _called(ret, *nodes):
+    """A candidate whose signature's only output is one of a function that a function of Identities calls."""
+    graph = _candidate(*nodes)
+    outer, inner = graph.graph_def.library.function.add(), graph.graph_def.library.function[0]
+    inner.signature.output_arg.add(name="y")
+    inner.ret["y"] = ret
+    outer.signature.name = "outer"
+    outer.signature.output_arg.add(name="y")
+    outer.ret["y"] = "Identity:output:0"
+    outer.node_def.add(name="call", op="StatefulPartitionedCall").attr["f"].func.name = "f"
+    outer.node_def.add(name="Identity", op="Identity", input=["call:output:0"])
+    graph.graph_def.node.add(name="top", op="StatefulPartitionedCall").attr["f"].func.name = "outer"
+    graph.graph_def.node.add(name="Identity", op="Identity", input=["top"])
+    return _outputs(graph, y="Identity:0")
+
+
+@pytest.mark.parametrize(
+    ("ret", "told"), [("a:y:0", ""), ("a_0:y:0", ""), ("b:y:0", "it is given by 'b', and the source's by 'a'")]
+)
+def test_an_output_is_the_sources(ret, told):
+    source = _outputs(_source(("a", "Neg", ["x"], {}), ("b", "Abs", ["x"], {})), y="a:0")
+    first = "a_0" if ret == "a_0:y:0" else "a"
+    candidate = _called(ret, (first, "Neg", ["argument_0"], {}), ("b", "Abs", ["argument_0"], {}))
+    assert _told(source, candidate) == ([("y", told)] if told else [])
+
+
+def test_an_output_may_be_an_identity_of_the_source():
+    source = _outputs(_source(("a", "Neg", ["x"], {}), ("Identity", "Identity", ["a"], {})), y="Identity:0")
+    nodes = [("a", "Neg", ["argument_0"], {}), ("Identity", "Identity", ["a:y:0"], {})]
+    assert _told(source, _called("Identity:output:0", *nodes)) == []
+
+
+def test_an_output_of_a_new_node_is_no_other_one():
+    source = _outputs(_source(("v", "VariableV2", [], {}), ("a", "Neg", ["x"], {})), y="v:0")
+    nodes = [("a", "Neg", ["argument_0"], {}), ("v/fetched/ReadVariableOp", "ReadVariableOp", ["argument_0"], {})]
+    assert _told(source, _called("v/fetched/ReadVariableOp:value:0", *nodes)) == []
+
+
+def _branching(branch):
+    """An If whose branches are two functions, of which the candidate's second one may be another one."""
+
+    def filled(graph, number):
+        for name, op in ((f"yes_{number}", "Neg"), (f"no_{number}", "Abs")):
+            function = graph.graph_def.library.function.add()
+            function.signature.name = name
+            function.node_def.add(name=op.lower(), op=op)
+        return graph
+
+    source = filled(_source(("c", "If", ["p", "x"], {})), 1)
+    candidate = filled(_candidate(("c", "If", ["argument_0", "argument_0"], {})), 71)
+    source.graph_def.node[0].attr["then_branch"].func.name = "yes_1"
+    source.graph_def.node[0].attr["else_branch"].func.name = "no_1"
+    (node,) = candidate.graph_def.library.function[0].node_def
+    node.attr["then_branch"].func.name = "yes_71"
+    node.attr["else_branch"].func.name = branch
+    return source, candidate
+
+
+@pytest.mark.parametrize(("branch", "told"), [("no_71", False), ("yes_71", True), ("", True), ("nobody's", True)])
+def test_a_function_is_told_by_its_body(branch, told):
+    found = [reason for _, reason in _told(*_branching(branch))]
+    assert bool(found) == told
+    assert all(reason.startswith("expected else_branch of If to be a function like 'no_1'") for reason in found)

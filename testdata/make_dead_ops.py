@@ -6,8 +6,9 @@
     venv-tf115/bin/python testdata/make_dead_ops.py buckets      # one
 
 Each directory holds a SavedModel and `golden.npz`: the inputs of several calls (`0/x`) and their answers (`0:y`), or
-the class of the error (`0!`); each string has a point at its end. The graph optimiser is off. The program runs under
-Python 3.7.
+the class of the error (`0!`); each string has a point at its end. The graph optimiser is off. Some have `gradients.npz`
+beside it: inputs, what comes back to each output (`0^y`), and what tf.gradients makes of it for each input (`0'x`). The
+program runs under Python 3.7.
 """
 
 from __future__ import annotations
@@ -388,9 +389,47 @@ def components():
     return inputs, outputs, calls
 
 
+def known_periods():
+    """PeriodicResample of known shapes, whose gradient needs them: each element goes to one place."""
+    inputs, outputs, calls = {}, {}, [{}, {}]
+    random = np.random.RandomState(28)
+    for name, given, wanted in (("first", [8, 2], [None, 4]), ("last", [2, 3, 8], [4, 6, None])):
+        for dtype in (tf.float32, tf.float64):
+            x = inputs[f"{name}_{dtype.name}"] = v1.placeholder(dtype, given, f"{name}_{dtype.name}")
+            outputs[f"{name}_{dtype.name}_out"] = periodic_resample_op.periodic_resample(x, wanted)
+            for call in calls:
+                call[x.op.name] = random.uniform(-9, 9, given).astype(dtype.as_numpy_dtype)
+    return inputs, outputs, calls
+
+
+def norms():
+    """BatchNormWithGlobalNormalization all of whose inputs are fed."""
+    empty = v1.GraphDef()
+    empty.versions.producer = 8
+    tf.import_graph_def(empty, name="")
+    inputs = {"x": v1.placeholder(tf.float32, [None, None, None, 3], "x")}
+    for name in ("mean", "variance", "beta", "gamma"):
+        inputs[name] = v1.placeholder(tf.float32, [3], name)
+    outputs = {
+        name: gen_nn_ops._batch_norm_with_global_normalization(
+            *inputs.values(), variance_epsilon=0.001, scale_after_normalization=scale
+        )
+        for name, scale in (("scaled", True), ("plain", False))
+    }
+    random = np.random.RandomState(29)
+    calls = []
+    for shape in ([2, 3, 5, 3], [1, 1, 1, 3], [0, 1, 1, 3]):
+        call = {name: random.uniform(-2, 2, [3]) for name in inputs}
+        call.update(x=random.uniform(-2, 2, shape), variance=random.uniform(0, 2, [3]))
+        calls.append({name: value.astype(np.float32) for name, value in call.items()})
+    return inputs, outputs, calls
+
+
 MAKERS = (
     quantiles,
     components,
+    norms,
+    known_periods,
     yiq,
     periods,
     period,
@@ -405,6 +444,10 @@ MAKERS = (
     lower_bounds,
     falling_lower_bounds,
 )
+
+
+DIFFERENTIATED = (norms, known_periods, resampler)
+"""Those of which gradients are kept."""
 
 
 def _config():
@@ -443,6 +486,33 @@ def answer(directory, calls):
     print(f"{directory.name}: made by TF {tf.__version__}, {len(calls)} calls")
 
 
+def differentiate(directory, session, inputs, outputs, calls):
+    """Writes `gradients.npz` for the calls that are answered.
+
+    ResamplerGrad writes nothing where there is no point, and gives what the memory holds: such calls are left out.
+    """
+    back = {name: v1.placeholder(output.dtype, None) for name, output in outputs.items()}
+    names = [name for name, tensor in inputs.items() if tensor.dtype.is_floating]
+    wanted = tf.gradients(list(outputs.values()), [inputs[name] for name in names], grad_ys=list(back.values()))
+    gradients = {name: wanted[number] for number, name in enumerate(names)}
+    random = np.random.RandomState(30)
+    found = {}
+    for number, given in enumerate(calls):
+        feeds = {tensor: given[name] for name, tensor in inputs.items()}
+        try:
+            answers = session.run(outputs, feeds)
+        except tf.errors.OpError:
+            continue
+        if not all(value.size for value in answers.values()):
+            continue
+        for name, value in answers.items():
+            found[f"{number}^{name}"] = random.uniform(-1, 1, value.shape).astype(value.dtype)
+            feeds[back[name]] = found[f"{number}^{name}"]
+        found.update({f"{number}/{name}": given[name] for name in inputs})
+        found.update({f"{number}'{name}": value for name, value in session.run(gradients, feeds).items()})
+    np.savez_compressed(str(directory / "gradients.npz"), **found)
+
+
 def _make(maker):
     directory = MODELS / maker.__name__
     shutil.rmtree(str(directory), ignore_errors=True)
@@ -450,6 +520,8 @@ def _make(maker):
         inputs, outputs, calls = maker()
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         v1.saved_model.simple_save(session, str(directory), inputs, outputs)
+        if maker in DIFFERENTIATED:
+            differentiate(directory, session, inputs, outputs, calls)
     answer(directory, calls)
 
 

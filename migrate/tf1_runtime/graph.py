@@ -10,6 +10,7 @@ from migrate.errors import first_few
 from migrate.frozen import frozen
 from migrate.graph.graph import attribute, input_nodes
 from migrate.graph.protos import AttrValue, FunctionDef, GraphDef, MetaGraphDef, NodeDef
+from migrate.tf1_runtime.guards import guarded
 
 _DEFAULTS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "graph", "attr_defaults.tsv")
 _OURS = "1.15"
@@ -85,8 +86,10 @@ def prepared(meta_graph: MetaGraphDef, wanted: Iterable[str], ops: Mapping[str, 
             _make_old(node, ops[node.op], kept)
     for function in graph.library.function:
         _make_function_old(function)
+        function.node_def.extend(guarded(function.node_def, function))
     libraries = {ops[node.op].library for node in every if node.op in ops} - {""}
     by_name = {node.name: node.op for node in graph.node}
+    graph.node.extend(guarded(graph.node))
     return Prepared(graph.SerializeToString(), tuple(sorted(libraries)), by_name)
 
 

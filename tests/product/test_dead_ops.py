@@ -22,7 +22,10 @@ pytestmark = pytest.mark.tensorflow
 MODELS = ROOT / "testdata" / "dead_ops"
 ROUNDED = {"logistic": 1.2e-7, "probabilities": 1.2e-7}
 """Outputs behind Sigmoid and Softmax, ops that live and that TensorFlow 2 rounds in another way."""
+GRADIENT_BOUNDS = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-15}
+"""How far gradients are apart, as a share of the largest: TensorFlow 1's kernels add in another order than a tape."""
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))
+DIFFERENTIATED = sorted(path.parent.name for path in MODELS.glob("*/gradients.npz"))
 
 _ASK = """
 import os, pathlib, pickle, sys
@@ -71,6 +74,34 @@ for name in sys.argv[4:]:
 pathlib.Path(sys.argv[3]).write_bytes(pickle.dumps(found))
 """
 
+_DIFFERENTIATE = """
+import pathlib, pickle, sys
+import numpy as np
+import tensorflow as tf
+
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+sources, new = map(pathlib.Path, sys.argv[1:3])
+found = {}
+for name in sys.argv[4:]:
+    golden = np.load(sources / name / "gradients.npz")
+    signatures = tf.saved_model.load(str(new / name)).signatures
+    loaded = signatures[min(signatures)]
+    calls = []
+    for number in sorted({key.split("/")[0] for key in golden.files if "/" in key}, key=int):
+        given = {k.partition("/")[2]: tf.constant(golden[k]) for k in golden.files if k.startswith(f"{number}/")}
+        back = {k.partition("^")[2]: tf.constant(golden[k]) for k in golden.files if k.startswith(f"{number}^")}
+        floats = [key.partition("'")[2] for key in golden.files if key.startswith(f"{number}'")]
+        with tf.GradientTape() as tape:
+            tape.watch([given[key] for key in floats])
+            outputs = loaded(**given)
+        keys = sorted(back)
+        wanted = [given[key] for key in floats]
+        gradients = tape.gradient([outputs[k] for k in keys], wanted, output_gradients=[back[k] for k in keys])
+        calls.append({k: None if g is None else tf.convert_to_tensor(g).numpy() for k, g in zip(floats, gradients)})
+    found[name] = calls
+pathlib.Path(sys.argv[3]).write_bytes(pickle.dumps(found))
+"""
+
 
 @pytest.fixture(scope="module")
 def new(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
@@ -90,6 +121,16 @@ def found(new: pathlib.Path) -> dict[tuple[str, str], list[dict[str, np.ndarray]
 
     file = new.parent / "answers"
     run_child(["-c", _ASK, str(MODELS), str(new), str(file), *NAMES])
+    return pickle.loads(file.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def gradients(new: pathlib.Path) -> dict[str, list[dict[str, np.ndarray | None]]]:
+    """What a tape gives for the new models, from the disk."""
+    import pickle
+
+    file = new.parent / "gradients"
+    run_child(["-c", _DIFFERENTIATE, str(MODELS), str(new), str(file), *DIFFERENTIATED])
     return pickle.loads(file.read_bytes())
 
 
@@ -119,6 +160,24 @@ def test_it_answers_as_tensorflow_1_does(name, way, found):
             )
             compared += value.size
     assert compared
+
+
+@pytest.mark.parametrize("name", DIFFERENTIATED)
+def test_a_gradient_is_that_of_tensorflow_1(name, gradients):
+    golden = np.load(MODELS / name / "gradients.npz")
+    numbers = sorted({int(key.split("/")[0]) for key in golden.files if "/" in key})
+    assert len(gradients[name]) == len(numbers)
+    for number, found in zip(numbers, gradients[name], strict=True):
+        expected = {key.partition("'")[2]: golden[key] for key in golden.files if key.startswith(f"{number}'")}
+        assert set(found) == set(expected) and expected
+        for key, value in expected.items():
+            bound = GRADIENT_BOUNDS[value.dtype.name]
+            assert found[key].shape == value.shape and found[key].dtype == value.dtype
+            finite = np.isfinite(value)
+            assert np.array_equal(value[~finite], found[key][~finite], equal_nan=True), f"call {number}, {key}"
+            most = abs(value[finite].astype(float)).max(initial=0.0)
+            apart = abs(value[finite].astype(float) - found[key][finite].astype(float)).max(initial=0.0)
+            assert apart <= bound * most, f"call {number}, {key}: {apart / most} of the largest apart"
 
 
 @pytest.mark.parametrize("name", NAMES)

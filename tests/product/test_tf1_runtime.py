@@ -266,15 +266,13 @@ def _dead_ops(path, *arguments):
 def test_tensorflow_1_judges_alone_what_tensorflow_2_does_not_run(tmp_path):
     found = _dead_ops(tmp_path)
     assert sorted(found) == NAMES
-    # For some shapes PeriodicResample of TensorFlow 1 reads what is behind its input, and the new model fails.
-    expected = {**dict.fromkeys(NAMES, "converted"), "period": "mismatched"}
-    assert {name: model["outcome"] for name, model in found.items()} == expected
+    assert {name: model["outcome"] for name, model in found.items()} == dict.fromkeys(NAMES, "converted")
     by_proof = {name for name, m in found.items() if not m["verification"]["calls"]}
     # TensorFlow 1.15 does not take these three; of the others no made-up call is answered.
     assert by_proof >= {"forest_classifier", "forest_regressor", "old_beams"}
-    not_asked = {"components", "crosses", "gradient_by_hand", "periods", "resampler", "yiq"}
+    not_asked = {"components", "crosses", "gradient_by_hand", "period", "periods", "resampler", "yiq"}
     assert by_proof <= {"forest_classifier", "forest_regressor", "old_beams", *not_asked}
-    asked = {name: m for name, m in found.items() if name not in {*by_proof, "period"}}
+    asked = {name: m for name, m in found.items() if name not in by_proof}
     alone = {name: m["verification"]["judgement"] for name, m in asked.items() if not _answers_in_tf2(m)}
     assert alone.keys() >= {"fed_boundaries", "upper_bounds", "lower_bounds", "falling_lower_bounds", "quantiles"}
     assert alone.keys() >= {"gradient_classes", "gradient_classifier", "gradient_regressor", "gradient_vectors"}
@@ -453,3 +451,52 @@ def contradicted(recorded):
         )
         for _, output in nondeterministic((call,), (first,), (again,))
     }
+
+
+def _reads(given, wanted):
+    """The greatest index that PeriodicResample reads, place by place as its kernel does (periodic_resample_op.h)."""
+    (free,) = [q for q, size in enumerate(wanted) if size < 1]
+    others = int(np.prod([size for size in wanted if size >= 1]))
+    target = [size if size >= 1 else int(np.prod(given)) // others for size in wanted]
+    shares = [int(np.ceil(np.float32(t) / np.float32(g))) for t, g in zip(target, given, strict=True)]
+    strides = [int(np.prod(given[q + 1 :])) for q in range(len(given))]
+    greatest = -1
+    for output in np.ndindex(*target):
+        moved = sum(int(np.prod(shares[:q])) * (output[q] % shares[q]) for q in range(len(given)) if q != free)
+        at = [moved * target[q] + output[q] if q == free else output[q] // shares[q] for q in range(len(given))]
+        greatest = max(greatest, sum(stride * index for stride, index in zip(strides, at, strict=True)))
+    return greatest
+
+
+_PERIODS = {
+    (-1, 4): [(4, 2), (8, 4), (6, 2), (8, 3), (7, 3), (4, 1), (5, 3)],
+    (4, -1): [(3, 4), (2, 5), (4, 9), (3, 8)],
+    (-1, 3, 5): [(9, 2, 3), (9, 2, 4), (15, 1, 1), (16, 3, 2)],
+    (3, -1, 5): [(2, 7, 3), (2, 9, 2), (3, 5, 5), (1, 30, 4)],
+}
+
+
+def test_what_periodic_resample_reads_behind_its_input_has_no_answer():
+    """Of some shapes the kernel reads memory that is not the input's; all others are answered."""
+    seen = set()
+    for wanted, shapes in _PERIODS.items():
+        graph = 'node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }'
+        dims = " ".join(f"dim {{ size: {size} }}" for size in wanted)
+        graph += (
+            'node { name: "y" op: "PeriodicResample" input: "x" attr { key: "T" value { type: DT_FLOAT } }'
+            f'attr {{ key: "shape" value {{ shape {{ {dims} }} }} }} }}'
+        )
+        calls = tuple(
+            Call("serving_default", {"x": np.arange(np.prod(s), dtype=np.float32).reshape(s)}) for s in shapes
+        )
+        found = ask_tf1(_RUNNER, _source(graph, [("x", "x:0", 1)], [("y", "y:0", 1)]), calls, 120)
+        assert isinstance(found, Tf1Answers), found
+        for shape, answer in zip(shapes, found.answers, strict=True):
+            is_within = _reads(shape, wanted) < np.prod(shape)
+            seen.add((len(shape), is_within))
+            assert bool(answer.error) != is_within, (wanted, shape, answer)
+            if is_within:
+                assert answer.outputs["y"].max() <= np.prod(shape) - 1
+            else:
+                assert "read memory behind its input" in answer.message
+    assert seen == {(2, False), (2, True), (3, False), (3, True)}

@@ -92,10 +92,16 @@ def _input(labels, dense=False):
     return function
 
 
-def gradient_classifier(folder):
-    """Two classes, with a bias, layer by layer; sparse numbers and ids. Its leaves are given, too."""
-    from tensorflow.contrib.boosted_trees.estimator_batch import estimator
+def _serving():
     from tensorflow.contrib.learn.python.learn.utils import input_fn_utils
+
+    given = _placeholders()
+    return input_fn_utils.InputFnOps(_sparse(given), None, given)
+
+
+def gradient_classifier(folder):
+    """Two classes, with a bias, layer by layer; sparse numbers and ids. Its op gives the leaves, too."""
+    from tensorflow.contrib.boosted_trees.estimator_batch import estimator
 
     config = _config()
     config.learning_rate_tuner.fixed.learning_rate = 0.3
@@ -103,19 +109,13 @@ def gradient_classifier(folder):
         config, _ROWS, num_trees=6, center_bias=True, model_dir=folder, output_leaf_index=True
     )
     made.fit(input_fn=_input(lambda given: (_labels(given) > 1).astype(np.int32)), steps=60)
-
-    def serving():
-        given = _placeholders()
-        return input_fn_utils.InputFnOps(_sparse(given), None, given)
-
-    return made.export_savedmodel(folder + "/export", serving)
+    return made.export_savedmodel(folder + "/export", _serving)
 
 
 def gradient_classes(folder):
     """Three classes with a tree for each in turn, whole trees, with dropout and averaging."""
     from tensorflow.contrib.boosted_trees.estimator_batch import estimator
     from tensorflow.contrib.boosted_trees.proto import learner_pb2
-    from tensorflow.contrib.learn.python.learn.utils import input_fn_utils
 
     config = _config(
         multi_class_strategy=learner_pb2.LearnerConfig.TREE_PER_CLASS,
@@ -128,31 +128,20 @@ def gradient_classes(folder):
         config, _ROWS, n_classes=3, num_trees=7, center_bias=False, model_dir=folder
     )
     made.fit(input_fn=_input(lambda given: np.minimum(_labels(given), 2).astype(np.int32)), steps=40)
-
-    def serving():
-        given = _placeholders()
-        return input_fn_utils.InputFnOps(_sparse(given), None, given)
-
-    return made.export_savedmodel(folder + "/export", serving)
+    return made.export_savedmodel(folder + "/export", _serving)
 
 
 def gradient_vectors(folder):
     """Three classes with vectors in the leaves."""
     from tensorflow.contrib.boosted_trees.estimator_batch import estimator
     from tensorflow.contrib.boosted_trees.proto import learner_pb2
-    from tensorflow.contrib.learn.python.learn.utils import input_fn_utils
 
     config = _config(multi_class_strategy=learner_pb2.LearnerConfig.DIAGONAL_HESSIAN)
     made = estimator.GradientBoostedDecisionTreeClassifier(
         config, _ROWS, n_classes=3, num_trees=4, center_bias=False, model_dir=folder
     )
     made.fit(input_fn=_input(lambda given: np.minimum(_labels(given), 2).astype(np.int32)), steps=40)
-
-    def serving():
-        given = _placeholders()
-        return input_fn_utils.InputFnOps(_sparse(given), None, given)
-
-    return made.export_savedmodel(folder + "/export", serving)
+    return made.export_savedmodel(folder + "/export", _serving)
 
 
 def gradient_regressor(folder):

@@ -32,7 +32,12 @@ from tools.make_ref_ops import OWN  # noqa: E402
 
 LATER = "no rule yet"
 REASONS = (
-    (r"TPU|Infeed|Outfeed|Prelinearize|AllToAll|Collective|CrossReplica|WorkerHeartbeat|Xla", "runs on a TPU alone"),
+    (
+        r"^TPU(Partitioned|Replica|Ordinal|Compilation)",
+        "runs on a TPU alone; beside such a graph an export of TPUEstimator has one for CPUs, which --tags=serve takes",
+    ),
+    (r"XlaClusterOutput", "marks what XLA compiles"),
+    (r"TPU|Infeed|Outfeed|Prelinearize|AllToAll|Collective|CrossReplica|WorkerHeartbeat", "runs on a TPU alone"),
     (r"Nccl", "exchanges data between GPUs"),
     (
         r"Bigtable|Kafka|Kinesis|Ignite|SequenceFile|DecodeLibsvm|Experimental|FilterByLast|ObtainNext",
@@ -41,9 +46,19 @@ REASONS = (
     (r"DecodeAudio|DecodeVideo|EncodeAudio", "runs the program ffmpeg"),
     (r"BytesInUse|BytesLimit", "asks how much memory the process uses"),
     (
+        r"^(Resampler|PeriodicResampleOp|BatchNormWithGlobalNormalization)Grad$",
+        "is for training: a GradientTape of the new model gives the same",
+    ),
+    (r"FeatureUsage|TraverseTree", "asks for more of a resource than a prediction does"),
+    (r"RandomCrop", "crops at random, for training"),
+    (r"MaskedMatmul", "is for training"),
+    (r"BipartiteMatch|HyperplaneLSH", "takes what is equal in the order of a heap inside its kernel"),
+    (r"ReinterpretStringToFloat", "hashes words with the C++ library's hash function, which no other op has"),
+    (r"MatrixExponential", f"{LATER}: its kernel is Eigen's; a later TensorFlow has Python code in its place"),
+    (
         r"Stats|Grow|Update|Process|Center|Finalize|Build|MakeQuantile|Accumulator|AddSummaries|Flush|CalculateBest|Aggregate"
         r"|MakeStats|TrainingPredict|WALS|SkipGram|PartitionExamples|CreateQuantile|Backprop|Grad$|GradGrad|ScatterAddNdim"
-        r"|TraverseTree|FeatureUsage|ZeroInit|ZeroVarInit|UsedHandlers",
+        r"|ZeroInit|ZeroVarInit|UsedHandlers",
         "is for training",
     ),
     (r"DebugOutputs", f"{LATER}: it gives the paths through the trees as well"),
@@ -54,7 +69,7 @@ REASONS = (
     (r"QuantileBuckets", "is for training: it computes buckets from all examples that it is given"),
     (r"QuantileStreamResource", "is for training: it holds what the accumulators collect"),
     (r"CudnnRNN", f"{LATER}: it runs on a GPU alone, and its weights are in an opaque form"),
-    (r"SingleImageRandomDot|HyperplaneLSH", "draws random numbers inside its kernel"),
+    (r"SingleImageRandomDot", "draws random numbers inside its kernel"),
     (r"^A$|^B$|Test|Old$|Reserved|Simple|Stub", "is there for TensorFlow's own tests"),
 )
 """Part of an op's name, and why no rule claims it; the first that fits."""
@@ -96,6 +111,9 @@ def becomes(op: str) -> str:
 
 def reason(op: str, on_cpu: str) -> str:
     """Why no rule claims an op."""
+    dead = unavailable(op)
+    if dead is not None and dead.code == "op-not-in-functions":
+        return dead.reason
     why = next((why for pattern, why in REASONS if re.search(pattern, op)), LATER)
     return why if on_cpu or why != LATER else "TensorFlow 1.15.5 has no kernel of it for a CPU either"
 

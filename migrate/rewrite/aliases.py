@@ -129,6 +129,13 @@ class Aliases:
                 return write
         return None
 
+    def write_after(self, share: Share, name: str) -> str | None:
+        """A write of the shared variables that begins when a node has ended, or None."""
+        for root in sorted(share.roots):
+            for write in self._writes.named(self._writes.after[name] & self._writes_of.get(root, 0)):
+                return write
+        return None
+
     def last_writes(self, share: Share) -> tuple[str, ...]:
         """Nodes after which no write of the shared variables is still to come in this run."""
         successors = self.run.graph.successors()

@@ -8,7 +8,7 @@ from migrate.errors import InternalError
 from migrate.frozen import frozen
 from migrate.graph.graph import Graph, Run, Wire, dangling, index
 from migrate.graph.nodes import reachable
-from migrate.graph.op_table import load_in_place_ops, load_op_table, may_keep
+from migrate.graph.op_table import load_in_place_ops, load_op_table, may_call, may_keep
 from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import Aliases, Share, analyse, producer
@@ -17,7 +17,7 @@ from migrate.rewrite.malformed import find_broken, find_cycle
 from migrate.rewrite.new_nodes import Edit
 from migrate.rewrite.refusals import why_refused
 from migrate.rewrite.rule import Rule, Table
-from migrate.rewrite.rules import control_flow, temporaries, variables
+from migrate.rewrite.rules import arrays, control_flow, resource_handles, temporaries, variables
 from migrate.rewrite.rules.table import TABLE
 from migrate.rewrite.scope import Scope, not_a_ref, with_values
 
@@ -81,7 +81,7 @@ def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | t
     refusals = [*_unknown_refs(run, ref_ops, table), *_handles_as_values(aliases)]
     if refusals:
         return tuple(refusals)
-    refusals = [*_undecided(aliases), *_overlapping(aliases)]
+    refusals = [*_undecided(aliases), *_kept(aliases), *_overlapping(aliases)]
     scope = Scope(aliases)
     nodes: dict[str, NodeDef] = {}
     for name, node in run.graph.nodes.items():
@@ -219,6 +219,36 @@ def _undecided(aliases: Aliases) -> list[Finding]:
             found.append(_between(aliases, share, source, write, reader))
             break
     return found
+
+
+def _kept(aliases: Aliases) -> list[Finding]:
+    """Tensors that something keeps which has their buffer from then on, where a later write of the call changes it.
+
+    A queue, a stack, an array or a resource variable is given the buffer, not a copy of it: what is taken out of it
+    afterwards is what the ref variable holds by then.
+    """
+    found = []
+    graph = aliases.run.graph
+    for tensor, share in aliases.shares.items():
+        if not share.dtype or not aliases.is_written(share):
+            continue
+        for taker in dict.fromkeys(name for name, _ in graph.consumers.get(tensor, ())):
+            write = aliases.write_after(share, taker) if _keeps(graph.wires[taker].op) else None
+            if write is not None:
+                names = " and ".join(sorted(repr(root) for root in share.roots))
+                message = f"{taker!r} keeps the buffer of {names}, and {write!r} writes it afterwards"
+                hint = "give it a copy: variable + 0"
+                places = (producer(tensor), taker, write)
+                found.append(refusal("aliased-buffer-undecided", f"{aliases.run.key}: {message}", places, hint))
+    return found
+
+
+def _keeps(op: str) -> bool:
+    """Whether an op keeps the tensors that it is given: writes of refs copy them, and functions are looked into."""
+    return may_keep(op) and not may_call(op) and (op not in TABLE.rules or op in _BY_HANDLE)
+
+
+_BY_HANDLE = frozenset({*resource_handles.USER.ops, *arrays.USER.ops})
 
 
 def _looked_at(run: Run) -> frozenset[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,38 @@ def run(job: KerasExportJob) -> KerasExported | Failed:
 
 def _save_tf_keras(loaded: Loaded, names: Names, directory: str) -> None:
     """Keras 2's own SavedModel: `tf_keras.models.load_model` gives the model back, layers, optimizer and all."""
-    loaded.model.save(
-        directory,
-        save_format="tf",
-        include_optimizer=loaded.compiled,
-        signatures={SIGNATURE: _serving(loaded, names)},
-    )
+    with _masks_computed(loaded.model):
+        loaded.model.save(
+            directory,
+            save_format="tf",
+            include_optimizer=loaded.compiled,
+            signatures={SIGNATURE: _serving(loaded, names)},
+        )
+
+
+@contextlib.contextmanager
+def _masks_computed(model: Any) -> Iterator[None]:
+    """Has layers give their masks apart from their outputs while a model is saved.
+
+    Keras calls saved functions in the place of layers then. A mask that is an attribute of an output is lost in these,
+    and `__call__` of the new model would pay heed to none (base_layer.py, _set_mask_metadata).
+    """
+    # Private. A model in a model is asked for its mask by calling its layers once more, which may change its state.
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if getattr(layer, _JOINTLY, False) and not hasattr(layer, "layers")
+    ]
+    for layer in layers:
+        setattr(layer, _JOINTLY, False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            setattr(layer, _JOINTLY, True)
+
+
+_JOINTLY = "_compute_output_and_mask_jointly"
 
 
 def _save_keras(loaded: Loaded, names: Names, directory: str) -> None:

@@ -375,6 +375,7 @@ class KerasAsked:
       random: outputs that differ from call to call with `training=True`.
       steady: outputs that no random number reaches with it: gradients are asked of these.
       trainable: the weights to which they are asked, with their places among all weights.
+      more: further calls of `__call__`, as for prediction.
     """
 
     layers: tuple[str, ...] = ()
@@ -386,6 +387,7 @@ class KerasAsked:
     random: tuple[str, ...] = ()
     steady: tuple[str, ...] = ()
     trainable: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    more: tuple[Call, ...] = ()
 
 
 @frozen
@@ -402,6 +404,9 @@ class KerasShown:
       states: what the weights hold after these calls; of the source without those that are not the same twice.
       unmoved: of the candidate, the outputs asked for in `KerasAsked.random` that never differ from the prediction.
       gradients: those of a further call with `training=True`, by weight, see `KerasAsked.steady`.
+      more: what it answers to `KerasAsked.more`.
+      computed: what it computes with `training=True`, see `keras_graph.computed`.
+      penalties: of the source, what its weight penalties compute beside that.
     """
 
     layers: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -413,6 +418,9 @@ class KerasShown:
     states: Mapping[str, Fingerprint] = dataclasses.field(default_factory=dict)
     unmoved: tuple[str, ...] = ()
     gradients: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    more: tuple[Answer, ...] = ()
+    computed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    penalties: tuple[str, ...] = ()
 
 
 @frozen

@@ -44,6 +44,7 @@ def compare_keras(golden: Golden, keras: KerasGolden, result: CandidateResult, m
         *_losses(wanted, found),
         *_calls(keras.asked, wanted, found, max_ulps),
         *_states(golden, wanted, result),
+        *(_computed(keras.asked, wanted, found) if golden.tf_version == result.release else ()),
         *wrong,
     )
     return FurtherComparison(mismatches, count, lost)
@@ -85,6 +86,7 @@ def _calls(asked: KerasAsked, wanted: KerasShown, found: KerasShown, max_ulps: i
         return
     call = asked.call
     yield from compare_answers((call,), (wanted.predicted,), (found.predicted,), ("call-differs", CALLED), max_ulps, ())
+    yield from compare_answers(asked.more, wanted.more, found.more, ("call-differs", CALLED), max_ulps, ())
     trained = (call,) * len(wanted.trained)
     yield from compare_answers(trained, wanted.trained, found.trained, ("training-differs", TRAINING), max_ulps, ())
     for name in found.unmoved:
@@ -99,3 +101,25 @@ def _states(golden: Golden, wanted: KerasShown, result: CandidateResult) -> Iter
         if path is not None and result.keras.states.get(path, value) != value:
             reason = "training leaves it with another value than the source's"
             yield mismatch("training-differs", TRAINING, reason, "", name)
+
+
+def _computed(asked: KerasAsked, wanted: KerasShown, found: KerasShown) -> Iterator[Mismatch]:
+    """Ops, attributes and constants of a call in training. What the two call their functions says nothing."""
+    if not wanted.computed or not found.computed or asked.call is None:
+        return
+    missing = collections.Counter(wanted.computed) - collections.Counter(found.computed)
+    added = found.computed.keys() - wanted.computed.keys() - {*wanted.penalties}
+    told = [f"lacks {count} {_op(each)} of the source's" for each, count in sorted(missing.items())]
+    told += [f"has a {_op(each)} that the source's has not" for each in sorted(added) if _op(each) not in _OF_MASKS]
+    for what in told[:_SHOWN]:
+        yield mismatch("training-differs", TRAINING, f"its call with training=True {what}", asked.call.signature)
+
+
+def _op(computed: str) -> str:
+    """An op without its attributes; of a constant its dtype and shape, too."""
+    return computed.rpartition(" ")[0]
+
+
+_OF_MASKS = frozenset({"Any"})
+"""What a layer computes twice in a new model: for its output, and for a mask that is given on apart from it."""
+_SHOWN = 4

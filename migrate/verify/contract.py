@@ -36,7 +36,8 @@ from migrate.verify.model_files import (
 from migrate.verify.python_signatures import python_differences
 from migrate.verify.run_settings import run_setting_differences
 from migrate.verify.same_nodes import node_differences
-from migrate.verify.saved_objects import attribute_differences, object_differences, root_differences
+from migrate.verify.same_objects import object_differences
+from migrate.verify.saved_objects import attribute_differences, root_differences, root_function_differences
 from migrate.verify.saver import saver_differences, stored_name_differences
 from migrate.verify.signature_defs import kept_name_differences, signature_differences
 from migrate.verify.tables import table_differences
@@ -137,7 +138,8 @@ def contract_differences(
         *device_differences(source, new, PATH),
         *version_differences(graphs, new, PATH),
         *stored_name_differences(new, os.path.join(candidate.directory, "variables", "variables"), PATH),
-        *object_differences(graphs, new, PATH),
+        *root_function_differences(graphs, new, PATH),
+        *object_differences(source, new, PATH),
         *node_differences(graphs, new, PATH),
         *gradient_mark_differences(graphs, new, PATH),
         *run_setting_differences(graphs, new, PATH),

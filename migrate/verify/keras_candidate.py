@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from migrate.verify.calls import Array, Call, Fingerprint, KerasAsked, KerasShow
 from migrate.verify.candidate_state import Layout, loaded_values, loaded_variables
 from migrate.verify.candidate_state import at as object_at
 from migrate.verify.gradients import training_gradients
+from migrate.verify.keras_graph import computed_in_training
 from migrate.verify.keras_metadata import at, described, slot_of
 from migrate.verify.object_graph import VALUE
 from migrate.verify.sessions import answer_to
@@ -85,7 +87,8 @@ def ask_candidate(
     def asking(**mode: bool) -> Callable[[Call], Mapping[str, Array]]:
         return lambda call: {name: as_array(value.numpy()) for name, value in tensors(call, **mode).items()}
 
-    predicted = answer_to(asking(training=False) if asked.trained else asking(), call)
+    predict = asking(training=False) if asked.trained else asking()
+    predicted, more = answer_to(predict, call), tuple(answer_to(predict, one) for one in asked.more)
     train = asking(training=True)
     trained = tuple(answer_to(train, call) for _ in range(asked.trained))
     left = loaded_values(layout, loaded)
@@ -99,7 +102,9 @@ def ask_candidate(
             unmoved -= {n for n in unmoved if not _is_equal(answer.outputs.get(n), predicted.outputs.get(n))}
         if not unmoved:
             break
-    return KerasShown(layers, values, (), losses, predicted, trained, left, tuple(sorted(unmoved)), gradients)
+    computed = computed_in_training(meta_graph) if asked.trained else {}
+    shown = KerasShown(layers, values, (), losses, predicted, trained, left, tuple(sorted(unmoved)), gradients, more)
+    return dataclasses.replace(shown, computed=computed)
 
 
 def _loaded_optimizer(loaded: Any, stored: Mapping[str, Fingerprint]) -> Iterator[tuple[str, Fingerprint]]:

@@ -118,6 +118,7 @@ def ask_called(
     compiled: bool,
     steady: Collection[str] = (),
     trainable: Sequence[str] = (),
+    more: Sequence[Call] = (),
 ) -> KerasShown:
     """Calls a model once as for prediction, then as for training.
 
@@ -129,6 +130,7 @@ def ask_called(
       compiled: whether it is called through tf.function.
       steady: the outputs of which gradients are taken, see `KerasAsked.steady`.
       trainable: names of the weights to which they are.
+      more: calls that are made as for prediction, too.
     """
     losses = losses_of(loaded, runtime)
     if call is None:
@@ -145,11 +147,14 @@ def ask_called(
         used = tensors(training)
         return lambda call: {name: as_array(tensor.numpy()) for name, tensor in used(call).items()}
 
-    predicted = answer_to(asking(False), call)
+    predict = asking(False)
+    predicted, further = answer_to(predict, call), tuple(answer_to(predict, one) for one in more)
     train = asking(True)
     trained = tuple(answer_to(train, call) for _ in range(STEPS if takes_mode(loaded, runtime) else 0))
     variables = weights(loaded.model)
     left = {name: fingerprint(as_array(value.numpy())) for name, value in variables.items()}
     wanted = {name: variables[name] for name in trainable}
     gradients = training_gradients(tf, lambda: tensors(True)(call), steady, wanted)
-    return KerasShown(losses=losses, predicted=predicted, trained=trained, states=left, gradients=gradients)
+    return KerasShown(
+        losses=losses, predicted=predicted, trained=trained, states=left, gradients=gradients, more=further
+    )

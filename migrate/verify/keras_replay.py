@@ -96,12 +96,15 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         # A fresh model each time: one with state answers the second call otherwise, and probing has changed it.
         is_compiled = asking.compiled is not None
         draws = drawn(loaded) if full and takes_mode(loaded, runtime) else Drawn(frozenset(), frozenset())
+        if (job.request.custom_objects or job.request.trust) and drawn(loaded).computed != draws.computed:
+            draws = dataclasses.replace(draws, computed={})  # Code of the user's, which makes another graph each time.
         steady = [name for name in signature.outputs if name not in draws.outputs]
         first, left, further, shown = _replay(
             job.request, sequence, is_compiled, full, full, steady=steady, ordinary=end
         )
+        others = _more(sequence, first, end, is_compiled)
         again, other, same, shown_again = _replay(
-            job.request, sequence, is_compiled, full, repeated=further.calls, steady=steady
+            job.request, sequence, is_compiled, full, repeated=further.calls, steady=steady, more=others
         )
         runs, states = [again], [other]
         stateful = nondeterministic(calls, first[:end:2], first[1:end:2])
@@ -115,7 +118,9 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         again = contradictions(first, runs)
     except InputError as error:
         return Failed(str(error))
-    keras = _compared(loaded, told, shown, shown_again, further.calls, runtime, draws, steady) if job.full else None
+    keras = None
+    if job.full:
+        keras = _compared(loaded, told, shown, shown_again, further.calls, runtime, draws, steady, others)
     notes = (*attempts.notes, *fewer, *lost)
     how = COMPILED.format(seconds=asking.seconds) if is_compiled else ""
     return Golden(
@@ -145,6 +150,7 @@ def _replay(
     repeated: Sequence[Call] | None = None,
     steady: Sequence[str] = (),
     ordinary: int = 0,
+    more: Sequence[Call] | None = None,
 ) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint], Further, KerasShown]:
     """The answers of a fresh model; where it is compiled, the first one is still an eager call's."""
     loaded = load(request, with_optimizer=False)
@@ -160,8 +166,22 @@ def _replay(
     call = further.calls[0] if further.calls else None
     runtime = request.source.runtime
     trainable = trainable_of(loaded) if takes_mode(loaded, runtime) else ()
-    shown = ask_called(loaded, runtime, call, lambda call: _given(loaded, call), is_compiled, steady, trainable)
+    others = _more(calls, answers, ordinary, is_compiled) if more is None else more
+    shown = ask_called(loaded, runtime, call, lambda call: _given(loaded, call), is_compiled, steady, trainable, others)
     return answers, left, further, dataclasses.replace(shown, layers=layers)
+
+
+_MOST_MORE = 8
+"""How many calls that are not ordinary are made of `__call__`, too."""
+
+
+def _more(calls: Sequence[Call], answers: Sequence[Answer], ordinary: int, is_slow: bool) -> tuple[Call, ...]:
+    """The calls that `__call__` is asked as well: those that the model answers, none of a slow one."""
+    if is_slow:
+        return ()
+    answered = [call for call, answer in zip(calls, answers, strict=True) if not answer.error]
+    count = sum(not answer.error for answer in answers[:ordinary])
+    return (*answered[:count:2], *answered[count : count + _MOST_MORE])
 
 
 def _compared(
@@ -173,6 +193,7 @@ def _compared(
     runtime: Runtime,
     draws: Drawn,
     steady: Sequence[str],
+    more: Sequence[Call],
 ) -> KerasGolden:
     """What the model has shown, without what another load of it contradicts.
 
@@ -185,6 +206,7 @@ def _compared(
       runtime: what loaded them.
       draws: what random numbers reach in training.
       steady: the outputs that they do not reach.
+      more: further calls, made as for prediction.
     """
     call = calls[0] if calls else None
     asks_training = call is not None and takes_mode(loaded, runtime)
@@ -204,6 +226,9 @@ def _compared(
         ),
         states={name: value for name, value in left.items() if name not in draws.weights},
         gradients=_agreed_gradients(first.gradients, again.gradients),
+        more=tuple(_agreed(answer, other) for answer, other in zip(first.more, again.more, strict=True)),
+        computed=draws.computed,
+        penalties=draws.penalties,
     )
     places = {name: number for number, name in enumerate(held_by(loaded))}
     known = predicted.outputs if predicted is not None else {}
@@ -218,6 +243,7 @@ def _compared(
         tuple(name for name in sorted(draws.outputs & known.keys()) if _never(answered, name, known[name])),
         tuple(steady) if asks_training else (),
         {name: places[name] for name in shown.gradients},
+        tuple(more) if call is not None else (),
     )
     return KerasGolden(asked, shown)
 

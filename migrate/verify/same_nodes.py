@@ -30,7 +30,7 @@ _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switc
 """Control flow of v1, which branches that are decided lose, and which may become functions."""
 _BRANCHES = frozenset({"If", "StatelessIf", "StatelessWhile", "While"})
 _ARRAY, _LIST = "TensorArray", "TensorList"
-_FOR_FLOW = frozenset({"Const", "Identity", "ReadVariableOp", *_BRANCHES})
+_FOR_FLOW = frozenset({"Const", "Identity", "NoOp", "ReadVariableOp", *_BRANCHES})
 _FOR_FED = frozenset({"Const", "Identity"})
 _EXPORTED = frozenset({"Const", "Identity", "IdentityN", "NoOp"})
 _NEW = frozenset(
@@ -190,7 +190,8 @@ def _of_inputs(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Func
     for expected, found in zip(theirs, mine, strict=True):
         is_argument = found in function.arguments
         names = source.names(found)
-        if found.removeprefix(PREFIX) == expected or (not is_argument and (not names or expected in names)):
+        is_new = not is_argument and not names
+        if found.removeprefix(PREFIX) == expected or is_new or not {*names}.isdisjoint(_through_flow(source, expected)):
             continue  # What has a name of its own is compared as a node.
         if any(is_replaceable(giver.op) for giver in source.named(expected)):
             continue
@@ -198,6 +199,22 @@ def _of_inputs(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Func
             what = "an argument" if is_argument else repr(found)
             return f"expected {node.op} to take {expected!r}, found {what}"
     return ""
+
+
+def _through_flow(source: SourceNodes, name: str) -> set[str]:
+    """A node, and those whose value it hands on: in a branch that is a function they are taken as they are."""
+    found = {name}
+    pending = [name]
+    for each in pending:  # grows while it is read
+        for node in source.named(each) if len(found) < _MOST_BEHIND else ():
+            if node.op in _FLOW:
+                fresh = [giver for giver in _givers(node) if giver not in found]
+                found.update(fresh)
+                pending += fresh
+    return found
+
+
+_MOST_BEHIND = 200
 
 
 def _may_be_given(source: SourceNodes, name: str) -> bool:

@@ -44,7 +44,7 @@ def root_differences(source: MetaGraphDef, new: MetaGraphDef, path: str) -> Iter
         yield mismatch("attribute-differs", path, f"the loaded object is of the kind {kind!r}", "", ROOT)
 
 
-def object_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: str) -> Iterator[Mismatch]:
+def root_function_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: str) -> Iterator[Mismatch]:
     """Functions of the root that answer nothing of the source; how replicas of variables are kept, and where they are.
 
     Args:

@@ -109,6 +109,21 @@ for name in sys.argv[2:]:
 """
 
 
+_MASKED = """
+import sys, numpy as np, tensorflow as tf, tf_keras
+new, source = sys.argv[1:]
+x = np.random.RandomState(0).uniform(-1, 1, [2, 4, 3]).astype("float32")
+x[0, 2:], x[1, 1] = 0, 0
+expected = tf_keras.models.load_model(source)(x).numpy()
+assert np.array_equal(tf.saved_model.load(new)(x, training=False).numpy(), expected)
+assert np.array_equal(tf_keras.models.load_model(new)(x).numpy(), expected)
+"""
+
+
+def test_the_model_pays_heed_to_masks_where_it_is_called(converted):
+    run_child(["-c", _MASKED, str(converted[0] / "recurrent"), str(MODELS / "recurrent" / "model.h5")])
+
+
 def test_the_model_can_be_trained(converted):
     run_child(["-c", _REUSED, str(converted[0]), "functional", "archive_3"])
 

@@ -107,3 +107,35 @@ def test_gradients_in_training():
     assert [(m.code, m.output) for m in other.mismatches] == [("gradient-differs", "kernel")]
     lost = _of_gradients({})
     assert (lost.gradients, lost.lost) == (0, {"serving_default, training": ("kernel",)})
+
+
+_MORE = (Call("serving_default", {"x": np.zeros([1, 2], np.float32)}),)
+
+
+@pytest.mark.parametrize(("answer", "told"), [(_PREDICTED, []), (_TRAINED, [("call-differs", "y")])])
+def test_further_calls_are_compared(answer, told):
+    asked = dataclasses.replace(_ASKED, more=_MORE)
+    shown = dataclasses.replace(_SHOWN, more=(_PREDICTED,))
+    assert _differences(shown, dataclasses.replace(_FOUND, more=(answer,)), asked=asked) == told
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"Neg 1": 2, "Const float32 [] ab": 1}, []),
+        # What functions of layers compute twice says nothing, nor do penalties.
+        ({"Neg 1": 3, "Const float32 [] ab": 1, "L2Loss 1": 2}, []),
+        # A mask is computed apart from the output that it is of.
+        ({"Neg 1": 2, "Const float32 [] ab": 1, "Any 1": 1}, []),
+        ({"Neg 1": 2, "Const float32 [] cd": 1}, [("training-differs", "")] * 2),
+        ({"Neg 1": 1, "Const float32 [] ab": 1}, [("training-differs", "")]),
+        ({"Neg 1": 2, "Const float32 [] ab": 1, "Abs 1": 1}, [("training-differs", "")]),
+        ({}, []),
+    ],
+)
+def test_what_is_computed_in_training(found, told):
+    shown = dataclasses.replace(_SHOWN, computed={"Neg 1": 2, "Const float32 [] ab": 1}, penalties=("L2Loss 1",))
+    keras = dataclasses.replace(_FOUND, computed=found)
+    assert _differences(shown, keras) == told
+    # Another release may trace another graph.
+    assert _differences(shown, keras, release="2.15.0") == []

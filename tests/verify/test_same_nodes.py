@@ -86,6 +86,16 @@ _JPEG = ("d", "DecodeJpeg", ["x"], {"acceptable_fraction": 0.5, "channels": 3})
                 ("n", "Neg", ["n/in0/step_0"], {}),
             ],
         ),
+        # What a branch takes through a Switch it takes as it is where it is a function.
+        (
+            [
+                ("c", "Const", [], {}),
+                ("s", "Switch", ["c", "p"], {}),
+                ("n", "Neg", ["s"], {}),
+                ("m", "Merge", ["n"], {}),
+            ],
+            [("c", "Const", [], {}), ("n", "Neg", ["c:output:0"], {}), ("m", "NoOp", [], {})],
+        ),
         # A handle takes the place of a ref.
         ([("i", "Identity", ["v"], {"T": (FLOAT,)})], [("i", "Identity", ["argument_0"], {"T": (RESOURCE,)})]),
         # What a conversion puts between two nodes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.graph.protos import MetaGraphDef
-from migrate.verify.saved_objects import attribute_differences, object_differences, root_differences
+from migrate.verify.saved_objects import attribute_differences, root_differences, root_function_differences
 
 _LISTS = {"variables": ("v", "m"), "trainable_variables": ("v",), "regularization_losses": ()}
 
@@ -106,7 +106,7 @@ def test_a_root_of_another_kind_is_told(root):
 
 
 def _objects(candidate, source=None):
-    return [(m.code, m.output) for m in object_differences([source or _source()], candidate, "contract")]
+    return [(m.code, m.output) for m in root_function_differences([source or _source()], candidate, "contract")]
 
 
 def _variable(candidate, name):

@@ -66,6 +66,8 @@ BASES = {
     "keras_adam": Base("keras/old_adam"),
     "keras_3": Base("keras/archive_3"),
     "keras_dropout": Base("keras/json_hdf5"),
+    "keras_3_dropout": Base("keras/hdf5_3"),
+    "keras_recurrent": Base("keras/recurrent"),
     "keras_tf1": Base("keras_tf1/trained"),
 }
 

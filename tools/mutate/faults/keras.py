@@ -9,12 +9,13 @@ import numpy as np
 
 from tools.mutate.candidate import Candidate, Function, set_value, value_of
 from tools.mutate.edits import Edit
-from tools.mutate.look import Draws, Files, RestoredOptimizer, Surface, Training
+from tools.mutate.look import Draws, Files, RestoredOptimizer, SpreadInTraining, Surface, Training
 from tools.mutate.records import Fault
 
 _X, _IDS = np.array([[0.5, -1.0]], np.float32), np.array([[1, 2, 0]], np.int32)
 _LIST, _DICT = [_IDS, _X], {"ids": _IDS, "x": _X}
 _FEATURES = np.linspace(-1, 1, 32, dtype=np.float32).reshape(8, 4)
+_STEPS = np.where(np.arange(24).reshape(2, 4, 3) < 15, np.float32(0.5), np.float32(0.0))
 _METADATA = "keras_metadata.pb"
 
 
@@ -115,6 +116,25 @@ def _swapped_layers(candidate: Candidate) -> None:
         child.local_name = names.get(child.local_name, child.local_name)
 
 
+def _constant(end: str, value: float, functions: str = "") -> Edit:
+    """Gives the constants whose names end so, in functions whose names hold a text, another value."""
+
+    def plant(candidate: Candidate) -> None:
+        found = [
+            node
+            for function in candidate.functions
+            if functions in function.signature.name
+            for node in function.node_def
+            if node.op == "Const" and node.name.endswith(end)
+        ]
+        if not found:
+            raise LookupError(end)
+        for node in found:
+            set_value(node, np.full_like(value_of(node), value))
+
+    return plant
+
+
 def _surface(name: str, base: str, says: str, edit: Edit, look: Any) -> Fault:
     return Fault("surface", name, base, says, edit, look)
 
@@ -132,6 +152,34 @@ FAULTS = (
     _surface("keras-3-predicts", "keras_3", "`__call__` of Keras 3 differs.", _negated(1), Training(_DICT, False)),
     _surface("keras-3-training", "keras_3", "Means of Keras 3 stay in training.", _unmoved, Training(_DICT)),
     _surface("keras-dropout", "keras_dropout", "Nothing is dropped in training.", _never_drawn, Draws(_FEATURES)),
+    _surface(
+        "keras-dropout-rate",
+        "keras_dropout",
+        "A fifth is dropped in training instead of a half.",
+        _constant("dropout/GreaterEqual/y", 0.2),
+        SpreadInTraining(_FEATURES[0].tolist()),
+    ),
+    _surface(
+        "keras-dropout-scale",
+        "keras_dropout",
+        "What is not dropped is not scaled in training.",
+        _constant("dropout/Const", 1.0),
+        SpreadInTraining(_FEATURES[0].tolist()),
+    ),
+    _surface(
+        "keras-3-dropout-rate",
+        "keras_3_dropout",
+        "A fifth is dropped in training of Keras 3.",
+        _constant("dropout/GreaterEqual/y", 0.2),
+        SpreadInTraining(_FEATURES[0].tolist()),
+    ),
+    _surface(
+        "keras-mask",
+        "keras_recurrent",
+        "`__call__` masks other steps.",
+        _constant("NotEqual/y", -1.0, "layer_call"),
+        Training(_STEPS, False),
+    ),
     _surface("keras-3-loss", "keras_3", "A penalty of Keras 3 is another one.", _penalty, Surface()),
     _surface(
         "keras-untrained",

@@ -115,7 +115,7 @@ def with_stubs(plan: Plan) -> Plan:
     """The plan as it is after it was pickled, if it has large constants."""
     nodes = (node for run in plan.runs for node in run.graph.nodes.values())
     inner = (node for function in plan.functions for node in function.node_def)
-    if plan.contents or not any(map(is_large, itertools.chain(nodes, inner))):
+    if plan.contents is not None or not any(map(is_large, itertools.chain(nodes, inner))):
         return plan
     result: Plan = pickle.loads(pickle.dumps(plan))
     return result

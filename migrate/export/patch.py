@@ -24,11 +24,12 @@ from migrate.export.module import Module, patiently
 from migrate.export.names import Names, flat
 from migrate.export.unique_names import make_unique
 from migrate.frozen import frozen
-from migrate.graph.large_constants import fill
+from migrate.graph.cut_constants import SAVED_MODEL, spliced
 from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.records import Signature, TensorSpec
 from migrate.regular_files import create
+from migrate.sources.large_contents import InFile
 
 
 @frozen
@@ -112,9 +113,9 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -
     make_unique(meta_graph, digest)
     del meta_graph.meta_info_def.tags[:]
     meta_graph.meta_info_def.tags.extend(plan.tags)
-    fill(meta_graph, plan.contents)
-    with create(path) as file:
-        file.write(model.SerializeToString(deterministic=True))
+    held = plan.contents or InFile()
+    with create(path) as file, held.contents() as contents:
+        file.writelines(spliced(model.SerializeToString(deterministic=True), SAVED_MODEL, contents))
 
 
 def write_fingerprint(directory: str) -> None:

@@ -1,25 +1,27 @@
 """Large constants apart from the graph that has them: TensorFlow copies a graph some ten times, and them with it.
 
-A stub is the same node with the same type and shape, and one zero in the place of its content.
+A stub is the same node with the same type and shape, and one zero in the place of its content. Where nobody may take it
+for a constant it is hollow: it has one byte there, with which TensorFlow takes no graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
 
-from migrate.errors import InternalError
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, TensorProto
+from migrate.graph.graph import attribute
+from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
 
 MARK = "_migrate_constant"
 """Attribute of a stub: the number of its content."""
 LARGE_BYTES = 1 << 16
 """A tensor of so many bytes gives no shape, axis or size, which TensorFlow computes with while it builds a graph."""
 # Floats alone, of which nothing of that kind is made, however they are computed with.
-_ZERO: Mapping[int, str] = {
+STUB_VALUES: Mapping[int, str] = {
     dtype_value(dtype): field
     for dtype, field in (
         ("float32", "float_val"),
@@ -28,31 +30,48 @@ _ZERO: Mapping[int, str] = {
         ("bfloat16", "half_val"),
     )
 }
+"""Where the tensor of a stub has its zero (tensor.proto), by the dtypes whose large constants have stubs."""
+ITEM_BYTES: Mapping[int, int] = {
+    dtype_value(dtype): size for dtype, size in (("float32", 4), ("float64", 8), ("float16", 2), ("bfloat16", 2))
+}
+"""Bytes of an element, by the same dtypes."""
+
+
+HOLLOW = b"\0"
+"""What a hollow stub has in the place of its content."""
+_PLAIN = frozenset({"dtype", "tensor_shape", "version_number", "tensor_content"})
+"""What a tensor has in the form in which exporters write it."""
 
 
 class Contents:
     """Takes contents out of constants, each once however many nodes have it."""
 
-    def __init__(self) -> None:
-        """See the class."""
-        self._numbers: dict[bytes, int] = {}
+    def __init__(self, place: Callable[[bytes], tuple[int, int] | None] = lambda _: None) -> None:
+        """See the class.
 
-    def all(self) -> tuple[bytes, ...]:
-        """The contents by their numbers, each a serialized TensorProto."""
+        Args:
+          place: says where a content is found; what has no such place is carried.
+        """
+        self._place = place
+        self._numbers: dict[bytes | tuple[int, int], int] = {}
+
+    def all(self) -> tuple[bytes | tuple[int, int], ...]:
+        """The contents by their numbers, as `TensorProto.tensor_content` has them, or their places."""
         return tuple(self._numbers)
 
     def node(self, node: NodeDef) -> NodeDef:
         """The node, or the stub of a large constant."""
-        if not is_large(node) or node.attr["value"].tensor.dtype not in _ZERO:
+        if not is_large(node) or not is_plain(node, len(node.attr["value"].tensor.tensor_content)):
             if MARK not in node.attr:
                 return node
             node = NodeDef.FromString(node.SerializeToString())
             del node.attr[MARK]
             return node
         tensor = node.attr["value"].tensor
-        number = self._numbers.setdefault(tensor.SerializeToString(), len(self._numbers))
+        content = tensor.tensor_content
+        number = self._numbers.setdefault(self._place(content) or content, len(self._numbers))
         stub = _without_content(node)
-        getattr(stub.attr["value"].tensor, _ZERO[tensor.dtype]).append(0)
+        getattr(stub.attr["value"].tensor, STUB_VALUES[tensor.dtype]).append(0)
         stub.attr[MARK].i = number
         return stub
 
@@ -64,20 +83,6 @@ class Contents:
         _take_over(function, result, "node_def")
         result.node_def.extend(map(self.node, function.node_def))
         return result
-
-
-def fill(meta_graph: MetaGraphDef, contents: Sequence[bytes]) -> None:
-    """Puts the contents back into the stubs of a MetaGraphDef."""
-    for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
-        for node in nodes:
-            if MARK not in node.attr:
-                continue
-            tensor = node.attr["value"].tensor
-            held = TensorProto.FromString(contents[node.attr[MARK].i])
-            if node.op != "Const" or (held.dtype, held.tensor_shape) != (tensor.dtype, tensor.tensor_shape):
-                raise InternalError(f"{node.name!r} has become something else than the constant that it was")
-            tensor.CopyFrom(held)
-            del node.attr[MARK]
 
 
 def is_large(node: NodeDef) -> bool:
@@ -94,20 +99,42 @@ def constant_bytes(meta_graph: MetaGraphDef) -> int:
 
 def light(meta_graph: MetaGraphDef) -> MetaGraphDef:
     """A copy without what large constants hold; their types and shapes stay."""
+    return with_nodes(meta_graph, lambda node: _without_content(node) if is_large(node) else node)
+
+
+def with_nodes(meta_graph: MetaGraphDef, change: Callable[[NodeDef], NodeDef]) -> MetaGraphDef:
+    """A copy with other nodes; `change` gives them, in the order of the graph and then of the functions' bodies."""
     result = MetaGraphDef()
     _take_over(meta_graph, result, "graph_def")
     _take_over(meta_graph.graph_def, result.graph_def, "node", "library")
-    result.graph_def.node.extend(_emptied(meta_graph.graph_def.node))
+    result.graph_def.node.extend(map(change, meta_graph.graph_def.node))
     _take_over(meta_graph.graph_def.library, result.graph_def.library, "function")
     for function in meta_graph.graph_def.library.function:
         new = result.graph_def.library.function.add()
         _take_over(function, new, "node_def")
-        new.node_def.extend(_emptied(function.node_def))
+        new.node_def.extend(map(change, function.node_def))
     return result
 
 
-def _emptied(nodes: Iterable[NodeDef]) -> Iterable[NodeDef]:
-    return (_without_content(node) if is_large(node) else node for node in nodes)
+def hollow(node: NodeDef, number: int) -> NodeDef:
+    """A large constant without its content, which has a number."""
+    result = _without_content(node)
+    result.attr["value"].tensor.tensor_content = HOLLOW
+    result.attr[MARK].i = number
+    return result
+
+
+def is_plain(node: NodeDef, size: int) -> bool:
+    """Whether a node is a constant of floats in the form that exporters write, if its tensor holds so many bytes."""
+    value, dtype = attribute(node, "value"), attribute(node, "dtype").type
+    tensor = value.tensor
+    if node.op != "Const" or value.WhichOneof("value") != "tensor" or tensor.tensor_shape.unknown_rank:
+        return False
+    if tensor.dtype != dtype or dtype not in STUB_VALUES:
+        return False
+    sizes = [dim.size for dim in tensor.tensor_shape.dim]
+    is_whole = min(sizes, default=1) > 0 and math.prod(sizes) * ITEM_BYTES[dtype] == size
+    return is_whole and {field.name for field, _ in tensor.ListFields()} <= _PLAIN
 
 
 def _without_content(node: NodeDef) -> NodeDef:

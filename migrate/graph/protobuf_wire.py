@@ -5,10 +5,15 @@ Source: protobuf.dev, Encoding.
 
 from __future__ import annotations
 
-_LENGTH_DELIMITED = 2
+import mmap
+from collections.abc import Iterator
+from typing import NamedTuple
+
+LENGTH_DELIMITED = 2
+"""The wire type of messages, strings and bytes."""
 
 
-def varint(data: bytes, position: int) -> tuple[int, int]:
+def varint(data: bytes | mmap.mmap, position: int) -> tuple[int, int]:
     """Reads a number of 64 bits at most.
 
     Returns:
@@ -61,8 +66,58 @@ def messages(data: bytes) -> list[tuple[int, bytes]]:
     while position < len(data):
         tag, position = varint(data, position)
         length, position = varint(data, position)
-        if tag & 7 != _LENGTH_DELIMITED or position + length > len(data):
+        if tag & 7 != LENGTH_DELIMITED or position + length > len(data):
             raise ValueError("not a message of messages and strings")
         found.append((tag >> 3, data[position : position + length]))
         position += length
     return found
+
+
+class Field(NamedTuple):
+    """A field of a message.
+
+    Attributes:
+      number: of the field.
+      kind: its wire type.
+      start: where its tag begins.
+      content: where its content begins.
+      end: where it ends.
+    """
+
+    number: int
+    kind: int
+    start: int
+    content: int
+    end: int
+
+
+def fields(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[Field]:
+    """The fields of the message between two positions, in order.
+
+    Raises:
+      ValueError: it is no message, or is cut off.
+
+    Example:
+      >>> [tuple(field) for field in fields(b"\\x08\\x05\\x12\\x01a", 0, 5)]
+      [(1, 0, 0, 1, 2), (2, 2, 2, 4, 5)]
+    """
+    position = start
+    while position < end:
+        first = position
+        tag, position = varint(data, position)
+        content = position
+        match tag & 7:
+            case 0:
+                _, position = varint(data, position)
+            case 1:
+                position += 8
+            case 2:
+                length, content = varint(data, position)
+                position = content + length
+            case 5:
+                position += 4
+            case _:
+                raise ValueError("not a message")
+        if position > end:
+            raise ValueError("cut off")
+        yield Field(tag >> 3, tag & 7, first, content, position)

@@ -71,6 +71,14 @@ def candidate_read(path: str, options: Options) -> Iterator[Source]:
         yield read_saved_model(path, None if options.follow_links else boundary_of(path), watch)
 
 
+@contextlib.contextmanager
+def bounded(path: str, options: Options) -> Iterator[None]:
+    """Has a block that works on a candidate keep the bounds of an audit; see `candidate_read`."""
+    watch = watch_over(options)
+    with watch.running(path):
+        yield
+
+
 def check_candidate_files(path: str, options: Options) -> None:
     """Looks at the files of a candidate before TensorFlow opens them: it would wait for the writer of a pipe.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -190,7 +191,7 @@ def _export(studied: StudiedGraph, staged: str, taking: Taking, options: Options
     source = studied.source
     file_digest = digest_of(source.file, source.boundary)
     job = ExportJob(
-        _carried_out(studied, options),
+        dataclasses.replace(_carried_out(studied, options), source_file=source.file),
         source.checkpoint,
         source.assets_dir,
         staged,

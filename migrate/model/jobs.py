@@ -34,6 +34,7 @@ from migrate.processes import warm_import
 from migrate.processes.channel import Counted
 from migrate.processes.confinement import in_force
 from migrate.processes.forks import Forks, Runner, say
+from migrate.processes.sparing import Sparing
 from migrate.records import (
     AlreadyTF2,
     Convertible,
@@ -49,6 +50,7 @@ from migrate.records import (
 )
 from migrate.sources.copies import copy_tree
 from migrate.sources.fingerprint import fingerprint
+from migrate.verify.memory import LARGE
 
 
 def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:
@@ -129,7 +131,8 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
                 return dataclasses.replace(base, outcome=Unchanged(), seconds=seconds)
             if not isinstance(base.outcome, Convertible):
                 return judged(base, options)
-            check_memory(held, path, options)
+            check_memory(held, _mapped_bytes(studied), path, options)
+            nursery = _sparing(nursery, held)
             steps = _steps(studied, path, options, nursery)
             if steps is None:
                 return base
@@ -143,9 +146,23 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
             return dataclasses.replace(base, outcome=Failed(f"{destination}: {_os_reason(error)}"), seconds=seconds)
 
 
+def _sparing(nursery: Runner, held: int) -> Runner:
+    """Runs the steps with as little memory in this process as may be, where the constants have so many bytes."""
+    return Sparing(nursery) if held >= LARGE else nursery
+
+
 def _constant_bytes(studied: Studied) -> int:
     """Bytes of the constants of the source's graph; 0 for a model without one."""
     return 0 if studied.graph is None else constant_bytes(studied.graph.judged)
+
+
+def _mapped_bytes(studied: Studied) -> int:
+    """Bytes of those of them that are mapped while the model is asked."""
+    if studied.graph is None:
+        return 0
+    from migrate.verify.mapped_constants import mapped_bytes
+
+    return mapped_bytes(studied.graph.judged)
 
 
 def _check_space(studied: Studied, destination: str, held: int) -> None:
@@ -178,6 +195,8 @@ def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> Mod
     candidate, source, options = job.candidate, job.path, job.options
     check_candidate_files(candidate, options)
     with study(source, options, is_whole=True) as studied:
+        held = _constant_bytes(studied)
+        nursery = _sparing(nursery, held)
         base = dataclasses.replace(studied.report, destination=candidate, is_validation=True)
         stop: Failed | Mismatched | None = None
         if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
@@ -197,7 +216,7 @@ def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> Mod
         if steps is None:
             return base
         try:
-            check_memory(_constant_bytes(studied), source, options)
+            check_memory(held, _mapped_bytes(studied), source, options)
         except InputError as error:
             return dataclasses.replace(base, outcome=Failed(str(error)))
         calls = functools.partial(calls_of, studied)

@@ -1,8 +1,9 @@
 """What a conversion needs of memory and of the disk, known before the work starts.
 
 Weights in a checkpoint need no memory, whatever they are. A constant is held by TensorFlow once for each function and
-each graph that can reach it. The numbers below were measured with TensorFlow 2.21 (docs/benchmarks.md); each is the
-least that is held at one moment, so that no model is refused that would be converted.
+each graph that can reach it, unless it is mapped from a file (`verify.mapped_constants`). The numbers below were
+measured with TensorFlow 2.21 (docs/benchmarks.md); each is the least that is held at one moment, so that no model is
+refused that would be converted.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ _ASKED_COPIES = 6
 """A source in a v1 Session that has answered a call, and the graph in the process that waits for it."""
 _LOADED_COPIES = 12
 """The same of a new model behind `tf.saved_model.load`."""
+_MAPPED_COPIES = 2
+"""Either with maps: the graph in the process that waits, and the files' pages."""
 _EXPORTED_COPIES = 4
-"""While a new model is written."""
+"""While a new model is written, and read once more for its fingerprint."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def check_memory(held: int, path: str, options: Options) -> None:
+def check_memory(held: int, mapped: int, path: str, options: Options) -> None:
     """Says that a graph is too large for the memory of the machine.
 
     Args:
       held: bytes of the constants of the source's graph (`large_constants.constant_bytes`).
+      mapped: those of them that are mapped (`mapped_constants.mapped_bytes`).
       path: what the user calls it.
       options: see `records.Options`.
 
@@ -42,7 +46,7 @@ def check_memory(held: int, path: str, options: Options) -> None:
     """
     if not held:
         return
-    needed, there = memory_needed(held, options), memory_bytes()
+    needed, there = memory_needed(held, mapped, options), memory_bytes()
     if there is None or needed <= there:
         return
     ways = [] if options.variables == LARGE else ["--variables=large, which takes them out of the graph"]
@@ -53,12 +57,13 @@ def check_memory(held: int, path: str, options: Options) -> None:
     )
 
 
-def memory_needed(held: int, options: Options) -> int:
-    """Bytes of memory that are held at one moment for a graph with so many bytes of constants."""
-    copies = _EXPORTED_COPIES
+def memory_needed(held: int, mapped: int, options: Options) -> int:
+    """Bytes of memory that are held at one moment for a graph; arguments as in `check_memory`."""
+    needed = _EXPORTED_COPIES * held
     if reaches(options.verify, REPLAY):
         copies = _ASKED_COPIES if options.variables == LARGE else _LOADED_COPIES
-    return _TENSORFLOW_BYTES + copies * held
+        needed = max(needed, copies * (held - mapped) + _MAPPED_COPIES * mapped)
+    return _TENSORFLOW_BYTES + needed
 
 
 def memory_bytes() -> int | None:

@@ -10,7 +10,7 @@ from migrate.errors import first_few
 from migrate.escapes import quoted
 from migrate.export.provenance import is_damaged, is_edited, source_digest, source_said
 from migrate.levels import FULL, reaches
-from migrate.model.file_checks import candidate_read
+from migrate.model.file_checks import bounded, candidate_read
 from migrate.model.judges import BOTH, install_hint
 from migrate.model.proofs import structure_alone, with_structure
 from migrate.model.steps import DRAWN, UNORDERED, Steps
@@ -72,8 +72,7 @@ def compared(
     Raises:
       InputError: the candidate cannot be read.
     """
-    if broken is None:
-        broken = contract(steps, directory, options)
+    broken, structure = _told(steps, directory, options, broken)
     if is_unloadable(broken):
         return without_calls(broken)
     result = _replayed(steps, golden, directory, golden_file)
@@ -81,10 +80,24 @@ def compared(
         if reaches(options.verify, FULL):  # The loaded object has told of its attributes itself.
             broken = tuple(m for m in broken if m.code != "attribute-differs" or m.output == ROOT)
         result = dataclasses.replace(result, mismatches=(*broken, *result.mismatches), level=options.verify)
-        return with_structure(result, _structure(steps, directory, options, is_run=True))
+        return with_structure(result, structure)
     if all(difference.is_note for difference in broken):
         return result
     return without_calls((*broken, mismatch(UNANSWERING, CONTRACT, _ended(result))))
+
+
+def _told(
+    steps: Steps, directory: str, options: Options, broken: tuple[Mismatch, ...] | None
+) -> tuple[tuple[Mismatch, ...], Structure | None]:
+    """What files tell of a candidate that is run: the result of `contract`, unless it is known, and what is proved."""
+    with candidate_read(directory, options) as read:
+        candidate = Candidate(directory, read.meta_graphs, read.saved_model is not None)
+        if broken is None:
+            broken = steps.contract(candidate)
+    if is_unloadable(broken) or steps.prove is None:
+        return broken, None
+    with bounded(directory, options):
+        return broken, steps.prove(candidate, True)
 
 
 def _replayed(
@@ -124,14 +137,6 @@ def contract(steps: Steps, directory: str, options: Options) -> tuple[Mismatch, 
         return steps.contract(Candidate(directory, read.meta_graphs, read.saved_model is not None))
 
 
-def _structure(steps: Steps, directory: str, options: Options, is_run: bool) -> Structure | None:
-    """What is proved of a candidate; None where its source has no graph."""
-    if steps.prove is None:
-        return None
-    with candidate_read(directory, options) as read:
-        return steps.prove(Candidate(directory, read.meta_graphs, read.saved_model is not None), is_run)
-
-
 def proved_alone(steps: Steps, directory: str, options: Options) -> Verification | None:
     """What the files show of a candidate whose source was not run; None where the source has no graph.
 
@@ -141,9 +146,10 @@ def proved_alone(steps: Steps, directory: str, options: Options) -> Verification
     broken = contract(steps, directory, options)
     if is_unloadable(broken):
         return without_calls(broken)
-    structure = _structure(steps, directory, options, is_run=False)
-    if structure is None:
+    if steps.prove is None:
         return None
+    with candidate_read(directory, options) as read:
+        structure = steps.prove(Candidate(directory, read.meta_graphs, read.saved_model is not None), False)
     return dataclasses.replace(structure_alone(structure, options.verify), mismatches=broken)
 
 

@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 from migrate.graph.graph import Graph, index
 from migrate.graph.large_constants import Contents
 from migrate.graph.protos import FunctionDef, GraphDef, NodeDef, TensorProto, TensorShapeProto
+from migrate.processes.libc import give_back
+from migrate.sources.large_contents import InFile, finder_in
 
 _NODE: str = NodeDef.DESCRIPTOR.name
 _MESSAGES: Mapping[str, type[Message]] = {
@@ -47,14 +49,12 @@ class _Packer(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         return (index, (list(value.nodes.values()),)) if isinstance(value, Graph) else NotImplemented
 
-    def messages(self) -> dict[str, tuple[bytes, ...]]:
-        """The protos that were met, serialized, by the names of their types; and the contents of large constants."""
-        contents = Contents()
-        result = {
+    def messages(self, contents: Contents) -> dict[str, tuple[bytes, ...]]:
+        """The protos that were met, serialized, by the names of their types; `contents` takes those of constants."""
+        return {
             kind: tuple(_apart(value, contents).SerializeToString() for value in found)
             for kind, found in self._found.items()
         }
-        return {**result, _CONTENTS: contents.all()}
 
 
 def _apart(value: Message, contents: Contents) -> Message:
@@ -81,20 +81,32 @@ class _Unpacker(pickle.Unpickler):
         return self._messages[kind][number]
 
 
-def packed(fields: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Sequence[bytes]]]:
+def packed(fields: Mapping[str, Any], file: str = "") -> tuple[bytes, Mapping[str, Sequence[bytes]], InFile | None]:
     """What `unpacked` makes the fields of a plan of.
+
+    Args:
+      fields: these.
+      file: of the source: what it has of large constants is not carried along.
 
     Example:
       >>> unpacked(*packed({"tags": ("serve",), "functions": (FunctionDef(),)}))["tags"]
       ('serve',)
     """
-    file = io.BytesIO()
-    packer = _Packer(file)
+    stream = io.BytesIO()
+    packer = _Packer(stream)
     packer.dump(dict(fields))
-    return file.getvalue(), packer.messages()
+    with finder_in(file) as found:
+        contents = Contents() if found is None else Contents(found[0].place)
+        messages = packer.messages(contents)
+    parts = contents.all()
+    in_file = found is not None and any(isinstance(part, tuple) for part in parts)
+    if in_file:
+        give_back()  # Each large constant was copied once.
+    held = InFile(file, parts, found[1]) if found is not None and in_file else InFile(parts=parts)
+    return stream.getvalue(), messages, held if parts else None
 
 
-def unpacked(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Mapping[str, Any]:
+def unpacked(content: bytes, messages: Mapping[str, Sequence[bytes]], held: InFile | None) -> Mapping[str, Any]:
     """The fields of a plan out of what `packed` gives; only of what a process above this one has written."""
     fields: Mapping[str, Any] = _Unpacker(io.BytesIO(content), messages).load()
-    return {**fields, _CONTENTS: messages[_CONTENTS]}
+    return {**fields, _CONTENTS: held}

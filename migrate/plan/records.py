@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from migrate.frozen import frozen
 from migrate.graph.graph import Nodes
@@ -12,6 +13,9 @@ from migrate.plan.restore import Restore, TableFill, Uninitialized, Value
 from migrate.records import Finding, Severity, Signature
 from migrate.rewrite.engine import Rewritten
 from migrate.rewrite.ordering import Unordered
+
+if TYPE_CHECKING:
+    from migrate.sources.large_contents import InFile  # Only a conversion needs it.
 
 
 @frozen
@@ -166,7 +170,8 @@ class Plan:
       training: what a TF1 Hub module has beside its signatures.
       kept: the tensors that have their names in the new main graph, by full name in the source; none unless asked for.
       nodes: the source's main graph as it was read; None where the plan has another one (a function that was inlined).
-      contents: of the stubs, see `large_constants.Contents`; a plan that was not pickled has no stubs.
+      contents: of the stubs, see `large_constants.Contents`; None in a plan that was not pickled, which has no stubs.
+      source_file: with the source's graph: what large constants hold is left there where the plan is pickled.
     """
 
     tags: tuple[str, ...]
@@ -182,7 +187,8 @@ class Plan:
     training: TrainingPlan | None = None
     kept: Mapping[str, KeptTensor] = dataclasses.field(default_factory=dict)
     nodes: Nodes | None = None
-    contents: Sequence[bytes] = ()
+    contents: InFile | None = None
+    source_file: str = ""
 
     @property
     def refused(self) -> bool:
@@ -211,10 +217,10 @@ class Plan:
     def __reduce__(self) -> tuple[object, ...]:
         from migrate.plan.pickling import packed  # Only a conversion needs it.
 
-        return _unpickled, packed({**vars(self), "nodes": None})
+        return _unpickled, packed({**vars(self), "nodes": None}, self.source_file)
 
 
-def _unpickled(content: bytes, messages: Mapping[str, Sequence[bytes]]) -> Plan:
+def _unpickled(content: bytes, messages: Mapping[str, Sequence[bytes]], held: InFile | None) -> Plan:
     from migrate.plan.pickling import unpacked
 
-    return Plan(**unpacked(content, messages))
+    return Plan(**unpacked(content, messages, held))

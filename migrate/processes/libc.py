@@ -24,3 +24,10 @@ def check(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"the process cannot be confined: {os.strerror(number)}")
     return result
+
+
+def give_back() -> None:
+    """Gives the system back what this process has freed: the C library may keep it for what comes next."""
+    trim = getattr(libc(), "malloc_trim", None)  # GNU's alone.
+    if trim is not None:
+        trim(ctypes.c_size_t(0))

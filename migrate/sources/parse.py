@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from migrate.errors import InputError
-from migrate.graph.protobuf_wire import varint
+from migrate.graph.protobuf_wire import fields, varint
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
 from migrate.sources.boundary import Boundary
 from migrate.sources.budget import Excess, over_budget
@@ -175,7 +175,7 @@ def _nodes(proto: MetaGraphDef | GraphDef) -> int:
 
 def _parse_binary(file: str, data: bytes, wanted: str) -> Parsed:
     proto = SavedModel()
-    parsed = _parses(proto, data)
+    parsed = False if _has_no_version(data) else _parses(proto, data)
     # A GraphDef or MetaGraphDef may pass for a SavedModel full of unknown fields, but has no schema version.
     if parsed and proto.meta_graphs and proto.saved_model_schema_version:
         return Parsed(proto)
@@ -187,6 +187,8 @@ def _parse_binary(file: str, data: bytes, wanted: str) -> Parsed:
     meta_graph = MetaGraphDef()
     if _parses(meta_graph, data) and meta_graph.graph_def.node and meta_graph.HasField("meta_info_def"):
         return Parsed(meta_graph)
+    del meta_graph
+    parsed = parsed or _parses(proto, data)
     if parsed and proto.meta_graphs:
         return Parsed(proto)
     if parsed and proto.saved_model_schema_version:
@@ -202,6 +204,22 @@ def _parse_binary(file: str, data: bytes, wanted: str) -> Parsed:
             f"{file}: cut off after {len(data):,} bytes, at least {missing:,} more belong to it; copy it again"
         )
     raise InputError(f"{file}: not a {wanted} ({len(data):,} bytes that cannot be parsed as one)")
+
+
+def _has_no_version(data: bytes) -> bool:
+    """Whether a large message lacks what each SavedModel of an exporter has: another one need not be parsed as such."""
+    if len(data) < _LARGE_BYTES:
+        return False
+    try:
+        for count, field in enumerate(fields(data, 0, len(data))):
+            if count > _MOST_FIELDS or (field.number, field.kind) == (_VERSION, 0):
+                return False
+    except ValueError:
+        return False
+    return True
+
+
+_LARGE_BYTES, _MOST_FIELDS, _VERSION = 1 << 25, 10_000, 1
 
 
 def _parses(message: Message, data: bytes) -> bool:

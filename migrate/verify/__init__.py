@@ -57,6 +57,7 @@ from migrate.verify.given import load_calls, load_requests
 from migrate.verify.golden import load_golden, save_golden
 from migrate.verify.looped_draws import LOOPED
 from migrate.verify.losses import BLOCKS, Lost, run_past_losses
+from migrate.verify.mapped_constants import hollowed
 from migrate.verify.messages import (
     OPTIMISED,
     PATHS,
@@ -164,7 +165,7 @@ def record_golden(
     """
     try:
         plain, notes = job_with_requests(
-            source, meta_graph, signatures, inputs, timeout_seconds * PROBING_SHARE, feeds, kept
+            source, meta_graph, signatures, inputs, timeout_seconds * PROBING_SHARE, feeds, kept, in_file=True
         )
     except ValueError as error:  # over 2 GB, the limit of a protocol buffer
         return Failed(f"the MetaGraphDef cannot be handed to a child process: {error}")
@@ -194,6 +195,19 @@ def golden_job(
     )
 
 
+def _in_file(
+    source: Source,
+    meta_graph: MetaGraphDef,
+    signatures: Sequence[Signature],
+    calls: tuple[Call, ...],
+    seconds: float,
+    feeds: Mapping[str, TensorProto],
+) -> GoldenJob:
+    """The same for a child of TensorFlow 2, which reads large constants from the source's file."""
+    graph, held = hollowed(meta_graph, source.file, source.boundary) or (meta_graph, None)
+    return dataclasses.replace(golden_job(source, graph, signatures, calls, seconds, feeds), held=held)
+
+
 def job_with_requests(
     source: Source,
     meta_graph: MetaGraphDef,
@@ -202,8 +216,11 @@ def job_with_requests(
     seconds: float,
     feeds: Mapping[str, TensorProto],
     kept: Mapping[str, Collection[str]] | None,
+    in_file: bool = False,
 ) -> tuple[GoldenJob, tuple[str, ...]]:
     """A `golden_job` with the user's calls and the model's own requests; arguments as in `record_golden`.
+
+    With `in_file` the job is for TensorFlow 2, whose child reads large constants from the source's file.
 
     Returns:
       The job, and a line for each request that is not made.
@@ -214,7 +231,8 @@ def job_with_requests(
     """
     fed = as_fed(signatures, meta_graph)
     calls, given = load_requests(inputs, fed) if inputs is not None else ((), ())
-    job = golden_job(source, meta_graph, signatures, calls, seconds, feeds)
+    make = _in_file if in_file else golden_job
+    job = make(source, meta_graph, signatures, calls, seconds, feeds)
     if not given and not os.path.lexists(os.path.join(source.extra_dir, WARM_UP)):
         return job, ()
     # What few models have is imported where it is.
@@ -284,7 +302,7 @@ def ask_optimised(
     feeds: Mapping[str, TensorProto] = _NO_FEEDS,
 ) -> tuple[Answer, ...] | Ending:
     """Makes the golden calls to the source once more, with the graph optimiser on; arguments as in `record_golden`."""
-    job = golden_job(source, meta_graph, signatures, _chosen(golden, golden.calls), timeout_seconds, feeds)
+    job = _in_file(source, meta_graph, signatures, _chosen(golden, golden.calls), timeout_seconds, feeds)
     return _asked_again(nursery, OptimisedJob(job), len(job.calls), timeout_seconds)
 
 
@@ -310,7 +328,7 @@ def ask_altered(
       timeout_seconds: see there.
       feeds: see there.
     """
-    job = golden_job(source, meta_graph, signatures, golden.further.calls, timeout_seconds, feeds)
+    job = _in_file(source, meta_graph, signatures, golden.further.calls, timeout_seconds, feeds)
     asked = AlteredJob(job, golden.further.altered, tuple(constants))
     return _asked_again(nursery, asked, len(job.calls), timeout_seconds)
 

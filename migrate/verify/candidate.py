@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.frozen import frozen
-from migrate.graph.large_constants import light
-from migrate.graph.protos import MetaGraphDef, SavedModel
+from migrate.graph.large_constants import constant_bytes, light
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Failed
 from migrate.verify.calls import (
     Answer,
@@ -37,7 +36,15 @@ from migrate.verify.fingerprint_file import stale_fields
 from migrate.verify.gradient_marks import has_gradients
 from migrate.verify.loading import UnsafeError, check_candidate
 from migrate.verify.losses import PATH_COUNT, positions
-from migrate.verify.memory import asked_apart, is_large, kernels_apart, let_go
+from migrate.verify.mapped_constants import (
+    keep_maps,
+    load_mapped,
+    put_back,
+    read_hollow,
+    saved_model_loader,
+    unmapped_bytes,
+)
+from migrate.verify.memory import LARGE, asked_apart, kernels_apart, let_go
 from migrate.verify.messages import (
     OPTIMISED,
     OPTIMISED_SESSION,
@@ -121,32 +128,24 @@ def _tensors_tf2(tf: Any, loaded: Any, names: Mapping[str, SignatureNames]) -> C
 _OWN_NAMES = SignatureNames({}, {})
 
 
-def _tags(tf: Any, path: str) -> list[str]:
-    """The candidate's own tag set; that of a TF2 SavedModel is `serve` unless somebody has changed it."""
-    file_name = os.path.join(path, "saved_model.pb")
-    if not tf.io.gfile.exists(file_name):
-        return ["serve"]
-    with tf.io.gfile.GFile(file_name, "rb") as file:
-        return list(SavedModel.FromString(file.read()).meta_graphs[0].meta_info_def.tags)
-
-
 def _load(tf: Any, session: Any, path: str, optimised: bool = False) -> MetaGraphDef:
     """Loads a TF2 SavedModel in a v1 Session as model servers do; with the optimiser off inside its functions, too.
 
     A call of a function carries the optimiser's settings of the process that saved it (the attribute config_proto),
     and they win over the Session's.
     """
-    # Private: nothing public loads a proto that is in memory already.
-    from tensorflow.python.saved_model import loader_impl
-
-    loader = loader_impl.SavedModelLoader(path)
-    settings = session_config(tf).SerializeToString()
-    for meta_graph in () if optimised else loader._saved_model.meta_graphs:
-        for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
-            for node in nodes:
-                if "config_proto" in node.attr:
-                    node.attr["config_proto"].s = settings
-    loaded: MetaGraphDef = loader.load(session, _tags(tf, path))
+    with saved_model_loader(path) as (loader, held):
+        settings = session_config(tf).SerializeToString()
+        meta_graphs = loader._saved_model.meta_graphs
+        for meta_graph in () if optimised else meta_graphs:
+            for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
+                for node in nodes:
+                    if "config_proto" in node.attr:
+                        node.attr["config_proto"].s = settings
+        for meta_graph in meta_graphs:
+            put_back(meta_graph, held)
+        # That of a TF2 SavedModel is `serve` unless somebody has changed it.
+        loaded: MetaGraphDef = loader.load(session, list(meta_graphs[0].meta_info_def.tags))
     # What is asked of it is small, and its graph may be large.
     result = MetaGraphDef()
     for key, signature in loaded.signature_def.items():
@@ -295,10 +294,14 @@ def _read(tf: Any, job: CandidateJob, seen: _Seen) -> _Read | Failed:
 
     path = job.candidate_path
     try:
-        saved_model = loader_impl.parse_saved_model(path)
+        found = read_hollow(path)
+        if found is not None:
+            keep_maps()
+        saved_model, held = (loader_impl.parse_saved_model(path), None) if found is None else found
         check_candidate(saved_model, job.side_effects)
-        meta_graph, large = saved_model.meta_graphs[0], is_large(saved_model.meta_graphs[0])
-        if large:
+        meta_graph = saved_model.meta_graphs[0]
+        large = constant_bytes(meta_graph) + unmapped_bytes(meta_graph, held) >= LARGE
+        if large or held is not None:
             meta_graph = light(meta_graph)
         names = signature_names(meta_graph)
     except UnsafeError as error:
@@ -341,7 +344,7 @@ def _ask_loaded(tf: Any, job: CandidateJob, read: _Read, seen: _Seen) -> _Loaded
     except Exception as error:
         return step_failed(error, "the candidate's variables cannot be read")
     try:
-        loaded = tf.saved_model.load(path)
+        loaded = load_mapped(tf, path)
         ask = _ask_tf2(tf, loaded, read.names)
     except Exception as error:
         return step_failed(error, "tf.saved_model.load cannot load the candidate")
@@ -382,7 +385,7 @@ def _ask_loaded(tf: Any, job: CandidateJob, read: _Read, seen: _Seen) -> _Loaded
         let_go(read.is_large)
         with _optimiser(tf):
             try:
-                ask = _ask_tf2(tf, tf.saved_model.load(path), read.names)
+                ask = _ask_tf2(tf, load_mapped(tf, path), read.names)
             except Exception as error:
                 return step_failed(error, "tf.saved_model.load cannot load the candidate a second time")
             seen.answers[OPTIMISED] = answers_to(ask, job.calls, 1, PATH_COUNT, lost, chosen)
@@ -457,7 +460,7 @@ def _ask_training(
     """Asks a fresh load: training changes the model."""
     if not job.trained.calls and not job.trained.losses_asked:
         return TrainedAnswers()
-    loaded = tf.saved_model.load(job.candidate_path)
+    loaded = load_mapped(tf, job.candidate_path)
 
     def refuse(_: Call) -> Mapping[str, Any]:
         raise AttributeError("the candidate has no __call__")
@@ -501,7 +504,7 @@ def _ways(tf: Any, names: Mapping[str, SignatureNames], inline: bool) -> Mapping
     """Both ways in which users load a model, from another directory."""
 
     def tf2(path: str, calls: Sequence[Call]) -> tuple[Answer, ...]:
-        ask = _ask_tf2(tf, tf.saved_model.load(path), names)
+        ask = _ask_tf2(tf, load_mapped(tf, path), names)
         return tuple(answer_to(ask, call) for call in calls)
 
     def session(path: str, calls: Sequence[Call]) -> tuple[Answer, ...]:

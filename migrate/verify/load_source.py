@@ -15,20 +15,20 @@ from migrate.verify.calls import (
     Array,
 )
 from migrate.verify.loading import UnsafeError, make_safe
+from migrate.verify.mapped_constants import put_back, saved_model_loader
 from migrate.verify.messages import GoldenJob
 from migrate.verify.sessions import fresh_session
 from migrate.verify.variables import saved_keys
 
 
 def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
-    # Private: nothing public loads a proto that is in memory already, and what is loaded is what was judged.
-    from tensorflow.python.saved_model import loader_impl
-
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     tags = list(meta_graph.meta_info_def.tags)
-    loader = loader_impl.SavedModelLoader(job.saved_model)
-    make_safe(loader.get_meta_graph_def_from_tags(tags), meta_graph)
-    loader.load(session, tags)
+    with saved_model_loader(job.saved_model or "") as (loader, held):
+        loaded = loader.get_meta_graph_def_from_tags(tags)
+        make_safe(loaded, meta_graph)
+        put_back(loaded, held)
+        loader.load(session, tags)
     if contract.init_key(meta_graph) == contract.TABLES_KEY:
         # A loader runs no init op then; the clients of such models run tf.tables_initializer().
         session.run(list(contract.init_ops(meta_graph)), _assets(meta_graph, job))
@@ -38,6 +38,7 @@ def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
     """Imports what is no SavedModel, restores its checkpoint and initialises its tables, as TF1's users did."""
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     make_safe(meta_graph)
+    put_back(meta_graph, job.held)
     if job.checkpoint is None:
         tf.import_graph_def(meta_graph.graph_def, name="")
     else:
@@ -78,6 +79,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
             node.device = _here(node.device)
     _cut_where_all_feed(meta_graph)
     make_safe(meta_graph)
+    put_back(meta_graph, job.held)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list
     tf.import_graph_def(graph_def, name="", producer_op_list=known if known.op else None)

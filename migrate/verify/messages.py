@@ -9,6 +9,7 @@ from migrate.errors import first_line
 from migrate.frozen import frozen
 from migrate.keras_loader.request import Request
 from migrate.records import Failed, Signature
+from migrate.sources.large_contents import InFile
 from migrate.verify.calls import (
     Answer,
     Array,
@@ -68,6 +69,7 @@ class GoldenJob:
       training: of a TF1 Hub module.
       own: the requests that the model brings with it; they are made beside the calls.
       runs: those of them that name tensors.
+      held: what the large constants of the MetaGraphDef hold, which has hollow stubs for them; None where it has them.
     """
 
     saved_model: str | None
@@ -84,6 +86,7 @@ class GoldenJob:
     training: Training | None = None
     own: tuple[OwnRequest, ...] = ()
     runs: tuple[NamedRun, ...] = ()
+    held: InFile | None = None
 
 
 @frozen

@@ -16,6 +16,7 @@ from migrate.made_variables import LARGE
 from migrate.records import TensorSpec
 from migrate.verify.calls import Array, Fingerprint, Held
 from migrate.verify.candidate_state import Layout, layout_of, prefix_in, session_values
+from migrate.verify.mapped_constants import arrays_of, op_of
 from migrate.verify.messages import GoldenJob
 from migrate.verify.table_contents import tables_of
 from migrate.verify.variables import (
@@ -79,9 +80,9 @@ def watch(tf: Any, session: Any, job: GoldenJob, fixed: Mapping[str, Array]) -> 
         by_signature[signature.key] = {first[operation.name] for operation in runs if operation.name in first}
         wanted |= dict.fromkeys(sorted(by_signature[signature.key]))
         tables |= dict.fromkeys(sorted({table[operation.name] for operation in runs if operation.name in table}))
-        if may_write((operation.type for operation in runs), in_bodies):
+        if may_write(map(op_of, runs), in_bodies):
             writers.add(signature.key)
-        if may_draw((operation.type for operation in runs), in_bodies_drawn):
+        if may_draw(map(op_of, runs), in_bodies_drawn):
             drawing.add(signature.key)
     if meta_graph.object_graph_def.nodes:
         layout = layout_of(tf, meta_graph, prefix_in(job.saved_model or ""))
@@ -90,18 +91,20 @@ def watch(tf: Any, session: Any, job: GoldenJob, fixed: Mapping[str, Array]) -> 
         )
     # What no call needs may be in the new model as well.
     by_init = needed(session, contract.init_ops(meta_graph), (), {})
-    initialised = (
-        {first[op.name] for op in by_init if op.name in first} if may_write(op.type for op in by_init) else set()
-    )
+    initialised = {first[op.name] for op in by_init if op.name in first} if may_write(map(op_of, by_init)) else set()
     outputs = [name for signature in job.signatures for name in tensors(signature.outputs)]
     behind = needed(session, outputs, (), {})
     read = {**wanted, **dict.fromkeys(first[op.name] for op in (*behind, *by_init) if op.name in first)}
     trained = trainable(meta_graph)
+    values: dict[str, Fingerprint] = {}
+    if job.constants:
+        with arrays_of(meta_graph, job.held) as maps:
+            values = constants(tf, session.graph, job.constants == LARGE, maps)
     held = Held(
         names,
         tuple(wanted),
         tuple(name for name, group in names.items() if not trained.isdisjoint(group)),
-        constants(tf, session.graph, job.constants == LARGE) if job.constants else {},
+        values,
         tuple(initialised),
         writers=tuple(sorted(writers)),
     )

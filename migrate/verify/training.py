@@ -22,6 +22,7 @@ from migrate.verify.candidate_state import Layout, loaded_values, loaded_variabl
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.gradients import session_gradients, tape_gradients
 from migrate.verify.load_source import fixed_feeds, source_loader
+from migrate.verify.mapped_constants import op_of
 from migrate.verify.messages import GoldenJob, TrainedAnswers
 from migrate.verify.sessions import answer_to, feeds_of, fetches_of, fresh_session, run_session
 from migrate.verify.source_state import tensors
@@ -104,7 +105,7 @@ def _train(
         updates = list(_updates(session, meta_graph, tensors(signature.inputs), fixed))
         targets = [*tensors(signature.outputs), *updates]
         runs = needed(session, targets, tensors(signature.inputs), fixed)
-        if may_draw((op.type for op in runs), bodies_draw(meta_graph.graph_def.library)):
+        if may_draw(map(op_of, runs), bodies_draw(meta_graph.graph_def.library)):
             return with_losses(untrained)
         used = dict.fromkeys(first[op.name] for op in runs if op.name in first)
         read = reader(tf, session, used)

@@ -15,8 +15,10 @@ from migrate.graph.protos import FunctionDefLibrary, GraphDef, MetaGraphDef, Var
 from migrate.made_variables import LEAST_BYTES
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import NO_VALUE, Array, Fingerprint
+from migrate.verify.mapped_constants import op_of
 
 _VARIABLES = REF_VARIABLES | {"VarHandleOp"}
+_NO_MAPS: Mapping[str, Array] = {}
 _GROUP_BYTES = 1 << 26
 """So many bytes of variables are read at once."""
 
@@ -293,10 +295,21 @@ def saved_keys(graph: Any, meta_graph: MetaGraphDef) -> Iterator[tuple[str, str,
         yield name, part.full_name, f"{' '.join(map(str, part.full_shape))} {bounds}"
 
 
-def constants(tf: Any, graph: Any, large: bool = False) -> dict[str, Fingerprint]:
-    """Values of the graph's constants that have a rank, by name; with `large` those of large ones alone."""
+def constants(tf: Any, graph: Any, large: bool = False, maps: Mapping[str, Array] = _NO_MAPS) -> dict[str, Fingerprint]:
+    """Values of the graph's constants that have a rank, by name.
+
+    Args:
+      tf: the module.
+      graph: a loaded source's.
+      large: whether those of large ones alone.
+      maps: what those hold that are mapped from files, by name.
+    """
     found = {}
     for operation in graph.get_operations():
+        if operation.name in maps and op_of(operation) == "Const":
+            array = maps[operation.name]
+            if array.ndim and (not large or array.nbytes >= LEAST_BYTES):
+                found[operation.name] = fingerprint(array)
         if operation.type != "Const":
             continue
         value = operation.get_attr("value")

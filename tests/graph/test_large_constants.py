@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from migrate.errors import InternalError
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.large_constants import LARGE_BYTES, MARK, Contents, fill, light
+from migrate.graph.large_constants import LARGE_BYTES, MARK, Contents, light
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
 
 
@@ -49,16 +47,17 @@ def _with_stubs(model: MetaGraphDef) -> tuple[MetaGraphDef, tuple[bytes, ...]]:
     return result, contents.all()
 
 
-def test_stubs_are_small_and_are_filled_again():
+def test_stubs_are_small():
     model = _model()
     stubs, contents = _with_stubs(model)
     marked = {node.name for node in stubs.graph_def.node if MARK in node.attr}
     assert marked == {"float32", "float64", "float16", "bfloat16", "again"}
     assert len(contents) == 5, "a content is there once, however many constants have it"
+    for node, before in zip(stubs.graph_def.node, model.graph_def.node, strict=True):
+        if node.name in marked:
+            assert contents[node.attr[MARK].i] == before.attr["value"].tensor.tensor_content
     whole = stubs.graph_def.node[5]
     assert whole.name == "whole" and stubs.ByteSize() < whole.ByteSize() + 3000
-    fill(stubs, contents)
-    assert stubs == model
 
 
 def test_a_mark_of_the_source_is_no_mark():
@@ -70,17 +69,6 @@ def test_a_mark_of_the_source_is_no_mark():
     function = contents.function(FunctionDef(node_def=[node]))
     assert MARK not in function.node_def[0].attr
     assert len(contents.all()) == 1
-
-
-@pytest.mark.parametrize("change", ["op", "shape"])
-def test_a_stub_that_became_something_else_is_not_filled(change):
-    stubs, contents = _with_stubs(_model())
-    if change == "op":
-        stubs.graph_def.node[0].op = "Identity"
-    else:
-        stubs.graph_def.node[0].attr["value"].tensor.tensor_shape.dim[0].size += 1
-    with pytest.raises(InternalError, match="'float32' has become something else"):
-        fill(stubs, contents)
 
 
 def test_a_light_copy_lacks_contents_alone():

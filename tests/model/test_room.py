@@ -77,19 +77,21 @@ def test_a_graph_that_is_too_large_for_the_disk_is_refused_before_the_work(froze
 
 def test_what_is_needed_depends_on_what_is_asked_for():
     held = 100 << 20
-    needed = [memory_needed(held, Options(verify=v, variables=w)) for v in ("none", "full") for w in (False, "large")]
-    assert needed == [(400 << 20) + copies * held for copies in (4, 4, 12, 6)]
+    for mapped, wanted in ((0, (4, 4, 12, 6)), (held, (4, 4, 4, 4)), (held // 2, (4, 4, 7, 4))):
+        options = [Options(verify=v, variables=w) for v in ("none", "full") for w in (False, "large")]
+        needed = [memory_needed(held, mapped, one) for one in options]
+        assert needed == [(400 << 20) + copies * held for copies in wanted], mapped
 
 
 @pytest.mark.parametrize("there", [None, 448 << 20])
 def test_a_graph_that_has_room_is_not_refused(there, monkeypatch):
     monkeypatch.setattr(room, "memory_bytes", lambda: there)
-    check_memory(constant_bytes(MetaGraphDef(graph_def=_graph())), "m", Options())
+    check_memory(constant_bytes(MetaGraphDef(graph_def=_graph())), 0, "m", Options())
 
 
 def test_weights_in_a_checkpoint_need_no_memory(monkeypatch):
     monkeypatch.setattr(room, "memory_bytes", lambda: 1)
-    check_memory(constant_bytes(MetaGraphDef()), "m", Options())
+    check_memory(constant_bytes(MetaGraphDef()), 0, "m", Options())
 
 
 def test_the_memory_of_this_machine_is_known_or_unknown():

@@ -36,6 +36,20 @@ def test_each_proto_in_each_form(proto, is_text, tmp_path):
         assert found.holder is None
 
 
+@pytest.mark.parametrize("least", [0, 1 << 30])
+def test_a_large_file_is_what_a_small_one_is(least, tmp_path, monkeypatch):
+    """A large one is not parsed as a SavedModel first where it has no version."""
+    monkeypatch.setattr(module, "_LARGE_BYTES", least)
+    without_version = SavedModel(meta_graphs=[_META_GRAPH])
+    late_version = without_version.SerializeToString() + SavedModel(saved_model_schema_version=1).SerializeToString()
+    for proto in (*_PROTOS, without_version):
+        assert parse(_file(tmp_path, proto.SerializeToString()), "GraphDef").proto == proto
+    assert parse(_file(tmp_path, late_version), "GraphDef").proto == _SAVED_MODEL
+    for content, said in ((b"\xff\xff\xff", "not a SavedModel"), (_GRAPH.SerializeToString()[:-1], "not a SavedModel")):
+        with pytest.raises(InputError, match=said):
+            parse(_file(tmp_path, content), "SavedModel")
+
+
 def test_fields_of_a_later_version_are_kept(tmp_path):
     later = b"\xa2\x7d\x03new"  # Field 2004, of bytes.
     for proto in _PROTOS:

@@ -67,7 +67,8 @@ def node_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: st
     if before.object_graph_def.nodes:
         return
     source = SourceNodes(graphs)
-    functions = [used for used in used_nodes(new) if used.has_names]
+    # What tables are filled with is compared as such.
+    functions = [used for used in used_nodes(new) if used.has_names and not used.of_resource]
     if not _keeps_names(before, {(node.name.removeprefix(PREFIX), node.op) for f in functions for node in f.nodes}):
         return
     arguments = {where: frozenset(names) for where, names, _ in bodies(new)}

@@ -22,11 +22,13 @@ class Used:
       nodes: these.
       has_names: whether they may have names of the source's: TensorFlow's exporter names those of the main graph, and
         those of functions that make, fill and destroy a resource.
+      of_resource: whether it is such a function, which a signature may call as well.
     """
 
     where: str
     nodes: Sequence[NodeDef]
     has_names: bool
+    of_resource: bool = False
 
 
 def used_nodes(new: MetaGraphDef) -> Iterator[Used]:
@@ -46,10 +48,11 @@ def used_nodes(new: MetaGraphDef) -> Iterator[Used]:
     bodies = {function.signature.name: function.node_def for function in new.graph_def.library.function}
     objects = sorted(name for name in new.object_graph_def.concrete_functions if name in bodies)
     starts = [*called, *(node for name in objects for node in bodies[name])]
-    exporters = _of_resources(new) - set(called_functions(called, bodies))
+    resources = _of_resources(new)
+    exporters = resources - set(called_functions(called, bodies))
     yield Used("the main graph", called, False)
     for name in dict.fromkeys([*objects, *called_functions(starts, bodies)]):
-        yield Used(f"the function {name!r}", bodies[name], name not in exporters)
+        yield Used(f"the function {name!r}", bodies[name], name not in exporters, name in resources)
 
 
 def _of_resources(new: MetaGraphDef) -> set[str]:

@@ -121,8 +121,9 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
       tables: keys and values of each table that the restore op fills, by identity.
     """
     root = Root()
+    uninitialized = plan.uninitialized  # It goes through all variables.
     variables = {
-        variable.identity: (_Valueless if variable.identity in plan.uninitialized else UninitializedVariable)(
+        variable.identity: (_Valueless if variable.identity in uninitialized else UninitializedVariable)(
             trainable=variable.trainable,
             name=variable.name,
             shape=tf.TensorShape(variable.shape),

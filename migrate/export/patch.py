@@ -62,8 +62,9 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         )
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
+    uninitialized = plan.uninitialized  # It goes through all variables.
     identities = {
-        id(variable): identity for identity, variable in built.variables.items() if identity not in plan.uninitialized
+        id(variable): identity for identity, variable in built.variables.items() if identity not in uninitialized
     }
     keys = {
         identities[id(node)]: trackable_utils.checkpoint_key(

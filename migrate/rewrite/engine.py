@@ -81,7 +81,7 @@ def _rewritten(run: Run, ref_ops: frozenset[str], table: Table) -> Rewritten | t
     refusals = [*_unknown_refs(run, ref_ops, table), *_handles_as_values(aliases)]
     if refusals:
         return tuple(refusals)
-    refusals = [*_undecided(aliases), *_kept(aliases), *_overlapping(aliases)]
+    refusals = [*(_undecided(aliases) or _kept(aliases)), *_overlapping(aliases)]
     scope = Scope(aliases)
     nodes: dict[str, NodeDef] = {}
     for name, node in run.graph.nodes.items():

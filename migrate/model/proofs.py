@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from migrate.frozen import frozen
 from migrate.graph.graph import canonical
 from migrate.graph.protos import MetaGraphDef, TensorProto
-from migrate.records import Structure, Verification
+from migrate.records import Mismatch, Structure, Verification
 from migrate.sources.source import Source
 from migrate.verify.contract import Candidate
+from migrate.verify.same_outputs import CODE as NODE_DIFFERS
 
 VARIABLES = "variables"
 """How `Verification.unverified` calls all variables together."""
@@ -93,6 +94,18 @@ def with_structure(verification: Verification, structure: Structure | None) -> V
     # No call need have come to a check that the candidate lacks.
     left = {**{what: why for what, why in structure.not_proved.items() if CHECKS_DIFFER in why}, **left}
     return dataclasses.replace(verification, unverified=left, structure=structure)
+
+
+def unexplained(broken: tuple[Mismatch, ...], structure: Structure | None) -> tuple[Mismatch, ...]:
+    """The differences without those of nodes by their names, where all is proved: other nodes compute the same.
+
+    Args:
+      broken: what the files of a candidate tell.
+      structure: what is proved, or None.
+    """
+    if structure is None or structure.not_proved or not structure.outputs:
+        return broken
+    return tuple(difference for difference in broken if difference.code != NODE_DIFFERS)
 
 
 def is_proved(structure: Structure, what: str) -> bool:

@@ -12,7 +12,7 @@ from migrate.export.provenance import is_damaged, is_edited, source_digest, sour
 from migrate.levels import FULL, reaches
 from migrate.model.file_checks import bounded, candidate_read
 from migrate.model.judges import BOTH, install_hint
-from migrate.model.proofs import structure_alone, with_structure
+from migrate.model.proofs import structure_alone, unexplained, with_structure
 from migrate.model.steps import DRAWN, UNORDERED, Steps
 from migrate.records import (
     Crashed,
@@ -97,7 +97,8 @@ def _told(
     if is_unloadable(broken) or steps.prove is None:
         return broken, None
     with bounded(directory, options):
-        return broken, steps.prove(candidate, True)
+        structure = steps.prove(candidate, True)
+    return unexplained(broken, structure), structure
 
 
 def _replayed(
@@ -150,7 +151,7 @@ def proved_alone(steps: Steps, directory: str, options: Options) -> Verification
         return None
     with candidate_read(directory, options) as read:
         structure = steps.prove(Candidate(directory, read.meta_graphs, read.saved_model is not None), False)
-    return dataclasses.replace(structure_alone(structure, options.verify), mismatches=broken)
+    return dataclasses.replace(structure_alone(structure, options.verify), mismatches=unexplained(broken, structure))
 
 
 def is_unloadable(broken: Sequence[Mismatch]) -> bool:

@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 
-from migrate.model.proofs import is_proved, proved, structure_alone, with_structure
+from migrate.model.proofs import is_proved, proved, structure_alone, unexplained, with_structure
 from migrate.proof.records import CHECKS_DIFFER
 from migrate.records import Structure
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify.contract import Candidate
+from migrate.verify.differences import mismatch
 from tests.conversions import MODELS
 from tests.model.recorded import PASSED
 
@@ -40,6 +41,16 @@ def test_all_of_a_model_that_is_proved(what):
 )
 def test_what_is_proved_of_a_model_in_part(what, expected):
     assert is_proved(HALF, what) is expected
+
+
+def test_other_nodes_are_no_difference_where_all_is_proved():
+    told = (
+        mismatch("node-differs", "contract", "it is given by another"),
+        mismatch("tag-set-differs", "contract", "other"),
+    )
+    assert unexplained(told, WHOLE) == told[1:]
+    for structure in (None, HALF, Structure((), 0, 0, 0)):
+        assert unexplained(told, structure) == told
 
 
 def test_nothing_is_proved_where_loading_is_not():

@@ -99,10 +99,11 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         if (job.request.custom_objects or job.request.trust) and drawn(loaded).computed != draws.computed:
             draws = dataclasses.replace(draws, computed={})  # Code of the user's, which makes another graph each time.
         steady = [name for name in signature.outputs if name not in draws.outputs]
+        traced = chosen.answers(once)
         first, left, further, shown = _replay(
-            job.request, sequence, is_compiled, full, full, steady=steady, ordinary=end
+            job.request, sequence, is_compiled, full, full, steady=steady, ordinary=end, traced=traced
         )
-        others = _more(sequence, first, end, is_compiled)
+        others = _more(sequence, first, end, is_compiled, traced)
         again, other, same, shown_again = _replay(
             job.request, sequence, is_compiled, full, repeated=further.calls, steady=steady, more=others
         )
@@ -112,7 +113,6 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
             more = [_replay(job.request, sequence, is_compiled) for _ in range(MORE_RUNS)]
             runs += [answers for answers, _, _, _ in more]
             states += [values for _, values, _, _ in more]
-        traced = chosen.answers(once)
         if traced:
             runs.append((*first[:end], *traced))
         again = contradictions(first, runs)
@@ -151,6 +151,7 @@ def _replay(
     steady: Sequence[str] = (),
     ordinary: int = 0,
     more: Sequence[Call] | None = None,
+    traced: Sequence[Answer] = (),
 ) -> tuple[tuple[Answer, ...], Mapping[str, Fingerprint], Further, KerasShown]:
     """The answers of a fresh model; where it is compiled, the first one is still an eager call's."""
     loaded = load(request, with_optimizer=False)
@@ -166,7 +167,7 @@ def _replay(
     call = further.calls[0] if further.calls else None
     runtime = request.source.runtime
     trainable = trainable_of(loaded) if takes_mode(loaded, runtime) else ()
-    others = _more(calls, answers, ordinary, is_compiled) if more is None else more
+    others = _more(calls, answers, ordinary, is_compiled, traced) if more is None else more
     shown = ask_called(loaded, runtime, call, lambda call: _given(loaded, call), is_compiled, steady, trainable, others)
     return answers, left, further, dataclasses.replace(shown, layers=layers)
 
@@ -175,13 +176,25 @@ _MOST_MORE = 8
 """How many calls that are not ordinary are made of `__call__`, too."""
 
 
-def _more(calls: Sequence[Call], answers: Sequence[Answer], ordinary: int, is_slow: bool) -> tuple[Call, ...]:
-    """The calls that `__call__` is asked as well: those that the model answers, none of a slow one."""
+def _more(
+    calls: Sequence[Call], answers: Sequence[Answer], ordinary: int, is_slow: bool, traced: Sequence[Answer]
+) -> tuple[Call, ...]:
+    """The calls that `__call__` is asked as well: those that the model answers, none of a slow one.
+
+    Args:
+      calls: those that were made.
+      answers: to them.
+      ordinary: how many of the first are ordinary ones, each made twice.
+      is_slow: whether the model is.
+      traced: what the traced model answers to the others: where that is something else, Python code decides, and no
+        SavedModel answers so.
+    """
     if is_slow:
         return ()
-    answered = [call for call, answer in zip(calls, answers, strict=True) if not answer.error]
-    count = sum(not answer.error for answer in answers[:ordinary])
-    return (*answered[:count:2], *answered[count : count + _MOST_MORE])
+    first = [call for call, answer in zip(calls[:ordinary:2], answers[:ordinary:2], strict=True) if not answer.error]
+    rest = zip(calls[ordinary:], answers[ordinary:], traced, strict=False)
+    same = [c for c, one, other in rest if not (one.error or other.error) and _are_same(one.outputs, other.outputs)]
+    return (*first, *same[:_MOST_MORE])
 
 
 def _compared(

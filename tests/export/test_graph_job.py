@@ -75,7 +75,7 @@ def _with_large_constants() -> MetaGraphDef:
 
 def test_a_model_with_large_constants_is_the_one_that_tensorflow_writes_with_them(tmp_path, monkeypatch):
     plan = make_plan(_with_large_constants())
-    assert len(graph_job.with_stubs(plan).contents) == 2
+    assert len(graph_job.with_stubs(plan).contents.parts) == 2
     found = {}
     for name in ("stubs", "whole"):
         if name == "whole":

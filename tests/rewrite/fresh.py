@@ -116,10 +116,7 @@ def _session(job: Ask) -> list[Any]:
     v1 = tf.compat.v1
     found: list[Any] = []
     with tf.Graph().as_default(), v1.Session(config=None if job.optimise else sessions.session_config(tf)) as session:
-        if job.optimise:
-            meta_graph = v1.saved_model.load(session, candidate._tags(tf, job.path), job.path)
-        else:
-            meta_graph = candidate._load(tf, session, job.path)
+        meta_graph = candidate._load(tf, session, job.path, optimised=job.optimise)
         for key, fed in job.calls:
             signature = meta_graph.signature_def[key]
             feeds = {signature.inputs[name].name: value for name, value in fed.items()}

@@ -102,7 +102,8 @@ def test_tensorflow_decodes_them(channels):
     found = images.variants(images.png(24, 0))
     every = (*found["image formats"], *found["JPEGs"], *found["image sizes"])
     # An animation has three channels whatever is asked for, or is refused.
-    for text in every if channels != 1 else [text for text in every if not text.startswith(b"GIF8")]:
+    # And libjpeg makes no grey of CMYK.
+    for text in every if channels != 1 else [t for t in every if not t.startswith(b"GIF8") and b"Adobe" not in t]:
         decoded = tf.io.decode_image(text, channels=channels, expand_animations=False)
         assert 16 <= decoded.shape[0] <= 40 and decoded.dtype == tf.uint8
 

@@ -222,14 +222,6 @@ def _spec(signature: str) -> Callable[[Candidate], Any]:
     return find
 
 
-def _argument_renamed(candidate: Candidate) -> None:
-    candidate.child("signatures", "features").bare_concrete_function.argument_keywords[0] = "images"
-    fields = _spec("features")(candidate).canonicalized_input_signature.tuple_value.values[1].dict_value.fields
-    fields["images"].CopyFrom(fields["x"])
-    fields["images"].tensor_spec_value.name = "images"
-    del fields["x"]
-
-
 def _result_renamed(candidate: Candidate) -> None:
     fields = _spec("features")(candidate).output_signature.dict_value.fields
     fields["norm"].CopyFrom(fields["normed"])
@@ -559,13 +551,6 @@ FAULTS = (
         "Two tensor names mean each other's tensor.",
         _kept_name_of_another,
         Fetches(["layer2/out:0", "normed/add_1:0"], {"x:0": _X}),
-    ),
-    _fault(
-        "argument-renamed",
-        "network",
-        "An argument in Python has another name.",
-        _argument_renamed,
-        Answers([("features", {"x": _X})], "tf2"),
     ),
     _fault("result-renamed", "network", "A result in Python has another name.", _result_renamed, Arguments()),
     _fault(

@@ -9,7 +9,15 @@ import numpy as np
 
 from tools.mutate.candidate import Candidate, Function, set_value, value_of
 from tools.mutate.edits import Edit
-from tools.mutate.look import Draws, Files, RestoredOptimizer, SpreadInTraining, Surface, Training
+from tools.mutate.look import (
+    CommonestInTraining,
+    Draws,
+    Files,
+    RestoredOptimizer,
+    SpreadInTraining,
+    Surface,
+    Training,
+)
 from tools.mutate.records import Fault
 
 _X, _IDS = np.array([[0.5, -1.0]], np.float32), np.array([[1, 2, 0]], np.int32)
@@ -157,7 +165,7 @@ FAULTS = (
         "keras_dropout",
         "A fifth is dropped in training instead of a half.",
         _constant("dropout/GreaterEqual/y", 0.2),
-        SpreadInTraining(_FEATURES[0].tolist()),
+        CommonestInTraining(_FEATURES[0].tolist()),
     ),
     _surface(
         "keras-dropout-scale",
@@ -171,7 +179,7 @@ FAULTS = (
         "keras_3_dropout",
         "A fifth is dropped in training of Keras 3.",
         _constant("dropout/GreaterEqual/y", 0.2),
-        SpreadInTraining(_FEATURES[0].tolist()),
+        CommonestInTraining(_FEATURES[0].tolist()),
     ),
     _surface(
         "keras-mask",

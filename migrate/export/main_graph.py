@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from migrate.graph.contract import tensor_names
 from migrate.graph.graph import as_input, canonical, split, unique_name
 from migrate.graph.protos import DataType, MetaGraphDef, NodeDef, TensorInfo
 from migrate.plan.records import KeptTensor, SignatureTensor
@@ -70,7 +71,7 @@ def _make_room(meta_graph: MetaGraphDef, wanted: set[str]) -> None:
     for definition in meta_graph.signature_def.values():
         for info in (*definition.inputs.values(), *definition.outputs.values()):
             if info.WhichOneof("encoding") == "coo_sparse":
-                for part, tensor in enumerate(_tensors(info)):
+                for part, tensor in enumerate(tensor_names(info)):
                     _set_tensor(info, part, new(tensor))
             else:
                 info.name = new(info.name)
@@ -151,16 +152,8 @@ def _several(name: str, sources: Mapping[int, str], types: Mapping[int, int], ta
     return [*made, node]
 
 
-def _tensors(info: TensorInfo) -> list[str]:
-    """The tensors behind a TensorInfo, in the order of `records.TensorSpec.tensors`."""
-    if info.WhichOneof("encoding") == "coo_sparse":
-        sparse = info.coo_sparse
-        return [sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name]
-    return [info.name]
-
-
 def _tensor(infos: Mapping[str, TensorInfo], place: SignatureTensor) -> str:
-    return _tensors(infos[place.name])[place.part]
+    return tensor_names(infos[place.name])[place.part]
 
 
 def _dtype(info: TensorInfo, place: SignatureTensor) -> int:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 
 from migrate.graph.dtypes import REF
-from migrate.graph.protos import AttrValue
+from migrate.graph.protos import AttrValue, NodeDef
 
 _TABLE = os.path.join(os.path.dirname(__file__), "attr_defaults.tsv")
 
@@ -49,6 +49,26 @@ def defaults(op: str) -> Mapping[str, AttrValue]:
 def encoded_defaults(op: str) -> Mapping[str, Hashable]:
     """The same as `encoded` gives them."""
     return {name: encoded(value) for name, value in defaults(op).items()}
+
+
+def encoded_attributes(node: NodeDef, left_out: Collection[str]) -> dict[str, Hashable]:
+    """What a node's attributes say of what it computes, defaults included, as `encoded` gives it.
+
+    Marks, whose names begin with `_`, and attributes that name functions are no part of it.
+
+    Args:
+      node: the node.
+      left_out: further attributes that are none.
+    """
+    found = {
+        key: encoded(value)
+        for key, value in node.attr.items()
+        if not key.startswith("_") and key not in left_out and not has_functions(value)
+    }
+    for key, default in encoded_defaults(node.op).items():
+        if not key.startswith("_") and key not in left_out:
+            found.setdefault(key, default)
+    return found
 
 
 def encoded(value: AttrValue) -> Hashable:

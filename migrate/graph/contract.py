@@ -32,14 +32,25 @@ def shape_of(proto: TensorShapeProto) -> Shape:
     return tuple([size if size >= 0 else None for size in sizes])
 
 
+def tensor_names(info: TensorInfo) -> tuple[str, ...]:
+    """The tensor of an input or output as it is written there; values, indices and dense shape of a sparse one.
+
+    Example:
+      >>> tensor_names(TensorInfo(name="x:0"))
+      ('x:0',)
+    """
+    if info.WhichOneof("encoding") != "coo_sparse":
+        return (info.name,)
+    sparse = info.coo_sparse
+    return sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name
+
+
 def tensor_spec(info: TensorInfo) -> TensorSpec:
     """A TensorInfo as a record."""
     shape = shape_of(info.tensor_shape) if info.HasField("tensor_shape") else None
     dtype = base_name(info.dtype)
     if info.WhichOneof("encoding") == "coo_sparse":
-        sparse = info.coo_sparse
-        names = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-        return TensorSpec("", dtype, shape, "coo_sparse", names)
+        return TensorSpec("", dtype, shape, "coo_sparse", tensor_names(info))
     if info.WhichOneof("encoding") == "composite_tensor":
         return TensorSpec("", dtype, shape, "composite", tuple(c.name for c in info.composite_tensor.components))
     return TensorSpec(sys.intern(info.name), dtype, shape)

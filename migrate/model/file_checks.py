@@ -17,6 +17,7 @@ from migrate.sources.location import Location
 from migrate.sources.read import opened
 from migrate.sources.saved_model import read_saved_model
 from migrate.sources.source import Source
+from migrate.sources.watch import Watch
 
 
 def link_findings(place: Location, path: str, options: Options) -> tuple[Finding, ...]:
@@ -66,17 +67,16 @@ def candidate_read(path: str, options: Options) -> Iterator[Source]:
     Raises:
       InputError: it cannot be read, or takes more than it may.
     """
-    watch = watch_over(options)
-    with watch.running(path):
+    with bounded(path, options) as watch:
         yield read_saved_model(path, None if options.follow_links else boundary_of(path), watch)
 
 
 @contextlib.contextmanager
-def bounded(path: str, options: Options) -> Iterator[None]:
-    """Has a block that works on a candidate keep the bounds of an audit; see `candidate_read`."""
+def bounded(path: str, options: Options) -> Iterator[Watch]:
+    """Has a block that works on a candidate keep the bounds of an audit, and gives the watch over it."""
     watch = watch_over(options)
     with watch.running(path):
-        yield
+        yield watch
 
 
 def check_candidate_files(path: str, options: Options) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 
+from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import REF, dtype_value
 from migrate.graph.graph import canonical
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef, SignatureDef, TensorInfo
@@ -33,16 +34,9 @@ def tensors_of(info: TensorInfo) -> list[str]:
     Raises:
       BadModelError: it is of another form.
     """
-    kind = info.WhichOneof("encoding")
-    if kind == "coo_sparse":
-        sparse = info.coo_sparse
-        return [
-            canonical(name)
-            for name in (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-        ]
-    if kind == "composite_tensor":
+    if info.WhichOneof("encoding") == "composite_tensor":
         raise BadModelError("a composite tensor, which is not understood")
-    return [canonical(info.name)]
+    return [canonical(name) for name in tensor_names(info)]
 
 
 def inputs_of(definition: SignatureDef) -> dict[str, Hashable]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from migrate.frozen import frozen
+from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import data_inputs, unique_name
 from migrate.graph.nodes import giver
@@ -239,16 +240,10 @@ def _is_weight(node: NodeDef) -> bool:
 
 def _named(meta_graph: MetaGraphDef) -> set[str]:
     """Names of the nodes that signatures feed or fetch."""
-    tensors = []
+    tensors: list[str] = []
     for definition in meta_graph.signature_def.values():
         for info in (*definition.inputs.values(), *definition.outputs.values()):
-            sparse = info.coo_sparse
-            tensors += [
-                info.name,
-                sparse.values_tensor_name,
-                sparse.indices_tensor_name,
-                sparse.dense_shape_tensor_name,
-            ]
+            tensors += tensor_names(info)
     return {_producer(tensor) for tensor in tensors if tensor}
 
 

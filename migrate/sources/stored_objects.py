@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrate.graph.protobuf_wire import varint
 from migrate.graph.protos import TrackableObjectGraph
 from migrate.sources.bundle import data_file, read_bundle
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
@@ -28,15 +29,7 @@ def read_stored_objects(prefix: str) -> TrackableObjectGraph:
     with open_stream(data_file(prefix, entry.shard, bundle.num_shards)) as stream:
         stream.seek(entry.offset)
         data = stream.read(entry.size)
-    length = shift = position = 0
-    while True:
-        if position == len(data):
-            raise ValueError("the checkpoint's object graph is damaged")
-        byte = data[position]
-        length |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            break
+    length, position = varint(data, 0)
     if position + 4 + length != len(data):
         raise ValueError("the checkpoint's object graph is damaged")
     graph = TrackableObjectGraph.FromString(data[position + 4 :])

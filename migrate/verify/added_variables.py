@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from migrate.graph.graph import data_inputs
+from migrate.graph.nodes import giver
 from migrate.graph.op_table import REF_VARIABLES, load_op_table
 from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.made_variables import LARGE, LEAST_BYTES
@@ -71,13 +72,9 @@ def _used_as_variables(nodes: Iterable[NodeDef]) -> set[str]:
             positions = (0,)
         taken = data_inputs(node)
         for position in positions:
-            giver = by_name.get(taken[position].partition(":")[0]) if position < len(taken) else None
-            seen: set[str] = set()
-            while giver is not None and giver.op in _HANDS_ON and giver.name not in seen and data_inputs(giver):
-                seen.add(giver.name)
-                giver = by_name.get(data_inputs(giver)[0].partition(":")[0])
-            if giver is not None and giver.op == "Const":
-                found.add(giver.name)
+            held = giver(by_name, taken[position], _HANDS_ON) if position < len(taken) else None
+            if held is not None and held.op == "Const":
+                found.add(held.name)
     return found
 
 

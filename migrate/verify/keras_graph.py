@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from migrate.graph.attr_defaults import encoded, encoded_defaults, has_functions
+from migrate.graph.attr_defaults import encoded_attributes
 from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.verify.object_graph import CALL, children
 from migrate.verify.values import content
@@ -106,13 +106,5 @@ def _told(node: NodeDef) -> str:
     if node.op == _CONST:
         held = content(node.attr["value"].tensor)
         return f"{_CONST} {held.dtype} {list(held.shape)} {held.digest[:16]}"
-    attributes = {
-        key: encoded(value)
-        for key, value in node.attr.items()
-        if not key.startswith("_") and key not in _NO_VALUES and not has_functions(value)
-    }
-    for key, default in encoded_defaults(node.op).items():
-        if key not in _NO_VALUES:
-            attributes.setdefault(key, default)
-    text = repr(sorted(attributes.items(), key=lambda item: item[0]))
+    text = repr(sorted(encoded_attributes(node, _NO_VALUES).items(), key=lambda item: item[0]))
     return f"{node.op} {hashlib.sha256(text.encode()).hexdigest()[:16]}"

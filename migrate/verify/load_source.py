@@ -127,13 +127,7 @@ def _needed(meta_graph: MetaGraphDef) -> list[str]:
     ]
     for signature in meta_graph.signature_def.values():
         for info in (*signature.inputs.values(), *signature.outputs.values()):
-            sparse = info.coo_sparse
-            names += [
-                info.name,
-                sparse.indices_tensor_name,
-                sparse.values_tensor_name,
-                sparse.dense_shape_tensor_name,
-            ]
+            names += contract.tensor_names(info)
     names += [tensor for tensor, _ in contract.assets(meta_graph)]
     existing = {node.name for node in meta_graph.graph_def.node}
     return sorted({name.split(":")[0] for name in names} & existing)

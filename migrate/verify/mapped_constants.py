@@ -240,7 +240,7 @@ def mappable(nodes: Sequence[NodeDef], function: FunctionDef | None = None) -> f
                     pending.append(taker.name)
                 elif position in TAKERS.get(taker.op, ()) and taker.name in varying:
                     count += 1
-                    if taker.op in _CONVOLUTIONS and _is_scaled(taker):
+                    if taker.op in _CONVOLUTIONS and is_scaled(taker):
                         return False
                 else:
                     return False
@@ -249,7 +249,7 @@ def mappable(nodes: Sequence[NodeDef], function: FunctionDef | None = None) -> f
     def is_scale(node: NodeDef | None) -> bool:
         return node is not None and node.op in _SCALES
 
-    def _is_scaled(convolution: NodeDef) -> bool:
+    def is_scaled(convolution: NodeDef) -> bool:
         given = data_inputs(convolution)
         if any(is_scale(giver(named, tensor, ("Identity",))) for tensor in given):
             return True

@@ -149,10 +149,23 @@ def candidate_answers(
 
 
 def _answer(tf: Any, session: Any, run: NamedRun, fixed: Mapping[str, Array], inline: bool) -> Answer:
+    return answered(
+        run, fixed, lambda fetches, feeds: run_session(tf, session, fetches, feeds, inline=inline, targets=run.targets)
+    )
+
+
+def answered(
+    run: NamedRun,
+    fixed: Mapping[str, Array],
+    ask: Callable[[Mapping[str, str], Mapping[str, Array]], Mapping[str, Array]],
+) -> Answer:
+    """What a Session answers to a run.
+
+    Args:
+      run: what is asked.
+      fixed: what is fed beside it.
+      ask: gives the values of tensors, by full names, where others are fed.
+    """
     feeds = {**fixed, **{canonical(tensor): value for tensor, value in run.feeds.items()}}
     fetches = {tensor: canonical(tensor) for tensor in run.fetches}
-
-    def ask(_: Call) -> Mapping[str, Array]:
-        return run_session(tf, session, fetches, feeds, inline=inline, targets=run.targets)
-
-    return answer_to(ask, as_call(run))
+    return answer_to(lambda _: ask(fetches, feeds), as_call(run))

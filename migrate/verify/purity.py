@@ -82,6 +82,4 @@ def answers_alike(meta_graph: MetaGraphDef) -> bool:
 
 def _tensors(signature: SignatureDef) -> Iterator[str]:
     for info in signature.outputs.values():
-        sparse = info.coo_sparse
-        names = (info.name, sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-        yield from filter(None, names)
+        yield from filter(None, contract.tensor_names(info))

@@ -11,7 +11,8 @@ import itertools
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
-from migrate.graph.attr_defaults import encoded, encoded_defaults, has_functions
+from migrate.graph.attr_defaults import encoded, encoded_attributes, has_functions
+from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import data_inputs
 from migrate.graph.nodes import behind
@@ -22,7 +23,7 @@ from migrate.records import Mismatch
 from migrate.verify.bodies import bodies
 from migrate.verify.differences import mismatch
 from migrate.verify.same_outputs import CODE, output_differences
-from migrate.verify.source_nodes import SourceNodes, is_exporters, is_replaceable, tensors
+from migrate.verify.source_nodes import SourceNodes, is_exporters, is_replaceable
 from migrate.verify.used_nodes import PREFIX, used_nodes
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -47,10 +48,13 @@ _STEP = re.compile(r".+/step_\d+(?:_\d+)?")
 """What is done once more with a variable where it is read: its buffer has another shape there."""
 _ELSEWHERE = frozenset({"Const", "VarHandleOp", *PLACEHOLDERS})
 """Ops whose attributes are compared by other checks, or say nothing: names, shapes, the values of constants."""
-_NOT_COMPARED = frozenset({"container", "shared_name", "output_shapes", "config_proto", "config", "executor_type"})
-"""Attributes that are compared by other checks, or say nothing."""
-_NO_VALUES = frozenset({"parallel_iterations", "swap_memory"})
-"""Attributes for the runtime."""
+_NOT_COMPARED = frozenset(
+    {
+        *("container", "shared_name", "output_shapes", "config_proto", "config", "executor_type"),
+        *("parallel_iterations", "swap_memory"),
+    }
+)
+"""Attributes that are compared by other checks, are for the runtime, or say nothing."""
 _HANDLES = tuple(("type", dtype_value(name)) for name in ("resource", "variant"))
 
 
@@ -123,7 +127,8 @@ def _keeps_names(source: MetaGraphDef, found: Collection[tuple[str, str]]) -> bo
       found: names and ops of the candidate's nodes.
     """
     nodes = {node.name: node for node in source.graph_def.node}
-    outputs = [tensor for s in source.signature_def.values() for info in s.outputs.values() for tensor in tensors(info)]
+    infos = [info for signature in source.signature_def.values() for info in signature.outputs.values()]
+    outputs = [tensor for info in infos for tensor in tensor_names(info)]
     computed = [(name, nodes[name].op) for name in behind(nodes, outputs) if _is_compared_op(nodes[name].op)]
     # A branch that is decided is left out, and an output of a name adds a number to the node's.
     kept = sum(each in found or (f"{each[0]}_0", each[1]) in found for each in computed)
@@ -131,7 +136,7 @@ def _keeps_names(source: MetaGraphDef, found: Collection[tuple[str, str]]) -> bo
 
 
 def _differs(source: SourceNodes, node: NodeDef, function: _Function) -> str:
-    """Why a node is none of the source's of its name; empty where it is one, or where there need not be one."""
+    """Why a node differs from the source's node of its name; empty if it does not, or if there need not be one."""
     if node.op in _CALLS or (node.op in _EXPORTED and is_exporters(node.name)):
         return ""
     named = source.named(node.name)
@@ -154,7 +159,7 @@ def _differs(source: SourceNodes, node: NodeDef, function: _Function) -> str:
 def _of_attributes(one: NodeDef, node: NodeDef) -> str:
     if node.op in _ELSEWHERE:
         return ""
-    theirs, mine = _attributes(one), _attributes(node)
+    theirs, mine = (encoded_attributes(each, _NOT_COMPARED) for each in (one, node))
     for key in sorted(theirs.keys() | mine.keys()):
         # A handle takes the place of what it holds, a list that of an array's flow.
         if theirs.get(key) != mine.get(key) and mine.get(key) not in _HANDLES:
@@ -249,18 +254,6 @@ def _may_become(op: str, node: NodeDef) -> bool:
     is_flow = (op in _FLOW and node.op in _FOR_FLOW) or (op.startswith(_ARRAY) and node.op.startswith(_LIST))
     is_read = (op, node.op) == ("Identity", "ReadVariableOp") or (op in RESHAPES and is_handle)
     return is_flow or is_read or (op in PLACEHOLDERS and node.op in _FOR_FED)
-
-
-def _attributes(node: NodeDef) -> Mapping[str, Hashable]:
-    found = {key: encoded(value) for key, value in node.attr.items() if _is_compared(key) and not has_functions(value)}
-    for key, default in encoded_defaults(node.op).items():
-        if _is_compared(key):
-            found.setdefault(key, default)
-    return found
-
-
-def _is_compared(key: str) -> bool:
-    return not key.startswith("_") and key not in _NOT_COMPARED and key not in _NO_VALUES
 
 
 def _told(value: Hashable) -> str:

@@ -30,13 +30,7 @@ def object_differences(source: MetaGraphDef, new: MetaGraphDef, path: str) -> It
       new: the candidate's.
       path: of the differences, see `records.Mismatch`.
     """
-    before, after = (
-        {
-            "/".join(place): graph.object_graph_def.nodes[number]
-            for number, place in paths_of(graph.object_graph_def).items()
-        }
-        for graph in (source, new)
-    )
+    before, after = _objects(source), _objects(new)
     is_same_release = source.meta_info_def.tensorflow_version == new.meta_info_def.tensorflow_version
     functions = [_Functions(graph) for graph in (source, new)]
     for place in sorted(before.keys() & after.keys()):

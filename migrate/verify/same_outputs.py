@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from migrate.graph.contract import RESERVED_KEYS
+from migrate.graph.contract import RESERVED_KEYS, tensor_names
 from migrate.graph.function_calls import PARTITIONED
 from migrate.graph.graph import canonical, data_inputs, split
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
 from migrate.records import Mismatch
 from migrate.verify.differences import mismatch
-from migrate.verify.source_nodes import SourceNodes, is_exporters, tensors
+from migrate.verify.source_nodes import SourceNodes, is_exporters
 
 _MOST_STEPS = 100
 
@@ -32,7 +32,7 @@ def output_differences(before: MetaGraphDef, source: SourceNodes, new: MetaGraph
     for key in sorted(before.signature_def.keys() & new.signature_def.keys() - RESERVED_KEYS):
         wanted, given = before.signature_def[key].outputs, new.signature_def[key].outputs
         for name in sorted(wanted.keys() & given.keys()):
-            for expected, tensor in zip(tensors(wanted[name]), tensors(given[name]), strict=False):
+            for expected, tensor in zip(tensor_names(wanted[name]), tensor_names(given[name]), strict=False):
                 found = _given_by(main, library, tensor, split(expected)[0])
                 names = () if found is None else source.names(found)
                 if names and split(expected)[0] not in names:

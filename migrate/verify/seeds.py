@@ -293,8 +293,4 @@ def _tensors(meta_graph: MetaGraphDef, key: str) -> Iterator[str]:
     if key not in meta_graph.signature_def:
         return
     for info in meta_graph.signature_def[key].outputs.values():
-        if info.WhichOneof("encoding") == "coo_sparse":
-            sparse = info.coo_sparse
-            yield from (sparse.indices_tensor_name, sparse.values_tensor_name, sparse.dense_shape_tensor_name)
-        else:
-            yield info.name
+        yield from contract.tensor_names(info)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from migrate.graph.contract import RESERVED_KEYS, portless
+from migrate.graph.contract import RESERVED_KEYS, portless, tensor_names
 from migrate.graph.dtypes import REF, base_name
 from migrate.graph.graph import split
 from migrate.graph.op_table import PLACEHOLDERS
@@ -233,12 +233,7 @@ def kept_name_differences(
 
 def _names(info: TensorInfo) -> tuple[str, ...]:
     """Full names of the tensors of an input or output."""
-    sparse = info.coo_sparse
-    parts = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    return tuple(
-        tensor if ":" in tensor else f"{tensor}:0"
-        for tensor in (parts if info.WhichOneof("encoding") == "coo_sparse" else (info.name,))
-    )
+    return tuple(tensor if ":" in tensor else f"{tensor}:0" for tensor in tensor_names(info))
 
 
 def _portless(new: SignatureDef) -> Iterator[Told]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from migrate.graph.contract import tensor_names
 from migrate.graph.op_table import load_op_table, may_call, unavailable
-from migrate.graph.protos import MetaGraphDef, NodeDef, TensorInfo
+from migrate.graph.protos import MetaGraphDef, NodeDef
 from migrate.verify.bodies import bodies
 from migrate.verify.used_nodes import PREFIX
 
@@ -22,13 +23,6 @@ def is_exporters(name: str) -> bool:
       (True, False)
     """
     return bool(_EXPORTERS.fullmatch(name))
-
-
-def tensors(info: TensorInfo) -> tuple[str, ...]:
-    """The tensors of an input or output; three of a sparse one."""
-    sparse = info.coo_sparse
-    parts = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    return parts if info.WhichOneof("encoding") == "coo_sparse" else (info.name,)
 
 
 class SourceNodes:
@@ -51,7 +45,7 @@ class SourceNodes:
                     self._by_name.setdefault(node.name, []).append(node)
             for signature in graph.signature_def.values():
                 for info in signature.inputs.values():
-                    self.fed.update(tensor.partition(":")[0] for tensor in tensors(info))
+                    self.fed.update(tensor.partition(":")[0] for tensor in tensor_names(info))
 
     def named(self, name: str) -> Sequence[NodeDef]:
         """The nodes that one of a candidate's functions may call so: several where functions of the source do."""

@@ -14,7 +14,7 @@ from migrate.errors import InputError, first_line
 from migrate.graph import contract
 from migrate.graph.data_protos import RunMetadata
 from migrate.graph.dtypes import base_name
-from migrate.graph.graph import attribute, canonical
+from migrate.graph.graph import attribute
 from migrate.graph.nodes import behind, nodes_by_name
 from migrate.graph.op_table import REF_VARIABLES
 from migrate.graph.protos import MetaGraphDef, NodeDef
@@ -29,10 +29,10 @@ from migrate.verify.further import default_of
 from migrate.verify.loading import UnsafeError, make_safe
 from migrate.verify.losses import Attempts, uncalled, without
 from migrate.verify.messages import GoldenJob, Tf1GoldenJob
-from migrate.verify.named_runs import Asked, as_call, source_answers
+from migrate.verify.named_runs import Asked, answered, source_answers
 from migrate.verify.own_requests import own_calls
 from migrate.verify.probe import MORE_RUNS, REPLAYS, Accepted, calls_of
-from migrate.verify.sessions import answer_to, answers_to
+from migrate.verify.sessions import answers_to
 from migrate.verify.tf1_replay import ask, asker, fixed_feeds
 from migrate.verify.variables import bodies_write, groups, may_write, trainable
 
@@ -139,10 +139,8 @@ def _loaded(model: Model, fixed: Mapping[str, Array]) -> Callable[[], AbstractCo
         with model.session(fixed) as session:
 
             def asked(run: NamedRun, inline: bool) -> Answer:
-                feeds = {**fixed, **{canonical(tensor): value for tensor, value in run.feeds.items()}}
-                fetches = {tensor: tensor for tensor in run.fetches}
-                return answer_to(
-                    lambda _: ask(session, fetches, feeds, inline=inline, targets=run.targets), as_call(run)
+                return answered(
+                    run, fixed, lambda fetches, feeds: ask(session, fetches, feeds, inline=inline, targets=run.targets)
                 )
 
             yield asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrate.frozen import frozen
+from migrate.graph.contract import tensor_names
 from migrate.graph.nodes import behind, called_functions
 from migrate.graph.protos import MetaGraphDef, NodeDef
 
@@ -38,11 +39,8 @@ def used_nodes(new: MetaGraphDef) -> Iterator[Used]:
       new: the candidate's.
     """
     main = {node.name: node for node in new.graph_def.node}
-    tensors = [info.name for s in new.signature_def.values() for info in s.outputs.values() if info.name]
-    for signature in new.signature_def.values():
-        for info in signature.outputs.values():
-            sparse = info.coo_sparse
-            tensors += [sparse.indices_tensor_name, sparse.values_tensor_name, sparse.dense_shape_tensor_name]
+    infos = [info for signature in new.signature_def.values() for info in signature.outputs.values()]
+    tensors = [tensor for info in infos for tensor in tensor_names(info)]
     needed = behind(main, filter(None, tensors))
     called = [main[name] for name in sorted(needed)]
     bodies = {function.signature.name: function.node_def for function in new.graph_def.library.function}

@@ -242,6 +242,12 @@ class Draws:
         return _tried(computed)
 
 
+def _in_training(directory: str, row: Sequence[float], rows: int) -> Any:
+    """What `__call__` gives in training to a number of equal rows."""
+    loaded = tf.saved_model.load(directory)
+    return np.asarray(tf.nest.flatten(loaded(tf.constant([list(row)] * rows, tf.float32), training=True))[0])
+
+
 @dataclasses.dataclass(frozen=True)
 class CommonestInTraining:
     """How often `__call__` gives to equal rows in training what it gives most often: how likely it is to drop nothing.
@@ -256,9 +262,7 @@ class CommonestInTraining:
 
     def __call__(self, directory: str) -> Any:
         """The share, so round that two runs agree."""
-        loaded = tf.saved_model.load(directory)
-        inputs = tf.constant([list(self.row)] * self.rows, tf.float32)
-        found = np.asarray(tf.nest.flatten(loaded(inputs, training=True))[0]).round(3)
+        found = _in_training(directory, self.row, self.rows).round(3)
         return round(float(np.unique(found, axis=0, return_counts=True)[1].max() / self.rows), 1)
 
 
@@ -276,9 +280,7 @@ class SpreadInTraining:
 
     def __call__(self, directory: str) -> Any:
         """Mean and standard deviation of each column."""
-        loaded = tf.saved_model.load(directory)
-        inputs = tf.constant([list(self.row)] * self.rows, tf.float32)
-        found = np.asarray(tf.nest.flatten(loaded(inputs, training=True))[0], np.float64)
+        found = _in_training(directory, self.row, self.rows).astype(np.float64)
         return np.round([found.mean(0), found.std(0)], 1).tolist()
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from migrate.graph.op_table import unavailable  # noqa: E402
 from migrate.graph.protos import SavedModel  # noqa: E402
-from migrate.plan.resource_kinds import READ_WHEN_PLANNING  # noqa: E402
+from migrate.plan.resource_kinds import ON_GPU_ALONE, READ_WHEN_PLANNING, VECTOR_MAKERS  # noqa: E402
 from migrate.proof.equations import ACCUMULATE, ARRAYS, MAKERS, RENAMED  # noqa: E402
 from migrate.proof.expanded import EXPANDED  # noqa: E402
 from migrate.rewrite.ops import OPS  # noqa: E402
@@ -31,6 +31,18 @@ from migrate.rewrite.rules.table import TABLE  # noqa: E402
 from tools.make_ref_ops import OWN  # noqa: E402
 
 LATER = "no rule yet"
+TESTED = (
+    "A model of `testdata/dead_ops` has answers of TensorFlow 1.15.5's own kernel, and the new model gives the same",
+    "bits with the graph optimiser off (`tests/product/test_dead_ops.py`, which has the exceptions and the gradients).",
+    "Where the proof knows the op, a model is proved without TensorFlow 1; elsewhere `--judge=tf1` compares it, or a",
+    "golden file.",
+    "",
+    "cuDNN's networks run on a GPU alone. The models of `testdata/cudnn` have answers of what computes the same on a",
+    "CPU in TensorFlow 1.15.5 (CudnnCompatibleLSTMCell, CudnnCompatibleGRUCell, BasicRNNCell, layers of tf.keras), and",
+    "the new models are within 1e-6 of them (`tests/product/test_cudnn.py`). What cuDNN itself answers is not shown:",
+    "record it on a machine with a GPU and give it with `--golden`. The weights must come from canonical ones, as a",
+    "saver of tf.contrib.cudnn_rnn stores them, or from a layer of tf.keras; a vector in cuDNN's own order is refused.",
+)
 REASONS = (
     (
         r"^TPU(Partitioned|Replica|Ordinal|Compilation)",
@@ -54,6 +66,7 @@ REASONS = (
     (r"MaskedMatmul", "is for training"),
     (r"BipartiteMatch|HyperplaneLSH", "takes what is equal in the order of a heap inside its kernel"),
     (r"ReinterpretStringToFloat", "hashes words with the C++ library's hash function, which no other op has"),
+    (r"StatefulStandardNormal", "reads the state of a random generator in a form that no later TensorFlow has"),
     (r"MatrixExponential", f"{LATER}: its kernel is Eigen's; a later TensorFlow has Python code in its place"),
     (
         r"Stats|Grow|Update|Process|Center|Finalize|Build|MakeQuantile|Accumulator|AddSummaries|Flush|CalculateBest|Aggregate"
@@ -68,7 +81,8 @@ REASONS = (
     ),
     (r"QuantileBuckets", "is for training: it computes buckets from all examples that it is given"),
     (r"QuantileStreamResource", "is for training: it holds what the accumulators collect"),
-    (r"CudnnRNN", f"{LATER}: it runs on a GPU alone, and its weights are in an opaque form"),
+    (r"CudnnRNNParams", "asks cuDNN for the order of its weights"),
+    (r"CudnnRNNCanonicalToParamsV2", "is of networks with projections, which no loop in their place computes"),
     (r"SingleImageRandomDot", "draws random numbers inside its kernel"),
     (r"^A$|^B$|Test|Old$|Reserved|Simple|Stub", "is there for TensorFlow's own tests"),
 )
@@ -76,12 +90,13 @@ REASONS = (
 
 
 def models() -> dict[str, list[str]]:
-    """Op -> the models of testdata/dead_ops that have it."""
+    """Op -> the models of testdata/dead_ops and testdata/cudnn that have it."""
     found: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "testdata" / "dead_ops").glob("*/saved_model.pb")):
-        graph = SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
-        for op in {node.op for node in graph.node}:
-            found.setdefault(op, []).append(path.parent.name)
+    for folder in ("dead_ops", "cudnn"):
+        for path in sorted((ROOT / "testdata" / folder).glob("*/saved_model.pb")):
+            graph = SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
+            for op in {node.op for node in graph.node}:
+                found.setdefault(op, []).append(path.parent.name)
     return found
 
 
@@ -99,6 +114,8 @@ def becomes(op: str) -> str:
     """The living form of an op that a rule claims."""
     if op in READ_WHEN_PLANNING:
         return "what it holds is read from the checkpoint when the model is planned"
+    if op in VECTOR_MAKERS:
+        return "its weights and biases one after another, in the order in which the loops take them"
     twin = OPS[op].twin
     if twin:
         return twin
@@ -107,6 +124,54 @@ def becomes(op: str) -> str:
         return own[op]
     text = inspect.getdoc(TABLE.rules[op].rewrite) or TABLE.rules[op].name
     return " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
+
+
+KERNELS = (
+    (r"^BatchMatrixBandPart$", "matrix_band_part_op.cc"),
+    (r"^BatchMatrix(Diag|DiagPart)$", "matrix_diag_op.cc"),
+    (r"^BatchMatrixSetDiag$", "matrix_set_diag_op.cc"),
+    (r"^Batch", "linalg_ops.cc"),
+    (r"^BoostedTrees.*Quantile", "boosted_trees/quantile_ops.cc"),
+    (r"^BoostedTrees", "boosted_trees/resource_ops.cc"),
+    (r"^CudnnRNN", "cudnn_rnn_ops.cc"),
+    (r"FertileStats", "contrib/tensor_forest/kernels/stats_ops.cc"),
+    (r"^(CreateTreeVariable|DecisionTreeResource|TreeDeserialize)", "contrib/tensor_forest/kernels/model_ops.cc"),
+    (r"TreeEnsemble", "contrib/boosted_trees/kernels/model_ops.cc"),
+    (r"^FixedLengthRecordReader$", "fixed_length_record_reader_op.cc"),
+    (r"Reader$", "core/ops/io_ops.cc, reader_ops.cc"),
+    (r"^TensorArray", "tensor_array_ops.cc"),
+    (r"^TopK$", "topk_op.cc"),
+)
+"""Part of an op's name, and the files (of core/kernels where no folder is named) that were read, where neither the
+docstring of its rule nor that of the module says it; migrate/proof/equations.py and contents.py have the lines."""
+_FILE = re.compile(r"\b[\w/]*\w\.(?:cc|h)\b")
+
+
+def kernel(op: str) -> str:
+    """The files of TensorFlow 1 that were read for a rule."""
+    rule = TABLE.rules.get(op)
+    if rule is not None:
+        texts = inspect.getdoc(rule.rewrite), inspect.getmodule(rule.rewrite).__doc__
+        found = next((files for text in texts if (files := _FILE.findall(text or ""))), [])
+        if found and rule.rewrite.__name__ != "with_twin":
+            return ", ".join(dict.fromkeys(name.removeprefix("core/kernels/") for name in found))
+    return next((files for pattern, files in KERNELS if re.search(pattern, op)), "unread")
+
+
+def shown(op: str, models_of: list[str]) -> str:
+    """How exact the new form is, and which test shows it."""
+    if op in UNPROVED:
+        return "-"
+    if op in ON_GPU_ALONE:
+        return "within 1e-6 of the cells; test_cudnn.py"
+    if op == "TRTEngineOp":
+        return "the segment's ops; test_dead_ops.py"
+    if models_of:
+        return "same bits; test_dead_ops.py"
+    has_test = re.compile(rf"\b{op}\b")
+    files = (ROOT / "tests" / "product" / name for name in ("test_old_ops.py", "test_ref_ops.py"))
+    test = next((file.name for file in files if has_test.search(file.read_text(encoding="utf-8"))), "")
+    return f"same bits; {test}" if test else "not shown"
 
 
 def reason(op: str, on_cpu: str) -> str:
@@ -131,7 +196,7 @@ def page() -> str:
     tested = models()
     on_cpu = {op: kernel for op, _, kernel in rows}
     dead = [(op, library, why) for op, library, _ in rows if (why := unavailable(op)) is not None]
-    done = TABLE.rules.keys() | READ_WHEN_PLANNING
+    done = TABLE.rules.keys() | READ_WHEN_PLANNING | VECTOR_MAKERS.keys()
     ruled = [row for row in dead if row[0] in done]
     refused = [row for row in dead if row[0] not in done]
     proved = frozenset({*EXPANDED, *RENAMED, *ARRAYS, *MAKERS, *READ_WHEN_PLANNING, ACCUMULATE, "TopK"})
@@ -147,20 +212,19 @@ def page() -> str:
         "",
         "## Rewritten",
         "",
-        "A model of `testdata/dead_ops` has answers of TensorFlow 1.15.5's own kernel, and the new model gives the",
-        "same bits with the graph optimiser off (`tests/product/test_dead_ops.py`). Where the proof knows the op, a",
-        "model is proved without TensorFlow 1; elsewhere `--judge=tf1` compares it, or a golden file.",
+        *TESTED,
         "",
-        "| op | library | becomes | models of testdata/dead_ops | models in the corpus | proof |",
-        "|---|---|---|---|---|---|",
+        "| op | library | kernel read | becomes | how exact, and its test | models of testdata | models in the corpus "
+        "| proof |",
+        "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {op} | {library} | {becomes(op)} | {', '.join(tested.get(op, ())) or '-'} "
-            f"| {counts.get(op, '-')} | {'yes' if op in proved else UNPROVED.get(op, 'no')} |"
+            f"| {op} | {library} | {kernel(op)} | {becomes(op)} | {shown(op, tested.get(op, []))} "
+            f"| {', '.join(tested.get(op, ())) or '-'} | {counts.get(op, '-')} "
+            f"| {'yes' if op in proved else UNPROVED.get(op, 'no')} |"
             for op, library, _ in ruled
         ),
-        "| TRTEngineOp | TensorFlow builds with TensorRT | "
-        + becomes("TRTEngineOp")
-        + f" | built in the test | {counts.get('TRTEngineOp', '-')} | FP32 |",
+        f"| TRTEngineOp | TensorFlow builds with TensorRT | {kernel('TRTEngineOp')} | {becomes('TRTEngineOp')} "
+        f"| {shown('TRTEngineOp', [])} | built in the test | {counts.get('TRTEngineOp', '-')} | FP32 |",
         "",
         "## Refused",
         "",

@@ -87,7 +87,7 @@ def check_entries(
 
 
 def _problem(want: Wanted, entry: Entry | StoredTensor) -> str | None:
-    if entry.dtype != want.dtype:
+    if want.dtype is not None and entry.dtype != want.dtype:
         return f"is {entry.dtype}"
     shape = entry.shape
     if want.slice_spec:

@@ -20,14 +20,14 @@ class Wanted:
       variable: name of the variable that it fills.
       key: its key in the checkpoint.
       slice_spec: empty, or the part of it as RestoreV2 spells it (`10 4 0,4:0,4`).
-      dtype: TensorFlow's name of the variable's dtype.
+      dtype: TensorFlow's name of the variable's dtype; None where its value is computed of what is read.
       shape: static shape of the variable; None where the value is computed or unknown.
     """
 
     variable: str
     key: str
     slice_spec: str
-    dtype: str
+    dtype: str | None
     shape: Shape
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from migrate.errors import InputError
+from migrate.errors import InputError, first_line
 from migrate.graph.graph import canonical
 from migrate.plan.records import Plan, VariablePlan
 from migrate.plan.restore import Computed, FromCheckpoint, FromConstant, TableFill
@@ -36,8 +36,7 @@ def value_of(plan: Plan, variable: VariablePlan, prefix: str) -> tf.Tensor:
             return _compute(plan, value, prefix)
     except tf.errors.OpError as error:
         raise InputError(
-            f"the checkpoint {prefix!r} does not give variable {variable.name!r} its value: "
-            f"{error.message.splitlines()[0]}"
+            f"the checkpoint {prefix!r} does not give variable {variable.name!r} its value: {first_line(error)}"
         ) from error
     # An init op assigns it on loading; until then it holds zeros, where TF1 had nothing.
     known = not variable.shape.unknown_rank
@@ -63,7 +62,7 @@ def table_content(fill: TableFill, prefix: str) -> tuple[tf.Tensor, tf.Tensor]:
             for read, dtype in reads
         )
     except tf.errors.OpError as error:
-        message = error.message.splitlines()[0]
+        message = first_line(error)
         raise InputError(
             f"the checkpoint {prefix!r} does not hold the table of {fill.keys.key!r}: {message}"
         ) from error

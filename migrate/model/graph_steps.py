@@ -26,7 +26,7 @@ from migrate.model.session_answers import SessionAnswers
 from migrate.model.steps import DRAWN, UNORDERED, Steps, Taking
 from migrate.plan.plan import make_plan, needed_nodes
 from migrate.plan.records import Plan, SignaturePlan
-from migrate.plan.resource_kinds import READ_WHEN_PLANNING
+from migrate.plan.resource_kinds import NETWORKS, READ_WHEN_PLANNING, VECTOR_MAKERS
 from migrate.processes.forks import Runner
 from migrate.records import Crashed, Failed, Mismatch, ModelReport, Options
 from migrate.signature_flag import to_copy
@@ -123,13 +123,14 @@ def _session_answers(studied: StudiedGraph, is_listed: bool) -> SessionAnswers:
 
 
 def _lacking(studied: StudiedGraph) -> tuple[str, ...]:
-    """The ops that the source runs and TensorFlow 2 does not have."""
+    """The ops that the source runs and TensorFlow 2 does not have, or has for a GPU alone."""
     library = studied.judged.graph_def.library
     functions = {function.signature.name for function in library.function}
     ops = {located.node.op for located in locate(needed_nodes(studied.plan), library)}
     found = {op for op in ops - functions if getattr(unavailable(op), "code", "") == "unknown-op"}
-    if studied.plan.nodes is None:  # Another graph is planned, which has constants in the place of resources.
-        found |= READ_WHEN_PLANNING & {node.op for node in studied.judged.graph_def.node}
+    found |= NETWORKS & ops
+    if studied.plan.nodes is None:  # Another graph is planned, which has something else in the place of these.
+        found |= (READ_WHEN_PLANNING | VECTOR_MAKERS.keys()) & {node.op for node in studied.judged.graph_def.node}
     return tuple(sorted(found))
 
 

@@ -303,7 +303,9 @@ def _subject(source: Source, planned: _Planned, needed: Collection[NodeDef], opt
         for v in plan.variables
         if isinstance(v.value, FromCheckpoint)
     )
-    is_restored = bool(wanted) or any(isinstance(v.value, Computed) for v in plan.variables)
+    computed = [(v.name, v.value.reads) for v in plan.variables if isinstance(v.value, Computed)]
+    wanted += tuple(Wanted(name, r.key, r.slice_spec, None, None) for name, reads in computed for r in reads)
+    is_restored = bool(wanted or computed)
     called = None if plan.init is None else lambda: needed_nodes(plan, init=False)
     return Subject(source, planned.meta_graph, needed, called, len(plan.variables), wanted, is_restored, options)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from migrate.errors import InputError, first_few
 from migrate.frozen import frozen
+from migrate.plan.resource_kinds import ON_GPU_ALONE
 from migrate.processes.confinement import in_force
 from migrate.records import Confined, Failed, Finding, Judgement, Options, Severity
 from migrate.tf1_runtime.place import VERSION, Runtime, find, reason_against
@@ -91,9 +92,12 @@ def tf2_lacks(ops: Sequence[str]) -> str:
     """Why TensorFlow 2 answers nothing for a model, in a line.
 
     Args:
-      ops: what the model runs and TensorFlow 2 does not have.
+      ops: what the model runs and TensorFlow 2 does not have, or has for a GPU alone.
     """
-    return f"TensorFlow 2 has no {first_few(ops, 3)}"
+    on_gpu = [op for op in ops if op in ON_GPU_ALONE]
+    if not on_gpu:
+        return f"TensorFlow 2 has no {first_few(ops, 3)}"
+    return f"{first_few(on_gpu, 3)} run{'s' if len(on_gpu) == 1 else ''} on a GPU alone"
 
 
 def unasked(options: Options, ops: Sequence[str], is_listed: bool) -> Finding | None:
@@ -108,7 +112,11 @@ def unasked(options: Options, ops: Sequence[str], is_listed: bool) -> Finding | 
       None where somebody can, or where the user has asked for somebody by name who must answer.
     """
     found = judges(options, is_listed)
-    if isinstance(found, Failed) or found.runtime is not None:
+    if isinstance(found, Failed) or found.is_asked_for:
+        return None
+    if not ON_GPU_ALONE.isdisjoint(ops):
+        return _not_run(ops, "and no child process has one", _OTHER_MACHINE)
+    if found.runtime is not None:
         return None
     if options.judge == TF2:
         why, hint = "and nobody else is asked (--judge=tf2)", "ask TensorFlow 1.15.5 with --judge=auto"

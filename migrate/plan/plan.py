@@ -15,7 +15,7 @@ from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, TensorShape
 from migrate.made_variables import LARGE
 from migrate.plan.functions import plan_functions, unrunnable
 from migrate.plan.records import Plan, PlanOptions, SourceGraph, VariablePlan
-from migrate.plan.resource_kinds import RESOURCES, Read
+from migrate.plan.resource_kinds import NETWORKS, RESOURCES, Read
 from migrate.plan.restore import Restore, read_restore, restore_by_name
 from migrate.plan.signatures import plan_signatures, unfed_placeholders
 from migrate.plan.variables import plan_variables, resources_of, set_by
@@ -155,6 +155,10 @@ def _prepare(meta_graph: MetaGraphDef, variables: bool | str, read: Read | None)
 
         contents = with_contents(changed, nodes if changed is meta_graph else read_nodes(changed), read)
         changed, findings = contents.meta_graph, (*findings, *contents.findings)
+    if not nodes.by_op.keys().isdisjoint(NETWORKS):
+        from migrate.plan.cudnn import with_known_weights  # Few models have such.
+
+        changed = with_known_weights(changed, nodes if changed is meta_graph else read_nodes(changed))
     unfrozen = None
     if variables:
         from migrate.rewrite.constants import unfreeze  # Few are asked for it.

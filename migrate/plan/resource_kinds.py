@@ -1,4 +1,4 @@
-"""Resources of TensorFlow 1 whose content is read from the checkpoint when a model is planned."""
+"""What is looked up when a model is planned: resources whose content is in the checkpoint, and networks of cuDNN."""
 
 from __future__ import annotations
 
@@ -74,3 +74,11 @@ READ_WHEN_PLANNING = frozenset(
     | {op for kind in RESOURCES.values() if kind.handle.startswith(STREAM) for op in kind.reads}
 )
 """Ops of which no node is left in a planned graph."""
+
+NETWORKS = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
+"""Recurrent networks of cuDNN, of whose weights it must be known where they come from (`cudnn`)."""
+VECTOR_MAKERS = {"CudnnRNNCanonicalToParams": "num_params"}
+"""Ops that make a vector of canonical weights, with the attribute that says how many there are of these. The second
+version makes those of networks with projections, which have no living form."""
+ON_GPU_ALONE = NETWORKS | VECTOR_MAKERS.keys()
+"""Ops that have a living form, and a kernel for a GPU alone in each TensorFlow."""

@@ -26,7 +26,7 @@ RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 PURE = frozenset(
     {
         "Add", "AddV2", "Cast", "Concat", "ConcatV2", "Const", "ExpandDims", "Fill", "Identity", "Mul", "Pack",
-        "Reshape", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice", "Sub", "Transpose", "Unpack",
+        "Range", "Rank", "Reshape", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice", "Sub", "Transpose", "Unpack",
     }
 )  # fmt: skip
 """Ops that conversion may run between a checkpoint and a variable; any other makes a refusal."""

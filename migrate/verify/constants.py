@@ -33,6 +33,10 @@ _YIQ = (
 _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
     "AdjustHsvInYiq": frozenset({b"input must be at least 3-D and have 3 channels", *_YIQ}),
     "BucketizeWithInputBoundaries": frozenset({b"Expected sorted boundaries"}),
+    **dict.fromkeys(
+        ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"),
+        frozenset({b"Invalid input_h shape", b"input_h and input_c must have the same shape", 1.0}),
+    ),
     "GatherTree": frozenset(
         {
             b"batch size dimensions of step_ids and the sequence lengths must match",
@@ -45,8 +49,10 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
     "SparseFeatureCross": frozenset({b"_X_", b"farmhash64"}),
 }
 """Ops of TF1 in whose place there are such texts, floats and rows of these: messages, and what formulas have."""
-_ATTRIBUTES: Mapping[str, str] = {"BatchNormWithGlobalNormalization": "variance_epsilon"}
-"""Ops of TF1 in whose place there is a constant float with the value of this attribute."""
+_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "BatchNormWithGlobalNormalization": ("variance_epsilon",),
+}
+"""Ops of TF1 in whose place there are constant floats with the values of these attributes."""
 _TREES = frozenset(
     {
         "BoostedTreesPredict",
@@ -182,8 +188,7 @@ class _Known:
                     self._ops.add(node.op)
                     if node.op in _TREES or node.op in _BOUNDARIES:
                         self._resources[node.name] = node.op
-                    if node.op in _ATTRIBUTES:
-                        self._floats.add(attribute(node, _ATTRIBUTES[node.op]).f)
+                    self._floats.update(attribute(node, key).f for key in _ATTRIBUTES.get(node.op, ()))
                     if node.op == "PeriodicResample":  # Its dimensions, one by one.
                         self._most = max(self._most, len(attribute(node, "shape").shape.dim))
                     if node.op == "Const" and "value" in node.attr:

@@ -59,7 +59,8 @@ def test_what_it_cannot_take(wanted, code, says):
 
 
 def test_each_variable_has_a_finding_of_its_own():
-    other = Wanted("other", "none", "", "float32", None)
+    assert _problem(Wanted("var", "w", "", None, None)) == []  # A value is computed of it.
+    other = Wanted("other", "none", "", None, None)
     found = check_entries((other, _W, Wanted("third", "w", "", "int8", None)), {"w": _ENTRY}, "model.ckpt")
     assert [f.nodes for f in found] == [("other",), ("third",)]
 

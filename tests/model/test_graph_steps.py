@@ -152,3 +152,12 @@ def test_the_contract_is_the_sources_with_what_the_user_asked_for():
     assert {mismatch.signature for mismatch in found} == {""}
     other = read_saved_model(str(MODELS / "vocabulary"))
     assert {m.signature for m in steps.contract(Candidate(other.path, other.meta_graphs))} >= {"serving_default"}
+
+
+@pytest.mark.parametrize("name", ["keras_gru", "lstm"])
+def test_what_no_cpu_runs_is_asked_of_nobody(name):
+    """Of a network of cuDNN, and of what restores its weights."""
+    runner = Runner(GOLDEN)
+    finding = _steps(runner, model=MODELS.parent / "cudnn" / name).unasked
+    assert finding is not None and "CudnnRNN" in finding.message and "on a GPU alone" in finding.message
+    assert not runner.asked

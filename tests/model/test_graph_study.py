@@ -120,3 +120,14 @@ def test_dangerous_ops_of_every_meta_graph():
     found = [op.op for op in dangerous_ops([meta_graph, other])]
     assert "PyFunc" in found
     assert "WriteFile" in found
+
+
+def test_what_a_value_is_computed_of_must_be_in_the_checkpoint(tmp_path):
+    model = ROOT / "testdata" / "cudnn" / "gru"
+    for file in ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        # Weights of another network.
+        (tmp_path / file).symlink_to((model if file == "saved_model.pb" else model.parent / "tanh") / file)
+    report, _ = study_graph(read_source(place_of(str(tmp_path)), str(tmp_path)), (), Options(follow_links=True))
+    assert report.outcome == Refused() and set(_codes(report)) == {"checkpoint-key-missing", "cudnn-replaced"}
+    assert _codes(_studied("cudnn/gru")[0]) == ["cudnn-replaced"]

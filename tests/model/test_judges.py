@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from migrate.errors import InputError
@@ -121,6 +123,16 @@ def test_nobody_can_be_asked_for_what_tensorflow_2_does_not_have(judge, found, u
     assert "TensorFlow 2 has no Dead" in finding.message and told in finding.message
     assert hint in finding.hint and "--allow_unverified" in finding.hint
     assert ("install" in finding.hint) == (hint == "`migrate runtime install`")
+
+
+@pytest.mark.parametrize("found", [Judges(), Judges(BOTH, _RUNTIME), Judges(reason="it would not be confined")])
+def test_what_runs_on_a_gpu_alone_is_asked_of_nobody(found, machine):
+    machine(found)
+    finding = unasked(Options(), ("CudnnRNN",), True)
+    assert "CudnnRNN runs on a GPU alone" in finding.message and "TensorFlow 2 has no" not in finding.message
+    assert "--golden" in finding.hint and "install" not in finding.hint
+    machine(dataclasses.replace(found, is_asked_for=True))
+    assert unasked(Options(judge="tf1"), ("CudnnRNN",), True) is None
 
 
 def test_a_runtime_that_has_the_kernel_is_named(machine):

@@ -56,6 +56,28 @@ def test_tensor_array_v2_in_a_loop(tmp_path):
     assert "TensorArrayV3" in left and not any(op.startswith("TensorArray") and op.endswith("V2") for op in left)
 
 
+def _arrays_that_are_filled_at_once() -> Any:
+    old_producer(20)
+    x = _input()
+    whole = raw.TensorArrayV2(size=3, dtype=tf.float32, clear_after_read=False)
+    flow = raw.TensorArrayScatterV2(handle=whole, indices=[2, 0, 1], value=x[:, None], flow_in=0.0)
+    gathered = raw.TensorArrayGatherV2(handle=whole, indices=[0, 1], flow_in=flow, dtype=tf.float32)
+    parts = raw.TensorArrayV2(size=2, dtype=tf.float32, clear_after_read=False)
+    flow = raw.TensorArraySplitV2(handle=parts, value=x, lengths=np.int64([1, 2]), flow_in=0.0)
+    second = raw.TensorArrayReadV2(handle=parts, index=1, flow_in=flow, dtype=tf.float32)
+    with tf.control_dependencies([gathered]):
+        closed = raw.TensorArrayCloseV2(handle=whole)
+    with tf.control_dependencies([closed]):
+        last = tf.identity(gathered)
+    return {"s": ({"x": x}, {"last": last, "second": second})}
+
+
+def test_tensor_array_v2_that_is_filled_at_once(tmp_path):
+    plan = check(_arrays_that_are_filled_at_once, _CALLS, str(tmp_path))
+    left = {node.op for node in plan.signatures[0].run.graph.nodes.values()}
+    assert {"TensorArrayScatterV3", "TensorArraySplitV3", "TensorArrayCloseV3"} <= left
+
+
 def test_tensor_array_v2_with_a_gradient(tmp_path):
     def build() -> Any:
         old_producer(20)

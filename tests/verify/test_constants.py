@@ -177,6 +177,9 @@ def test_what_fills_a_table_is_in_the_sources_checkpoint_however_small_it_is():
         ("Resampler", -1.0, False),
         ("Resampler", -2.0, True),
         ("BatchNormWithGlobalNormalization", "farmhash64", True),
+        ("CudnnRNNV3", "Invalid input_h shape", False),
+        ("CudnnRNN", 1.0, False),
+        ("CudnnRNN", 2.0, True),
     ],
 )
 def test_what_the_form_of_an_op_has_that_is_gone(op, value, is_told):

@@ -16,6 +16,7 @@ from migrate.rewrite.rules import (
     forests,
     images,
     normalization,
+    recurrent,
     resource_handles,
     temporaries,
     trees,
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     images.ADJUST,
     images.PERIODIC,
     components.COMPONENTS,
+    recurrent.RECURRENT,  # What only a GPU runs.
 )
 
 TABLE = by_op(RULES)

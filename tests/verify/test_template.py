@@ -72,8 +72,17 @@ def test_the_template_of_each_real_model_is_taken_as_it_is(tmp_path):
     "dtype",
     ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int64", "bool", "complex64", "string", "qint8"],
 )
-@pytest.mark.parametrize("shape", [(None, 3), (), None, (None, 224, 224, 3), (None, 0)])
+@pytest.mark.parametrize("shape", [(None, 3), (), None, (None, 7, 5, 3), (None, 0)])
 def test_every_dtype_and_shape(dtype, shape, tmp_path):
+    _is_taken(dtype, shape, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_an_image(dtype, tmp_path):
+    _is_taken(dtype, (None, 224, 224, 3), tmp_path)
+
+
+def _is_taken(dtype, shape, tmp_path):
     signature = Signature("s", "", {"a/b": TensorSpec("x:0", dtype, shape)}, {})
     text, left_out = template((signature,))
     (tmp_path / "calls.json").write_text(text)

@@ -273,7 +273,7 @@ def _live_node(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom
     elif op in ARRAYS:
         array(side, place, node, op)
     elif op in BRANCHES:
-        functional(side, place, node, op)
+        functional(side, place, node, op, live)
     else:
         plain(side, place, node, op, live)
 

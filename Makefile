@@ -66,6 +66,10 @@ test: check .venv-tf215/.stamp tf1-wheel  ## check, the tests that start TensorF
 test-slow: .venv/.stamp tf1-wheel axe  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
 
+.PHONY: test-every
+test-every: export EVERY_MODEL := 1
+test-every: test-slow  ## test-slow with every case and every model where it tries some of them; takes more than an hour
+
 PYTHONS ?= 3.10 3.11 3.12 3.13
 TESTS ?= tests
 

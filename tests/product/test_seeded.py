@@ -10,6 +10,7 @@ import pytest
 import migrate
 from migrate.graph.protos import SavedModel
 from migrate.records import Converted, Mismatched, Options, Unverified, Validated
+from tests.sampling import few
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -152,7 +153,7 @@ def converted(tmp_path_factory):
     return give
 
 
-@pytest.mark.parametrize("name", _MODELS)
+@pytest.mark.parametrize("name", few(_MODELS, 2))
 def test_random_models_are_compared_by_value(converted, name):
     _, _, report = converted(name)
     found = report.verification

@@ -19,11 +19,11 @@ from tensorflow.python.saved_model import fingerprinting_utils
 from tensorflow.python.saved_model import save as save_lib
 from tensorflow.python.trackable import trackable_utils
 
+from migrate.export.keys import Keys
 from migrate.export.main_graph import give_names
-from migrate.export.module import Module, patiently
+from migrate.export.module import Module, add_signatures, patiently
 from migrate.export.names import Names, flat
 from migrate.export.unique_names import make_unique
-from migrate.frozen import frozen
 from migrate.graph.cut_constants import SAVED_MODEL, spliced
 from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 from migrate.plan.records import Plan, SignaturePlan
@@ -32,38 +32,27 @@ from migrate.regular_files import create
 from migrate.sources.large_contents import InFile
 
 
-@frozen
-class Keys:
-    """What a checkpoint for a saved model must hold.
-
-    Attributes:
-      by_variable: checkpoint key of each variable that has a value, by identity.
-      object_graph: the serialized TrackableObjectGraph.
-    """
-
-    by_variable: Mapping[str, str]
-    object_graph: bytes
-
-
 def save(built: Module, plan: Plan, directory: str) -> Keys:
     """Saves the model without its checkpoint.
 
     The loader finds a variable's value by walking the checkpoint's object graph beside the loaded objects, a v1 Session
     by the key that the saver in the main graph has for it: both are TensorFlow's own path to the variable.
     """
+    signatures = dict(add_signatures(built))
     nodes, paths = patiently(
         lambda: save_lib.save_and_return_nodes(
             built.root,
             directory,
-            signatures=dict(built.signatures),
+            signatures=signatures,
             # Else it calls what is registered under the names of the source's gradients, without a node.
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
             experimental_skip_checkpoint=True,
         )
     )
     os.makedirs(os.path.join(directory, "variables"), exist_ok=True)
+    uninitialized = plan.uninitialized
     identities = {
-        id(variable): identity for identity, variable in built.variables.items() if identity not in plan.uninitialized
+        id(variable): identity for identity, variable in built.variables.items() if identity not in uninitialized
     }
     keys = {
         identities[id(node)]: trackable_utils.checkpoint_key(

@@ -206,6 +206,8 @@ def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _F
             kept = None if cut is None or key == "cond" else cut.outputs
             if told := _of_results(source, expected, found, kept, function.library):
                 return f"expected {key} of {node.op} to give {told}"
+            if told := _of_arguments(source, expected, found, function.library):
+                return f"expected {key} of {node.op}, a function like {expected!r}, to have {told}"
     return ""
 
 
@@ -233,6 +235,28 @@ def _of_results(
             return f"{names[0]!r}, found {names[1]!r}"
         if told := _of_tensor(source, tensor, taken, function):
             return told
+    return ""
+
+
+def _of_arguments(source: SourceNodes, named: str, called: str, library: Mapping[str, FunctionDef]) -> str:
+    """Which node of a function takes another argument than the source's; empty where none does.
+
+    Arguments keep their names; one of another name is a new one.
+    """
+    whole, mine = source.functions.get(named), library.get(called)
+    if whole is None or mine is None:
+        return ""
+    arguments = {argument.name for argument in whole.signature.input_arg}
+    own = {node.name: node for node in whole.node_def}
+    function = _Function(source, mine.node_def, [argument.name for argument in mine.signature.input_arg], library)
+    for node in mine.node_def:
+        one = own.get(node.name)
+        if one is None or one.op != node.op:
+            continue
+        for tensor, taken in zip(data_inputs(one), map(function.behind, data_inputs(node)), strict=False):
+            expected, found = _name(tensor), _name(taken)
+            if found in arguments and found != expected:
+                return f"{node.name!r} take {expected!r}, found {found!r}"
     return ""
 
 

@@ -368,6 +368,21 @@ def test_what_a_loop_keeps_is_compared(changed, reason):
     assert len(told) == 1 and told[0].startswith(reason), told
 
 
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (["a", "by:output:0"], "to have 'next' take 'i', found 'a'"),
+        (["i", "a"], "to have 'next' take 'by', found 'a'"),
+        (["i", "i"], "to have 'next' take 'by', found 'i'"),
+        (["i", "new"], ""),
+    ],
+)
+def test_a_node_of_a_body_takes_what_it_took(inputs, told):
+    other = [_STEP[0], ("next", "AddV2", inputs, {}), _STEP[2], ("new", "Identity", ["by:output:0"], {})]
+    found = [reason for name, reason in _told(_looping(), _cut_loop(body=other)) if name == "loop"]
+    assert bool(found) == bool(told) and all(told in reason for reason in found)
+
+
 def test_a_loop_is_whole_where_a_kernel_runs_it():
     source = _looping()
     source.graph_def.node[3].attr["_lower_using_switch_merge"].b = False
@@ -449,6 +464,8 @@ def test_a_loop_in_a_branch_is_cut_as_well():
         nodes = loop.graph_def.node if number == 1 else loop.graph_def.library.function[0].node_def
         _function(graph, f"then_{number}", ["argument_0", "x"], [], {"t": "loop:output:1"})
         graph.graph_def.library.function[-1].node_def.extend(n for n in nodes if n.name in outer)
+        for node in graph.graph_def.library.function[-1].node_def:
+            node.input[:] = ["x" if name == "argument_0" else name for name in node.input]
         return graph
 
     before = ("i", "a", "w", "loop")

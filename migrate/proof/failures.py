@@ -51,8 +51,13 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
             if not common >> number & 1:
                 why = "a call that fails may leave this behind in one of the models alone"
                 return NotProved(one.label(name), other.label(name), why)
-    for name in names:
-        if name not in one.places or name not in other.places:
+    for name in one.places:
+        doubtful = _doubtful(one, name, names, writes)
+        if doubtful:
+            return NotProved(
+                one.label(name), "", f"it and {doubtful} are ordered, and one of them is not known to be equal"
+            )
+        if name not in other.places:
             continue
         asked = common if name[0] == _WRITES else common & writes
         for mine, theirs in zip(one.before(name), other.before(name), strict=True):
@@ -62,6 +67,20 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
                 why = f"it waits for {earlier} in the source alone, and one of the two may fail"
                 return NotProved(one.label(name), other.label(name), why)
     return PROVED
+
+
+def _doubtful(order: _Order, name: _Name, names: Mapping[_Name, int], writes: int) -> str:
+    """A write that waits for what is not known, or for which that waits; empty where there is none."""
+    if name[0] == _WRITES or not order.is_doubtful(name):
+        return ""
+    bit = 1 << names[name]
+    for found in order.before(name):
+        if found & writes:
+            return order.label(next(known for known, number in names.items() if (found & writes) >> number & 1))
+    for known in order.places:
+        if known[0] == _WRITES and any(found & bit for found in order.before(known)):
+            return order.label(known)
+    return ""
 
 
 def _written(side: Side, cells: Mapping[Hashable, int]) -> dict[int, list[_Name]]:
@@ -142,6 +161,12 @@ class _Order:
         for place in places[1:]:
             found, earlier = found & self._before[place], earlier & self._earlier[place]
         return found, earlier
+
+    def is_doubtful(self, name: _Name) -> bool:
+        """Whether what may fail is known to be equal to nothing of the other model."""
+        term = name[1]
+        assert isinstance(term, int)
+        return self._side.terms.doubtful(term)
 
     def label(self, name: _Name) -> str:
         """A node of this name; empty where there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.proof.records import NotProved, Proved
+from migrate.proof.records import NotProved, Proved, ProvedUnordered
 from tests.proof.graphs import X, add, called, const, handle, identity, merge, node, read, switch
 
 _LESS = (X, const("one", 1.0), const("five", 5.0), node("Less", "less", "x", "one", T="float32"), handle("v"))
@@ -163,3 +163,12 @@ def test_reads_do_not_count():
     """A variable that has a value is read without an error; in which order does not matter."""
     first = [X, handle("v"), read("r", "v"), _assign("w", "v", "x", "^r"), identity("out", "x", "^w")]
     assert isinstance(called(first, first)[1], Proved)
+
+
+def test_what_fails_may_depend_on_a_read_that_nothing_orders():
+    race = [node("AssignAddVariableOp", "adds", "u", "x", dtype="float32"), read("r", "u")]
+    base = [X, handle("u"), handle("v"), *race, node("MatMul", "may_fail", "r", "r", T="float32")]
+    out = identity("out", "x", "^w", "^adds", "^may_fail")
+    ordered, free = ([*base, _assign("w", "v", "x", *waits), out] for waits in (["^may_fail"], []))
+    assert isinstance(called(ordered, ordered)[1], ProvedUnordered)
+    assert isinstance(called(ordered, free)[1], NotProved)

@@ -6,7 +6,7 @@ written, and what such an op waits for is. Each order that the source keeps in e
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 from migrate.proof.equations import EXITS, MERGES, NEXT_ITERATIONS
 from migrate.proof.liveness import ALWAYS, Atom
@@ -14,6 +14,7 @@ from migrate.proof.loops import Event
 from migrate.proof.order import Frames
 from migrate.proof.records import PROVED, NotProved, Result
 from migrate.proof.side import Side
+from migrate.proof.terms import Term
 
 _MOST_BITS = 1 << 32
 """Nodes, times the names of what may come before them."""
@@ -39,7 +40,9 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
     if not any(written):
         return PROVED
     names: dict[_Name, int] = {}
-    one, other = (_Order(side, _named(side, made), names) for side, made in zip(sides, written, strict=True))
+    places = _related(source, written[0])
+    asked_of = {term for place, term in source.made.items() if place in places}
+    one, other = (_Order(side, _named(side, made, asked_of), names) for side, made in zip(sides, written, strict=True))
     if one.problem or other.problem:
         return NotProved("", "", one.problem or other.problem)
     common = writes = 0
@@ -96,12 +99,36 @@ def _written(side: Side, cells: Mapping[Hashable, int]) -> dict[int, list[_Name]
     return found
 
 
-def _named(side: Side, written: Mapping[int, Sequence[_Name]]) -> dict[int, list[_Name]]:
-    """The same, and the places of what may fail."""
-    found = {place: list(names) for place, names in written.items()}
+def _named(side: Side, written: Mapping[int, Sequence[_Name]], terms: Collection[Term]) -> dict[int, Sequence[_Name]]:
+    """The same, and the places of what may fail and is one of some terms."""
+    found = dict(written)
     for place, term in side.made.items():
-        if place not in found:
+        if place not in found and term in terms:
             found[place] = [(_FAILS, term)]
+    return found
+
+
+def _related(side: Side, places: Iterable[int]) -> Collection[int]:
+    """The nodes that come before or after some others; all of them where loops keep an order without edges."""
+    if {1} in side.loop_cells.at_once.values():
+        return frozenset(side.order)
+    before: dict[int, Sequence[int]] = {}
+    after: dict[int, list[int]] = {}
+    for place in side.order:
+        node = side.nodes[place]
+        before[place] = [*(source for source, _ in node.data), *node.controls]
+        for source in before[place]:
+            after.setdefault(source, []).append(place)
+    found: set[int] = set()
+    for edges in (before, after):
+        met = set(places)
+        pending = list(met)
+        while pending:
+            for place in edges.get(pending.pop(), ()):
+                if place not in met:
+                    met.add(place)
+                    pending.append(place)
+        found |= met
     return found
 
 

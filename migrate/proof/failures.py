@@ -6,7 +6,7 @@ written, and what such an op waits for is. Each order that the source keeps in e
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 from migrate.proof.equations import EXITS, MERGES, NEXT_ITERATIONS
 from migrate.proof.liveness import ALWAYS, Atom
@@ -14,6 +14,7 @@ from migrate.proof.loops import Event
 from migrate.proof.order import Frames
 from migrate.proof.records import PROVED, NotProved, Result
 from migrate.proof.side import Side
+from migrate.proof.terms import Term
 
 _MOST_BITS = 1 << 32
 """Nodes, times the names of what may come before them."""
@@ -39,7 +40,9 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
     if not any(written):
         return PROVED
     names: dict[_Name, int] = {}
-    one, other = (_Order(side, _named(side, made), names) for side, made in zip(sides, written, strict=True))
+    places = _related(source, written[0])
+    asked_of = {term for place, term in source.made.items() if place in places}
+    one, other = (_Order(side, _named(side, made, asked_of), names) for side, made in zip(sides, written, strict=True))
     if one.problem or other.problem:
         return NotProved("", "", one.problem or other.problem)
     common = writes = 0
@@ -51,8 +54,13 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
             if not common >> number & 1:
                 why = "a call that fails may leave this behind in one of the models alone"
                 return NotProved(one.label(name), other.label(name), why)
-    for name in names:
-        if name not in one.places or name not in other.places:
+    for name in one.places:
+        doubtful = _doubtful(one, name, names, writes)
+        if doubtful:
+            return NotProved(
+                one.label(name), "", f"it and {doubtful} are ordered, and one of them is not known to be equal"
+            )
+        if name not in other.places:
             continue
         asked = common if name[0] == _WRITES else common & writes
         for mine, theirs in zip(one.before(name), other.before(name), strict=True):
@@ -62,6 +70,20 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
                 why = f"it waits for {earlier} in the source alone, and one of the two may fail"
                 return NotProved(one.label(name), other.label(name), why)
     return PROVED
+
+
+def _doubtful(order: _Order, name: _Name, names: Mapping[_Name, int], writes: int) -> str:
+    """A write that waits for what is not known, or for which that waits; empty where there is none."""
+    if name[0] == _WRITES or not order.is_doubtful(name):
+        return ""
+    bit = 1 << names[name]
+    for found in order.before(name):
+        if found & writes:
+            return order.label(next(known for known, number in names.items() if (found & writes) >> number & 1))
+    for known in order.places:
+        if known[0] == _WRITES and any(found & bit for found in order.before(known)):
+            return order.label(known)
+    return ""
 
 
 def _written(side: Side, cells: Mapping[Hashable, int]) -> dict[int, list[_Name]]:
@@ -77,12 +99,36 @@ def _written(side: Side, cells: Mapping[Hashable, int]) -> dict[int, list[_Name]
     return found
 
 
-def _named(side: Side, written: Mapping[int, Sequence[_Name]]) -> dict[int, list[_Name]]:
-    """The same, and the places of what may fail."""
-    found = {place: list(names) for place, names in written.items()}
+def _named(side: Side, written: Mapping[int, Sequence[_Name]], terms: Collection[Term]) -> dict[int, Sequence[_Name]]:
+    """The same, and the places of what may fail and is one of some terms."""
+    found = dict(written)
     for place, term in side.made.items():
-        if place not in found:
+        if place not in found and term in terms:
             found[place] = [(_FAILS, term)]
+    return found
+
+
+def _related(side: Side, places: Iterable[int]) -> Collection[int]:
+    """The nodes that come before or after some others; all of them where loops keep an order without edges."""
+    if {1} in side.loop_cells.at_once.values():
+        return frozenset(side.order)
+    before: dict[int, Sequence[int]] = {}
+    after: dict[int, list[int]] = {}
+    for place in side.order:
+        node = side.nodes[place]
+        before[place] = [*(source for source, _ in node.data), *node.controls]
+        for source in before[place]:
+            after.setdefault(source, []).append(place)
+    found: set[int] = set()
+    for edges in (before, after):
+        met = set(places)
+        pending = list(met)
+        while pending:
+            for place in edges.get(pending.pop(), ()):
+                if place not in met:
+                    met.add(place)
+                    pending.append(place)
+        found |= met
     return found
 
 
@@ -142,6 +188,12 @@ class _Order:
         for place in places[1:]:
             found, earlier = found & self._before[place], earlier & self._earlier[place]
         return found, earlier
+
+    def is_doubtful(self, name: _Name) -> bool:
+        """Whether what may fail is known to be equal to nothing of the other model."""
+        term = name[1]
+        assert isinstance(term, int)
+        return self._side.terms.doubtful(term)
 
     def label(self, name: _Name) -> str:
         """A node of this name; empty where there is none."""

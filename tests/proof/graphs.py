@@ -200,14 +200,24 @@ def call(name: str, callee: str, *inputs: str) -> NodeDef:
 
 
 def called(
-    source: Sequence[NodeDef], candidate: Sequence[NodeDef], functions: Sequence[FunctionDef] = ()
+    source: Sequence[NodeDef],
+    candidate: Sequence[NodeDef],
+    functions: Sequence[FunctionDef] = (),
+    others: Sequence[FunctionDef] | None = None,
 ) -> tuple[Result, Result]:
-    """What the proof says of `out` in a Session's call of two models that are fed `x`, and of what the call leaves."""
+    """What the proof says of `out` in a Session's call of two models that are fed `x`, and of what the call leaves.
+
+    Args:
+      source: nodes of the source.
+      candidate: nodes of the candidate.
+      functions: of the source.
+      others: of the candidate, where they are not the same.
+    """
     graphs = []
-    for nodes in (source, candidate):
+    for nodes, known in ((source, functions), (candidate, functions if others is None else others)):
         graph = MetaGraphDef()
         graph.graph_def.node.extend(nodes)
-        graph.graph_def.library.function.extend(functions)
+        graph.graph_def.library.function.extend(known)
         signature = graph.signature_def["serve"]
         for infos, name in ((signature.inputs, "x"), (signature.outputs, "out")):
             infos[name].name, infos[name].dtype = f"{name}:0", dtype_value("float32")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 import pytest
 
-from migrate.proof.records import NotProved, Proved
+from migrate.proof.records import NotProved, Proved, ProvedUnordered
 from tests.proof.graphs import X, add, called, const, handle, identity, merge, node, read, switch
 
 _LESS = (X, const("one", 1.0), const("five", 5.0), node("Less", "less", "x", "one", T="float32"), handle("v"))
@@ -163,3 +166,67 @@ def test_reads_do_not_count():
     """A variable that has a value is read without an error; in which order does not matter."""
     first = [X, handle("v"), read("r", "v"), _assign("w", "v", "x", "^r"), identity("out", "x", "^w")]
     assert isinstance(called(first, first)[1], Proved)
+
+
+def test_what_fails_may_depend_on_a_read_that_nothing_orders():
+    race = [node("AssignAddVariableOp", "adds", "u", "x", dtype="float32"), read("r", "u")]
+    base = [X, handle("u"), handle("v"), *race, node("MatMul", "may_fail", "r", "r", T="float32")]
+    out = identity("out", "x", "^w", "^adds", "^may_fail")
+    ordered, free = ([*base, _assign("w", "v", "x", *waits), out] for waits in (["^may_fail"], []))
+    assert isinstance(called(ordered, ordered)[1], ProvedUnordered)
+    assert isinstance(called(ordered, free)[1], NotProved)
+
+
+_NODES = 5
+_ASSERTS = 2
+
+
+def _random_orders(draw):
+    """Edges between nodes of which the first ones check and the others write, of a source and of a candidate."""
+    pairs = list(itertools.combinations(draw.sample(range(_NODES), _NODES), 2))
+    mine = {pair for pair in pairs if draw.random() < 0.4}
+    theirs = {pair for pair in pairs if (pair in mine and draw.random() < 0.85) or draw.random() < 0.1}
+    return mine, theirs
+
+
+def _with_edges(edges):
+    nodes = [X, const("one", 1.0), node("Less", "less", "x", "one", T="float32")]
+    for number in range(_NODES):
+        waits = [f"^n{one}" for one, other in sorted(edges) if other == number]
+        if number < _ASSERTS:
+            nodes.append(node("Const", f"text{number}", dtype="int32"))
+            tensor = nodes[-1].attr["value"].tensor
+            tensor.dtype = 3
+            tensor.tensor_shape.SetInParent()
+            tensor.int_val.append(number)
+            made = node("Assert", f"n{number}", "less", f"text{number}", *waits, summarize=3)
+            made.attr["T"].list.type.append(3)
+            nodes.append(made)
+        else:
+            nodes += [handle(f"v{number}"), _assign(f"n{number}", f"v{number}", "x", *waits)]
+    return [*nodes, identity("out", "x", *(f"^n{number}" for number in range(_NODES)))]
+
+
+def _left_behind(edges, failing):
+    """What may have been written when a check fails: the executor may have run whatever does not wait for it."""
+    found = set()
+    for chosen in itertools.product((False, True), repeat=_NODES):
+        done = {number for number in range(_NODES) if chosen[number]}
+        is_run = all(one in done for one, other in edges if other in done or other == failing)
+        if failing not in done and is_run:
+            found.add(frozenset(number for number in done if number >= _ASSERTS))
+    return found
+
+
+def test_random_orders():
+    """What is proved is so: of each check that fails, the candidate leaves behind nothing that the source does not."""
+    draw = random.Random(7)
+    proved = 0
+    for _ in range(300):
+        mine, theirs = _random_orders(draw)
+        output, left = called(_with_edges(mine), _with_edges(theirs))
+        assert isinstance(output, Proved)
+        is_right = all(_left_behind(theirs, each) <= _left_behind(mine, each) for each in range(_ASSERTS))
+        proved += isinstance(left, Proved)
+        assert is_right or isinstance(left, NotProved), (mine, theirs)
+    assert 20 < proved < 280

@@ -60,11 +60,16 @@ axe: .venv/.stamp  ## fetch axe-core, without which the test of the report page'
 .PHONY: test
 test: check .venv-tf215/.stamp tf1-wheel  ## check, the tests that start TensorFlow or other processes, private APIs on 2.15.1
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "(tensorflow or process) and not slow"
-	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m private_api
+	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m "private_api and not slow"
 
 .PHONY: test-slow
-test-slow: .venv/.stamp tf1-wheel axe  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
+test-slow: .venv/.stamp .venv-tf215/.stamp tf1-wheel axe  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
+	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m "private_api and slow"
+
+.PHONY: test-every
+test-every: export EVERY_MODEL := 1
+test-every: test-slow  ## test-slow with every case and every model where it tries some of them; takes more than an hour
 
 PYTHONS ?= 3.10 3.11 3.12 3.13
 TESTS ?= tests

@@ -233,33 +233,40 @@ def latency(scratch: str) -> Iterator[str]:
 
 
 def growth(scratch: str) -> Iterator[str]:
-    """Convert by number of nodes and variables."""
-    yield "## Converting, by number of nodes and of variables"
+    """Convert by number of nodes, variables and signatures, written by migrate and by TensorFlow's exporter."""
+    yield "## Converting, by number of nodes, variables and signatures"
     yield ""
-    yield "`python -m benchmarks growth`. Seconds of the export step, TensorFlow's import aside; the exponent is the"
-    yield "slope of the last two points on logarithmic axes."
+    yield "`python -m benchmarks growth`. Processor seconds of the export step, TensorFlow's import aside, and those of"
+    yield "the same step where `tf.saved_model.save` writes the model, right after it. The exponents are the slopes of"
+    yield "the last two points on logarithmic axes. Signatures are outputs of one trunk of 20 nodes."
     yield ""
-    for name, counts in (("nodes", (1000, 10000, 100000, 300000)), ("variables", (100, 1000, 10000))):
-        yield f"| {name} | seconds | of it `tf.saved_model.save` |"
-        yield "|---|---|---|"
+    for name, model, counts in (
+        ("nodes", "nodes", (1000, 10000, 100000, 300000)),
+        ("variables", "variables", (100, 1000, 10000)),
+        ("signatures", "heads", (6, 60, 240)),
+    ):
+        yield f"| {name} | seconds | of it saving | with `tf.saved_model.save` | of it saving | whole, ratio |"
+        yield "|---|---|---|---|---|---|"
         points = []
         for count in counts:
-            source = build(name, scratch, count)
-            steps = json.loads(
-                subprocess.run(
-                    [_PYTHON, "-m", "benchmarks.steps", source, os.path.join(scratch, "new")],
-                    cwd=ROOT,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    check=True,
-                ).stdout
-            )
-            points.append((count, steps["whole"]))
-            yield f"| {count:,} | {steps['whole']:.2f} | {steps['save']:.2f} |"
-        (a, first), (b, second) = points[-2:]
+            source = build(model, scratch, count)
+            ours, theirs = (_steps(source, os.path.join(scratch, "new"), *more) for more in ((), ("tensorflow",)))
+            points.append((count, ours["whole"], theirs["whole"]))
+            cells = (f"{part[step]:.2f}" for part in (ours, theirs) for step in ("whole", "save"))
+            yield f"| {count:,} | {' | '.join(cells)} | {theirs['whole'] / ours['whole']:.1f} |"
+        (a, *first), (b, *second) = points[-2:]
+        own, other = (math.log(y / x) / math.log(b / a) for x, y in zip(first, second, strict=True))
         yield ""
-        yield f"Exponent by {name}: {math.log(second / first) / math.log(b / a):.2f}."
+        yield f"Exponent by {name}: {own:.2f}; with `tf.saved_model.save` {other:.2f}."
         yield ""
+
+
+def _steps(*arguments: str) -> dict[str, float]:
+    """What `benchmarks.steps` prints."""
+    command = [_PYTHON, "-m", "benchmarks.steps", *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def fleet(scratch: str) -> Iterator[str]:
@@ -312,7 +319,7 @@ def whole(command: Sequence[str]) -> dict[str, float]:
 
 
 def verified(scratch: str) -> Iterator[str]:
-    """Verified conversions against the peers: a frozen graph, and many signatures; memory of the whole tree."""
+    """Verified conversions against the peers: frozen graphs, many signatures, Adam; memory of the whole tree."""
     yield "## Verified, with all processes"
     yield ""
     yield "`python -m benchmarks verified`. Whole commands, in turn: medians of the ratio to an import of TensorFlow in"
@@ -324,7 +331,7 @@ def verified(scratch: str) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     signature = "--signature=serving_default:inputs=x=x:0;outputs=y=y:0"
     new = os.path.join(scratch, "new")
-    for name, size in (("frozen", 20), ("frozen", 164), ("signatures", 60)):
+    for name, size in (("frozen", 20), ("frozen", 164), ("heads", 60), ("adam", 300)):
         source = build(name, scratch, size)
         flags = [signature] if name == "frozen" else []
         megabytes = sum(file.stat().st_size for file in pathlib.Path(source).rglob("*") if file.is_file()) / (1 << 20)

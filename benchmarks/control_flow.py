@@ -1,7 +1,8 @@
 """Latency of loops and conds as While and If against TF1's own: `python -m benchmarks.control_flow [CASE...]`.
 
-Each case is converted in both forms, and both are asked in one process: through a v1 Session, a signature, and the C
-API. They are asked in short bursts in turn; a ratio is the median of the rounds' ratios (see `latency`).
+Each case is converted in both forms, and both and the source are asked in one process: through a v1 Session, a
+signature, and the C API. They are asked in short bursts in turn; a ratio is the median of the rounds' ratios (see
+`latency`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.latency import burst, in_session
 
 v1 = tf.compat.v1
 FORMS = ("v1", "functional")
+ASKED = (*FORMS, "source")
 _BURST_SECONDS, _ROUNDS = 0.02, 40
 Build = Callable[[], tuple[dict[str, Any], Any]]
 
@@ -205,24 +207,25 @@ def _loaded(path: str, values: dict[str, Any]) -> Callable[[], Any]:
 WAYS = {"v1 Session": in_session, "signature": _loaded, "C API": _client}
 
 
-def measure(paths: dict[str, str], values: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """By way to call: its name, seconds of TF1's form, and the ratio of the other one."""
+def measure(paths: dict[str, str], values: dict[str, Any]) -> Iterator[tuple[str, float, list[float]]]:
+    """By way to call: its name, seconds of TF1's form, and the ratios of the others to it."""
     for way, make in WAYS.items():
         calls = {form: make(path, values) for form, path in paths.items()}
         count = max(1, round(_BURST_SECONDS / min(burst(calls[FORMS[0]], 1) for _ in range(5))))
-        seconds: dict[str, list[float]] = {form: [] for form in FORMS}
-        order, chance = list(FORMS), random.Random(7)
+        seconds: dict[str, list[float]] = {form: [] for form in ASKED}
+        order, chance = list(ASKED), random.Random(7)
         for _ in range(_ROUNDS):
             chance.shuffle(order)
             for form in order:
                 seconds[form].append(burst(calls[form], count))
-        ratios = (new / old for old, new in zip(*(seconds[form] for form in FORMS), strict=True))
-        yield way, statistics.median(seconds[FORMS[0]]), statistics.median(ratios)
+        first = seconds[FORMS[0]]
+        ratios = [[new / old for old, new in zip(first, seconds[form], strict=True)] for form in ASKED[1:]]
+        yield way, statistics.median(first), list(map(statistics.median, ratios))
 
 
 def main(names: list[str]) -> None:
     """Measures cases, and prints a table."""
-    print("| model | way | `v1` | `functional` / `v1` |\n|---|---|---|---|")
+    print("| model | way | `v1` | `functional` / `v1` | source / `v1` |\n|---|---|---|---|---|")
     for name in names or CASES:
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, "source")
@@ -232,8 +235,8 @@ def main(names: list[str]) -> None:
                 (model,) = migrate.convert(source, path, migrate.Options(control_flow=form, verify="none")).models
                 if type(model.outcome).__name__ != "Converted":
                     raise SystemExit(f"{name}: {model.outcome} {[f.message for f in model.findings]}")
-            for way, seconds, ratio in measure(paths, values):
-                print(f"| {name} | {way} | {seconds * 1e3:.2f} ms | {ratio:.2f} |", flush=True)
+            for way, seconds, (new, old) in measure(paths | {"source": source}, values):
+                print(f"| {name} | {way} | {seconds * 1e3:.2f} ms | {new:.2f} | {old:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,16 @@ COMPUTE: dict[str, Callable[[Tensors, Tensors], Any]] = {
 }
 
 
+def heads(count: int) -> tuple[Any, Any, list[Any]]:
+    """A trunk of a few nodes, on which so many signatures have an output each."""
+    x = v1.placeholder(tf.float32, [None], name="x")
+    weight, fill = _variable("weight", [1])
+    y = x
+    for _ in range(_PART):
+        y = tf.tanh(y + weight)
+    return {"x": x}, {f"head_{number}": y * float(number + 1) for number in range(count)}, [fill]
+
+
 def _with_variables(name: str, shapes: dict[str, list[int]]) -> tuple[Any, Any, list[Any]]:
     inputs = {key: v1.placeholder(dtype, shape, name=key) for key, (shape, dtype) in INPUTS[name].items()}
     made = {key: _variable(key, shape) for key, shape in shapes.items()}
@@ -130,6 +140,18 @@ def variables(count: int) -> tuple[Any, Any, list[Any]]:
     x = v1.placeholder(tf.float32, [None], name="x")
     made = [_variable(f"v{number}", [1]) for number in range(count)]
     return {"x": x}, {"y": x * tf.add_n([variable for variable, _ in made])}, [fill for _, fill in made]
+
+
+def adam(count: int) -> tuple[Any, Any, list[Any]]:
+    """A chain of so many variables that Adam trains, with two slots for each, two powers and a global step."""
+    x = v1.placeholder(tf.float32, [None, 4], name="x")
+    made = [_variable(f"layer_{number}/kernel", [4, 4]) for number in range(count)]
+    y = x
+    for weight, _ in made:
+        y = tf.tanh(y @ weight)
+    step = v1.train.create_global_step()
+    v1.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(y - 1.0)), global_step=step)
+    return {"x": x}, {"y": y}, [fill for _, fill in made]
 
 
 def frozen(megabytes: int) -> tuple[Any, Any, list[Any]]:
@@ -155,7 +177,7 @@ def signatures(count: int) -> tuple[Any, Any, list[Any]]:
     return {"x": x}, outputs, [fill]
 
 
-BUILDERS = {b.__name__: b for b in (embedding, image, lstm, wide, nodes, variables, frozen, signatures)}
+BUILDERS = {b.__name__: b for b in (embedding, image, lstm, wide, nodes, variables, adam, frozen, heads, signatures)}
 
 
 def save(name: str, directory: str, size: int = 0) -> None:
@@ -170,7 +192,7 @@ def save(name: str, directory: str, size: int = 0) -> None:
             return
         session.run(v1.global_variables_initializer())
         session.run([fill.op for fill in fills])
-        if name == "signatures":
+        if name in ("heads", "signatures"):
             _save_signatures(session, directory, inputs, outputs)
             return
         v1.saved_model.simple_save(session, directory, inputs, outputs)

@@ -31,7 +31,7 @@ def frozen(cls: type[Made]) -> type[Made]:
         if name not in cls.__dict__:
             setattr(cls, name, method)
     made = dataclasses.dataclass(init=False, eq=False, repr=False)(cls)
-    made._frozen_values = _getter(list(made.__dataclass_fields__))  # type: ignore[attr-defined]
+    made._frozen_values = _getter(_names(made))  # type: ignore[attr-defined]
     made.__init__ = _init(made)  # type: ignore[method-assign]
     return made
 
@@ -42,7 +42,7 @@ _MADE = object()
 
 def _init(cls: Any) -> Callable[..., None]:
     """The `__init__` that dataclasses gives a class, which does not ask `__setattr__` for each field."""
-    fields = cls.__dataclass_fields__.values()
+    fields = dataclasses.fields(cls)
     names: dict[str, object] = {"_made": _MADE}  # No field begins so.
     parameters, lines = ["self"], ["_held = self.__dict__"]
     for number, field in enumerate(fields):
@@ -67,6 +67,11 @@ def _init(cls: Any) -> Callable[..., None]:
     return made  # type: ignore[no-any-return]
 
 
+def _names(cls: Any) -> list[str]:
+    """Its fields. A ClassVar is none: it is the class's own, and a subclass may have another value of it."""
+    return [field.name for field in dataclasses.fields(cls)]
+
+
 def _getter(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
     """Gives a function of a record that returns the tuple of its values."""
     if len(names) > 1:
@@ -84,7 +89,7 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__dataclass_fields__)
+    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in _names(type(self)))
     return f"{type(self).__qualname__}({fields})"
 
 

@@ -19,6 +19,7 @@ from migrate.processes.nursery import Nursery
 from migrate.tf1_runtime import install, place
 from tests import conversions
 from tests.collection import left_out, marks_of_all
+from tests.sharing import shared
 from tests.waiting import PATIENCE_SECONDS
 
 # Before any test imports TensorFlow, and for every process that a test starts. oneDNN has rewrites and kernels of its
@@ -77,24 +78,27 @@ def tf1_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     wheel = os.environ.get("MIGRATE_TF1_WHEEL") or str(conversions.ROOT / ".venv" / place.WHEEL)
     if not os.path.isfile(wheel):
         pytest.skip(f"needs {place.WHEEL} in .venv (make tf1-wheel), or in MIGRATE_TF1_WHEEL")
-    cache = str(tmp_path_factory.mktemp("tf1"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", cache)
-        install.install(wheel, print)
-    return cache
+
+    def installed(work: pathlib.Path) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(work))
+            install.install(wheel, print)
+        return str(work)
+
+    return shared(tmp_path_factory, "tf1", installed)
 
 
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> conversions.Conversions:
     """Every case of `conversions.CASES`, converted from a copy of the models that is gone by now."""
-    return conversions.convert_all(tmp_path_factory.mktemp("converted"))
+    return shared(tmp_path_factory, "converted", conversions.convert_all)
 
 
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """What a v1 Session on each source answers, and what the source says of itself."""
     paths = {case.name: conversions.MODELS / case.model for case in conversions.CASES}
-    return conversions.ask("source", paths, tmp_path_factory.mktemp("golden"))
+    return shared(tmp_path_factory, "golden", lambda work: conversions.ask("source", paths, work))
 
 
 @pytest.fixture(scope="session")

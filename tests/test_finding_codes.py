@@ -28,16 +28,25 @@ _DIFFERENCES = "verify"
 
 
 @functools.cache
+def _calls() -> list[tuple[pathlib.Path, str, ast.Call]]:
+    """Every call by a plain name: its module in the package, the name, the call."""
+    root = pathlib.Path(migrate.__file__).parent
+    return [
+        (path.relative_to(root), node.func.id, node)
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+
+
+@functools.cache
 def _codes_in_the_source() -> dict[str, set[str]]:
     """The folders of the package in which each code is made."""
     found = defaultdict(set)
-    root = pathlib.Path(migrate.__file__).parent
-    for path in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MAKERS:
-                first = node.args[0] if node.args else None
-                if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                    found[first.value].add(path.relative_to(root).parts[0])
+    for path, called, node in _calls():
+        first = node.args[0] if node.args else None
+        if called in _MAKERS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            found[first.value].add(path.parts[0])
     for code in explanations_of(_DIFFERENCES):
         if code in _literals(_DIFFERENCES):
             found[code].add(_DIFFERENCES)
@@ -57,14 +66,11 @@ def _is_constant(node: ast.AST) -> bool:
 
 def test_each_difference_has_a_code_that_says_whom_it_breaks():
     known = explanations_of(_DIFFERENCES)
-    for path in pathlib.Path(migrate.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-                continue
-            # `mismatch` makes them all.
-            assert node.func.id != "Mismatch" or path.stem == "differences", path
-            if node.func.id == "mismatch" and isinstance(node.args[0], ast.Constant):
-                assert node.args[0].value in known, path
+    for path, called, node in _calls():
+        # `mismatch` makes them all.
+        assert called != "Mismatch" or path.stem == "differences", path
+        if called == "mismatch" and isinstance(node.args[0], ast.Constant):
+            assert node.args[0].value in known, path
     for found in known.values():
         assert found.clients is not None and set(found.clients) <= set(CLIENTS), found.code
 

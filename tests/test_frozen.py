@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -23,13 +24,16 @@ def _pair(decorate: Callable[[type], type]) -> tuple[type, type]:
         name: str
         size: object = 0
         parts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+        kind: ClassVar[str] = "base"
 
         @property
         def double(self) -> Any:
             return self.size * 2
 
     class Derived(Base):
-        """One that adds nothing, as outcomes do."""
+        """One that adds no field, as outcomes do."""
+
+        kind = "derived"
 
     return Base, Derived
 
@@ -159,3 +163,11 @@ def test_a_field_may_have_any_name() -> None:
     record = Record(1, 2)
     assert (record.held, record.value, record.made, record.cls) == (1, 2, [], 3)
     assert Record(1).made is not Record(1).made
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_class_variable_is_no_field_and_is_the_subclass_own(number: int) -> None:
+    ours, theirs = OURS[number]("a"), THEIRS[number]("a")
+    assert vars(ours) == vars(theirs) == {"name": "a", "size": 0, "parts": {}}
+    assert ours.kind == theirs.kind == ("base", "derived")[number]
+    assert inspect.signature(OURS[number]).parameters.keys() == inspect.signature(THEIRS[number]).parameters.keys()

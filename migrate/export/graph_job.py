@@ -64,14 +64,15 @@ def run(job: ExportJob) -> Exported | Failed:
 
     # Nothing runs here but RestoreV2 and what little is between it and a variable, so a GPU would only be held.
     tf.config.set_visible_devices([], "GPU")
-    from migrate.export import checkpoint, module, patch, values
+    from migrate.export import checkpoint, direct, module, patch, values
 
     plan = with_stubs(job.plan)  # TensorFlow would hold large constants some ten times.
     prefix = job.checkpoint or ""  # Nothing is read from it where there is none.
     try:
         tables = {name: values.table_content(fill, prefix) for name, fill in plan.tables.items()}
         built = module.build(plan, job.assets_dir, tables)
-        keys = patch.save(built, plan, job.staging)
+        save = direct.save if direct.can_save(built, plan) else patch.save
+        keys = save(built, plan, job.staging)
         patch.patch(job.staging, plan, built.names, job.digest)
         count = checkpoint.write_checkpoint(
             plan,

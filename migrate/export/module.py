@@ -7,10 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-# Private: a tf.Variable wants an initial value, and the weights should not pass through memory.
-from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
-
 from migrate.export.names import Names, flat, name_all
+from migrate.export.private_apis import UninitializedVariable
 from migrate.export.resources import resources
 from migrate.frozen import frozen
 from migrate.graph.graph import canonical
@@ -43,16 +41,18 @@ class Module:
     """The object to be saved.
 
     Attributes:
-      root: a trackable with `variables`, `trainable_variables`, `regularization_losses` and `__call__`.
+      root: a trackable with `variables`, `trainable_variables` and `regularization_losses`.
       variables: by identity.
-      signatures: function by signature key.
+      bodies: what computes each signature, by its key; see `_wrap`.
       names: by signature key.
+      train: what computes `__call__` with `training=True`, or None.
     """
 
     root: Root
     variables: Mapping[str, tf.Variable]
-    signatures: Mapping[str, tf.types.experimental.ConcreteFunction]
+    bodies: Mapping[str, tf.types.experimental.ConcreteFunction]
     names: Mapping[str, Names]
+    train: tf.types.experimental.ConcreteFunction | None = None
 
 
 @frozen
@@ -88,6 +88,10 @@ class _Valueless(UninitializedVariable):  # type: ignore[misc]
         return [self.handle]
 
 
+VARIABLES: tuple[type, ...] = (UninitializedVariable, _Valueless)
+"""The classes of a module's variables."""
+
+
 class _Initializer(tf.saved_model.experimental.TrackableResource):  # type: ignore[misc]
     """Does, when the new model is loaded, what TF1's loader did: it fills tables, then runs the init op."""
 
@@ -113,7 +117,7 @@ def _fill(handle: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> Callable[[],
 
 
 def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.Tensor]]) -> Module:
-    """Builds the object. Its variables have no values yet.
+    """Builds the object, except for what `add_signatures` adds. Its variables have no values yet.
 
     Args:
       plan: what to build.
@@ -149,31 +153,37 @@ def build(plan: Plan, assets_dir: str, tables: Mapping[str, tuple[tf.Tensor, tf.
         steps.append(_init_function(plan.init, part, captures, files))
     if steps:
         root.initializer = _Initializer(steps)
-    functions = {}
-    names = {}
-    wrapped = {}
-    for signature in plan.signatures:
-        key = signature.signature.key
-        names[key] = name_all(signature.signature)
-        wrapped[key] = _wrap(plan, signature, captures)
-        functions[key] = _signature_function(wrapped[key], names[key])
-    # The signatures' functions hold their captures weakly.
-    kept = list(wrapped.values())
-    default = call_key(list(functions))
+    keys = [signature.signature.key for signature in plan.signatures]
+    names = {s.signature.key: name_all(s.signature) for s in plan.signatures}
+    bodies = {signature.signature.key: _wrap(plan, signature, captures) for signature in plan.signatures}
+    kept = list(bodies.values())  # The signatures' functions hold their captures weakly.
+    train = None
     training = plan.training
-    if default is not None:
-        train = _wrap(plan, training.call, captures) if training is not None and training.call is not None else None
-        root.__call__ = _call(wrapped[default], names[default], train)
-        # What `tf.saved_model.save` of the loaded object takes for a signature if it is given none
-        # (signature_serialization.py, find_function_to_export).
-        root._default_save_signature = functions[default]
-        kept += [train] if train is not None else []
     if training is not None:
+        if training.call is not None and call_key(keys) is not None:
+            train = _wrap(plan, training.call, captures)
+            kept.append(train)
         losses = [_loss(plan, loss, captures) for loss in training.losses]
         kept += losses
         root.regularization_losses = [_callable(loss) for loss in losses]
     root.functions = kept
-    return Module(root, variables, functions, names)
+    return Module(root, variables, bodies, names, train)
+
+
+def add_signatures(built: Module) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
+    """Traces the functions that have the signatures' own names, and adds `__call__` to the root.
+
+    Returns:
+      The functions by the signature's key.
+    """
+    functions = {key: _signature_function(body, built.names[key]) for key, body in built.bodies.items()}
+    default = call_key(list(functions))
+    if default is not None:
+        built.root.__call__ = _call(built.bodies[default], built.names[default], built.train)
+        # What `tf.saved_model.save` of the loaded object takes for a signature if it is given none
+        # (signature_serialization.py, find_function_to_export).
+        built.root._default_save_signature = functions[default]
+    return functions
 
 
 def _import(

@@ -10,9 +10,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping
 
-# Private: the very function that a call's keyword arguments go through (function_type_utils.py).
-from tensorflow.core.function.polymorphism.function_type import sanitize_arg_name
-
+from migrate.export.private_apis import sanitize_arg_name
 from migrate.frozen import frozen
 from migrate.records import Signature, TensorSpec
 

@@ -12,18 +12,12 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-# Private: `save` calls it last of all, and nothing public writes a fingerprint for a patched model.
-from tensorflow.python.saved_model import fingerprinting_utils
-
-# Private: `tf.saved_model.save` cannot leave the checkpoint out, and only these know the variables' keys.
-from tensorflow.python.saved_model import save as save_lib
-from tensorflow.python.trackable import trackable_utils
-
+from migrate.export import private_apis
+from migrate.export.keys import Keys
 from migrate.export.main_graph import give_names
-from migrate.export.module import Module, patiently
+from migrate.export.module import Module, add_signatures, patiently
 from migrate.export.names import Names, flat
 from migrate.export.unique_names import make_unique
-from migrate.frozen import frozen
 from migrate.graph.cut_constants import SAVED_MODEL, spliced
 from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
 from migrate.plan.records import Plan, SignaturePlan
@@ -32,30 +26,18 @@ from migrate.regular_files import create
 from migrate.sources.large_contents import InFile
 
 
-@frozen
-class Keys:
-    """What a checkpoint for a saved model must hold.
-
-    Attributes:
-      by_variable: checkpoint key of each variable that has a value, by identity.
-      object_graph: the serialized TrackableObjectGraph.
-    """
-
-    by_variable: Mapping[str, str]
-    object_graph: bytes
-
-
 def save(built: Module, plan: Plan, directory: str) -> Keys:
     """Saves the model without its checkpoint.
 
     The loader finds a variable's value by walking the checkpoint's object graph beside the loaded objects, a v1 Session
     by the key that the saver in the main graph has for it: both are TensorFlow's own path to the variable.
     """
+    signatures = dict(add_signatures(built))
     nodes, paths = patiently(
-        lambda: save_lib.save_and_return_nodes(
+        lambda: private_apis.save_and_return_nodes(
             built.root,
             directory,
-            signatures=dict(built.signatures),
+            signatures=signatures,
             # Else it calls what is registered under the names of the source's gradients, without a node.
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
             experimental_skip_checkpoint=True,
@@ -67,8 +49,8 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         id(variable): identity for identity, variable in built.variables.items() if identity not in uninitialized
     }
     keys = {
-        identities[id(node)]: trackable_utils.checkpoint_key(
-            trackable_utils.object_path_to_string(paths[node]), _VARIABLE_VALUE
+        identities[id(node)]: private_apis.checkpoint_key(
+            private_apis.object_path_to_string(paths[node]), _VARIABLE_VALUE
         )
         for node in nodes
         if id(node) in identities
@@ -121,7 +103,7 @@ def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -
 
 def write_fingerprint(directory: str) -> None:
     """Writes `fingerprint.pb` for a SavedModel as it stands now, checkpoint included."""
-    fingerprinting_utils.write_fingerprint(directory)
+    private_apis.write_fingerprint(directory)
 
 
 def rename(definition: SignatureDef, source: Signature, names: Names) -> None:

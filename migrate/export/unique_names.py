@@ -89,8 +89,18 @@ def _set_shared_name(node: NodeDef, new: Callable[[bytes], bytes]) -> None:
 
 
 def _rename_functions(meta_graph: MetaGraphDef, number: str) -> None:
+    functions = meta_graph.graph_def.library.function
+    rename_functions(meta_graph, {f.signature.name: _numbered(f.signature.name, number) for f in functions})
+
+
+def rename_functions(meta_graph: MetaGraphDef, names: Mapping[str, str]) -> None:
+    """Gives functions of a MetaGraphDef other names, wherever they are named.
+
+    Args:
+      meta_graph: it is changed.
+      names: the new name of each function of the library, by its old one.
+    """
     library = meta_graph.graph_def.library
-    names = {function.signature.name: _numbered(function.signature.name, number) for function in library.function}
     for function in library.function:
         function.signature.name = names[function.signature.name]
         for value in function.attr.values():

@@ -91,6 +91,7 @@ def _convert_loops(draft: Draft, results: Iterable[str]) -> list[Kept]:
     draft.unwritten = handles.unwritten(graph)
     found = frames(graph, frozenset(graph.named(handles.HANDLES)))
     awaited = frozenset(split(tensor)[0] for tensor in results)
+    draft.alone = frozenset(name for name in graph.nodes if len(graph.consumers.get(f"{name}:0", ())) == 1) - awaited
     members = _members(draft, found)
     kept: list[Kept] = []
     stays: set[tuple[str, ...]] = set()

@@ -38,6 +38,7 @@ class Draft:
       library: the functions that they call, to which functions are added.
       taken: names that no new node of this graph, or of another one that comes of the same run, may have.
       unwritten: names of handles of variables that the run only reads.
+      alone: names of nodes of which one other takes the only output.
       unawaited: names of nodes that have to do with state, and for which nothing need wait.
     """
 
@@ -47,6 +48,7 @@ class Draft:
         self.library = library
         self.taken = taken
         self.unwritten: Set[str] = frozenset()
+        self.alone: Set[str] = frozenset()
         self.unawaited: set[str] = set()
         self._numbers: dict[str, int] = {}
         for node in nodes:

@@ -15,6 +15,7 @@ from migrate.rewrite.new_nodes import constant, new_node
 
 SMALL = 1024
 """Bytes of a constant of which a function has a copy, so that the shapes that it gives are known there."""
+_LEADS_IN = frozenset({"Enter", "Identity"})
 _BOOL, _INT32 = dtype_value("bool"), dtype_value("int32")
 
 
@@ -63,10 +64,25 @@ class Loop:
         return frozenset((*self.constants, *self.condition, *self.body, *self.idle, self.question, *parts))
 
 
-def small_constant(draft: Draft, tensor: str) -> NodeDef | None:
-    """The Const that a tensor is, where it is small."""
-    node = draft.nodes[split(tensor)[0]]
-    return node if node.op == "Const" and node.ByteSize() <= SMALL else None
+def own_constant(draft: Draft, tensor: str) -> NodeDef | None:
+    """The Const that a tensor is, of which a function may have one of its own: a small one, or one that no other takes.
+
+    Loops around this one may lead it in. A loop carries what it takes from outside from one iteration to the next, but
+    for handles (lower_while_op.cc).
+    """
+    node = draft.nodes[split(draft.before(tensor, _LEADS_IN))[0]]
+    if node.op != "Const":
+        return None
+    return node if node.ByteSize() <= SMALL or _is_alone(draft, tensor) else None
+
+
+def _is_alone(draft: Draft, tensor: str) -> bool:
+    """Whether from a Const to a tensor each node has one that takes it."""
+    while (name := split(tensor)[0]) in draft.alone:
+        if draft.wires[name].op == "Const":
+            return True
+        (tensor,) = draft.wires[name].data
+    return False
 
 
 def make_body(
@@ -157,10 +173,10 @@ class _Function:
         source = split(tensor)[0]
         if tensor not in self._moved and source not in self.inner.nodes:
             outer = self._outer.wires[source].data[0] if source in self._constants else tensor
-            small = small_constant(self._outer, outer)
+            own = own_constant(self._outer, outer)
             read = handles.read_inside(self._outer, outer)
-            if small is not None:
-                self.inner.put(NodeDef(name=source, op="Const", attr=small.attr))
+            if own is not None:
+                self.inner.put(NodeDef(name=source, op="Const", attr=own.attr))
             elif read is not None:
                 handle = self._moved[self._outer.wires[read.name].data[0]]
                 self.inner.put(NodeDef(name=source, op="ReadVariableOp", input=[as_input(handle)], attr=read.attr))

@@ -16,7 +16,7 @@ from migrate.functional import limits
 from migrate.functional.draft import RESOURCE, Draft
 from migrate.functional.handles import HANDLES, behind_identities, read_inside
 from migrate.functional.kept import Kept
-from migrate.functional.loop_functions import Loop, Variable, make_body, make_condition, small_constant
+from migrate.functional.loop_functions import SMALL, Loop, Variable, make_body, make_condition, own_constant
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import as_input, split
 from migrate.graph.nodes import reachable
@@ -205,7 +205,8 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     handed = [draft.wires[enter].data[0] for enter in loop.constants]
     # A constant with which a counter begins, or of which the functions have copies, may wait for something.
     before += [split(draft.wires[v.enter].data[0])[0] for v in loop.counters]
-    before += [split(tensor)[0] for tensor in handed if small_constant(draft, tensor) is not None]
+    copied = [tensor for tensor in handed if own_constant(draft, tensor) is not None]
+    before += [split(draft.before(tensor, frozenset({"Identity"})))[0] for tensor in copied]
     waits = [wait for each in before for wait in draft.wires[each].controls]
     waits += [split(tensor)[0] for tensor in handed if behind_identities(draft, tensor) is not None]
     node.input.extend(dict.fromkeys(f"^{wait}" for wait in waits))
@@ -232,12 +233,13 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
 def _taken(draft: Draft, loop: Loop) -> dict[str, str]:
     """What the functions take from outside: the tensor there by the one for which it stands in the frame.
 
-    Small constants and reads of variables that the run does not write are not among it: each function has a copy, which
-    takes the handle. Handles need no Enter.
+    Constants that are small, or that one of the functions alone takes, and reads of variables that the run does not
+    write are not among it: each function has a copy, which takes the handle. Handles need no Enter.
     """
     inside = {*loop.condition, *loop.body}
-    users = (*loop.condition, *loop.body, loop.question, *(v.following for v in loop.variables))
-    used = {tensor for name in users for tensor in draft.wires[name].data}
+    asked = _data(draft, (*loop.condition, loop.question))
+    done = _data(draft, (*loop.body, *(v.following for v in loop.variables)))
+    used = asked | done
     entered = {f"{enter}:0": _direct(draft, draft.wires[enter].data[0]) for enter in loop.constants}
     found: dict[str, str] = {}
     for tensor, outer in entered.items():
@@ -245,14 +247,20 @@ def _taken(draft: Draft, loop: Loop) -> dict[str, str]:
         if read is not None:
             handle = draft.wires[read.name].data[0]
             found[handle] = handle
-        elif tensor in used and small_constant(draft, outer) is None:
-            found[tensor] = outer
+        elif tensor in used:
+            own = own_constant(draft, outer)
+            if own is None or (own.ByteSize() > SMALL and tensor in asked and tensor in done):
+                found[tensor] = outer
     for name in (*loop.condition, *loop.body):
         known = draft.wires[name]
         for tensor, source in zip(known.data, known.sources, strict=True):
             if source not in inside and draft.nodes[source].op in HANDLES:
                 found[tensor] = tensor
     return found
+
+
+def _data(draft: Draft, names: Iterable[str]) -> set[str]:
+    return {tensor for name in names for tensor in draft.wires[name].data}
 
 
 def _direct(draft: Draft, tensor: str) -> str:

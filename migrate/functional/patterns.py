@@ -17,19 +17,25 @@ _COMPUTE = _SAME | _SIZES | _RESERVES | {"Range"}
 """Ops that are needed no more once an op takes a whole array."""
 
 
-def is_every(draft: Draft, indices: str, flow: str) -> bool:
+def is_every(draft: Draft, indices: str, flow: str, size: str | None) -> bool:
     """Whether indices are those of all elements of an array.
 
     Args:
       draft: the graph.
       indices: the tensor.
       flow: of the array where the elements are read.
+      size: the tensor of how many elements it has from beginning to end; None where it may grow. TF1 takes that tensor
+        itself for the array's size (tensor_array_ops.py, `size`).
     """
     limit = _limit(draft, indices)
     if limit is None:
         return False
     known = draft.wires[split(limit)[0]]
-    return known.op in _SIZES and _list_of(draft, known.data[-1]) == _list_of(draft, flow)
+    if known.op in _SIZES:
+        return _list_of(draft, known.data[-1]) == _list_of(draft, flow)
+    if size is None:
+        return False
+    return _is_same(draft, draft.before(limit, _HANDS_ON), draft.before(size, _HANDS_ON), _DEEPEST)
 
 
 def are_distinct(draft: Draft, indices: str) -> bool:

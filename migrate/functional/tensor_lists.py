@@ -14,7 +14,7 @@ from migrate.functional.draft import Draft
 from migrate.functional.kept import Kept
 from migrate.functional.lines import out_of_line
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.graph import Wire, as_input, attribute, split
+from migrate.graph.graph import Wire, as_input, attribute, canonical, split
 from migrate.graph.protos import NodeDef, TensorShapeProto
 from migrate.rewrite.new_nodes import constant, new_node, replaced
 
@@ -200,7 +200,8 @@ def _twin(draft: Draft, node: NodeDef, array: NodeDef) -> None:
             new = new_node("TensorListGetItem", node.name, [flow, *others, element, *waits], element_dtype=dtype)
         case "TensorArrayGatherV3":
             own = node.attr["element_shape"].shape if "element_shape" in node.attr else _element(array)
-            if patterns.is_every(draft, known.data[1], known.data[flow_position]):
+            size = None if attribute(array, "dynamic_size").b else canonical(array.input[0])
+            if patterns.is_every(draft, known.data[1], known.data[flow_position], size):
                 waits = _all_waits(draft, known, [known.data[1]])
                 new = new_node("TensorListStack", node.name, [flow, shape(own), *waits], element_dtype=dtype)
                 new.attr["num_elements"].i = -1

@@ -13,6 +13,7 @@ EXPORTING = (
     *TENSORFLOW,
     "migrate.export.graph_job",
     "migrate.export.checkpoint",
+    "migrate.export.direct",
     "migrate.export.module",
     "migrate.export.patch",
     "migrate.export.values",

@@ -8,13 +8,17 @@ from migrate.proof.equations import (
     BRANCHES,
     STATELESS,
 )
+from migrate.proof.liveness import Atom
 from migrate.proof.program import Flat
 from migrate.proof.side import Side
 from migrate.proof.states import may_share, read, substituted
 
 
-def functional(side: Side, place: int, node: Flat, op: str) -> None:
-    """An If, Case, While or map gives what its functions make of what it takes."""
+def functional(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom]) -> None:
+    """An If, Case, While or map gives what its functions make of what it takes.
+
+    What its functions check and print it checks and prints itself.
+    """
     name = STATELESS.get(op, op)
     functions = []
     for key in BRANCHES[op]:  # A map has another order in each process.
@@ -26,6 +30,8 @@ def functional(side: Side, place: int, node: Flat, op: str) -> None:
         functions += [side.functions(f.name, f.attr) for f in called]
     if "parallel_iterations" in node.attr and node.attr["parallel_iterations"].i <= 0:
         functions.append(side.unknown(f"{op} {node.label!r} has parallel_iterations that no executor takes"))
+    if any(function in side.terms.reasons for function in functions):
+        side.say(place, "unknown", place)  # It may change a state.
     kept = {k: v for k, v in node.attr.items() if k not in BRANCHES[op]}
     if any(has_functions(value) for value in kept.values()):
         functions.append(side.unknown(f"{op} {node.label!r} names another function"))
@@ -51,5 +57,8 @@ def functional(side: Side, place: int, node: Flat, op: str) -> None:
             side.values[place, 0] = side.unknown(f"{op} {node.label!r} draws, and TensorFlow may make one of two")
             return
         side.values[place, 0] = side.own(place, name, attrs, (*functions, *taken), node)
-        return
-    side.values[place, 0] = side.terms.make(name, attrs, (*functions, *taken))
+    else:
+        side.values[place, 0] = side.terms.make(name, attrs, (*functions, *taken))
+    saying = [side.shared.saying_functions[f] for f in functions if f in side.shared.saying_functions]
+    if saying:
+        side.say(place, "message", side.values[place, 0], live, any(saying))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from migrate.proof.difference import difference
+from migrate.proof.failures import same_order
 from migrate.proof.program import Program
-from migrate.proof.records import CHECKS_DIFFER, PROVED, NotProved, Result
+from migrate.proof.records import CHECKS_DIFFER, NotProved, Result
 from migrate.proof.settling import messages, more_computed
 from migrate.proof.side import VARIABLES, Side
 from migrate.proof.states import final
@@ -78,4 +79,4 @@ def effects(variables: Variables, source: Side, side: Side, way: str) -> Result:
     more = more_computed(source, side)
     if more:
         return NotProved("", more, "a call of the candidate computes this, and none of the source")
-    return PROVED
+    return same_order(source, side, [(mine, found[key][1]) for key, (_, mine) in left.items()])

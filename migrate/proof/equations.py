@@ -370,6 +370,8 @@ TYPED: Mapping[str, str] = {
     **dict.fromkeys(SWITCHES | MERGES | ENTERS | EXITS | NEXT_ITERATIONS, "T"),
     "Const": "dtype",
     "ReadVariableOp": "dtype",
+    "Assign": "T",
+    "AssignVariableOp": "dtype",
     "DeepCopy": "T",
 }
 """Ops that are left out of terms -> their attribute with the dtype of what they take, which must be true as well."""

@@ -31,12 +31,20 @@ class Library:
         self._states: dict[str, bool] = {}
         self._lowered: dict[bytes, str] = {}
         self._nodes: dict[str, Iterable[NodeDef]] = {}
+        self._placeholders: dict[str, bool] = {}
 
     def body(self, name: str) -> Mapping[str, NodeDef]:
         """The nodes of a function, by name."""
         if name not in self._bodies:
             self._bodies[name] = {node.name: node for node in self.functions[name].node_def}
         return self._bodies[name]
+
+    def has_placeholders(self, name: str) -> bool:
+        """Whether an attribute of a node of a function is one that a call gives."""
+        if name not in self._placeholders:
+            nodes = self.functions[name].node_def
+            self._placeholders[name] = any(value.placeholder for node in nodes for value in node.attr.values())
+        return self._placeholders[name]
 
     def lowered(self, node: NodeDef) -> str:
         """The name of a function that does what an If, Case or While does; empty where that is not known."""

@@ -14,6 +14,7 @@ from migrate.graph.protos import AttrValue, TensorShapeProto
 from migrate.proof import attributes, constants
 from migrate.proof.equations import ARRAY_FLOWS, IGNORED_ATTRIBUTES
 from migrate.proof.filled import is_filled
+from migrate.proof.list_sizes import list_size
 from migrate.proof.ops import kept
 from migrate.proof.program import Flat
 from migrate.proof.side import Side
@@ -59,7 +60,7 @@ def array_op(side: Side, place: int, node: Flat) -> None:
         case "TensorArrayGatherV3":
             found = make("list gather", (dtype, _declared(node.attr, "element_shape")), (flow, others[0]))
         case "TensorArraySizeV3":
-            found = make("list size", None, (flow,))
+            found = list_size(side, node.data[ARRAY_FLOWS[node.op]], flow)
         case _:
             rows = _declared(node.attr, "element_shape_except0")
             found = make("list concat", (dtype, None if rows is None else (-1, *rows)), (flow,))
@@ -95,8 +96,7 @@ def _stack(side: Side, place: int, node: Flat, dtype: int, taken: list[Term]) ->
     flow, shape = taken
     if "num_elements" in node.attr and node.attr["num_elements"].i != -1:
         return side.unknown(f"{node.op} {node.label!r} wants a number of elements")
-    size = side.terms.make("list size", None, (flow,))
-    return _gather(side, place, node, dtype, [flow, _range(side, size), shape])
+    return _gather(side, place, node, dtype, [flow, _range(side, list_size(side, node.data[0], flow)), shape])
 
 
 def _set(side: Side, place: int, node: Flat, dtype: int, taken: list[Term]) -> Term:
@@ -129,7 +129,7 @@ def _existing(side: Side, place: int, node: Flat, dtype: int, taken: list[Term])
 
 
 def _size(side: Side, place: int, node: Flat, dtype: int, taken: list[Term]) -> Term:
-    return side.terms.make("list size", None, taken)
+    return list_size(side, node.data[0], taken[0])
 
 
 _Rule = Callable[[Side, int, Flat, int, list[Term]], Term]

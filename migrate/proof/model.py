@@ -137,7 +137,14 @@ class Model:
         outputs = program.call(name, parameters, attrs)
         if outputs is None or program.problem:
             return terms.unknown(program.problem or f"the function {name!r} cannot be read")
-        side = self.side(program, lambda cell: terms.make("held by", cell.key))
+        own: list[str] = []
+
+        def initial(cell: Cell) -> Term:
+            if cell.kind != "argument":
+                own.append(cell.label)
+            return terms.make("held by", cell.key)
+
+        side = self.side(program, initial)
         side.is_body = True
         if side.has_loops:
             return terms.unknown(f"the function {name!r} has a v1 loop")
@@ -147,6 +154,8 @@ class Model:
         values = [
             fetched(side, tensor) if not terms.cells(side.value(tensor)) else side.value(tensor) for tensor in outputs
         ]
+        if own:
+            return terms.unknown(f"the function {name!r} reads {own[0]!r}, which it is not given; others may write it")
         lives = tuple(side.live(tensor) for tensor in outputs)
         if any(live is None for live in lives):
             return terms.unknown(f"the function {name!r} gives what is never there")
@@ -158,4 +167,6 @@ class Model:
         term = terms.make(FUNCTION, more, (*values, *(made for made, _ in others)))
         if side.is_random:
             self.shared.random_functions.add(term)
+        if messages:
+            self.shared.saying_functions[term] = any(is_printed for _, _, is_printed in messages)
         return term

@@ -147,7 +147,7 @@ def _node(side: Side, place: int) -> None:
         if op in TYPED and not _is_typed(side, node):
             side.malformed(place, f"{op} {node.label!r} says another dtype than what it takes")
             return
-        if op != "ReadVariableOp":  # Its handle is told by what comes before.
+        if op not in _TYPED_BY_HANDLE:  # Its handle is told by what comes before.
             side.typed.add(place)
     if (op in WRITES or op[:3] == "Ref") and lacks_ref(side.nodes, node):
         side.malformed(place, f"{op} {node.label!r} takes a value where it needs a ref")
@@ -175,6 +175,10 @@ def _node(side: Side, place: int) -> None:
 _KNOWN_NOT_TO_FAIL = frozenset({*NEVER_FAIL, *WRITES, *SHOWS})
 
 
+_TYPED_BY_HANDLE = frozenset({"Assign", "AssignVariableOp", "ReadVariableOp"})
+"""Of those in TYPED: ops of which the first input is a variable, and another one a value for it."""
+
+
 def _is_typed(side: Side, node: Flat) -> bool:
     """Whether a node's dtype is that of what it takes, as far as that is known; else no model with it loads."""
     key = TYPED[node.op]
@@ -185,9 +189,10 @@ def _is_typed(side: Side, node: Flat) -> bool:
     if key not in node.attr:
         return True  # What stands for a call has no attributes.
     said = node.attr[key].type % REF
-    if node.op == "ReadVariableOp":
+    if node.op in _TYPED_BY_HANDLE:
         cells = side.terms.cells(side.value(node.data[0])) if node.data else ()
-        return all(side.cells[cell].dtype in (0, said) for cell in cells)
+        given = all(_dtype(side, tensor) in (0, said) for tensor in node.data[1:2])
+        return given and all(side.cells[cell].dtype in (0, said) for cell in cells)
     taken = node.data if node.op in MERGES else node.data[:1]
     return all(_dtype(side, tensor) in (0, said) for tensor in taken)
 
@@ -248,6 +253,7 @@ def _live_node(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom
         side.given[node.key] = form(node.attr)
     elif op == UNKNOWN:
         side.values[place, 0] = side.unknown(str(node.key))
+        side.say(place, "unknown", place)
     elif op == CELL:
         assert isinstance(node.key, Cell)
         side.cells.setdefault(node.key.key, node.key)
@@ -273,7 +279,7 @@ def _live_node(side: Side, place: int, node: Flat, op: str, live: frozenset[Atom
     elif op in ARRAYS:
         array(side, place, node, op)
     elif op in BRANCHES:
-        functional(side, place, node, op)
+        functional(side, place, node, op, live)
     else:
         plain(side, place, node, op, live)
 

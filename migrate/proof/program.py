@@ -79,6 +79,7 @@ class _Scope:
         "calls",
         "chain",
         "function",
+        "has_placeholders",
         "hint",
         "is_kernel",
         "known",
@@ -105,6 +106,7 @@ class _Scope:
         self.known: dict[Hashable, int] = {}
         self.by_node_name = False
         self.is_kernel = False
+        self.has_placeholders = False
 
 
 class Program:
@@ -318,8 +320,10 @@ class Program:
                 own = label if scope.by_node_name else name
             flat = Flat(op, label, own, attr, scope.prefix if op in ENTERS else None)
             flat.hint = scope.hint + name
-            if scope.attrs and any(value.placeholder for value in attr.values()):
+            if scope.has_placeholders and any(value.placeholder for value in attr.values()):
                 flat.attr = {k: scope.attrs.get(v.placeholder, v) if v.placeholder else v for k, v in attr.items()}
+                if any(value.placeholder for value in flat.attr.values()):
+                    flat.op, flat.key = UNKNOWN, f"an attribute of {label!r} has no value in this call"
             else:
                 flat.definition = node
             found = scope.known[name] = self._add(flat)
@@ -492,6 +496,10 @@ class Program:
             scope.calls[name] = None
             return None
         attrs = node.attr["f"].func.attr if node.op in CALLS else {} if is_call else node.attr
+        if not is_call and node.op not in BRANCHES:
+            # function.cc, AddDefaultAttrs: for a node that has the function's name for its op, and for no other call.
+            defaults = {a.name: a.default_value for a in function.signature.attr if a.HasField("default_value")}
+            attrs = {**defaults, **attrs}
         if scope.attrs and any(value.placeholder for value in attrs.values()):
             attrs = {k: scope.attrs.get(v.placeholder, v) if v.placeholder else v for k, v in attrs.items()}
         inner = self._body(callee, function, f"{scope.prefix}{name}/", attrs, scope.chain | {callee})
@@ -518,6 +526,7 @@ class Program:
         scope = _Scope(self._library.body(name), function, prefix)
         scope.arguments = {arg.name: k for k, arg in enumerate(function.signature.input_arg)}
         scope.attrs = attrs
+        scope.has_placeholders = self._library.has_placeholders(name)
         scope.chain = chain
         return scope
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from migrate.graph.dtypes import base_name
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import VariableDef
 from migrate.proof.identity import key_of
@@ -69,7 +70,7 @@ def restored(pair: Pair, model: Model, read: dict[Term, Term]) -> Contents:
     read.update({term: content for term, (_, content) in found.items()})
     for key in side.written:
         contents.cells[key] = side.cells[key]
-        held = content_after(side, key)
+        held = content_after(side, key) if not side.fault() else side.unknown(side.fault())
         if held in found:
             name, held = found[held]
             contents.keys[name] = key
@@ -117,6 +118,7 @@ def _reader(
         is_v2 = side.nodes[place].op == "RestoreV2"
         slices = pair.shared.texts(values[2]) if len(values) > 2 else [b""] if not is_v2 else None
         label = side.nodes[place].label
+        dtypes = side.nodes[place].attr["dtypes"].list.type if is_v2 else None
         if head != "input" or more != CHECKPOINT:
             side.values[place, 0] = side.unknown(f"{label!r} reads another checkpoint than its own")
             return
@@ -129,6 +131,11 @@ def _reader(
             if found is None:
                 why = checkpoint.problem or f"the checkpoint has no tensor {text!r}, or not this slice"
                 side.values[place, number] = side.unknown(why)
+                continue
+            assert isinstance(found, tuple)
+            if dtypes is not None and not (number < len(dtypes) and base_name(dtypes[number]) == found[0]):
+                # save_restore_v2_ops.cc: "expected dtype ... does not equal original dtype".
+                side.values[place, number] = side.unknown(f"{label!r} reads {text!r} as another dtype than it has")
                 continue
             term = pair.terms.make("read", (model.name, text, spec))
             read[term] = (text, pair.terms.make("stored", found))

@@ -28,6 +28,8 @@ class Shared:
       terms: all terms.
       tensors: of the term of a constant: the constant.
       attributes: of a node's definition and a canonical name: its attributes.
+      random_functions: the terms of functions that draw.
+      saying_functions: the terms of those that check or print something, with whether they print.
       truths: of a term of a scalar constant, or of a predicate whose value is known, that value.
     """
 
@@ -41,6 +43,7 @@ class Shared:
         self._texts: dict[Term, list[bytes]] = {}
         self._infos: dict[str, OpInfo | None] = {}
         self.random_functions: set[Term] = set()
+        self.saying_functions: dict[Term, bool] = {}
         self.tensors: dict[Term, TensorProto] = {}
         self.attributes: dict[tuple[int, str], Hashable] = {}
 

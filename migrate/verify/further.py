@@ -15,6 +15,7 @@ import numpy as np
 from migrate.graph.function_calls import BRANCHES
 from migrate.graph.graph import data_inputs
 from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.verify.added_nodes import AddedNodes
 from migrate.verify.calls import NO_VALUE, Answer, Array, Call, Fingerprint, Further
 from migrate.verify.compare import nondeterministic
 from migrate.verify.dtypes import FLOATS
@@ -165,17 +166,30 @@ def set_counters(tf: Any, session: Any, nodes: Iterable[str]) -> Callable[[int],
 
 def alter(tf: Any, session: Any, nodes: Iterable[str]) -> None:
     """Gives variables of a v1 Session other values; of each, one node."""
-    assigned = {}
-    for node in nodes:
-        tensor = session.graph.get_operation_by_name(node).outputs[0]
-        if tensor.op.type == "VarHandleOp":
-            value = tf.raw_ops.ReadVariableOp(resource=tensor, dtype=tensor.op.get_attr("dtype"))
-            assigned[node] = tf.raw_ops.AssignVariableOp(resource=tensor, value=altered(tf, value))
-        else:
-            value = altered(tf, tf.identity(tensor))
-            assigned[node] = tf.raw_ops.Assign(ref=tensor, value=value, validate_shape=False).op
+    added = AddedNodes(tf)
+    names = {node: _altering(added, session.graph.get_operation_by_name(node)) for node in nodes}
+    assigned = dict(zip(names, added.operations(session.graph, list(names.values())), strict=True))
     for group in groups({node: bytes_of(tf, session, node) for node in assigned}):
         session.run([assigned[node] for node in group])
+
+
+def _altering(added: AddedNodes, variable: Any) -> str:
+    """The node that gives a variable the values of `altered`."""
+    handle, dtype = added.given(variable.outputs[0]), variable.get_attr("dtype")
+    is_resource = variable.type == "VarHandleOp"
+    value = (
+        added.add("ReadVariableOp", [handle], dtype=dtype) if is_resource else added.add("Identity", [handle], T=dtype)
+    )
+    if dtype.is_integer:
+        value = added.add("AddV2", [value, added.constant(COUNTED, dtype)], T=dtype)
+    else:
+        finite, zero = added.add("IsFinite", [value], T=dtype), added.add("ZerosLike", [value], T=dtype)
+        value = added.add("SelectV2", [finite, value, zero], T=dtype)
+        value = added.add("Mul", [value, added.constant(SCALE, dtype)], T=dtype)
+        value = added.add("AddV2", [value, added.constant(SHIFT, dtype)], T=dtype)
+    if is_resource:
+        return added.add("AssignVariableOp", [handle, value], dtype=dtype)
+    return added.add("Assign", [handle, value], T=dtype, validate_shape=False)
 
 
 def altered(tf: Any, value: Any) -> Any:

@@ -173,3 +173,30 @@ def unknown_files(source: str, directory: str, new: MetaGraphDef, path: str) -> 
                 continue
             if name != os.path.join(_EXTRA, WARM_UP) and not os.path.exists(os.path.join(source, name)):
                 yield mismatch("file-added", path, "neither the source nor a conversion has this file", "", name)
+
+
+def is_copy(source: str, candidate: str) -> bool:
+    """Whether all files of two directories are the same byte for byte, the provenance of a conversion aside.
+
+    Args:
+      source: the source's directory.
+      candidate: the candidate's.
+    """
+    names = [_files_below(directory) for directory in (source, candidate)]
+    if not names[0] or names[0] != names[1]:
+        return False
+    pairs = [(os.path.join(source, name), os.path.join(candidate, name)) for name in sorted(names[0])]
+    try:
+        same_sizes = all(os.path.getsize(old) == os.path.getsize(new) for old, new in pairs)
+        return same_sizes and all(digest_of(old) == digest_of(new) for old, new in pairs)
+    except (InputError, OSError):
+        return False
+
+
+def _files_below(directory: str) -> set[str]:
+    found = {
+        os.path.relpath(os.path.join(folder, file), directory)
+        for folder, _, files in os.walk(directory)
+        for file in files
+    }
+    return found - {os.path.join(_EXTRA, name) for name in _OWN_FILES}

@@ -7,6 +7,7 @@ converted model; the few that are new there read, write and hand on. No TensorFl
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -14,14 +15,17 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from migrate.graph.attr_defaults import encoded, encoded_attributes, has_functions
 from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.graph import data_inputs
+from migrate.graph.function_calls import BRANCHES, callees
+from migrate.graph.graph import control_inputs, data_inputs
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import PLACEHOLDERS, load_op_table
-from migrate.graph.protos import AttrValue, MetaGraphDef, NodeDef
+from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef
 from migrate.proof.equations import RESHAPES
 from migrate.records import Mismatch
 from migrate.verify.bodies import bodies
 from migrate.verify.differences import mismatch
+from migrate.verify.lowered_flow import Cut, cut_as
+from migrate.verify.output_numbers import output_number
 from migrate.verify.same_outputs import CODE, output_differences
 from migrate.verify.source_nodes import SourceNodes, is_exporters, is_replaceable
 from migrate.verify.used_nodes import PREFIX, used_nodes
@@ -29,16 +33,15 @@ from migrate.verify.used_nodes import PREFIX, used_nodes
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
 """Control flow of v1, which branches that are decided lose, and which may become functions."""
-_BRANCHES = frozenset({"If", "StatelessIf", "StatelessWhile", "While"})
 _ARRAY, _LIST = "TensorArray", "TensorList"
-_FOR_FLOW = frozenset({"Const", "Identity", "NoOp", "ReadVariableOp", *_BRANCHES})
+_FOR_FLOW = frozenset({"Const", "Identity", "NoOp", "ReadVariableOp", *BRANCHES})
 _FOR_FED = frozenset({"Const", "Identity"})
 _EXPORTED = frozenset({"Const", "Identity", "IdentityN", "NoOp"})
 _NEW = frozenset(
     {
         *_EXPORTED,
         *("ReadVariableOp", "VarHandleOp", "VarIsInitializedOp"),
-        *(*_CALLS, *_FLOW, *_BRANCHES),
+        *(*_CALLS, *_FLOW, *BRANCHES),
     }
 )
 """Ops of nodes whose names the source does not have: they hand on, read, and ask whether there is something to read."""
@@ -76,7 +79,7 @@ def node_differences(graphs: Sequence[MetaGraphDef], new: MetaGraphDef, path: st
     if not _keeps_names(before, {(node.name.removeprefix(PREFIX), node.op) for f in functions for node in f.nodes}):
         return
     arguments = {where: frozenset(names) for where, names, _ in bodies(new)}
-    library = {function.signature.name: function.node_def for function in new.graph_def.library.function}
+    library = {function.signature.name: function for function in new.graph_def.library.function}
     for used in functions:
         function = _Function(source, used.nodes, arguments.get(used.where, frozenset()), library)
         for node in used.nodes:
@@ -90,7 +93,7 @@ class _Function:
 
     Attributes:
       arguments: names of its arguments.
-      library: the nodes of each function that it may call, by name.
+      library: each function that it may call, by name.
     """
 
     def __init__(
@@ -98,25 +101,35 @@ class _Function:
         source: SourceNodes,
         nodes: Sequence[NodeDef],
         arguments: Collection[str],
-        library: Mapping[str, Sequence[NodeDef]],
+        library: Mapping[str, FunctionDef],
     ) -> None:
         self.arguments, self.library = arguments, library
+        self._source, self.nodes = source, {node.name: node for node in nodes}
         self._handed = {
-            node.name: next(iter(_givers(node)), "")
+            node.name: next(iter(data_inputs(node)), "")
             for node in nodes
             if node.op == "Identity" and not source.names(node.name)
         }
 
-    def givers(self, node: NodeDef) -> Sequence[str]:
-        """Names of the nodes or arguments that a node's inputs come from, behind an Identity that is new."""
-        return [self._behind(name) for name in _givers(node)]
+    @functools.cached_property
+    def _awaited(self) -> Collection[str]:
+        """Names of nodes of the source for which a node of this function waits by a control edge there."""
+        nodes = (node for name in self.nodes for node in self._source.named(name))
+        return {name for node in nodes for name in control_inputs(node)}
 
-    def _behind(self, name: str) -> str:
+    def cut(self, one: NodeDef, node: NodeDef) -> Cut | None:
+        """What a v1 Session runs of a source's node of whose outputs a candidate's node has some; see `cut_as`."""
+        if not self._source.is_lowered(one):
+            return None
+        return cut_as(one, self._source.functions, node, self.library, one.name in self._awaited)
+
+    def behind(self, tensor: str) -> str:
+        """The tensor that a tensor is, behind Identities that are new."""
         seen: set[str] = set()
-        while self._handed.get(name) and name not in seen:
+        while self._handed.get(name := _name(tensor)) and name not in seen:
             seen.add(name)
-            name = self._handed[name]
-        return name
+            tensor = self._handed[name]
+        return tensor
 
 
 def _keeps_names(source: MetaGraphDef, found: Collection[tuple[str, str]]) -> bool:
@@ -147,13 +160,18 @@ def _differs(source: SourceNodes, node: NodeDef, function: _Function) -> str:
     if not alike:
         is_new = any(_may_become(one.op, node) for one in named)
         return "" if is_new else f"expected {named[0].op}, found {node.op}"
-    reasons = [
-        _of_attributes(one, node)
-        or _of_functions(source, one, node, function)
-        or _of_inputs(source, one, node, function)
-        for one in alike
-    ]
+    reasons = [_differs_from(source, one, node, function) for one in alike]
     return reasons[0] if all(reasons) else ""
+
+
+def _differs_from(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function) -> str:
+    cut = function.cut(one, node)
+    expected = one if cut is None else cut.node
+    return (
+        _of_attributes(expected, node)
+        or _of_functions(source, expected, node, function, cut)
+        or _of_inputs(source, expected, node, function)
+    )
 
 
 def _of_attributes(one: NodeDef, node: NodeDef) -> str:
@@ -167,18 +185,84 @@ def _of_attributes(one: NodeDef, node: NodeDef) -> str:
     return ""
 
 
-def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function) -> str:
-    """Functions have names of their own; one is told by the nodes that its body has."""
+def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function, cut: Cut | None) -> str:
+    """Functions have names of their own; one is told by the nodes that its body has, and by what its results are.
+
+    Args:
+      cut: what is run of a node of control flow that is lowered.
+    """
+    runs = dict(zip(callees(one), () if cut is None else cut.needed, strict=False))
     for key in sorted(key for key, value in one.attr.items() if has_functions(value)):
         theirs = _names_of_functions(one.attr[key])
         mine = _names_of_functions(node.attr[key]) if key in node.attr else []
         for expected, found in itertools.zip_longest(theirs, mine, fillvalue=""):
-            wanted = {(inner.name, inner.op) for inner in source.bodies.get(expected, ()) if _is_compared_op(inner.op)}
-            body = [inner for inner in function.library.get(found, ()) if _is_compared_op(inner.op)]
+            run = runs.get(expected)
+            whole = _compared(source.functions.get(expected))
+            wanted = {(inner.name, inner.op) for inner in whole if run is None or inner.name in run}
+            body = _compared(function.library.get(found))
             given = {(name, inner.op) for inner in body for name in source.names(inner.name)}
             if not wanted <= given:
                 return f"expected {key} of {node.op} to be a function like {expected!r}, found {found!r}"
+            kept = None if cut is None or key == "cond" else cut.outputs
+            if told := _of_results(source, expected, found, kept, function.library):
+                return f"expected {key} of {node.op} to give {told}"
+            if told := _of_arguments(source, expected, found, function.library):
+                return f"expected {key} of {node.op}, a function like {expected!r}, to have {told}"
     return ""
+
+
+def _of_results(
+    source: SourceNodes,
+    expected: str,
+    found: str,
+    kept: Sequence[int] | None,
+    library: Mapping[str, FunctionDef],
+) -> str:
+    """Which result is expected of a function, and which one is found; empty where all may be the same."""
+    whole, mine = source.functions.get(expected), library.get(found)
+    if whole is None or mine is None:
+        return ""
+    theirs = [whole.ret[result.name] for result in whole.signature.output_arg if result.name in whole.ret]
+    results = [mine.ret[result.name] for result in mine.signature.output_arg if result.name in mine.ret]
+    wanted = theirs if kept is None else [theirs[k] for k in kept if k < len(theirs)]
+    if len(wanted) != len(results):
+        return f"{len(wanted)} results, found {len(results)}"
+    function = _Function(source, mine.node_def, [argument.name for argument in mine.signature.input_arg], library)
+    arguments = {argument.name for argument in whole.signature.input_arg}
+    for tensor, taken in zip(wanted, map(function.behind, results), strict=True):
+        names = [_name(tensor), _name(taken)]
+        if arguments.issuperset(names) and names[0] != names[1]:
+            return f"{names[0]!r}, found {names[1]!r}"
+        if told := _of_tensor(source, tensor, taken, function):
+            return told
+    return ""
+
+
+def _of_arguments(source: SourceNodes, named: str, called: str, library: Mapping[str, FunctionDef]) -> str:
+    """Which node of a function takes another argument than the source's; empty where none does.
+
+    Arguments keep their names; one of another name is a new one.
+    """
+    whole, mine = source.functions.get(named), library.get(called)
+    if whole is None or mine is None:
+        return ""
+    arguments = {argument.name for argument in whole.signature.input_arg}
+    own = {node.name: node for node in whole.node_def}
+    function = _Function(source, mine.node_def, [argument.name for argument in mine.signature.input_arg], library)
+    for node in mine.node_def:
+        one = own.get(node.name)
+        if one is None or one.op != node.op:
+            continue
+        for tensor, taken in zip(data_inputs(one), map(function.behind, data_inputs(node)), strict=False):
+            expected, found = _name(tensor), _name(taken)
+            if found in arguments and found != expected:
+                return f"{node.name!r} take {expected!r}, found {found!r}"
+    return ""
+
+
+def _compared(function: FunctionDef | None) -> list[NodeDef]:
+    """The nodes of a function by which it is told."""
+    return [] if function is None else [node for node in function.node_def if _is_compared_op(node.op)]
 
 
 def _names_of_functions(value: AttrValue) -> list[str]:
@@ -190,21 +274,49 @@ def _is_compared_op(op: str) -> bool:
 
 
 def _of_inputs(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function) -> str:
-    theirs, mine = _givers(one), function.givers(node)
+    theirs, mine = data_inputs(one), data_inputs(node)
     if len(theirs) != len(mine):
         return f"expected {node.op} to take {len(theirs)} inputs, found {len(mine)}"
     for expected, found in zip(theirs, mine, strict=True):
-        is_argument = found in function.arguments
-        names = source.names(found)
-        is_new = not is_argument and not names
-        if found.removeprefix(PREFIX) == expected or is_new or not {*names}.isdisjoint(_through_flow(source, expected)):
-            continue  # What has a name of its own is compared as a node.
-        if any(is_replaceable(giver.op) for giver in source.named(expected)):
-            continue
-        if not is_argument or not _may_be_given(source, expected):
-            what = "an argument" if is_argument else repr(found)
-            return f"expected {node.op} to take {expected!r}, found {what}"
+        if told := _of_tensor(source, expected, function.behind(found), function):
+            return f"expected {node.op} to take {told}"
     return ""
+
+
+def _of_tensor(source: SourceNodes, tensor: str, taken: str, function: _Function) -> str:
+    """Which tensor is expected and which one is found; empty where they may be the same."""
+    expected, found = _name(tensor), _name(taken)
+    is_argument = found in function.arguments
+    names = source.names(found)
+    is_new = not is_argument and not names
+    if not is_new and expected in (found.removeprefix(PREFIX), *names):
+        return _of_number(source, tensor, taken, function)
+    if is_new or not {*names}.isdisjoint(_through_flow(source, expected)):
+        return ""  # What has a name of its own is compared as a node.
+    if any(is_replaceable(giver.op) for giver in source.named(expected)):
+        return ""
+    if is_argument and _may_be_given(source, expected):
+        return ""
+    return f"{expected!r}, found {'an argument' if is_argument else repr(found)}"
+
+
+def _of_number(source: SourceNodes, tensor: str, taken: str, function: _Function) -> str:
+    """The same of two outputs of nodes of one name."""
+    node = function.nodes.get(_name(taken))
+    if node is None or node.op in _CALLS:
+        return ""
+    mine = output_number(taken, node)
+    told = ""
+    for one in source.named(_name(tensor)):
+        theirs = output_number(tensor, one)
+        if one.op != node.op or mine is None or theirs is None:
+            return ""
+        cut = function.cut(one, node)
+        found = mine if cut is None else dict(enumerate(cut.outputs)).get(mine)
+        if found == theirs:
+            return ""
+        told = f"output {theirs} of {one.name!r}, found {'none of its' if found is None else found}"
+    return told
 
 
 def _through_flow(source: SourceNodes, name: str) -> set[str]:
@@ -235,8 +347,12 @@ def _may_be_argument(op: str) -> bool:
     return is_given or known is None or known.is_stateful or known.has_ref
 
 
+def _name(tensor: str) -> str:
+    return tensor.partition(":")[0]
+
+
 def _givers(node: NodeDef) -> Sequence[str]:
-    return [name.partition(":")[0] for name in data_inputs(node)]
+    return [_name(tensor) for tensor in data_inputs(node)]
 
 
 def _may_be_new(node: NodeDef) -> bool:

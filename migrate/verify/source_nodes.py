@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.graph.contract import tensor_names
+from migrate.graph.function_calls import callees, is_lowered
 from migrate.graph.op_table import load_op_table, may_call, unavailable
-from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef
 from migrate.verify.bodies import bodies
+from migrate.verify.lowered_flow import lowered_functions
 from migrate.verify.used_nodes import PREFIX
 
 _EXPORTERS = re.compile(r"(?:Const|Identity|IdentityN|NoOp|(?:Stateful)?PartitionedCall)(?:_\d+)?")
@@ -30,22 +32,33 @@ class SourceNodes:
 
     Attributes:
       fed: names of the nodes that signatures feed.
-      bodies: the nodes of each function, by its name.
+      functions: by name.
     """
 
     def __init__(self, graphs: Iterable[MetaGraphDef]) -> None:
         """Reads them."""
         self._by_name: dict[str, list[NodeDef]] = {}
         self.fed: set[str] = set()
-        self.bodies: dict[str, Sequence[NodeDef]] = {}
+        self.functions: dict[str, FunctionDef] = {}
+        self._lowered: set[tuple[str, tuple[str, ...]]] = set()
         for graph in graphs:
-            self.bodies.update((f.signature.name, f.node_def) for f in graph.graph_def.library.function)
+            functions = {function.signature.name: function for function in graph.graph_def.library.function}
+            self.functions.update(functions)
+            self._note_lowered(graph.graph_def.node, functions)
             for _, _, nodes in bodies(graph):
                 for node in nodes:
                     self._by_name.setdefault(node.name, []).append(node)
             for signature in graph.signature_def.values():
                 for info in signature.inputs.values():
                     self.fed.update(tensor.partition(":")[0] for tensor in tensor_names(info))
+
+    def _note_lowered(self, nodes: Iterable[NodeDef], functions: Mapping[str, FunctionDef]) -> None:
+        bodies = [functions[name].node_def for name in lowered_functions(nodes, functions) if name in functions]
+        self._lowered |= {_key(node) for each in (nodes, *bodies) for node in each if is_lowered(node)}
+
+    def is_lowered(self, node: NodeDef) -> bool:
+        """Whether a v1 Session makes Switches and Merges of a node, and runs of it what is needed."""
+        return _key(node) in self._lowered
 
     def named(self, name: str) -> Sequence[NodeDef]:
         """The nodes that one of a candidate's functions may call so: several where functions of the source do."""
@@ -71,6 +84,11 @@ class SourceNodes:
         own = name.removeprefix(PREFIX)
         above = (own[: match.start()] for match in re.finditer("/", own))
         return any(is_replaceable(node.op) for place in above for node in self._by_name.get(place, ()))
+
+
+def _key(node: NodeDef) -> tuple[str, tuple[str, ...]]:
+    """Tells nodes of one name by their functions."""
+    return node.name, tuple(callees(node))
 
 
 def is_replaceable(op: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from migrate.graph.op_table import REF_VARIABLES, load_op_table, may_call
 from migrate.graph.protos import FunctionDefLibrary, GraphDef, MetaGraphDef, VariableDef
 from migrate.made_variables import LEAST_BYTES
+from migrate.verify.added_nodes import AddedNodes
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import NO_VALUE, Array, Fingerprint
 from migrate.verify.mapped_constants import op_of
@@ -53,15 +54,22 @@ def reader(tf: Any, session: Any, names: Iterable[str]) -> Callable[[], dict[str
     Returns:
       Gives what they hold now, by name; `NO_VALUE` for one that was never assigned.
     """
-    filled: dict[str, Any] = {}
+    added = AddedNodes(tf)
+    names = list(dict.fromkeys(names))
+    asks, reads = [], {}
     values: dict[str, Any] = {}
     for name in names:
-        tensor = session.graph.get_operation_by_name(name).outputs[0]
-        if tensor.op.type == "VarHandleOp":
-            filled[name] = tf.raw_ops.VarIsInitializedOp(resource=tensor)
+        operation = session.graph.get_operation_by_name(name)
+        values[name], dtype = operation.outputs[0], operation.get_attr("dtype")
+        variable = added.given(values[name])
+        if operation.type == "VarHandleOp":
+            asks.append(added.add("VarIsInitializedOp", [variable]))
+            reads[name] = added.add("ReadVariableOp", [variable], dtype=dtype)
         else:
-            filled[name] = tf.raw_ops.IsVariableInitialized(ref=tensor)
-        values[name] = value_tensor(tf, session, name)
+            asks.append(added.add("IsVariableInitialized", [variable], dtype=dtype))
+    tensors = iter(added.tensors(session.graph, [*asks, *reads.values()]))
+    filled = dict(zip(names, tensors, strict=False))
+    values.update(zip(reads, tensors, strict=True))
     in_groups = list(groups({name: bytes_of(tf, session, name) for name in values}))
 
     def read() -> dict[str, Fingerprint]:

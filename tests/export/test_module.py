@@ -8,7 +8,7 @@ pytestmark = pytest.mark.tensorflow
 
 tf = pytest.importorskip("tensorflow")
 
-from migrate.export.module import build, feed_order, patiently  # noqa: E402 (starts TensorFlow)
+from migrate.export.module import add_signatures, build, feed_order, patiently  # noqa: E402 (starts TensorFlow)
 from migrate.plan.plan import make_plan  # noqa: E402
 from migrate.records import TensorSpec  # noqa: E402
 from migrate.sources.saved_model import read_saved_model  # noqa: E402
@@ -28,7 +28,8 @@ def test_it_has_what_a_reusable_saved_model_has():
     assert built.variables.keys() == {variable.identity for variable in plan.variables}
     assert {id(v) for v in root.variables} == {id(v) for v in root.vars.values()}
     assert [v.name for v in root.trainable_variables] == [f"{v.name}:0" for v in plan.variables if v.trainable]
-    assert list(built.signatures) == list(built.names) == ["serving_default"]
+    assert list(built.bodies) == list(built.names) == ["serving_default"]
+    assert list(add_signatures(built)) == ["serving_default"]
 
 
 def test_its_function_computes_what_the_graph_says():
@@ -37,7 +38,7 @@ def test_its_function_computes_what_the_graph_says():
     root.vars["w"].assign(tf.ones(root.vars["w"].shape))
     root.vars["b"].assign(tf.ones(root.vars["b"].shape))
     x = tf.constant([[1.0, 2.0, 3.0]])
-    found = built.signatures["serving_default"](x=x)["y"]
+    found = add_signatures(built)["serving_default"](x=x)["y"]
     assert set(found.numpy().ravel().tolist()) == {7.0}
     assert (root.__call__(x).numpy() == found.numpy()).all()
 
@@ -46,7 +47,8 @@ def test_calls_in_one_function_take_effect_one_after_the_other():
     built, _ = _built("counter")
     (count,) = built.root.vars.values()
     count.assign(tf.zeros(count.shape, count.dtype))
-    incr, get = built.signatures["incr"], built.signatures["get"]
+    functions = add_signatures(built)
+    incr, get = functions["incr"], functions["get"]
     found = tf.function(lambda: [(incr()["count"], get()["count"]) for _ in range(20)])()
     assert [(int(one), int(other)) for one, other in found] == [(n, n) for n in range(1, 21)]
 

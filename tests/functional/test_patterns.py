@@ -51,11 +51,21 @@ def test_fills(indices: str, flow: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("indices", "flow", "expected"),
-    [("every:0", "write:0", True), ("every:0", "array:1", False), ("rows:0", "write:0", False)],
+    ("indices", "flow", "size", "expected"),
+    [
+        ("every:0", "write:0", None, True),
+        ("every:0", "array:1", None, False),
+        ("rows:0", "write:0", None, False),
+        # The tensor of the size, or another one that gives the same.
+        ("rows:0", "write:0", "n:0", True),
+        ("rows:0", "write:0", "m:0", True),
+        ("rows:0", "write:0", "one:0", False),
+        ("later:0", "write:0", "m:0", False),
+        ("both:0", "write:0", "m:0", False),
+    ],
 )
-def test_is_every(indices: str, flow: str, expected: bool) -> None:
-    assert is_every(_DRAFT, indices, flow) == expected
+def test_is_every(indices: str, flow: str, size: str | None, expected: bool) -> None:
+    assert is_every(_DRAFT, indices, flow, size) == expected
 
 
 def test_what_is_not_taken_has_waited() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from migrate.errors import InputError
 from migrate.graph.contract import signatures
 from migrate.graph.protos import SavedModel
-from migrate.model.tf2_steps import differing_names, signatures_of, tf2_steps, unsafe
+from migrate.model.tf2_steps import as_copy, differing_names, signatures_of, tf2_steps, unsafe
+from migrate.model.verdict import without_calls
 from migrate.records import AlreadyTF2, DangerousOp, Failed, Kind, Mismatched, Options
 from migrate.sources.discover import place_of
 from migrate.sources.files import digest_of
 from migrate.sources.saved_model import read_saved_model
 from migrate.verify.contract import Candidate
+from migrate.verify.differences import mismatch
 from tests.conversions import MODELS, ROOT
 from tests.model.recorded import GOLDEN, Runner, report
 
@@ -38,6 +42,25 @@ def test_a_copy_keeps_the_contract_and_another_model_does_not():
     for directory, is_kept in (TF2, True), (KERAS, False):
         candidate = Candidate(str(directory), read_saved_model(str(directory)).meta_graphs)
         assert (steps.contract(candidate) == ()) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        (lambda copy: None, False),
+        (lambda copy: (copy / "assets.extra").mkdir() or (copy / "assets.extra" / "migration.json").touch(), False),
+        (lambda copy: (copy / "more").touch(), True),
+        (lambda copy: (copy / "variables" / "variables.index").unlink(), True),
+        (lambda copy: (copy / "saved_model.pb").write_bytes(b"x" * (copy / "saved_model.pb").stat().st_size), True),
+    ],
+)
+def test_the_same_files_are_the_same_model(tmp_path, change, is_told):
+    shutil.copytree(TF2, tmp_path / "copy")
+    change(tmp_path / "copy")
+    differs = mismatch("answer-differs", "tf2", "1 of 1 values differ", "s", "y")
+    result = as_copy(without_calls((differs,)), str(TF2), str(tmp_path / "copy"))
+    assert result.mismatches == ((differs,) if is_told else ())
+    assert as_copy(Failed("no"), str(TF2), str(TF2)) == Failed("no")
 
 
 def test_tags_that_it_does_not_have_are_told():

@@ -126,6 +126,14 @@ def test_nothing_is_v1_control_flow(models: tuple[str, str]) -> None:
     assert flow and all(node.attr["_lower_using_switch_merge"].b for node in flow)
 
 
+def test_arrays_are_taken_whole(models: tuple[str, str]) -> None:
+    """XLA and TFLite have ops for that alone, and XLA has no gradient of a gather."""
+    graph = _read(models[1]).meta_graphs[0].graph_def
+    ops = {node.op for function in graph.library.function for node in function.node_def}
+    assert ops >= {"TensorListFromTensor", "TensorListStack"}
+    assert not ops & {"TensorListGather", "TensorListScatterIntoExistingList"}
+
+
 def test_without_lowering(models: tuple[str, str], tmp_path: pathlib.Path) -> None:
     import shutil
 

@@ -21,13 +21,14 @@ from migrate.model.messages import ConvertJob
 from migrate.model.study import audit_model
 from migrate.records import Converted, Convertible, Options, Refused, Severity, Unchanged, Unreadable, outcome_name
 from tests.conversions import MODELS
+from tests.sampling import EVERY
 from tools import hostile
 from tools.hostile import BAD, LARGEST_BYTES, ROOTS, audit_mutant
 from tools.mutant_models import choose, make_mutant, models, turns
 from tools.mutants import HOSTILE, nest
 from tools.outside import make_outside
 
-_MUTANTS = 180
+_MUTANTS = 360 if EVERY else 90
 _CONVERTED = 12
 _FORMS = 16
 

@@ -13,6 +13,7 @@ import pytest
 import migrate
 from migrate.records import Converted, Failed, Mismatched, Options, Refused, Validated
 from tests.conversions import ROOT, migrate_command, run_child, same
+from tests.sampling import few
 
 pytestmark = pytest.mark.tensorflow
 
@@ -273,7 +274,7 @@ save("same_ordinary", ordinary, ordinary)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keras", ["tf_keras", "keras"])
+@pytest.mark.parametrize("keras", few(["keras", "tf_keras"]))
 def test_weights_of_a_larger_model_within_a_model_are_refused(keras, tmp_path):
     run_child(["-c", _MAKE_WITHIN, str(tmp_path / "old"), keras])
     report = migrate.convert(str(tmp_path / "old"), str(tmp_path / "new"), Options(verify=False))
@@ -440,7 +441,7 @@ if kind != "untrained":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["trained", "legacy", "tf1", "untrained"])
+@pytest.mark.parametrize("kind", few(["trained", "legacy", "tf1", "untrained"], 4))
 def test_training_goes_on_where_the_source_would(kind, tmp_path):
     file, new = str(tmp_path / "model.h5"), str(tmp_path / "new")
     run_child(["-c", _MAKE_COMPILED, kind, file])

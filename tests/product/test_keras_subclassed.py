@@ -9,6 +9,7 @@ import pytest
 import migrate
 from migrate.records import Converted, Options, Refused
 from tests.conversions import ROOT, run_child
+from tests.sampling import few
 
 LAYERS = str(ROOT / "testdata")
 GIVEN = Options(custom_objects=("keras_models:Net", "keras_models:Pair", "keras_models:Inside"))
@@ -82,7 +83,7 @@ def _child(keras, code, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("keras", ["tf_keras", "keras"])
+@pytest.mark.parametrize("keras", few(["tf_keras", "keras"]))
 def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     monkeypatch.setenv("KERAS_MODELS_OF", keras)
@@ -163,7 +164,7 @@ _OTHERS = {"keras": ("words", "ids", "mixed"), "tf_keras": ("words",)}
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("keras", list(_OTHERS))
+@pytest.mark.parametrize("keras", few(_OTHERS))
 def test_a_model_that_takes_no_floats_takes_what_keras_calls_it_on(keras, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     monkeypatch.setenv("KERAS_MODELS_OF", keras)

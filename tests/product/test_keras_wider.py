@@ -16,6 +16,7 @@ from migrate.graph.dtypes import dtype_value  # noqa: E402
 from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
 from tests.conversions import run_child  # noqa: E402
+from tests.sampling import few  # noqa: E402
 
 _OPTIONS = Options(timeout=300)
 _MAKE = """
@@ -33,7 +34,7 @@ k.Model(
 """
 
 
-@pytest.fixture(scope="module", params=["tf_keras", "keras"])
+@pytest.fixture(scope="module", params=few(["keras", "tf_keras"]))
 def made(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     run_child(["-c", _MAKE, request.param, str(folder / "old.keras")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
 import tempfile
 
@@ -13,6 +12,7 @@ from migrate.plan.records import PlanOptions
 from migrate.proof.records import Proof
 from tests import conversions
 from tests.proof.rewriter_mutants import MUTANTS, convert, fingerprint, lost, results
+from tests.sampling import few
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -147,8 +147,8 @@ _MODELS = sorted(
     - {"hub_module", "multi_tags", "unfed_placeholder"}
 )
 """Models whose tags are `serve`, and what is converted in another way."""
-_TRIED = _MODELS if os.environ.get("EVERY_MODEL") else tuple(_MODELS)[::6]
-"""All mutants on all models take half an hour: `EVERY_MODEL=1 make test-slow`. Without that it is each sixth model."""
+_TRIED = few(_MODELS, 6)
+"""All mutants on all models take half an hour."""
 
 
 def test_each_mutant_has_a_model() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import migrate
 from migrate.processes.nursery import Nursery
+from tests.sampling import few
 from tools import second_opinion
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -26,7 +27,7 @@ def nursery():
         yield made
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", few(MODELS, 2))
 def test_of_test_data(nursery, name):
     found = second_opinion.ask(str(ROOT / "testdata" / "models" / name), nursery)
     assert not found.refused
@@ -34,7 +35,7 @@ def test_of_test_data(nursery, name):
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("name", CORPUS)
+@pytest.mark.parametrize("name", few(CORPUS, 2))
 def test_of_the_corpus(nursery, name):
     corpus = os.environ.get("MIGRATE_CORPUS", "")
     if not corpus:

@@ -32,6 +32,7 @@ from migrate.verify.sessions import LOST
 from migrate.verify.tf1 import Tf1Source, ask_tf1, golden_of_tf1
 from testdata import prediction_logs
 from tests.conversions import MODELS, ROOT, migrate_command
+from tests.sampling import few
 from tests.verify.old_pythons import PYTHONS, RECORDER
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
@@ -428,11 +429,14 @@ def _answers_of_both(path, file):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        *("cond", "counter", "loop_counter"),
-        *("moving_average", "partitioned", "sharded", "simple_save", "sparse_signature", "training_adam"),
-        *("vocabulary", "vocabulary_v1_ops", "warmup", "while_loop"),
-    ],
+    few(
+        [
+            *("cond", "counter", "loop_counter"),
+            *("moving_average", "partitioned", "sharded", "simple_save", "sparse_signature", "training_adam"),
+            *("vocabulary", "vocabulary_v1_ops", "warmup", "while_loop"),
+        ],
+        4,
+    ),
 )
 def test_it_answers_as_the_real_python_of_tensorflow_1_15(name, tmp_path):
     recorded, found = _answers_of_both(MODELS / name, tmp_path / "golden.npz")

@@ -6,7 +6,7 @@ import pytest
 
 from migrate.records import Failed, Kind, Mismatched, ModelReport, Unverified, Validated
 from migrate.verify.differences import mismatch
-from tools.untouched import OPTIONS, alarm, chosen
+from tools.untouched import OPTIONS, alarm, chosen, counted, label, section, together
 
 
 def test_a_tree_is_taken_whole_or_in_steps(tmp_path):
@@ -16,6 +16,7 @@ def test_a_tree_is_taken_whole_or_in_steps(tmp_path):
     assert chosen(str(tmp_path)) == (str(tmp_path), OPTIONS)
     path, options = chosen(f"{tmp_path}:3")
     assert (path, options.include) == (str(tmp_path), ("a", "a/*", "d", "d/*"))
+    assert chosen(f"{tmp_path}:3:1")[1].include == ("b", "b/*")
 
 
 @pytest.mark.parametrize(
@@ -37,4 +38,31 @@ def test_an_alarm_names_the_first_differences():
 
     told = without_calls((mismatch("tag-set-differs", "contract", "expected one"),))
     report = ModelReport("source", "candidate", Kind.TF1_SAVED_MODEL, Mismatched("one differs"), verification=told)
-    assert alarm(report) == "mismatched: tag-set-differs /: expected one"
+    assert alarm(report) == "mismatched: tag-set-differs /, contract, call -1: expected one"
+
+
+def _report(name, outcome):
+    return ModelReport(f"models/{name}", name, Kind.TF1_SAVED_MODEL, outcome)
+
+
+def test_a_copy_that_cannot_be_run_is_no_alarm():
+    found = counted(
+        [
+            (_report("good", Validated()), False),
+            (_report("lost", Failed("no such file")), True),
+            (_report("broken", Failed("no answer")), False),
+            (_report("wrong", Mismatched("one differs")), True),
+        ]
+    )
+    assert found["outcomes"] == {"failed": 1, "mismatched": 1, "validated": 1}
+    assert set(found["alarms"]) == {"broken", "wrong"} and set(found["not_run"]) == {"lost"}
+
+
+def test_pieces_of_a_tree_are_counted_together():
+    one = counted([(_report("a", Validated()), False)])
+    other = counted([(_report("b", Validated()), False), (_report("c", Failed("no")), True)])
+    both = together(one, other)
+    assert (both["models"], both["outcomes"], list(both["not_run"])) == (3, {"validated": 2}, ["c"])
+    lines = section({label("somewhere/models"): both})
+    assert "| corpus | 3 | 2 | 0 | 0 | 1 |" in lines and any(line.startswith("- Not run: `c`") for line in lines)
+    assert label("testdata/models") == "testdata/models"

@@ -9,13 +9,18 @@ from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef
 from migrate.proof.difference import difference
 from migrate.proof.library import Library
+from migrate.proof.loading import Loaded
 from migrate.proof.model import Model
+from migrate.proof.pair import Asked, Files, Pair
 from migrate.proof.program import Program
 from migrate.proof.records import Result
 from migrate.proof.settling import settle
 from migrate.proof.shared import Shared
 from migrate.proof.side import VARIABLES, Cell, Side
+from migrate.proof.signatures import signature as prove_signature
+from migrate.proof.source_calls import SourceCalls
 from migrate.proof.states import fetched, final
+from migrate.proof.variables import Variables
 
 
 def node(op: str, name: str, *inputs: str, **attrs: Any) -> NodeDef:
@@ -192,3 +197,33 @@ def call(name: str, callee: str, *inputs: str) -> NodeDef:
     made = node("StatefulPartitionedCall", name, *inputs)
     made.attr["f"].func.name = callee
     return made
+
+
+def called(
+    source: Sequence[NodeDef],
+    candidate: Sequence[NodeDef],
+    functions: Sequence[FunctionDef] = (),
+    others: Sequence[FunctionDef] | None = None,
+) -> tuple[Result, Result]:
+    """What the proof says of `out` in a Session's call of two models that are fed `x`, and of what the call leaves.
+
+    Args:
+      source: nodes of the source.
+      candidate: nodes of the candidate.
+      functions: of the source.
+      others: of the candidate, where they are not the same.
+    """
+    graphs = []
+    for nodes, known in ((source, functions), (candidate, functions if others is None else others)):
+        graph = MetaGraphDef()
+        graph.graph_def.node.extend(nodes)
+        graph.graph_def.library.function.extend(known)
+        signature = graph.signature_def["serve"]
+        for infos, name in ((signature.inputs, "x"), (signature.outputs, "out")):
+            infos[name].name, infos[name].dtype = f"{name}:0", dtype_value("float32")
+        graphs.append(graph)
+    pair = Pair(graphs[0], Files(None, ""), graphs[1], "/nowhere", Asked({}))
+    calls = SourceCalls(Variables(pair, Loaded(pair)))
+    outputs, left_behind = prove_signature(calls, "serve", ways=("session",))
+    (output,) = outputs.values()
+    return output, left_behind

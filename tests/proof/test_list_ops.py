@@ -58,7 +58,10 @@ v = TensorListSetItem(w, one, y) element_dtype=float32
             "s = TensorArraySizeV3(a, v)\nr = Range(zero, s, one) Tidx=int32",
             "out = TensorListStack(v, none) element_dtype=float32 num_elements=-1",
         ),
-        ("out = TensorArraySizeV3(a, v)", "out = TensorListLength(v)"),
+        (
+            "out = TensorArrayGatherV3(a, r, v) dtype=float32 element_shape=()\nr = Range(zero, n, one) Tidx=int32",
+            "out = TensorListStack(v, none) element_dtype=float32 num_elements=-1",
+        ),
         (
             "out = TensorArrayConcatV3(a, v) dtype=float32 element_shape_except0=()",
             "few = Const() dtype=int32 value=int32:[-1]\nlead = Const() dtype=int64 value=int64:[]\n"
@@ -74,6 +77,19 @@ def test_an_access_is_that_of_a_list(access: str, twin: str) -> None:
         array, made = array.replace("element_shape=() ", ""), made.replace("int32:[]", "int32:-1")
     assert _is_proved(array + _TWO + access, made + _TWO_SET + twin)
     assert not _is_proved(array + _TWO + access, made + _TWO_SET.replace("w, one, y", "w, one, x") + twin)
+
+
+def test_the_size_is_that_of_a_list() -> None:
+    size, length = "out = TensorArraySizeV3(a, v)", "out = TensorListLength(v)"
+    assert _is_proved(_ARRAY + _TWO + size, _LIST + _TWO_SET + length)
+    assert not _is_proved(_ARRAY + _TWO + size, _LIST.replace(", n)", ", one)") + _TWO_SET + length)
+    array, made = (
+        _ARRAY.replace("dynamic_size=false", "dynamic_size=true"),
+        _TWO_SET.replace("element_dtype=float32", "element_dtype=float32 resize_if_index_out_of_bounds=true"),
+    )
+    assert _is_proved(array + _TWO + size, _LIST + made + length)
+    assert not _is_proved(array + _TWO + size, _LIST + _TWO_SET + length)
+    assert not _is_proved(array + _TWO + size, _LIST + made.replace("w, one", "a, one") + length)
 
 
 def test_an_array_that_a_tensor_fills() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.protos import AttrValue
 from migrate.proof.numbering import run
 from migrate.proof.program import UNKNOWN
 from migrate.proof.records import NotProved, Proved
 from migrate.proof.shared import Shared
-from tests.proof.graphs import call, compared, const, function, model, node, program, ref
+from tests.proof.graphs import call, called, compared, const, function, model, node, program, ref
 
 X = node("Placeholder", "x", dtype="float32")
 Y = node("Placeholder", "y", dtype="float32")
@@ -208,3 +209,40 @@ def test_a_call_says_the_dtypes_of_its_function():
     assert isinstance(compared(calls, calls, functions=[body()]), NotProved)
     calls[2].attr["Tin"].list.type[1] = 1
     assert isinstance(compared(calls, calls, functions=[body()]), Proved)
+
+
+def _leaky(default):
+    """A function of which a call may say the slope."""
+    made = function("f", ["a"], [node("LeakyRelu", "n", "a", T="float32", alpha=AttrValue(placeholder="slope"))])
+    made.signature.output_arg.add(name="r", type=1)
+    made.ret["r"] = "n:activations:0"
+    declared = made.signature.attr.add(name="slope", type="float")
+    if default is not None:
+        declared.default_value.f = default
+    return made
+
+
+def _calls(op, slope=None):
+    made = call("c", "f", "x") if op == "StatefulPartitionedCall" else node("f", "c", "x")
+    given = made.attr["f"].func.attr if op == "StatefulPartitionedCall" else made.attr
+    if slope is not None:
+        given["slope"].f = slope
+    return [X, made, OUT]
+
+
+@pytest.mark.parametrize(
+    ("op", "slope", "one", "other", "is_proved"),
+    [
+        ("f", None, 0.25, 0.25, True),
+        ("f", None, 0.25, 0.5, False),
+        ("f", 0.5, 0.25, 0.75, True),
+        ("f", None, None, None, False),
+        ("StatefulPartitionedCall", 0.5, 0.25, 0.75, True),
+        # function.cc, InstantiateFunction: "Failed to bind all placeholders".
+        ("StatefulPartitionedCall", None, 0.25, 0.25, False),
+        ("StatefulPartitionedCall", None, None, None, False),
+    ],
+)
+def test_an_attribute_that_a_call_gives_or_leaves_out(op, slope, one, other, is_proved):
+    output, left = called(_calls(op, slope), _calls(op, slope), [_leaky(one)], [_leaky(other)])
+    assert isinstance(output, Proved) == isinstance(left, Proved) == is_proved

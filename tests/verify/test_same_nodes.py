@@ -273,3 +273,207 @@ def test_a_function_is_told_by_its_body(branch, told):
     found = [reason for _, reason in _told(*_branching(branch))]
     assert bool(found) == told
     assert all(reason.startswith("expected else_branch of If to be a function like 'no_1'") for reason in found)
+
+
+# Control flow that a v1 Session lowers and cuts.
+
+
+def _function(graph, name, arguments, nodes, results, waited=()):
+    function = graph.graph_def.library.function.add()
+    function.signature.name = name
+    for argument in arguments:
+        function.signature.input_arg.add(name=argument)
+    for result, tensor in results.items():
+        function.signature.output_arg.add(name=result)
+        function.ret[result] = tensor
+    for node in waited:
+        function.control_ret[node] = node
+    _nodes(function.node_def, nodes)
+
+
+def _flow(node, key, types, **functions):
+    node.attr[key].list.SetInParent()
+    node.attr[key].list.type.extend(types)
+    node.attr["_lower_using_switch_merge"].b = True
+    for attribute, names in functions.items():
+        if isinstance(names, str):
+            node.attr[attribute].func.name = names
+        else:
+            for name in names:
+                node.attr[attribute].list.func.add(name=name)
+
+
+_WRITE = ("write", "AssignAddVariableOp", ["w", "by:output:0"], {})
+_STEP = [("by", "Const", [], {}), ("next", "AddV2", ["i", "by:output:0"], {}), ("twice", "Mul", ["a", "a"], {})]
+_LESS = [("less", "Less", ["i", "i"], {})]
+
+
+def _looping(op="While"):
+    """A loop of three variables, of which the third is a handle that the body writes."""
+    before = [("i", "Const", [], {}), ("a", "Neg", ["x"], {}), ("w", "VarHandleOp", [], {})]
+    loop = ("loop", op, ["i", "a", "w"], {})
+    source = _source(*before, loop, ("y", "Abs", ["loop:1"], {}))
+    _flow(source.graph_def.node[3], "T", [3, FLOAT, RESOURCE], cond="cond_1", body="body_1")
+    _function(source, "cond_1", ["i", "a", "w"], _LESS, {"less": "less:z:0"})
+    _function(source, "body_1", ["i", "a", "w"], [*_STEP, _WRITE], {"n": "next:z:0", "t": "twice:z:0", "w_1": "w"})
+    return source
+
+
+def _cut_loop(op="While", inputs=("i:output:0", "a:y:0"), body=_STEP, arguments=("i", "a"), results=("n", "t")):
+    given = {"n": "next:z:0", "t": "twice:z:0", "w_1": "w"}
+    before = [("i", "Const", [], {}), ("a", "Neg", ["argument_0"], {}), ("w", "VarHandleOp", [], {})]
+    candidate = _candidate(*before, ("loop", op, inputs, {}), ("y", "Abs", ["loop:output:1"], {}))
+    types = {"i": 3, "a": FLOAT, "w": RESOURCE}
+    _flow(
+        candidate.graph_def.library.function[0].node_def[3],
+        "T",
+        [types[name] for name in arguments],
+        cond="cond_7",
+        body="body_7",
+    )
+    _function(candidate, "cond_7", arguments, _LESS, {"less": "less:z:0"})
+    _function(candidate, "body_7", arguments, body, {name: given[name] for name in results})
+    return candidate
+
+
+@pytest.mark.parametrize("op", ["While", "StatelessWhile"])
+def test_a_loop_may_lose_what_nobody_needs(op):
+    assert _told(_looping(op), _cut_loop(op)) == []
+
+
+def test_a_loop_that_nothing_is_cut_of_is_the_same():
+    whole = _cut_loop(
+        inputs=("i:output:0", "a:y:0", "w:resource:0"),
+        body=[*_STEP, _WRITE],
+        arguments=("i", "a", "w"),
+        results=("n", "t", "w_1"),
+    )
+    assert _told(_looping(), whole) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"inputs": ("a:y:0", "i:output:0")}, "expected While to take 'i', found 'a'"),
+        ({"inputs": ("i:output:0", "y:y:0")}, "expected While to take 'a', found 'y'"),
+        ({"inputs": ("i:output:0", "a:y:0", "w:resource:0")}, "expected While to take 2 inputs, found 3"),
+        ({"body": _STEP[:2]}, "expected body of While to be a function like 'body_1'"),
+        ({"arguments": ("a", "i")}, "expected T of While"),
+        ({"results": ("t", "n")}, "expected T of While"),
+        ({"results": ("n", "w_1")}, "expected T of While"),
+    ],
+)
+def test_what_a_loop_keeps_is_compared(changed, reason):
+    told = [reason for name, reason in _told(_looping(), _cut_loop(**changed)) if name == "loop"]
+    assert len(told) == 1 and told[0].startswith(reason), told
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (["a", "by:output:0"], "to have 'next' take 'i', found 'a'"),
+        (["i", "a"], "to have 'next' take 'by', found 'a'"),
+        (["i", "i"], "to have 'next' take 'by', found 'i'"),
+        (["i", "new"], ""),
+    ],
+)
+def test_a_node_of_a_body_takes_what_it_took(inputs, told):
+    other = [_STEP[0], ("next", "AddV2", inputs, {}), _STEP[2], ("new", "Identity", ["by:output:0"], {})]
+    found = [reason for name, reason in _told(_looping(), _cut_loop(body=other)) if name == "loop"]
+    assert bool(found) == bool(told) and all(told in reason for reason in found)
+
+
+def test_a_loop_is_whole_where_a_kernel_runs_it():
+    source = _looping()
+    source.graph_def.node[3].attr["_lower_using_switch_merge"].b = False
+    assert [name for name, _ in _told(source, _cut_loop())] == ["loop"]
+    # So it is in a function that is called: the call is a kernel.
+    source = _looping()
+    nodes = [source.graph_def.node.pop(3)]
+    function = source.graph_def.library.function.add()
+    function.signature.name = "called"
+    function.node_def.extend(nodes)
+    call = source.graph_def.node.add(name="call", op="PartitionedCall")
+    call.attr["f"].func.name = "called"
+    assert [name for name, _ in _told(source, _cut_loop())] == ["loop"]
+
+
+def test_a_loop_that_is_waited_for_is_whole():
+    source = _looping()
+    source.graph_def.node[4].input.append("^loop")
+    told = [reason for name, reason in _told(source, _cut_loop()) if name == "loop"]
+    assert len(told) == 1 and told[0].startswith("expected T of While")
+
+
+_BRANCHING = {
+    "If": ("then_branch", "else_branch"),
+    "StatelessIf": ("then_branch", "else_branch"),
+    "Case": ("branches",),
+    "StatelessCase": ("branches",),
+}
+_TWO = [("b", "Neg", ["v"], {}), ("c", "Abs", ["v"], {}), ("write", "AssignAddVariableOp", ["v", "b:y:0"], {})]
+
+
+def _two_branches(op, number, results, nodes, awaited=True):
+    """An If or Case whose branches have some results, as a source or a candidate."""
+    call = ("flow", op, ["p" if number == 1 else "argument_0", "q" if number == 1 else "q:y:0"], {})
+    if number == 1:
+        graph = _source(("p", "Placeholder", [], {}), ("q", "Neg", ["x"], {}), call, ("y", "Exp", ["flow:1"], {}))
+        node = graph.graph_def.node[2]
+    else:
+        graph = _candidate(("q", "Neg", ["argument_0"], {}), call, ("y", "Exp", ["flow:output:0"], {}))
+        node = graph.graph_def.library.function[0].node_def[1]
+    names = [f"then_{number}", f"else_{number}"]
+    keys = _BRANCHING[op]
+    functions = dict(zip(keys, names, strict=True)) if len(keys) == 2 else {keys[0]: names}
+    _flow(node, "Tout", [FLOAT] * len(results), **functions)
+    given = {"r": "b:y:0", "s": "c:y:0"}
+    for name in names:
+        _function(graph, name, ["v"], nodes, {each: given[each] for each in results}, ["write"] if awaited else [])
+    return graph
+
+
+@pytest.mark.parametrize("op", _BRANCHING)
+def test_branches_may_lose_what_nobody_needs(op):
+    source = _two_branches(op, 1, ["r", "s"], _TWO)
+    assert _told(source, _two_branches(op, 7, ["s"], _TWO[1:2], False)) == []
+    assert _told(source, _two_branches(op, 7, ["s"], _TWO)) == []
+    # The other result needs the other node.
+    told = _told(source, _two_branches(op, 7, ["r"], _TWO[1:2], False))
+    assert told[0][0] == "flow" and "to be a function like" in told[0][1]
+    told = _told(source, _two_branches(op, 7, ["s", "r"], _TWO, False))
+    assert told[0][0] == "flow" and "to give 'b', found 'c'" in told[0][1]
+
+
+@pytest.mark.parametrize("op", _BRANCHING)
+def test_branches_that_are_waited_for_do_what_they_are_waited_for(op):
+    source = _two_branches(op, 1, ["r", "s"], _TWO)
+    source.graph_def.node[3].input.append("^flow")
+    assert [name for name, _ in _told(source, _two_branches(op, 7, ["s"], _TWO[1:2], False))] == ["flow"]
+    assert _told(source, _two_branches(op, 7, ["s"], _TWO)) == []
+
+
+def test_a_loop_in_a_branch_is_cut_as_well():
+    def nested(graph, number, inner, outer):
+        names = {"then_branch": f"then_{number}", "else_branch": f"then_{number}"}
+        node = graph.graph_def.node[1] if number == 1 else graph.graph_def.library.function[0].node_def[0]
+        _flow(node, "Tout", [FLOAT], **names)
+        loop = inner("While") if number == 7 else _looping()
+        functions = [f for f in loop.graph_def.library.function if f.signature.name != "f"]
+        graph.graph_def.library.function.extend(functions)
+        nodes = loop.graph_def.node if number == 1 else loop.graph_def.library.function[0].node_def
+        _function(graph, f"then_{number}", ["argument_0", "x"], [], {"t": "loop:output:1"})
+        graph.graph_def.library.function[-1].node_def.extend(n for n in nodes if n.name in outer)
+        for node in graph.graph_def.library.function[-1].node_def:
+            node.input[:] = ["x" if name == "argument_0" else name for name in node.input]
+        return graph
+
+    before = ("i", "a", "w", "loop")
+    source = nested(_source(("p", "Placeholder", [], {}), ("flow", "If", ["p", "x"], {})), 1, None, before)
+    for node in source.graph_def.library.function[-1].node_def:
+        if node.name == "loop":
+            node.input[:] = ["i:output:0", "a:y:0", "w:resource:0"]
+    candidate = nested(_candidate(("flow", "If", ["argument_0", "argument_0"], {})), 7, _cut_loop, before)
+    assert _told(source, candidate) == []
+    source.graph_def.node[1].attr["_lower_using_switch_merge"].b = False
+    assert [name for name, _ in _told(source, candidate)] == ["loop"]

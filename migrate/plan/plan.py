@@ -202,6 +202,8 @@ def _init(source: SourceGraph, restore: Restore | None) -> _Init:
     if not isinstance(result, Rewritten):
         return _Init(findings=(*findings, *result))
     assets = tuple((run.feeds[tensor], file) for tensor, file in files.items())
+    if not assets and all(node.op == "NoOp" for node in result.graph.nodes.values()):
+        return _Init(findings=findings)  # Exporters write a tf.group() of what a model does not have.
     return _Init(result, assets, (*findings, *unrunnable(result.graph, source.library)))
 
 

@@ -6,12 +6,14 @@ its gradients are. TensorFlow starts here, and every import of it stands inside 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from migrate.frozen import frozen
 from migrate.graph.function_calls import BRANCHES
 from migrate.graph.graph import data_inputs
 from migrate.graph.protos import MetaGraphDef, NodeDef
@@ -19,7 +21,7 @@ from migrate.verify.added_nodes import AddedNodes
 from migrate.verify.calls import NO_VALUE, Answer, Array, Call, Fingerprint, Further
 from migrate.verify.compare import nondeterministic
 from migrate.verify.dtypes import FLOATS
-from migrate.verify.gradients import session_gradients
+from migrate.verify.gradients import gradient_tensors, sampled
 from migrate.verify.sessions import answer_to
 from migrate.verify.variables import bytes_of, groups
 
@@ -200,6 +202,53 @@ def altered(tf: Any, value: Any) -> Any:
     return value * tf.constant(SCALE, value.dtype) + tf.constant(SHIFT, value.dtype)
 
 
+@frozen
+class _Differentiated:
+    """A call whose gradients are asked for; such a call changes nothing.
+
+    Attributes:
+      signature: its key.
+      nodes: all nodes of each variable to which they are.
+      fetches: tensor names by output name.
+      feeds: values by tensor name.
+      values: the outputs' values.
+    """
+
+    signature: str
+    nodes: Mapping[str, Sequence[str]]
+    fetches: Mapping[str, str]
+    feeds: Mapping[str, Array]
+    values: Mapping[str, Array]
+
+
+def _gradients(
+    tf: Any, session: Any, asked: Sequence[_Differentiated], initialise: Callable[[Any], None]
+) -> dict[str, Mapping[str, Array]]:
+    """Gradients by signature, without those that TensorFlow 1 does not have, either.
+
+    A Session makes its graph anew once nodes were added, so those of all calls are added before one of them is run.
+    """
+    gradients: dict[str, Mapping[str, Array]] = {}
+    if any(operation.type in BRANCHES for operation in session.graph.get_operations()):
+        from migrate.verify.functional_gradients import gradients_in_copy  # Few sources need it.
+
+        for each in asked:
+            with contextlib.suppress(Exception):
+                gradients[each.signature] = gradients_in_copy(
+                    tf, session, initialise, each.fetches, each.values, each.nodes, each.feeds
+                )
+        return gradients
+    added = []
+    for each in asked:
+        with contextlib.suppress(Exception):
+            wanted = gradient_tensors(tf, session.graph, each.fetches, each.values, each.nodes)
+            added.append((each, wanted))
+    for each, wanted in added:
+        with contextlib.suppress(Exception):
+            gradients[each.signature] = sampled(tf, session, wanted, each.feeds)
+    return gradients
+
+
 def ask_further(
     tf: Any,
     session: Any,
@@ -232,27 +281,14 @@ def ask_further(
     """
     own = next((call for call in calls if call.signature == default), None)
     called = None if own is None else (own, answer_to(ask, own))
-    trained: dict[str, tuple[str, ...]] = {}
-    gradients: dict[str, Mapping[str, Array]] = {}
-    is_functional = any(operation.type in BRANCHES for operation in session.graph.get_operations())
+    asked = []
     for call in calls:
-        names = tuple(differentiate.get(call.signature, ()))
-        if not names:
-            continue
-        fetches, feeds = tensors(call)
-        try:
-            values = ask(call)
-            groups = {name: nodes[name] for name in names if name in nodes}
-            asked = fetches, values, groups, feeds
-            if is_functional:
-                from migrate.verify.functional_gradients import gradients_in_copy  # Few sources need it.
-
-                gradients[call.signature] = gradients_in_copy(tf, session, initialise, *asked)
-            else:
-                gradients[call.signature] = session_gradients(tf, session, *asked)
-        except Exception:
-            continue  # TensorFlow 1 has no gradient of it, either: nothing is to be kept.
-        trained[call.signature] = tuple(groups)
+        if differentiate.get(call.signature):
+            groups = {name: nodes[name] for name in differentiate[call.signature] if name in nodes}
+            with contextlib.suppress(Exception):  # A call that fails has no gradient.
+                asked.append(_Differentiated(call.signature, groups, *tensors(call), ask(call)))
+    gradients = _gradients(tf, session, asked, initialise)
+    trained = {each.signature: tuple(each.nodes) for each in asked if each.signature in gradients}
     alter(tf, session, (group[0] for group in nodes.values()))
     again = (*calls, *([own] if own is not None else []))
     answers = tuple(answer_to(ask, call) for call in again)

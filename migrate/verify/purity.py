@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrate.graph import contract
 from migrate.graph.nodes import behind, called_functions, nodes_by_name
@@ -54,8 +54,13 @@ def _is_pure(node: NodeDef, bodies: Iterable[str]) -> bool:
 
 
 def has_initialisation(meta_graph: MetaGraphDef) -> bool:
-    """Whether loading a graph runs more than the restore op."""
-    return bool(contract.init_ops(meta_graph))
+    """Whether loading a graph runs more than the restore op, and ops that do nothing."""
+    targets = contract.init_ops(meta_graph)
+    return bool(targets) and _does_something(nodes_by_name(meta_graph), targets)
+
+
+def _does_something(nodes: Mapping[str, NodeDef], targets: Sequence[str]) -> bool:
+    return any(name not in nodes for name in targets) or any(nodes[n].op != "NoOp" for n in behind(nodes, targets))
 
 
 _RESOURCES = "resource"
@@ -74,8 +79,7 @@ def answers_alike(meta_graph: MetaGraphDef) -> bool:
     for key, signature in meta_graph.signature_def.items():
         if key not in contract.RESERVED_KEYS and not is_pure(meta_graph, _tensors(signature)):
             return False
-    initial = behind(nodes, contract.init_ops(meta_graph))
-    if any(nodes[name].op != "NoOp" for name in initial):
+    if _does_something(nodes, contract.init_ops(meta_graph)):
         return False
     return not any(node.HasField(_RESOURCES) for node in meta_graph.object_graph_def.nodes)
 

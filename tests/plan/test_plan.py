@@ -79,13 +79,20 @@ def test_an_init_op_that_is_missing_is_refused():
 
 
 def test_all_of_several_init_ops_are_run():
-    text = MODEL + SAVER + "a = NoOp()\nb = NoOp()"
+    text = MODEL + SAVER + "a = NoOp(^zero)\nb = NoOp()\nzero = Const() dtype=float32 value=float32:0.0"
     for key, codes in (("saved_model_main_op", {"several-init-ops": Severity.WARNING}), ("table_initializer", {})):
         made = meta_graph(text, s=_GOOD)
         made.collection_def[key].node_list.value.extend(["a", "b"])
         plan = make_plan(made)
         assert {finding.code: finding.severity for finding in plan.findings} == codes
-        assert plan.init is not None and list(plan.init.graph.nodes) == ["a", "b"]
+        assert plan.init is not None and sorted(plan.init.graph.nodes) == ["a", "b", "zero"]
+
+
+def test_an_init_op_that_does_nothing_is_left_out():
+    made = meta_graph(MODEL + SAVER + "init = NoOp(^other)\nother = NoOp()", s=_GOOD)
+    made.collection_def["saved_model_main_op"].node_list.value.append("init")
+    plan = make_plan(made)
+    assert plan.init is None and not plan.findings
 
 
 def test_assets_are_fed_where_the_init_op_takes_them():

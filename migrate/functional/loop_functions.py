@@ -106,7 +106,7 @@ def make_body(
     inner = function.inner
     one = inner.put(constant(inner.unique("one"), 1, ()))
     counter, most, *others = function.arguments
-    counted = inner.put(new_node("AddV2", inner.unique("loop_counter/next"), [counter, one.name], T=_INT32))
+    counted = inner.put(new_node(_adds(draft, loop), inner.unique("loop_counter/next"), [counter, one.name], T=_INT32))
     results = [counted.name, most]
     for variable in loop.variables:
         (tensor,) = draft.wires[variable.following].data
@@ -115,6 +115,11 @@ def make_body(
         )
     results += others[len(loop.variables) :]
     return function.finish(results, hint)
+
+
+def _adds(draft: Draft, loop: Loop) -> str:
+    """The op by which a loop counts: other variables of it that count alike stay equal to it for the proof."""
+    return next((draft.wires[draft.wires[counter.following].sources[0]].op for counter in loop.counters), "AddV2")
 
 
 def make_condition(

@@ -367,7 +367,7 @@ class KerasAsked:
 
     Attributes:
       layers: paths of the layers that `keras_metadata.pb` describes, attribute by attribute from the root.
-      optimizer: paths of the optimizer's variables, see `keras_metadata.slot_path`.
+      optimizer: paths of the variables of optimizer and metrics, see `keras_metadata.slot_path`.
       call: what `__call__` is called with, or None.
       given: how `__call__` takes its inputs: JSON with their names in the place of tensors.
       outputs: names of its results, in their order.
@@ -376,6 +376,7 @@ class KerasAsked:
       steady: outputs that no random number reaches with it: gradients are asked of these.
       trainable: the weights to which they are asked, with their places among all weights.
       more: further calls of `__call__`, as for prediction.
+      alone: paths of the layers whose own functions are compared; the empty one is the model's.
     """
 
     layers: tuple[str, ...] = ()
@@ -388,6 +389,7 @@ class KerasAsked:
     steady: tuple[str, ...] = ()
     trainable: Mapping[str, int] = dataclasses.field(default_factory=dict)
     more: tuple[Call, ...] = ()
+    alone: tuple[str, ...] = ()
 
 
 @frozen
@@ -396,7 +398,7 @@ class KerasShown:
 
     Attributes:
       layers: what Keras writes of each layer, by path, see `keras_metadata.normalised`.
-      optimizer: what its variables hold, by path.
+      optimizer: what its variables, and those of the model's metrics, hold, by path.
       flagged: the weights whose variables say that they are trainable.
       losses: the values of the weight penalties, after the weights got other values; None where they are not known.
       predicted: what `__call__` answers with these, or None.
@@ -407,6 +409,8 @@ class KerasShown:
       more: what it answers to `KerasAsked.more`.
       computed: what it computes with `training=True`, see `keras_graph.computed`.
       penalties: of the source, what its weight penalties compute beside that.
+      alone: what the functions of single layers compute, see `keras_graph.computed_alone`.
+      beside: of the source, what these may compute beside that.
     """
 
     layers: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -421,6 +425,8 @@ class KerasShown:
     more: tuple[Answer, ...] = ()
     computed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     penalties: tuple[str, ...] = ()
+    alone: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from migrate.records import Mismatch
 from migrate.sources.saved_model_files import KERAS_METADATA_FILE
@@ -20,7 +20,7 @@ from migrate.verify.compare_surface import (
 )
 from migrate.verify.contract import PATH as CONTRACT
 from migrate.verify.differences import mismatch
-from migrate.verify.keras_metadata import layer_differences
+from migrate.verify.keras_metadata import METRICS, layer_differences
 from migrate.verify.messages import CandidateResult
 
 
@@ -45,6 +45,7 @@ def compare_keras(golden: Golden, keras: KerasGolden, result: CandidateResult, m
         *_calls(keras.asked, wanted, found, max_ulps),
         *_states(golden, wanted, result),
         *(_computed(keras.asked, wanted, found) if golden.tf_version == result.release else ()),
+        *(_alone(wanted, found) if golden.tf_version == result.release else ()),
         *wrong,
     )
     return FurtherComparison(mismatches, count, lost)
@@ -54,11 +55,13 @@ def _optimizer(wanted: KerasShown, found: KerasShown) -> Iterator[Mismatch]:
     """What is there must be the source's; the report of a conversion says what TensorFlow's exporter leaves out."""
     for path, value in wanted.optimizer.items():
         if found.optimizer.get(path, value) != value:
-            reason = "this variable of the optimizer has another value than the source's"
+            whose = "a metric" if path.startswith(METRICS) else "the optimizer"
+            reason = f"this variable of {whose} has another value than the source's"
             yield mismatch("attribute-differs", SURFACE, reason, "", path)
-    absent = len(wanted.optimizer.keys() - found.optimizer.keys())
+    every = [path for path in wanted.optimizer if not path.startswith(METRICS)]  # Keras counts anew in the others.
+    absent = sum(path not in found.optimizer for path in every)
     if absent:
-        reason = f"{absent} of the {len(wanted.optimizer)} variables of the source's optimizer are not in the candidate"
+        reason = f"{absent} of the {len(every)} variables of the source's optimizer are not in the candidate"
         yield mismatch("optimizer-absent", SURFACE, reason, "", "optimizer")
 
 
@@ -107,12 +110,25 @@ def _computed(asked: KerasAsked, wanted: KerasShown, found: KerasShown) -> Itera
     """Ops, attributes and constants of a call in training. What the two call their functions says nothing."""
     if not wanted.computed or not found.computed or asked.call is None:
         return
-    missing = collections.Counter(wanted.computed) - collections.Counter(found.computed)
-    added = found.computed.keys() - wanted.computed.keys() - {*wanted.penalties}
+    for told in _other_ops(wanted.computed, found.computed, wanted.penalties):
+        yield mismatch("training-differs", TRAINING, f"its call with training=True {told}", asked.call.signature)
+
+
+def _alone(wanted: KerasShown, found: KerasShown) -> Iterator[Mismatch]:
+    """The same of the functions with which layers are called one by one."""
+    for name, expected in sorted(wanted.alone.items()):
+        if name in found.alone:
+            for told in _other_ops(expected, found.alone[name], wanted.beside):
+                yield mismatch("call-differs", CALLED, f"a call of this alone {told}", "", name)
+
+
+def _other_ops(wanted: Mapping[str, int], found: Mapping[str, int], may_be: Iterable[str]) -> list[str]:
+    """What a function lacks, and what it has beside what is wanted and what may be there."""
+    missing = collections.Counter(wanted) - collections.Counter(found)
+    added = found.keys() - wanted.keys() - {*may_be}
     told = [f"lacks {count} {_op(each)} of the source's" for each, count in sorted(missing.items())]
     told += [f"has a {_op(each)} that the source's has not" for each in sorted(added) if _op(each) not in _OF_MASKS]
-    for what in told[:_SHOWN]:
-        yield mismatch("training-differs", TRAINING, f"its call with training=True {what}", asked.call.signature)
+    return told[:_SHOWN]
 
 
 def _op(computed: str) -> str:

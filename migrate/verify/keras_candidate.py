@@ -15,7 +15,7 @@ from migrate.verify.calls import Array, Call, Fingerprint, KerasAsked, KerasShow
 from migrate.verify.candidate_state import Layout, loaded_values, loaded_variables
 from migrate.verify.candidate_state import at as object_at
 from migrate.verify.gradients import training_gradients
-from migrate.verify.keras_graph import computed_in_training
+from migrate.verify.keras_graph import computed_alone, computed_in_training
 from migrate.verify.keras_metadata import at, described, slot_of
 from migrate.verify.object_graph import VALUE
 from migrate.verify.sessions import answer_to
@@ -73,8 +73,9 @@ def ask_candidate(
     layers = described(meta_graph.object_graph_def, directory, asked.layers)
     values = dict(_loaded_optimizer(loaded, optimizer))
     losses = _losses(loaded)
+    functions = computed_alone(meta_graph, asked.alone)
     if asked.call is None:
-        return KerasShown(layers, values, losses=losses)
+        return KerasShown(layers, values, losses=losses, alone=functions)
     call = asked.call
 
     def tensors(call: Call, **mode: bool) -> Mapping[str, Any]:
@@ -104,7 +105,7 @@ def ask_candidate(
             break
     computed = computed_in_training(meta_graph) if asked.trained else {}
     shown = KerasShown(layers, values, (), losses, predicted, trained, left, tuple(sorted(unmoved)), gradients, more)
-    return dataclasses.replace(shown, computed=computed)
+    return dataclasses.replace(shown, computed=computed, alone=functions)
 
 
 def _loaded_optimizer(loaded: Any, stored: Mapping[str, Fingerprint]) -> Iterator[tuple[str, Fingerprint]]:

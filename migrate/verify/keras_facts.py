@@ -18,7 +18,7 @@ from migrate.sources.keras_source import Runtime
 from migrate.verify.arrays import as_array, fingerprint
 from migrate.verify.calls import Array, Call, Fingerprint, KerasShown
 from migrate.verify.gradients import training_gradients
-from migrate.verify.keras_metadata import TRAINING, is_same, normalised, slot_path
+from migrate.verify.keras_metadata import METRICS, TRAINING, is_same, normalised, slot_path
 from migrate.verify.sessions import answer_to
 
 STEPS = 2
@@ -36,7 +36,7 @@ def layers_of(loaded: Loaded, runtime: Runtime) -> dict[str, str]:
     with legacy.SharedObjectSavingScope(), utils.keras_option_scope(True):
         return {
             path: normalised(found._object_identifier, found._tracking_metadata)
-            for path, found in _tracked(loaded.model, "")
+            for path, found in tracked(loaded.model, "")
             if isinstance(found, layer_class)
         }
 
@@ -46,7 +46,7 @@ def agreed_layers(first: Mapping[str, str], again: Mapping[str, str]) -> dict[st
     return {path: text for path, text in first.items() if is_same(text, again.get(path, ""), (TRAINING,))}
 
 
-def _tracked(root: Any, name: str) -> Iterator[tuple[str, Any]]:
+def tracked(root: Any, name: str) -> Iterator[tuple[str, Any]]:
     """(path, object) of all that an object tracks, nearest first."""
     queue = [(name, root)]
     seen = {id(root)}
@@ -66,9 +66,20 @@ def optimizer_of(loaded: Loaded, runtime: Runtime) -> dict[str, Fingerprint]:
     if runtime is Runtime.KERAS:
         found = {f"optimizer_variables/{n}": v for n, v in enumerate(optimizer_variables(loaded.model))}
     else:
-        found = {path: v for path, v in _tracked(optimizer, "optimizer") if isinstance(v, tf.Variable)}
+        found = {path: v for path, v in tracked(optimizer, "optimizer") if isinstance(v, tf.Variable)}
         found |= dict(_slots(optimizer, list(weights(loaded.model).values())))
     return {path: fingerprint(as_array(variable.numpy())) for path, variable in found.items()}
+
+
+def metrics_of(loaded: Loaded, runtime: Runtime) -> dict[str, Fingerprint]:
+    """What the variables of the model's metrics hold, by where they are in a new model; Keras 3 writes none."""
+    found = {}
+    metrics = loaded.model.metrics if runtime is Runtime.TF_KERAS else ()
+    for number, metric in enumerate(metrics):
+        for path, held in tracked(metric, f"{METRICS}/{number}"):
+            if isinstance(held, tf.Variable):
+                found[path] = fingerprint(as_array(held.numpy()))
+    return found
 
 
 def _slots(optimizer: Any, variables: list[Any]) -> Iterator[tuple[str, Any]]:

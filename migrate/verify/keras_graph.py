@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import collections
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.graph.attr_defaults import encoded_attributes
 from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.verify.keras_metadata import at
 from migrate.verify.object_graph import CALL, children
 from migrate.verify.values import content
 
@@ -66,18 +67,75 @@ def computed_in_training(meta_graph: MetaGraphDef) -> dict[str, int]:
     """
     graph = meta_graph.object_graph_def
     holder = children(graph, 0).get(CALL) if graph.nodes else None
+    functions = _functions(meta_graph, holder, _library(meta_graph))
+    return next((found for mode, found in functions if mode is True), {})
+
+
+def computed_alone(meta_graph: MetaGraphDef, paths: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The same of each function with which a client in Python calls layers of a Keras model one by one.
+
+    Args:
+      meta_graph: the SavedModel's.
+      paths: of the layers, attribute by attribute from the root, which is the empty one.
+
+    Returns:
+      By the layer's path, the attribute that is called, and `training`, see `alone`.
+    """
+    graph, library = meta_graph.object_graph_def, _library(meta_graph)
+    found: dict[str, dict[str, int]] = {}
+    for path in paths:
+        layer = at(graph, path.split("/") if path else ())
+        held = {} if layer is None else children(graph, layer)
+        for attribute in (name for name in CALLED_ALONE if name in held):
+            for mode, bag in _functions(meta_graph, held[attribute], library):
+                found[alone(path, attribute, mode)] = bag
+    return found
+
+
+CALLED_ALONE = (CALL, "call_and_return_all_conditional_losses")
+"""The attributes of a layer that are called (keras, saved_model/layer_serialization.py)."""
+
+
+def alone(path: str, attribute: str, mode: bool | None) -> str:
+    """Names the function of a layer.
+
+    Example:
+      >>> alone("layer-1", "__call__", True)
+      'layer-1/__call__, training=True'
+    """
+    return f"{path}/{attribute}, training={mode}".removeprefix("/")
+
+
+def path_of(name: str) -> str:
+    """The layer's path in what `alone` gives.
+
+    Example:
+      >>> path_of("layer-1/layer-0/__call__, training=True"), path_of("__call__, training=None")
+      ('layer-1/layer-0', '')
+    """
+    return name.rpartition(", ")[0].rpartition("/")[0]
+
+
+def _library(meta_graph: MetaGraphDef) -> dict[str, Sequence[NodeDef]]:
+    return {function.signature.name: function.node_def for function in meta_graph.graph_def.library.function}
+
+
+def _functions(
+    meta_graph: MetaGraphDef, holder: int | None, library: Mapping[str, Sequence[NodeDef]]
+) -> Iterator[tuple[bool | None, dict[str, int]]]:
+    """What each function of an object computes, with the `training` that it is for; None where it takes none."""
+    graph = meta_graph.object_graph_def
     if holder is None or not 0 <= holder < len(graph.nodes):
-        return {}
-    library = {function.signature.name: function.node_def for function in meta_graph.graph_def.library.function}
+        return
     main = {node.name: node for node in meta_graph.graph_def.node}
     for name in graph.nodes[holder].function.concrete_functions:
         saved = graph.concrete_functions.get(name)
-        if name not in library or saved is None or True not in _bools(saved.canonicalized_input_signature):
+        if name not in library or saved is None:
             continue
         # A constant may be given to a function, as a variable is.
-        given = (graph.nodes[at].constant.operation for at in saved.bound_inputs if 0 <= at < len(graph.nodes))
-        return computed([*library[name], *(main[node] for node in given if node in main)], library)
-    return {}
+        given = (graph.nodes[n].constant.operation for n in saved.bound_inputs if 0 <= n < len(graph.nodes))
+        bag = computed([*library[name], *(main[node] for node in given if node in main)], library)
+        yield next(iter(_bools(saved.canonicalized_input_signature)), None), bag
 
 
 def _bools(structure: Any) -> Iterator[bool]:

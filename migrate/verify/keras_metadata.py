@@ -20,6 +20,8 @@ ROOT = "root"
 """What the file calls the model itself."""
 TRAINING = "training_config"
 """The loss, the metrics and the optimizer with its learning rate, in the root's text."""
+METRICS = "keras_api/metrics"
+"""Where the root has its metrics."""
 _SHARED = "shared_object_id"
 """A number that counts objects in the order in which they are written."""
 _VOCABULARY = frozenset(["vocabulary", "has_input_vocabulary"])

@@ -41,6 +41,7 @@ from migrate.verify.calls import (
 from migrate.verify.compare import contradictions, nondeterministic
 from migrate.verify.further import settled
 from migrate.verify.given import load_calls
+from migrate.verify.keras_alone import Alone, layers_alone
 from migrate.verify.keras_draws import Drawn, drawn
 from migrate.verify.keras_facts import (
     STEPS,
@@ -48,11 +49,13 @@ from migrate.verify.keras_facts import (
     ask_called,
     flagged_of,
     layers_of,
+    metrics_of,
     nested_names,
     optimizer_of,
     takes_mode,
 )
 from migrate.verify.keras_further import ask_keras_further, held_by, trainable_of
+from migrate.verify.keras_graph import path_of
 from migrate.verify.keras_wider import Chosen, choose, facts_of, trace, vocabularies
 from migrate.verify.losses import Attempts, uncalled, without
 from migrate.verify.messages import KerasGoldenJob
@@ -73,7 +76,8 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         told = KerasShown()
         if job.full:
             layers = layers_of(loaded, runtime) if full else {}
-            told = KerasShown(layers, optimizer_of(loaded, runtime), flagged_of(loaded))
+            held = {**optimizer_of(loaded, runtime), **metrics_of(loaded, runtime)}
+            told = KerasShown(layers, held, flagged_of(loaded))
         variables, trained = held_by(loaded), trainable_of(loaded)
         skipped: dict[str, str] = {}
         fewer: tuple[str, ...] = ()
@@ -95,9 +99,11 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         sequence, end = (*twice(calls), *once), 2 * len(calls)
         # A fresh model each time: one with state answers the second call otherwise, and probing has changed it.
         is_compiled = asking.compiled is not None
+        own = job.request.custom_objects or job.request.trust
         draws = drawn(loaded) if full and takes_mode(loaded, runtime) else Drawn(frozenset(), frozenset())
-        if (job.request.custom_objects or job.request.trust) and drawn(loaded).computed != draws.computed:
+        if own and drawn(loaded).computed != draws.computed:
             draws = dataclasses.replace(draws, computed={})  # Code of the user's, which makes another graph each time.
+        parts = layers_alone(loaded, runtime) if full and not own else Alone({}, ())
         steady = [name for name in signature.outputs if name not in draws.outputs]
         traced = chosen.answers(once)
         first, left, further, shown = _replay(
@@ -120,7 +126,7 @@ def run(job: KerasGoldenJob) -> Golden | Failed:
         return Failed(str(error))
     keras = None
     if job.full:
-        keras = _compared(loaded, told, shown, shown_again, further.calls, runtime, draws, steady, others)
+        keras = _compared(loaded, told, shown, shown_again, further.calls, runtime, draws, steady, others, parts)
     notes = (*attempts.notes, *fewer, *lost)
     how = COMPILED.format(seconds=asking.seconds) if is_compiled else ""
     return Golden(
@@ -207,6 +213,7 @@ def _compared(
     draws: Drawn,
     steady: Sequence[str],
     more: Sequence[Call],
+    parts: Alone,
 ) -> KerasGolden:
     """What the model has shown, without what another load of it contradicts.
 
@@ -220,6 +227,7 @@ def _compared(
       draws: what random numbers reach in training.
       steady: the outputs that they do not reach.
       more: further calls, made as for prediction.
+      parts: what its layers compute alone.
     """
     call = calls[0] if calls else None
     asks_training = call is not None and takes_mode(loaded, runtime)
@@ -242,6 +250,8 @@ def _compared(
         more=tuple(_agreed(answer, other) for answer, other in zip(first.more, again.more, strict=True)),
         computed=draws.computed,
         penalties=draws.penalties,
+        alone=parts.computed,
+        beside=parts.beside,
     )
     places = {name: number for number, name in enumerate(held_by(loaded))}
     known = predicted.outputs if predicted is not None else {}
@@ -257,6 +267,7 @@ def _compared(
         tuple(steady) if asks_training else (),
         {name: places[name] for name in shown.gradients},
         tuple(more) if call is not None else (),
+        tuple(sorted({path_of(name) for name in parts.computed})),
     )
     return KerasGolden(asked, shown)
 

@@ -31,6 +31,7 @@ _ASKED = KerasAsked(("layer-0",), ("optimizer/_learning_rate",), _CALL, '"x"', (
 _GOLDEN = Golden((), (), (), {}, {"kernel": _ONE, "mean": _ONE}, "tf_keras", "2.21.0")
 _PATHS = {"variables/0": "kernel", "variables/1": "mean"}
 _FOUND = dataclasses.replace(_SHOWN, flagged=(), states={"variables/0": _ONE, "variables/1": _TWO})
+_ALONE = "layer-0/__call__, training=None"
 _SURFACE = Surface(names=_PATHS, flagged=("variables/0",))
 
 
@@ -139,3 +140,29 @@ def test_what_is_computed_in_training(found, told):
     assert _differences(shown, keras) == told
     # Another release may trace another graph.
     assert _differences(shown, keras, release="2.15.0") == []
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"Relu 1": 1}, []),
+        # What it computes of masks and penalties says nothing.
+        ({"Relu 1": 1, "NotEqual 1": 1, "L2Loss 1": 1}, []),
+        ({"Relu 1": 1, "Neg 1": 1}, [("call-differs", _ALONE)]),
+        ({"Tanh 1": 1}, [("call-differs", _ALONE)] * 2),
+        (None, []),
+    ],
+)
+def test_what_a_layer_computes_alone(found, told):
+    shown = dataclasses.replace(_SHOWN, alone={_ALONE: {"Relu 1": 1}}, beside=("L2Loss 1", "NotEqual 1"))
+    keras = dataclasses.replace(_FOUND, alone={} if found is None else {_ALONE: found})
+    assert _differences(shown, keras) == told
+    # Another release may trace another graph.
+    assert _differences(shown, keras, release="2.15.0") == []
+
+
+def test_variables_of_metrics_may_be_absent_and_not_other_ones():
+    shown = dataclasses.replace(_SHOWN, optimizer={**_SHOWN.optimizer, "keras_api/metrics/0/count": _ONE})
+    other = dataclasses.replace(_FOUND, optimizer={**_SHOWN.optimizer, "keras_api/metrics/0/count": _TWO})
+    assert _differences(shown) == []
+    assert _differences(shown, other) == [("attribute-differs", "keras_api/metrics/0/count")]

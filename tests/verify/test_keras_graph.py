@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto
-from migrate.verify.keras_graph import computed, computed_in_training
+from migrate.verify.keras_graph import alone, computed, computed_alone, computed_in_training, path_of
 
 
 def _constant(name, value):
@@ -106,3 +106,26 @@ def test_what_is_not_there_computes_nothing():
     plain = MetaGraphDef()
     plain.object_graph_def.nodes.add()
     assert computed_in_training(plain) == {}
+
+
+def test_layers_have_functions_of_their_own():
+    graph = _called((False, [_node("Neg")]), (True, [_node("Abs")]))
+    nodes = graph.object_graph_def.nodes
+    nodes[0].children.add(local_name="layer-0", node_id=len(nodes))
+    layer = nodes.add()
+    layer.children.add(local_name="call_and_return_all_conditional_losses", node_id=len(nodes))
+    nodes.add().function.concrete_functions.append("f7")
+    graph.graph_def.library.function.add().signature.name = "f7"
+    graph.graph_def.library.function[-1].node_def.append(_node("Relu"))
+    graph.object_graph_def.concrete_functions["f7"].SetInParent()
+    layers = computed_alone(graph, ["layer-0", "layer-9"])
+    assert layers == {alone("layer-0", "call_and_return_all_conditional_losses", None): _of(_node("Relu"))}
+    assert computed_alone(graph, [""]) == {
+        alone("", "__call__", False): _of(_node("Neg")),
+        alone("", "__call__", True): _of(_node("Abs")),
+    }
+
+
+@pytest.mark.parametrize("path", ["", "layer-1", "layer-1/layer-0"])
+def test_a_name_leads_to_its_layer(path):
+    assert path_of(alone(path, "__call__", True)) == path

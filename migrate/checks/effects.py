@@ -77,6 +77,7 @@ ATTRIBUTE_DECIDES = _HARMLESS_WHEN.keys() | _DEBUG_OPS
 _OF_TF1: Mapping[str, str] = {
     "AdjustHsvInYiq": "pure",  # contrib/image/kernels/adjust_hsv_in_yiq_op.cc
     "BucketizeWithInputBoundaries": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
+    "CompareAndBitpack": "pure",  # core/kernels/compare_and_bitpack_op.cc
     "CreateTreeEnsembleVariable": "state",  # contrib/boosted_trees/kernels/model_ops.cc
     "DecisionTreeEnsembleResourceHandleOp": "state",  # the same
     "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc

@@ -45,6 +45,8 @@ RENAMED: Mapping[str, str] = {
             "MatrixTriangularSolve", "SelfAdjointEigV2", "Svd",
             # array_ops.cc and matrix_band_part_op.cc, matrix_diag_op.cc, matrix_set_diag_op.cc.
             "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixSetDiag",
+            # fft_ops.cc: FFTGPU under both names; on a CPU FFT alone has a kernel.
+            "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D",
         )
     },
 }  # fmt: skip

@@ -50,9 +50,13 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
 }
 """Ops of TF1 in whose place there are such texts, floats and rows of these: messages, and what formulas have."""
 _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "AudioSummary": ("sample_rate",),
     "BatchNormWithGlobalNormalization": ("variance_epsilon",),
+    "QuantizeAndDequantize": ("input_min", "input_max"),
 }
 """Ops of TF1 in whose place there are constant floats with the values of these attributes."""
+_LONGEST: Mapping[str, int] = {"CompareAndBitpack": 8}
+"""Ops of TF1 in whose place there is a vector that is longer: what each bit of a byte is worth."""
 _TREES = frozenset(
     {
         "BoostedTreesPredict",
@@ -189,6 +193,7 @@ class _Known:
                     if node.op in _TREES or node.op in _BOUNDARIES:
                         self._resources[node.name] = node.op
                     self._floats.update(attribute(node, key).f for key in _ATTRIBUTES.get(node.op, ()))
+                    self._most = max(self._most, _LONGEST.get(node.op, 0))
                     if node.op == "PeriodicResample":  # Its dimensions, one by one.
                         self._most = max(self._most, len(attribute(node, "shape").shape.dim))
                     if node.op == "Const" and "value" in node.attr:

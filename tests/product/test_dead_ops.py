@@ -22,6 +22,15 @@ pytestmark = pytest.mark.tensorflow
 MODELS = ROOT / "testdata" / "dead_ops"
 ROUNDED = {"logistic": 1.2e-7, "probabilities": 1.2e-7}
 """Outputs behind Sigmoid and Softmax, ops that live and that TensorFlow 2 rounds in another way."""
+SHARES = {"contrasts_float": 2e-7, "spectra_": 1e-6}
+"""Beginnings of the names of outputs, and how far these are off, as a share of the largest.
+
+AdjustContrast adds the numbers of a channel in another order than Mean does: 1.1e-7 were measured. TensorFlow 2 has
+another library for the transforms of Fourier than TensorFlow 1.15: 4.1e-7.
+"""
+UNSIGNED = "quantized_"
+"""Beginning of the names of outputs of which the sign of a zero is another: TensorFlow 1.15 rounds -0.3 to 0, a later
+TensorFlow to -0. All else is the same."""
 GRADIENT_BOUNDS = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-15}
 """How far gradients are apart, as a share of the largest: TensorFlow 1's kernels add in another order than a tape."""
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))
@@ -150,6 +159,12 @@ def test_it_answers_as_tensorflow_1_does(name, way, found):
         for output, value in expected.items():
             if value.dtype.kind == "S":
                 value = np.array([each[:-1] for each in value.ravel()], object).reshape(value.shape)
+            if output.startswith(tuple(SHARES)):
+                share = next(share for start, share in SHARES.items() if output.startswith(start))
+                _is_near(value, answer[output], share)
+                continue
+            if output.startswith(UNSIGNED):
+                value, answer[output] = value + 0.0, answer[output] + 0.0
             if output in ROUNDED:
                 assert (
                     np.array_equal(value, answer[output]) or np.nanmax(abs(value - answer[output])) <= ROUNDED[output]
@@ -160,6 +175,13 @@ def test_it_answers_as_tensorflow_1_does(name, way, found):
             )
             compared += value.size
     assert compared
+
+
+def _is_near(value: np.ndarray, found: np.ndarray, share: float) -> None:
+    assert value.shape == found.shape and value.dtype == found.dtype
+    finite = np.isfinite(value)
+    assert np.array_equal(value[~finite], found[~finite], equal_nan=True)
+    assert abs(value[finite] - found[finite]).max(initial=0.0) <= share * abs(value[finite]).max(initial=0.0)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIATED)

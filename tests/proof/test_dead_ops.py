@@ -12,7 +12,7 @@ import pytest
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
-from migrate.proof import additive_trees, components, dead_ops, numbering, trees
+from migrate.proof import additive_trees, components, dead_ops, dead_predecessors, numbering, trees
 from migrate.proof.difference import difference
 from migrate.proof.records import PROVED
 from migrate.proof.settling import messages, settle
@@ -134,10 +134,18 @@ feed x:0 int32
 fetch y:0
 """,
 }
-for rule in ("boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
+_OLD = ("audio", "bitpack", "contrast", "convolution", "eigen", "poisson", "quantize")
+for rule in (*_OLD, "boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
     examples = read(FOLDER / f"{rule}.txt")
     GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "refused" not in pair.title)
-EXPANDED = {**dead_ops.EXPANDED, **trees.EXPANDED, **additive_trees.EXPANDED, **components.EXPANDED}
+GRAPHS["eigen of a batch"] = GRAPHS["eigen The values are a row above the vectors."].replace("Self", "BatchSelf")
+EXPANDED = {
+    **dead_ops.EXPANDED,
+    **dead_predecessors.EXPANDED,
+    **trees.EXPANDED,
+    **additive_trees.EXPANDED,
+    **components.EXPANDED,
+}
 _OTHER_OPS = {
     "Cumsum": "Cumprod",
     "Equal": "NotEqual",

@@ -210,6 +210,27 @@ def test_the_attribute_of_an_op_of_tf1_becomes_a_constant(epsilon):
     assert _told(before, new) == ([] if epsilon == _EPSILON else ["made/value"])
 
 
+@pytest.mark.parametrize(
+    ("op", "key"),
+    [("AudioSummary", "sample_rate"), ("QuantizeAndDequantize", "input_min"), ("QuantizeAndDequantize", "input_max")],
+)
+def test_an_attribute_that_is_an_input_now(op, key):
+    before = source()
+    before.graph_def.node.add(name="old", op=op).attr[key].f = _EPSILON
+    assert _told(before, _with_constant(before, _scalar(_EPSILON))) == []
+    assert _told(before, _with_constant(before, _scalar(0.777))) == ["made/value"]
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_what_the_bits_of_a_byte_are_worth(count):
+    before = source()
+    worth = TensorProto(dtype=3, tensor_shape=TensorShapeProto(dim=[{"size": count}]), int_val=range(900, 900 + count))
+    new = _with_constant(before, worth)
+    assert _told(before, new) == ["made/value"]
+    before.graph_def.node.add(name="old", op="CompareAndBitpack")
+    assert _told(before, new) == ([] if count == 8 else ["made/value"])
+
+
 def _with(before: MetaGraphDef, op: str) -> MetaGraphDef:
     """The source with a node of TensorFlow 1's in whose place there are constants."""
     found = MetaGraphDef.FromString(before.SerializeToString())

@@ -107,9 +107,15 @@ def _top_k(node: NodeDef, scope: Scope) -> Edit:
     return b.edit(result)
 
 
-_LINEAR_ALGEBRA = (
+_WITHOUT_BATCH = (
     "Cholesky",
     "CholeskyGrad",
+    "FFT",
+    "FFT2D",
+    "FFT3D",
+    "IFFT",
+    "IFFT2D",
+    "IFFT3D",
     "MatrixBandPart",
     "MatrixDeterminant",
     "MatrixDiag",
@@ -131,6 +137,7 @@ SHRINK = Rule(
 )
 FAKE_QUEUE = Rule("fake_queue", {"FakeQueue": Op("Identity", gives=Gives.STEP_HANDLE)}, _fake_queue)
 ACCUMULATE = Rule("accumulate", {"AccumulateNV2": Op("AddN")}, _accumulate)
-RENAMED = Rule("renamed", {f"Batch{name}": Op(name) for name in _LINEAR_ALGEBRA}, with_twin)
-"""Deprecated ops whose successors have the same arguments, attributes and kernels (linalg_ops.cc, array_ops.cc)."""
+RENAMED = Rule("renamed", {f"Batch{name}": Op(name) for name in _WITHOUT_BATCH}, with_twin)
+"""Deprecated ops whose successors have the same arguments, attributes and kernels (linalg_ops.cc, array_ops.cc,
+fft_ops.cc)."""
 TOP_K = Rule("top_k", {"TopK": Op()}, _top_k)

@@ -7,6 +7,7 @@ from migrate.rewrite.rules import (
     additive_trees,
     arrays,
     beams,
+    bits,
     buckets,
     components,
     composed,
@@ -16,6 +17,7 @@ from migrate.rewrite.rules import (
     forests,
     images,
     normalization,
+    predecessors,
     recurrent,
     resource_handles,
     temporaries,
@@ -48,6 +50,12 @@ RULES: tuple[Rule, ...] = (
     composed.ACCUMULATE,  # No refs at all: what functions do not take,
     composed.RENAMED,  # for it is old
     composed.TOP_K,  # and has another form now,
+    predecessors.AUDIO,
+    predecessors.POISSON,
+    predecessors.QUANTIZE,
+    predecessors.CONVOLUTION,
+    predecessors.EIGEN,
+    predecessors.CONTRAST,
     normalization.BATCH_NORM,  # or is arithmetic.
     buckets.UPPER_BOUND,  # What TensorFlow 2 does not have any more.
     buckets.LOWER_BOUNDS,
@@ -66,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     images.ADJUST,
     images.PERIODIC,
     components.COMPONENTS,
+    bits.BITPACK,
     recurrent.RECURRENT,  # What only a GPU runs.
 )
 

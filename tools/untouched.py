@@ -144,6 +144,11 @@ def main(arguments: Sequence[str]) -> int:
     if given.write is not None:
         before = json.loads(given.write.read_text("utf-8")) if given.write.exists() else {}
         given.write.write_text(json.dumps({**before, **counts}, indent=1) + "\n", encoding="utf-8")
+        from tools.mutate import page  # It takes `section` from here.
+
+        trust = page.ROOT / "docs" / "trust.md"
+        if given.write.resolve() == page.UNTOUCHED:
+            trust.write_text(page.with_untouched(trust.read_text("utf-8")), encoding="utf-8")
     return int(alarms > 0)
 
 

@@ -5,9 +5,9 @@
 
 `TREE:3` takes each third model of a tree, by name, and `TREE:3:1` each third one from the second on. A conversion is
 not compared while it is made, so that nothing is left out that `validate` would call wrong. A model of TensorFlow 2 is
-copied; where it cannot be run, its copy is not compared with it. The exit code is 1 where another one is neither
-validated nor unverified. With `--write` the counts of these trees in the file are made again, those of the pieces of a
-tree together, and docs/trust.md has a section made of them.
+copied; where it cannot be run, its copy is not compared with it. Nor is one that runs with the user's leave alone.
+The exit code is 1 where another one is neither validated nor unverified. With `--write` the counts of these trees in
+the file are made again, those of the pieces of a tree together, and docs/trust.md has a section made of them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def counted(models: Sequence[tuple[ModelReport, bool]]) -> dict[str, Any]:
     Args:
       models: each with whether it is a copy.
     """
-    lost = {m.source: str(m.outcome) for m, is_copy in models if is_copy and isinstance(m.outcome, Failed)}
+    failed = [(m, m.outcome.reason, is_copy) for m, is_copy in models if isinstance(m.outcome, Failed)]
+    lost = {m.source: reason for m, reason, is_copy in failed if is_copy or reason.startswith("not run: ")}
     alarms = {m.source: why for m, _ in models if m.source not in lost and (why := alarm(m))}
     rest = [m for m, _ in models if m.source not in lost]
     return {
@@ -144,6 +145,11 @@ def main(arguments: Sequence[str]) -> int:
     if given.write is not None:
         before = json.loads(given.write.read_text("utf-8")) if given.write.exists() else {}
         given.write.write_text(json.dumps({**before, **counts}, indent=1) + "\n", encoding="utf-8")
+        from tools.mutate import page  # It takes `section` from here.
+
+        trust = page.ROOT / "docs" / "trust.md"
+        if given.write.resolve() == page.UNTOUCHED:
+            trust.write_text(page.with_untouched(trust.read_text("utf-8")), encoding="utf-8")
     return int(alarms > 0)
 
 

@@ -64,8 +64,8 @@ def tf2_steps(place: Location, path: str, options: Options, nursery: Runner) -> 
 def as_copy(result: Verification | Ending, source: str, candidate: str) -> Verification | Ending:
     """What calls show of a candidate; without differences of one that is the source's files byte for byte.
 
-    A Session and Python run the same functions with other kernels (a function that a call names is optimised in one and
-    not in the other), and a fingerprint may have been stale before the model was copied.
+    A Session and Python may answer with other bits, each with the same ones every time (so do the three layers of a
+    Keras model of TensorFlow 2.3), and a fingerprint may have been stale before the model was copied.
 
     Args:
       result: of the calls.

@@ -65,7 +65,9 @@ def _called(loaded: Loaded) -> Iterator[tuple[str, Any, Any, Any]]:
     )
     layer_class = importlib.import_module("tf_keras").layers.Layer
     for path, layer in tracked(loaded.model, ""):
-        if not path or not isinstance(layer, layer_class) or any(isinstance(m, layer_class) for m in layer.submodules):
+        # `submodules` raises for a cell that has cached a mask of its dropout.
+        inner = (held for name, held in tracked(layer, "") if name)
+        if not path or not isinstance(layer, layer_class) or any(isinstance(held, layer_class) for held in inner):
             continue
         try:
             given = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), layer.input)

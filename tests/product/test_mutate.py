@@ -75,6 +75,16 @@ def test_the_page_says_what_is_not_proved() -> None:
     assert with_proved(page) == page
 
 
+def test_the_page_says_what_is_said_of_untouched_conversions() -> None:
+    from tools.mutate.page import not_said_to_differ, with_untouched
+
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    lines = "\n".join(not_said_to_differ())
+    assert "testdata/keras" in lines and "False alarm:" not in lines
+    assert lines in page
+    assert with_untouched(page) == page
+
+
 def test_a_page_is_read_back_and_changed_in_a_part() -> None:
     from tools.mutate.catalogue import FAULTS
     from tools.mutate.page import known, updated

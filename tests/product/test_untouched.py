@@ -51,11 +51,12 @@ def test_a_copy_that_cannot_be_run_is_no_alarm():
             (_report("good", Validated()), False),
             (_report("lost", Failed("no such file")), True),
             (_report("broken", Failed("no answer")), False),
+            (_report("held", Failed("not run: it writes files")), False),
             (_report("wrong", Mismatched("one differs")), True),
         ]
     )
     assert found["outcomes"] == {"failed": 1, "mismatched": 1, "validated": 1}
-    assert set(found["alarms"]) == {"broken", "wrong"} and set(found["not_run"]) == {"lost"}
+    assert set(found["alarms"]) == {"broken", "wrong"} and set(found["not_run"]) == {"lost", "held"}
 
 
 def test_pieces_of_a_tree_are_counted_together():

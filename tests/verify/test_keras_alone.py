@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 
+import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
@@ -54,6 +55,15 @@ def test_there_is_a_function_for_each_mode(model):
             != found[alone("layer_with_weights-1", attribute, False)]
         )
         assert alone("layer_with_weights-0", attribute, None) in found
+
+
+def test_a_cell_that_has_cached_masks_is_passed_over():
+    x = tf_keras.Input([6, 4], name="x")
+    y = tf_keras.layers.LSTM(3, dropout=0.5, recurrent_dropout=0.5, name="memory")(x)
+    model = tf_keras.Model(x, tf_keras.layers.Dense(2, name="out")(y))
+    model(np.ones([1, 6, 4], np.float32), training=True)
+    layers = {path_of(name) for name in _alone(model).computed}
+    assert "layer_with_weights-1" in layers and "layer_with_weights-0" not in layers
 
 
 def test_keras_3_writes_none(model):

@@ -64,6 +64,7 @@ BASES = {
     ),
     "keras_functional": Base("keras/functional"),
     "keras_adam": Base("keras/old_adam"),
+    "keras_archive": Base("keras/archive_2"),
     "keras_3": Base("keras/archive_3"),
     "keras_dropout": Base("keras/json_hdf5"),
     "keras_3_dropout": Base("keras/hdf5_3"),

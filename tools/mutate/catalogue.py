@@ -7,6 +7,7 @@ from tools.mutate.faults import (
     files,
     functions,
     keras,
+    loading,
     other,
     rare,
     state,
@@ -29,6 +30,7 @@ _TABLES = (
     structure.FAULTS,
     functions.FAULTS,
     other.FAULTS,
+    loading.FAULTS,
 )
 
 

@@ -13,9 +13,14 @@ from tools.mutate.catalogue import FAULTS
 from tools.mutate.records import KINDS, Ended
 from tools.mutate.run import Untouched
 from tools.proved import section
+from tools.untouched import section as untouched_section
 
 PROVED = ROOT / "docs" / "proved.json"
 """What `tools.proved` has counted."""
+UNTOUCHED = ROOT / "docs" / "untouched.json"
+"""What `tools.untouched` has counted."""
+UNTOUCHED_BEGIN, UNTOUCHED_END = "## Untouched conversions", "## Missed: what is not noticed"
+"""Headings between which the page says what is said of them."""
 BEGIN, END = "## What is not proved", "## Counts by kind"
 """Headings between which the page says what of the test models and of the corpus is not proved."""
 _PROVED_HEAD = """\
@@ -24,6 +29,18 @@ models that are converted here, this is what is not proved, and the first reason
 except outputs that no edge of the graph orders with a write: of these TF1 itself leaves open what they are.
 
     python -m tools.proved docs/proved.json testdata/models testdata/forms MIGRATE_CORPUS
+"""
+
+_UNTOUCHED_HEAD = """\
+All of the test data and a corpus of real models are converted, or copied where they are models of TensorFlow 2, without
+being compared, and `migrate validate` is asked of each with all that it compares. None may be said to differ.
+
+    python -m tools.untouched --write=docs/untouched.json testdata/models testdata/forms testdata/keras \\
+        testdata/keras_tf1 MIGRATE_CORPUS:3:0 MIGRATE_CORPUS:3:1 MIGRATE_CORPUS:3:2
+
+Where the source of a copy cannot be run, because files of it are missing or its ops are of a library that is not given,
+nothing is compared. A copy all of whose files are the source's byte for byte is the same model, whatever it answers:
+TensorFlow may give other bits in a Session than in Python, and a fingerprint may be stale in the source as well.
 """
 
 _HEAD = """\
@@ -81,7 +98,8 @@ def page(untouched: Mapping[str, Untouched], ended: Sequence[Ended]) -> str:
         "",
         *_alarms(untouched, alarms),
         "",
-        "## Missed: what is not noticed",
+        *not_said_to_differ(),
+        UNTOUCHED_END,
         "",
         *_list(one for one in real if one.verdict == "missed"),
         "",
@@ -166,6 +184,18 @@ def _last(words: str) -> str:
 def not_proved() -> list[str]:
     """The lines of the section that begins with `BEGIN`."""
     return [BEGIN, "", _PROVED_HEAD, *section(json.loads(PROVED.read_text(encoding="utf-8"))), ""]
+
+
+def not_said_to_differ() -> list[str]:
+    """The lines of the section of the conversions of test data and corpus."""
+    return [UNTOUCHED_BEGIN, "", _UNTOUCHED_HEAD, *untouched_section(json.loads(UNTOUCHED.read_text("utf-8"))), ""]
+
+
+def with_untouched(text: str) -> str:
+    """A page with that section made again, and the rest as it is."""
+    before, _, after = text.partition(f"{UNTOUCHED_END}\n")
+    kept = before.partition(f"{UNTOUCHED_BEGIN}\n")[0].rstrip("\n")
+    return "\n".join([kept, "", *not_said_to_differ(), f"{UNTOUCHED_END}\n"]) + after
 
 
 def with_proved(text: str) -> str:

@@ -42,7 +42,7 @@ def _texts(*pairs: tuple[bytes, bytes]) -> Edit:
     return plant
 
 
-def _optimizer(edit: Callable[[np.ndarray], Any], name: str) -> Edit:
+def optimizer(edit: Callable[[np.ndarray], Any], name: str) -> Edit:
     """Changes the entries of an optimizer of that name in the checkpoint."""
 
     def plant(candidate: Candidate) -> None:
@@ -63,7 +63,9 @@ def _traces(candidate: Candidate) -> list[Function]:
     return sorted(bodies, key=lambda body: not any("Assign" in n.op or n.op == "RandomUniform" for n in body.node_def))
 
 
-def _negated(number: int) -> Edit:
+def negated(number: int) -> Edit:
+    """The function of `__call__` of that number (0: in training) answers the negative."""
+
     def plant(candidate: Candidate) -> None:
         body = _traces(candidate)[number]
         key = min(body.ret)
@@ -74,7 +76,7 @@ def _negated(number: int) -> Edit:
     return plant
 
 
-def _unmoved(candidate: Candidate) -> None:
+def unmoved(candidate: Candidate) -> None:
     """Moving means stay as they are in training."""
     for function in candidate.functions:
         for node in function.node_def:
@@ -97,7 +99,7 @@ def _never_drawn(candidate: Candidate) -> None:
                     ]
 
 
-def _penalty(candidate: Candidate) -> None:
+def penalty(candidate: Candidate) -> None:
     """A penalty is twice as high."""
     names = {candidate.child("regularization_losses", "0").function.concrete_functions[0]}
     for function in candidate.functions:
@@ -124,7 +126,7 @@ def _swapped_layers(candidate: Candidate) -> None:
         child.local_name = names.get(child.local_name, child.local_name)
 
 
-def _constant(end: str, value: float, functions: str = "") -> Edit:
+def constant(end: str, value: float, functions: str = "") -> Edit:
     """Gives the constants whose names end so, in functions whose names hold a text, another value."""
 
     def plant(candidate: Candidate) -> None:
@@ -153,42 +155,42 @@ def _metadata(name: str, base: str, says: str, *pairs: tuple[bytes, bytes]) -> F
 
 FAULTS = (
     _surface(
-        "keras-predicts", "keras_functional", "`__call__` answers the negative.", _negated(1), Training(_LIST, False)
+        "keras-predicts", "keras_functional", "`__call__` answers the negative.", negated(1), Training(_LIST, False)
     ),
-    _surface("keras-trains", "keras_functional", "It does so in training alone.", _negated(0), Training(_LIST)),
-    _surface("keras-3-trains", "keras_3", "The same of Keras 3.", _negated(0), Training(_DICT)),
-    _surface("keras-3-predicts", "keras_3", "`__call__` of Keras 3 differs.", _negated(1), Training(_DICT, False)),
-    _surface("keras-3-training", "keras_3", "Means of Keras 3 stay in training.", _unmoved, Training(_DICT)),
+    _surface("keras-trains", "keras_functional", "It does so in training alone.", negated(0), Training(_LIST)),
+    _surface("keras-3-trains", "keras_3", "The same of Keras 3.", negated(0), Training(_DICT)),
+    _surface("keras-3-predicts", "keras_3", "`__call__` of Keras 3 differs.", negated(1), Training(_DICT, False)),
+    _surface("keras-3-training", "keras_3", "Means of Keras 3 stay in training.", unmoved, Training(_DICT)),
     _surface("keras-dropout", "keras_dropout", "Nothing is dropped in training.", _never_drawn, Draws(_FEATURES)),
     _surface(
         "keras-dropout-rate",
         "keras_dropout",
         "A fifth is dropped in training instead of a half.",
-        _constant("dropout/GreaterEqual/y", 0.2),
+        constant("dropout/GreaterEqual/y", 0.2),
         CommonestInTraining(_FEATURES[0].tolist()),
     ),
     _surface(
         "keras-dropout-scale",
         "keras_dropout",
         "What is not dropped is not scaled in training.",
-        _constant("dropout/Const", 1.0),
+        constant("dropout/Const", 1.0),
         SpreadInTraining(_FEATURES[0].tolist()),
     ),
     _surface(
         "keras-3-dropout-rate",
         "keras_3_dropout",
         "A fifth is dropped in training of Keras 3.",
-        _constant("dropout/GreaterEqual/y", 0.2),
+        constant("dropout/GreaterEqual/y", 0.2),
         CommonestInTraining(_FEATURES[0].tolist()),
     ),
     _surface(
         "keras-mask",
         "keras_recurrent",
         "`__call__` masks other steps.",
-        _constant("NotEqual/y", -1.0, "layer_call"),
+        constant("NotEqual/y", -1.0, "layer_call"),
         Training(_STEPS, False),
     ),
-    _surface("keras-3-loss", "keras_3", "A penalty of Keras 3 is another one.", _penalty, Surface()),
+    _surface("keras-3-loss", "keras_3", "A penalty of Keras 3 is another one.", penalty, Surface()),
     _surface(
         "keras-untrained",
         "keras_functional",
@@ -203,28 +205,28 @@ FAULTS = (
         "keras-3-rate",
         "keras_3",
         "The learning rate of Keras 3 is another one.",
-        _optimizer(lambda v: v * 2, "/1/"),
+        optimizer(lambda v: v * 2, "/1/"),
         RestoredOptimizer(),
     ),
     _surface(
         "keras-3-steps",
         "keras_3",
         "Keras 3 has made another number of steps.",
-        _optimizer(lambda v: v + 1, "/0/"),
+        optimizer(lambda v: v + 1, "/0/"),
         RestoredOptimizer(),
     ),
     _surface(
         "keras-tf1-rate",
         "keras_tf1",
         "The learning rate of TF1's Keras is another one.",
-        _optimizer(lambda v: v * 2, "learning_rate"),
+        optimizer(lambda v: v * 2, "learning_rate"),
         RestoredOptimizer(),
     ),
     _surface(
         "keras-tf1-beta",
         "keras_tf1",
         "Another beta_1 of TF1's Keras.",
-        _optimizer(lambda v: v / 2, "beta_1"),
+        optimizer(lambda v: v / 2, "beta_1"),
         RestoredOptimizer(),
     ),
     _surface(

@@ -20,6 +20,7 @@ from migrate.graph.large_constants import constant_bytes
 from migrate.model.conversion import GoldenFile, Progress, Work, convert, validate
 from migrate.model.destination_names import renamed
 from migrate.model.file_checks import check_candidate_files, refuse_links
+from migrate.model.flags_of_candidate import with_flags_not_given
 from migrate.model.graph_steps import graph_steps
 from migrate.model.inputs_template import calls_of
 from migrate.model.judgement import judged
@@ -192,8 +193,12 @@ def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> Mod
     Raises:
       InputError: the candidate is no model, links in it lead out of it, or it has a pipe in the place of a file.
     """
+    check_candidate_files(job.candidate, job.options)
+    return with_flags_not_given(_validated(job, nursery, progress), job.candidate, job.options)
+
+
+def _validated(job: ValidateJob, nursery: Runner, progress: Progress) -> ModelReport:
     candidate, source, options = job.candidate, job.path, job.options
-    check_candidate_files(candidate, options)
     with study(source, options, is_whole=True) as studied:
         held = _constant_bytes(studied)
         nursery = _sparing(nursery, held)

@@ -150,3 +150,15 @@ def test_each_job_is_carried_out(tmp_path, monkeypatch):
     assert run(ConvertJob(TF2, str(tmp_path / "new"), Options())).outcome == Unchanged()
     report = run(ValidateJob(str(tmp_path / "absent"), TF2, Options()))
     assert (report.kind, type(report.outcome), report.is_validation) == (Kind.UNKNOWN, Unreadable, True)
+
+
+def test_a_mismatch_begins_with_the_flags_that_validate_was_not_given(tmp_path):
+    """The candidate has one signature less, as --drop_signatures has asked for, and validate knows nothing of it."""
+    new = tmp_path / "new"
+    shutil.copytree(TF2, new)
+    (new / "assets.extra").mkdir(exist_ok=True)
+    (new / "assets.extra" / "migration.json").write_text('{"source": {}, "options": {"drop_signatures": true}}')
+    report = _validate(new, MODELS / "vocabulary")
+    assert isinstance(report.outcome, Mismatched)
+    assert report.findings[0].code == "flags-not-given"
+    assert "converted with --drop_signatures" in report.findings[0].message

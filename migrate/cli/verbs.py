@@ -176,7 +176,8 @@ VERBS = (
         "TREE",
         "show the journal of a converted tree: how each model ended, when, and what has changed since",
         "Shows for each model of TREE, which convert has written, how it ended and when, and whether its source or the "
-        "new model has changed since. Writes nothing. The exit code is 1 if a model is not good or has changed.",
+        "new model has changed since. Writes nothing. The exit code is 1 if a model is not good or has changed; one "
+        "that ended as --config of convert expects is good.",
         ("TREE",),
         (FORMAT, HELP),
         _late("status"),

@@ -159,6 +159,8 @@ def convert_task(task: Task, tree: str, options: Options) -> Iterator[str]:
         if not report.skipped:
             report = dataclasses.replace(report, source=task.path, destination=task.destination)
             models.add(known.entry(found, decision, told(report, decision)))
+        elif changed := known.expected_otherwise(found, decision):
+            models.add(changed)
     yield outcome_name(report.outcome)
 
 

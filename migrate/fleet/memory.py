@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 
@@ -22,6 +23,16 @@ class Known:
         """The last report about a model, where doing it again would end in the same way."""
         report = found.done(decision.options, self.settings(decision.options), self._versions)
         return None if report is None else told(report, decision)
+
+    def expected_otherwise(self, found: Look, decision: Decision) -> Entry | None:
+        """The line of a model that is not done again and of which the config expects something else than it did then.
+
+        None where the last line says it already.
+        """
+        if found.entry is None:
+            return None
+        report = with_expectation(found.entry.report, decision.expect)
+        return None if report == found.entry.report else dataclasses.replace(found.entry, report=report)
 
     def entry(self, found: Look, decision: Decision, report: ModelReport) -> Entry:
         """The line of the journal about what has become of a model."""

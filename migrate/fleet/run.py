@@ -123,6 +123,8 @@ class _Fleet:
                 report = told(report, decision)
                 if not self._options.dry_run:
                     self._journal.add(self._known.entry(found, decision, report))
+            elif not self._options.dry_run and (entry := self._known.expected_otherwise(found, decision)):
+                self._journal.add(entry)
             own.report.set_result(report)
             return report
         finally:

@@ -13,7 +13,7 @@ from migrate.fleet.existing import is_ours
 from migrate.fleet.journal import Entry, damage, read_journal
 from migrate.frozen import frozen
 from migrate.model.destination_names import without_suffix
-from migrate.records import GOOD_OUTCOMES, Converted, Unchanged, outcome_name
+from migrate.records import Converted, Unchanged, outcome_name
 from migrate.sources.fingerprint import fingerprint
 from migrate.versions import tool
 
@@ -28,7 +28,8 @@ class ModelStatus:
       destination: directory of the new model.
       outcome: how it ended, as in a report.
       verified: whether the new model's answers were compared and found good; None where there is none.
-      good: whether it ended well.
+      good: whether it ended well, or as the config expects.
+      expected: the config's `expect`, where it has ended so; empty otherwise.
       time: when it ended, in seconds since 1970; None in journals that do not say it.
       changes: what is not as the journal knows it.
       other_version: whether another version of migrate or TensorFlow wrote the new model.
@@ -40,6 +41,7 @@ class ModelStatus:
     outcome: str
     verified: bool | None
     good: bool
+    expected: str
     time: float | None
     changes: tuple[str, ...]
     other_version: bool
@@ -61,7 +63,7 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        """Whether every model ended well and is as it was then."""
+        """Whether every model ended well, or as the config expects, and is as it was then."""
         return all(model.good and not model.changes for model in self.models)
 
 
@@ -106,7 +108,8 @@ def _status(tree: str, entry: Entry) -> ModelStatus:
         destination,
         outcome_name(report.outcome),
         verified,
-        isinstance(report.outcome, GOOD_OUTCOMES),
+        report.ok,
+        report.expected,
         entry.time,
         changes,
         versions is not None and _versions(versions) != _versions(tool()),

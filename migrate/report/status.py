@@ -63,6 +63,8 @@ def _outcome(model: Mapping[str, Any]) -> str:
     words = outcome_words(model["outcome"])
     if model["outcome"] == "converted":
         words += " and verified" if model["verified"] else ", not verified"
+    if model["expected"]:
+        words += ", as expected"
     return words
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from migrate import cli
 from migrate.errors import InputError
+from migrate.fleet import run
 from migrate.fleet.journal import Entry, open_journal, read_journal
 from migrate.fleet.status import read_status
+from migrate.model.study import audit_model
 from migrate.records import Converted, Kind, ModelReport, Refused, Unchanged
 from migrate.report.status import render
 from migrate.sources.fingerprint import fingerprint
@@ -101,6 +103,39 @@ def test_journals_that_have_no_times_are_read(tmp_path):
     assert read_journal(str(tmp_path)).get("a").time is None
     document = {"tree": "t", "models": [{**vars(read_status(str(tmp_path)).models[0])}]}
     assert "1 model in the journal\n" in render(document, 80, False)
+
+
+class _NoProcess:
+    """In the place of the nursery of a run that has nothing to convert."""
+
+    def __init__(self, *_):
+        self.start = self.close = lambda: None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_a_refusal_that_the_config_of_convert_expects_is_no_failure(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run, "Nursery", _NoProcess)
+    monkeypatch.setattr(run, "work", lambda found, options, *_: audit_model(found.task.path, options))
+    source, new = trees.make(tmp_path / "source", ["unknown_op", "a/other=unknown_op"]), str(tmp_path / "new")
+    config = tmp_path / "migrate.toml"
+    config.write_text('[models."*"]\nexpect = "refused: unknown-op"\n')
+    convert = ["migrate", "convert", str(source), new]
+    status = ["migrate", "status", new]
+    for flags, code in (([f"--config={config}"], 0), ([], 1), ([f"--config={config}"], 0)):  # The models are done once.
+        assert cli.main([*convert, *flags]) == code
+        capsys.readouterr()
+        assert cli.main(status) == code
+        assert ("2 models: 2 refused, as expected" in capsys.readouterr().out) == (code == 0)
+    assert cli.main([*status, "--format=json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert {(model["outcome"], model["good"], model["expected"]) for model in models} == {
+        ("refused", True, "refused: unknown-op")
+    }
 
 
 @pytest.mark.tensorflow

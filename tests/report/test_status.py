@@ -20,7 +20,7 @@ def test_an_age_is_said_in_its_largest_unit(seconds, said):
 
 
 def _model(name, outcome="converted", **fields):
-    given = {"good": True, "verified": True, "changes": (), "other_version": False, "time": 1000.0}
+    given = {"good": True, "verified": True, "changes": (), "expected": "", "other_version": False, "time": 1000.0}
     return {"name": name, "outcome": outcome, **given, **fields}
 
 
@@ -33,18 +33,20 @@ def test_a_tree_its_models_and_totals():
         _model("a"),
         _model("b", verified=False, time=None),
         _model("c", "refused", good=False, changes=("the source has changed", "the new model is gone")),
+        _model("e", "refused", expected="refused: unknown-op"),
         _model("d\x1b", other_version=True, time=8240.0),
     )
-    assert lines[0] == "new tree: 4 models in the journal, the last one done 1 minute ago"
-    rows = [re.split(r" {2,}", line.strip()) for line in lines[3:7]]
+    assert lines[0] == "new tree: 5 models in the journal, the last one done 1 minute ago"
+    rows = [re.split(r" {2,}", line.strip()) for line in lines[3:8]]
     assert rows == [
         ["a", "converted and verified", "2 hours"],
         ["b", "converted, not verified"],
         ["c", "refused", "2 hours", "the source has changed; the new model is gone"],
+        ["e", "refused, as expected", "2 hours"],
         [r"d\x1b", "converted and verified", "1 minute"],
     ]
     assert lines[-3:] == [
-        "4 models: 2 converted and verified; 1 converted, not verified; 1 refused",
+        "5 models: 2 converted and verified; 1 converted, not verified; 1 refused; 1 refused, as expected",
         "changed since, by number of models: 1 the source has changed; 1 the new model is gone",
         "1 written by another version of migrate or TensorFlow",
     ]

@@ -41,6 +41,8 @@ _WILDCARDS = "*?["
 _ESCAPED = r"\[([*?\[])\]"
 """A wildcard that stands for itself, as `glob.escape` writes it."""
 _EXPECTATION = re.compile(r"refused: *([a-z0-9-]+)")
+UNREADABLE = "unreadable"
+"""The value of `expect` for a model whose files are damaged or are not a model, which is no refusal."""
 
 Value = bool | int | float | str | list[str]
 """The value of an option in TOML and JSON."""
@@ -275,9 +277,13 @@ def _expectation(value: object) -> str:
     from migrate.finding_codes import explanations
 
     text = _text(value)
+    if text == UNREADABLE:
+        return text
     found = _EXPECTATION.fullmatch(text)
     if found is None:
-        raise _ValueError(f'expected "refused: CODE", such as "refused: unknown-op", not {text!r}')
+        raise _ValueError(f'expected "{UNREADABLE}" or "refused: CODE", such as "refused: unknown-op", not {text!r}')
+    if found[1] == UNREADABLE:
+        raise _ValueError(f'a model that cannot be read is not refused; write expect = "{UNREADABLE}"')
     # A difference between a new model and its source refuses nothing.
     codes = [code for code, explained in explanations().items() if explained.clients is None]
     if found[1] not in codes:

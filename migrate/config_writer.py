@@ -15,6 +15,7 @@ from typing import Any
 
 from migrate.config import (
     MODELS,
+    UNREADABLE,
     Config,
     Matcher,
     Value,
@@ -27,7 +28,7 @@ from migrate.config import (
 from migrate.errors import InputError
 from migrate.escapes import visible
 from migrate.frozen import frozen
-from migrate.records import Finding, ModelReport, Refused, Report
+from migrate.records import Finding, ModelReport, Refused, Report, Unreadable
 from migrate.regular_files import open_regular, replace
 from migrate.signature_flag import as_flag
 
@@ -129,7 +130,7 @@ def _proposals(
     cases: dict[str, _Proposal] = {}
     lines = set(text.splitlines())
     for model in report.models:
-        if not isinstance(model.outcome, Refused) or model.source not in names:
+        if not isinstance(model.outcome, Refused | Unreadable) or model.source not in names:
             continue
         name = names[model.source]
         tables = matcher.tables_alone(model.source) if model.source in alone else matcher.tables(name)
@@ -156,10 +157,15 @@ def _others(model: ModelReport, values: Mapping[str, Value]) -> Iterator[str]:
 
 def _blocked(name: str, model: ModelReport) -> _Proposal | None:
     refusals = model.refusals
-    if not refusals:
+    reasons: tuple[str, ...]
+    if isinstance(model.outcome, Unreadable):
+        expect, reasons = UNREADABLE, (_said(UNREADABLE, model.outcome.reason), "To take that as known:")
+    elif refusals:
+        expect = f"refused: {refusals[0].code}"
+        reasons = (*map(_reason, refusals), "Nothing that audit knows of converts it. To take its refusal as known:")
+    else:
         return None
-    reasons = (*map(_reason, refusals), "Nothing that audit knows of converts it. To take its refusal as known:")
-    return _Proposal(_pattern(name), {"expect": f"refused: {refusals[0].code}"}, reasons, commented=True)
+    return _Proposal(_pattern(name), {"expect": expect}, reasons, commented=True)
 
 
 def _by_version(cases: Mapping[str, _Proposal], names: Iterable[str]) -> Iterator[_Proposal]:
@@ -187,8 +193,12 @@ def _is_same(case: _Proposal, other: _Proposal | None) -> bool:
 
 
 def _reason(finding: Finding) -> str:
-    said = visible(finding.message)
-    return f"{finding.code}: {said if len(said) <= _REASON_CHARACTERS else said[: _REASON_CHARACTERS - 3] + '...'}"
+    return _said(finding.code, finding.message)
+
+
+def _said(code: str, message: str) -> str:
+    said = visible(message)
+    return f"{code}: {said if len(said) <= _REASON_CHARACTERS else said[: _REASON_CHARACTERS - 3] + '...'}"
 
 
 def _pattern(name: str) -> str:

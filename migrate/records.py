@@ -182,7 +182,7 @@ class ModelOptions:
       variables: whether constant weights become variables.
       control_flow: what becomes of loops and conds, as in `Options`.
       custom_objects: `module:Name` of classes and functions that a Keras file names.
-      expect: how the model is known to end, as `refused: CODE`.
+      expect: how the model is known to end, as `refused: CODE` or `unreadable`.
     """
 
     signature: tuple[GivenSignature, ...] | None = None
@@ -751,7 +751,7 @@ class ModelReport:
       is_validation: the report is on the candidate, which is at `destination`; it was compared with its source.
       proposed: options that audit proposes and has tried: with them a refused model can be converted. Of a model that
         took proposals (`Options.take_proposals`), those. None where there is nothing to propose.
-      expected: the config's `expect`, where the model has ended so; a known refusal is no failure.
+      expected: the config's `expect`, where the model has ended so; a known ending is no failure.
     """
 
     source: str

@@ -73,6 +73,7 @@ def _options(*lines: str) -> ModelOptions:
         ("variables = true", {"variables": True}),
         ('custom_objects = ["my_layers:Scale"]', {"custom_objects": ("my_layers:Scale",)}),
         ('expect = "refused: unknown-op"', {"expect": "refused: unknown-op"}),
+        ('expect = "unreadable"', {"expect": "unreadable"}),
     ],
 )
 def test_each_key_is_read(line, expected):
@@ -132,7 +133,14 @@ def test_every_key_is_a_flag_and_an_option():
         ('[models."a"]\nsignature = "x"', "m.toml: [models.\"a\"] signature: --signature='x': has no outputs"),
         ('[models."a"]\nsignature = ["s:outputs=a:0", "s:outputs=b:0"]', "names 's' twice"),
         ('[models."a"]\ncustom_objects = "a"', 'm.toml: [models."a"] custom_objects: --custom_objects=a: expected MOD'),
-        ('[models."a"]\nexpect = "mismatched"', 'm.toml: [models."a"] expect: expected "refused: CODE"'),
+        (
+            '[models."a"]\nexpect = "mismatched"',
+            'm.toml: [models."a"] expect: expected "unreadable" or "refused: CODE"',
+        ),
+        (
+            '[models."a"]\nexpect = "refused: unreadable"',
+            'm.toml: [models."a"] expect: a model that cannot be read is not refused; write expect = "unreadable"',
+        ),
         (
             '[models."a"]\nexpect = "refused: unknwn-op"',
             "m.toml: [models.\"a\"] expect: there is no finding 'unknwn-op'; did you mean unknown-op?",

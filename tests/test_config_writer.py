@@ -31,6 +31,7 @@ from migrate.records import (
     ModelReport,
     Refused,
     Report,
+    Unreadable,
     refusal,
 )
 from migrate.signature_flag import parse_signature
@@ -84,8 +85,20 @@ def test_a_comment_of_a_blocked_model_can_be_made_a_table(tmp_path):
     assert _parsed(uncommented).tables == (ConfigTable("b", ModelOptions(expect="refused: no-signature")),)
 
 
+def test_a_model_that_cannot_be_read_is_a_comment_as_well(tmp_path):
+    written, text = _add(tmp_path, _torn("/t/b"))
+    assert (written.added, written.blocked) == ((), 1)
+    assert "# unreadable: b: torn\\x1b\n" in text
+    uncommented = text.replace('# [models."b"]\n# ', '[models."b"]\n')
+    assert _parsed(uncommented).tables == (ConfigTable("b", ModelOptions(expect="unreadable")),)
+
+
+def _torn(source: str) -> ModelReport:
+    return ModelReport(source, None, Kind.UNKNOWN, Unreadable("b: torn\x1b"))
+
+
 def test_again_it_adds_nothing(tmp_path):
-    models = (_refused("/t/a", _PROPOSED), _refused("/t/b"))
+    models = (_refused("/t/a", _PROPOSED), _refused("/t/b"), _torn("/t/c"))
     _, text = _add(tmp_path, *models)
     written, again = _add(tmp_path, *models)
     assert (again, written.added, written.blocked) == (text, (), 0)

@@ -115,7 +115,7 @@ def _config() -> Iterator[str]:
     for key in KEYS:
         flag = known.get(key)
         if flag is None:
-            yield f"| `{key}` | text | `refused: CODE`: this refusal of the model is known, and is no failure. |"
+            yield f"| `{key}` | text | `refused: CODE` or `unreadable`: this ending is known, and is no failure. |"
             continue
         yield f"| `{key}` | {_value(flag)} | {_cell(flag.help)} |"
 

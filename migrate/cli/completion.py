@@ -36,9 +36,10 @@ def _words_of(operand: str, verbs: Sequence[Verb]) -> list[str] | None:
     """All values of an operand; None where it is a path."""
     match operand.strip("[].").upper():
         case "CODE":
+            from migrate.cli.outcomes import OUTCOMES
             from migrate.finding_codes import explanations
 
-            return list(explanations())
+            return [*explanations(), *OUTCOMES]
         case "SHELL":
             return list(SHELLS)
         case _:

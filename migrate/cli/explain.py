@@ -1,4 +1,4 @@
-"""`migrate explain CODE...`: what a finding means, why it matters, an example, and what to do."""
+"""`migrate explain CODE...`: what a finding or an outcome means, why it matters, an example, and what to do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from migrate.cli.outcomes import OUTCOMES
 from migrate.cli.output import columns, put
 from migrate.errors import UsageError
 from migrate.finding_codes import Explanation, explanations
@@ -18,8 +19,8 @@ _WIDEST = 100
 
 
 def explain(operands: Sequence[str], values: FlagValues) -> int:
-    """Prints the explanations of some codes; without any, a line for each code there is."""
-    known = explanations()
+    """Prints the explanations of some codes and outcomes; without any, a line for each there is."""
+    known = {**explanations(), **OUTCOMES}
     if not operands:
         width = max(map(len, known)) + 2
         return put("".join(f"{code:<{width}}{found.meaning}\n" for code, found in known.items()))
@@ -29,12 +30,12 @@ def explain(operands: Sequence[str], values: FlagValues) -> int:
 
 def _code(given: str) -> str:
     """The code that is meant, in whatever case and with whatever dashes."""
-    known = explanations()
     code = given.lower().replace("_", "-")
+    known = {name.replace("_", "-"): name for name in (*explanations(), *OUTCOMES)}
     if code in known:
-        return code
+        return known[code]
     near = difflib.get_close_matches(code, known, n=1)
-    advice = f"did you mean {near[0]}?" if near else "migrate explain lists all"
+    advice = f"did you mean {known[near[0]]}?" if near else "migrate explain lists all"
     raise UsageError(f"there is no finding {given!r}; {advice}")
 
 

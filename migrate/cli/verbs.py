@@ -200,9 +200,10 @@ VERBS = (
     Verb(
         "explain",
         "[CODE...]",
-        "say what a finding or a difference means, why it matters and what to do",
+        "say what a finding, a difference or an outcome means, why it matters and what to do",
         "Prints for each code what the finding or difference means, why it matters, an example and what to do; for a "
-        "difference also which clients it breaks. Without a code it lists all codes.",
+        "difference also which clients it breaks. CODE may also be an outcome, such as unreadable. Without a code it "
+        "lists all.",
         ("[CODE...]",),
         (HELP,),
         _late("explain"),

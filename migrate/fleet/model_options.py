@@ -15,6 +15,7 @@ from migrate.config import (
     CONFIG,
     JOURNAL,
     KEYS,
+    UNREADABLE,
     Config,
     ConfigTable,
     Matcher,
@@ -39,6 +40,7 @@ from migrate.records import (
     Options,
     Refused,
     Severity,
+    Unreadable,
     gravest_first,
     outcome_name,
 )
@@ -231,7 +233,8 @@ def with_expectation(report: ModelReport, expect: str | None) -> ModelReport:
     if expect is None:
         return report
     codes = sorted({finding.code for finding in report.refusals})
-    if isinstance(report.outcome, Refused) and is_known_ending(expect, codes):
+    is_known = isinstance(report.outcome, Refused) and is_known_ending(expect, codes)
+    if is_known or (isinstance(report.outcome, Unreadable) and expect == UNREADABLE):
         return dataclasses.replace(report, expected=expect)
     ended = outcome_name(report.outcome).replace("_", " ").replace("tf2", "TF2")
     told = f"refused for {', '.join(codes)}" if codes else ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_of, values_of
@@ -56,8 +57,8 @@ def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Blo
     flagged = sum(len(group.models) for group in found.flagged)
     blocked = sum(len(group.models) for group in found.blocked)
     parts = [f"{len(found.ready):,} ready", f"{flagged:,} ready with a flag", f"{blocked:,} blocked"]
-    if found.expected:
-        parts.append(f"{len(found.expected):,} refused as the config expects")
+    endings = Counter(outcome_name(model.outcome) for model in found.expected)
+    parts += [f"{number:,} {ending} as the config expects" for ending, number in endings.items()]
     yield text(f"{count_words(models, 'model')}: {', '.join(parts)}", "bold")
     if found.flagged:
         yield _BLANK

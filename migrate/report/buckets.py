@@ -54,7 +54,7 @@ class Buckets:
       ready: convert writes them as the options are.
       flagged: convert writes them with other flags, most models first.
       blocked: convert writes none of them, most models first.
-      expected: those that the config knows to be refused.
+      expected: those that end as the config expects: refused, or unreadable.
     """
 
     ready: tuple[ModelReport, ...]

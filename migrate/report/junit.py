@@ -1,7 +1,7 @@
 """A report as JUnit XML, for continuous integration: a test case a model.
 
 The form is the one that Jenkins, GitLab and GitHub's actions read (https://github.com/testmoapp/junitxml): a model that
-is refused or mismatched is a failure, one that is unverified or refused as expected is skipped, and one that could not
+is refused or mismatched is a failure, one that is unverified or ended as expected is skipped, and one that could not
 be worked on is an error. XML 1.0 has no way to write most control characters, not even escaped, and ElementTree writes
 them all the same: nothing gets there but what is visible.
 """

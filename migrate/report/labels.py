@@ -27,7 +27,7 @@ def is_good(model: Mapping[str, Any]) -> bool:
 
 
 def is_expected(model: Mapping[str, Any]) -> bool:
-    """Whether it was refused as its owner expects, which is no failure."""
+    """Whether it ended as its owner expects, refused or unreadable, which is no failure."""
     return bool(model.get("expected"))
 
 

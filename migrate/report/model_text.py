@@ -152,7 +152,7 @@ def _verdict(model: ModelReport) -> str:
         case AlreadyTF2():
             return "is a TF2 SavedModel already; convert copies it as it is"
         case Unreadable():
-            return "cannot be read"
+            return f"cannot be read{', as expected' if model.expected else ''}"
         case Refused():
             known = " as expected" if model.expected else ""
             return f"refused{known}, {count_words(len(model.refusals), 'blocking finding')}"

@@ -102,16 +102,21 @@ def _results(model: JSON, security_only: bool) -> Iterator[JSON]:
         if finding["hint"]:
             text += f"\nHint: {_text(finding['hint'])}"
         result = _result(model, finding["code"], _LEVELS.get(finding["severity"], "none"), text, finding["nodes"])
-        if is_expected(model) and finding["severity"] == "refusal":
-            result["suppressions"] = [{"kind": "external", "justification": _text(model["expected"])}]
-        yield result
+        yield _suppressed(model, result) if finding["severity"] == "refusal" else result
     differences = () if security_only else tuple(_differences(model))
     yield from differences
     # By the finding of that code, or by the differences.
     explained = model["outcome"] == "unverified" or any(result["level"] == "error" for result in differences)
     if not is_good(model) and not refusals(model) and not explained:
         text = _text(explanation(model) or outcome_words(model["outcome"]))
-        yield _result(model, _outcome_rule(model["outcome"]), "error", text, ())
+        yield _suppressed(model, _result(model, _outcome_rule(model["outcome"]), "error", text, ()))
+
+
+def _suppressed(model: JSON, result: JSON) -> JSON:
+    """A result that stands in the way of a model, suppressed where the config expects it."""
+    if not is_expected(model):
+        return result
+    return {**result, "suppressions": [{"kind": "external", "justification": _text(model["expected"])}]}
 
 
 def _differences(model: JSON) -> Iterator[JSON]:

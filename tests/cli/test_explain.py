@@ -8,6 +8,7 @@ from migrate.cli import output
 from migrate.cli.explain import explain
 from migrate.errors import UsageError
 from migrate.finding_codes import explanations
+from migrate.report.labels import BAD
 
 
 def test_a_code_is_explained_in_four_parts(capsys):
@@ -26,7 +27,17 @@ def test_a_code_is_explained_in_four_parts(capsys):
 
 def test_without_codes_all_are_listed(capsys):
     assert explain([], None) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(explanations())
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        *explanations(),
+        *("crashed", "failed", "mismatched", "refused", "timed_out", "unreadable"),
+    ]
+
+
+@pytest.mark.parametrize("outcome", BAD)
+def test_every_bad_outcome_is_explained(outcome, capsys):
+    for written in (outcome, outcome.replace("_", "-")):
+        assert explain([written], None) == 0
+        assert capsys.readouterr().out.startswith(f"{outcome}\n\n")
 
 
 @pytest.mark.parametrize("written", ["UNKNOWN-OP", "unknown_op"])

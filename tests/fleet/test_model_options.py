@@ -18,6 +18,7 @@ from migrate.records import (
     Options,
     Refused,
     Unchanged,
+    Unreadable,
     refusal,
 )
 from migrate.signature_flag import parse_signature
@@ -132,6 +133,21 @@ def test_a_known_refusal_is_no_failure_and_any_other_ending_is_told(outcome, cod
     assert [told in message for message in said] == ([True] if told else [])
     assert with_expectation(found, None) == report
     assert with_expectation(found, "refused: unknown-op") == found
+
+
+@pytest.mark.parametrize(
+    ("expect", "outcome", "expected"),
+    [
+        ("unreadable", Unreadable("torn"), "unreadable"),
+        ("unreadable", Refused(), ""),
+        ("unreadable", Converted(), ""),
+        ("refused: unknown-op", Unreadable("torn"), ""),
+    ],
+)
+def test_a_model_that_is_known_to_be_unreadable_is_no_failure(expect, outcome, expected):
+    found = with_expectation(_ended(outcome), expect)
+    assert (found.expected, found.ok) == (expected, bool(expected) or outcome == Converted())
+    assert [finding.code for finding in found.findings] == ([] if expected else ["expectation-outdated"])
 
 
 def test_given_options_are_those_that_differ_and_those_that_were_asked_for():

@@ -32,6 +32,12 @@ _REPORT = Report(
 )
 
 
+def test_models_that_end_as_expected_are_counted_by_how_they_end():
+    torn = model("torn", Unreadable("no such proto"), expected="unreadable")
+    head = render_audit(Report((*_REPORT.models, torn)), UNBOUNDED, summary_only=True).splitlines()[0]
+    assert head.endswith("2 blocked, 1 refused as the config expects, 1 unreadable as the config expects")
+
+
 def _lines(width=UNBOUNDED, **settings):
     return render_audit(_REPORT, width, **settings).splitlines()
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from migrate.finding_codes import meaning
-from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, refusal
+from migrate.records import Converted, Finding, Mismatched, Refused, Report, Severity, Unreadable, refusal
 from migrate.report.json import to_document
 from migrate.report.sarif import to_sarif
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
@@ -101,6 +101,9 @@ def test_sarif_paths_are_uris(path, uri):
 def test_a_refusal_that_is_expected_is_suppressed():
     known = model("known", Refused(), findings=(REFUSAL,), expected="refused: " + REFUSAL.code)
     other = model("other", Refused(), findings=(REFUSAL,))
+    torn = model("torn", Unreadable("cut off"), expected="unreadable")
+    (result,) = _sarif(torn)["runs"][0]["results"]
+    assert result["suppressions"] == [{"kind": "external", "justification": "unreadable"}]
     results = _sarif(known, other)["runs"][0]["results"]
     suppressions = [{"kind": "external", "justification": known.expected}]
     assert [result.get("suppressions") for result in results] == [suppressions, None]

@@ -64,7 +64,7 @@ def put_audit(operands: Sequence[str], values: FlagValues) -> Callable[[Report, 
     def show(report: Report, form: str, quiet: bool) -> int:
         if values.write_config is not None:
             _write(operands, report, values.write_config)
-        if form != "text" or len(report.models) == 1 or quiet:
+        if form != "text" or len(report.models) == 1 or (quiet and not values.summary):
             return put_report(report, form, quiet)
         from migrate.report.audit_text import render_audit
 

@@ -95,6 +95,16 @@ def make_plan(
     return plan
 
 
+def _no_signature(dropped: int) -> Finding:
+    """Says that there is nothing to call, where so many signatures would be left out."""
+    if dropped:
+        which = "the only signature" if dropped == 1 else f"all {dropped} signatures"
+        message = f"--drop_signatures would leave out {which}, so that nothing could be called"
+        return refusal("no-signature", message, (), "mend what blocks one of them, or give one more with --signature")
+    message = "the MetaGraphDef has no signature that could be exported"
+    return refusal("no-signature", message, (), "say what to call with --signature")
+
+
 def _plan(meta_graph: MetaGraphDef, options: PlanOptions, read: Read | None) -> Plan:
     """The plan of what every kind of model has."""
     prepared = _prepare(meta_graph, options.variables, read)
@@ -102,8 +112,7 @@ def _plan(meta_graph: MetaGraphDef, options: PlanOptions, read: Read | None) -> 
     signatures = plan_signatures(source, options.drop_signatures)
     findings = [*prepared.findings, *signatures.findings]
     if not signatures.plans and (signatures.dropped or not any(f.severity is Severity.REFUSAL for f in findings)):
-        message = "the MetaGraphDef has no signature that could be exported"
-        findings.append(refusal("no-signature", message, (), "say what to call with --signature"))
+        findings.append(_no_signature(signatures.dropped))
     restore = _read_restore(source)
     if isinstance(restore, Finding):
         findings.append(restore)

@@ -56,5 +56,6 @@ def test_a_report_is_made_again_or_compared(monkeypatch, capsys):
 
 def test_details_of_many_models_are_for_those_who_ask(calls, capsys):
     calls.answer = report(Convertible(), Convertible())
-    assert run("audit a --summary") == 0
-    assert capsys.readouterr().out.splitlines() == ["2 models: 2 ready, 0 ready with a flag, 0 blocked"]
+    for quiet in ("", " -q"):
+        assert run(f"audit a --summary{quiet}") == 0
+        assert capsys.readouterr().out.splitlines() == ["2 models: 2 ready, 0 ready with a flag, 0 blocked"]

@@ -215,7 +215,7 @@ class VariableFacts:
       shape: static shape.
       is_resource: a VarHandleOp (True) or a ref variable (False).
       trainable: whether the source lists it in TRAINABLE_VARIABLES.
-      needed: whether a signature or the init op reaches it.
+      needed: whether a signature or the init op reaches it; None where no plan was made that tells it.
     """
 
     name: str
@@ -223,7 +223,7 @@ class VariableFacts:
     shape: Shape
     is_resource: bool
     trainable: bool
-    needed: bool
+    needed: bool | None
 
 
 @frozen

@@ -24,12 +24,13 @@ _TABLES = frozenset(
 )
 
 
-def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
+def facts(meta_graph: MetaGraphDef, needed: Collection[str] | None) -> MetaGraphFacts:
     """Describes a MetaGraphDef.
 
     Args:
       meta_graph: the source.
-      needed: names of the nodes that some signature or the init op runs.
+      needed: names of the nodes that some signature or the init op runs; None where that is not known, because no plan
+        was made.
     """
     nodes = meta_graph.graph_def.node[:]
     names = [sys.intern(node.op) for node in nodes]  # Read once: fields of protos are slow to read.
@@ -44,7 +45,7 @@ def facts(meta_graph: MetaGraphDef, needed: Collection[str]) -> MetaGraphFacts:
                 contract.shape_of(node.attr["shape"].shape),
                 op == "VarHandleOp",
                 node.name in trainable,
-                node.name in needed,
+                None if needed is None else node.name in needed,
             )
             for op, node in zip(names, nodes, strict=True)
             if op in _VARIABLES

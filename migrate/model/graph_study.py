@@ -159,7 +159,7 @@ def study_graph(source: Source, copied: Sequence[Finding], options: Options) -> 
 
 def _refused(source: Source, findings: tuple[Finding, ...], dangerous: tuple[DangerousOp, ...] = ()) -> ModelReport:
     """The report of a model of which no graph is planned."""
-    every = tuple(facts(m, ()) for m in source.meta_graphs)
+    every = tuple(facts(m, None) for m in source.meta_graphs)
     return ModelReport(source.path, None, source.kind, Refused(), findings, meta_graphs=every, dangerous_ops=dangerous)
 
 
@@ -278,9 +278,9 @@ def _report(
             *run_checks(_subject(source, planned, needed, options)),
         )
     )
-    others = tuple(facts(m, ()) for m in source.meta_graphs if m is not original)
+    others = tuple(facts(m, None) for m in source.meta_graphs if m is not original)
     every = [meta_graph if m is original else m for m in source.meta_graphs]
-    own = facts(meta_graph, needed_names(needed))
+    own = facts(meta_graph, None if plan.refused else needed_names(needed))
     return ModelReport(
         source.path,
         None,

@@ -78,7 +78,7 @@ class VariableDocument(StoredDocument):
 
     is_resource: bool
     trainable: bool
-    needed: bool
+    needed: bool | None
 
 
 class MetaGraphDocument(TypedDict):

@@ -98,7 +98,7 @@ def model_blocks(model: ModelReport) -> Iterator[Block]:
     if model.checkpoint is not None:
         yield _BLANK
         yield from _checkpoint(model.checkpoint)
-    yield from _dangerous_ops(model.dangerous_ops)
+    yield from _dangerous_ops(model.dangerous_ops, is_planned=not isinstance(model.outcome, Refused))
     if model.findings:
         yield _BLANK
         yield text("findings", "bold")
@@ -108,8 +108,11 @@ def model_blocks(model: ModelReport) -> Iterator[Block]:
         yield from _verification_details(model.verification)
 
 
-def _dangerous_ops(found: Sequence[DangerousOp]) -> Iterator[Block]:
-    """What can do more than compute, but for the ops that savers and tables are made of; JSON has those, too."""
+def _dangerous_ops(found: Sequence[DangerousOp], is_planned: bool) -> Iterator[Block]:
+    """What can do more than compute, but for the ops that savers and tables are made of; JSON has those, too.
+
+    That nothing reaches an op is not told of a refused model: the refusal may be about this op.
+    """
     shown = [dangerous for dangerous in found if not dangerous.standard]
     if not shown:
         return
@@ -117,7 +120,7 @@ def _dangerous_ops(found: Sequence[DangerousOp]) -> Iterator[Block]:
     yield text("dangerous ops", "bold")
     rows = []
     for dangerous in shown:
-        place = dangerous.where if dangerous.reached else f"{dangerous.where}, which nothing reaches"
+        place = dangerous.where if dangerous.reached or not is_planned else f"{dangerous.where}, which nothing reaches"
         rows.append((plain_text(dangerous.op), text(dangerous.effect, "yellow"), plain_text(place)))
         rows.append((_BLANK, _BLANK, plain_text(f"nodes: {_names(dangerous.nodes)}")))
     yield Indented(Table(tuple(rows), fixed=frozenset({0, 1})))
@@ -319,7 +322,7 @@ def _variables(variables: Sequence[VariableFacts]) -> str:
     kinds = {"ref": len(variables) - resource, "resource": resource}
     parts = [f"{count_words(len(variables), 'variable')} ({tally(kinds)})", _bulk(variables)]
     parts.append(f"{sum(variable.trainable for variable in variables):,} trainable")
-    idle = sum(not variable.needed for variable in variables)
+    idle = sum(variable.needed is False for variable in variables)
     if idle:
         parts.append(f"{idle:,} that no signature and no init op reaches")
     return ", ".join(parts)

@@ -182,7 +182,7 @@ def _roles(variable: JSON) -> str:
         return ""
     roles = ["resource" if variable["is_resource"] else "ref"]
     roles += ["trainable"] if variable["trainable"] else []
-    roles += [] if variable["needed"] else ["not needed"]
+    roles += ["not needed"] if variable["needed"] is False else []
     return ", ".join(roles)
 
 

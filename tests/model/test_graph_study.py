@@ -10,7 +10,8 @@ from migrate.feed_flag import parse_feed
 from migrate.graph.protos import MetaGraphDef
 from migrate.model.graph_study import dangerous_ops, plan_options, study_graph
 from migrate.plan.records import PlanOptions
-from migrate.records import Convertible, Finding, GivenSignature, Kind, ModelOptions, Options, Refused, Severity
+from migrate.records import Convertible, Finding, GivenSignature, Kind, ModelOptions, Options, Refused, Report, Severity
+from migrate.report.text import render
 from migrate.sources.discover import place_of
 from migrate.sources.read import read_source
 from tests.conversions import ROOT
@@ -27,6 +28,13 @@ def _studied(name, options=None, copied=()):
 
 def _codes(report):
     return [finding.code for finding in report.findings]
+
+
+@pytest.mark.parametrize("name", ["models/unknown_op", "forms/saver_steps"])
+def test_what_reaches_a_variable_is_not_known_without_a_plan(name):
+    report, _ = _studied(name)
+    assert {variable.needed for variable in report.meta_graphs[0].variables} == {None}
+    assert "reaches" not in render(Report((report,)), 200)
 
 
 def test_an_ordinary_graph_is_planned():

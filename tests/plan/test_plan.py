@@ -69,7 +69,9 @@ def test_what_signatures_and_options_come_to(signatures, options, codes):
 @pytest.mark.parametrize(("others", "which"), [({}, "the only signature"), ({"also": _BAD}, "all 2 signatures")])
 def test_that_every_signature_would_be_left_out_is_told(others, which):
     made = meta_graph(MODEL + SAVER, bad=_BAD, **others)
-    (found,) = (f for f in make_plan(made, None, PlanOptions(drop_signatures=True)).findings if f.code == "no-signature")
+    (found,) = (
+        f for f in make_plan(made, None, PlanOptions(drop_signatures=True)).findings if f.code == "no-signature"
+    )
     assert found.message.startswith(f"--drop_signatures would leave out {which}")
     (other,) = (f for f in make_plan(meta_graph(MODEL + SAVER)).findings if f.code == "no-signature")
     assert "--drop_signatures" not in other.message

@@ -344,5 +344,6 @@ def test_dangerous_ops_are_shown_and_the_savers_own_are_not():
     words = _one("m", AlreadyTF2(), dangerous_ops=(write, lone, own))
     assert "dangerous ops WriteFile writes-files function f nodes: a, b" in words
     assert "TryRpc unknown main graph, which nothing reaches nodes: c" in words
+    assert "TryRpc unknown main graph nodes: c" in _one("m", Refused(), dangerous_ops=(write, lone, own))
     assert "SaveV2" not in words
     assert "dangerous ops" not in _one("m", AlreadyTF2(), dangerous_ops=(own,))

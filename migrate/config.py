@@ -522,23 +522,21 @@ def _literal_characters(pattern: str) -> int:
     return len(re.sub(r"\[[^\]]*\]|[*?]", "", plain))
 
 
-# Files that are there and were not named.
+# Files that are there and are not read.
 
 
-def unread_configs(sources: Iterable[str], named: Iterable[str | None]) -> tuple[str, ...]:
-    """The migrate.toml files in the working directory and in sources that no flag names.
+def unread_configs(sources: Iterable[str]) -> tuple[str, ...]:
+    """The migrate.toml files in the working directory and in sources, where no flag names a config.
 
     Args:
       sources: what the user calls the models or trees.
-      named: the files that flags name.
     """
-    known = [path for path in named if path is not None]
     found: list[str] = []
     for folder in dict.fromkeys((os.curdir, *sources)):
         if "://" in folder:
             continue
         path = os.path.normpath(os.path.join(folder, FILE_NAME))
-        if os.path.lexists(path) and not any(_same(path, other) for other in (*known, *found)):
+        if os.path.lexists(path) and not any(_same(path, other) for other in found):
             found.append(path)
     return tuple(found)
 

@@ -21,6 +21,8 @@ from migrate.records import Report
 if TYPE_CHECKING:
     from absl.flags import FlagValues
 
+    from migrate.events import Event
+
 _Call = Callable[[Progress], Report]
 
 
@@ -28,23 +30,27 @@ def audit(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate audit PATH...`."""
     if values.security:
         check_security_form(values.format)
-    mention_configs(operands, values)
     check_written(operands, values)
     show = put_security if values.security else put_audit(operands, values)
     return _reported(
-        operands, values, False, lambda tell: api.audit(operands, options=options(values), progress=tell), show
+        operands,
+        values,
+        False,
+        lambda tell: api.audit(operands, options=options(values), progress=tell),
+        show,
+        operands,
     )
 
 
 def convert(operands: Sequence[str], values: FlagValues) -> int:
     """`migrate convert SOURCE DESTINATION`."""
     source, destination = operands
-    mention_configs((source,), values)
     return _reported(
         operands,
         values,
         True,
         lambda tell: api.convert(source, destination, options=options(values), progress=tell),
+        sources=(source,),
     )
 
 
@@ -57,8 +63,6 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
     if values.verify == NONE:
         raise UsageError("validate compares, so --noverify leaves it nothing to do; the least is --verify=replay")
     (candidate,) = operands
-    if values.against:
-        mention_configs((values.against,), values)
     return _reported(
         operands,
         values,
@@ -66,6 +70,7 @@ def validate(operands: Sequence[str], values: FlagValues) -> int:
         lambda tell: api.validate(
             candidate, against=values.against or None, options=options(values), progress=tell, journal=values.report
         ),
+        sources=(values.against,) if values.against else (),
         apart_from=(candidate, *([values.against] if values.against else [])),
     )
 
@@ -90,12 +95,24 @@ def _compared(new: str, values: FlagValues) -> int:
     return put(shown, NOT_GOOD if any(change.kind == "worse" for change in changes) else GOOD)
 
 
+def _mentioning(mention: Callable[[], None], tell: Progress) -> Callable[[Event], None]:
+    """Calls `mention` when the first event comes: the models are found then, and reading them may take long."""
+
+    def listen(event: Event) -> None:
+        mention()
+        if tell is not None:
+            tell(event)
+
+    return listen
+
+
 def _reported(
     operands: Sequence[str],
     values: FlagValues,
     lines: bool,
     call: _Call,
     show: Callable[[Report, str, bool], int] = put_report,
+    sources: Sequence[str] = (),
     apart_from: Sequence[str] = (),
 ) -> int:
     check_standard_output()
@@ -104,8 +121,11 @@ def _reported(
     if values.report is not None:
         api.check_report_directory(values.report, apart_from)
     logged = values.verbosity >= INFO
+    mention = mention_configs(sources, values)
     with nullcontext(None) if values.quiet and not logged else progress(logged, lines) as tell:
-        found = call(tell)
+        found = call(tell if mention is None else _mentioning(mention, tell))
+    if mention is not None:
+        mention()
     if not found.models:
         raise InputError(f"no model was found in {', '.join(operands)}")
     if values.report is not None:

@@ -24,22 +24,37 @@ def config(operands: Sequence[str], values: FlagValues) -> int:
     check_standard_output()
     if len(operands) > 2:
         raise UsageError(f"config takes MODELS and perhaps NEW, not {', '.join(map(repr, operands))}")
-    mention_configs(operands[:1], values)
     journal = operands[1] if len(operands) > 1 else None
     decisions = api.options_of_models(operands[0], options(values), journal=journal)
+    mention = mention_configs(operands[:1], values)
+    if mention is not None:
+        mention()
     from migrate.report.options_text import to_json, to_text
 
     shown = to_json if values.format == "json" else to_text
     return put(shown({decision.model: decision.origins for decision in decisions}, values.config))
 
 
-def mention_configs(sources: Sequence[str], values: FlagValues) -> None:
-    """Says of a migrate.toml that no flag names that it is not read: it may be a stranger's."""
+def mention_configs(sources: Sequence[str], values: FlagValues) -> Callable[[], None] | None:
+    """Gives what says of a migrate.toml that it is not read, once: it may be a stranger's.
+
+    It is to be called when models are read, and not before an error. None where there is no such file, or a flag names
+    a config.
+    """
     from migrate.config import unread_configs
 
-    written = values.flag_values_dict().get("write_config")
-    for path in unread_configs(sources, (values.config, written)):
-        say(f"migrate: {path} is not read; --config={quoted(path)} reads it")
+    named = values.config is not None or values.flag_values_dict().get("write_config") is not None
+    unread = [] if named else list(unread_configs(sources))
+
+    if not unread:
+        return None
+
+    def mention() -> None:
+        while unread:
+            path = unread.pop(0)
+            say(f"migrate: {path} is not read; --config={quoted(path)} reads it")
+
+    return mention
 
 
 def check_written(operands: Sequence[str], values: FlagValues) -> None:

@@ -10,6 +10,7 @@ from migrate.cli.config import check_written
 from migrate.cli.verbs import find_verb
 from migrate.config import COMMAND_LINE, Origin
 from migrate.errors import InputError, UsageError
+from migrate.events import Began
 from migrate.fleet.model_options import Decision
 from migrate.records import Options
 from tests.cli.fake_api import run
@@ -63,3 +64,35 @@ def test_a_config_beside_the_models_is_mentioned_once_it_is_not_named(tmp_path, 
     assert run(f"audit {tmp_path} --config={tmp_path}/migrate.toml") == 0
     assert "is not read" not in capsys.readouterr().err
     assert calls[0][2]["options"] == Options()
+
+
+@pytest.mark.parametrize("flags", ["--config=nope.toml", "--write_config={}/other.toml"])
+def test_a_config_beside_the_models_is_not_mentioned_where_another_one_is_named(flags, tmp_path, calls, capsys):
+    (tmp_path / "migrate.toml").write_text("")
+    run(f"audit {tmp_path} {flags.format(tmp_path)}")
+    assert "is not read" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["audit {}", "convert {} new", "validate new --against={}", "config {}"])
+def test_before_an_error_no_config_is_mentioned(line, tmp_path, calls, monkeypatch, capsys):
+    (tmp_path / "migrate.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    calls.answer = InputError("there is no such model")
+    assert run(line.format("mistyped")) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1 and "is not read" not in err
+
+
+def test_a_config_is_mentioned_when_models_are_read_and_once(tmp_path, calls, monkeypatch, capsys):
+    (tmp_path / "migrate.toml").write_text("")
+
+    def reads(*_, progress, **__):
+        assert "is not read" not in capsys.readouterr().err
+        progress(Began(1, 1))
+        assert capsys.readouterr().err.count("is not read") == 1
+        return calls.answer
+
+    monkeypatch.setattr(api, "audit", reads)
+    for quiet in ("", " -q"):
+        assert run(f"audit {tmp_path}{quiet}") == 0
+        assert "is not read" not in capsys.readouterr().err

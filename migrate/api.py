@@ -442,7 +442,7 @@ def record(
 
     Example:
       >>> record("testdata/models/simple_save", new / "golden.npz")[0]
-      '...golden.npz: 10 calls of 1 signature(s), answered by TensorFlow ...'
+      '...golden.npz: 10 calls of 1 signature, answered by TensorFlow ...'
     """
     from migrate.fleet.remote import brought
     from migrate.model.recording import record as recorded_by
@@ -464,7 +464,8 @@ def record(
     for note in found.notes:
         listen(Warned(f"not recorded: {note}"))
     signatures = len({call.signature for call in found.calls})
-    return (f"{output}: {len(found.calls)} calls of {signatures} signature(s), answered by {found.by}",)
+    told = "1 signature" if signatures == 1 else f"{signatures} signatures"
+    return (f"{output}: {len(found.calls)} calls of {told}, answered by {found.by}",)
 
 
 def recorder_script() -> str:

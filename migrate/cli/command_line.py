@@ -37,9 +37,15 @@ def parse(command: str, known: Sequence[Flag], arguments: Sequence[str]) -> tupl
         return values, list(values([f"migrate {command}", *spelled])[1:])
     except flags.UnrecognizedFlagError as error:
         advice = _advice(command, error.flagname, known)
-        raise UsageError(f"{command} has no flag --{error.flagname}; {advice}") from None
+        raise UsageError(f"{command} has no flag {_written(error.flagname, spelled)}; {advice}") from None
     except (flags.Error, ValueError) as error:
         raise UsageError(f"{command}: {_told(error, known)}") from None
+
+
+def _written(name: str, spelled: Sequence[str]) -> str:
+    """A flag with as many dashes as the user has given it."""
+    words = (argument.partition("=")[0] for argument in spelled)
+    return next((word for word in words if word.startswith("-") and word.lstrip("-") == name), f"--{name}")
 
 
 _SHORT = r"-([a-z])=?(-?[0-9]+)\Z"

@@ -92,10 +92,15 @@ def put_audit(operands: Sequence[str], values: FlagValues) -> Callable[[Report, 
 
 
 def _write(operands: Sequence[str], report: Report, file: str) -> None:
+    from migrate.report.labels import count_words
+
     written = api.write_config(operands, report, file)
-    told = f"options of {len(written.added):,} table(s) were added" if written.added else "there was nothing to add"
+    told = "there was nothing to add"
+    if written.added:
+        told = f"options of {count_words(len(written.added), 'table')} were added"
     if written.blocked:
-        told += f"; {written.blocked:,} blocked model(s) are in it as comments"
+        are = "is in it as a comment" if written.blocked == 1 else "are in it as comments"
+        told += f"; {count_words(written.blocked, 'blocked model')} {are}"
     say(f"migrate: {written.path}: {told}")
     for pattern in written.unmatched:
         say(f"migrate: {written.path}: no model matches {pattern!r} any more")

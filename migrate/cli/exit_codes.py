@@ -15,3 +15,14 @@ MEANINGS = (
     (BUG, "a bug of migrate, with a traceback"),
     (INTERRUPTED, "interrupted; the models that are finished stay"),
 )
+"""Of the program, and of the commands that judge models."""
+
+WORKED = ((GOOD, "the command worked"), *MEANINGS[2:4], (INTERRUPTED, "interrupted"))
+"""Of commands that judge no model."""
+
+COMPARED = (
+    (GOOD, "the command worked; with --against, no model is worse"),
+    (NOT_GOOD, "with --against, some model is worse"),
+    *WORKED[1:],
+)
+SHOWN = ((GOOD, "the command worked"), (NOT_GOOD, "show: nothing is installed that can be used"), *WORKED[1:])

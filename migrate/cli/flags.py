@@ -217,8 +217,9 @@ READING = (
     Flag(
         "import_module",
         Group.LIMITS,
-        "Python package that loads such libraries when it is imported, such as tensorflow_text. The same holds as for "
-        "--op_library. May be repeated.",
+        "Python package that loads libraries with ops that TensorFlow does not have when it is imported, such as "
+        "tensorflow_text. Every process that runs a model imports it, so it can do anything that you can do. Servers "
+        "of the new model need the ops too. May be repeated.",
         Kind.TEXTS,
         (),
         "MODULE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from migrate.cli.exit_codes import MEANINGS
 from migrate.cli.flags import HELP, Flag, Group, Kind, default_words
@@ -42,7 +42,7 @@ def verb_help(verb: Verb) -> str:
         flags = sorted((flag for flag in verb.flags if flag.group is group), key=lambda flag: flag.name)
         if flags:
             lines += [group.value, *(line for flag in flags for line in _flag(flag, width)), ""]
-    return "\n".join([*lines, *_exit_codes()]) + "\n"
+    return "\n".join([*lines, *_exit_codes(verb.codes)]) + "\n"
 
 
 def usage(verb: Verb) -> str:
@@ -70,5 +70,5 @@ def _default(flag: Flag) -> str:
     return f"  (default: {words})" if words else ""
 
 
-def _exit_codes() -> list[str]:
-    return ["exit codes", *(f"  {code:<5}{meaning}" for code, meaning in MEANINGS)]
+def _exit_codes(codes: Sequence[tuple[int, str]] = MEANINGS) -> list[str]:
+    return ["exit codes", *(f"  {code:<5}{meaning}" for code, meaning in codes)]

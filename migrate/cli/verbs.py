@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from migrate.cli import commands
 from migrate.cli.config import config
+from migrate.cli.exit_codes import COMPARED, MEANINGS, SHOWN, WORKED
 from migrate.cli.flags import (
     AGAINST,
     CHOOSING,
@@ -51,6 +52,7 @@ class Verb:
       run: carries it out; takes operands and the flags' values, and gives the exit code.
       examples: of command lines, without the program's name.
       also: words by which somebody may look for it; they are suggested and never run.
+      codes: its exit codes with their meanings.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Verb:
     run: Callable[[Sequence[str], FlagValues], int]
     examples: tuple[str, ...]
     also: tuple[str, ...] = ()
+    codes: tuple[tuple[int, str], ...] = MEANINGS
 
 
 def _late(name: str) -> Callable[[Sequence[str], FlagValues], int]:
@@ -130,6 +133,7 @@ VERBS = (
         config,
         ("config models/ --config=migrate.toml", "config models/ models_tf2/ --config=migrate.toml"),
         ("configure", "options", "settings", "plan"),
+        WORKED,
     ),
     Verb(
         "report",
@@ -144,6 +148,7 @@ VERBS = (
         commands.report,
         ("report models_tf2", "report out --against=out_of_last_week"),
         ("render", "html", "sarif", "junit"),
+        COMPARED,
     ),
     Verb(
         "record",
@@ -158,6 +163,7 @@ VERBS = (
         _late("record"),
         ("record ranker --inputs=calls.json --output=golden.npz", "record --print_script > record.py"),
         ("golden", "save", "capture", "answers"),
+        WORKED,
     ),
     Verb(
         "inputs",
@@ -170,6 +176,7 @@ VERBS = (
         _late("inputs"),
         ("inputs ranker > calls.json", "inputs ranker.pb --take_proposals > calls.json"),
         ("template", "calls", "input", "example"),
+        WORKED,
     ),
     Verb(
         "status",
@@ -196,6 +203,7 @@ VERBS = (
         _late("runtime"),
         ("runtime install", "runtime install --from=tensorflow-1.15.5-cp37-cp37m-manylinux2010_x86_64.whl"),
         ("tensorflow1", "tf1", "judge", "install"),
+        SHOWN,
     ),
     Verb(
         "explain",
@@ -209,6 +217,7 @@ VERBS = (
         _late("explain"),
         ("explain unfed-placeholder", "explain"),
         ("describe", "why", "codes", "findings", "finding"),
+        WORKED,
     ),
     Verb(
         "completion",
@@ -221,6 +230,7 @@ VERBS = (
         _late("completion"),
         ("completion bash > ~/.local/share/bash-completion/completions/migrate", "completion zsh > ~/.migrate.zsh"),
         ("completions", "complete", "autocomplete"),
+        WORKED,
     ),
 )
 

@@ -244,7 +244,9 @@ def damage(tree: str, journal: Journal) -> str:
     if not journal.damaged:
         return ""
     file = os.path.join(tree, DIRECTORY, _JOURNAL)
-    return f"{file}: {journal.damaged:,} damaged line(s); convert does the models of these lines again"
+    if journal.damaged == 1:
+        return f"{file}: 1 damaged line; convert does the model of this line again"
+    return f"{file}: {journal.damaged:,} damaged lines; convert does the models of these lines again"
 
 
 def to_line(entry: Entry) -> bytes:

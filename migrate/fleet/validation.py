@@ -68,10 +68,14 @@ def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> t
     if alone:
         paired = {task.name for task in pairs}
         names = [task.name for task in tasks if task.name not in paired]
-        listen(Warned(f"{alone:,} of {len(tasks):,} models of {source} are not in {candidate}: {first_few(names, 3)}"))
+        are = "is" if alone == 1 else "are"
+        told = f"{alone:,} of {len(tasks):,} models of {source} {are} not in {candidate}"
+        listen(Warned(f"{told}: {first_few(names, 3)}"))
     left = candidates - {os.path.normpath(task.destination) for task in tasks}
     if left and not (options.include or options.exclude or options.only_latest_version):
-        listen(Warned(f"{len(left):,} models of {candidate} have no source in {source}: {_some(left, root)}"))
+        noun, have = ("model", "has") if len(left) == 1 else ("models", "have")
+        told = f"{len(left):,} {noun} of {candidate} {have} no source in {source}"
+        listen(Warned(f"{told}: {_some(left, root)}"))
     return pairs
 
 

@@ -28,6 +28,7 @@ from migrate.records import (
     Unverified,
     Verification,
 )
+from migrate.report.labels import count_words
 from migrate.verify import RANDOM, Ending
 from migrate.verify.calls import Golden
 from migrate.verify.compare_surface import GRADIENT, SURFACE
@@ -239,8 +240,8 @@ def lost_gradients(verification: Verification | None) -> tuple[Finding, ...]:
     if not names:
         return ()
     message = (
-        f"TF1 has gradients from the outputs of {first_few(tuple(map(repr, lost)), 3)} to {len(names)} variable(s) to "
-        f"which the new model has none: {first_few(names, 3)}"
+        f"TF1 has gradients from the outputs of {first_few(tuple(map(repr, lost)), 3)} to "
+        f"{count_words(len(names), 'variable')} to which the new model has none: {first_few(names, 3)}"
     )
     hint = "inference is the same; to train these variables on, convert the model with --control_flow=functional"
     return (Finding("gradient-lost", Severity.WARNING, message, names[:8], hint),)
@@ -256,7 +257,7 @@ def changed_kernels(verification: Verification | None) -> tuple[Finding, ...]:
     names = tuple(f"{told.signature}/{told.output}" if told.output else told.signature for told in beyond)
     message = (
         f"TensorFlow {verification.judgement.version} answers differently, beyond the bounds, for {len(names)} of "
-        f"{len(verification.judgement.outputs)} output(s); {names[0]}: {beyond[0].beyond}"
+        f"{count_words(len(verification.judgement.outputs), 'output')}; {names[0]}: {beyond[0].beyond}"
     )
     hint = "it answers as the source does in TensorFlow 2, whose kernels differ; try it on data that you know"
     return (Finding("kernels-changed", Severity.WARNING, message, names[:8], hint),)
@@ -345,13 +346,15 @@ def _differs(mismatches: Sequence[Mismatch]) -> str:
     attributes = list(dict.fromkeys(m.output for m in of_model if m.path == SURFACE))
     answers = len({(m.call, m.output) for m in rest if m.signature or m.call >= 0 if m.path != GRADIENT})
     gradients = len({(m.signature, m.output) for m in rest if m.path == GRADIENT})
-    named = f"the variable(s) {_some(variables)}" if variables else ""
-    filled = f"the table(s) {_some(tables)}" if tables else ""
-    counted = [f"{answers} answer(s)" if answers else "", f"{gradients} gradient(s)" if gradients else ""]
-    values = " and ".join(
-        filter(None, [named, filled, f"the attribute(s) {_some(attributes)}" if attributes else "", *counted])
-    )
-    told = [f"{values} differ from the source's"] if values else []
+    named = [
+        f"the {what if len(names) == 1 else f'{what}s'} {_some(names)}"
+        for what, names in (("variable", variables), ("table", tables), ("attribute", attributes))
+        if names
+    ]
+    counted = [count_words(n, what) for what, n in (("answer", answers), ("gradient", gradients)) if n]
+    values = " and ".join([*named, *counted])
+    is_one = len(variables) + len(tables) + len(attributes) + answers + gradients == 1
+    told = [f"{values} {'differs' if is_one else 'differ'} from the source's"] if values else []
     if contract:
         more = f" and {len(contract) - 1} more" if len(contract) > 1 else ""
         told.insert(0, f"clients of the source cannot rely on it: {_place(contract[0])}{contract[0].reason}{more}")

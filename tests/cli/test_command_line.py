@@ -66,6 +66,7 @@ def test_a_text_comes_as_it_is(value, apart):
     ("argument", "said"),
     [
         ("--txt=1", "audit has no flag --txt; did you mean --text?"),
+        ("-x", "audit has no flag -x; migrate audit --help lists its flags"),
         ("--zzzz", "audit has no flag --zzzz; migrate audit --help lists its flags"),
         ("--jobs=0", "audit: --jobs=0: expected a whole number from 1 to 9"),
         ("--jobs=10", "audit: --jobs=10: expected a whole number from 1 to 9"),

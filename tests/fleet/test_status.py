@@ -78,7 +78,7 @@ def test_the_command(tree, capsys):
     with (tree / "new/.migrate/journal.jsonl").open("a") as file:
         file.write("damaged\n")
     assert cli.main(["migrate", "status", str(tree / "new")]) == 1
-    assert "1 damaged line(s)" in capsys.readouterr().err
+    assert "1 damaged line;" in capsys.readouterr().err
 
 
 def test_a_tree_that_is_well_is_told_by_the_exit_code(tree):

@@ -45,7 +45,7 @@ def test_each_candidate_is_compared_with_the_source_of_its_name(pair, tmp_path):
     ]
     assert all(isinstance(m.outcome, Validated) and m.verification.passed for m in report.models)
     (warned,) = [event.text for event in told if isinstance(event, Warned)]
-    assert warned == f"1 of 4 models of {pair / 'old'} are not in {pair / 'new'}: unknown_op"
+    assert warned == f"1 of 4 models of {pair / 'old'} is not in {pair / 'new'}: unknown_op"
     assert [event.done for event in told if isinstance(event, Finished)] == [1, 2, 3]
 
 

@@ -209,9 +209,7 @@ def test_the_recipe_of_a_fleet_up_to_the_dry_run(tree, tmp_path, capsys, monkeyp
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == "6 models: 2 ready, 2 ready with a flag, 2 blocked"
     assert "    --take_proposals" in out.splitlines()
-    assert err == (
-        "migrate: migrate.toml: options of 2 table(s) were added; 2 blocked model(s) are in it as comments\n"
-    )
+    assert err == ("migrate: migrate.toml: options of 2 tables were added; 2 blocked models are in it as comments\n")
     file = pathlib.Path("migrate.toml")
     file.write_text(file.read_text().replace("# [models", "[models").replace("# expect", "expect"))
     assert main(["migrate", "convert", str(tree), "new", "--config=migrate.toml", "--dry_run"]) == 0

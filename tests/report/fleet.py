@@ -48,7 +48,7 @@ _ENDINGS = (
     *(Refused(),) * 14,
     *(Unchanged(),) * 12,
     *(Unreadable("saved_model.pb: is a Git LFS pointer, not the file itself"),) * 5,
-    *(Mismatched("3 output(s) differ from the source's"),) * 3,
+    *(Mismatched("3 outputs differ from the source's"),) * 3,
     Failed("No space left on device"),
     Crashed("golden", -11, "Fatal Python error: Segmentation fault"),
     TimedOut("candidate", 600.0),

@@ -40,8 +40,9 @@ said to differ.
         testdata/keras_tf1 MIGRATE_CORPUS:3:0 MIGRATE_CORPUS:3:1
 
 Where a source cannot be run, because files of it are missing, its ops are of a library that is not given, or it is run
-with the user's leave alone, nothing is compared. A copy all of whose files are the source's byte for byte is the same model, whatever it answers:
-TensorFlow may give other bits in a Session than in Python, and a fingerprint may be stale in the source as well.
+with the user's leave alone, nothing is compared. A copy all of whose files are the source's byte for byte is the same
+model, whatever it answers: TensorFlow may give other bits in a Session than in Python, and a fingerprint may be stale
+in the source as well.
 """
 
 _HEAD = """\

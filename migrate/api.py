@@ -44,7 +44,7 @@ def audit(
       model, audit tries its proposals: `proposed` holds those that make it convertible.
 
     Raises:
-      InputError: a path does not exist, is a file, or holds no model; or the config is wrong.
+      InputError: a path does not exist or holds no model; or the config is wrong.
 
     Example:
       >>> report = audit("testdata/models/vocabulary")

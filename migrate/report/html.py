@@ -75,6 +75,8 @@ def to_html(document: Mapping[str, Any]) -> str:
                 "rows": rows,
                 "flags": flags,
                 "command": _command(models),
+                "whole": bool(document.get("whole_tree")) and not document.get("not_started"),
+                "taken": [code_places[code] for code in _TAKEN if code in code_places],
                 **_legend(codes, audit),
                 **_roots(models, short),
             }
@@ -130,6 +132,9 @@ def _command(models: Sequence[JSON]) -> str:
     compared = any(model.get("verification") for model in models)
     return "validate" if validated or (compared and not any("export" in m["seconds"] for m in models)) else "convert"
 
+
+_TAKEN = ("signature-proposed", "feed-proposed")
+"""Findings of a run that had --take_proposals."""
 
 _ENDINGS = (".h5", ".hdf5", ".keras", ".json", ".yaml", ".pb", ".pbtxt", ".meta", ".zip", ".tar", ".tar.gz", ".tgz")
 """Of a file's name, which the directory of its new model does not have."""

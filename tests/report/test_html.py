@@ -14,7 +14,7 @@ import shlex
 
 import pytest
 
-from migrate.records import Convertible, GivenFeed, ModelOptions, Refused, Report
+from migrate.records import Converted, Convertible, Finding, GivenFeed, ModelOptions, Refused, Report, Severity
 from migrate.report.html import to_html
 from migrate.report.json import to_document
 from tests.conversions import ROOT
@@ -25,8 +25,12 @@ from tests.report.reports import MODELS, REFUSAL, model
 browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
+def _page(report):
+    return to_html(json.loads(json.dumps(to_document(report))))
+
+
 def _html(*models):
-    return to_html(json.loads(json.dumps(to_document(Report(models)))))
+    return _page(Report(models))
 
 
 class _Tags(html.parser.HTMLParser):
@@ -371,7 +375,7 @@ def test_csv_has_what_is_filtered_and_no_formula(opened):
 @pytest.mark.process
 @browser_only
 def test_the_command_for_what_is_filtered(opened):
-    page = opened(*make_fleet(100))
+    page = opened(page=_page(Report(make_fleet(100), whole_tree=True)))
     command = "document.getElementById('command').textContent"
     assert page.run(command) == "migrate convert /models /models_tf2"
     _choose(page, "outcome", "mismatched")
@@ -380,6 +384,20 @@ def test_the_command_for_what_is_filtered(opened):
     assert page.run(command) == " ".join(["migrate convert /models /models_tf2", *(f"--include={n}" for n in names)])
     _choose(page, "name", "no such model")
     assert page.run("document.getElementById('command-box').hidden")
+
+
+@pytest.mark.process
+@browser_only
+@pytest.mark.parametrize("report", [{}, {"whole_tree": True, "not_started": 3}])
+def test_the_command_for_a_part_of_a_tree_names_its_models_and_takes_proposals_as_the_run_did(opened, report):
+    taken = Finding("signature-proposed", Severity.WARNING, "got the first one")
+    models = (model("one", Converted(), findings=(taken,)), model("two", Refused(), findings=(REFUSAL,)))
+    page = opened(page=_page(Report(models, **report)))
+    told = page.run("document.getElementById('command').textContent")
+    assert told == "migrate convert models new --include=one --include=two --take_proposals"
+    assert page.run("document.getElementById('command-what').textContent") == "Retry the 2 models of this report"
+    _choose(page, "outcome", "refused")
+    assert page.run("document.getElementById('command').textContent") == "migrate convert models new --include=two"
 
 
 @pytest.mark.process

@@ -136,6 +136,8 @@ def _command(models: Sequence[JSON]) -> str:
 _TAKEN = ("signature-proposed", "feed-proposed")
 """Findings of a run that had --take_proposals."""
 
+_UNREADABLE = "unreadable"
+
 _ENDINGS = (".h5", ".hdf5", ".keras", ".json", ".yaml", ".pb", ".pbtxt", ".meta", ".zip", ".tar", ".tar.gz", ".tgz")
 """Of a file's name, which the directory of its new model does not have."""
 
@@ -149,7 +151,8 @@ def _row(model: JSON, name: str, codes: Mapping[str, int], audit: bool, proposal
     """A model in the table.
 
     Its name, outcome, kind, TensorFlow version, bytes, codes, worst severity, seconds, whether it is verified, which
-    proposal helps (-1: none), and why it is not good where no finding says so. `codes` and `proposals` give places.
+    proposal helps (-1: none), why it is not good where no finding says so, and whether it is unreadable, which the
+    table says in place of that. `codes` and `proposals` give places.
     """
     chosen = chosen_graph(model) or {}
     severities = [SEVERITIES.index(f["severity"]) for f in model["findings"] if f["severity"] in SEVERITIES]
@@ -167,8 +170,9 @@ def _row(model: JSON, name: str, codes: Mapping[str, int], audit: bool, proposal
         int(verified(model)),
         proposals[flags] if flags else -1,
         "" if is_good(model) or refusals(model) else visible(cut(explanation(model), _REASON_CHARACTERS)),
+        int(model["outcome"] == _UNREADABLE),
     ]
 
 
 def _first_code(row: Sequence[Any], codes: Sequence[str]) -> str:
-    return visible(cut(codes[row[5][0]], _NAME_CHARACTERS)) if row[5] else str(row[10])
+    return visible(cut(codes[row[5][0]], _NAME_CHARACTERS)) if row[5] else _UNREADABLE if row[11] else str(row[10])

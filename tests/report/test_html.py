@@ -14,13 +14,25 @@ import shlex
 
 import pytest
 
-from migrate.records import Converted, Convertible, Finding, GivenFeed, ModelOptions, Refused, Report, Severity
+from migrate.records import (
+    Converted,
+    Convertible,
+    Finding,
+    GivenFeed,
+    Kind,
+    ModelOptions,
+    Refused,
+    Report,
+    Severity,
+    Unreadable,
+    VariableFacts,
+)
 from migrate.report.html import to_html
 from migrate.report.json import to_document
 from tests.conversions import ROOT
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import MODELS, REFUSAL, model
+from tests.report.reports import FACTS, MODELS, REFUSAL, model
 
 browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -490,6 +502,49 @@ def test_a_flag_in_a_sentence_is_code_without_the_sentences_marks(opened):
     code = page.run("[...document.querySelectorAll('.finding > p .code')].map((e) => e.textContent)")
     assert code == ["--take_proposals", "--feed=a:0=1.5", "--tags=x:y"]
     assert finding.message in page.run("document.querySelector('.finding').textContent")
+
+
+_LARGE = VariableFacts("v", "float32", (268_350_000,), False, True, True)
+_WIDE_MODEL = dataclasses.replace(
+    model("serving_half_plus_two_cpu_with_empty_saved_model_config", Convertible()),
+    destination=None,
+    findings=(Finding("checkpoint-unreadable", Severity.WARNING, "one"), Finding("two", Severity.NOTE, "two")),
+    meta_graphs=(dataclasses.replace(FACTS, tf_version="2.9.0-dev20220227", variables=(_LARGE,)),),
+    bytes=999_900_000,
+    seconds={"audit": 100.0},
+)
+
+
+@pytest.mark.process
+@browser_only
+@pytest.mark.parametrize("width", [375, 720, 1000, 1440])
+def test_every_figure_is_in_its_tile_and_a_wide_screen_shows_every_column(width, browser, tmp_path):
+    path = tmp_path / "report.html"
+    meta = dataclasses.replace(_WIDE_MODEL, source="models/meta", kind=Kind.CHECKPOINT_META)
+    damaged = model("damaged", Unreadable(f"/{'a/' * 60}graph.pb: not a GraphDef"))
+    audited = (_WIDE_MODEL, meta, dataclasses.replace(_flagged("flagged"), destination=None))
+    path.write_text(_html(*audited, dataclasses.replace(damaged, destination=None)), encoding="utf-8")
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    try:
+        browser.open(str(path))
+        assert "537 M" in browser.run("document.querySelector('.tiles').textContent")
+        assert browser.run(
+            "[...document.querySelectorAll('.tile > *')].every((e) => e.scrollWidth <= e.clientWidth"
+            " && e.getBoundingClientRect().right <= e.parentElement.getBoundingClientRect().right - 10)"
+        )
+        columns = browser.run(
+            "getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length"
+        )
+        assert browser.run("document.querySelectorAll('.tile').length") % columns == 0
+        cell = "document.querySelector('#rows tr:last-child td:nth-child(5)')"
+        assert browser.run(f"{cell}.textContent") == "unreadable"
+        assert browser.run(f"{cell}.offsetHeight < 45")
+        fits = browser.run(
+            "document.getElementById('models').scrollWidth <= document.querySelector('.scroll').clientWidth"
+        )
+        assert fits or width < 1400
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
 
 
 @pytest.fixture(scope="module")

@@ -417,13 +417,15 @@ def test_the_command_for_a_part_of_a_tree_names_its_models_and_takes_proposals_a
 def test_after_an_audit_the_command_converts_with_what_is_proposed(opened):
     audited = [dataclasses.replace(_flagged(name), destination=None) for name in ("one", "two's", "three")]
     page = opened(*audited, dataclasses.replace(model("well", Convertible()), destination=None))
-    assert "1 of 4 models can be converted" in page.run("document.getElementById('headline').textContent")
+    assert "1 of 4 models are ready" in page.run("document.getElementById('headline').textContent")
     _choose(page, "outcome", "flagged")
     told = page.run("document.getElementById('command').textContent")
     assert told == "migrate convert models NEW --include=one --include=three --take_proposals"
     assert "1 name cannot be copied" in page.run("document.getElementById('command-note').textContent")
     page.run("document.querySelector('#rows a').click()")
     page.wait("!document.getElementById('model').hidden")
+    assert page.run("document.querySelector('#model .tag.flag').textContent") == "refusal"
+    assert page.run("document.querySelector('#model .verdict strong').textContent") == "Ready with a flag"
     assert "migrate convert models/one NEW --feed=keep_prob:0=1.0" in page.run(
         "[...document.querySelectorAll('#model .copyable code')].map((c) => c.textContent)"
     )

@@ -76,7 +76,7 @@ const NONE = () => [el("span", { "aria-hidden": "true", class: "quiet" }, "\u201
 
 function tableRow(i) {
   const [name, outcome, kind, version, bytes, codes, , seconds, verified, , reason, unreadable] = index.rows[i];
-  const coded = codes.length ? [el("span", { class: "whole" }, index.codes[codes[0]]), codes.length > 1 ? ` and ${codes.length - 1} more` : ""] : NONE();
+  const coded = codes.length ? [el("span", { class: "whole" }, index.codes[codes[0]]), codes.length > 1 ? [" ", el("span", { class: "whole" }, `and ${codes.length - 1} more`)] : ""] : NONE();
   // Why it cannot be read begins with a path; its own page says it.
   const first = unreadable ? "unreadable" : reason ? prose(reason) : coded;
   return el("tr", null,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from migrate.config import flags_of, values_of
 from migrate.errors import first_few
 from migrate.escapes import visible
-from migrate.finding_codes import meaning
+from migrate.finding_codes import about, meaning
 from migrate.records import ModelReport, Report, Severity, Unreadable, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.flags_in_text import labelled
@@ -154,7 +154,7 @@ def _details(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator[B
         yield Text(((f"{severity.value} ", style), (finding.code, "bold"), (_in_models(said.models), "")))
         rows = [_text(_shared(finding.message, said.models))]
         if finding.nodes and len(said.models) == 1:
-            rows.append(_text(f"nodes: {first_few(finding.nodes, _NODES_SHOWN)}"))
+            rows.append(_text(f"{about(finding.code)}: {first_few(finding.nodes, _NODES_SHOWN)}"))
         if finding.hint:
             rows += labelled("hint", finding.hint)
         yield Indented(Table(tuple((row,) for row in rows)))

@@ -17,6 +17,7 @@ from migrate.records import (
 )
 from migrate.report.audit_text import render_audit
 from migrate.report.layout import UNBOUNDED
+from migrate.report.text import render
 from tests.report.reports import model
 
 _BAD = refusal("unknown-op", "an op nobody knows", ("n1", "n2"), "drop it with --exclude=bad")
@@ -92,6 +93,13 @@ def test_without_details_no_finding_is_told_in_full_and_with_them_each_once():
     at = lines.index("fed: proposed")
     assert lines[at + 1] == "  --feed=keep_prob:0=1.0"
     assert r"  models/torn: no such proto\x1b[31m" in lines
+
+
+def test_a_finding_about_files_says_so():
+    missing = refusal("checkpoint-shard-missing", "no such file", ("w.data-00000-of-00001",))
+    report = Report((model("bad", Refused(), findings=(missing,)), model("good", Convertible())))
+    assert "  files: w.data-00000-of-00001" in render_audit(report, UNBOUNDED, details=True).splitlines()
+    assert "files: w.data-00000-of-00001" in render(Report(report.models[:1]), UNBOUNDED)
 
 
 def test_the_summary_alone_has_no_table():

@@ -33,7 +33,7 @@ function findings(model) {
     el("p", null, prose(finding.message)),
     finding.action.length ? el("div", { class: "action" }, el("strong", null, "What to do"), finding.action.map(([text, copied]) => el("p", null, copied ? copyable(text) : prose(text)))) : "",
     finding.template ? el("pre", { class: "code", tabindex: "0" }, finding.template) : "",
-    finding.nodes.length ? el("details", null, el("summary", null, plural(finding.nodes.length + finding.more, "node")),
+    finding.nodes.length ? el("details", null, el("summary", null, plural(finding.nodes.length + finding.more, finding.about)),
       el("ul", { class: "code" }, finding.nodes.map((node) => el("li", null, path(node))), finding.more ? el("li", null, `${count(finding.more)} more`) : "")) : "")));
 }
 

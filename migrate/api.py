@@ -83,7 +83,7 @@ def _audit(paths: Sequence[str], options: Options, listen: Listener) -> Report:
         from migrate.sources.keras_files import check_architecture
 
         check_architecture(options.architecture, form_of)
-    return Report(audit_fleet(paths, options, listen))
+    return Report(audit_fleet(paths, options, listen), whole_tree=options.takes_all and len(paths) == 1)
 
 
 def _has_partial_flags(options: Options) -> bool:

@@ -44,7 +44,7 @@ def audit(
       model, audit tries its proposals: `proposed` holds those that make it convertible.
 
     Raises:
-      InputError: a path does not exist, is a file, or holds no model; or the config is wrong.
+      InputError: a path does not exist or holds no model; or the config is wrong.
 
     Example:
       >>> report = audit("testdata/models/vocabulary")
@@ -83,7 +83,7 @@ def _audit(paths: Sequence[str], options: Options, listen: Listener) -> Report:
         from migrate.sources.keras_files import check_architecture
 
         check_architecture(options.architecture, form_of)
-    return Report(audit_fleet(paths, options, listen))
+    return Report(audit_fleet(paths, options, listen), whole_tree=options.takes_all and len(paths) == 1)
 
 
 def _has_partial_flags(options: Options) -> bool:

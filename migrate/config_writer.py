@@ -37,7 +37,8 @@ _OTHERS_SHOWN = 3
 _FIRST_LINES = (
     "# Options of single models, for: migrate convert MODELS NEW --config=THIS_FILE",
     "# Written by: migrate audit MODELS --write_config=THIS_FILE, which adds what is new and changes no line.",
-    "# A table is for the models whose path in the tree matches its name (* and ?); the most specific one wins.",
+    "# A table is for the models whose path in the tree matches its name (* and ?).",
+    "# All that match apply; for a key in several, the most specific one wins.",
     "# Check what is proposed: the inputs and outputs of a signature are guesses.",
 )
 

@@ -15,6 +15,19 @@ from migrate.frozen import frozen
 
 FOLDERS = ("checks", "fleet", "functional", "graph", "model", "plan", "rewrite", "sources", "verify")
 FILE = "findings.md"
+OF_FILES = frozenset(
+    {
+        "asset-escapes",
+        "asset-missing",
+        "checkpoint-shard-missing",
+        "checkpoint-shard-short",
+        "checkpoint-without-graph",
+        "file-not-copied",
+        "link-followed",
+        "link-leads-out",
+    }
+)
+"""Codes of findings whose `nodes` are names of files."""
 _PARTS = ("Why: ", "Example: ", "Do: ")
 _BREAKS = "Breaks: "
 _NOBODY = "nobody"
@@ -71,6 +84,16 @@ def _explanation(section: str) -> Explanation:
 def _clients(part: str) -> tuple[str, ...]:
     named = part.removeprefix(_BREAKS).removesuffix(".")
     return () if named == _NOBODY else tuple(named.split(", "))
+
+
+def about(code: str) -> str:
+    """What the `nodes` of a finding with this code are.
+
+    Example:
+      >>> about("asset-missing"), about("random-op")
+      ('files', 'nodes')
+    """
+    return "files" if code in OF_FILES else "nodes"
 
 
 def meaning(code: str) -> str:

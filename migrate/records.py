@@ -822,11 +822,13 @@ class Report:
       models: one `ModelReport` a model.
       not_started: how many models are left because one was not good and `fail_fast` was set.
       space: of a dry run.
+      whole_tree: whether it is about one path, of which no option has left out models.
     """
 
     models: tuple[ModelReport, ...]
     not_started: int = 0
     space: Space | None = None
+    whole_tree: bool = False
 
     @property
     def ok(self) -> bool:
@@ -992,6 +994,11 @@ class Options:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             self.__dict__[field.name] = checked(field.name, self.__dict__[field.name], field.default)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no option leaves out models of a tree."""
+        return not (self.include or self.exclude or self.only_latest_version)
 
 
 _NOT_SHAPING = frozenset(

@@ -15,7 +15,7 @@ import migrate
 from migrate import cli
 from migrate.cli.outcomes import OUTCOMES
 from migrate.cli.verbs import VERBS
-from migrate.finding_codes import FOLDERS, explanations, explanations_of
+from migrate.finding_codes import FOLDERS, OF_FILES, about, explanations, explanations_of
 from migrate.records import CLIENTS, ModelReport, Options, Refused, Report, refusal
 from migrate.report.html import to_html
 from migrate.report.json import to_document
@@ -52,6 +52,11 @@ def _codes_in_the_source() -> dict[str, set[str]]:
         if code in _literals(_DIFFERENCES):
             found[code].add(_DIFFERENCES)
     return found
+
+
+def test_codes_of_files_exist():
+    assert set(explanations()) >= OF_FILES
+    assert {about(code) for code in OF_FILES} == {"files"} and about("random-op") == "nodes"
 
 
 @functools.cache

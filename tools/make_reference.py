@@ -98,8 +98,9 @@ def _config() -> Iterator[str]:
     yield from textwrap.wrap(
         "`migrate audit MODELS --write_config=migrate.toml` writes the file, and `--config=migrate.toml` of audit, "
         "convert, validate and config reads it. It has a table for each model, or for all models whose path in a tree "
-        "fits a pattern (`*`, `?`). The most specific table applies. The command line comes before the file. `migrate "
-        "config MODELS --config=migrate.toml` shows what applies to each model, and where it comes from.",
+        "fits a pattern (`*`, `?`). All tables that fit apply; for a key in several, the most specific one wins. The "
+        "command line comes before the file. `migrate config MODELS --config=migrate.toml` "
+        "shows what applies to each model, and where it comes from.",
         120,
     )
     yield from (
@@ -125,8 +126,8 @@ def _value(flag: Flag) -> str:
         Kind.SWITCH: "true or false",
         Kind.WHOLE: "number",
         Kind.NUMBER: "number",
-        Kind.LIST: "list of texts",
-        Kind.TEXTS: "list of texts",
+        Kind.LIST: "list of strings",
+        Kind.TEXTS: "list of strings",
     }
     return (
         "one of " + ", ".join(f"`{choice}`" for choice in flag.choices)

@@ -63,7 +63,7 @@ def find_random_ops(nodes: Iterable[Located]) -> tuple[Finding, ...]:
             Severity.NOTE,
             f"The model draws random numbers when it is called: {show_counts(counts)}.",
             labels(found),
-            "An output in which two fresh runs of the source differ is not compared by its values.",
+            "Both models draw from the same seeds when they are compared; where that is not possible, values are not.",
         ),
     )
 

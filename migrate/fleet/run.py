@@ -82,7 +82,7 @@ def convert_fleet(source: str, destination: str, options: Options, listen: Liste
         fleet = _Fleet(options, opened, nursery, listen)
         found = fleet.run(tasks, jobs)
     space = _space(found, destination) if options.dry_run else None
-    return Report(tuple(found), not_started=len(tasks) - len(found), space=space)
+    return Report(tuple(found), not_started=len(tasks) - len(found), space=space, whole_tree=options.takes_all)
 
 
 @frozen

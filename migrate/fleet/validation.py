@@ -49,7 +49,7 @@ def validate_fleet(candidate: str, source: str, options: Options, listen: Listen
         if directory is not None and (warning := damage(directory, journal)):
             listen(Warned(warning))
         found = _Validation(options, journal, nursery, listen, goes_on=directory is not None).run(pairs, jobs)
-    return Report(tuple(found), not_started=len(pairs) - len(found))
+    return Report(tuple(found), not_started=len(pairs) - len(found), whole_tree=options.takes_all)
 
 
 def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> tuple[Task, ...]:
@@ -72,7 +72,7 @@ def _pairs(candidate: str, source: str, options: Options, listen: Listener) -> t
         told = f"{alone:,} of {len(tasks):,} models of {source} {are} not in {candidate}"
         listen(Warned(f"{told}: {first_few(names, 3)}"))
     left = candidates - {os.path.normpath(task.destination) for task in tasks}
-    if left and not (options.include or options.exclude or options.only_latest_version):
+    if left and options.takes_all:
         noun, have = ("model", "has") if len(left) == 1 else ("models", "have")
         told = f"{len(left):,} {noun} of {candidate} {have} no source in {source}"
         listen(Warned(f"{told}: {_some(left, root)}"))

@@ -19,6 +19,9 @@ from migrate.proof.terms import Term
 _MOST_BITS = 1 << 32
 """Nodes, times the names of what may come before them."""
 _MOST_PASSES = 40
+_CANNOT_FAIL = frozenset({"DestroyTemporaryVariable"})
+"""It looks for what the TemporaryVariable that it waits for has made; where another one may take that away, its value
+is unknown (`temporaries`)."""
 _FAILS, _WRITES = "fails", "writes"
 _Name = tuple[Hashable, ...]
 """`_FAILS` and a term; or `_WRITES`, what is written, and the state that is left."""
@@ -103,7 +106,7 @@ def _named(side: Side, written: Mapping[int, Sequence[_Name]], terms: Collection
     """The same, and the places of what may fail and is one of some terms."""
     found = dict(written)
     for place, term in side.made.items():
-        if place not in found and term in terms:
+        if place not in found and term in terms and side.nodes[place].op not in _CANNOT_FAIL:
             found[place] = [(_FAILS, term)]
     return found
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_of, values_of
 from migrate.errors import first_few
 from migrate.escapes import visible
-from migrate.finding_codes import meaning
+from migrate.finding_codes import about, meaning
 from migrate.records import ModelReport, Report, Severity, Unreadable, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.flags_in_text import labelled
-from migrate.report.labels import count_words, short_names
+from migrate.report.labels import BLOCKED, BUCKETS, EXPECTED, FLAGGED, READY, count_words, short_names
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
 from migrate.report.model_text import STYLES
@@ -21,6 +20,7 @@ from migrate.report.text import cells, outdated
 _BLANK = text("")
 _NARROW = 80
 _NODES_SHOWN = 5
+_FIRST_COUNTS = ", each model counted by its first finding"
 
 
 def render_audit(
@@ -56,18 +56,20 @@ def _blocks(report: Report, width: int, summary_only: bool, details: bool) -> It
 def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Block]:
     flagged = sum(len(group.models) for group in found.flagged)
     blocked = sum(len(group.models) for group in found.blocked)
-    parts = [f"{len(found.ready):,} ready", f"{flagged:,} ready with a flag", f"{blocked:,} blocked"]
-    endings = Counter(outcome_name(model.outcome) for model in found.expected)
-    parts += [f"{number:,} {ending} as the config expects" for ending, number in endings.items()]
+    unread = sum(isinstance(model.outcome, Unreadable) for model in found.expected)
+    counts = {READY: len(found.ready), FLAGGED: flagged, BLOCKED: blocked, EXPECTED: len(found.expected) - unread}
+    parts = [f"{count:,} {BUCKETS[name]}" for name, count in counts.items() if count or name != EXPECTED]
+    parts += [f"{unread:,} unreadable as the config expects"] if unread else []
     yield text(f"{count_words(models, 'model')}: {', '.join(parts)}", "bold")
     if found.flagged:
         yield _BLANK
-        yield text("ready with a flag", "bold")
+        yield text(BUCKETS[FLAGGED], "bold")
         for group in found.flagged:
             yield from _flagged(group)
     if found.blocked:
         yield _BLANK
-        yield text("blocked", "bold")
+        several = any(len({f.code for f in model.refusals}) > 1 for case in found.blocked for model in case.models)
+        yield Text(((BUCKETS[BLOCKED], "bold"), (_FIRST_COUNTS if several else "", "dim")))
         for case in found.blocked:
             yield from _blocked(case, names)
     unexpected = [(model, said) for model in found.every for said in outdated(model)]
@@ -129,6 +131,10 @@ def _verdict(model: ModelReport) -> Text:
     return text("flag", "yellow") if model.proposed is not None else text("blocked", "red")
 
 
+def _is_flagged(model: ModelReport) -> bool:
+    return model.proposed is not None and not model.ok
+
+
 def _first(model: ModelReport) -> str:
     code = first_code(model)
     if code:
@@ -145,10 +151,12 @@ def _details(models: Sequence[ModelReport], names: dict[str, str]) -> Iterator[B
         finding = said.finding
         severity = finding.severity
         yield _BLANK
-        yield Text(((f"{severity.value} ", STYLES[severity]), (finding.code, "bold"), (_in_models(said.models), "")))
+        solved = severity is Severity.REFUSAL and all(_is_flagged(model) for model in said.models)
+        style = STYLES[Severity.WARNING if solved else severity]
+        yield Text(((f"{severity.value} ", style), (finding.code, "bold"), (_in_models(said.models), "")))
         rows = [_text(_shared(finding.message, said.models))]
         if finding.nodes and len(said.models) == 1:
-            rows.append(_text(f"nodes: {first_few(finding.nodes, _NODES_SHOWN)}"))
+            rows.append(_text(f"{about(finding.code)}: {first_few(finding.nodes, _NODES_SHOWN)}"))
         if finding.hint:
             rows += labelled("hint", finding.hint)
         yield Indented(Table(tuple((row,) for row in rows)))

@@ -341,4 +341,5 @@ class Document(_Document, total=False):
     """A whole report.json."""
 
     not_started: int
+    whole_tree: bool
     space: SpaceDocument

@@ -39,15 +39,16 @@ def parameters_of(model: Mapping[str, Any]) -> int:
 
 
 def short_number(number: int) -> str:
-    """A number with at most one digit behind the point, where it is large.
+    """A number, in millions (M) or billions (B) where it is large.
 
     Example:
-      >>> short_number(1_234_567), short_number(1234)
-      ('1.2 million', '1,234')
+      >>> short_number(536_700_000), short_number(1_234_567), short_number(1234)
+      ('537 M', '1.2 M', '1,234')
     """
-    for unit, size in (("billion", 10**9), ("million", 10**6)):
-        if number >= size:
-            return f"{number / size:,.1f} {unit}"
+    for unit, size in (("B", 10**9), ("M", 10**6)):
+        units = number / size
+        if units >= 0.9995:  # 999.9 M would be shown as 1,000 M.
+            return f"{units:,.0f} {unit}" if units >= 99.95 else f"{units:.1f} {unit}"
     return f"{number:,}"
 
 

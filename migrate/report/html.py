@@ -75,6 +75,8 @@ def to_html(document: Mapping[str, Any]) -> str:
                 "rows": rows,
                 "flags": flags,
                 "command": _command(models),
+                "whole": bool(document.get("whole_tree")) and not document.get("not_started"),
+                "taken": [code_places[code] for code in _TAKEN if code in code_places],
                 **_legend(codes, audit),
                 **_roots(models, short),
             }
@@ -131,6 +133,11 @@ def _command(models: Sequence[JSON]) -> str:
     return "validate" if validated or (compared and not any("export" in m["seconds"] for m in models)) else "convert"
 
 
+_TAKEN = ("signature-proposed", "feed-proposed")
+"""Findings of a run that had --take_proposals."""
+
+_UNREADABLE = "unreadable"
+
 _ENDINGS = (".h5", ".hdf5", ".keras", ".json", ".yaml", ".pb", ".pbtxt", ".meta", ".zip", ".tar", ".tar.gz", ".tgz")
 """Of a file's name, which the directory of its new model does not have."""
 
@@ -144,7 +151,8 @@ def _row(model: JSON, name: str, codes: Mapping[str, int], audit: bool, proposal
     """A model in the table.
 
     Its name, outcome, kind, TensorFlow version, bytes, codes, worst severity, seconds, whether it is verified, which
-    proposal helps (-1: none), and why it is not good where no finding says so. `codes` and `proposals` give places.
+    proposal helps (-1: none), why it is not good where no finding says so, and whether it is unreadable, which the
+    table says in place of that. `codes` and `proposals` give places.
     """
     chosen = chosen_graph(model) or {}
     severities = [SEVERITIES.index(f["severity"]) for f in model["findings"] if f["severity"] in SEVERITIES]
@@ -162,8 +170,9 @@ def _row(model: JSON, name: str, codes: Mapping[str, int], audit: bool, proposal
         int(verified(model)),
         proposals[flags] if flags else -1,
         "" if is_good(model) or refusals(model) else visible(cut(explanation(model), _REASON_CHARACTERS)),
+        int(model["outcome"] == _UNREADABLE),
     ]
 
 
 def _first_code(row: Sequence[Any], codes: Sequence[str]) -> str:
-    return visible(cut(codes[row[5][0]], _NAME_CHARACTERS)) if row[5] else str(row[10])
+    return visible(cut(codes[row[5][0]], _NAME_CHARACTERS)) if row[5] else _UNREADABLE if row[11] else str(row[10])

@@ -48,6 +48,8 @@ def to_document(report: Report) -> JSON:
     }
     if report.not_started:
         document["not_started"] = report.not_started
+    if report.whole_tree:
+        document["whole_tree"] = True
     if report.space is not None:
         document["space"] = dataclasses.asdict(report.space)
     return document

@@ -13,6 +13,15 @@ GOOD = ("converted", "unchanged", "validated", "convertible", "already_tf2")
 """Outcomes that need nobody's attention, in the order in which charts show them."""
 BAD = ("refused", "mismatched", "unverified", "unreadable", "failed", "crashed", "timed_out")
 
+READY, FLAGGED, BLOCKED, EXPECTED = "ready", "flagged", "blocked", "expected"
+BUCKETS = {
+    READY: "ready",
+    FLAGGED: "ready with a flag",
+    BLOCKED: "blocked",
+    EXPECTED: "refused as the config expects",
+}
+"""In which of these an audit puts each model, and how every form of its report calls it; see `report/buckets.py`."""
+
 _KINDS = {kind.value: labels.page for kind, labels in LABELS.items()}
 
 
@@ -34,6 +43,20 @@ def is_expected(model: Mapping[str, Any]) -> bool:
 def needs_attention(model: Mapping[str, Any]) -> bool:
     """Whether somebody should look at how it ended."""
     return not is_good(model) and not is_expected(model)
+
+
+def bucket_of(model: Mapping[str, Any]) -> str:
+    """Where an audit puts a model: a key of `BUCKETS`.
+
+    Example:
+      >>> bucket_of({"outcome": "refused", "proposed_options": {"feed": ["x:0=1"]}}), bucket_of({"outcome": "refused"})
+      ('flagged', 'blocked')
+    """
+    if is_expected(model):
+        return EXPECTED
+    if is_good(model):
+        return READY
+    return BLOCKED if model.get("proposed_options") is None else FLAGGED
 
 
 def outcome_words(outcome: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_to_take
 from migrate.escapes import visible, visible_lines
+from migrate.finding_codes import about
 from migrate.levels import FULL
 from migrate.records import (
     GOOD_OUTCOMES,
@@ -388,7 +389,7 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         rows.append((severity, text(visible(finding.code), "bold")))
         rows.append((_BLANK, plain_text(finding.message)))
         if finding.nodes:
-            rows.append((_BLANK, plain_text(f"nodes: {_names(finding.nodes)}")))
+            rows.append((_BLANK, plain_text(f"{about(finding.code)}: {_names(finding.nodes)}")))
         if finding.hint:
             rows += [(_BLANK, line) for line in labelled("hint", finding.hint)]
         # To be copied: no line of it is broken.

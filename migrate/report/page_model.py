@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.escapes import flag, quoted
-from migrate.finding_codes import explanations
+from migrate.finding_codes import about, explanations
 from migrate.report.facts import (
     chosen_graph,
     flags_of_model,
@@ -52,6 +52,7 @@ def details(model: JSON, outcome: str) -> JSON:
                 "message": cut(finding["message"], _TEXT_CHARACTERS),
                 "action": [list(part) for part in parts(cut(_action(finding), _TEXT_CHARACTERS))],
                 "template": cut(finding.get("template", ""), _TEMPLATE_CHARACTERS),
+                "about": about(finding["code"])[:-1],
                 "nodes": [cut(node, _NAME_CHARACTERS) for node in finding["nodes"][:_MOST_NODES]],
                 "more": max(0, len(finding["nodes"]) - _MOST_NODES),
             }

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.escapes import visible
 from migrate.finding_codes import explanations
-from migrate.report.facts import SEVERITIES, flags_of_model, is_audit, parameters_of, shared_flags_of, short_number
+from migrate.report.facts import SEVERITIES, is_audit, parameters_of, shared_flags_of, short_number
 from migrate.report.labels import (
     BAD,
+    BLOCKED,
+    BUCKETS,
+    EXPECTED,
+    FLAGGED,
     GOOD,
     JSON,
+    READY,
+    bucket_of,
     count_words,
     cut,
     explanation,
@@ -24,6 +30,8 @@ from migrate.report.labels import (
 )
 
 _TOP_FINDINGS = 8
+_RANKS = ("refusal", "flag", "warning", "note")
+"""Severities, gravest first; `flag` is a refusal that a proposal solves."""
 
 
 def headline(models: Sequence[JSON], names: Sequence[str]) -> str:
@@ -32,7 +40,7 @@ def headline(models: Sequence[JSON], names: Sequence[str]) -> str:
         return names[0]
     outcomes = Counter(model["outcome"] for model in models)
     if is_audit(models):
-        return f"{outcomes['convertible']:,} of {len(models):,} models can be converted"
+        return f"{sum(map(is_good, models)):,} of {len(models):,} models are ready"
     name = next((name for name in ("validated", "converted") if outcomes[name]), "converted")
     return f"{outcomes[name]:,} of {len(models):,} models {name}"
 
@@ -56,30 +64,31 @@ def lede(models: Sequence[JSON]) -> str:
     already = sum(model["outcome"] in ("unchanged", "already_tf2") for model in models)
     if already:
         verb = ("is" if already == 1 else "are") if audit else ("was" if already == 1 else "were")
-        said.append(f"{'One' if already == 1 else f'{already:,}'} {verb} TF2 already.")
-    flagged = sum(page_outcome(model, audit) == FLAGGED for model in models)
-    if flagged:
-        said.append(f"{flagged:,} more can be converted with flags that this page proposes.")
-    trouble = sum(map(needs_attention, models)) - flagged
-    if trouble:
-        said.append(f"{trouble:,} {'needs' if trouble == 1 else 'need'} attention.")
+        of = " of them" if audit else ""
+        said.append(f"{'One' if already == 1 else f'{already:,}'}{of} {verb} TF2 already.")
+    if audit:
+        said += _not_ready(Counter(map(bucket_of, models)))
+    else:
+        trouble = sum(map(needs_attention, models))
+        if trouble:
+            said.append(f"{trouble:,} {'needs' if trouble == 1 else 'need'} attention.")
     return " ".join(said) or "Nothing needs attention."
 
 
-FLAGGED = "flagged"
-"""An audit's refusal for which it proposes flags; the page shows it as an outcome of its own."""
+def _not_ready(counts: Mapping[str, int]) -> Iterator[str]:
+    for name, more in ((FLAGGED, " more"), (BLOCKED, ""), (EXPECTED, "")):
+        if counts[name]:
+            yield f"{counts[name]:,}{more} {'is' if counts[name] == 1 else 'are'} {BUCKETS[name]}."
 
 
 def page_outcome(model: JSON, audit: bool) -> str:
-    """How a model ended, as the page counts it."""
-    return FLAGGED if audit and flags_of_model(model) else str(model["outcome"])
+    """How a model ended, as the page counts it: of an audit, a key of `BUCKETS`."""
+    return bucket_of(model) if audit else str(model["outcome"])
 
 
 def page_words(outcome: str, audit: bool) -> str:
-    """An outcome as the page calls it; an audit refuses nothing, it says what is blocked."""
-    if outcome == FLAGGED:
-        return "convertible with flags"
-    return "blocked" if audit and outcome == "refused" else outcome_words(outcome)
+    """An outcome as the page calls it."""
+    return BUCKETS[outcome] if audit and outcome in BUCKETS else outcome_words(outcome)
 
 
 def proposals(models: Sequence[JSON]) -> list[JSON]:
@@ -102,12 +111,9 @@ def tiles(models: Sequence[JSON]) -> list[tuple[str, str, str]]:
     good, trouble = sum(map(is_good, models)), sum(map(needs_attention, models))
     sizes = [model["bytes"] for model in models if isinstance(model.get("bytes"), int)]
     if is_audit(models):
-        flagged = sum(page_outcome(model, True) == FLAGGED for model in models)
-        ended = [
-            ("convertible", sum(model["outcome"] == "convertible" for model in models), "good"),
-            ("convertible with flags", flagged, ""),
-            ("blocked", trouble - flagged, "bad"),
-        ]
+        counts = Counter(map(bucket_of, models))
+        tones = {READY: "good", FLAGGED: "", BLOCKED: "bad"}
+        ended = [(BUCKETS[name], counts[name], tone) for name, tone in tones.items()]
     else:
         ended = [("succeeded", good, "good"), ("verified", sum(map(verified, models)), "good")]
         ended.append(("need attention", trouble, "bad"))
@@ -142,26 +148,35 @@ def outcomes(models: Sequence[JSON]) -> list[JSON]:
     return shown
 
 
-OUTCOMES = (*GOOD, FLAGGED, *BAD)
+OUTCOMES = (*GOOD, *BAD, *BUCKETS)
 """In the order in which the page shows them."""
 
 
 def findings(models: Sequence[JSON], codes: Sequence[str]) -> list[JSON]:
-    """The codes that concern most models, what refuses first."""
-    counts: dict[str, Counter[str]] = {severity: Counter() for severity in SEVERITIES}
+    """The codes that concern most models, what refuses first.
+
+    A refusal of an audit that proposals solve in some of its models counts these apart (`solved`), and one that they
+    solve in all has the severity `flag`.
+    """
+    counts: dict[str, Counter[str]] = {severity: Counter() for severity in _RANKS}
+    audit = is_audit(models)
     for model in models:
+        refuses = "flag" if audit and bucket_of(model) == FLAGGED else "refusal"
         worst: dict[str, str] = {}
         for finding in model["findings"]:
             severity = finding["severity"] if finding["severity"] in SEVERITIES else "note"
             known = worst.get(finding["code"], "note")
             worst[finding["code"]] = max(known, severity, key=SEVERITIES.index)
         for code, severity in worst.items():
-            counts[severity][code] += 1
+            counts[refuses if severity == "refusal" else severity][code] += 1
+    solved = {code: count for code, count in counts["flag"].items() if code in counts["refusal"]}
     rows = [
         (severity, code, count)
-        for severity in reversed(SEVERITIES)
+        for severity in _RANKS
         for code, count in sorted(counts[severity].items(), key=lambda pair: (-pair[1], pair[0]))
+        if severity != "flag" or code not in solved
     ][:_TOP_FINDINGS]
+    rows = [(severity, code, count + solved.get(code, 0) * (severity == "refusal")) for severity, code, count in rows]
     most = max((count for _, _, count in rows), default=1)
     return [
         {
@@ -171,6 +186,8 @@ def findings(models: Sequence[JSON], codes: Sequence[str]) -> list[JSON]:
             "meaning": meaning(code),
             "count": count,
             "width": round(100 * count / most, 2),
+            "solved": solved.get(code, 0) if severity == "refusal" else 0,
+            "solved_width": round(100 * solved.get(code, 0) / most, 2) if severity == "refusal" else 0,
         }
         for severity, code, count in rows
     ]

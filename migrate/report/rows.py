@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.escapes import csv_cell, markdown_code, visible
-from migrate.report.facts import chosen_graph
+from migrate.report.facts import chosen_graph, is_audit
 from migrate.report.labels import (
+    BUCKETS,
     JSON,
+    bucket_of,
     explanation,
     is_good,
     kind_words,
@@ -23,6 +25,7 @@ from migrate.report.labels import (
     refusals,
     short_names,
     size_words,
+    tally,
     verified,
 )
 
@@ -114,12 +117,13 @@ def _seconds(model: Mapping[str, Any]) -> float | None:
 
 def to_markdown(document: Mapping[str, Any]) -> str:
     """Totals, a table of the models, and what is in the way of those that are not good."""
-    return "\n".join(_lines(document["models"])) + "\n"
+    models = document["models"]
+    return "\n".join(_lines(models, is_audit(models))) + "\n"
 
 
-def _lines(models: list[JSON]) -> Iterator[str]:
-    counts = Counter(_outcome(model) for model in models)
-    told = "; ".join(f"{count:,} {word}" for word, count in counts.most_common())
+def _lines(models: list[JSON], audit: bool) -> Iterator[str]:
+    counts = Counter(_outcome(model, audit) for model in models)
+    told = tally({word: counts[word] for word in BUCKETS.values()} if audit else dict(counts.most_common()), "; ")
     yield f"**{len(models):,} model{'' if len(models) == 1 else 's'}: {told}**"
     yield ""
     yield "| model | outcome | kind | size | findings |"
@@ -131,12 +135,12 @@ def _lines(models: list[JSON]) -> Iterator[str]:
         findings = ", ".join(map(markdown_code, codes))
         mark = "" if is_good(model) else "**"
         kind = kind_words(model["kind"])
-        yield f"| {markdown_code(name)} | {mark}{_outcome(model)}{mark} | {kind} | {size} | {findings} |"
+        yield f"| {markdown_code(name)} | {mark}{_outcome(model, audit)}{mark} | {kind} | {size} | {findings} |"
     for name, model in zip(names, models, strict=True):
         if is_good(model):
             continue
         yield ""
-        yield f"### {markdown_code(name)}: {_outcome(model)}"
+        yield f"### {markdown_code(name)}: {_outcome(model, audit)}"
         yield ""
         for finding in refusals(model):
             yield f"- {markdown_code(finding['code'])}: {_text(finding['message'])}"
@@ -146,7 +150,9 @@ def _lines(models: list[JSON]) -> Iterator[str]:
             yield f"- {_text(explanation(model))}"
 
 
-def _outcome(model: JSON) -> str:
+def _outcome(model: JSON, audit: bool) -> str:
+    if audit:
+        return BUCKETS[bucket_of(model)]
     word = visible(outcome_words(model["outcome"]))
     if model["outcome"] == "converted":
         return f"{word} and verified" if verified(model) else f"{word}, not verified"

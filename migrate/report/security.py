@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.escapes import visible
+from migrate.finding_codes import about
 from migrate.frozen import frozen
 from migrate.report.labels import JSON, cut, explanation
 from migrate.report.layout import Block, Indented, Table, Text, text
@@ -51,8 +52,9 @@ class Danger:
       what: name of the op; of a Keras file, of what it calls.
       effect: a key of `EFFECTS`, or another word of the table of ops.
       where: the place.
-      nodes: names of the nodes.
+      nodes: names of the nodes, or files.
       counts: whether something runs it, or nobody can know.
+      about: what `nodes` are.
     """
 
     what: str
@@ -60,6 +62,7 @@ class Danger:
     where: str
     nodes: tuple[str, ...]
     counts: bool
+    about: str = "nodes"
 
 
 def dangers(model: Mapping[str, Any]) -> tuple[Danger, ...]:
@@ -93,7 +96,7 @@ def _found(model: Mapping[str, Any], known: Collection[str]) -> Iterator[Danger]
         effect, where = _FINDINGS[finding["code"]]
         names = tuple(name for name in finding["nodes"] if name not in known and name.rpartition("/")[2] not in known)
         if names or not finding["nodes"]:
-            yield Danger(", ".join(names[:3]) or finding["code"], effect, where, names, True)
+            yield Danger(", ".join(names[:3]) or finding["code"], effect, where, names, True, about(finding["code"]))
 
 
 def severity(effect: str) -> float:
@@ -167,4 +170,4 @@ def _rows(found: Sequence[Danger]) -> Iterator[tuple[Text, ...]]:
         if danger.nodes:
             shown = ", ".join(visible(cut(name, _NAME_CHARACTERS)) for name in danger.nodes[:_NAMES_SHOWN])
             hidden = len(danger.nodes) - _NAMES_SHOWN
-            yield text(""), text(f"nodes: {shown}{f' and {hidden:,} more' if hidden > 0 else ''}", "dim")
+            yield text(""), text(f"{danger.about}: {shown}{f' and {hidden:,} more' if hidden > 0 else ''}", "dim")

@@ -36,6 +36,14 @@ def test_side_by_side_says_what_one_after_the_other_says(tmp_path):
     assert bare(_audit(tree, Options(jobs=3))) == bare(_audit(tree))
 
 
+def test_a_report_says_whether_it_is_about_a_whole_tree(tmp_path):
+    tree = make(tmp_path, ("good=simple_save", "bad=unknown_op"))
+    assert _audit(tree).whole_tree and _audit(tree, Options(jobs=1)).whole_tree
+    for chosen in ({"include": ("good",)}, {"exclude": ("bad",)}, {"only_latest_version": True}):
+        assert not _audit(tree, Options(**chosen)).whole_tree, chosen
+    assert not migrate.audit([tree / "good", tree / "bad"]).whole_tree
+
+
 def test_audit_takes_the_flags_that_choose_models(tmp_path):
     made = make(tmp_path / "tree", ["a/1=simple_save", "a/10=simple_save", "a/2=simple_save", "b/1=vocabulary"])
 

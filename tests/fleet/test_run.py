@@ -197,6 +197,8 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_do(tmp_path):
     sizes = {m.source: m.bytes for m in report.models if type(m.outcome).__name__ != "Refused"}
     assert report.space.needed_bytes == sum(sizes.values()) > 20_000
     assert report.space.free_bytes > 0
+    assert report.whole_tree
+    assert not migrate.convert(tree, tmp_path / "new", dataclasses.replace(options, exclude=("d",))).whole_tree
     run = migrate_command("convert", tree, tmp_path / "new", "--dry_run", "--exclude=d")
     assert run.returncode == 0
     assert "needs at most" in run.stdout and "are free" in run.stdout

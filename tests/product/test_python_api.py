@@ -44,6 +44,7 @@ def test_the_examples_in_docstrings(name, monkeypatch):
     _run(importlib.import_module(name), lambda test: test.name.rpartition(".")[2] not in _WITH_TENSORFLOW, {})
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_examples_that_start_tensorflow(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)

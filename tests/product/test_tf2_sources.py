@@ -54,6 +54,7 @@ def test_a_variable_that_is_not_trained_is_told(tmp_path):
     assert _variables(tmp_path / "model") == {"a": True, "b": False}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("source", [TF2, KERAS], ids=["tf2", "keras"])
 def test_a_signature_is_refused_and_not_ignored(source, tmp_path):
     for report in (

@@ -119,6 +119,7 @@ def test_a_fault_is_not_proved(tmp_path, fault):
     assert structure.not_proved
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_what_tensorflow_saves_again_is_proved(tmp_path):
     # In a process of its own: calls carry the optimiser's settings of the process that saves them.

@@ -17,6 +17,7 @@ from migrate.records import (
 )
 from migrate.report.audit_text import render_audit
 from migrate.report.layout import UNBOUNDED
+from migrate.report.text import render
 from tests.report.reports import model
 
 _BAD = refusal("unknown-op", "an op nobody knows", ("n1", "n2"), "drop it with --exclude=bad")
@@ -55,6 +56,19 @@ def test_totals_then_flags_to_copy_then_what_is_blocked_and_what_to_do():
     assert r"no such proto\x1b[31m" in "".join(blocked)
 
 
+def test_a_model_with_several_blockers_is_said_to_be_counted_by_the_first():
+    both = (_BAD, refusal("python-op", "calls Python"))
+    report = Report((model("both", Refused(), findings=both), model("good", Convertible())))
+    lines = render_audit(report, UNBOUNDED, summary_only=True).splitlines()
+    assert "blocked, each model counted by its first finding" in lines and "  1 model: unknown-op" in lines
+
+
+def test_a_refusal_that_a_proposal_solves_has_the_color_of_flags():
+    lines = render_audit(_REPORT, 200, color=True, details=True).splitlines()
+    assert any(line.startswith("\x1b[33mrefusal \x1b[0m") and "unfed-placeholder" in line for line in lines)
+    assert any(line.startswith("\x1b[31mrefusal \x1b[0m") and "unknown-op" in line for line in lines)
+
+
 @pytest.mark.parametrize("width", [UNBOUNDED, 100, 60])
 def test_the_table_has_a_row_a_model(width):
     lines = _lines(width)
@@ -85,6 +99,13 @@ def test_without_details_no_finding_is_told_in_full_and_with_them_each_once():
     at = lines.index("fed: proposed")
     assert lines[at + 1] == "  --feed=keep_prob:0=1.0"
     assert r"  models/torn: no such proto\x1b[31m" in lines
+
+
+def test_a_finding_about_files_says_so():
+    missing = refusal("checkpoint-shard-missing", "no such file", ("w.data-00000-of-00001",))
+    report = Report((model("bad", Refused(), findings=(missing,)), model("good", Convertible())))
+    assert "  files: w.data-00000-of-00001" in render_audit(report, UNBOUNDED, details=True).splitlines()
+    assert "files: w.data-00000-of-00001" in render(Report(report.models[:1]), UNBOUNDED)
 
 
 def test_the_summary_alone_has_no_table():

@@ -14,19 +14,35 @@ import shlex
 
 import pytest
 
-from migrate.records import Convertible, GivenFeed, ModelOptions, Refused, Report
+from migrate.records import (
+    Converted,
+    Convertible,
+    Finding,
+    GivenFeed,
+    Kind,
+    ModelOptions,
+    Refused,
+    Report,
+    Severity,
+    Unreadable,
+    VariableFacts,
+)
 from migrate.report.html import to_html
 from migrate.report.json import to_document
 from tests.conversions import ROOT
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.fleet import HOSTILE, hostile_model, make_fleet
-from tests.report.reports import MODELS, REFUSAL, model
+from tests.report.reports import FACTS, MODELS, REFUSAL, model
 
 browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
+def _page(report):
+    return to_html(json.loads(json.dumps(to_document(report))))
+
+
 def _html(*models):
-    return to_html(json.loads(json.dumps(to_document(Report(models)))))
+    return _page(Report(models))
 
 
 class _Tags(html.parser.HTMLParser):
@@ -371,7 +387,7 @@ def test_csv_has_what_is_filtered_and_no_formula(opened):
 @pytest.mark.process
 @browser_only
 def test_the_command_for_what_is_filtered(opened):
-    page = opened(*make_fleet(100))
+    page = opened(page=_page(Report(make_fleet(100), whole_tree=True)))
     command = "document.getElementById('command').textContent"
     assert page.run(command) == "migrate convert /models /models_tf2"
     _choose(page, "outcome", "mismatched")
@@ -384,16 +400,32 @@ def test_the_command_for_what_is_filtered(opened):
 
 @pytest.mark.process
 @browser_only
+@pytest.mark.parametrize("report", [{}, {"whole_tree": True, "not_started": 3}])
+def test_the_command_for_a_part_of_a_tree_names_its_models_and_takes_proposals_as_the_run_did(opened, report):
+    taken = Finding("signature-proposed", Severity.WARNING, "got the first one")
+    models = (model("one", Converted(), findings=(taken,)), model("two", Refused(), findings=(REFUSAL,)))
+    page = opened(page=_page(Report(models, **report)))
+    told = page.run("document.getElementById('command').textContent")
+    assert told == "migrate convert models new --include=one --include=two --take_proposals"
+    assert page.run("document.getElementById('command-what').textContent") == "Retry the 2 models of this report"
+    _choose(page, "outcome", "refused")
+    assert page.run("document.getElementById('command').textContent") == "migrate convert models new --include=two"
+
+
+@pytest.mark.process
+@browser_only
 def test_after_an_audit_the_command_converts_with_what_is_proposed(opened):
     audited = [dataclasses.replace(_flagged(name), destination=None) for name in ("one", "two's", "three")]
     page = opened(*audited, dataclasses.replace(model("well", Convertible()), destination=None))
-    assert "1 of 4 models can be converted" in page.run("document.getElementById('headline').textContent")
+    assert "1 of 4 models are ready" in page.run("document.getElementById('headline').textContent")
     _choose(page, "outcome", "flagged")
     told = page.run("document.getElementById('command').textContent")
     assert told == "migrate convert models NEW --include=one --include=three --take_proposals"
     assert "1 name cannot be copied" in page.run("document.getElementById('command-note').textContent")
     page.run("document.querySelector('#rows a').click()")
     page.wait("!document.getElementById('model').hidden")
+    assert page.run("document.querySelector('#model .tag.flag').textContent") == "refusal"
+    assert page.run("document.querySelector('#model .verdict strong').textContent") == "Ready with a flag"
     assert "migrate convert models/one NEW --feed=keep_prob:0=1.0" in page.run(
         "[...document.querySelectorAll('#model .copyable code')].map((c) => c.textContent)"
     )
@@ -472,6 +504,49 @@ def test_a_flag_in_a_sentence_is_code_without_the_sentences_marks(opened):
     code = page.run("[...document.querySelectorAll('.finding > p .code')].map((e) => e.textContent)")
     assert code == ["--take_proposals", "--feed=a:0=1.5", "--tags=x:y"]
     assert finding.message in page.run("document.querySelector('.finding').textContent")
+
+
+_LARGE = VariableFacts("v", "float32", (268_350_000,), False, True, True)
+_WIDE_MODEL = dataclasses.replace(
+    model("serving_half_plus_two_cpu_with_empty_saved_model_config", Convertible()),
+    destination=None,
+    findings=(Finding("checkpoint-unreadable", Severity.WARNING, "one"), Finding("two", Severity.NOTE, "two")),
+    meta_graphs=(dataclasses.replace(FACTS, tf_version="2.9.0-dev20220227", variables=(_LARGE,)),),
+    bytes=999_900_000,
+    seconds={"audit": 100.0},
+)
+
+
+@pytest.mark.process
+@browser_only
+@pytest.mark.parametrize("width", [375, 720, 1000, 1440])
+def test_every_figure_is_in_its_tile_and_a_wide_screen_shows_every_column(width, browser, tmp_path):
+    path = tmp_path / "report.html"
+    meta = dataclasses.replace(_WIDE_MODEL, source="models/meta", kind=Kind.CHECKPOINT_META)
+    damaged = model("damaged", Unreadable(f"/{'a/' * 60}graph.pb: not a GraphDef"))
+    audited = (_WIDE_MODEL, meta, dataclasses.replace(_flagged("flagged"), destination=None))
+    path.write_text(_html(*audited, dataclasses.replace(damaged, destination=None)), encoding="utf-8")
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    try:
+        browser.open(str(path))
+        assert "537 M" in browser.run("document.querySelector('.tiles').textContent")
+        assert browser.run(
+            "[...document.querySelectorAll('.tile > *')].every((e) => e.scrollWidth <= e.clientWidth"
+            " && e.getBoundingClientRect().right <= e.parentElement.getBoundingClientRect().right - 10)"
+        )
+        columns = browser.run(
+            "getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length"
+        )
+        assert browser.run("document.querySelectorAll('.tile').length") % columns == 0
+        cell = "document.querySelector('#rows tr:last-child td:nth-child(5)')"
+        assert browser.run(f"{cell}.textContent") == "unreadable"
+        assert browser.run(f"{cell}.offsetHeight < 45")
+        fits = browser.run(
+            "document.getElementById('models').scrollWidth <= document.querySelector('.scroll').clientWidth"
+        )
+        assert fits or width < 1400
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
 
 
 @pytest.fixture(scope="module")

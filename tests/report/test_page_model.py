@@ -47,6 +47,14 @@ def _refused(**fields):
     }
 
 
+def test_a_finding_about_files_says_so():
+    def found(code):
+        return {"code": code, "severity": "refusal", "message": "", "nodes": ["a"], "hint": ""}
+
+    shown = details(_refused(findings=[found("checkpoint-shard-missing"), found("random-op")]), "blocked")
+    assert [finding["about"] for finding in shown["findings"]] == ["file", "node"]
+
+
 def test_proposals_are_whole_commands():
     proposed = {"feed": ["keep_prob:0=1.0"], "signature": ["f:inputs=x=x:0;outputs=y=y:0"]}
     others = ["f:inputs=x=x:0;outputs=y=y:0", "g:inputs=;outputs=z=z:0"]

@@ -42,10 +42,14 @@ function offerCommand() {
   const [proposal] = proposals;
   const operands = index.command === "validate" ? `${index.new_root || "NEW"} --against=${index.root}` : `${index.root} ${index.new_root || "NEW"}`;
   const parts = [`migrate ${index.command} ${operands}`];
-  if (shown.length < index.rows.length) parts.push(...names.map((name) => `--include=${name}`));
-  if (proposals.size === 1 && proposal >= 0) parts.push(index.flags[proposal]);
+  const all = shown.length === index.rows.length;
+  if (!all || !index.whole) parts.push(...names.map((name) => `--include=${name}`));
+  const flags = proposals.size === 1 && proposal >= 0 ? index.flags[proposal] : "";
+  const took = shown.some((i) => index.rows[i][5].some((code) => index.taken.includes(code)));
+  if (took && !flags.split(" ").includes("--take_proposals")) parts.push("--take_proposals");
+  if (flags) parts.push(flags);
   byId("command").textContent = parts.join(" ");
   const left = shown.length - names.length;
-  byId("command-what").textContent = `${index.audit ? "Convert" : "Retry"} ${shown.length < index.rows.length ? `these ${plural(names.length, "model")}` : "all models"}`;
+  byId("command-what").textContent = `${index.audit ? "Convert" : "Retry"} ${all ? (index.whole ? "all models" : `the ${plural(names.length, "model")} of this report`) : `these ${plural(names.length, "model")}`}`;
   byId("command-note").textContent = (left ? `${plural(left, "name")} cannot be copied and ${left === 1 ? "is" : "are"} left out. ` : "") + "Add the flags of the first run, such as --config.";
 }

@@ -21,15 +21,19 @@ const listed = (caption, heads, rows) =>
 const wide = (label, drawing) => el("div", { class: "wide-drawing", role: "region", "aria-label": label, tabindex: "0" }, drawing);
 const more = (n, what) => (n ? el("p", { class: "quiet" }, `${count(n)} more ${what} in report.json.`) : "");
 
+// A refusal that a proposal solves has the colour of flags.
+const findingTone = (severity, outcome) =>
+  (severity === "refusal" && outcome === "flagged" ? "flag" : ["note", "warning", "refusal"].includes(severity) ? severity : "note");
+
 function findings(model) {
   if (!model.findings.length) return "";
   return card("Findings", model.findings.map((finding) => el("div", { class: "finding" },
-    el("div", { class: "head" }, el("span", { class: `tag ${["note", "warning", "refusal"].includes(finding.severity) ? finding.severity : "note"}` }, finding.severity),
+    el("div", { class: "head" }, el("span", { class: `tag ${findingTone(finding.severity, model.outcome)}` }, finding.severity),
       el("strong", { class: "code" }, finding.code)),
     el("p", null, prose(finding.message)),
     finding.action.length ? el("div", { class: "action" }, el("strong", null, "What to do"), finding.action.map(([text, copied]) => el("p", null, copied ? copyable(text) : prose(text)))) : "",
     finding.template ? el("pre", { class: "code", tabindex: "0" }, finding.template) : "",
-    finding.nodes.length ? el("details", null, el("summary", null, plural(finding.nodes.length + finding.more, "node")),
+    finding.nodes.length ? el("details", null, el("summary", null, plural(finding.nodes.length + finding.more, finding.about)),
       el("ul", { class: "code" }, finding.nodes.map((node) => el("li", null, path(node))), finding.more ? el("li", null, `${count(finding.more)} more`) : "")) : "")));
 }
 

@@ -75,15 +75,16 @@ function outcomeMark(outcome, verified) {
 const NONE = () => [el("span", { "aria-hidden": "true", class: "quiet" }, "\u2013"), el("span", { class: "hidden-text" }, "not known")];
 
 function tableRow(i) {
-  const [name, outcome, kind, version, bytes, codes, , seconds, verified, , reason] = index.rows[i];
-  const coded = codes.length ? [el("span", { class: "whole" }, index.codes[codes[0]]), codes.length > 1 ? ` and ${codes.length - 1} more` : ""] : NONE();
-  const first = reason ? prose(reason) : coded;
+  const [name, outcome, kind, version, bytes, codes, , seconds, verified, , reason, unreadable] = index.rows[i];
+  const coded = codes.length ? [el("span", { class: "whole" }, index.codes[codes[0]]), codes.length > 1 ? [" ", el("span", { class: "whole" }, `and ${codes.length - 1} more`)] : ""] : NONE();
+  // Why it cannot be read begins with a path; its own page says it.
+  const first = unreadable ? "unreadable" : reason ? prose(reason) : coded;
   return el("tr", null,
     el("th", { scope: "row" }, el("a", { href: address(i), "data-model": i }, name ? path(name) : "(no name)")),
     el("td", null, outcomeMark(outcome, verified)),
     el("td", null, kind),
     el("td", null, version || NONE()),
-    el("td", reason ? { class: "reason" } : null, first),
+    el("td", { class: reason && !unreadable ? "reason" : "first" }, first),
     el("td", { class: "right" }, size(bytes) || NONE()),
     el("td", { class: "right" }, seconds.toFixed(2)));
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from migrate.export import graph_job, module, patch, values, weights
+from migrate.export import direct, graph_job, module, patch, values, weights
 from migrate.graph.protos import NodeDef, SavedModel
 from migrate.plan import plan as planning
 from migrate.plan import restore, signatures, training
@@ -384,21 +384,23 @@ def values_that_are_written_are_zeros(patch: Patch) -> None:
 
 @_mutant
 def two_variables_swap_their_keys_in_the_new_checkpoint(patch_: Patch) -> None:
-    real = patch.save
+    def swapped(real):
+        def save(built, plan, directory):
+            keys = real(built, plan, directory)
+            kinds: dict[object, list[str]] = {}
+            for variable in plan.variables:
+                if variable.identity in keys.by_variable:
+                    kinds.setdefault((variable.dtype, str(variable.shape)), []).append(variable.identity)
+            moved = dict(keys.by_variable)
+            for roots in kinds.values():
+                for one, other in zip(roots[::2], roots[1::2], strict=False):
+                    moved[one], moved[other] = moved[other], moved[one]
+            return dataclasses.replace(keys, by_variable=moved)
 
-    def save(built, plan, directory):
-        keys = real(built, plan, directory)
-        kinds: dict[object, list[str]] = {}
-        for variable in plan.variables:
-            if variable.identity in keys.by_variable:
-                kinds.setdefault((variable.dtype, str(variable.shape)), []).append(variable.identity)
-        moved = dict(keys.by_variable)
-        for roots in kinds.values():
-            for one, other in zip(roots[::2], roots[1::2], strict=False):
-                moved[one], moved[other] = moved[other], moved[one]
-        return dataclasses.replace(keys, by_variable=moved)
+        return save
 
-    patch_.setattr(patch, "save", save)
+    for exporter in (direct, patch):
+        patch_.setattr(exporter, "save", swapped(exporter.save))
 
 
 @_mutant
@@ -484,17 +486,19 @@ def a_call_runs_no_target(patch: Patch) -> None:
 
 @_mutant
 def results_of_a_signature_are_swapped(patch: Patch) -> None:
-    real = module._signature_function
+    real, save = module._signature_function, direct.save
 
-    def signature_function(wrapped, names):
+    def turned(names):
         keys = list(names.results)
-        turned = dataclasses.replace(
-            names, results=dict(zip(keys[::-1], [names.results[k] for k in keys], strict=True))
+        return dataclasses.replace(
+            names, results={k: names.results[other] for k, other in zip(keys, keys[::-1], strict=True)}
         )
-        turned = dataclasses.replace(turned, results={k: turned.results[k] for k in keys})
-        return real(wrapped, turned)
 
-    patch.setattr(module, "_signature_function", signature_function)
+    def save_turned(built, plan, directory):
+        return save(dataclasses.replace(built, names={k: turned(n) for k, n in built.names.items()}), plan, directory)
+
+    patch.setattr(module, "_signature_function", lambda wrapped, names: real(wrapped, turned(names)))
+    patch.setattr(direct, "save", save_turned)
 
 
 @_mutant

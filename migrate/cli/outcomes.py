@@ -49,8 +49,8 @@ OUTCOMES = {
             "Outcome: the files of the model are damaged or incomplete, or are no model.",
             "Nothing is known of the model.",
             "A saved_model.pb that was cut off when it was copied.",
-            "Copy the file named in the reason once more. If it is known to be no model, leave it out with --exclude, or "
-            'write expect = "unreadable" in the file of --config.',
+            "Copy the file named in the reason once more. If it is known to be no model, leave it out with --exclude, "
+            'or write expect = "unreadable" in the file of --config.',
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.util
 import os
 import pathlib
@@ -19,6 +20,7 @@ from migrate.processes.nursery import Nursery
 from migrate.tf1_runtime import install, place
 from tests import conversions
 from tests.collection import left_out, marks_of_all
+from tests.sampling import EVERY
 from tests.sharing import shared
 from tests.waiting import PATIENCE_SECONDS
 
@@ -40,11 +42,22 @@ def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) 
     return True if gone and not gone.isdisjoint(marks_of_all(collection_path.read_text())) else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real models are slow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Real models are slow. Of the slow cases of a test that is `sampled` some are tried."""
+    seen: collections.Counter[str] = collections.Counter()
+    left_out = []
     for item in items:
         if item.get_closest_marker("corpus"):
             item.add_marker(pytest.mark.slow)
+        sampled = item.get_closest_marker("sampled")
+        if sampled is not None and item.get_closest_marker("slow") and not EVERY:
+            test = item.nodeid.partition("[")[0]
+            if seen[test] % sampled.args[0]:
+                left_out.append(item)
+            seen[test] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in {*left_out}]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -94,6 +94,7 @@ def _check(path, options, directory):
     assert ours == theirs
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [_ALL, _MORE], ids=["", "more"])
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(TESTDATA)))
@@ -107,6 +108,7 @@ def test_of_every_tag_set_it_is_what_tensorflow_writes(case, tmp_path):
     _check(MODELS / case.model, case.options, tmp_path)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
 def test_of_random_models_it_is_what_tensorflow_writes(seed, tmp_path):

@@ -112,6 +112,7 @@ def answers(models):
     return pickle.loads(file.read_bytes())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("way", ["session", "function"])

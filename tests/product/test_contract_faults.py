@@ -306,6 +306,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("plant", "code"), FAULTS, ids=[plant.__name__ for plant, _ in FAULTS])
 def test_a_fault_that_is_planted_in_a_converted_model_is_told(source, new, damaged, plant, code):
     assert _contract(source, new) == ()
@@ -458,6 +459,7 @@ def _unknown_op(graph):
     graph.graph_def.library.function[0].node_def[0].op = "NoSuchOp"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("plant", "outcomes"),

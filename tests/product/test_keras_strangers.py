@@ -61,6 +61,7 @@ def _refusals(path, tmp_path, options=None):
     return {f.code: f for f in report.findings if f.severity is Severity.REFUSAL}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_layer_that_does_more_than_compute_is_refused(name, target, tmp_path):

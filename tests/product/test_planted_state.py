@@ -302,6 +302,7 @@ def _baked_in(model):
     model.replace(takers, "first/read:value:0", "first/read:output:0")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("damage", "told"),
     [

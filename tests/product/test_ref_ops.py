@@ -779,6 +779,7 @@ def _ops_of(name: str, files: str) -> frozenset[str] | str:
 PROOFS = [(op, found.name) for found in CASES.values() for op in found.proves]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize(("op", "name"), PROOFS, ids=[f"{op}-{name}" for op, name in PROOFS])
 def test_ref_op(op: str, name: str, files: str) -> None:

@@ -222,6 +222,7 @@ def _scale(name, factor):
     return change
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "constant", "factor"),
     [

@@ -43,6 +43,7 @@ assert (written == value_of(plan, variables[-1], prefix).numpy()).all() and writ
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["v1", "rewrite", "slices", "unknown"])
 def test_the_memory_does_not_grow_with_the_weights(tmp_path, kind):
     prefix, names = str(tmp_path / "old"), [f"t{n}" for n in range(_TENSORS)]

@@ -121,6 +121,7 @@ def test_too_few_files_are_told_in_a_line(files, tmp_path):
     assert (code, err) == (0, "") if out else (code == 2 and _one_line(err)), err
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("limit", ["-n 8", "-n 10", "-n 13", "-n 16", "-v 200000", "-v 1000000"])

@@ -82,6 +82,7 @@ def test_both_answer_alike(path, nursery):
     _agree(path, nursery)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "path",

@@ -269,12 +269,22 @@ CASES = [
 ]
 
 
-def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory: str) -> list[Any]:
-    """Asserts that the converted model answers as the source; gives the source's answers."""
+def _check(
+    build: Callable[[], Any], calls: list[Any], optimise: bool, directory: str, known: list[float] | None = None
+) -> list[Any]:
+    """Asserts that the converted model answers as the source; gives the source's answers.
+
+    Args:
+      known: what the source gives for k. On a busy machine TensorFlow has been seen to run a second Defun before the
+        write of the first one: it is asked again where it does.
+    """
     from migrate.plan.plan import make_plan
     from tests.rewrite import differential
 
-    saved = differential.save_and_ask(build, calls, directory)
+    for turn in range(3):
+        saved = differential.save_and_ask(build, calls, f"{directory}/{turn}")
+        if known is None or [answer["k"] for answer in saved.answers] == known:
+            break
     plan = make_plan(saved.meta_graph)
     assert not plan.refused, [f.message for f in plan.findings]
     found = differential.ask_converted(saved, calls, optimise)
@@ -283,6 +293,7 @@ def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory
     return answers
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("optimise", [False, True], ids=["", "optimised"])
@@ -290,9 +301,11 @@ def _check(build: Callable[[], Any], calls: list[Any], optimise: bool, directory
 def test_calls_in_the_order_of_a_session(state, form, outer, third, optimise, tmp_path):
     pytest.importorskip("tensorflow")
     calls = [("s", {"x": 1.0})] * 10
-    answers = _check(functools.partial(_twice, state, form, outer, third), calls, optimise, str(tmp_path))
-    if "If" not in (form, outer) and form not in ("Case", "While"):
-        assert [answer["k"] for answer in answers] == [2.0 * (n + 1) for n in range(len(calls))]
+    build = functools.partial(_twice, state, form, outer, third)
+    is_known = "If" not in (form, outer) and form not in ("Case", "While")
+    known = [2.0 * (n + 1) for n in range(len(calls))] if is_known else None
+    answers = _check(build, calls, optimise, str(tmp_path), known)
+    assert known is None or [answer["k"] for answer in answers] == known
 
 
 @pytest.mark.tensorflow

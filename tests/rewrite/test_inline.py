@@ -276,6 +276,7 @@ def test_a_body_starts_when_all_inputs_of_its_call_are_there(kind: str, form: st
     check(build, calls, str(tmp_path))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("inner", ["call", "defun", "If", "While"])
 @pytest.mark.parametrize("outer", ["call", "defun", "If", "While"])

@@ -267,6 +267,7 @@ def _named(number, count):
     return b"".join(bytes([number << 3 | 2, 10, 10, 8]) + b"%08x" % i for i in range(count))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["assets", "signatures", "signatures of tensors", "outputs", "outputs as text"])
 def test_what_swells_in_the_report_or_on_the_way_there(shape, tmp_path):
@@ -330,6 +331,7 @@ def test_a_text_gains_no_time_by_saying_node(line, tmp_path):
     assert watch.seconds_allowed - 30 - bytes_worth <= len(data) / 25 / NODES_A_SECOND
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["[],", "{},", '{"a":0},'])
 @pytest.mark.parametrize(("megabytes", "says"), [(15, "cannot be read as HDF5"), (17, "which no config has")])

@@ -251,6 +251,7 @@ def _mutants(nodes: Sequence[NodeDef]) -> Iterator[tuple[str, list[NodeDef]]]:
             yield f"{key} of {node.name}", mutant(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_what_the_rewrite_makes_is_proved_and_a_mutant_is_not(name):
     graphs = _graphs(GRAPHS[name])

@@ -108,6 +108,7 @@ def test_calls_are_the_same_every_time():
             np.testing.assert_array_equal(a.inputs["x"], b.inputs["x"])
 
 
+@pytest.mark.slow
 def test_unknown_sizes_and_ranks_come_in_alternatives():
     shapes = [
         f[0].inputs["x"].shape
@@ -123,6 +124,7 @@ def test_unknown_sizes_and_ranks_come_in_alternatives():
     assert {1, 2, 3, 8, 16, 28, 32, 64, 224} <= sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("producer", "op", "stated", "expected"),
     [

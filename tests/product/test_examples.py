@@ -71,7 +71,7 @@ def test_the_workflow_audits_the_models_that_have_changed(tmp_path):
     git("commit", "-qm", "two")
     done = audited()
     assert done.returncode == 0, done.stderr
-    assert "1 model: 1 convertible" in (tmp_path / "summary").read_text()
+    assert "1 model: 1 ready" in (tmp_path / "summary").read_text()
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [model["source"] for model in document["models"]] == ["models/a model's name"]
     (tree / "unknown_op" / "notes.txt").write_text("changed")

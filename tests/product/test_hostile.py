@@ -28,8 +28,8 @@ from tools.mutant_models import choose, make_mutant, models, turns
 from tools.mutants import HOSTILE, nest
 from tools.outside import make_outside
 
-_MUTANTS = 360 if EVERY else 90
-_CONVERTED = 12
+_MUTANTS = 360 if EVERY else 48
+_CONVERTED = 12 if EVERY else 6
 _FORMS = 16
 
 

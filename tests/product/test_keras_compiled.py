@@ -9,6 +9,7 @@ import pytest
 import migrate
 from migrate.records import Converted, Options
 from tests.conversions import ROOT, run_child
+from tests.sampling import EVERY
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -140,6 +141,7 @@ print(len(files))
 """
 
 
+@pytest.mark.skipif(not EVERY, reason="make test-every runs it")
 def test_what_accuracy_means_is_what_it_would_mean_at_the_first_batch(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     monkeypatch.setenv("KERAS_MODELS_OF", "tf_keras")

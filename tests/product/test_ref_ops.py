@@ -788,6 +788,8 @@ def test_ref_op(op: str, name: str, files: str) -> None:
     assert op in result
 
 
+@pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_its_conversion_is_proved_beside(name: str, files: str) -> None:
     assert isinstance(_ops_of(name, files), frozenset)

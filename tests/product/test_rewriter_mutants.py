@@ -147,7 +147,7 @@ _MODELS = sorted(
     - {"hub_module", "multi_tags", "unfed_placeholder"}
 )
 """Models whose tags are `serve`, and what is converted in another way."""
-_TRIED = few(_MODELS, 6)
+_TRIED = few(_MODELS, 12)
 """All mutants on all models take half an hour."""
 
 

@@ -266,19 +266,20 @@ def _dead_ops(path, *arguments):
 
 @pytest.mark.slow
 def test_tensorflow_1_judges_alone_what_tensorflow_2_does_not_run(tmp_path):
-    found = _dead_ops(tmp_path)
-    assert sorted(found) == NAMES
-    assert {name: model["outcome"] for name, model in found.items()} == dict.fromkeys(NAMES, "converted")
+    tried = set(few(NAMES, 4))
+    found = _dead_ops(tmp_path, *(f"--include={name}" for name in sorted(tried)))
+    assert {name: model["outcome"] for name, model in found.items()} == dict.fromkeys(tried, "converted")
     by_proof = {name for name, m in found.items() if not m["verification"]["calls"]}
     # TensorFlow 1.15 does not take these three; of the others no made-up call is answered.
-    assert by_proof >= {"forest_classifier", "forest_regressor", "old_beams"}
+    assert by_proof >= {"forest_classifier", "forest_regressor", "old_beams"} & tried
     # "deprecated" has transforms of Fourier under names that only a GPU has.
     not_asked = {"components", "crosses", "deprecated", "gradient_by_hand", "period", "periods", "resampler", "yiq"}
     assert by_proof <= {"forest_classifier", "forest_regressor", "old_beams", *not_asked}
     asked = {name: m for name, m in found.items() if name not in by_proof}
     alone = {name: m["verification"]["judgement"] for name, m in asked.items() if not _answers_in_tf2(m)}
-    assert alone.keys() >= {"fed_boundaries", "upper_bounds", "lower_bounds", "falling_lower_bounds", "quantiles"}
-    assert alone.keys() >= {"gradient_classes", "gradient_classifier", "gradient_regressor", "gradient_vectors"}
+    bounds = {"fed_boundaries", "upper_bounds", "lower_bounds", "falling_lower_bounds", "quantiles"}
+    boosted = {"gradient_classes", "gradient_classifier", "gradient_regressor", "gradient_vectors"}
+    assert alone and alone.keys() >= (bounds | boosted) & tried
     for judgement in alone.values():
         assert judgement["judges"] == ["tf1"] and judgement["confined"]
         assert "TensorFlow 2 has no " in judgement["reason"] or "No OpKernel" in judgement["reason"]

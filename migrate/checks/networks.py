@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from migrate.checks.subject import Subject
 from migrate.graph.nodes import Located, labels
+from migrate.graph.op_table import NETWORKS
 from migrate.records import Finding, Severity
-
-_NETWORKS = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
 
 
 def check(subject: Subject) -> tuple[Finding, ...]:
@@ -25,7 +24,7 @@ def find_networks(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       One warning, `cudnn-replaced`, or nothing.
     """
-    found = [located for located in nodes if located.node.op in _NETWORKS]
+    found = [located for located in nodes if located.node.op in NETWORKS]
     if not found:
         return ()
     return (

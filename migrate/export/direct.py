@@ -133,6 +133,7 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
     definitions = {function.signature.name: function for function in library}
     signatures, call = [], None
     marks = itertools.count(1)
+    called_as_whole = call_key(list(built.bodies))
 
     def define(
         name: str, called: Function, arguments: Sequence[str], order: Sequence[int], results: Sequence[int]
@@ -148,7 +149,7 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         named = sorted(arguments)
         order = sorted(range(len(results)), key=results.__getitem__)
         function = define("function", body, named, [named.index(name) for name in arguments], order)
-        if key == call_key(list(built.bodies)):
+        if key == called_as_whole:
             call = _call(key, body, built.names[key], define)
         wrapper = define("signature_wrapper", function, named, range(len(named)), range(len(order)))
         given = enumerate(map(user_specified_name, wrapped.outputs))

@@ -19,6 +19,7 @@ from migrate.errors import InputError, first_line
 from migrate.export.keras_messages import KerasExported, KerasExportJob
 from migrate.export.names import Names, flat, name_all
 from migrate.export.patch import rename, write_fingerprint
+from migrate.export.saved_graph import VALUE
 from migrate.export.unique_names import make_unique
 from migrate.graph.protos import SavedModel, TrackableObjectGraph
 from migrate.keras_loader.model import (
@@ -35,8 +36,6 @@ from migrate.records import Failed, Signature
 from migrate.regular_files import create
 from migrate.sources.checkpoint_files import OBJECT_GRAPH_KEY
 from migrate.sources.keras_source import Runtime
-
-_VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
 class Root(tf.Module):  # type: ignore[misc]
@@ -207,7 +206,7 @@ def checkpoint_keys(directory: str, attribute: str) -> list[str]:
     holder = child(0, attribute)
     keys: list[str] = []
     while holder is not None and (node := child(holder, str(len(keys)))) is not None:
-        keys += [a.checkpoint_key for a in graph.nodes[node].attributes if a.name == _VARIABLE_VALUE]
+        keys += [a.checkpoint_key for a in graph.nodes[node].attributes if a.name == VALUE]
     return keys
 
 

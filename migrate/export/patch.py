@@ -17,9 +17,10 @@ from migrate.export.keys import Keys
 from migrate.export.main_graph import give_names
 from migrate.export.module import Module, add_signatures, patiently
 from migrate.export.names import Names, flat
+from migrate.export.saved_graph import VALUE, checkpoint_objects
 from migrate.export.unique_names import make_unique
 from migrate.graph.cut_constants import SAVED_MODEL, spliced
-from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo, TrackableObjectGraph
+from migrate.graph.protos import MetaGraphDef, SavedModel, SignatureDef, TensorInfo
 from migrate.plan.records import Plan, SignaturePlan
 from migrate.records import Signature, TensorSpec
 from migrate.regular_files import create
@@ -49,27 +50,18 @@ def save(built: Module, plan: Plan, directory: str) -> Keys:
         id(variable): identity for identity, variable in built.variables.items() if identity not in uninitialized
     }
     keys = {
-        identities[id(node)]: private_apis.checkpoint_key(
-            private_apis.object_path_to_string(paths[node]), _VARIABLE_VALUE
-        )
+        identities[id(node)]: private_apis.checkpoint_key(private_apis.object_path_to_string(paths[node]), VALUE)
         for node in nodes
         if id(node) in identities
     }
     names = {variable.identity: variable.name for variable in plan.variables}
-    graph = TrackableObjectGraph()
     with open(os.path.join(directory, "saved_model.pb"), "rb") as file:
-        objects = SavedModel.FromString(file.read()).meta_graphs[0].object_graph_def
-    for node, saved in zip(nodes, objects.nodes, strict=True):
-        added = graph.nodes.add()
-        for child in saved.children:
-            added.children.add(node_id=child.node_id, local_name=child.local_name)
-        if id(node) in identities:
-            identity = identities[id(node)]
-            added.attributes.add(name=_VARIABLE_VALUE, full_name=names[identity], checkpoint_key=keys[identity])
+        meta_graph = SavedModel.FromString(file.read()).meta_graphs[0]
+    pairs = zip(nodes, meta_graph.object_graph_def.nodes, strict=True)
+    found = enumerate(identities.get(id(node)) for node, _ in pairs)
+    values = {number: (names[identity], keys[identity]) for number, identity in found if identity is not None}
+    graph = checkpoint_objects(meta_graph, values)
     return Keys(keys, graph.SerializeToString(deterministic=True))
-
-
-_VARIABLE_VALUE = "VARIABLE_VALUE"  # trackable/base.py, VARIABLE_VALUE_KEY
 
 
 def patch(directory: str, plan: Plan, names: Mapping[str, Names], digest: str) -> None:

@@ -78,17 +78,27 @@ def tracked(
       names: what to call each, by identity.
       keys: checkpoint key of each variable that has a value, by identity.
     """
+    objects = enumerate(meta_graph.object_graph_def.nodes)
+    numbers = (number for number, node in objects if node.WhichOneof("kind") == "variable")
+    identities = ((number, variable.identity) for number, variable in zip(numbers, variables, strict=True))
+    return checkpoint_objects(meta_graph, {n: (names[i], keys[i]) for n, i in identities if i in keys})
+
+
+def checkpoint_objects(meta_graph: MetaGraphDef, values: Mapping[int, tuple[str, str]]) -> TrackableObjectGraph:
+    """The objects of a checkpoint: those of a SavedModel, and where the values of some are.
+
+    Args:
+      meta_graph: has the object graph.
+      values: what to call a value, and its key, by the number of the object.
+    """
     graph = TrackableObjectGraph()
-    by_name = iter(variables)
-    for saved in meta_graph.object_graph_def.nodes:
+    for number, saved in enumerate(meta_graph.object_graph_def.nodes):
         node = graph.nodes.add()
         for child in saved.children:
             node.children.add(node_id=child.node_id, local_name=child.local_name)
-        if saved.WhichOneof("kind") == "variable":
-            variable = next(by_name)
-            if variable.identity in keys:
-                key = keys[variable.identity]
-                node.attributes.add(name=VALUE, full_name=names[variable.identity], checkpoint_key=key)
+        if number in values:
+            name, key = values[number]
+            node.attributes.add(name=VALUE, full_name=name, checkpoint_key=key)
     return graph
 
 

@@ -40,6 +40,9 @@ EFFECTS: Mapping[str, str] = {
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 """Ops that a call feeds."""
 
+NETWORKS = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
+"""Recurrent networks of cuDNN."""
+
 REF_VARIABLES = frozenset({"Variable", "VariableV2"})
 """Ops that give the ref of a variable which they hold: no input's buffer, but one that other ops write."""
 

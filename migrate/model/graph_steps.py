@@ -16,7 +16,7 @@ from migrate.export.weights import run as carry_weights
 from migrate.graph.contract import assets
 from migrate.graph.graph import canonical
 from migrate.graph.nodes import locate
-from migrate.graph.op_table import unavailable
+from migrate.graph.op_table import NETWORKS, unavailable
 from migrate.graph.protos import MetaGraphDef
 from migrate.levels import NONE
 from migrate.model import confined_steps
@@ -26,7 +26,7 @@ from migrate.model.session_answers import SessionAnswers
 from migrate.model.steps import DRAWN, UNORDERED, Steps, Taking
 from migrate.plan.plan import make_plan, needed_nodes
 from migrate.plan.records import Plan, SignaturePlan
-from migrate.plan.resource_kinds import NETWORKS, READ_WHEN_PLANNING, VECTOR_MAKERS
+from migrate.plan.resource_kinds import READ_WHEN_PLANNING, VECTOR_MAKERS
 from migrate.processes.forks import Runner
 from migrate.records import Crashed, Failed, Mismatch, ModelReport, Options
 from migrate.signature_flag import to_copy

@@ -17,13 +17,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from migrate.graph import contract
 from migrate.graph.graph import Nodes, attribute, canonical, prune, split, unique_name
 from migrate.graph.nodes import behind, giver
+from migrate.graph.op_table import NETWORKS
 from migrate.graph.protos import MetaGraphDef, NodeDef, copied
-from migrate.plan.resource_kinds import NETWORKS, VECTOR_MAKERS
+from migrate.plan.resource_kinds import VECTOR_MAKERS
 from migrate.plan.restore import RESTORES
 from migrate.rewrite.aliases import identity
 from migrate.rewrite.malformed import find_broken, find_cycle
 from migrate.rewrite.new_nodes import INT32, constant, new_node
-from migrate.rewrite.rules.recurrent import GATES, LAYERS
+from migrate.rewrite.rules.recurrent import GATES, LAYERS, directions
 from migrate.rewrite.rules.table import TABLE
 
 _FIRST = 3
@@ -102,15 +103,15 @@ class _Work:
         source = giver(self._nodes, taken[_PARAMS], _PASSES)
         if source is None:
             return 0
-        mode, directions = attribute(node, "rnn_mode").s or b"lstm", _directions(node)
+        mode, ways = attribute(node, "rnn_mode").s or b"lstm", directions(node)
         if source.op == "ConcatV2":
             # One layer has a weight and a bias of the input and of the state for each gate.
-            is_single = attribute(source, "N").i == 4 * GATES.get(mode, 0) and directions == 1
+            is_single = attribute(source, "N").i == 4 * GATES.get(mode, 0) and ways == 1
             return 1 if is_single and self._is_in_order(source) else 0
         kind = self._kinds.get(source.name)
         if source.op in _VARIABLES:
             kind = variables.get(identity(source))
-        is_known = kind is not None and kind[:2] == (mode, directions) and self._is_networks_alone(source.name)
+        is_known = kind is not None and kind[:2] == (mode, ways) and self._is_networks_alone(source.name)
         return kind[2] if kind is not None and is_known else 0
 
     def _is_networks_alone(self, source: str) -> bool:
@@ -200,20 +201,16 @@ def _users(nodes: Nodes, called: Collection[str]) -> Mapping[str, Sequence[tuple
     return found
 
 
-def _directions(node: NodeDef) -> int:
-    return 2 if attribute(node, "direction").s == b"bidirectional" else 1
-
-
 def _kind(node: NodeDef) -> Kind | None:
     """Mode, directions and layers of the weights that are put together; None where that is not known."""
-    mode, directions = attribute(node, "rnn_mode").s or b"lstm", _directions(node)
+    mode, ways = attribute(node, "rnn_mode").s or b"lstm", directions(node)
     count = attribute(node, VECTOR_MAKERS[node.op]).i
-    one = 2 * GATES.get(mode, 0) * directions
+    one = 2 * GATES.get(mode, 0) * ways
     is_plain = attribute(node, "num_proj").i == 0 and attribute(node, "input_mode").s in (b"", b"linear_input")
     taken = sum(not text.startswith("^") for text in node.input)
     if not one or count % one or not count or not is_plain or taken != _FIRST + 2 * count:
         return None
-    return mode, directions, count // one
+    return mode, ways, count // one
 
 
 def _restored(meta_graph: MetaGraphDef, nodes: Nodes) -> frozenset[str]:

@@ -10,12 +10,12 @@ from migrate.graph import contract
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import prune, split
 from migrate.graph.nodes import read_nodes
-from migrate.graph.op_table import load_ref_ops
+from migrate.graph.op_table import NETWORKS, load_ref_ops
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, TensorShapeProto
 from migrate.made_variables import LARGE
 from migrate.plan.functions import plan_functions, unrunnable
 from migrate.plan.records import Plan, PlanOptions, SourceGraph, VariablePlan
-from migrate.plan.resource_kinds import NETWORKS, RESOURCES, Read
+from migrate.plan.resource_kinds import RESOURCES, Read
 from migrate.plan.restore import Restore, read_restore, restore_by_name
 from migrate.plan.signatures import plan_signatures, unfed_placeholders
 from migrate.plan.variables import plan_variables, resources_of, set_by

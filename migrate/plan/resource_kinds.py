@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from migrate.frozen import frozen
+from migrate.graph.op_table import NETWORKS
 from migrate.graph.protos import TensorProto
 
 Read = Callable[[str], TensorProto]
@@ -75,8 +76,6 @@ READ_WHEN_PLANNING = frozenset(
 )
 """Ops of which no node is left in a planned graph."""
 
-NETWORKS = frozenset({"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"})
-"""Recurrent networks of cuDNN, of whose weights it must be known where they come from (`cudnn`)."""
 VECTOR_MAKERS = {"CudnnRNNCanonicalToParams": "num_params"}
 """Ops that make a vector of canonical weights, with the attribute that says how many there are of these. The second
 version makes those of networks with projections, which have no living form."""

@@ -69,7 +69,7 @@ def same_order(source: Side, candidate: Side, cells: Iterable[tuple[Hashable, Ha
         for mine, theirs in zip(one.before(name), other.before(name), strict=True):
             lost = mine & ~theirs & asked
             if lost:
-                earlier = one.label(next(known for known, number in names.items() if lost >> number & 1))
+                earlier = one.label(_one_of(names, lost))
                 why = f"it waits for {earlier} in the source alone, and one of the two may fail"
                 return NotProved(one.label(name), other.label(name), why)
     return PROVED
@@ -82,11 +82,16 @@ def _doubtful(order: _Order, name: _Name, names: Mapping[_Name, int], writes: in
     bit = 1 << names[name]
     for found in order.before(name):
         if found & writes:
-            return order.label(next(known for known, number in names.items() if (found & writes) >> number & 1))
+            return order.label(_one_of(names, found & writes))
     for known in order.places:
         if known[0] == _WRITES and any(found & bit for found in order.before(known)):
             return order.label(known)
     return ""
+
+
+def _one_of(names: Mapping[_Name, int], bits: int) -> _Name:
+    """The first name whose bit is set."""
+    return next(name for name, number in names.items() if bits >> number & 1)
 
 
 def _written(side: Side, cells: Mapping[Hashable, int]) -> dict[int, list[_Name]]:

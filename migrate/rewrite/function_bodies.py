@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from migrate.frozen import frozen
-from migrate.graph.op_table import load_op_table
+from migrate.graph.output_numbers import first_number
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
 
 
@@ -40,26 +40,8 @@ class Outputs:
         node = self._nodes[name]
         if position and not (position.isascii() and position.isdecimal() and len(position) < 10):
             return None
-        number = int(position or 0)
-        info = load_op_table().get(node.op)
-        for arg, length in (info.outputs if info is not None else ()) or ((output, ""),):
-            if arg == output:
-                return f"{self.names[name]}:{number}"
-            count = _count(node, length)
-            if count is None:
-                return None
-            number += count
-        return None
-
-
-def _count(node: NodeDef, length: str) -> int | None:
-    """How many tensors an output is: one, as many as an int attribute says, or as a list of types is long."""
-    if not length:
-        return 1
-    if length not in node.attr:
-        return None
-    attr = node.attr[length]
-    return len(attr.list.type) if attr.HasField("list") else attr.i
+        first = first_number(output, node)
+        return None if first is None else f"{self.names[name]}:{first + int(position or 0)}"
 
 
 def identity(name: str, dtype: int, tensor: str, waits: Iterable[str]) -> NodeDef:

@@ -74,7 +74,7 @@ def cut_as(
     found = [(a, b) for a, b in zip(mine, theirs, strict=False) if a is not None and b is not None]
     if node.op != other.op or not found or not len(found) == len(mine) == len(theirs):
         return None
-    # A condition's result is none of the loop's.
+    # A loop gives what its body gives; its condition gives the answer to a question.
     outputs = _positions_in_all(found[-1:] if node.op in LOOPS else found)
     if outputs is None:
         return None

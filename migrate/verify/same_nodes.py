@@ -19,13 +19,13 @@ from migrate.graph.function_calls import BRANCHES, callees
 from migrate.graph.graph import control_inputs, data_inputs
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import PLACEHOLDERS, load_op_table
+from migrate.graph.output_numbers import output_number
 from migrate.graph.protos import AttrValue, FunctionDef, MetaGraphDef, NodeDef
 from migrate.proof.equations import RESHAPES
 from migrate.records import Mismatch
 from migrate.verify.bodies import bodies
 from migrate.verify.differences import mismatch
 from migrate.verify.lowered_flow import Cut, cut_as
-from migrate.verify.output_numbers import output_number
 from migrate.verify.same_outputs import CODE, output_differences
 from migrate.verify.source_nodes import SourceNodes, is_exporters, is_replaceable
 from migrate.verify.used_nodes import PREFIX, used_nodes

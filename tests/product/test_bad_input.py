@@ -21,7 +21,6 @@ import pytest
 
 from migrate.graph.protos import AssetFileDef, SavedModel
 from tests.conversions import MODELS, ROOT, migrate_command
-from tests.sampling import few
 from tests.waiting import interruptible, wait_until
 
 pytestmark = pytest.mark.process
@@ -317,7 +316,8 @@ _BROKEN = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("breaks", few(_BROKEN), ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("breaks", _BROKEN, ids=lambda f: f.__name__.strip("_"))
 def test_a_broken_source(breaks, tmp_path):
     model = _copy("simple_save", tmp_path / "place" / "model")
     code, words = breaks(model)
@@ -654,7 +654,8 @@ _MOMENTS = {
 
 @pytest.mark.slow
 @started
-@pytest.mark.parametrize("moment", few(_MOMENTS, 2))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("moment", _MOMENTS)
 def test_a_killed_conversion_leaves_no_half_model_and_no_process(moment, tmp_path):
     new, temporary = tmp_path / "new", tmp_path / "temporary"
     process = _convert(MODELS / "vocabulary", new / "1", temporary)

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from tests.conversions import MODELS, migrate_command, run_child
-from tests.sampling import few
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -33,7 +32,8 @@ print(json.dumps([golden, served, called, gradients]))
 """
 
 
-@pytest.mark.parametrize("training", few(["false", "true"]))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("training", ["false", "true"])
 def test_a_fed_model_answers_as_a_session_that_feeds(training, tmp_path):
     source, new = MODELS / "unfed_training", tmp_path / "new"
     feeds = (f"--feed=is_training:0={training}", "--feed=keep_prob=1.0")

@@ -14,7 +14,6 @@ from migrate.model.study import audit_model
 from migrate.records import Convertible, Options, Refused
 from migrate.sources.keras_source import read_keras
 from tests.conversions import ROOT
-from tests.sampling import few
 
 pytestmark = [pytest.mark.timeout(30), pytest.mark.process, pytest.mark.slow]
 
@@ -58,7 +57,8 @@ def pipe(tmp_path):
     return str(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("name", few(NAMES))
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", WAYS)
 def test_weights_alone(way, name, tmp_path, pipe):
     with h5py.File(tmp_path / "weights.h5", "w") as file:

@@ -13,7 +13,6 @@ import pytest
 import migrate
 from migrate.records import Converted, Failed, Mismatched, Options, Refused, Validated
 from tests.conversions import ROOT, migrate_command, run_child, same
-from tests.sampling import few
 
 pytestmark = pytest.mark.tensorflow
 
@@ -275,7 +274,8 @@ save("same_ordinary", ordinary, ordinary)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keras", few(["keras", "tf_keras"]))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("keras", ["keras", "tf_keras"])
 def test_weights_of_a_larger_model_within_a_model_are_refused(keras, tmp_path):
     run_child(["-c", _MAKE_WITHIN, str(tmp_path / "old"), keras])
     report = migrate.convert(str(tmp_path / "old"), str(tmp_path / "new"), Options(verify=False))
@@ -442,7 +442,8 @@ if kind != "untrained":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", few(["trained", "legacy", "tf1", "untrained"], 4))
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("kind", ["trained", "legacy", "tf1", "untrained"])
 def test_training_goes_on_where_the_source_would(kind, tmp_path):
     file, new = str(tmp_path / "model.h5"), str(tmp_path / "new")
     run_child(["-c", _MAKE_COMPILED, kind, file])

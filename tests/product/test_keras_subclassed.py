@@ -9,7 +9,6 @@ import pytest
 import migrate
 from migrate.records import Converted, Options, Refused
 from tests.conversions import ROOT, run_child
-from tests.sampling import few
 
 LAYERS = str(ROOT / "testdata")
 GIVEN = Options(custom_objects=("keras_models:Net", "keras_models:Pair", "keras_models:Inside"))
@@ -83,7 +82,8 @@ def _child(keras, code, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("keras", few(["tf_keras", "keras"]))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("keras", ["tf_keras", "keras"])
 def test_what_keras_can_call_is_converted_and_the_rest_is_refused(keras, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     monkeypatch.setenv("KERAS_MODELS_OF", keras)
@@ -164,7 +164,8 @@ _OTHERS = {"keras": ("words", "ids", "mixed"), "tf_keras": ("words",)}
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("keras", few(_OTHERS))
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("keras", list(_OTHERS))
 def test_a_model_that_takes_no_floats_takes_what_keras_calls_it_on(keras, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", LAYERS, prepend=":")
     monkeypatch.setenv("KERAS_MODELS_OF", keras)

@@ -9,7 +9,6 @@ import pytest
 import migrate
 from migrate.records import Converted, Options
 from tests.conversions import ROOT, run_child
-from tests.sampling import few
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -26,7 +25,8 @@ def converted(tmp_path_factory):
     return new, {model.source.rpartition("/")[2]: model for model in report.models}
 
 
-@pytest.mark.parametrize("name", few(NAMES))
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_new_model_answers_and_trains_as_tf1(name, converted):
     new, reports = converted
     assert isinstance(reports[name].outcome, Converted), reports[name]

@@ -21,7 +21,6 @@ import migrate  # noqa: E402
 from migrate.graph.protos import SavedModel, TrackableObjectGraph  # noqa: E402
 from migrate.records import Converted, Mismatched, Options, Validated  # noqa: E402
 from tests.conversions import MODELS  # noqa: E402
-from tests.sampling import few  # noqa: E402
 
 KERAS = MODELS.parent / "keras"
 _OPTIONS = Options(timeout=200)
@@ -378,18 +377,16 @@ def _no_loss(model):
     model.drop(model.child(0, "regularization_losses"), "0")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("damage", "told"),
-    few(
-        [
-            (_untrained, ("y", "tf2, training")),
-            (_update, ("norm/moving_mean", "tf2, training")),
-            (_half_gradient, ("dense/kernel", "gradient")),
-            (_loss, ("regularization_losses", "surface")),
-            (_no_loss, ("regularization_losses", "surface")),
-        ],
-        2,
-    ),
+    [
+        (_untrained, ("y", "tf2, training")),
+        (_update, ("norm/moving_mean", "tf2, training")),
+        (_half_gradient, ("dense/kernel", "gradient")),
+        (_loss, ("regularization_losses", "surface")),
+        (_no_loss, ("regularization_losses", "surface")),
+    ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_training_shows(damaged_module, damage, told):

@@ -9,7 +9,6 @@ import pytest
 
 import migrate
 from migrate.processes.nursery import Nursery
-from tests.sampling import few
 from tools import second_opinion
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -27,7 +26,8 @@ def nursery():
         yield made
 
 
-@pytest.mark.parametrize("name", few(MODELS, 2))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("name", MODELS)
 def test_of_test_data(nursery, name):
     found = second_opinion.ask(str(ROOT / "testdata" / "models" / name), nursery)
     assert not found.refused
@@ -35,7 +35,8 @@ def test_of_test_data(nursery, name):
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("name", few(CORPUS, 2))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("name", CORPUS)
 def test_of_the_corpus(nursery, name):
     corpus = os.environ.get("MIGRATE_CORPUS", "")
     if not corpus:

@@ -10,7 +10,6 @@ import pytest
 import migrate
 from migrate.graph.protos import SavedModel
 from migrate.records import Converted, Mismatched, Options, Unverified, Validated
-from tests.sampling import few
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -153,7 +152,8 @@ def converted(tmp_path_factory):
     return give
 
 
-@pytest.mark.parametrize("name", few(_MODELS, 2))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("name", _MODELS)
 def test_random_models_are_compared_by_value(converted, name):
     _, _, report = converted(name)
     found = report.verification

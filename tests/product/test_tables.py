@@ -14,7 +14,6 @@ from tensorflow.python.training.saver import BaseSaverBuilder  # noqa: E402 (as 
 import migrate  # noqa: E402 (after TensorFlow, whose classes it shares)
 from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched  # noqa: E402
-from tests.sampling import few  # noqa: E402
 
 
 @pytest.fixture(params=["MutableHashTable", "MutableHashTableV2", "DenseHashTable"])
@@ -75,7 +74,8 @@ def test_their_content_is_there_after_loading(source, tmp_path):
     assert answer.tolist() == [10, 6]
 
 
-@pytest.mark.parametrize("value", few([b"b", 5]))
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("value", [b"b", 5])
 def test_a_key_or_a_value_that_no_call_looks_up_is_told(source, tmp_path, value):
     new = tmp_path / "new"
     assert isinstance(migrate.convert(source, str(new)).models[0].outcome, Converted)

@@ -430,16 +430,14 @@ def _answers_of_both(path, file):
 
 # Models that have no attributes of later releases, which that Python refuses.
 @pytest.mark.slow
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "name",
-    few(
-        [
-            *("cond", "counter", "loop_counter"),
-            *("moving_average", "partitioned", "sharded", "simple_save", "sparse_signature", "training_adam"),
-            *("vocabulary", "vocabulary_v1_ops", "warmup", "while_loop"),
-        ],
-        4,
-    ),
+    [
+        *("cond", "counter", "loop_counter"),
+        *("moving_average", "partitioned", "sharded", "simple_save", "sparse_signature", "training_adam"),
+        *("vocabulary", "vocabulary_v1_ops", "warmup", "while_loop"),
+    ],
 )
 def test_it_answers_as_the_real_python_of_tensorflow_1_15(name, tmp_path):
     recorded, found = _answers_of_both(MODELS / name, tmp_path / "golden.npz")

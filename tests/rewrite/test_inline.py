@@ -19,7 +19,6 @@ raw = tf.raw_ops
 from tensorflow.python.framework import function  # noqa: E402 (starts TensorFlow)
 
 from tests.rewrite.differential import check  # noqa: E402 (starts TensorFlow)
-from tests.sampling import few  # noqa: E402
 
 CASES: dict[str, Callable[[], Any]] = {}
 
@@ -276,11 +275,11 @@ def test_a_body_starts_when_all_inputs_of_its_call_are_there(kind: str, form: st
     check(build, calls, str(tmp_path))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.slow
 @pytest.mark.parametrize("inner", ["call", "defun", "If", "While"])
 @pytest.mark.parametrize("outer", ["call", "defun", "If", "While"])
-@pytest.mark.parametrize("late", few(["given", "made"]))
+@pytest.mark.parametrize("late", ["given", "made"])
 def test_a_body_in_a_body_starts_when_all_inputs_of_its_call_are_there(
     late: str, outer: str, inner: str, tmp_path: Any
 ) -> None:

@@ -19,7 +19,6 @@ from migrate.sources.bundle import Entry, Slice, index_file, read_bundle, write_
 from migrate.sources.parse import parse_file
 from migrate.sources.watch import MEMORY_BYTES, SECONDS, Watch
 from tests.conversions import MODELS, ROOT
-from tests.sampling import few
 from tests.sources.wire_bytes import length
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,12 +50,11 @@ EMPTY_FUNCTIONS = _field(2, b"\x0a\x00" * (4 * MB))
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("form", "name"),
-    few(
-        [("graph.pb", n) for n in ("nodes", "attrs", "shapes", "functions", "nodes cut off")]
-        + [("saved_model.pb", "attrs"), ("saved_model.pb", "nodes"), ("model.meta", "nodes")]
-    ),
+    [("graph.pb", n) for n in ("nodes", "attrs", "shapes", "functions", "nodes cut off")]
+    + [("saved_model.pb", "attrs"), ("saved_model.pb", "nodes"), ("model.meta", "nodes")],
 )
 def test_messages_without_content(form, name, tmp_path):
     content = {

@@ -16,7 +16,6 @@ from migrate.records import Convertible, Unreadable
 from migrate.sources.keras_source import load_architecture
 from migrate.sources.keras_yaml import parse_yaml
 from tests.conversions import ROOT
-from tests.sampling import few
 
 MODELS = ROOT / "testdata" / "keras"
 
@@ -44,26 +43,25 @@ def test_a_real_file_of_tf1_is_plain_values():
 
 @pytest.mark.slow
 @pytest.mark.process
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "value",
-    few(
-        [
-            "!!python/object/apply:os.system ['touch here']",
-            "!!python/object/new:os.system ['touch here']",
-            "!!python/object:collections.OrderedDict {}",
-            "!!python/name:os.system",
-            "!!python/module:os",
-            "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper {args: [[1]]}",
-            "!!python/object/apply:tensorflow.python.training.tracking.data_structures.Other [[1]]",
-            "!!python/complex 1j",
-            "!!binary aGk=",
-            "!!set {a}",
-            "!mine {a: 1}",
-            "2001-12-14",
-            "{<<: {a: 1}}",
-            "=",
-        ]
-    ),
+    [
+        "!!python/object/apply:os.system ['touch here']",
+        "!!python/object/new:os.system ['touch here']",
+        "!!python/object:collections.OrderedDict {}",
+        "!!python/name:os.system",
+        "!!python/module:os",
+        "!!python/object/apply:tensorflow.python.training.tracking.data_structures.ListWrapper {args: [[1]]}",
+        "!!python/object/apply:tensorflow.python.training.tracking.data_structures.Other [[1]]",
+        "!!python/complex 1j",
+        "!!binary aGk=",
+        "!!set {a}",
+        "!mine {a: 1}",
+        "2001-12-14",
+        "{<<: {a: 1}}",
+        "=",
+    ],
 )
 def test_a_tag_that_may_make_an_object_is_refused(value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

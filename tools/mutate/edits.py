@@ -33,6 +33,14 @@ def const_of(signature: str, name: str, new: Callable[[np.ndarray], Any]) -> Edi
     return lambda candidate: change([candidate.node(signature, name)], new)
 
 
+def negate(function: Function) -> None:
+    """Has a function answer the negative of its first result, a float."""
+    key = min(function.ret)
+    node = function.node_def.add(name="spoil", op="Neg", input=[function.ret[key]])
+    node.attr["T"].type = 1
+    function.ret[key] = "spoil:y:0"
+
+
 def attr_type_kept(node: Node, **values: Any) -> None:
     """Sets attributes: of strings, booleans, integers and floats by what they are."""
     for key, value in values.items():

@@ -70,7 +70,7 @@ def _other_form(node: NodeDef, scope: Scope) -> str | None:
     is_trained = attribute(node, "is_training").b if "is_training" in node.attr else True
     if is_trained and attribute(node, "dropout").f and layers > 1:
         return "drops values between its layers at random (dropout with is_training)"
-    if "time_major" in node.attr and not node.attr["time_major"].b and layers * _directions(node) > 1:
+    if "time_major" in node.attr and not node.attr["time_major"].b and layers * directions(node) > 1:
         return "has several states beside time_major=false, whose order its kernel confuses"
     graph = scope.aliases.run.graph
     used = {int(tensor.rpartition(":")[2]) for tensor in graph.consumers if tensor.rpartition(":")[0] == node.name}
@@ -80,7 +80,8 @@ def _other_form(node: NodeDef, scope: Scope) -> str | None:
     return None
 
 
-def _directions(node: NodeDef) -> int:
+def directions(node: NodeDef) -> int:
+    """In how many directions a network, or what its weights are put together for, goes over time."""
     return 2 if attribute(node, "direction").s == b"bidirectional" else 1
 
 
@@ -112,7 +113,7 @@ class _Network:
         self._node, self._scope = node, scope
         self._dtype = attribute(node, "T").type
         self._mode = attribute(node, "rnn_mode").s or b"lstm"
-        self._directions = _directions(node)
+        self._directions = directions(node)
         self._states = attribute(node, LAYERS).i * self._directions
         self._by_batch = "time_major" in node.attr and not node.attr["time_major"].b
         self._b = Builder(scope, node, T=self._dtype)

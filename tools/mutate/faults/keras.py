@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tools.mutate.candidate import Candidate, Function, set_value, value_of
-from tools.mutate.edits import Edit
+from tools.mutate.edits import Edit, negate
 from tools.mutate.look import (
     CommonestInTraining,
     Draws,
@@ -66,14 +66,7 @@ def _traces(candidate: Candidate) -> list[Function]:
 def negated(number: int) -> Edit:
     """The function of `__call__` of that number (0: in training) answers the negative."""
 
-    def plant(candidate: Candidate) -> None:
-        body = _traces(candidate)[number]
-        key = min(body.ret)
-        node = body.node_def.add(name="spoil", op="Neg", input=[body.ret[key]])
-        node.attr["T"].type = 1
-        body.ret[key] = "spoil:y:0"
-
-    return plant
+    return lambda candidate: negate(_traces(candidate)[number])
 
 
 def unmoved(candidate: Candidate) -> None:

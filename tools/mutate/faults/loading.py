@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tools.mutate.candidate import Candidate, Function, Node
-from tools.mutate.edits import Edit
+from tools.mutate.edits import Edit, negate
 from tools.mutate.faults.keras import constant, negated, optimizer, penalty, unmoved
 from tools.mutate.look import Answers, Flags, RestoredOptimizer, Stored, Surface, Training, plain, plain_tree
 from tools.mutate.records import Fault
@@ -180,11 +180,7 @@ def _negated_at(*names: str) -> Edit:
 
     def plant(candidate: Candidate) -> None:
         for name in candidate.child(*names).function.concrete_functions:
-            function = candidate.function(name)
-            key = min(function.ret)
-            node = function.node_def.add(name="spoil", op="Neg", input=[function.ret[key]])
-            node.attr["T"].type = 1
-            function.ret[key] = "spoil:y:0"
+            negate(candidate.function(name))
 
     return plant
 

@@ -24,11 +24,22 @@ def output_number(tensor: str, node: NodeDef) -> int | None:
         return 0
     if not is_output(last):
         return None
+    if not output:
+        return int(last)
+    first = first_number(output, node) if node.op in load_op_table() else None
+    return None if first is None else first + int(last)
+
+
+def first_number(output: str, node: NodeDef) -> int | None:
+    """The number, among all outputs of a node, of the first one of a name; None where that is not known.
+
+    Args:
+      output: name of an output in the op's definition. An op of which no outputs are known has one.
+      node: the node.
+    """
     known = load_op_table().get(node.op)
-    if not output or known is None:
-        return None if output else int(last)
-    number = int(last)
-    for name, length in known.outputs or ((output, ""),):
+    number = 0
+    for name, length in (known.outputs if known is not None else ()) or ((output, ""),):
         if name == output:
             return number
         count = _count(node, length)

@@ -60,18 +60,19 @@ def first_few(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things for a message.
+def count_words(number: int, noun: str, plural: str = "s") -> str:
+    """A number of things for a message: `1 model`, `2,000 models`.
 
     Args:
       number: how many.
-      noun: one of them; several are the same with an s.
+      noun: one of them.
+      plural: what the noun has at its end where there are several.
 
     Example:
-      >>> counted(1, "variable"), counted(2_000, "variable")
-      ('1 variable', '2,000 variables')
+      >>> count_words(1, "box", "es"), count_words(2000, "model")
+      ('1 box', '2,000 models')
     """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
 
 
 _LACKS = {

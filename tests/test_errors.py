@@ -5,7 +5,16 @@ import resource
 
 import pytest
 
-from migrate.errors import InputError, InternalError, InterruptedRunError, UsageError, first_few, first_line, starved
+from migrate.errors import (
+    InputError,
+    InternalError,
+    InterruptedRunError,
+    UsageError,
+    count_words,
+    first_few,
+    first_line,
+    starved,
+)
 
 
 class _Told(Exception):
@@ -92,3 +101,8 @@ def test_a_bug_of_ours_is_none_of_the_users_and_an_interrupt_passes_by_what_catc
     assert not issubclass(InternalError, InputError)
     assert not issubclass(InterruptedRunError, Exception)
     assert issubclass(InterruptedRunError, KeyboardInterrupt)
+
+
+def test_a_number_of_things():
+    assert [count_words(n, "model") for n in (0, 1, 2)] == ["0 models", "1 model", "2 models"]
+    assert count_words(2, "box", "es") == "2 boxes"

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs
 from migrate.checks.keras_weights import find_misfits, find_unused
-from migrate.errors import counted, first_few
+from migrate.errors import count_words, first_few
 from migrate.escapes import flag
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
@@ -185,7 +185,7 @@ def _unsafe(found: Needs, trust: bool) -> Iterator[Finding]:
     if found.calls:
         message = (
             "loading the file would call functions that may do more than compute, in "
-            f"{counted(len(found.calls), 'layer')}: {first_few(found.calls, 1)}"
+            f"{count_words(len(found.calls), 'layer')}: {first_few(found.calls, 1)}"
         )
         hint = "if you trust whoever wrote this file, load it with --trust"
         yield _with_trust(refusal("keras-calls", message, found.calls, hint), trust)

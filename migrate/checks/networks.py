@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.checks.subject import Subject
-from migrate.errors import counted
+from migrate.errors import count_words
 from migrate.graph.nodes import Located, labels
 from migrate.graph.op_table import NETWORKS
 from migrate.records import Finding, Severity
@@ -32,7 +32,7 @@ def find_networks(nodes: Iterable[Located]) -> tuple[Finding, ...]:
         Finding(
             "cudnn-replaced",
             Severity.WARNING,
-            f"cuDNN computes {counted(len(found), 'recurrent network')} here, on a GPU; the new model has loops "
+            f"cuDNN computes {count_words(len(found), 'recurrent network')} here, on a GPU; the new model has loops "
             "instead, which round in other places",
             labels(found),
             "Record answers on the machine with the GPU (migrate record --print_script) and give them with --golden.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from migrate.errors import counted
+from migrate.errors import count_words
 from migrate.graph.protos import AttrValue, DataType, FunctionDef, MetaGraphDef, NodeDef
 from migrate.records import Finding, refusal
 
@@ -39,7 +39,7 @@ def _find(meta_graph: MetaGraphDef, deepest: int) -> Iterator[Finding]:
     if constants:
         yield refusal(
             "constant-of-handle",
-            f"no file can hold the value of {counted(len(constants), 'constant')} of dtype variant or resource: "
+            f"no file can hold the value of {count_words(len(constants), 'constant')} of dtype variant or resource: "
             f"{', '.join(constants[:_TOLD])}",
             tuple(constants),
             "export the model again with the ops that make these values",

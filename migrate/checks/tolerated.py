@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from migrate.checks.subject import Subject
-from migrate.errors import counted
+from migrate.errors import count_words
 from migrate.graph.contract import shape_of
 from migrate.graph.protos import AssetFileDef, MetaGraphDef, NodeDef, VariableDef
 from migrate.records import Finding, Severity, Shape, refusal
@@ -51,7 +51,7 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
             Finding(
                 "output-shapes-stale",
                 Severity.WARNING,
-                f"the attribute _output_shapes contradicts {counted(len(stale), 'node')}; all these attributes are "
+                f"the attribute _output_shapes contradicts {count_words(len(stale), 'node')}; all these attributes are "
                 "dropped, since TensorFlow's importer believes them",
                 stale,
             )

@@ -92,7 +92,7 @@ def put_audit(operands: Sequence[str], values: FlagValues) -> Callable[[Report, 
 
 
 def _write(operands: Sequence[str], report: Report, file: str) -> None:
-    from migrate.report.labels import count_words
+    from migrate.errors import count_words
 
     written = api.write_config(operands, report, file)
     told = "there was nothing to add"

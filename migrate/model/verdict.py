@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from migrate.checks.side_effects import RISKS
-from migrate.errors import first_few
+from migrate.errors import count_words, first_few
 from migrate.escapes import quoted
 from migrate.export.provenance import is_damaged, is_edited, source_digest, source_said
 from migrate.levels import FULL, reaches
@@ -28,7 +28,6 @@ from migrate.records import (
     Unverified,
     Verification,
 )
-from migrate.report.labels import count_words
 from migrate.verify import RANDOM, Ending
 from migrate.verify.calls import Golden
 from migrate.verify.compare_surface import GRADIENT, SURFACE

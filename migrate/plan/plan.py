@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from migrate.errors import counted
+from migrate.errors import count_words
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.dtypes import dtype_value
@@ -240,13 +240,13 @@ def _made_variables(
         return
     names = tuple(variable.name for variable in made)
     if large:
-        message = f"variables that are not trained replace {counted(len(made), 'large constant')}"
+        message = f"variables that are not trained replace {count_words(len(made), 'large constant')}"
         yield Finding("constants-to-variables", Severity.NOTE, message, names)
         return
     trained = sum(variable.trainable for variable in made)
-    message = f"trainable variables replace {counted(trained, 'constant weight')}"
+    message = f"trainable variables replace {count_words(trained, 'constant weight')}"
     if trained < len(made):
-        message += f", variables that are not trained {counted(len(made) - trained, 'moving statistic')}"
+        message += f", variables that are not trained {count_words(len(made) - trained, 'moving statistic')}"
     yield Finding("constants-to-variables", Severity.NOTE, message, names)
 
 

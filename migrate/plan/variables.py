@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from migrate.errors import counted, first_few
+from migrate.errors import count_words, first_few
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.graph import Nodes, data_inputs
@@ -227,7 +227,7 @@ def _uninitialized(names: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             "variable-uninitialized",
             Severity.WARNING,
-            f"until a call assigns one, as in TF1, there is no value of {counted(len(names), 'variable')}: "
+            f"until a call assigns one, as in TF1, there is no value of {count_words(len(names), 'variable')}: "
             f"{first_few(names, 3)}; "
             "a call that reads one before that fails",
             tuple(names),
@@ -240,7 +240,7 @@ def _without_value(names: Sequence[str]) -> Iterator[Finding]:
         yield refusal(
             "variable-without-value",
             "neither the restore op nor the init op gives a value to "
-            f"{counted(len(names), 'variable')}: {first_few(names, 3)}",
+            f"{count_words(len(names), 'variable')}: {first_few(names, 3)}",
             tuple(names),
             "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
         )

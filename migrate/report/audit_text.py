@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_of, values_of
-from migrate.errors import first_few
+from migrate.errors import count_words, first_few
 from migrate.escapes import visible
 from migrate.finding_codes import about, meaning
 from migrate.records import ModelReport, Report, Severity, Unreadable, outcome_name
 from migrate.report.buckets import Blocked, Buckets, Flagged, buckets, first_code, same_findings
 from migrate.report.flags_in_text import labelled
-from migrate.report.labels import BLOCKED, BUCKETS, EXPECTED, FLAGGED, READY, count_words, short_names
+from migrate.report.labels import BLOCKED, BUCKETS, EXPECTED, FLAGGED, READY, short_names
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
 from migrate.report.model_text import STYLES
@@ -56,10 +56,8 @@ def _blocks(report: Report, width: int, summary_only: bool, details: bool) -> It
 def _summary(found: Buckets, models: int, names: dict[str, str]) -> Iterator[Block]:
     flagged = sum(len(group.models) for group in found.flagged)
     blocked = sum(len(group.models) for group in found.blocked)
-    unread = sum(isinstance(model.outcome, Unreadable) for model in found.expected)
-    counts = {READY: len(found.ready), FLAGGED: flagged, BLOCKED: blocked, EXPECTED: len(found.expected) - unread}
+    counts = {READY: len(found.ready), FLAGGED: flagged, BLOCKED: blocked, EXPECTED: len(found.expected)}
     parts = [f"{count:,} {BUCKETS[name]}" for name, count in counts.items() if count or name != EXPECTED]
-    parts += [f"{unread:,} unreadable as the config expects"] if unread else []
     yield text(f"{count_words(models, 'model')}: {', '.join(parts)}", "bold")
     if found.flagged:
         yield _BLANK
@@ -93,18 +91,20 @@ def _flagged(group: Flagged) -> Iterator[Block]:
 def _blocked(case: Blocked, names: dict[str, str]) -> Iterator[Block]:
     yield Indented(Text(((f"{count_words(len(case.models), 'model')}: ", ""), (case.code, "bold red"))))
     rows = [(_BLANK, text(meaning(case.code) or "The files are damaged, or are not a model."))]
-    hints = dict.fromkeys(hint for model in case.models if (hint := _hint(model)))
-    for hint in list(hints)[:1]:
-        rows += [(_BLANK, line) for line in labelled("to do", hint)]
-    if len(hints) > 1:
+    told = dict.fromkeys(line for model in case.models if (line := _remedy(model)))
+    for label, said in list(told)[:1]:
+        rows += [(_BLANK, line) for line in labelled(label, said)]
+    if len(told) > 1:
         rows.append((_BLANK, text(f"(for {visible(names[case.models[0].source])}; others differ)", "dim")))
     yield Indented(Table(tuple(rows), fixed=frozenset({0})))
 
 
-def _hint(model: ModelReport) -> str:
+def _remedy(model: ModelReport) -> tuple[str, str] | None:
+    """What can be done, or why nothing here can be, with its label."""
     if isinstance(model.outcome, Unreadable):
-        return model.outcome.reason
-    return next((finding.hint for finding in model.refusals), "")
+        return "why", model.outcome.reason
+    hint = next((finding.hint for finding in model.refusals), "")
+    return ("to do", hint) if hint else None
 
 
 # The models.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrate.errors import count_words
 from migrate.sources.forms import LABELS
 
 JSON = dict[str, Any]
@@ -18,7 +19,7 @@ BUCKETS = {
     READY: "ready",
     FLAGGED: "ready with a flag",
     BLOCKED: "blocked",
-    EXPECTED: "refused as the config expects",
+    EXPECTED: "blocked as the config expects",
 }
 """In which of these an audit puts each model, and how every form of its report calls it; see `report/buckets.py`."""
 
@@ -136,16 +137,6 @@ def explanation(model: Mapping[str, Any]) -> str:
             return f"The step {detail.get('step')} passed its limit of {detail.get('seconds')} seconds."
         case _:
             return str(detail.get("reason") or "")
-
-
-def count_words(number: int, noun: str, plural: str = "s") -> str:
-    """`1 model`, `2,000 models`.
-
-    Example:
-      >>> count_words(2000, "model")
-      '2,000 models'
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{plural}"
 
 
 def judges_words(judgement: JSON) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from migrate.config import flags_to_take
+from migrate.errors import count_words
 from migrate.escapes import visible, visible_lines
 from migrate.finding_codes import about
 from migrate.levels import FULL
@@ -41,7 +42,7 @@ from migrate.records import (
 )
 from migrate.report.flags_in_text import labelled
 from migrate.report.json import judgement_document
-from migrate.report.labels import count_words, coverage_words, judges_words, size_words, tally
+from migrate.report.labels import coverage_words, judges_words, size_words, tally
 from migrate.report.layout import Block, Indented, Table, Text, text, unbroken
 from migrate.signature_flag import to_copy
 from migrate.sources.forms import LABELS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrate.errors import count_words
 from migrate.levels import FULL
-from migrate.report.labels import JSON, breaks, count_words, coverage_words, cut, judges_words
+from migrate.report.labels import JSON, breaks, coverage_words, cut, judges_words
 
 _TEXT_CHARACTERS = 2000
 _NAME_CHARACTERS = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from migrate.errors import count_words
 from migrate.escapes import flag, quoted
 from migrate.finding_codes import about, explanations
 from migrate.report.facts import (
@@ -16,7 +17,7 @@ from migrate.report.facts import (
     variables_of,
 )
 from migrate.report.flags_in_text import parts
-from migrate.report.labels import JSON, count_words, cut, explanation, kind_words, size_words
+from migrate.report.labels import JSON, cut, explanation, kind_words, size_words
 from migrate.report.page_comparison import comparison
 
 # What the page shows of a model at the most; report.json has all of it.

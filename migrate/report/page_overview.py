@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from migrate.errors import count_words
 from migrate.escapes import visible
 from migrate.finding_codes import explanations
 from migrate.report.facts import SEVERITIES, is_audit, parameters_of, shared_flags_of, short_number
@@ -19,7 +20,6 @@ from migrate.report.labels import (
     JSON,
     READY,
     bucket_of,
-    count_words,
     cut,
     explanation,
     is_good,

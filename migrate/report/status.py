@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from migrate.errors import count_words
 from migrate.escapes import visible
-from migrate.report.labels import count_words, outcome_words, tally
+from migrate.report.labels import outcome_words, tally
 from migrate.report.layout import Block, Table, text, unbroken
 from migrate.report.layout import render as lay_out
 

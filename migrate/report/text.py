@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 
+from migrate.errors import count_words
 from migrate.escapes import visible
 from migrate.records import (
     ModelReport,
@@ -13,7 +14,7 @@ from migrate.records import (
     Space,
     chosen_meta_graph,
 )
-from migrate.report.labels import count_words, short_names, size_words, tally
+from migrate.report.labels import short_names, size_words, tally
 from migrate.report.layout import Block, Indented, Table, Text, text
 from migrate.report.layout import render as lay_out
 from migrate.report.model_text import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from migrate.errors import counted
+from migrate.errors import count_words
 from migrate.frozen import frozen
 from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
@@ -302,5 +302,5 @@ def _stay(held: tuple[str, ...], what: str, so: str = "") -> tuple[Finding, ...]
     if not held:
         return ()
     where = "in v1 control flow or a function's body, or named by a signature"
-    message = f"no variable replaces {counted(len(held), what)} {where}" + (f", {so}" if so else "")
+    message = f"no variable replaces {count_words(len(held), what)} {where}" + (f", {so}" if so else "")
     return (Finding("weight-stays-constant", Severity.WARNING, message, held),)

@@ -36,7 +36,7 @@ _REPORT = Report(
 def test_models_that_end_as_expected_are_counted_by_how_they_end():
     torn = model("torn", Unreadable("no such proto"), expected="unreadable")
     head = render_audit(Report((*_REPORT.models, torn)), UNBOUNDED, summary_only=True).splitlines()[0]
-    assert head.endswith("2 blocked, 1 refused as the config expects, 1 unreadable as the config expects")
+    assert head.endswith("2 blocked, 2 blocked as the config expects")
 
 
 def _lines(width=UNBOUNDED, **settings):
@@ -45,7 +45,7 @@ def _lines(width=UNBOUNDED, **settings):
 
 def test_totals_then_flags_to_copy_then_what_is_blocked_and_what_to_do():
     lines = _lines(summary_only=True)
-    assert lines[0] == "5 models: 1 ready, 1 ready with a flag, 2 blocked, 1 refused as the config expects"
+    assert lines[0] == "5 models: 1 ready, 1 ready with a flag, 2 blocked, 1 blocked as the config expects"
     assert lines[lines.index("  1 model:") + 1] == "    --take_proposals"
     blocked = lines[lines.index("blocked") :]
     assert [line for line in blocked if line.startswith("  1 model: ")] == [

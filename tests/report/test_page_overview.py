@@ -84,7 +84,7 @@ def test_all_forms_of_an_audits_report_have_the_same_words_and_numbers():
         dataclasses.replace(model("torn", Unreadable("damaged")), destination=None),
         dataclasses.replace(model("known", Refused(), findings=(REFUSAL,), expected="refused: x"), destination=None),
     )
-    words = {"ready": 5, "ready with a flag": 3, "blocked": 2, "refused as the config expects": 1}
+    words = {"ready": 5, "ready with a flag": 3, "blocked": 2, "blocked as the config expects": 1}
     document = to_document(Report(audited))
     told = [f"{count} {word}" for word, count in words.items()]
     assert render_audit(Report(audited), 200).splitlines()[0] == f"11 models: {', '.join(told)}"

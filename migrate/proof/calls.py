@@ -15,8 +15,9 @@ from migrate.proof.effects import effects, loose_op
 from migrate.proof.equations import BRANCHES
 from migrate.proof.loading import captured
 from migrate.proof.model import BadModelError, Model, inputs_of
-from migrate.proof.program import Program, given
+from migrate.proof.program import Flat, Program, given
 from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Proved, Result, either
+from migrate.proof.same_call import object_call, unwrapped
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
 from migrate.proof.source_calls import SourceCalls, given_keys, output_tensors
@@ -97,11 +98,14 @@ class _Call:
         fed = [keys.get(argument, argument) for argument in wanted_arguments]
         leading = [given(f"argument {k}", arg, types[k]) for k, arg in enumerate(fed)]
         nodes = captured(self.pair, self.variables.loaded.cells, trace, leading)
-        program = self.pair.candidate.program(lowers=self.lowers)
-        returned = program.call(trace, nodes) if nodes is not None else None
         outputs = output_tensors(before)
         fields = sorted(saved.output_signature.dict_value.fields)
         places = output_places(outputs, fields) if fields else [0] if sum(map(len, outputs.values())) == 1 else None
+        known = None if training or nodes is None else self._as_signature(trace, key, label, nodes, places or ())
+        if known is not None:
+            return known
+        program = self.pair.candidate.program(lowers=self.lowers)
+        returned = program.call(trace, nodes) if nodes is not None else None
         if returned is None or places is None or len(places) != len(returned):
             return {OutputName(label, ""): NotProved("", trace, "its results are not those of the signature")}
         source, ours, wanted = self._source(model, key, training)
@@ -125,6 +129,26 @@ class _Call:
         if not isinstance(left, Proved):
             results[OutputName(label, "")] = left
         return results
+
+    def _as_signature(
+        self, trace: str, key: str, label: str, nodes: Sequence[Flat], places: Sequence[int]
+    ) -> dict[OutputName, Result] | None:
+        """What was proved of the signature, where a call of it is this one; None where it has to be looked at."""
+        asked = self.calls.asked.get(key)
+        candidate = self.pair.candidate
+        if asked is None or self.variables.loaded.drawn or key not in self.calls.found:
+            return None
+        if len(places) != len(candidate.library[trace].signature.output_arg):
+            return None
+        forms = self.calls.call(key, self.lowers).side.given
+        call = object_call(candidate, trace, nodes, places, self.variables.initial("objects"), forms)
+        if call is None or unwrapped(candidate.library, call) != unwrapped(candidate.library, asked):
+            return None
+        outputs, left = self.calls.found[key]
+        if any(isinstance(result, NotProved) for result in (*outputs.values(), left)):
+            return None
+        results = {OutputName(label, name.output): result for name, result in outputs.items()}
+        return results if isinstance(left, Proved) else {**results, OutputName(label, ""): left}
 
     def _source(self, model: Model, key: str, training: bool) -> tuple[Side, Program, list[tuple[int, int]]]:
         """The call of the source that a function stands for."""

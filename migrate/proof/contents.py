@@ -16,6 +16,7 @@ from migrate.graph.graph import attribute, canonical, data_inputs
 from migrate.graph.nodes import behind
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, copied
 from migrate.proof.constants import shape_of, strings
+from migrate.proof.identity import utf8
 from migrate.sources.tensor_values import TensorValues
 
 _STREAM = "BoostedTreesQuantileStreamResource"
@@ -156,8 +157,11 @@ class _Graph:
         keys, specs = self._texts(names, int(output)), self._texts(slices, int(output))
         if filename != self._filename or keys is None or specs != b"":
             return None
+        key = utf8(keys)
+        if key is None:
+            return None
         try:
-            return self._values.read(keys.decode("utf-8", "replace"))
+            return self._values.read(key)
         except InputError:
             return None
 

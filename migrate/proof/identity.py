@@ -1,4 +1,4 @@
-"""By what TensorFlow knows a variable, a table or a queue: ContainerInfo::Init, resource_mgr.cc."""
+"""By what TensorFlow knows a variable, a table or a queue: ContainerInfo::Init, resource_mgr.cc. A name is bytes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,28 @@ def key_of(op: str, attr: Mapping[str, AttrValue], name: str, label: str) -> Key
     maker = MAKERS[op]
     container = attr["container"].s if "container" in attr else b""
     container = b"" if container == _DEFAULT_CONTAINER else container
-    shared_name = attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in attr else ""
+    shared_name = name_of(attr["shared_name"].s) if "shared_name" in attr else ""
     if shared_name or not maker.by_node:
         return maker.kind, container, shared_name
     if maker.is_private and not (_BY_NODE in attr and attr[_BY_NODE].b):
         return f"private {maker.kind}", container, label
     return maker.kind, container, name
+
+
+def name_of(text: bytes) -> str:
+    r"""A name as a text; two names are never one text.
+
+    Example:
+      >>> name_of(b"v"), name_of(b"\xff"), name_of(b"\xfe"), name_of(b"b'v'")
+      ('v', "b'\\xff'", "b'\\xfe'", 'b"b\'v\'"')
+    """
+    found = utf8(text)
+    return repr(text) if found is None or found.startswith(("b'", 'b"')) else found
+
+
+def utf8(text: bytes) -> str | None:
+    """A text by which something is looked up; None where it is no UTF-8, and so no name in a proto."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -9,6 +9,7 @@ from migrate.graph.nodes import called_functions, named_functions
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
 from migrate.proof.equations import ARRAYS, BRANCHES, CALLS, ENGINE, MAKERS, READS, STATELESS
+from migrate.proof.identity import utf8
 from migrate.proof.lowering import lowered
 
 _SEEDS = ("seed", "seed2")
@@ -178,7 +179,7 @@ def _segment(engine: NodeDef) -> str:
         function = engine.attr["segment_func"].func
         return "" if function.attr else str(function.name)
     old = engine.attr["segment_funcdef_name"].s if "segment_funcdef_name" in engine.attr else b""
-    return old.decode("utf-8", "replace")
+    return utf8(old) or ""
 
 
 def says(call: NodeDef, function: FunctionDef) -> bool:

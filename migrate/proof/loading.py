@@ -10,7 +10,7 @@ from migrate.graph import contract
 from migrate.graph.graph import split
 from migrate.graph.protos import AttrValue, MetaGraphDef
 from migrate.proof.content import file_digest
-from migrate.proof.identity import key_of
+from migrate.proof.identity import key_of, name_of
 from migrate.proof.model import inputs_of, tensors_of
 from migrate.proof.numbering import run
 from migrate.proof.pair import Pair
@@ -243,7 +243,7 @@ def _names(pair: Pair) -> dict[str, Hashable]:
     every = [*pair.source.nodes.items(), *(pair.train.nodes.items() if pair.train is not None else ())]
     for name, node in every:
         if node.op in ("Variable", "VariableV2", "VarHandleOp"):
-            shared = node.attr["shared_name"].s.decode("utf-8", "replace") if "shared_name" in node.attr else ""
+            shared = name_of(node.attr["shared_name"].s) if "shared_name" in node.attr else ""
             key = key_of(node.op, node.attr, name, name)
             found.setdefault(name, key)
             found.setdefault(shared, key)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from migrate.proof.equations import ENTERS, EXITS, MERGES, NEXT_ITERATIONS
+from migrate.proof.identity import name_of
 from migrate.proof.program import Flat
 
 Frames = tuple[str, ...]
@@ -17,7 +18,7 @@ def frame_name(node: Flat) -> str:
 
     Source: inline_function_utils.cc.
     """
-    name = node.attr["frame_name"].s.decode("utf-8", "replace") if "frame_name" in node.attr else ""
+    name = name_of(node.attr["frame_name"].s) if "frame_name" in node.attr else ""
     return (node.key if isinstance(node.key, str) else "") + name
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from migrate.graph.dtypes import base_name
 from migrate.graph.graph import canonical, split
 from migrate.graph.protos import VariableDef
-from migrate.proof.identity import key_of
+from migrate.proof.identity import key_of, name_of, utf8
 from migrate.proof.model import CHECKPOINT, Model
 from migrate.proof.numbering import run
 from migrate.proof.pair import Pair
@@ -126,13 +126,13 @@ def _reader(
             side.values[place, 0] = side.unknown(f"{label!r} takes computed names")
             return
         for number, (key, spec) in enumerate(zip(keys, slices, strict=True)):
-            text = key.decode("utf-8", "replace")
-            found = checkpoint.content(text, spec.decode("utf-8", "replace"))
+            text, part = utf8(key), utf8(spec)
+            found = checkpoint.content(text, part) if text is not None and part is not None else None
             if found is None:
-                why = checkpoint.problem or f"the checkpoint has no tensor {text!r}, or not this slice"
+                why = checkpoint.problem or f"the checkpoint has no tensor {name_of(key)!r}, or not this slice"
                 side.values[place, number] = side.unknown(why)
                 continue
-            assert isinstance(found, tuple)
+            assert isinstance(found, tuple) and text is not None
             if dtypes is not None and not (number < len(dtypes) and base_name(dtypes[number]) == found[0]):
                 # save_restore_v2_ops.cc: "expected dtype ... does not equal original dtype".
                 side.values[place, number] = side.unknown(f"{label!r} reads {text!r} as another dtype than it has")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from migrate.frozen import frozen
 from migrate.graph.graph import split
-from migrate.graph.protos import NodeDef
+from migrate.graph.protos import FunctionDef, NodeDef, OpDef
 from migrate.proof.equations import CALLS
 from migrate.proof.forms import Form, form, other_form
+from migrate.proof.library import says
 from migrate.proof.model import Model
 from migrate.proof.numbering import run
 from migrate.proof.program import CELL, INPUT, Flat
@@ -108,6 +109,97 @@ def object_call(
         if not arguments.add(side, side.value((place, 0))):
             return None
     return FunctionCall(function, tuple(arguments.found), tuple(results))
+
+
+def unwrapped(library: Mapping[str, FunctionDef], call: FunctionCall) -> FunctionCall:
+    """The call that is made in the end, where functions do nothing but call another one and hand on what it gives.
+
+    Args:
+      library: functions by name.
+      call: a call of one of them.
+    """
+    for _ in range(_MOST_WRAPPERS):
+        found = _handed_on(library, call)
+        if found is None:
+            break
+        call = found
+    return call
+
+
+def _handed_on(library: Mapping[str, FunctionDef], call: FunctionCall) -> FunctionCall | None:
+    """The one call in the function that is called; None where there is anything beside it."""
+    function = library[call.function]
+    calls = [node for node in function.node_def if node.op == _CALL]
+    if len(calls) != 1 or not function.attr.keys() <= _OF_EXPORTS or not calls[0].attr.keys() <= _OF_CALLS:
+        return None
+    node = calls[0]
+    callee = library.get(node.attr["f"].func.name) if "f" in node.attr else None
+    if callee is None or node.attr["f"].func.attr or not says(node, callee):
+        return None
+    takes, gives = _dtypes(function.signature.input_arg), _dtypes(function.signature.output_arg)
+    inner_takes, inner_gives = _dtypes(callee.signature.input_arg), _dtypes(callee.signature.output_arg)
+    if takes is None or gives is None or inner_takes is None or inner_gives is None:
+        return None
+    numbers = {arg.name: number for number, arg in enumerate(function.signature.input_arg)}
+    taken = [numbers.get(text, -1) for text in node.input]
+    if -1 in taken or [takes[number] for number in taken] != inner_takes or len(call.arguments) != len(takes):
+        return None
+    given = _results(function, node, inner_gives, library)
+    # It runs, whatever is asked for.
+    if given is None or node.name not in {_behind(function, name) for name in function.control_ret.values()}:
+        return None
+    returned = [given.get(function.ret.get(arg.name, ""), -1) for arg in function.signature.output_arg]
+    is_whole = -1 not in returned and [inner_gives[number] for number in returned] == gives
+    if not is_whole or any(number >= len(returned) for number in call.results):
+        return None
+    arguments = tuple(call.arguments[number] for number in taken)
+    return FunctionCall(callee.signature.name, arguments, tuple(returned[number] for number in call.results))
+
+
+def _dtypes(arguments: Sequence[OpDef.ArgDef]) -> list[int] | None:
+    """The dtypes of arguments or results; None where one is a list, or of any dtype."""
+    found = [arg.type for arg in arguments]
+    return None if 0 in found or any(arg.number_attr or arg.type_list_attr for arg in arguments) else found
+
+
+def _results(
+    function: FunctionDef, call: NodeDef, dtypes: Sequence[int], library: Mapping[str, FunctionDef]
+) -> dict[str, int] | None:
+    """Tensors of a function -> number of the result of its call that each is; None where it does anything else."""
+    found = {f"{call.name}:output:{number}": number for number in range(len(dtypes))}
+    for node in function.node_def:
+        data = [text for text in node.input if text[:1] != "^"]
+        waits = {text[1:] for text in node.input if text[:1] == "^"}
+        if node.op in library or any(_behind(function, name) != call.name for name in waits):
+            return None
+        if node.op == "Identity" and len(data) == 1 and data[0] in found:
+            number = found[data[0]]
+            if node.attr["T"].type != dtypes[number]:
+                return None
+            found[f"{node.name}:output:0"] = number
+        elif node is not call and (node.op != "NoOp" or data):
+            return None
+    return found
+
+
+def _behind(function: FunctionDef, name: str) -> str:
+    """The node that a NoOp waits for, if it is one alone; of another node its own name."""
+    for node in function.node_def:
+        if node.name == name and node.op == "NoOp" and len(node.input) == 1:
+            return str(node.input[0]).removeprefix("^")
+    return name
+
+
+_CALL = "StatefulPartitionedCall"
+_MOST_WRAPPERS = 10
+_OF_EXPORTS = frozenset({"_construction_context", "_input_shapes"})
+_OF_CALLS = frozenset(
+    {
+        "Tin", "Tout", "_collective_manager_ids", "_output_shapes", "_read_only_resource_inputs", "config",
+        "config_proto", "executor_type", "f",
+    }
+)  # fmt: skip
+"""Attributes that an exporter gives to functions and to calls; others may have a say in what is computed."""
 
 
 class _Arguments:

@@ -18,16 +18,14 @@ from migrate.proof.loading import captured
 from migrate.proof.model import BadModelError, inputs_of, tensors_of
 from migrate.proof.program import Flat, given
 from migrate.proof.records import INLINED, PROVED, NotProved, OutputName, Result, both, either
-from migrate.proof.same_call import object_call, session_call
+from migrate.proof.same_call import FunctionCall, object_call, session_call
 from migrate.proof.settling import settle
 from migrate.proof.side import Side
-from migrate.proof.source_calls import SourceCall, SourceCalls, fed_as, given_keys, output_tensors
+from migrate.proof.source_calls import Found, SourceCall, SourceCalls, fed_as, given_keys, output_tensors
 from migrate.proof.unordered import Compared, in_each_order
 
 WAYS = ("session", "objects")
 """A Session runs the main graph of the candidate; `tf.saved_model.load` gives its objects."""
-Found = tuple[dict[OutputName, Result], Result]
-"""What is proved of each output of a signature, and of what a call leaves behind."""
 
 
 def signature(calls: SourceCalls, key: str, ways: Sequence[str] = WAYS) -> Found:
@@ -42,12 +40,14 @@ def signature(calls: SourceCalls, key: str, ways: Sequence[str] = WAYS) -> Found
     """
     first = _Signature(calls, ways, lowers=False)
     results, left = first.proved(key)
+    calls.asked[key] = first.asked
     is_shown = not any(isinstance(result, NotProved) for result in (*results.values(), left))
     if not is_shown and (first.is_functional or calls.variables.pair.candidate.has_lists()):
         with contextlib.suppress(BadModelError):
             more, more_left = _Signature(calls, ways, lowers=True).proved(key)
             results = {name: either(result, more[name]) for name, result in results.items()}
             left = either(left, more_left)
+    calls.found[key] = results, left
     return results, left
 
 
@@ -84,12 +84,14 @@ class _Signature:
       ways: how the candidate is called.
       lowers: whether functional control flow is replaced by what it stands for.
       is_functional: whether there is any; known when the proof is over.
+      asked: the call that the candidate's Session makes and its object, too; None where they differ, or are more.
     """
 
     def __init__(self, calls: SourceCalls, ways: Sequence[str], lowers: bool) -> None:
         self.calls, self.ways, self.lowers = calls, ways, lowers
         self.variables, self.pair = calls.variables, calls.variables.pair
         self.is_functional = False
+        self.asked: FunctionCall | None = None
 
     def proved(self, key: str) -> Found:
         """Proves one signature."""
@@ -221,7 +223,8 @@ class _Signature:
         one = session_call(model, fed_as(after, keys), tensors, self.variables.initial("session"))
         initial = self.variables.initial("objects")
         other = object_call(model, found.name, found.arguments, found.places, initial, source.given)
-        return one is not None and one == other
+        self.asked = one if one == other else None
+        return self.asked is not None
 
     def _before(self, key: str) -> SignatureDef:
         return self.pair.source.meta_graph.signature_def[key]

@@ -18,10 +18,14 @@ from migrate.proof.equations import ARRAYS, BRANCHES, LISTS, WRITES
 from migrate.proof.model import BadModelError, inputs_of, tensors_of
 from migrate.proof.numbering import run
 from migrate.proof.program import Program
+from migrate.proof.records import OutputName, Result
+from migrate.proof.same_call import FunctionCall
 from migrate.proof.side import Side
 from migrate.proof.variables import Variables
 
 Tensor = tuple[int, int]
+Found = tuple[dict[OutputName, Result], Result]
+"""What is proved of each output of a signature, and of what a call leaves behind."""
 
 
 @frozen
@@ -44,11 +48,16 @@ class SourceCalls:
 
     Attributes:
       variables: of both models.
+      asked: by signature that was looked at: the function's call that the candidate makes, in a Session and as an
+        object; None where it is more.
+      found: by signature: what was proved of it.
     """
 
     def __init__(self, variables: Variables) -> None:
         """Begins with none."""
         self.variables = variables
+        self.asked: dict[str, FunctionCall | None] = {}
+        self.found: dict[str, Found] = {}
         self._known: dict[tuple[str, bool], SourceCall] = {}
         self._tried: set[tuple[str, bool]] = set()
 

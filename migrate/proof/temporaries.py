@@ -14,6 +14,7 @@ from migrate.frozen import frozen
 from migrate.graph.protos import AttrValue
 from migrate.proof import attributes
 from migrate.proof.equations import Write
+from migrate.proof.identity import name_of
 from migrate.proof.liveness import Live
 from migrate.proof.program import Flat
 from migrate.proof.terms import Term, Terms
@@ -159,5 +160,5 @@ def _bits(changes: list[_Change]) -> int:
 
 def _name(node: Flat) -> str:
     """What a temporary variable is known by in its step: `var_name`, or its own name."""
-    given = node.attr["var_name"].s.decode("utf-8", "replace") if "var_name" in node.attr else ""
+    given = name_of(node.attr["var_name"].s) if "var_name" in node.attr else ""
     return given or node.name

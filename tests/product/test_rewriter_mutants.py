@@ -62,7 +62,6 @@ _CAUGHT_IN = {
 """For each mutant the models of testdata/ in whose conversion it does harm."""
 _HANDLE = "the handle that the read takes comes from a node that waits for the write itself"
 _LAST = "the one read takes the handle that the last write gives, and waits for it by that"
-_NOTHING = "the init op groups nothing"
 _READS_LATE = (
     "cond_counter",
     "counter",
@@ -106,18 +105,6 @@ _HARMLESS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("training", "two_init_ops"),
     ),
     "outputs_of_a_session_are_swapped": ("both outputs are the variable as the call leaves it", ("alias",)),
-    **dict.fromkeys(
-        ("a_call_runs_no_target", "the_init_op_is_dropped", "the_init_op_waits_for_no_target"),
-        (
-            _NOTHING,
-            (
-                "estimator_all_modes",
-                "estimator_custom",
-                "estimator_dnn_classifier",
-                "estimator_linear_regressor",
-            ),
-        ),
-    ),
 }
 """For each mutant why a conversion that it changes computes the same, and the models for which this holds."""
 _OPTIONS = {

@@ -8,8 +8,10 @@ import re
 import pytest
 
 from migrate.graph.protos import MetaGraphDef, SavedModel
+from migrate.proof import calls
 from migrate.proof.prove import Asked, Files, prove
 from migrate.proof.records import NotProved, Proof, Proved, ProvedUnordered
+from migrate.proof.settling import settle
 from migrate.sources.read import opened, read_source
 from migrate.sources.source import choose_meta_graph, training_meta_graph
 from tests import conversions
@@ -73,6 +75,27 @@ def test_the_training_branch_is_proved(converted):
     assert {name.signature for name in proof.calls} == {"__call__", "__call__(training=True)"}
     assert all(isinstance(result, Proved) for result in (*proof.calls.values(), *proof.losses.values()))
     assert proof.losses
+
+
+@pytest.mark.parametrize(("name", "is_again"), [("alias", False), ("hub_module@", True)])
+def test_a_call_of_the_object_that_calls_what_a_signature_does_is_not_looked_at_again(
+    converted, monkeypatch, name, is_again
+):
+    """A training branch is another call, and so is what a function of the object does beside that."""
+    pair = _pair(converted, conversions.BY_NAME[name])
+    seen = []
+    monkeypatch.setattr(calls, "settle", lambda *sides: seen.append(sides) or settle(*sides))
+    before = pair.proof().calls
+    assert before and all(isinstance(result, Proved) for result in before.values())
+    assert len(seen) == is_again
+    other = MetaGraphDef.FromString(pair.candidate.SerializeToString())
+    number = next(c.node_id for c in other.object_graph_def.nodes[0].children if c.local_name == "__call__")
+    node = other.object_graph_def.nodes[number]
+    known = [node.bare_concrete_function.concrete_function_name, *node.function.concrete_functions]
+    for function in other.graph_def.library.function:
+        if function.signature.name in known:
+            function.node_def.add(name="more", op="Abort")
+    assert pair.proof(other).calls != before
 
 
 _HARMLESS = (

@@ -88,6 +88,10 @@ _OF_TF1: Mapping[str, str] = {
     "ImageProjectiveTransform": "pure",  # contrib/image/kernels/image_ops.cc
     "PeriodicResample": "pure",  # contrib/periodic_resample/kernels/periodic_resample_op.cc
     "Quantiles": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
+    "ReduceSliceMax": "pure",  # contrib/reduce_slice_ops/kernels/reduce_slice_ops.cc
+    "ReduceSliceMin": "pure",  # the same
+    "ReduceSliceProd": "pure",  # the same
+    "ReduceSliceSum": "pure",  # the same
     "Resampler": "pure",  # contrib/resampler/kernels/resampler_ops.cc
     "SparseFeatureCross": "pure",  # contrib/layers/kernels/sparse_feature_cross_kernel.cc
     "SparseFeatureCrossV2": "pure",  # the same

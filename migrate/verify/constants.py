@@ -8,6 +8,7 @@ new has a value of the source's, or is of the few kinds that a rewrite makes.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,9 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
     ),
     "PeriodicResample": frozenset({b"periodic_resample expects larger dimensions, and one free"}),
     "Quantiles": frozenset({b"Got empty buckets"}),
+    "ReduceSliceMax": frozenset({-math.inf}),
+    "ReduceSliceMin": frozenset({math.inf}),
+    "ReduceSliceProd": frozenset({1.0}),
     "Resampler": frozenset({b"Batch size of data and warp tensor must be the same", -1.0, 1.0}),
     "SparseFeatureCross": frozenset({b"_X_", b"farmhash64"}),
 }

@@ -250,3 +250,21 @@ def test_an_engine_is_proved_and_not_replayed(tmp_path):
         "assert loaded(x=tf.constant([3.0]))['y'].numpy().tolist() == [9.0]\n"
     )
     run_child(["-c", ask, str(tmp_path / "new")])
+
+
+def test_a_range_that_begins_before_its_axis_is_an_error(new):
+    # TensorFlow 1.15's kernel gives what is in the memory before the data.
+    ask = (
+        "import sys, numpy as np, tensorflow as tf\n"
+        "golden = np.load(sys.argv[2])\n"
+        "loaded = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "given = {key[2:]: tf.constant(golden[key]) for key in golden.files if key.startswith('0/')}\n"
+        "loaded(**given)\n"
+        "given['int64_indices'] = tf.constant([[-2, 2]], tf.int64)\n"
+        "try:\n"
+        "    loaded(**given)\n"
+        "except tf.errors.InvalidArgumentError:\n"
+        "    sys.exit()\n"
+        "sys.exit('it answers')\n"
+    )
+    run_child(["-c", ask, str(new / "slices"), str(MODELS / "slices" / "golden.npz")])

@@ -20,6 +20,7 @@ from migrate.rewrite.rules import (
     predecessors,
     recurrent,
     resource_handles,
+    slices,
     temporaries,
     trees,
     variables,
@@ -75,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     images.PERIODIC,
     components.COMPONENTS,
     bits.BITPACK,
+    slices.REDUCE_SLICE,
     recurrent.RECURRENT,  # What only a GPU runs.
 )
 

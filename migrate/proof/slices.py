@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from migrate.graph.dtypes import dtype_name, dtype_value
-from migrate.graph.protos import AttrValue
+from migrate.graph.protos import AttrValue, TensorProto
 from migrate.proof import constants
 from migrate.proof.parts import BOOL, FLOAT, INT32, INT64, Parts, Tensor, dtypes
 from migrate.proof.program import Flat
@@ -88,12 +88,14 @@ class _Ranges:
         return self.parts.made("Reshape", "", [found, wanted], attr, self.parts.node.controls)
 
     def ranges(self) -> tuple[Tensor, Tensor, Tensor]:
-        """How many there are, their begins and their ends: rows of two, or each element of a vector and the next."""
+        """How many there are, their begins and their ends: rows of two, or each element of a column and the next."""
         dtype = self.parts.node.attr["Tindices"].type
         zero, one, two = (self.number(value, self.data) for value in range(3))
-        rank = self.long("Rank", self.indices, T=dtype)
-        is_vector = self.long("Equal", rank, self.scalar(1, self.data), T=INT32)
-        rows = self.found(self.long("Shape", self.indices, T=dtype, out_type=INT64), zero)
+        shape = self.long("Shape", self.indices, T=dtype, out_type=INT64)
+        column = self.parts.constant("column", _vector(1), self.data)
+        wide = self.several("ConcatV2", 2, [shape, column, self.scalar(0, self.data)], T=INT64, Tidx=INT32)
+        is_vector = self.long("Equal", self.found(wide, one), one)
+        rows = self.found(shape, zero)
         pairs = self.long("Maximum", self.long("Sub", rows, one), zero)
         count = self.long("SelectV2", is_vector, pairs, rows)
         flat = self.long("Reshape", self.indices, self.row(-1), T=dtype, Tshape=INT32)
@@ -163,6 +165,12 @@ class _Ranges:
             return self.long(_COMBINED[op], found, taken, T=self.dtype)
         stays = self.long("Greater" if op == "ReduceSliceMax" else "Less", found, taken, T=self.dtype)
         return self.long("SelectV2", stays, found, taken, T=self.dtype)
+
+
+def _vector(value: int) -> TensorProto:
+    proto = TensorProto(dtype=INT64, int64_val=[value])
+    proto.tensor_shape.dim.add(size=1)
+    return proto
 
 
 _COMBINED = {"ReduceSliceSum": "AddV2", "ReduceSliceProd": "Mul"}

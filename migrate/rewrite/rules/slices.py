@@ -95,12 +95,17 @@ def _reduce_slice(node: NodeDef, scope: Scope) -> Edit | Finding:
 
 
 def _ranges(b: Builder, indices: str, dtype: int, beside: str) -> tuple[str, str, str]:
-    """How many ranges there are, and their begins and ends; a vector has the ends of one as the begins of the next."""
+    """How many ranges there are, and their begins and ends.
+
+    In a vector, or a matrix of one column, the end of one is the begin of the next.
+    """
     zero, one, two = (b.constant(f"n{k}", k, beside, dtype=INT64) for k in range(3))
     along = b.constant("ranges_along", 0, beside)
-    rank = b.Rank(indices, T=dtype)
-    is_vector = b.Equal(rank, b.constant("vector", 1, beside), name="is_vector", T=INT32)
-    rows = _found(b, "rows", b.Shape(indices, name="indices_shape", T=dtype, out_type=INT64), zero, along)
+    shape = b.Shape(indices, name="indices_shape", T=dtype, out_type=INT64)
+    wide = [shape, b.constant("column", [1], beside, dtype=INT64), along]
+    width = _found(b, "width", b.node("ConcatV2", wide, "wide", {"N": 2}, T=INT64, Tidx=INT32), one, along)
+    is_vector = b.Equal(width, one, name="is_vector")
+    rows = _found(b, "rows", shape, zero, along)
     pairs = b.Maximum(b.Sub(rows, one, name="fewer"), zero, name="pairs")
     count = b.SelectV2(is_vector, pairs, rows, name="ranges")
     flat = b.Reshape(indices, _row(b, "vector_form", -1, beside), name="flat", T=dtype, Tshape=INT32)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import math
+import pathlib
 import random
 from collections.abc import Iterator, Sequence
 

@@ -161,6 +161,7 @@ def kernel(op: str) -> str:
 
 ROUNDED = {
     "AdjustContrast": "within 2e-7 of the largest",
+    "FusedConv2DBiasActivation": "same bits (of Conv2D, Mul, AddN, BiasAdd and Relu where it is float32)",
     "QuantizeAndDequantize": "same but for the sign of zeros",
     **{
         f"Batch{way}{rank}": "within 1e-6 of the largest (of FFT)"

@@ -80,6 +80,7 @@ _OF_TF1: Mapping[str, str] = {
     "CompareAndBitpack": "pure",  # core/kernels/compare_and_bitpack_op.cc
     "CreateTreeEnsembleVariable": "state",  # contrib/boosted_trees/kernels/model_ops.cc
     "DecisionTreeEnsembleResourceHandleOp": "state",  # the same
+    "FusedConv2DBiasActivation": "pure",  # contrib/fused_conv/kernels/fused_conv2d_bias_activation_op.cc
     "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc
     "GradientTreesPartitionExamples": "state",  # contrib/boosted_trees/kernels/prediction_ops.cc: it reads trees
     "GradientTreesPrediction": "state",  # the same

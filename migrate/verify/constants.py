@@ -38,6 +38,7 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
         ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"),
         frozenset({b"Invalid input_h shape", b"input_h and input_c must have the same shape", 1.0}),
     ),
+    "FusedConv2DBiasActivation": frozenset({-128.0, 0.0, 127.0}),
     "GatherTree": frozenset(
         {
             b"batch size dimensions of step_ids and the sequence lengths must match",

@@ -15,6 +15,7 @@ from migrate.rewrite.rules import (
     crosses,
     engines,
     forests,
+    fused,
     images,
     normalization,
     predecessors,
@@ -77,6 +78,7 @@ RULES: tuple[Rule, ...] = (
     components.COMPONENTS,
     bits.BITPACK,
     slices.REDUCE_SLICE,
+    fused.FUSED,
     recurrent.RECURRENT,  # What only a GPU runs.
 )
 

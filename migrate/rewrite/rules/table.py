@@ -14,6 +14,7 @@ from migrate.rewrite.rules import (
     control_flow,
     crosses,
     engines,
+    exponentials,
     forests,
     fused,
     images,
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     predecessors.CONVOLUTION,
     predecessors.EIGEN,
     predecessors.CONTRAST,
+    exponentials.EXPONENTIAL,
     normalization.BATCH_NORM,  # or is arithmetic.
     buckets.UPPER_BOUND,  # What TensorFlow 2 does not have any more.
     buckets.LOWER_BOUNDS,

@@ -1,6 +1,6 @@
 """Models with deprecated ops of TensorFlow 1, and what TensorFlow 1.15's kernels answer.
 
-They are dead_ops/deprecated, and rounded_ops/exponentials, whose new form has other bits.
+They are dead_ops/deprecated, and rounded_ops/exponentials, whose bits no other TensorFlow has.
 
     venv-tf115/bin/python testdata/make_deprecated_ops.py
 

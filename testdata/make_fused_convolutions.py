@@ -1,9 +1,9 @@
-"""Models with FusedConv2DBiasActivation, dead_ops/fused_bytes and fused_floats, and answers of TensorFlow 1.15.
+"""Models with FusedConv2DBiasActivation, dead_ops/fused_bytes and rounded_ops/fused_floats, and their answers.
 
     venv-tf115/bin/python testdata/make_fused_convolutions.py
 
-See make_dead_ops.py. Of qint8 the op's own kernel answers. Of float32 it has a kernel for GPUs alone: Conv2D, Mul,
-AddN, BiasAdd and Relu of TensorFlow 1.15 answer in its place.
+See make_dead_ops.py. Of qint8 the op's own kernel of TensorFlow 1.15 answers. Of float32 it has a kernel for GPUs
+alone: Conv2D, Mul, AddN, BiasAdd and Relu of TensorFlow 1.15 answer in its place.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _floats(convolution):
 
 def fused_floats():
     """Writes the model of the op, and what the other ops answer."""
-    directory = MODELS / "fused_floats"
+    directory = MODELS.parent / "rounded_ops" / "fused_floats"
     shutil.rmtree(str(directory), ignore_errors=True)
     with tf.Graph().as_default(), v1.Session(config=_config()) as session:
         inputs, outputs, _ = _floats(fused)

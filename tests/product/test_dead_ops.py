@@ -34,8 +34,8 @@ TensorFlow to -0; MatrixExponential halves both parts of a complex number by the
 GRADIENT_BOUNDS = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-15}
 """How far gradients are apart, as a share of the largest: TensorFlow 1's kernels add in another order than a tape."""
 ROUNDED_MODELS = ROOT / "testdata" / "rounded_ops"
-"""Models of ops that TensorFlow 2 rounds otherwise than TensorFlow 1.15: MatrixExponential, 39 ulps in 3 x 3 matrices.
-The new models have the bits of TensorFlow 1.15."""
+"""Models that have the bits of TensorFlow 1.15, and for which nobody else has: TensorFlow 2 still has MatrixExponential
+and rounds otherwise, by 39 ulps in 3 x 3 matrices; FusedConv2DBiasActivation of float32 runs on a GPU alone."""
 MOST_ULPS = 4096
 ROUNDED_NAMES = sorted(path.parent.name for path in ROUNDED_MODELS.glob("*/golden.npz"))
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))
@@ -140,12 +140,14 @@ def found(new: pathlib.Path) -> dict[tuple[str, str], list[dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[dict[str, np.ndarray] | str]]:
-    """What the new models answer whose ops TensorFlow 2 still has, deprecated and with other bits."""
+    """What the new models answer that nobody here gives the bits of."""
     import pickle
 
     path = tmp_path_factory.mktemp("rounded_ops")
-    report = migrate.convert(str(ROUNDED_MODELS), str(path / "new"), Options(max_ulps=MOST_ULPS))
-    assert {type(model.outcome) for model in report.models} == {Converted}, report
+    options = Options(max_ulps=MOST_ULPS, allow_unverified=True)
+    found = migrate.convert(str(ROUNDED_MODELS), str(path / "new"), options).models
+    outcomes = {pathlib.Path(model.source).name: type(model.outcome) for model in found}
+    assert outcomes == {"exponentials": Converted, "fused_floats": Unverified}, found
     run_child(["-c", _ASK, str(ROUNDED_MODELS), str(path / "new"), str(path / "answers"), *ROUNDED_NAMES])
     return pickle.loads((path / "answers").read_bytes())
 
@@ -168,7 +170,7 @@ def test_it_answers_as_tensorflow_1_does(name, way, found):
 
 @pytest.mark.parametrize("way", ["tf2", "session"])
 @pytest.mark.parametrize("name", ROUNDED_NAMES)
-def test_it_has_the_bits_of_tensorflow_1_and_not_of_tensorflow_2(name, way, rounded):
+def test_it_has_the_bits_of_tensorflow_1_that_nobody_else_has(name, way, rounded):
     _compare(np.load(ROUNDED_MODELS / name / "golden.npz"), rounded[name, way])
 
 

@@ -148,6 +148,7 @@ _OLD = (
 for rule in (*_OLD, "boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
     examples = read(FOLDER / f"{rule}.txt")
     GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "refused" not in pair.title)
+GRAPHS["bytes"] = next(pair.before for pair in read(FOLDER / "fused_convolution.txt") if "qint8" in pair.before)
 GRAPHS["eigen of a batch"] = GRAPHS["eigen The values are a row above the vectors."].replace("Self", "BatchSelf")
 EXPANDED = {
     **dead_ops.EXPANDED,

@@ -24,9 +24,10 @@ def _fused(node: NodeDef, scope: Scope) -> Edit | Finding:
     """Relu (or nothing) of conv_input_scale * Conv2D(x, filter) + side_input_scale * side_input + bias.
 
     contrib/fused_conv/kernels/fused_conv2d_bias_activation_op.cc. No side_input is looked at where its scale is zero.
-    Of qint8 on a CPU: fma(side_input, side_input_scale, fma(conv, conv_input_scale, bias)) in single precision, where
-    here each fma is computed in double precision and rounded again; then the nearest integer, of two the even one,
-    between -128 (0 for Relu) and 127.
+    Of float32 the kernel calls cuDNN; what that makes of NaN is not known. Of qint8 on a CPU it is
+    fma(side_input, side_input_scale, fma(conv, conv_input_scale, bias)) in single precision, where here each fma is
+    computed in double precision and rounded again; then the nearest integer, of two the even one, between -128 (0 for
+    Relu) and 127.
     """
     other = _other_form(node)
     if other:

@@ -179,7 +179,8 @@ clean:  ## remove all that the other targets made
 	touch $@
 
 # tensorflow-hub imports pkg_resources, which setuptools 80 and later warn of or lack.
-.venv-tf215/.stamp: setup.cfg setup.py
+# Not beside the other one: both write the same *.egg-info.
+.venv-tf215/.stamp: setup.cfg setup.py | .venv/.stamp
 	@python=$(call first_python,python3.11 python3.10 python3,11); \
 	"$$python" -m venv .venv-tf215
 	.venv-tf215/bin/python $(PIP) $(EDITABLE) '.[test]' 'tensorflow==2.15.1' 'tf-keras==2.15.*' 'setuptools<80'

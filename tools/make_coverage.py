@@ -17,6 +17,8 @@ from typing import Any
 
 _TENSORFLOW = "works in child processes that have TensorFlow: tests marked `tensorflow`"
 _CONVERSION = "takes a model through conversion or validation, which start TensorFlow: tests marked `tensorflow`"
+_CONVERTED = "works on converted models: tests marked `tensorflow`"
+_RUNTIME = "works in child processes that have TensorFlow 1.15's library: tests marked `tensorflow`"
 
 REASONS = {
     "migrate/export/": _TENSORFLOW,
@@ -24,12 +26,26 @@ REASONS = {
     "migrate/verify/": _TENSORFLOW,
     "migrate/fleet/beam.py": "needs Apache Beam: `make beam`",
     "migrate/model/jobs.py": _CONVERSION,
+    "migrate/model/golden_file.py": _CONVERSION,
     "migrate/model/keras_steps.py": _CONVERSION,
+    "migrate/model/keras_study.py": _CONVERSION,
+    "migrate/model/recording.py": _CONVERSION,
     "migrate/fleet/remote.py": "remote files are read by TensorFlow: tests marked `tensorflow`",
     "migrate/model/session_answers.py": _CONVERSION,
     "migrate/model/tf2_steps.py": _CONVERSION,
     "migrate/fleet/validation.py": _CONVERSION,
     "migrate/model/steps.py": _CONVERSION,
+    "migrate/proof/arguments.py": _CONVERTED,
+    "migrate/proof/calls.py": _CONVERTED,
+    "migrate/proof/loaded.py": _CONVERTED,
+    "migrate/proof/loading.py": _CONVERTED,
+    "migrate/proof/losses.py": _CONVERTED,
+    "migrate/proof/prove.py": _CONVERTED,
+    "migrate/proof/restored_tables.py": _CONVERTED,
+    "migrate/sources/sandbox.py": "works in a fork that may write no file, so not what it has run either",
+    "migrate/tf1_runtime/c_api.py": _RUNTIME,
+    "migrate/tf1_runtime/model.py": _RUNTIME,
+    "migrate/tf1_runtime/trial.py": _RUNTIME,
 }
 """Why lines of a module or of a folder are not run by these tests. The longest path that fits counts."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.graph.contract import RESERVED_KEYS
 from migrate.graph.nodes import nodes_by_name
-from migrate.graph.output_dtypes import functions_of, output_dtypes
+from migrate.graph.output_dtypes import functions_of, lacking_output, output_dtypes
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 from migrate.records import Finding, GivenSignature, refusal
 
@@ -83,9 +83,9 @@ def _tensor_info(nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionD
     dtypes = output_dtypes(node, functions)
     if dtypes is None:
         return f"{tensor!r}, of the op {node.op}, which TensorFlow 2 does not have"
-    if int(output) >= len(dtypes):
-        gives = f"outputs 0 to {len(dtypes) - 1}" if dtypes else "no output"
-        return f"the tensor {tensor!r}, but {node.op} {name!r} gives {gives}"
+    gives = lacking_output(tensor, node, functions)
+    if gives:
+        return f"the tensor {tensor!r}, but {gives}"
     info = TensorInfo(name=tensor, dtype=dtypes[int(output)])
     info.tensor_shape.CopyFrom(_shape(node, int(output)))
     return info

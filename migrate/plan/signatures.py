@@ -12,6 +12,7 @@ from migrate.graph.control_flow_contexts import SWITCHES
 from migrate.graph.dtypes import base_name, dtype_value
 from migrate.graph.graph import PLACEHOLDERS, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.graph.nodes import giver
+from migrate.graph.output_dtypes import lacking_output
 from migrate.graph.protos import FunctionDefLibrary, NodeDef, TensorProto, TensorShapeProto
 from migrate.plan.functions import unrunnable
 from migrate.plan.records import SignaturePlan, SourceGraph
@@ -81,7 +82,7 @@ def plan_signature(
       unfed: keep placeholders that the signature does not feed; each call then fails, as in TF1.
     """
     where = f"signature {signature.key!r}"
-    problem = _unanswerable(source.nodes, signature, where)
+    problem = _unanswerable(source, signature, where)
     if problem is not None:
         return (problem,)
     fetches = [canonical(t) for spec in signature.outputs.values() for t in spec.tensors]
@@ -102,20 +103,20 @@ def plan_signature(
     return SignaturePlan(signature, result, unordered, _defaults(source.nodes, signature), fails=unfed)
 
 
-def _unanswerable(nodes: Nodes, signature: Signature, where: str) -> Finding | None:
-    """Why no Session could answer a signature, as far as the signature alone says so."""
+def _unanswerable(source: SourceGraph, signature: Signature, where: str) -> Finding | None:
+    """Why no Session could answer a signature, as far as the tensors that it names say so."""
     both = (signature.inputs, signature.outputs)
     missing = [
-        (name, tensor)
+        (name, tensor, why)
         for names in both
         for name, spec in names.items()
         for tensor in spec.tensors
-        if split(canonical(tensor))[0] not in nodes
+        if (why := _missing(source, canonical(tensor)))
     ]
     if missing:
-        name, tensor = missing[0]
-        message = f"{where}: {name!r} names the tensor {tensor!r}, which the graph does not have"
-        return refusal("signature-tensor-missing", message, tuple(tensor for _, tensor in missing))
+        name, tensor, why = missing[0]
+        message = f"{where}: {name!r} names the tensor {tensor!r}, {why}"
+        return refusal("signature-tensor-missing", message, tuple(tensor for _, tensor, _ in missing))
     composite = [name for names in both for name, spec in names.items() if spec.encoding == "composite"]
     if composite:
         message = f"{where}: {composite[0]!r} is a composite tensor, which no TF1 Session feeds"
@@ -123,6 +124,15 @@ def _unanswerable(nodes: Nodes, signature: Signature, where: str) -> Finding | N
     if not signature.outputs:
         return refusal("signature-without-outputs", f"{where} has no outputs, so nothing answers a call")
     return None
+
+
+def _missing(source: SourceGraph, tensor: str) -> str:
+    """Why a graph has no such tensor; nothing if it has one."""
+    node = source.nodes.get(split(tensor)[0])
+    if node is None:
+        return "which the graph does not have"
+    gives = lacking_output(tensor, node, source.functions)
+    return f"but {gives}" if gives else ""
 
 
 def _unordered(source: SourceGraph, signature: Signature, result: Rewritten) -> tuple[tuple[str, Unordered], ...]:

@@ -30,7 +30,7 @@ def test_added_signatures():
     [
         ("logits:0", "which the graph does not have", "scope/logits:0"),
         ("scope/logit:0", "which the graph does not have", "scope/logits:0"),
-        ("scope/logits:1", "gives outputs 0 to 0", ""),
+        ("scope/logits:1", "gives output 0 alone", ""),
         ("train_op", "which the graph does not have", "train:0"),
     ],
 )

@@ -41,6 +41,10 @@ def test_a_signature_that_can_be_answered_says_nothing():
     [
         (_MISSING, "signature-tensor-missing"),
         (({"x": "gone:0"}, {"y": "y:0"}), "signature-tensor-missing"),
+        (({"x": "x:0"}, {"y": "y:1"}), "signature-tensor-missing"),
+        (({"x": "x:0"}, {"y": "write:0"}), "signature-tensor-missing"),
+        (({"x": "x:0"}, {"y": "y:sum:0"}), "signature-tensor-missing"),
+        (({"x": "x:1"}, {"y": "y:0"}), "signature-tensor-missing"),
         (({"x": "x:0"}, {}), "signature-without-outputs"),
         (_UNFED, "unfed-placeholder"),
         (({"x": "x:0"}, {"y": "python:0"}), "python-op"),
@@ -48,7 +52,8 @@ def test_a_signature_that_can_be_answered_says_nothing():
     ],
 )
 def test_what_nobody_can_answer_is_refused_left_out_or_kept_to_fail(sides, code):
-    text = MODEL + "python = PyFunc(x) token='t'\nbarrier = Barrier()"
+    text = MODEL + "python = PyFunc(x) token='t' Tout=[float32]\nbarrier = Barrier()"
+    text += "\nwrite = NoOp()"
     of = meta_graph(text, bad=sides)
     assert _codes(of)[code] == "REFUSAL"
     dropped = plan_signatures(source(of), True)

@@ -254,7 +254,6 @@ def test_one_model_loaded_twice_in_one_process(converted, both):
     assert first == second
 
 
-@pytest.mark.slow
 def test_two_models_with_tables_of_one_name_in_one_process(converted, both, tmp_path):
     """Two versions of a model differ in their vocabulary, and a process may hold both."""
     path, other = converted.path("vocabulary"), tmp_path / "other"

@@ -109,7 +109,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return source, new
 
 
-@pytest.mark.slow
 def test_answers_and_effects(models: tuple[str, str]) -> None:
     source, new = models
     golden, found = _asked(source), _asked(new)

@@ -101,7 +101,6 @@ def test_a_wrong_answer_is_a_mismatch_and_nothing_is_published(new, tmp_path):
     assert isinstance(report.outcome, Mismatched) and not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_signature_without_call_is_unverified(new, tmp_path):
     def fewer(recorded):

@@ -85,7 +85,6 @@ def found(converted, tmp_path_factory):
     return pickle.loads(pathlib.Path(file).read_bytes())
 
 
-@pytest.mark.slow
 def test_a_training_call_is_what_tf1_ran(found):
     """Outputs of the batch's own statistics, and the moving averages after two steps of the update ops."""
     for expected, answer in zip(found["tf1"]["outputs"], found["tf2"]["outputs"], strict=True):

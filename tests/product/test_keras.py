@@ -120,7 +120,6 @@ assert np.array_equal(tf_keras.models.load_model(new)(x).numpy(), expected)
 """
 
 
-@pytest.mark.slow
 def test_the_model_pays_heed_to_masks_where_it_is_called(converted):
     run_child(["-c", _MASKED, str(converted[0] / "recurrent"), str(MODELS / "recurrent" / "model.h5")])
 

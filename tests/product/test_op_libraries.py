@@ -55,7 +55,6 @@ def test_a_model_is_refused_without_it(tree):
     assert [f.nodes for f in report.findings if f.code == "unknown-op"] == [("y",)]
 
 
-@pytest.mark.slow
 def test_with_it_models_are_converted_and_verified_and_say_that_they_need_it(library, new):
     report, path = new
     assert [type(model.outcome) for model in report.models] == [Converted] * 3, report

@@ -130,7 +130,7 @@ def light():
         yield nursery
 
 
-def _ask(nursery, *job, kind=Any, seconds=30, say=None):
+def _ask(nursery, *job, kind=Any, seconds=120, say=None):
     return nursery.run("golden", _MODULE, job, kind, seconds, say)
 
 

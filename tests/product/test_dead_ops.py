@@ -14,7 +14,7 @@ import pytest
 
 import migrate
 from migrate.graph.protos import SavedModel
-from migrate.records import Converted, Options, Unverified
+from migrate.records import Converted, Options
 from tests.conversions import ROOT, run_child, same
 
 pytestmark = pytest.mark.tensorflow
@@ -122,8 +122,8 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """All of them, converted."""
     path = tmp_path_factory.mktemp("dead_ops") / "new"
     report = migrate.convert(str(MODELS), str(path), Options(allow_unverified=True))
-    assert {type(model.outcome) for model in report.models} <= {Converted, Unverified}, report
-    unproved = {pathlib.Path(model.source).name for model in report.models if isinstance(model.outcome, Unverified)}
+    assert {type(model.outcome) for model in report.models} == {Converted}, report
+    unproved = {pathlib.Path(model.source).name for model in report.models if not model.verification.passed}
     assert unproved <= {"beams", "old_beams", "resampler"}  # The proof has no equation of their ops.
     return path
 
@@ -146,8 +146,8 @@ def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], l
     path = tmp_path_factory.mktemp("rounded_ops")
     options = Options(max_ulps=MOST_ULPS, allow_unverified=True)
     found = migrate.convert(str(ROUNDED_MODELS), str(path / "new"), options).models
-    outcomes = {pathlib.Path(model.source).name: type(model.outcome) for model in found}
-    assert outcomes == {"exponentials": Converted, "fused_floats": Unverified}, found
+    passed = {pathlib.Path(model.source).name: model.verification.passed for model in found}
+    assert passed == {"exponentials": True, "fused_floats": False}, found
     run_child(["-c", _ASK, str(ROUNDED_MODELS), str(path / "new"), str(path / "answers"), *ROUNDED_NAMES])
     return pickle.loads((path / "answers").read_bytes())
 

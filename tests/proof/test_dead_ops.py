@@ -134,17 +134,7 @@ feed x:0 int32
 fetch y:0
 """,
 }
-_OLD = (
-    "audio",
-    "bitpack",
-    "contrast",
-    "convolution",
-    "eigen",
-    "fused_convolution",
-    "poisson",
-    "quantize",
-    "reduce_slice",
-)
+_OLD = ("audio", "bitpack", "contrast", "convolution", "eigen", "poisson", "quantize", "reduce_slice")
 for rule in (*_OLD, "boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
     examples = read(FOLDER / f"{rule}.txt")
     GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "refused" not in pair.title)

@@ -33,6 +33,9 @@ UNSIGNED = ("quantized_", "exponential_complex")
 TensorFlow to -0; MatrixExponential halves both parts of a complex number by themselves. All else is the same."""
 GRADIENT_BOUNDS = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-15}
 """How far gradients are apart, as a share of the largest: TensorFlow 1's kernels add in another order than a tape."""
+SINGLE = {"transforms": 1e-7}
+"""The same of float64 in models whose gradients are of TensorFlow 1.8: its ImageProjectiveTransform, which is its own
+gradient, interpolates in single precision. 3.7e-8 were measured; of float32 none."""
 ROUNDED_MODELS = ROOT / "testdata" / "rounded_ops"
 """Models that have the bits of TensorFlow 1.15, and for which nobody else has: TensorFlow 2 still has MatrixExponential
 and rounds otherwise, by 39 ulps in 3 x 3 matrices; FusedConv2DBiasActivation of float32 runs on a GPU alone."""
@@ -223,6 +226,8 @@ def test_a_gradient_is_that_of_tensorflow_1(name, gradients):
         assert set(found) == set(expected) and expected
         for key, value in expected.items():
             bound = GRADIENT_BOUNDS[value.dtype.name]
+            if value.dtype == np.float64:
+                bound = SINGLE.get(name, bound)
             assert found[key].shape == value.shape and found[key].dtype == value.dtype
             finite = np.isfinite(value)
             assert np.array_equal(value[~finite], found[key][~finite], equal_nan=True), f"call {number}, {key}"

@@ -60,6 +60,20 @@ def first_few(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things for a message.
+
+    Args:
+      number: how many.
+      noun: one of them; several are the same with an s.
+
+    Example:
+      >>> counted(1, "variable"), counted(2_000, "variable")
+      ('1 variable', '2,000 variables')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 _LACKS = {
     errno.EMFILE: "too many open files for the limit of this process; raise it with ulimit -n",
     errno.ENFILE: "too many open files on this machine",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.checks.subject import Subject, Wanted
-from migrate.errors import InputError
+from migrate.errors import InputError, counted
 from migrate.records import Finding, Shape, refusal
 from migrate.sources.bundle import Entry, Slice, check_shards, index_file, read_bundle
 from migrate.sources.sniff import is_v1_checkpoint
@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             return
         bundle = read_bundle(prefix, boundary)
     except InputError as error:
-        hint = f"{subject.variables} variable(s) get their values from it; copy the checkpoint too"
+        hint = f"it holds the values of {counted(subject.variables, 'variable')}; copy the checkpoint too"
         yield refusal("checkpoint-unreadable", str(error), hint=hint)
         return
     yield from check_shards(bundle, boundary)

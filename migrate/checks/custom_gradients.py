@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.checks.subject import Subject
-from migrate.errors import first_few
+from migrate.errors import counted, first_few
 from migrate.graph.nodes import Located, labels
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import NodeDef
@@ -55,7 +55,7 @@ def find_custom_gradients(nodes: Iterable[Located], plain: bool) -> tuple[Findin
         return ()
     names = list(dict.fromkeys(kept_name(name) for _, name in found))
     message = (
-        f"{len(found)} node(s) had a gradient that is not in the model but in the Python that exported it: "
+        f"the gradient of {counted(len(found), 'node')} is not in the model but in the Python that exported it: "
         f"{first_few(names, 4)}"
     )
     where = labels(located for located, _ in found)

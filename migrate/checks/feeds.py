@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from migrate.checks.given_signatures import near_tensors
+from migrate.errors import counted
 from migrate.feed_flag import feed_option
 from migrate.frozen import frozen
 from migrate.graph.dtypes import base_name, dtype_value
@@ -355,7 +356,8 @@ def proposed_finding(feeds: Iterable[GivenFeed]) -> Finding:
     """Says which values a model was given because audit proposed them."""
     feeds = tuple(feeds)
     message = (
-        f"{len(feeds)} placeholder(s) that no signature feeds were given the proposed values: {options_text(feeds)}"
+        f"the proposed values were given to {counted(len(feeds), 'placeholder')} that no signature feeds: "
+        f"{options_text(feeds)}"
     )
     hint = "check that these are the values you want; otherwise pass --feed"
     return Finding("feed-proposed", Severity.WARNING, message, tuple(feed.tensor for feed in feeds), hint)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from migrate.checks.keras_cudnn import find_cudnn
 from migrate.checks.keras_needs import Needs, needs
 from migrate.checks.keras_weights import find_misfits, find_unused
-from migrate.errors import first_few
+from migrate.errors import counted, first_few
 from migrate.escapes import flag
 from migrate.records import Finding, Severity, refusal
 from migrate.sources.keras_config import Layer, is_subclassed, is_unbuilt, layers
@@ -81,7 +81,7 @@ def find_keras(source: KerasSource, custom_objects: Collection[str], trust: bool
     if missing:
         yield refusal(
             "keras-custom-object",
-            f"{len(missing)} class(es) or function(s) are not Keras' own: {first_few(missing, 3)}",
+            f"Keras does not know these classes or functions: {first_few(missing, 3)}",
             missing,
             _custom_flags(missing) or "none of these can be the name of anything in a Python module",
         )
@@ -184,8 +184,8 @@ def _unsafe(found: Needs, trust: bool) -> Iterator[Finding]:
     """Loading is running: a refusal, unless the user trusts whoever wrote the file."""
     if found.calls:
         message = (
-            f"loading the file would call functions that may do more than compute, in {len(found.calls)} "
-            f"layer(s): {first_few(found.calls, 1)}"
+            "loading the file would call functions that may do more than compute, in "
+            f"{counted(len(found.calls), 'layer')}: {first_few(found.calls, 1)}"
         )
         hint = "if you trust whoever wrote this file, load it with --trust"
         yield _with_trust(refusal("keras-calls", message, found.calls, hint), trust)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.checks.subject import Subject
+from migrate.errors import counted
 from migrate.graph.nodes import Located, labels
 from migrate.graph.op_table import NETWORKS
 from migrate.records import Finding, Severity
@@ -31,8 +32,8 @@ def find_networks(nodes: Iterable[Located]) -> tuple[Finding, ...]:
         Finding(
             "cudnn-replaced",
             Severity.WARNING,
-            f"cuDNN computes {len(found)} recurrent network(s) here, on a GPU; the new model has loops in their place, "
-            "which round in other places.",
+            f"cuDNN computes {counted(len(found), 'recurrent network')} here, on a GPU; the new model has loops "
+            "instead, which round in other places",
             labels(found),
             "Record answers on the machine with the GPU (migrate record --print_script) and give them with --golden.",
         ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from migrate.errors import counted
 from migrate.graph.protos import AttrValue, DataType, FunctionDef, MetaGraphDef, NodeDef
 from migrate.records import Finding, refusal
 
@@ -38,7 +39,7 @@ def _find(meta_graph: MetaGraphDef, deepest: int) -> Iterator[Finding]:
     if constants:
         yield refusal(
             "constant-of-handle",
-            f"{len(constants)} constant(s) of dtype variant or resource, which no file can hold the value of: "
+            f"no file can hold the value of {counted(len(constants), 'constant')} of dtype variant or resource: "
             f"{', '.join(constants[:_TOLD])}",
             tuple(constants),
             "export the model again with the ops that make these values",

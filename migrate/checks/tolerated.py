@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from migrate.checks.subject import Subject
+from migrate.errors import counted
 from migrate.graph.contract import shape_of
 from migrate.graph.protos import AssetFileDef, MetaGraphDef, NodeDef, VariableDef
 from migrate.records import Finding, Severity, Shape, refusal
@@ -50,8 +51,8 @@ def find_forgiven(meta_graph: MetaGraphDef, nodes: Iterable[NodeDef]) -> tuple[F
             Finding(
                 "output-shapes-stale",
                 Severity.WARNING,
-                f"{len(stale)} node(s) carry an attribute _output_shapes that contradicts them; all these attributes "
-                "are dropped, since TensorFlow's importer believes them",
+                f"the attribute _output_shapes contradicts {counted(len(stale), 'node')}; all these attributes are "
+                "dropped, since TensorFlow's importer believes them",
                 stale,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from migrate.errors import counted
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.dtypes import dtype_value
@@ -239,13 +240,13 @@ def _made_variables(
         return
     names = tuple(variable.name for variable in made)
     if large:
-        message = f"{len(made)} large constant(s) become variables that are not trained"
+        message = f"variables that are not trained replace {counted(len(made), 'large constant')}"
         yield Finding("constants-to-variables", Severity.NOTE, message, names)
         return
     trained = sum(variable.trainable for variable in made)
-    message = f"{trained} constant weight(s) become trainable variables"
+    message = f"trainable variables replace {counted(trained, 'constant weight')}"
     if trained < len(made):
-        message += f", {len(made) - trained} moving mean(s) and variance(s) variables that are not trained"
+        message += f", variables that are not trained {counted(len(made) - trained, 'moving statistic')}"
     yield Finding("constants-to-variables", Severity.NOTE, message, names)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from migrate.checks.randomness import RANDOM_OPS
+from migrate.errors import counted, first_few
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.control_flow_contexts import SWITCHES
@@ -280,8 +281,8 @@ def unfed_placeholders(run: Run, where: str, dead: frozenset[str] = frozenset())
     return (
         refusal(
             "unfed-placeholder",
-            f"{where} needs {len(names)} placeholder(s) that it does not feed, so no call can succeed: "
-            f"{', '.join(names[:3])}",
+            f"{where} needs {counted(len(names), 'placeholder')} that it does not feed, so no call can succeed: "
+            f"{first_few(names, 3)}",
             tuple(names),
             "give them a value with --feed" if not others else f"no value can be written for {others[0]!r}",
         ),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from migrate.errors import counted
 from migrate.graph import contract
 from migrate.graph.graph import ParsedNodes, canonical, prune, split
 from migrate.graph.nodes import called_functions
@@ -115,8 +116,8 @@ def _with_call(plan: Plan, key: str, train: MetaGraphDef) -> Plan | list[Finding
             "training-branch",
             Severity.NOTE,
             f"the tag set {{{', '.join(sorted(train.meta_info_def.tags))}}} becomes __call__(inputs, training=True), "
-            f"with {len(updates)} update op(s) and {len(losses)} regularization loss(es); verification replays "
-            "inference only",
+            f"with {counted(len(updates), 'update op')} and {counted(len(losses), 'regularization term')}; "
+            "verification replays inference only",
         )
     )
     return dataclasses.replace(result, findings=(*result.findings, *findings, *([unordered] if unordered else [])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from migrate.errors import counted, first_few
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.graph import Nodes, data_inputs
@@ -226,7 +227,8 @@ def _uninitialized(names: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             "variable-uninitialized",
             Severity.WARNING,
-            f"{len(names)} variable(s) have no value until a call assigns one, as in TF1: {', '.join(names[:3])}; "
+            f"until a call assigns one, as in TF1, there is no value of {counted(len(names), 'variable')}: "
+            f"{first_few(names, 3)}; "
             "a call that reads one before that fails",
             tuple(names),
             "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
@@ -237,7 +239,8 @@ def _without_value(names: Sequence[str]) -> Iterator[Finding]:
     if names:
         yield refusal(
             "variable-without-value",
-            f"{len(names)} variable(s) get no value from the restore op or the init op: {', '.join(names[:3])}",
+            "neither the restore op nor the init op gives a value to "
+            f"{counted(len(names), 'variable')}: {first_few(names, 3)}",
             tuple(names),
             "a v1 Session fails on them with 'uninitialized value'; export the model with its weights",
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from migrate.errors import counted
 from migrate.frozen import frozen
 from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
@@ -286,7 +287,7 @@ def _findings(
                 source = giver(body, taken[position], _READS) if position < len(taken) else None
                 if source is not None and _is_weight(source):
                     held[f"{function.signature.name}/{source.name}"] = None
-    return _stay(tuple(held), "constant weight(s) stay constants, which nothing trains")
+    return _stay(tuple(held), "constant weight", "which nothing trains")
 
 
 def _large_findings(chosen: Mapping[str, bool], meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
@@ -294,11 +295,12 @@ def _large_findings(chosen: Mapping[str, bool], meta_graph: MetaGraphDef) -> tup
     held = [node.name for node in meta_graph.graph_def.node if _is_large(node) and node.name not in chosen]
     for function in meta_graph.graph_def.library.function:
         held += [f"{function.signature.name}/{node.name}" for node in function.node_def if _is_large(node)]
-    return _stay(tuple(held), "large constant(s) stay constants")
+    return _stay(tuple(held), "large constant")
 
 
-def _stay(held: tuple[str, ...], what: str) -> tuple[Finding, ...]:
+def _stay(held: tuple[str, ...], what: str, so: str = "") -> tuple[Finding, ...]:
     if not held:
         return ()
-    message = f"{len(held)} {what}: inside v1 control flow or a function's body, or named by a signature"
+    where = "in v1 control flow or a function's body, or named by a signature"
+    message = f"no variable replaces {counted(len(held), what)} {where}" + (f", {so}" if so else "")
     return (Finding("weight-stays-constant", Severity.WARNING, message, held),)

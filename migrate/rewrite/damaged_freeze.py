@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from migrate.errors import first_few
+from migrate.errors import counted, first_few
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.dtypes import base_name, dtype_value
@@ -224,7 +224,7 @@ def _is_looked_through(node: NodeDef) -> bool:
 
 def _left_out(writers: Sequence[NodeDef]) -> Finding:
     message = (
-        f"{len(writers)} op(s) of this frozen graph write what are constants now "
+        f"in this frozen graph {counted(len(writers), 'op')} would write what are constants now "
         f"({', '.join(sorted({node.op for node in writers}))}); no signature runs them any more, so they are left out"
     )
     hint = "if the graph was frozen while it trained, a call no longer updates its statistics"
@@ -339,7 +339,7 @@ def _read(name: str, inputs: Iterable[str], dtype: int, device: str) -> NodeDef:
 def _told(roots: Sequence[str], users: Sequence[NodeDef]) -> Finding:
     uses = sorted({user.op for user in users})
     message = (
-        f"{len(roots)} constant(s) of this frozen graph are used as variables, by {first_few(uses, 4)}, and no "
+        f"this frozen graph uses {counted(len(roots), 'constant')} as variables, by {first_few(uses, 4)}, and no "
         f"TensorFlow loads it so; they are variables again, with the frozen values: {first_few(roots, 3)}"
     )
     if any(user.op in ops.WRITES or user.op in _WRITES for user in users):

@@ -114,7 +114,7 @@ def test_what_is_not_restored_is_not_read(tmp_path):
     assert _checked(str(tmp_path / "none"), is_restored=False) == []
     (found,) = _checked(str(tmp_path / "none"))
     assert (found.code, found.severity) == ("checkpoint-unreadable", Severity.REFUSAL)
-    assert found.hint.startswith("1 variable(s)")
+    assert found.hint.startswith("it holds the values of 1 variable;")
 
 
 def test_missing_shards_of_an_old_checkpoint_are_told_a_few_at_a_time(tmp_path):

@@ -24,7 +24,7 @@ def test_a_lost_gradient_is_named_as_the_new_model_has_it():
     )
     (lost,) = find_custom_gradients(nodes, plain=False)
     assert (lost.code, lost.severity, lost.nodes) == ("custom-gradient-lost", Severity.WARNING, ("n", "n", "n"))
-    assert "3 node(s)" in lost.message and "Guided, LostCustomGradient-7;" in lost.message
+    assert "gradient of 3 nodes" in lost.message and "Guided, LostCustomGradient-7;" in lost.message
     assert "@tf.RegisterGradient('Guided')" in lost.hint
     (replaced,) = find_custom_gradients(nodes, plain=True)
     assert (replaced.code, replaced.hint) == ("custom-gradient-replaced", "")

@@ -172,7 +172,7 @@ def test_the_plan_says_what_was_made() -> None:
     assert all(isinstance(variable.value, FromConstant) for variable in plan.variables)
     codes = {finding.code: finding for finding in plan.findings}
     assert codes["weight-stays-constant"].nodes == ("inside",)
-    assert "10 constant weight(s)" in codes["constants-to-variables"].message
+    assert "10 constant weights" in codes["constants-to-variables"].message
     assert not make_plan(meta_graph).variables
 
 

@@ -46,27 +46,34 @@ _WIDTH, _UNITS = 3, 4
 class _Case:
     """One network: its form, and calls of it."""
 
-    def __init__(self, mode, layers=1, both_ways=False, lengths=False, state=False):
+    def __init__(self, mode, layers=1, both_ways=False, lengths=False, state=False, by_batch=False, dtype=tf.float32):
         self.mode, self.layers, self.directions = mode, layers, 2 if both_ways else 1
-        self.lengths, self.state = lengths, state
+        self.lengths, self.state, self.by_batch, self.dtype = lengths, state, by_batch, dtype
+
+    def _by_time(self, tensor):
+        """What has the batch first, with it second, or the other way round."""
+        return tf.transpose(tensor, [1, 0, 2]) if self.by_batch else tensor
 
     def inputs(self):
         """What a call feeds."""
-        found = {"x": v1.placeholder(tf.float32, [None, None, _WIDTH], "x")}
+        found = {"x": v1.placeholder(self.dtype, [None, None, _WIDTH], "x")}
         if self.lengths:
             found["lengths"] = v1.placeholder(tf.int32, [None], "lengths")
         if self.state:
             for name in ("h", "c")[: 2 if self.mode == "lstm" else 1]:
                 shape = [self.layers * self.directions, None, _UNITS]
-                found["first_" + name] = v1.placeholder(tf.float32, shape, "first_" + name)
+                shape = [None, shape[0], _UNITS] if self.by_batch else shape
+                found["first_" + name] = v1.placeholder(self.dtype, shape, "first_" + name)
         return found
 
     def network(self, inputs):
         """The layer of tf.contrib, which needs a GPU."""
         direction = "bidirectional" if self.directions > 1 else "unidirectional"
-        layer = LAYERS[self.mode](self.layers, _UNITS, direction=direction)
+        layer = LAYERS[self.mode](self.layers, _UNITS, direction=direction, dtype=self.dtype)
         state = tuple(inputs[key] for key in ("first_h", "first_c") if key in inputs) or None
         given = {"sequence_lengths": inputs["lengths"]} if self.lengths else {}
+        if self.by_batch:
+            given["time_major"] = False
         y, last = layer(inputs["x"], initial_state=state, training=False, **given)
         return {"yhc"[number]: tensor for number, tensor in enumerate((y, *last))}
 
@@ -80,39 +87,42 @@ class _Case:
             first = [[self._state(inputs, n * self.directions + d) for n in range(self.layers)] for d in ways]
         if self.directions > 1:
             y, *last = tf.contrib.rnn.stack_bidirectional_dynamic_rnn(
-                *cells, inputs["x"], *first, dtype=tf.float32, sequence_length=lengths, time_major=True
+                *cells, self._by_time(inputs["x"]), *first, dtype=self.dtype, sequence_length=lengths, time_major=True
             )
             states = [last[d][n] for n in range(self.layers) for d in (0, 1)]
         else:
             y, states = tf.nn.dynamic_rnn(
                 tf.nn.rnn_cell.MultiRNNCell(cells[0]),
-                inputs["x"],
+                self._by_time(inputs["x"]),
                 sequence_length=lengths,
                 initial_state=tuple(first[0]) if first[0] else None,
-                dtype=tf.float32,
+                dtype=self.dtype,
                 time_major=True,
             )
-        if self.mode != "lstm":
-            return {"y": y, "h": tf.stack(list(states))}
-        return {"y": y, "h": tf.stack([s.h for s in states]), "c": tf.stack([s.c for s in states])}
+        found = {"y": y, "h": tf.stack([s.h for s in states] if self.mode == "lstm" else list(states))}
+        if self.mode == "lstm":
+            found["c"] = tf.stack([s.c for s in states])
+        return {name: self._by_time(tensor) for name, tensor in found.items()}
 
     def _state(self, inputs, number):
-        h = inputs["first_h"][number]
-        return tf.nn.rnn_cell.LSTMStateTuple(inputs["first_c"][number], h) if self.mode == "lstm" else h
+        h = self._by_time(inputs["first_h"])[number]
+        return tf.nn.rnn_cell.LSTMStateTuple(self._by_time(inputs["first_c"])[number], h) if self.mode == "lstm" else h
 
     def calls(self, inputs):
         """Values of inputs."""
         random = np.random.RandomState(31)
         calls = []
         for time, batch in ((5, 3), (1, 1), (40, 2)):
-            call = {"x": random.uniform(-2, 2, [time, batch, _WIDTH]).astype(np.float32)}
+            shape = [batch, time, _WIDTH] if self.by_batch else [time, batch, _WIDTH]
+            call = {"x": random.uniform(-2, 2, shape).astype(self.dtype.as_numpy_dtype)}
             if self.lengths:
                 call["lengths"] = random.randint(1, time + 1, [batch]).astype(np.int32)
                 call["lengths"][0] = time
             for name in ("first_h", "first_c"):
                 if name in inputs:
                     shape = [self.layers * self.directions, batch, _UNITS]
-                    call[name] = random.uniform(-1, 1, shape).astype(np.float32)
+                    shape = [batch, shape[0], _UNITS] if self.by_batch else shape
+                    call[name] = random.uniform(-1, 1, shape).astype(self.dtype.as_numpy_dtype)
             calls.append(call)
         return calls
 
@@ -151,6 +161,9 @@ CASES = {
     "gru_both_ways": _Case("gru", both_ways=True),
     "tanh": _Case("tanh", layers=2, both_ways=True),
     "relu": _Case("relu", state=True),
+    "lstm_by_batch": _Case("lstm", state=True, by_batch=True),
+    "gru_by_batch": _Case("gru", lengths=True, state=True, by_batch=True),
+    "gru_double": _Case("gru", both_ways=True, dtype=tf.float64),
     "keras_lstm": _KerasCase("lstm"),
     "keras_gru": _KerasCase("gru"),
 }
@@ -180,7 +193,7 @@ def _weights(case, session, vectors):
         value = random.uniform(-0.8, 0.8, variable.shape.as_list())
         session.run(variable.initializer, {variable.initializer.inputs[1]: value})
     stored = {variable.op.name: variable for variable in canonical}
-    return {**stored, **{vector: v1.Variable(np.zeros([1], np.float32)) for vector in vectors}}
+    return {**stored, **{vector: v1.Variable(np.zeros([1], case.dtype.as_numpy_dtype)) for vector in vectors}}
 
 
 def _make(name, case):
@@ -203,14 +216,15 @@ def _make(name, case):
         (directory / "variables").mkdir()
         prefix = str(directory / "variables" / "variables")
         v1.train.Saver(stored).save(session, prefix, write_meta_graph=False, write_state=False)
-        back = v1.placeholder(tf.float32, None)
+        back = v1.placeholder(case.dtype, None)
         (gradient,) = tf.gradients(outputs["y"], inputs["x"], back)
         for number, given in enumerate(case.calls(inputs)):
             feeds = {inputs[key]: value for key, value in given.items()}
             found = session.run(outputs, feeds)
             answers.update({f"{number}/{key}": value for key, value in given.items()})
             answers.update({f"{number}:{key}": value for key, value in found.items()})
-            answers[f"{number}^y"] = np.random.RandomState(34).uniform(-1, 1, found["y"].shape).astype(np.float32)
+            drawn = np.random.RandomState(34).uniform(-1, 1, found["y"].shape)
+            answers[f"{number}^y"] = drawn.astype(case.dtype.as_numpy_dtype)
             answers[f"{number}'x"] = session.run(gradient, {**feeds, back: answers[f"{number}^y"]})
     np.savez_compressed(str(directory / "golden.npz"), **answers)
     print(f"{name}: made by TF {tf.__version__}")

@@ -533,8 +533,8 @@ def _loaded(session, directory):
     return signatures[min(signatures)]
 
 
-def _make(maker):
-    directory = MODELS / maker.__name__
+def _make(maker, folder):
+    directory = folder / maker.__name__
     shutil.rmtree(str(directory), ignore_errors=True)
     with tf.Graph().as_default(), v1.Session(config=_config()) as session:
         inputs, outputs, calls = maker()
@@ -545,11 +545,11 @@ def _make(maker):
     answer(directory, calls)
 
 
-def main(makers):
+def main(makers, folder=MODELS):
     """Makes the models that the command line names, or all."""
     for each in makers:
         if not sys.argv[1:] or each.__name__ in sys.argv[1:]:
-            _make(each)
+            _make(each, folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A model with deprecated ops of TensorFlow 1, dead_ops/deprecated, and what TensorFlow 1.15's kernels answer.
+"""Models with deprecated ops of TensorFlow 1, and what TensorFlow 1.15's kernels answer.
+
+They are dead_ops/deprecated, and rounded_ops/exponentials, whose bits no other TensorFlow has.
 
     venv-tf115/bin/python testdata/make_deprecated_ops.py
 
@@ -28,7 +30,7 @@ from tensorflow.python.ops import (
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from make_dead_ops import main
+from make_dead_ops import MODELS, main
 
 v1 = tf.compat.v1
 
@@ -195,5 +197,35 @@ def deprecated():
     return inputs, outputs, calls + [dict(calls[0], **{name: value}) for name, value in wrong.items()]
 
 
+def exponentials():
+    """MatrixExponential of each dtype and of norms between all limits; what is not square is an error.
+
+    The larger the norm, the more often a matrix is squared, and what was rounded with it.
+    """
+    _before(27)
+    inputs, outputs, calls = {}, {}, [{} for _ in range(6)]
+    random = np.random.RandomState(43)
+    for dtype in (tf.float32, tf.float64, tf.complex64, tf.complex128):
+        x = inputs[dtype.name] = v1.placeholder(dtype, None, dtype.name)
+        outputs["exponential_" + dtype.name] = gen_linalg_ops.matrix_exponential(x)
+        sizes = [1e-4, 5e-3, 0.02, 0.05, 0.15, 0.3, 0.45, 0.7, 1.0, 1.5, 3.0, 6.0, 13.0]
+        values = [
+            random.uniform(-1, 1, [13, 4, 4]) * np.array(sizes)[:, None, None],
+            random.uniform(-2, 2, [3, 2, 3, 3]),
+            [[0.0, 1e3], [0.0, 0.0]],
+            np.zeros([2, 0, 0]),
+            [[[np.nan, 0], [0, 1]], [[0, np.inf], [0, 0]], [[-20.0, 0.0], [0.0, 1.0]], [[0.0, -np.inf], [1.0, 0.0]]],
+            [[3.0]],
+        ]
+        for number, call in enumerate(calls):
+            value = np.asarray(values[number])
+            if dtype.is_complex and value.size == 54:
+                value = value + 1j * random.uniform(-2, 2, value.shape)
+            call[dtype.name] = value.astype(dtype.as_numpy_dtype)
+    wrong = np.zeros([2, 3], np.float32)
+    return inputs, outputs, [*calls, dict(calls[0], float32=wrong)]
+
+
 if __name__ == "__main__":
     main([deprecated])
+    main([exponentials], MODELS.parent / "rounded_ops")

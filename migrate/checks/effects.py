@@ -80,6 +80,7 @@ _OF_TF1: Mapping[str, str] = {
     "CompareAndBitpack": "pure",  # core/kernels/compare_and_bitpack_op.cc
     "CreateTreeEnsembleVariable": "state",  # contrib/boosted_trees/kernels/model_ops.cc
     "DecisionTreeEnsembleResourceHandleOp": "state",  # the same
+    "FusedConv2DBiasActivation": "pure",  # contrib/fused_conv/kernels/fused_conv2d_bias_activation_op.cc
     "GatherTree": "pure",  # contrib/seq2seq/kernels/beam_search_ops.cc
     "GradientTreesPartitionExamples": "state",  # contrib/boosted_trees/kernels/prediction_ops.cc: it reads trees
     "GradientTreesPrediction": "state",  # the same
@@ -88,6 +89,10 @@ _OF_TF1: Mapping[str, str] = {
     "ImageProjectiveTransform": "pure",  # contrib/image/kernels/image_ops.cc
     "PeriodicResample": "pure",  # contrib/periodic_resample/kernels/periodic_resample_op.cc
     "Quantiles": "pure",  # contrib/boosted_trees/kernels/quantile_ops.cc
+    "ReduceSliceMax": "pure",  # contrib/reduce_slice_ops/kernels/reduce_slice_ops.cc
+    "ReduceSliceMin": "pure",  # the same
+    "ReduceSliceProd": "pure",  # the same
+    "ReduceSliceSum": "pure",  # the same
     "Resampler": "pure",  # contrib/resampler/kernels/resampler_ops.cc
     "SparseFeatureCross": "pure",  # contrib/layers/kernels/sparse_feature_cross_kernel.cc
     "SparseFeatureCrossV2": "pure",  # the same

@@ -10,6 +10,7 @@ from migrate.graph.protos import NodeDef
 
 DT_RESOURCE = dtype_value("resource")
 FLOAT = dtype_value("float32")
+DOUBLE = dtype_value("float64")
 INT32 = dtype_value("int32")
 INT64 = dtype_value("int64")
 BOOL = dtype_value("bool")
@@ -17,6 +18,7 @@ STRING = dtype_value("string")
 Number = int | float
 _FIELDS: Mapping[int, str] = {
     FLOAT: "float_val",
+    DOUBLE: "double_val",
     INT32: "int_val",
     INT64: "int64_val",
     BOOL: "bool_val",

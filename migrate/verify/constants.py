@@ -8,6 +8,7 @@ new has a value of the source's, or is of the few kinds that a rewrite makes.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,14 @@ _YIQ = (
     *((1.0, 1.0, 1.0), (0.95617069, -0.2726886, -1.103744), (0.62143257, -0.64681324, 1.70062309)),  # and back
 )
 """Rows (one with the other sign) and columns of the matrices of contrib/image/kernels/adjust_hsv_in_yiq_op.h."""
+_LIMITS = frozenset(
+    {
+        *(1.0, 4.258730016922831e-001, 1.880152677804762e000, 3.925724783138660),
+        *(1.495585217958292e-002, 2.539398330063230e-001, 9.504178996162932e-001, 2.097847961257068e000),
+        5.371920351148152,
+    }
+)
+"""The norms at which unsupported/Eigen/src/MatrixFunctions/MatrixExponential.h takes another approximant."""
 _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
     "AdjustHsvInYiq": frozenset({b"input must be at least 3-D and have 3 channels", *_YIQ}),
     "BucketizeWithInputBoundaries": frozenset({b"Expected sorted boundaries"}),
@@ -37,14 +46,19 @@ _MADE: Mapping[str, frozenset[bytes | float | tuple[float, ...]]] = {
         ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"),
         frozenset({b"Invalid input_h shape", b"input_h and input_c must have the same shape", 1.0}),
     ),
+    "FusedConv2DBiasActivation": frozenset({-128.0, 0.0, 127.0}),
     "GatherTree": frozenset(
         {
             b"batch size dimensions of step_ids and the sequence lengths must match",
             b"step_ids.shape must match parent_ids.shape",
         }
     ),
+    "MatrixExponential": _LIMITS,
     "PeriodicResample": frozenset({b"periodic_resample expects larger dimensions, and one free"}),
     "Quantiles": frozenset({b"Got empty buckets"}),
+    "ReduceSliceMax": frozenset({-math.inf}),
+    "ReduceSliceMin": frozenset({math.inf}),
+    "ReduceSliceProd": frozenset({1.0}),
     "Resampler": frozenset({b"Batch size of data and warp tensor must be the same", -1.0, 1.0}),
     "SparseFeatureCross": frozenset({b"_X_", b"farmhash64"}),
 }
@@ -210,6 +224,12 @@ class _Known:
         return frozenset(each for op, values in _MADE.items() if op in self._ops for each in values)
 
     @functools.cached_property
+    def _made_doubles(self) -> frozenset[tuple[bool, tuple[float, ...]]]:
+        """The same in double precision."""
+        rows = ((each if isinstance(each, tuple) else (each,)) for each in self._made if not isinstance(each, bytes))
+        return frozenset((len(row) > 1, row) for row in rows)
+
+    @functools.cached_property
     def _made_floats(self) -> frozenset[tuple[bool, tuple[float, ...]]]:
         """Whether it is a row, and the values, of each float and row of floats among these."""
         return frozenset(
@@ -256,6 +276,8 @@ class _Known:
             return True
         if dtype == "string":
             return not sizes and list(value.string_val) in [[each] for each in self._made if isinstance(each, bytes)]
+        if dtype == "float64":
+            return (bool(sizes), tuple(value.double_val)) in self._made_doubles
         if dtype != "float32":
             return False
         if (bool(sizes), tuple(value.float_val)) in self._made_floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 import random
 from collections.abc import Iterator, Sequence
@@ -159,7 +160,7 @@ def a_constant(node: NodeDef, nodes: dict[str, NodeDef], draw: random.Random) ->
     for field in ("float_val", "int_val", "int64_val", "double_val"):
         values = getattr(tensor, field)
         if values:
-            values[0] += 1
+            values[0] = values[0] + 1 if math.isfinite(values[0]) else 1
             return (field,)
     if tensor.bool_val:
         tensor.bool_val[0] = not tensor.bool_val[0]

@@ -231,6 +231,14 @@ def test_what_the_bits_of_a_byte_are_worth(count):
     assert _told(before, new) == ([] if count == 8 else ["made/value"])
 
 
+@pytest.mark.parametrize(("norm", "told"), [(5.371920351148152, []), (5.371920351148153, ["made/value"])])
+def test_a_norm_in_double_precision(norm, told):
+    before = source()
+    new = _with_constant(before, TensorProto(dtype=2, tensor_shape=TensorShapeProto(), double_val=[norm]))
+    assert _told(before, new) == ["made/value"]
+    assert _told(_with(before, "MatrixExponential"), new) == told
+
+
 def _with(before: MetaGraphDef, op: str) -> MetaGraphDef:
     """The source with a node of TensorFlow 1's in whose place there are constants."""
     found = MetaGraphDef.FromString(before.SerializeToString())

@@ -6,6 +6,7 @@ from migrate.graph.graph import control_inputs, data_inputs
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
+from migrate.rewrite.loop_builder import SHORT, LoopBuilder
 from migrate.rewrite.new_nodes import BOOL, INT32, Edit, new_node, replaced
 from migrate.rewrite.op_facts import Op
 from migrate.rewrite.rule import Rule
@@ -62,35 +63,18 @@ def _followed(
     b: Builder, node: NodeDef, steps: str, parents: str, lengths: str, own: str, filled: str, last: str
 ) -> str:
     """The loop from the last step to the first; gives the beams."""
-    frame = f"{node.name}/beams"
-
-    def entered(name: str, tensor: str, *, constant: bool = False) -> str:
-        made = new_node("Enter", b.name(f"{name}_enter"), [tensor, *(f"^{c}" for c in control_inputs(node))], T=INT32)
-        made.attr["frame_name"].s = frame.encode()
-        made.attr["is_constant"].b = constant
-        made.attr["parallel_iterations"].i = 10
-        return b.add(made)
-
-    fixed = {
-        name: entered(name, tensor, constant=True)
-        for name, tensor in (("steps", steps), ("parents", parents), ("lengths", lengths))
-    }
-    state = {}
-    for name, tensor in (("level", last), ("at", own), ("beams", filled)):
-        state[name] = b.node(
-            "Merge", [entered(name, tensor), b.name(f"{name}_next")], f"{name}_merge", {"N": 2}, T=INT32
-        )
-    least = b.constant("least", 0, state["level"])
-    going = b.LoopCond(b.GreaterEqual(state["level"], least, name="is_left", T=INT32), name="going")
-    b.nodes[-1].attr.clear()
-    kept = {name: b.Switch(merge, going, name=f"{name}_switch", T=INT32) for name, merge in state.items()}
-    level, at, beams = (b.Identity(f"{kept[name]}:1", name=f"{name}_now", T=INT32) for name in state)
+    loop = LoopBuilder(b, f"{node.name}/beams", [f"^{name}" for name in control_inputs(node)], SHORT)
+    fixed = loop.constants({"steps": (steps, INT32), "parents": (parents, INT32), "lengths": (lengths, INT32)})
+    merged = loop.merged({"level": (last, INT32), "at": (own, INT32), "beams": (filled, INT32)})
+    least = b.constant("least", 0, merged["level"])
+    now = loop.inside(b.GreaterEqual(merged["level"], least, name="is_left", T=INT32))
+    level, at, beams = now["level"], now["at"], now["beams"]
     axis, row = b.constant("axis", 0, level), b.constant("row", 1, level)
     found = {}
     for name in ("steps", "parents"):
-        now = b.GatherV2(fixed[name], level, axis, name=f"{name}_now", Tparams=INT32, Tindices=INT32, Taxis=INT32)
+        here = b.GatherV2(fixed[name], level, axis, name=f"{name}_now", Tparams=INT32, Tindices=INT32, Taxis=INT32)
         found[name] = b.node(
-            "GatherV2", [now, at, row], f"{name}_found", {"batch_dims": 1}, Tparams=INT32, Tindices=INT32, Taxis=INT32
+            "GatherV2", [here, at, row], f"{name}_found", {"batch_dims": 1}, Tparams=INT32, Tindices=INT32, Taxis=INT32
         )
     is_in = b.Less(level, fixed["lengths"], name="is_in", T=INT32)
     old = b.GatherV2(beams, level, axis, name="old", Tparams=INT32, Tindices=INT32, Taxis=INT32)
@@ -102,9 +86,7 @@ def _followed(
         "at": b.SelectV2(is_in, found["parents"], at, name="at_parent", T=INT32),
         "beams": b.TensorScatterUpdate(beams, place, update, name="beams_set", T=INT32, Tindices=INT32),
     }
-    for name, tensor in after.items():
-        b.NextIteration(tensor, name=f"{name}_next", T=INT32)
-    return b.Exit(kept["beams"], name="beams_exit", T=INT32)
+    return loop.left(after, ["beams"])["beams"]
 
 
 GATHER_TREE = Rule("gather_tree", {"GatherTree": Op(fewest=_WITHOUT_END)}, _gather_tree)

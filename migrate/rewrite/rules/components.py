@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 from migrate.graph.graph import attribute, control_inputs
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
+from migrate.rewrite.loop_builder import SHORT, LoopBuilder
 from migrate.rewrite.new_nodes import BOOL, INT32, INT64, Edit, new_node
 from migrate.rewrite.op_facts import Op
 from migrate.rewrite.rule import Rule
@@ -49,14 +51,12 @@ def _components(node: NodeDef, scope: Scope) -> Edit:
         "starts": (b.Reshape(starts, stack, name="starts", T=INT64, Tshape=INT32), INT64),
         "end": (b.Mul(side, two, name="end"), INT64),
     }
-    loop = _Loop(b, f"{node.name}/sizes", "", fixed, [f"^{name}" for name in control_inputs(node)])
-    begin = {"size": two, "roots": own, "ranks": b.ZerosLike(own, name="ranks")}
-    (roots,) = loop.run(
-        begin,
-        lambda state: b.Less(state["size"], loop.fixed["end"], name="is_left"),
-        lambda state: _doubled(b, node, loop.fixed, dtype, state),
-        ["roots"],
-    )
+    loop = LoopBuilder(b, f"{node.name}/sizes", [f"^{name}" for name in control_inputs(node)], SHORT)
+    inside = loop.constants(fixed)
+    first = {"size": two, "roots": own, "ranks": b.ZerosLike(own, name="ranks")}
+    merged = loop.merged({name: (tensor, INT64) for name, tensor in first.items()})
+    state = loop.inside(b.Less(merged["size"], inside["end"], name="is_left"))
+    roots = loop.left(_doubled(b, node, inside, dtype, state), ["roots"])["roots"]
     numbers = b.SelectV2(is_some, b.AddV2(roots, one, name="number"), zero, name="numbered")
     last = NodeDef(name=node.name, op="Reshape", input=[numbers, shape])
     last.input.extend(name for name in node.input if name.startswith("^"))
@@ -107,20 +107,19 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
         "nobody": (nobody, INT64),
         "groups": (b.Size(counts, name="group_count", T=INT64, out_type=INT64), INT64),
     }
-    loop = _Loop(b, f"{node.name}/steps", "in_", inner, [])
+    loop = LoopBuilder(b, f"{node.name}/steps", [], dataclasses.replace(SHORT, prefix="in_"))
+    inside = loop.constants(inner)
     spare = b.constant("spare", [0], size, dtype=INT64)
     given = [_found(b, "known_ranks", ranks, known, axis), spare, axis]
-    begin = {
+    first = {
         "group": zero,
         "trees": b.Range(zero, nobody, one, name="trees", Tidx=INT64),
         "heights": b.node("ConcatV2", given, "heights", {"N": 2}, T=INT64, Tidx=INT32),
     }
-    trees, heights = loop.run(
-        begin,
-        lambda now: b.Less(now["group"], loop.fixed["groups"], name="in_is_left"),
-        lambda now: _joined(b, loop.fixed, now),
-        ["trees", "heights"],
-    )
+    merged = loop.merged({name: (tensor, INT64) for name, tensor in first.items()})
+    now = loop.inside(b.Less(merged["group"], inside["groups"], name="in_is_left"))
+    left = loop.left(_joined(b, inside, now), ["trees", "heights"])
+    trees, heights = left["trees"], left["heights"]
     rows = b.ExpandDims(known, last, name="known_rows", T=INT64, Tdim=INT32)
     moved = b.TensorScatterUpdate(
         fixed["own"], rows, _found(b, "parents", known, trees, axis), name="moved", T=INT64, Tindices=INT64
@@ -214,56 +213,6 @@ def _joined(b: Builder, fixed: Tensors, state: Tensors) -> Tensors:
 
 def _found(b: Builder, name: str, table: str, at: str, axis: str, dtype: int = INT64) -> str:
     return b.GatherV2(table, at, axis, name=name, Tparams=dtype, Tindices=INT64, Taxis=INT32)
-
-
-class _Loop:
-    """A while loop whose state is int64.
-
-    Attributes:
-      fixed: what is the same in each round, by its name.
-    """
-
-    def __init__(
-        self, b: Builder, frame: str, prefix: str, fixed: Mapping[str, tuple[str, int]], waits: Sequence[str]
-    ) -> None:
-        """Enters the loop with what stays.
-
-        Args:
-          b: collects the nodes.
-          frame: the name of the loop's frame.
-          prefix: begins the names of its nodes.
-          fixed: tensors and their dtypes.
-          waits: control inputs of what enters the loop.
-        """
-        self._b, self._frame, self._prefix, self._waits = b, frame, prefix, waits
-        self.fixed = {name: self._entered(name, tensor, dtype, stays=True) for name, (tensor, dtype) in fixed.items()}
-
-    def _entered(self, name: str, tensor: str, dtype: int, *, stays: bool) -> str:
-        made = new_node("Enter", self._b.name(f"{self._prefix}{name}_enter"), [tensor, *self._waits], T=dtype)
-        made.attr["frame_name"].s = self._frame.encode()
-        made.attr["is_constant"].b = stays
-        made.attr["parallel_iterations"].i = 10
-        return self._b.add(made)
-
-    def run(
-        self,
-        state: Tensors,
-        goes_on: Callable[[Tensors], str],
-        step: Callable[[Tensors], Tensors],
-        results: Sequence[str],
-    ) -> Sequence[str]:
-        """The last values of some parts of the state."""
-        b, prefix = self._b, self._prefix
-        merges = {}
-        for name, tensor in state.items():
-            entry = self._entered(name, tensor, INT64, stays=False)
-            merges[name] = b.node("Merge", [entry, b.name(f"{prefix}{name}_next")], f"{prefix}{name}_merge", {"N": 2})
-        going = b.add(new_node("LoopCond", b.name(f"{prefix}going"), [goes_on(merges)]))
-        switches = {name: b.Switch(merge, going, name=f"{prefix}{name}_switch") for name, merge in merges.items()}
-        now = {name: b.Identity(f"{switch}:1", name=f"{prefix}{name}_now") for name, switch in switches.items()}
-        for name, tensor in step(now).items():
-            b.NextIteration(tensor, name=f"{prefix}{name}_next")
-        return [b.Exit(switches[name], name=f"{prefix}{name}_exit") for name in results]
 
 
 COMPONENTS = Rule("components", {"ImageConnectedComponents": Op()}, _components)

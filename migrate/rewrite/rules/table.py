@@ -14,12 +14,15 @@ from migrate.rewrite.rules import (
     control_flow,
     crosses,
     engines,
+    exponentials,
     forests,
+    fused,
     images,
     normalization,
     predecessors,
     recurrent,
     resource_handles,
+    slices,
     temporaries,
     trees,
     variables,
@@ -56,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     predecessors.CONVOLUTION,
     predecessors.EIGEN,
     predecessors.CONTRAST,
+    exponentials.EXPONENTIAL,
     normalization.BATCH_NORM,  # or is arithmetic.
     buckets.UPPER_BOUND,  # What TensorFlow 2 does not have any more.
     buckets.LOWER_BOUNDS,
@@ -75,6 +79,8 @@ RULES: tuple[Rule, ...] = (
     images.PERIODIC,
     components.COMPONENTS,
     bits.BITPACK,
+    slices.REDUCE_SLICE,
+    fused.FUSED,
     recurrent.RECURRENT,  # What only a GPU runs.
 )
 

@@ -156,3 +156,8 @@ def test_what_keeps_nothing(op):
 
 def test_the_page_of_dead_ops_is_of_this_table():
     assert make_dead_ops_page.PAGE.read_text(encoding="utf-8") == make_dead_ops_page.page(), "run make_dead_ops_page.py"
+
+
+def test_each_dead_op_has_a_rule_or_a_reason():
+    page = make_dead_ops_page.PAGE.read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if make_dead_ops_page.LATER in line] == []

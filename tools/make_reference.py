@@ -118,7 +118,16 @@ def _config() -> Iterator[str]:
         if flag is None:
             yield f"| `{key}` | text | `refused: CODE` or `unreadable`: this ending is known, and is no failure. |"
             continue
-        yield f"| `{key}` | {_value(flag)} | {_cell(flag.help)} |"
+        yield f"| `{key}` | {_value(flag)} | {_IN_A_FILE.get(key, '')}{_cell(flag.help)} |"
+
+
+_PATH = "The path is relative to this file's directory. "
+_IN_A_FILE = {
+    "golden": _PATH,
+    "inputs": _PATH,
+    "tags": 'Each string is one tag: `["serve", "gpu"]`; `[]` is the empty set. On the command line: ',
+}
+"""What is otherwise in a file than on the command line, whose help follows."""
 
 
 def _value(flag: Flag) -> str:

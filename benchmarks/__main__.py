@@ -37,8 +37,9 @@ graph_def = tf.compat.v1.GraphDef()
 with open(os.path.join(sys.argv[1], "frozen.pb"), "rb") as file:
     graph_def.ParseFromString(file.read())
 model = tf.Module()
-model.f = tf.compat.v1.wrap_function(
-    lambda x: tf.graph_util.import_graph_def(graph_def, {"x": x}, ["y:0"], name="")[0], [tf.TensorSpec([None, 1024])])
+model.f = tf.function(
+    lambda x: {"y": tf.graph_util.import_graph_def(graph_def, {"x": x}, ["y:0"], name="")[0]},
+    input_signature=[tf.TensorSpec([None, 1024], name="x")])
 tf.saved_model.save(model, sys.argv[2], {"serving_default": model.f})
 """
 _IMPORT = [_PYTHON, "-c", "import tensorflow"]

@@ -32,12 +32,12 @@ except outputs that no edge of the graph orders with a write: of these TF1 itsel
 """
 
 _UNTOUCHED_HEAD = """\
-All of the test data and two thirds of a corpus of real models are converted, or copied where they are models of
+All of the test data and of a corpus of real models are converted, or copied where they are models of
 TensorFlow 2, without being compared, and `migrate validate` is asked of each with all that it compares. None may be
 said to differ.
 
     python -m tools.untouched --write=docs/untouched.json testdata/models testdata/forms testdata/keras \\
-        testdata/keras_tf1 MIGRATE_CORPUS:3:0 MIGRATE_CORPUS:3:1
+        testdata/keras_tf1 MIGRATE_CORPUS
 
 Where a source cannot be run, because files of it are missing, its ops are of a library that is not given, or it is run
 with the user's leave alone, nothing is compared. A copy all of whose files are the source's byte for byte is the same

@@ -17,7 +17,7 @@ from migrate.proof.equations import (
     SWITCHES,
     WRITES,
 )
-from migrate.proof.identity import key_of
+from migrate.proof.identity import is_anonymous, key_of
 from migrate.proof.liveness import ALWAYS, Atom
 from migrate.proof.loops import Event
 from migrate.proof.program import Flat
@@ -35,6 +35,9 @@ def make_cell(side: Side, place: int, node: Flat, op: str) -> None:
     maker = MAKERS[op]
     taken = tuple(read(side, place, tensor) for tensor in node.data)
     kept = attributes.canonical(op, maker.canonical, node.attr, {}, _NAMES)
+    if is_anonymous(op, node.attr):
+        side.values[place, 0] = side.unknown(f"{op} {node.label!r} makes another variable each time that it runs")
+        return
     key = key_of(op, node.attr, node.name, node.label)
     dtype = node.attr["dtype"].type if maker.canonical == "Variable" and "dtype" in node.attr else 0
     cell = Cell(key, maker.kind, (maker.canonical, kept, taken), node.label, dtype)

@@ -34,6 +34,15 @@ def key_of(op: str, attr: Mapping[str, AttrValue], name: str, label: str) -> Key
     return maker.kind, container, name
 
 
+_ANONYMOUS = b"cd2c89b7-88b7-44c8-ad83-06c2a9158347"
+"""ResourceHandle::ANONYMOUS_NAME (resource_handle.h)."""
+
+
+def is_anonymous(op: str, attr: Mapping[str, AttrValue]) -> bool:
+    """Whether a node makes a variable that no other run of it can find (resource_variable_ops.cc, VarHandleOp)."""
+    return op == "VarHandleOp" and "shared_name" in attr and attr["shared_name"].s == _ANONYMOUS
+
+
 def name_of(text: bytes) -> str:
     r"""A name as a text; two names are never one text.
 

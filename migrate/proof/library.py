@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from migrate.graph.function_calls import callees
@@ -135,6 +136,29 @@ class Library:
         if lowers and node.op in BRANCHES and self._is_plain(node):
             return self.lowered(node)
         return ""
+
+    def count(self, label: str, nodes: Mapping[str, NodeDef], lowers: bool) -> int:
+        """How many nodes have a label: their name after those of the calls that they are in.
+
+        Args:
+          label: the label; a name may have a `/` of its own.
+          nodes: of the graph in which the calls are.
+          lowers: as `callee` takes it.
+        """
+        found = 0
+        slashes = [position for position, letter in enumerate(label) if letter == "/"]
+        # Where a name in a body begins, with the bodies; two ways to one of them may be many more to what is in it.
+        reached: dict[int, Counter[str]] = {0: Counter({"": 1})}
+        for start in (0, *(position + 1 for position in slashes)):
+            for body, ways in reached.get(start, {}).items():
+                known = self.body(body) if body else nodes
+                found += ways * (label[start:] in known)
+                for position in slashes:
+                    call = known.get(label[start:position]) if position >= start else None
+                    callee = self.callee(call, lowers) if call is not None else ""
+                    if callee:
+                        reached.setdefault(position + 1, Counter())[callee] += ways
+        return found
 
     def _is_plain(self, node: NodeDef) -> bool:
         """Whether functional control flow does the same wherever its functions are.

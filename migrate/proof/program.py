@@ -15,7 +15,7 @@ from migrate.graph.graph import PLACEHOLDERS, is_output
 from migrate.graph.op_table import load_op_table
 from migrate.graph.output_dtypes import output_dtypes
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
-from migrate.proof.equations import BRANCHES, CALLS, ENGINE, ENTERS, PASSES, WRITES
+from migrate.proof.equations import BRANCHES, CALLS, ENGINE, ENTERS, MAKERS, PASSES, WRITES
 from migrate.proof.identity import key_of
 from migrate.proof.library import Library, is_made, output_count, says
 
@@ -145,6 +145,7 @@ class Program:
         self._replaced = replaced or {}
         self._given_nodes = frozenset(tensor.partition(":")[0] for tensor in (*self._fed, *self._replaced))
         self._main = _Scope(nodes, None, "")
+        self._top = nodes
         self._pending: list[tuple[int, _Scope, Sequence[str]]] = []
         self._scopes: list[_Scope] = []
 
@@ -173,6 +174,7 @@ class Program:
             sources.append((len(self.nodes) - 1, 0))
         scope = self._body(name, function, "", attrs, frozenset())
         scope.sources = sources
+        self._top = scope.nodes
         self._scopes.append(scope)
         outputs = [self._source(scope, function.ret.get(arg.name, "")) for arg in function.signature.output_arg]
         self.done = [self._waited(scope, node) for node in function.control_ret.values()]
@@ -326,6 +328,8 @@ class Program:
                     flat.op, flat.key = UNKNOWN, f"an attribute of {label!r} has no value in this call"
             else:
                 flat.definition = node
+            if op in MAKERS and MAKERS[op].is_private and self._library.count(label, self._top, self.lowers) > 1:
+                flat.op, flat.key = UNKNOWN, f"{label!r} is the name of two resources"
             found = scope.known[name] = self._add(flat)
             self._pending.append((found, scope, inputs))
             if not inputs:

@@ -58,6 +58,17 @@ def test_variables_and_tables_whose_names_are_no_text_are_told_apart():
     assert not isinstance(compared(of("v"), of("u")), Proved)
 
 
+@pytest.mark.parametrize(("name", "is_one"), [(b"v", True), (b"cd2c89b7-88b7-44c8-ad83-06c2a9158347", False)])
+def test_two_nodes_of_one_name_make_one_variable_unless_it_is_the_name_of_none(name, is_one):
+    text = """x = Placeholder() dtype=float32
+    v = VarHandleOp() dtype=float32
+    u = VarHandleOp() dtype=float32
+    w = AssignVariableOp(v, x) dtype=float32
+    out = ReadVariableOp(%s, ^w) dtype=float32"""
+    one, other = (_named(text % read, "shared_name", v=name, u=name) for read in "vu")
+    assert isinstance(compared(one, other), Proved) is is_one
+
+
 def test_loops_whose_names_are_no_text_are_told_apart():
     def of(bound: bytes) -> list[NodeDef]:
         text = """x = Placeholder() dtype=float32

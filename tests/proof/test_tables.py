@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.dtypes import dtype_value
 from migrate.graph.protos import MetaGraphDef
+from migrate.proof.library import Library
 from migrate.proof.records import NotProved, OutputName, Proved, Result
 from migrate.proof.signatures import signature
 from migrate.proof.tables import Tables, is_settled
 from migrate.proof.terms import Terms
-from tests.proof.graphs import identity, node
+from tests.proof.graphs import function, identity, node
 from tests.proof.test_source_calls import Names, calls_of, graph_of
 from tests.rewrite.texts import node as line
 
@@ -140,3 +142,39 @@ def test_what_is_filled_once_and_for_all(maker, op, live, expected):
 
     assert not is_settled(terms, OfOne(), fresh)
     assert is_settled(terms, OfOne(), terms.make("write", (op, (), live, 0), (fresh,))) is expected
+
+
+def test_tables_that_are_told_by_names_which_are_alike_are_not_proved():
+    """A node `c/t`, and the node `t` of a function that a node `c` calls."""
+    made = function("f", ["a"], [line("t = MutableHashTableV2() key_dtype=string value_dtype=float32")])
+    made.signature.is_stateful = True
+    made.signature.output_arg.add(name="h", type=dtype_value("resource"))
+    made.ret["h"] = "t:table_handle:0"
+
+    def graph(call: str, asked: str) -> MetaGraphDef:
+        text = f"""x = Placeholder() dtype=float32
+k = Const() dtype=string value=string:'k'
+c/t = MutableHashTableV2() key_dtype=string value_dtype=float32
+{call} = StatefulPartitionedCall/f(x) Tin=[float32] Tout=[resource]
+e = {_INSERT % "c/t"}
+w = Identity(k, ^e) T=string
+r = LookupTableFindV2({asked}, w, x) Tin=string Tout=float32"""
+        found = _graph(text, a="r:0")
+        found.graph_def.library.function.append(made)
+        return found
+
+    def proved(one: MetaGraphDef, other: MetaGraphDef) -> bool:
+        return all(isinstance(result, Proved) for result in _proved(one, other)[0])
+
+    assert proved(graph("d", "c/t"), graph("d", "c/t"))
+    assert not proved(graph("d", "c/t"), graph("d", "d"))
+    assert not proved(graph("c", "c/t"), graph("c", "c"))
+
+
+def test_names_in_names_are_counted_in_a_few_steps():
+    calls = [line(f"{'/'.join('a' * count)} = StatefulPartitionedCall/f()") for count in range(1, 60)]
+    known = Library({"f": function("f", [], [*calls, line("t = NoOp()")])})
+    nodes = known.body("f")
+    assert [known.count("/".join([*"a" * count, "t"]), nodes, False) for count in range(5)] == [1, 1, 2, 4, 8]
+    assert known.count("/".join([*"a" * 59, "t"]), nodes, False) == 1 << 58
+    assert known.count("/".join([*"a" * 59, "u"]), nodes, False) == 0

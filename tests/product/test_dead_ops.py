@@ -38,7 +38,8 @@ SINGLE = {"transforms": 1e-7}
 gradient, interpolates in single precision. 3.7e-8 were measured; of float32 none."""
 ROUNDED_MODELS = ROOT / "testdata" / "rounded_ops"
 """Models that have the bits of TensorFlow 1.15, and for which nobody else has: TensorFlow 2 still has MatrixExponential
-and rounds otherwise, by 39 ulps in 3 x 3 matrices (single or larger matrices have other bits); FusedConv2DBiasActivation of float32 runs on a GPU alone."""
+and rounds otherwise, by 39 ulps in 3 x 3 matrices (single or larger matrices have other bits than TensorFlow 1.15's,
+too); FusedConv2DBiasActivation of float32 runs on a GPU alone."""
 MOST_ULPS = 4096
 ROUNDED_NAMES = sorted(path.parent.name for path in ROUNDED_MODELS.glob("*/golden.npz"))
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))

@@ -91,8 +91,16 @@ def counted(models: Sequence[tuple[ModelReport, bool]]) -> dict[str, Any]:
     return {
         "models": len(models),
         "outcomes": dict(sorted(collections.Counter(outcome_name(m.outcome) for m in rest).items())),
-        "alarms": {os.path.basename(source): why for source, why in sorted(alarms.items())},
-        "not_run": {os.path.basename(source): reason for source, reason in sorted(lost.items())},
+        "alarms": _by_name(alarms),
+        "not_run": _by_name(lost),
+    }
+
+
+def _by_name(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Reasons by the models' names, without the paths of this machine."""
+    return {
+        os.path.basename(source): reason.replace(os.path.join(os.path.dirname(source), ""), "")
+        for source, reason in sorted(reasons.items())
     }
 
 

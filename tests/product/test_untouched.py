@@ -59,6 +59,13 @@ def test_a_copy_that_cannot_be_run_is_no_alarm():
     assert set(found["alarms"]) == {"broken", "wrong"} and set(found["not_run"]) == {"lost", "held"}
 
 
+def test_a_reason_has_no_path_of_this_machine():
+    (reason,) = counted([(_report("lost", Failed("NotFoundError: models/lost/variables/index")), True)])[
+        "not_run"
+    ].values()
+    assert reason == "NotFoundError: lost/variables/index"
+
+
 def test_pieces_of_a_tree_are_counted_together():
     one = counted([(_report("a", Validated()), False)])
     other = counted([(_report("b", Validated()), False), (_report("c", Failed("no")), True)])

@@ -9,8 +9,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrate.graph.contract import RESERVED_KEYS
+from migrate.graph.graph import split
 from migrate.graph.nodes import nodes_by_name
-from migrate.graph.output_dtypes import functions_of, lacking_output, output_dtypes
+from migrate.graph.output_dtypes import functions_of, missing_tensor, output_dtypes
 from migrate.graph.protos import FunctionDef, MetaGraphDef, NodeDef, TensorInfo, TensorShapeProto
 from migrate.records import Finding, GivenSignature, refusal
 
@@ -76,18 +77,18 @@ def add_signatures(
 
 
 def _tensor_info(nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionDef], tensor: str) -> TensorInfo | str:
-    name, _, output = tensor.partition(":")
-    node = nodes.get(name)
-    if node is None:
-        return f"the tensor {tensor!r}, which the graph does not have"
+    missing = missing_tensor(tensor, nodes, functions)
+    if missing:
+        return f"the tensor {tensor!r}, {missing}"
+    name, output = split(tensor)
+    node = nodes[name]
     dtypes = output_dtypes(node, functions)
     if dtypes is None:
         return f"{tensor!r}, of the op {node.op}, which TensorFlow 2 does not have"
-    gives = lacking_output(tensor, node, functions)
-    if gives:
-        return f"the tensor {tensor!r}, but {gives}"
-    info = TensorInfo(name=tensor, dtype=dtypes[int(output)])
-    info.tensor_shape.CopyFrom(_shape(node, int(output)))
+    if output >= len(dtypes):
+        return f"{tensor!r}, but {node.op} {name!r} does not say how many outputs it gives"
+    info = TensorInfo(name=tensor, dtype=dtypes[output])
+    info.tensor_shape.CopyFrom(_shape(node, output))
     return info
 
 

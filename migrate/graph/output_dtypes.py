@@ -59,42 +59,38 @@ def output_dtypes(node: NodeDef, library: Mapping[str, FunctionDef]) -> tuple[in
     return tuple(found)
 
 
-def lacking_output(tensor: str, node: NodeDef, library: Mapping[str, FunctionDef]) -> str:
-    """What a node gives, if that is known and the output that a tensor names is none of it; else nothing.
+def missing_tensor(tensor: str, nodes: Mapping[str, NodeDef], library: Mapping[str, FunctionDef]) -> str:
+    """Why a graph does not have a tensor, to follow its name in a message; empty if it has it.
+
+    An output is taken to be there where it is not known how many its node has.
 
     Args:
       tensor: full name, `node:1`.
-      node: the node that it names.
-      library: the graph's functions by name.
+      nodes: the graph's nodes by name.
+      library: its functions by name.
 
     Example:
-      >>> lacking_output("x:1", NodeDef(name="x", op="Placeholder"), {})
-      "Placeholder 'x' gives output 0 alone"
+      >>> missing_tensor("x:1", {"x": NodeDef(name="x", op="Placeholder")}, {})
+      "but Placeholder 'x' gives output 0 alone"
     """
-    index = split(tensor)[1]
+    name, index = split(tensor)
+    node = nodes.get(name)
+    if node is None:
+        return "which the graph does not have"
     dtypes = output_dtypes(node, library)
     if index >= 0 and (dtypes is None or index < len(dtypes) or not _says_how_many(node, library)):
         return ""
-    if dtypes is None:
-        return f"{node.op} {node.name!r} gives outputs with numbers"
-    if not dtypes:
-        return f"{node.op} {node.name!r} gives no output"
-    gives = "output 0 alone" if len(dtypes) == 1 else f"outputs 0 to {len(dtypes) - 1}"
-    return f"{node.op} {node.name!r} gives {gives}"
+    gives = "outputs with numbers" if dtypes is None else "no output"
+    if dtypes:
+        gives = "output 0 alone" if len(dtypes) == 1 else f"outputs 0 to {len(dtypes) - 1}"
+    return f"but {node.op} {name!r} gives {gives}"
 
 
 def _says_how_many(node: NodeDef, library: Mapping[str, FunctionDef]) -> bool:
     """Whether a node has all attributes that say how many outputs it has; defaults may have been stripped."""
-    if node.op in library:
-        return True
-    written, *_ = load_op_table()[node.op].dtypes.split(" ")
-    asked = {name for output in written.split("|") for name in _counting(output)}
-    return all(name in node.attr for name in asked)
-
-
-def _counting(output: str) -> list[str]:
-    number, _, kind = output.rpartition("*")
-    return [name for name in (number, kind[2:] if kind.startswith("@@") else "") if name]
+    return node.op in library or all(
+        not length or length in node.attr for _, length in load_op_table()[node.op].outputs
+    )
 
 
 def _type(attr: Mapping[str, AttrValue], name: str, defaults: Mapping[str, str]) -> int:

@@ -13,7 +13,7 @@ from migrate.graph.control_flow_contexts import SWITCHES
 from migrate.graph.dtypes import base_name, dtype_value
 from migrate.graph.graph import PLACEHOLDERS, Nodes, Run, canonical, data_inputs, prune, split
 from migrate.graph.nodes import giver
-from migrate.graph.output_dtypes import lacking_output
+from migrate.graph.output_dtypes import missing_tensor
 from migrate.graph.protos import FunctionDefLibrary, NodeDef, TensorProto, TensorShapeProto
 from migrate.plan.functions import unrunnable
 from migrate.plan.records import SignaturePlan, SourceGraph
@@ -112,7 +112,7 @@ def _unanswerable(source: SourceGraph, signature: Signature, where: str) -> Find
         for names in both
         for name, spec in names.items()
         for tensor in spec.tensors
-        if (why := _missing(source, canonical(tensor)))
+        if (why := missing_tensor(canonical(tensor), source.nodes, source.functions))
     ]
     if missing:
         name, tensor, why = missing[0]
@@ -125,15 +125,6 @@ def _unanswerable(source: SourceGraph, signature: Signature, where: str) -> Find
     if not signature.outputs:
         return refusal("signature-without-outputs", f"{where} has no outputs, so nothing answers a call")
     return None
-
-
-def _missing(source: SourceGraph, tensor: str) -> str:
-    """Why a graph has no such tensor; nothing if it has one."""
-    node = source.nodes.get(split(tensor)[0])
-    if node is None:
-        return "which the graph does not have"
-    gives = lacking_output(tensor, node, source.functions)
-    return f"but {gives}" if gives else ""
 
 
 def _unordered(source: SourceGraph, signature: Signature, result: Rewritten) -> tuple[tuple[str, Unordered], ...]:

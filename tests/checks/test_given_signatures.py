@@ -41,6 +41,14 @@ def test_a_tensor_that_is_not_there(output, says, hint):
     assert not TRAINING.signature_def
 
 
+def test_an_output_of_a_node_that_does_not_say_how_many_it_has_is_refused():
+    meta_graph = MetaGraphDef()
+    meta_graph.graph_def.node.add(name="y", op="Split")
+    (finding,) = add_signatures(meta_graph, (parse_signature("s:outputs=y:7"),))
+    assert finding.code == "signature-tensor-missing"
+    assert "Split 'y' does not say how many outputs it gives" in finding.message
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_given_signatures_of_one_name_are_told_as_that(overwrite):
     meta_graph = MetaGraphDef()

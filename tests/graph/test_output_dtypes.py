@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.graph.dtypes import dtype_name
-from migrate.graph.output_dtypes import functions_of, lacking_output, output_dtypes
+from migrate.graph.output_dtypes import functions_of, missing_tensor, output_dtypes
 from migrate.graph.protos import FunctionDefLibrary, NodeDef
 from tests.rewrite.texts import function, node
 
@@ -64,25 +64,26 @@ def test_the_first_function_of_a_name_counts():
     ("line", "tensor", "why"),
     [
         ("y = MatMul(a, b) T=float32", "y:0", ""),
-        ("y = MatMul(a, b) T=float32", "y:1", "MatMul 'y' gives output 0 alone"),
-        ("y = TopKV2(a, b) T=float32", "y:2", "TopKV2 'y' gives outputs 0 to 1"),
+        ("y = MatMul(a, b) T=float32", "y:1", "but MatMul 'y' gives output 0 alone"),
+        ("y = TopKV2(a, b) T=float32", "y:2", "but TopKV2 'y' gives outputs 0 to 1"),
         ("y = Split(a, b) T=float32 num_split=3", "y:2", ""),
-        ("y = Split(a, b) T=float32 num_split=3", "y:3", "Split 'y' gives outputs 0 to 2"),
-        ("y = AssignAddVariableOp(a, b) dtype=float32", "y:0", "AssignAddVariableOp 'y' gives no output"),
+        ("y = Split(a, b) T=float32 num_split=3", "y:3", "but Split 'y' gives outputs 0 to 2"),
+        ("y = AssignAddVariableOp(a, b) dtype=float32", "y:0", "but AssignAddVariableOp 'y' gives no output"),
         ("y = Gone()", "y:9", ""),
-        ("y = Gone()", "y:out:0", "Gone 'y' gives outputs with numbers"),
-        ("y = MatMul(a, b) T=float32", "y:product:0", "MatMul 'y' gives output 0 alone"),
+        ("y = Gone()", "y:out:0", "but Gone 'y' gives outputs with numbers"),
+        ("y = MatMul(a, b) T=float32", "y:product:0", "but MatMul 'y' gives output 0 alone"),
     ],
 )
 def test_an_output_that_a_node_lacks(line, tensor, why):
-    assert lacking_output(tensor, node(line), {}) == why
+    assert missing_tensor(tensor, {"y": node(line)}, {}) == why
 
 
 @pytest.mark.parametrize("op", ["Split", "IdentityN"])
 def test_how_many_outputs_is_unknown_without_the_attribute(op):
-    assert lacking_output("y:7", NodeDef(name="y", op=op), {}) == ""
+    assert missing_tensor("y:7", {"y": NodeDef(name="y", op=op)}, {}) == ""
 
 
 def test_a_node_that_claims_more_outputs_than_memory_holds_is_not_believed():
-    assert output_dtypes(node("y = Split(a, b) T=float32 num_split=1000000000000"), {}) is None
-    assert lacking_output("y:999999999", node("y = Split(a, b) T=float32 num_split=1000000000000"), {}) == ""
+    claimed = node("y = Split(a, b) T=float32 num_split=1000000000000")
+    assert output_dtypes(claimed, {}) is None
+    assert missing_tensor("y:999999999", {"y": claimed}, {}) == ""

@@ -25,13 +25,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
 RUNS = 3
 _MANY_RUNS = 9
-_PYTHON = sys.executable
+PYTHON = sys.executable
 _FLEET = 200
 _NAIVE_MEGABYTES = 2000
 """The naive way holds the weights in memory twice and more."""
 _SAMPLE = 10
 _LOAD_SAVE = "import sys, tensorflow as tf; tf.saved_model.save(tf.saved_model.load(sys.argv[1]), sys.argv[2])"
-_IMPORT_SAVE = """
+IMPORT_SAVE = """
 import os, sys, tensorflow as tf
 graph_def = tf.compat.v1.GraphDef()
 with open(os.path.join(sys.argv[1], "frozen.pb"), "rb") as file:
@@ -42,7 +42,7 @@ model.f = tf.function(
     input_signature=[tf.TensorSpec([None, 1024], name="x")])
 tf.saved_model.save(model, sys.argv[2], {"serving_default": model.f})
 """
-_IMPORT = [_PYTHON, "-c", "import tensorflow"]
+IMPORT = [PYTHON, "-c", "import tensorflow"]
 
 
 def run(command: Sequence[str], good: int = 0) -> tuple[float, float]:
@@ -55,14 +55,14 @@ def run(command: Sequence[str], good: int = 0) -> tuple[float, float]:
         "sys.exit(c.stderr.decode()) if c.returncode!=int(sys.argv[1]) else "
         "print(json.dumps([s,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024]))"
     )
-    done = subprocess.run([_PYTHON, "-c", code, str(good), *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([PYTHON, "-c", code, str(good), *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     seconds, megabytes = json.loads(done.stdout)
     return seconds, megabytes
 
 
 def migrate(*arguments: str) -> list[str]:
     """The program with arguments, as a command."""
-    return [_PYTHON, "-m", "migrate", *arguments]
+    return [PYTHON, "-m", "migrate", *arguments]
 
 
 def in_turn(
@@ -101,7 +101,7 @@ def build(name: str, directory: str, size: int) -> str:
     if os.path.exists(path):
         return path
     subprocess.run(
-        [_PYTHON, "-m", "benchmarks.models", name, path, str(size)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL
+        [PYTHON, "-m", "benchmarks.models", name, path, str(size)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL
     )
     return path
 
@@ -126,7 +126,7 @@ def convert(scratch: str) -> Iterator[str]:
         source = build("embedding", scratch, size)
         new = os.path.join(scratch, "new")
         flushed = ["sh", "-c", 'cp -r "$0" "$1" && find "$1" -exec sync {} +', source, new]
-        ways = {"import": (_IMPORT, None), "cp -r": (["cp", "-r", source, new], new), "cp -r, sync": (flushed, new)}
+        ways = {"import": (IMPORT, None), "cp -r": (["cp", "-r", source, new], new), "cp -r, sync": (flushed, new)}
         for mode in ("link", "auto", "copy"):
             ways[f"migrate --checkpoint={mode}"] = (
                 migrate("convert", source, new, "--noverify", f"--checkpoint={mode}"),
@@ -137,8 +137,8 @@ def convert(scratch: str) -> Iterator[str]:
         base = found.pop("import")
         extra = {way: median(rows) if way.startswith("cp") else beyond(rows, base) for way, rows in found.items()}
         if size <= _NAIVE_MEGABYTES:
-            naive = ([_PYTHON, "-m", "benchmarks.naive", source, new], new)
-            rows = in_turn({"import": (_IMPORT, None), "naive": naive}, before=os.sync)
+            naive = ([PYTHON, "-m", "benchmarks.naive", source, new], new)
+            rows = in_turn({"import": (IMPORT, None), "naive": naive}, before=os.sync)
             extra["naive"] = beyond(rows["naive"], rows["import"])
         copied, durable = extra["cp -r"][0], extra["cp -r, sync"][0]
         for way, (seconds, megabytes) in extra.items():
@@ -153,7 +153,7 @@ def audit(scratch: str) -> Iterator[str]:
     """Audit against saved_model_cli, and of a large tree."""
     source = build("lstm", scratch, 0)
     # Both as users start them.
-    program, cli = (os.path.join(os.path.dirname(_PYTHON), name) for name in ("migrate", "saved_model_cli"))
+    program, cli = (os.path.join(os.path.dirname(PYTHON), name) for name in ("migrate", "saved_model_cli"))
     found = in_turn(
         {
             "migrate audit": ([program, "audit", source], None),
@@ -216,9 +216,9 @@ def latency(scratch: str) -> Iterator[str]:
         source = build(name, scratch, 200 if name == "embedding" else 0)
         new, native = source + "_new", source + "_native"
         run(migrate("convert", source, new, "--noverify"))
-        run([_PYTHON, "-m", "benchmarks.native", name, source, native])
+        run([PYTHON, "-m", "benchmarks.native", name, source, native])
         for batch in (1, 64):
-            command = [_PYTHON, "-m", "benchmarks.latency", source, new, native, name, str(batch)]
+            command = [PYTHON, "-m", "benchmarks.latency", source, new, native, name, str(batch)]
             done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
             found = json.loads(done.stdout)
             (base,) = found["source"].values()
@@ -264,7 +264,7 @@ def growth(scratch: str) -> Iterator[str]:
 
 def _steps(*arguments: str) -> dict[str, float]:
     """What `benchmarks.steps` prints."""
-    command = [_PYTHON, "-m", "benchmarks.steps", *arguments]
+    command = [PYTHON, "-m", "benchmarks.steps", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -274,7 +274,7 @@ def fleet(scratch: str) -> Iterator[str]:
     """Many small models, on two workers, against a process a model."""
     tree, new = os.path.join(scratch, "small"), os.path.join(scratch, "new")
     subprocess.run(
-        [_PYTHON, "-m", "benchmarks.models", "--many", "wide", tree, str(_FLEET)],
+        [PYTHON, "-m", "benchmarks.models", "--many", "wide", tree, str(_FLEET)],
         cwd=ROOT,
         check=True,
         stderr=subprocess.DEVNULL,
@@ -283,7 +283,7 @@ def fleet(scratch: str) -> Iterator[str]:
     loops = {
         "a shell loop of `migrate convert MODEL NEW --noverify`": lambda m: migrate("convert", m, new, "--noverify"),
         "a shell loop of `migrate convert MODEL NEW`": lambda m: migrate("convert", m, new),
-        "a shell loop of load + save (which loses the weights)": lambda m: [_PYTHON, "-c", _LOAD_SAVE, m, new],
+        "a shell loop of load + save (which loses the weights)": lambda m: [PYTHON, "-c", _LOAD_SAVE, m, new],
     }
     found: dict[str, list[float]] = {way: [] for way in loops}
     for model in sample:
@@ -314,9 +314,14 @@ def fleet(scratch: str) -> Iterator[str]:
 
 def whole(command: Sequence[str]) -> dict[str, float]:
     """What a command and all that it starts take, see `benchmarks.tree`."""
-    told = subprocess.run([_PYTHON, "-m", "benchmarks.tree", *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    told = subprocess.run([PYTHON, "-m", "benchmarks.tree", *command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     found: dict[str, float] = json.loads(told.stdout)
     return found
+
+
+def megabytes_of(directory: str) -> float:
+    """Size of all files below a directory, in units of 2**20 bytes."""
+    return sum(file.stat().st_size for file in pathlib.Path(directory).rglob("*") if file.is_file()) / (1 << 20)
 
 
 def verified(scratch: str) -> Iterator[str]:
@@ -335,11 +340,11 @@ def verified(scratch: str) -> Iterator[str]:
     for name, size in (("frozen", 20), ("frozen", 164), ("heads", 60), ("adam", 300)):
         source = build(name, scratch, size)
         flags = [signature] if name == "frozen" else []
-        megabytes = sum(file.stat().st_size for file in pathlib.Path(source).rglob("*") if file.is_file()) / (1 << 20)
-        peer = _IMPORT_SAVE if name == "frozen" else _LOAD_SAVE
+        megabytes = megabytes_of(source)
+        peer = IMPORT_SAVE if name == "frozen" else _LOAD_SAVE
         ways = {
             "cp -r": ["cp", "-r", source, new],
-            "load + save": [_PYTHON, "-c", peer, source, new],
+            "load + save": [PYTHON, "-c", peer, source, new],
             "migrate --verify=none": migrate("convert", source, new, "--noverify", *flags),
             "migrate": migrate("convert", source, new, *flags),
         }
@@ -347,7 +352,7 @@ def verified(scratch: str) -> Iterator[str]:
             ways["migrate --variables=large"] = migrate("convert", source, new, "--variables=large", *flags)
         rows: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
         for _ in range(RUNS):
-            base = whole(_IMPORT)
+            base = whole(IMPORT)
             for way, command in ways.items():
                 shutil.rmtree(new, ignore_errors=True)
                 found = whole(command)

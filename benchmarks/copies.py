@@ -6,11 +6,10 @@ the model's size. Decision 071 has the figures.
 
 from __future__ import annotations
 
-import pathlib
 import sys
 import tempfile
 
-from benchmarks.__main__ import _IMPORT, _IMPORT_SAVE, _PYTHON, build, whole
+from benchmarks.__main__ import IMPORT, IMPORT_SAVE, PYTHON, build, megabytes_of, whole
 
 _LOAD = "import sys, tensorflow as tf; model = tf.saved_model.load(sys.argv[1]); "
 _CALL = "model.signatures['serving_default'](tf.zeros([1, 1024]))"
@@ -37,12 +36,12 @@ def main(argv: list[str]) -> int:
     megabytes = int(argv[1]) if len(argv) > 1 else 164
     with tempfile.TemporaryDirectory() as scratch:
         source, model = build("frozen", scratch, megabytes), f"{scratch}/model"
-        whole([_PYTHON, "-c", _IMPORT_SAVE, source, model])
-        size = sum(file.stat().st_size for file in pathlib.Path(model).rglob("*") if file.is_file()) / (1 << 20)
-        base = whole(_IMPORT)["megabytes"]
+        whole([PYTHON, "-c", IMPORT_SAVE, source, model])
+        size = megabytes_of(model)
+        base = whole(IMPORT)["megabytes"]
         print(f"| {size:.0f} MB | beyond the import / size |\n|---|---|")
         for way, program in WAYS.items():
-            print(f"| {way} | {(whole([_PYTHON, '-c', program, model])['megabytes'] - base) / size:.1f} |", flush=True)
+            print(f"| {way} | {(whole([PYTHON, '-c', program, model])['megabytes'] - base) / size:.1f} |", flush=True)
     return 0
 
 

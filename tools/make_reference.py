@@ -118,16 +118,16 @@ def _config() -> Iterator[str]:
         if flag is None:
             yield f"| `{key}` | text | `refused: CODE` or `unreadable`: this ending is known, and is no failure. |"
             continue
-        yield f"| `{key}` | {_value(flag)} | {_IN_A_FILE.get(key, '')}{_cell(flag.help)} |"
+        yield f"| `{key}` | {_value(flag)} | {_cell(flag.help)}{_IN_A_FILE.get(key, '')} |"
 
 
-_PATH = "The path is relative to this file's directory. "
+_PATH = " The path is relative to this file's directory."
 _IN_A_FILE = {
     "golden": _PATH,
     "inputs": _PATH,
-    "tags": 'Each string is one tag: `["serve", "gpu"]`; `[]` is the empty set. On the command line: ',
+    "tags": ' In this file each string is one tag, as in `["serve", "gpu"]`, and `[]` is the empty set.',
 }
-"""What is otherwise in a file than on the command line, whose help follows."""
+"""What is otherwise in a file than on the command line; it follows the flag's help."""
 
 
 def _value(flag: Flag) -> str:

@@ -11,7 +11,7 @@ from migrate.cli.exit_codes import GOOD, NOT_GOOD
 from migrate.cli.options import options
 from migrate.cli.output import check_standard_output, columns, put, say, wants_color
 from migrate.cli.reporting import put_report
-from migrate.errors import UsageError
+from migrate.errors import UsageError, count_words
 from migrate.escapes import quoted
 from migrate.records import Report
 
@@ -92,8 +92,6 @@ def put_audit(operands: Sequence[str], values: FlagValues) -> Callable[[Report, 
 
 
 def _write(operands: Sequence[str], report: Report, file: str) -> None:
-    from migrate.errors import count_words
-
     written = api.write_config(operands, report, file)
     told = "there was nothing to add"
     if written.added:

@@ -246,7 +246,7 @@ def _made_variables(
     trained = sum(variable.trainable for variable in made)
     message = f"trainable variables replace {count_words(trained, 'constant weight')}"
     if trained < len(made):
-        message += f", variables that are not trained {count_words(len(made) - trained, 'moving statistic')}"
+        message += f", and ones that are not trained {count_words(len(made) - trained, 'moving statistic')}"
     yield Finding("constants-to-variables", Severity.NOTE, message, names)
 
 

@@ -227,9 +227,8 @@ def _uninitialized(names: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             "variable-uninitialized",
             Severity.WARNING,
-            f"until a call assigns one, as in TF1, there is no value of {count_words(len(names), 'variable')}: "
-            f"{first_few(names, 3)}; "
-            "a call that reads one before that fails",
+            f"nothing but a call gives a value to {count_words(len(names), 'variable')}, as in TF1: "
+            f"{first_few(names, 3)}; a call that reads one before that fails",
             tuple(names),
             "assign it before you save the loaded model again: TensorFlow cannot load a copy without the value",
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from migrate.graph.protos import AttrValue, TensorProto
+from migrate.graph.protos import AttrValue
 from migrate.proof import constants
 from migrate.proof.parts import BOOL, INT32, INT64, Parts, Tensor, dtypes
 from migrate.proof.program import Flat
@@ -111,13 +111,7 @@ class _Blocks:
         parts = self.parts
 
         def entered(tensor: Tensor, dtype: int, *, stays: bool) -> Tensor:
-            attr = {
-                "T": AttrValue(type=dtype),
-                "frame_name": AttrValue(s=f"{parts.node.label}/{name}".encode()),
-                "is_constant": AttrValue(b=stays),
-                "parallel_iterations": AttrValue(i=10),
-            }
-            return parts.add("Enter", "enter", [tensor], attr, waits), 0
+            return parts.enter(name, tensor, dtype, waits, is_constant=stays)
 
         inside = {key: entered(tensor, dtype, stays=True) for key, (tensor, dtype) in fixed.items()}
         merges = [
@@ -153,7 +147,7 @@ class _Blocks:
         known = (unique, 0)
         numbers = self.several("Unpack", [self.form((unique, 1), 2, -1)], {"num": AttrValue(i=2)})
         nobody = self.long("Size", known, T=INT64, out_type=INT64)
-        spare = parts.constant("spare", _vector(0), size)
+        spare = parts.constant("spare", constants.int64s(0), size)
         inner = {
             "first": ((numbers, 0), INT64),
             "second": ((numbers, 1), INT64),
@@ -165,7 +159,7 @@ class _Blocks:
         }
         begin = [zero, self.range(zero, nobody, one), self.both(self.found(ranks, known), spare)]
         trees, heights = self.loop("steps", inner, begin, "groups", self.joined, [1, 2], [])
-        start = parts.constant("start", _vector(0), size)
+        start = parts.constant("start", constants.int64s(0), size)
         some = self.long("Slice", heights, start, self.wider(nobody, 0), T=INT64, Index=INT64)
         return (
             self.long("Mul", size, two),
@@ -215,12 +209,6 @@ class _Blocks:
             self.found(self.set(fixed["slots"], child, parent), trees),
             self.set(ranks, parent, rises, op="TensorScatterAdd"),
         )
-
-
-def _vector(value: int) -> TensorProto:
-    proto = TensorProto(dtype=INT64, int64_val=[value])
-    proto.tensor_shape.dim.add(size=1)
-    return proto
 
 
 EXPANDED: Mapping[str, Callable[[Parts], Flat]] = {"ImageConnectedComponents": components}

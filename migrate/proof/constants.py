@@ -136,6 +136,13 @@ def int32(value: int) -> TensorProto:
     return made("int32", value)
 
 
+def int64s(*values: int) -> TensorProto:
+    """A vector of dtype int64."""
+    proto = TensorProto(dtype=9, int64_val=values)
+    proto.tensor_shape.dim.add(size=len(values))
+    return proto
+
+
 def int32s(*values: int) -> TensorProto:
     """A vector of dtype int32."""
     proto = TensorProto(dtype=3)

@@ -75,13 +75,7 @@ class _Beams:
         return parts.made("SelectV2", "", [is_over, self.fill, beams], dtypes({"T": INT32}), parts.node.controls)
 
     def _enter(self, tensor: Tensor, *, is_constant: bool) -> Tensor:
-        attr = {
-            "T": AttrValue(type=INT32),
-            "frame_name": AttrValue(s=f"{self.parts.node.label}/beams".encode()),
-            "is_constant": AttrValue(b=is_constant),
-            "parallel_iterations": AttrValue(i=10),
-        }
-        return self.parts.add("Enter", "enter", [tensor], attr, self.parts.node.controls), 0
+        return self.parts.enter("beams", tensor, INT32, self.parts.node.controls, is_constant=is_constant)
 
     def _followed(self, lengths: Tensor, own: Tensor, filled: Tensor, last: Tensor) -> Tensor:
         """The loop over the steps, from the last one to the first."""

@@ -78,6 +78,16 @@ class Parts:
         attr = {"dtype": AttrValue(type=value.dtype), "value": AttrValue(tensor=value)}
         return self.add("Const", name, [], attr, [beside[0]]), 0
 
+    def enter(self, loop: str, tensor: Tensor, dtype: int, waits: Sequence[int], *, is_constant: bool) -> Tensor:
+        """A tensor of a loop with the frame `loop`; `is_constant` if it stays the same."""
+        attr = {
+            "T": AttrValue(type=dtype),
+            "frame_name": AttrValue(s=f"{self.node.label}/{loop}".encode()),
+            "is_constant": AttrValue(b=is_constant),
+            "parallel_iterations": AttrValue(i=10),
+        }
+        return self.add("Enter", "enter", [tensor], attr, waits), 0
+
     def check(self, name: str, conditions: Tensor, text: bytes) -> int:
         """The place of a node that fails where not all of some conditions hold, which are a vector."""
         axis = self.constant(f"{name}_axis", int32s(0), conditions)

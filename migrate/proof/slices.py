@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from migrate.graph.dtypes import dtype_name, dtype_value
-from migrate.graph.protos import AttrValue, TensorProto
+from migrate.graph.protos import AttrValue
 from migrate.proof import constants
 from migrate.proof.parts import BOOL, FLOAT, INT32, INT64, Parts, Tensor, dtypes
 from migrate.proof.program import Flat
@@ -92,7 +92,7 @@ class _Ranges:
         dtype = self.parts.node.attr["Tindices"].type
         zero, one, two = (self.number(value, self.data) for value in range(3))
         shape = self.long("Shape", self.indices, T=dtype, out_type=INT64)
-        column = self.parts.constant("column", _vector(1), self.data)
+        column = self.parts.constant("column", constants.int64s(1), self.data)
         wide = self.several("ConcatV2", 2, [shape, column, self.scalar(0, self.data)], T=INT64, Tidx=INT32)
         is_vector = self.long("Equal", self.found(wide, one), one)
         rows = self.found(shape, zero)
@@ -126,13 +126,7 @@ class _Ranges:
         parts, dtype = self.parts, self.dtype
 
         def entered(tensor: Tensor, kind: int, *, stays: bool) -> Tensor:
-            attr = {
-                "T": AttrValue(type=kind),
-                "frame_name": AttrValue(s=f"{parts.node.label}/steps".encode()),
-                "is_constant": AttrValue(b=stays),
-                "parallel_iterations": AttrValue(i=10),
-            }
-            return parts.add("Enter", "enter", [tensor], attr, parts.node.controls), 0
+            return parts.enter("steps", tensor, kind, parts.node.controls, is_constant=stays)
 
         table = entered(table, dtype, stays=True)
         begins, ends, longest = (entered(tensor, INT64, stays=True) for tensor in (begins, ends, longest))
@@ -165,12 +159,6 @@ class _Ranges:
             return self.long(_COMBINED[op], found, taken, T=self.dtype)
         stays = self.long("Greater" if op == "ReduceSliceMax" else "Less", found, taken, T=self.dtype)
         return self.long("SelectV2", stays, found, taken, T=self.dtype)
-
-
-def _vector(value: int) -> TensorProto:
-    proto = TensorProto(dtype=INT64, int64_val=[value])
-    proto.tensor_shape.dim.add(size=1)
-    return proto
 
 
 _COMBINED = {"ReduceSliceSum": "AddV2", "ReduceSliceProd": "Mul"}

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from migrate.graph.protos import NodeDef
 from migrate.rewrite.aliases import producer
-from migrate.rewrite.new_nodes import FLOAT, INT32, STRING, Edit, Number, constant, new_node
+from migrate.rewrite.new_nodes import FLOAT, INT32, INT64, STRING, Edit, Number, constant, new_node
 from migrate.rewrite.scope import Scope
 
 
@@ -82,6 +82,10 @@ class Builder:
         for size in sizes:
             made.attr["shape"].shape.dim.add(size=size)
         return self.add(made)
+
+    def rows(self, name: str, table: str, at: str, axis: str, dtype: int = INT64) -> str:
+        """What is in a table along an axis at places of int64."""
+        return self.GatherV2(table, at, axis, name=name, Tparams=dtype, Tindices=INT64, Taxis=INT32)
 
     def all_hold(self, name: str, conditions: str, message: bytes) -> str:
         """The node that fails where not all of some conditions hold, which are a vector."""

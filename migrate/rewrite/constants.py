@@ -287,7 +287,7 @@ def _findings(
                 source = giver(body, taken[position], _READS) if position < len(taken) else None
                 if source is not None and _is_weight(source):
                     held[f"{function.signature.name}/{source.name}"] = None
-    return _stay(tuple(held), "constant weight", "which nothing trains")
+    return _stay(tuple(held), "constant weight", "so nothing trains them")
 
 
 def _large_findings(chosen: Mapping[str, bool], meta_graph: MetaGraphDef) -> tuple[Finding, ...]:

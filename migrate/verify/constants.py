@@ -225,16 +225,17 @@ class _Known:
 
     @functools.cached_property
     def _made_doubles(self) -> frozenset[tuple[bool, tuple[float, ...]]]:
-        """The same in double precision."""
-        rows = ((each if isinstance(each, tuple) else (each,)) for each in self._made if not isinstance(each, bytes))
-        return frozenset((len(row) > 1, row) for row in rows)
+        """Whether it is a row, and the values, of each float and row of floats among these."""
+        return frozenset(
+            (True, each) if isinstance(each, tuple) else (False, (each,))
+            for each in self._made
+            if not isinstance(each, bytes)
+        )
 
     @functools.cached_property
     def _made_floats(self) -> frozenset[tuple[bool, tuple[float, ...]]]:
-        """Whether it is a row, and the values, of each float and row of floats among these."""
-        return frozenset(
-            (isinstance(each, tuple), _rounded(each)) for each in self._made if not isinstance(each, bytes)
-        )
+        """The same in single precision."""
+        return frozenset((is_row, _rounded(row)) for is_row, row in self._made_doubles)
 
     def is_below(self, node: NodeDef, ops: Collection[str]) -> bool:
         """Whether a constant has a name below that of a node of the source of some ops."""
@@ -287,7 +288,6 @@ class _Known:
         return is_zero or is_attribute or not self._ops.isdisjoint(_RATIOS)
 
 
-def _rounded(made: float | tuple[float, ...]) -> tuple[float, ...]:
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
     """Floats as a tensor of single precision has them."""
-    values = made if isinstance(made, tuple) else (made,)
     return tuple(struct.unpack(f"<{len(values)}f", struct.pack(f"<{len(values)}f", *values)))

@@ -32,7 +32,7 @@ except outputs that no edge of the graph orders with a write: of these TF1 itsel
 """
 
 _UNTOUCHED_HEAD = """\
-All of the test data and of a corpus of real models are converted, or copied where they are models of
+All models of the test data and of a corpus of real ones are converted, or copied where they are models of
 TensorFlow 2, without being compared, and `migrate validate` is asked of each with all that it compares. None may be
 said to differ.
 

@@ -70,16 +70,14 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
     zero, two = (b.constant(f"size_{k}", k, size, dtype=INT64) for k in (0, 2))
     axis, last = b.constant("axis", 0, size), b.constant("last", -1, size)
     pairs, steps = _pairs(b, fixed, size, axis, last)
-    values = [
-        _found(b, word, fixed["flat"], at, axis, dtype) for word, at in zip(("pixel", "next"), pairs, strict=True)
-    ]
+    values = [b.rows(word, fixed["flat"], at, axis, dtype) for word, at in zip(("pixel", "next"), pairs, strict=True)]
     is_same = b.Equal(*values, name="is_same", T=dtype)
-    conditions = [_found(b, "is_pixel", fixed["some"], pairs[0], axis, BOOL), is_same]
+    conditions = [b.rows("is_pixel", fixed["some"], pairs[0], axis, BOOL), is_same]
     both = b.add(new_node("LogicalAnd", b.name("both"), conditions))
     row = b.constant("row", [-1], size)
     kept = b.Reshape(b.Where(both, name="where", T=BOOL), row, name="kept", T=INT64, Tshape=INT32)
     # In the order of their steps: the least first, that is the largest of what is below zero.
-    keys = b.Neg(_found(b, "steps", steps, kept, axis), name="keys")
+    keys = b.Neg(b.rows("steps", steps, kept, axis), name="keys")
     count = b.Size(kept, name="kept_count", T=INT64, out_type=INT32)
     sorted_keys = b.node("TopKV2", [keys, count], "sorted_keys")
     b.nodes[-1].attr["sorted"].b = True
@@ -89,7 +87,7 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
     begins = new_node("Cumsum", b.name("begins"), [counts, axis], T=INT64, Tidx=INT32)
     begins.attr["exclusive"].b = True
     b.add(begins)
-    ends = [_found(b, f"root_{k}", roots, _found(b, f"at_{k}", at, order, axis), axis) for k, at in enumerate(pairs)]
+    ends = [b.rows(f"root_{k}", roots, b.rows(f"at_{k}", at, order, axis), axis) for k, at in enumerate(pairs)]
     every = b.node("ConcatV2", [*ends, axis], "every", {"N": 2}, T=INT64, Tidx=INT32)
     known = b.node("Unique", [every], "known", T=INT64, out_idx=INT64)
     two_rows = b.constant("two_rows", [2, -1], size)
@@ -110,7 +108,7 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
     loop = LoopBuilder(b, f"{node.name}/steps", [], dataclasses.replace(SHORT, prefix="in_"))
     inside = loop.constants(inner)
     spare = b.constant("spare", [0], size, dtype=INT64)
-    given = [_found(b, "known_ranks", ranks, known, axis), spare, axis]
+    given = [b.rows("known_ranks", ranks, known, axis), spare, axis]
     first = {
         "group": zero,
         "trees": b.Range(zero, nobody, one, name="trees", Tidx=INT64),
@@ -122,7 +120,7 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
     trees, heights = left["trees"], left["heights"]
     rows = b.ExpandDims(known, last, name="known_rows", T=INT64, Tdim=INT32)
     moved = b.TensorScatterUpdate(
-        fixed["own"], rows, _found(b, "parents", known, trees, axis), name="moved", T=INT64, Tindices=INT64
+        fixed["own"], rows, b.rows("parents", known, trees, axis), name="moved", T=INT64, Tindices=INT64
     )
     start = b.constant("start", [0], size, dtype=INT64)
     some = b.Slice(
@@ -135,7 +133,7 @@ def _doubled(b: Builder, node: NodeDef, fixed: Tensors, dtype: int, state: Tenso
     )
     return {
         "size": b.Mul(size, two, name="double"),
-        "roots": _found(b, "next_roots", moved, roots, axis),
+        "roots": b.rows("next_roots", moved, roots, axis),
         "ranks": b.TensorScatterUpdate(ranks, rows, some, name="next_ranks", T=INT64, Tindices=INT64),
     }
 
@@ -180,17 +178,15 @@ def _joined(b: Builder, fixed: Tensors, state: Tensors) -> Tensors:
     axis, last = b.constant("in_axis", 0, group), b.constant("in_last", -1, group)
     one = b.constant("in_1", 1, group, dtype=INT64)
     part = [
-        b.ExpandDims(
-            _found(b, f"in_{name}", fixed[name], group, axis), axis, name=f"in_{name}_row", T=INT64, Tdim=INT32
-        )
+        b.ExpandDims(b.rows(f"in_{name}", fixed[name], group, axis), axis, name=f"in_{name}_row", T=INT64, Tdim=INT32)
         for name in ("begins", "counts")
     ]
     first, second = (
-        _found(b, f"{name}_root", trees, b.Slice(fixed[name], *part, name=f"{name}_part", T=INT64, Index=INT64), axis)
+        b.rows(f"{name}_root", trees, b.Slice(fixed[name], *part, name=f"{name}_part", T=INT64, Index=INT64), axis)
         for name in ("first", "second")
     )
     lower = b.Less(
-        _found(b, "first_rank", heights, first, axis), _found(b, "second_rank", heights, second, axis), name="is_lower"
+        b.rows("first_rank", heights, first, axis), b.rows("second_rank", heights, second, axis), name="is_lower"
     )
     is_apart = b.NotEqual(first, second, name="is_apart")
     parent, child = (
@@ -206,13 +202,9 @@ def _joined(b: Builder, fixed: Tensors, state: Tensors) -> Tensors:
     moved = b.TensorScatterUpdate(fixed["slots"], children, parent, name="in_moved", T=INT64, Tindices=INT64)
     return {
         "group": b.AddV2(group, one, name="next_group"),
-        "trees": _found(b, "next_trees", moved, trees, axis),
+        "trees": b.rows("next_trees", moved, trees, axis),
         "heights": b.TensorScatterAdd(heights, parents, rises, name="next_heights", T=INT64, Tindices=INT64),
     }
-
-
-def _found(b: Builder, name: str, table: str, at: str, axis: str, dtype: int = INT64) -> str:
-    return b.GatherV2(table, at, axis, name=name, Tparams=dtype, Tindices=INT64, Taxis=INT32)
 
 
 COMPONENTS = Rule("components", {"ImageConnectedComponents": Op()}, _components)

@@ -147,8 +147,8 @@ class _Exponential:
         kept = b.SelectV2(is_finite, exponent, zero, name="finite_power", T=bits)
         halvings = b.Maximum(kept, zero, name="halvings", T=bits)
         highest = list(_BELOW[real].values())[-1]
-        is_high = b.Less(norm, b.constant("high_norm", highest, self._beside, dtype=real), name="is_low", T=real)
-        return b.SelectV2(is_high, zero, halvings, name="some_halvings", T=bits)
+        is_low = b.Less(norm, b.constant("high_norm", highest, self._beside, dtype=real), name="is_low", T=real)
+        return b.SelectV2(is_low, zero, halvings, name="some_halvings", T=bits)
 
     def _halved(self, matrix: str, halvings: str) -> str:
         """The matrix times 2**-halvings, in two steps: one power of two for all would be no normal number."""

@@ -10,12 +10,13 @@ from migrate.graph.protos import NodeDef
 from migrate.records import Finding, refusal
 from migrate.rewrite.aliases import producer
 from migrate.rewrite.builder import Builder
-from migrate.rewrite.new_nodes import FLOAT, INT32, Edit, replaced
+from migrate.rewrite.new_nodes import DOUBLE, FLOAT, INT32, Edit, replaced
 from migrate.rewrite.op_facts import Op
 from migrate.rewrite.rule import Rule
 from migrate.rewrite.scope import Scope
 
-_DOUBLE, _INT8, _QINT8 = map(dtype_value, ("float64", "int8", "qint8"))
+_INT8, _QINT8 = map(dtype_value, ("int8", "qint8"))
+_LEAST, _MOST = -128.0, 127.0
 _INPUTS = 6
 _TO_NHWC, _TO_NCHW, _TO_HWIO = (0, 2, 3, 1), (0, 3, 1, 2), (2, 3, 1, 0)
 
@@ -66,7 +67,7 @@ def _fused(node: NodeDef, scope: Scope) -> Edit | Finding:
 
 def _other_form(node: NodeDef) -> str:
     """What a node is that no kernel of TensorFlow 1, or none whose answers are known, takes; empty if nothing."""
-    dtype, has_default = attribute(node, "T").type, node.attr.keys()
+    dtype = attribute(node, "T").type
     data = attribute(node, "data_format").s or b"NHWC"
     weights = attribute(node, "filter_format").s or b"HWIO"
     if dtype not in (FLOAT, _QINT8) or attribute(node, "Tbias").type != FLOAT:
@@ -77,7 +78,7 @@ def _other_form(node: NodeDef) -> str:
         dtype == _QINT8 or data not in (b"NHWC", b"NCHW") or weights not in (b"HWIO", b"OIHW")
     ):
         return "has formats that no kernel takes"
-    if "dilations" in has_default and list(node.attr["dilations"].list.i) != [1] * 4:
+    if "dilations" in node.attr and list(node.attr["dilations"].list.i) != [1] * 4:
         return "has dilations, which its kernel does not take"
     if attribute(node, "activation_mode").s not in (b"", b"Relu", b"None"):
         return "has an activation that its kernel does not take"
@@ -109,18 +110,18 @@ def _with_side(b: Builder, found: str, side: str, scale: str, beside: str, *, is
 
 
 def _double(b: Builder, tensor: str, name: str) -> str:
-    return b.Cast(tensor, name=name, SrcT=FLOAT, DstT=_DOUBLE)
+    return b.Cast(tensor, name=name, SrcT=FLOAT, DstT=DOUBLE)
 
 
 def _fused_sum(b: Builder, name: str, one: str, scale: str, other: str, *, is_bias: bool = False) -> str:
     """A product and a number, added in double precision, in which the product is exact."""
     terms = _double(b, one, f"{name}_one"), _double(b, scale, f"{name}_scale"), _double(b, other, f"{name}_other")
-    product = b.Mul(*terms[:2], name=f"{name}_product", T=_DOUBLE)
+    product = b.Mul(*terms[:2], name=f"{name}_product", T=DOUBLE)
     if is_bias:
-        total = b.BiasAdd(product, terms[2], name=f"{name}_sum", T=_DOUBLE)
+        total = b.BiasAdd(product, terms[2], name=f"{name}_sum", T=DOUBLE)
     else:
-        total = b.node("AddN", [product, terms[2]], f"{name}_sum", {"N": 2}, T=_DOUBLE)
-    return b.Cast(total, name=name, SrcT=_DOUBLE, DstT=FLOAT)
+        total = b.node("AddN", [product, terms[2]], f"{name}_sum", {"N": 2}, T=DOUBLE)
+    return b.Cast(total, name=name, SrcT=DOUBLE, DstT=FLOAT)
 
 
 def _quantized(b: Builder, node: NodeDef, conv: str, bias: str, given: tuple[str, str, str], beside: str) -> Edit:
@@ -137,5 +138,4 @@ def _quantized(b: Builder, node: NodeDef, conv: str, bias: str, given: tuple[str
     return b.edit(last)
 
 
-_LEAST, _MOST = -128.0, 127.0
 FUSED = Rule("fused_convolution", {"FusedConv2DBiasActivation": Op(fewest=_INPUTS)}, _fused)

@@ -55,7 +55,7 @@ def _reduce_slice(node: NodeDef, scope: Scope) -> Edit | Finding:
     behind = b.AddV2(place, _row(b, "next", 1, beside), name="behind", T=INT32)
     before = b.Slice(shape, first, place, name="before", T=INT64, Index=INT32)
     after = b.Slice(shape, behind, _row(b, "rest", -1, beside), name="after", T=INT64, Index=INT32)
-    parts = ("outer", before), ("length", _found(b, "lengths", shape, here, along)), ("inner", after)
+    parts = ("outer", before), ("length", b.rows("lengths", shape, here, along)), ("inner", after)
     outer, length, inner = (b.Prod(part, first, name=name, T=INT64, Tidx=INT32) for name, part in parts)
     form = b.node("Pack", [outer, length, inner], "form", {"N": 3})
     table = b.Reshape(data, form, name="table", T=dtype, Tshape=INT64)
@@ -103,9 +103,9 @@ def _ranges(b: Builder, indices: str, dtype: int, beside: str) -> tuple[str, str
     along = b.constant("ranges_along", 0, beside)
     shape = b.Shape(indices, name="indices_shape", T=dtype, out_type=INT64)
     wide = [shape, b.constant("column", [1], beside, dtype=INT64), along]
-    width = _found(b, "width", b.node("ConcatV2", wide, "wide", {"N": 2}, T=INT64, Tidx=INT32), one, along)
+    width = b.rows("width", b.node("ConcatV2", wide, "wide", {"N": 2}, T=INT64, Tidx=INT32), one, along)
     is_vector = b.Equal(width, one, name="is_vector")
-    rows = _found(b, "rows", shape, zero, along)
+    rows = b.rows("rows", shape, zero, along)
     pairs = b.Maximum(b.Sub(rows, one, name="fewer"), zero, name="pairs")
     count = b.SelectV2(is_vector, pairs, rows, name="ranges")
     flat = b.Reshape(indices, _row(b, "vector_form", -1, beside), name="flat", T=dtype, Tshape=INT32)
@@ -113,16 +113,12 @@ def _ranges(b: Builder, indices: str, dtype: int, beside: str) -> tuple[str, str
         flat = b.Cast(flat, name="flat_long", SrcT=dtype, DstT=INT64)
     apart = b.SelectV2(is_vector, one, two, name="apart")
     places = b.Mul(b.Range(zero, count, one, name="numbers", Tidx=INT64), apart, name="places")
-    begins = _found(b, "begins", flat, places, along)
-    return count, begins, _found(b, "ends", flat, b.AddV2(places, one, name="end_places"), along)
+    begins = b.rows("begins", flat, places, along)
+    return count, begins, b.rows("ends", flat, b.AddV2(places, one, name="end_places"), along)
 
 
 def _row(b: Builder, name: str, value: int, beside: str) -> str:
     return b.constant(name, [value], beside)
-
-
-def _found(b: Builder, name: str, table: str, at: str, axis: str) -> str:
-    return b.GatherV2(table, at, axis, name=name, Tparams=INT64, Tindices=INT64, Taxis=INT32)
 
 
 def _start(b: Builder, op: str, dtype: int, beside: str) -> str:

@@ -99,6 +99,7 @@ release: .venv/.stamp  ## build sdist and wheel into dist/, check them, and audi
 	$(BIN)/python -m tools.release dist
 
 EXAMPLES ?= 5000
+JOBS ?= 2
 
 .PHONY: fuzz
 fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversions; docs/fuzz.json gets the counts
@@ -107,7 +108,7 @@ fuzz: .venv/.stamp  ## compare EXAMPLES random TF1 programs with their conversio
 
 .PHONY: fuzz-flow
 fuzz-flow: .venv/.stamp  ## compare EXAMPLES random loops and conds, their effects and gradients; docs/fuzz-flow.json gets the counts
-	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet -s tests/product/test_flow_fuzz.py
+	EXAMPLES=$(EXAMPLES) JOBS=$(JOBS) $(BIN)/python -m pytest --quiet -s tests/product/test_flow_fuzz.py
 
 MUTANTS ?= 10000
 CONVERTS ?= 300

@@ -104,6 +104,7 @@ class _Cond:
         self._captured: dict[str, None] = {}
         self._waits: dict[str, None] = {}
         used = ([merge for merge in self._merges if self._is_used(merge, output, wanted)] for output in (0, 1))
+        self._read: frozenset[str] = frozenset()
         self._values, self._numbers = ({merge: number for number, merge in enumerate(found)} for found in used)
 
     def _is_used(self, merge: str, output: int, wanted: Set[str]) -> bool:
@@ -124,6 +125,8 @@ class _Cond:
             self._waits[names[self._after]] = None
         for branch in (0, 1):
             self._capture(branch)
+        if draft.in_loop and draft.all_set:
+            self._read = handles.read(draft, self._inside)
         dtypes = [draft.dtype(tensor) for tensor in self._captured]
         results = [draft.dtype(f"{merge}:0") for merge in self._values] + [_INT32] * len(self._numbers)
         made, kept = [], []
@@ -217,12 +220,16 @@ class _Cond:
         names, outer = self._branches[branch], self._draft
         inside = set(names)
         inner = Draft((), outer.library, set(names))
+        inner.in_loop, inner.all_set = outer.in_loop, outer.all_set
+        read: list[str] = []
         moved: dict[str, str] = {}
         for tensor, dtype in zip(self._captured, dtypes, strict=True):
             handle = outer.handle(tensor) if dtype == RESOURCE else None
             own = inner.unique(argument_name(split(tensor)[0].rpartition("/")[2]))
             inner.put(argument(own, dtype, handle))
             moved[tensor] = own
+            if handle is not None and handle.name in self._read:
+                read.append(own)
         arguments = list(inner.nodes)
 
         def renamed(tensor: str, source: str) -> str:
@@ -252,6 +259,7 @@ class _Cond:
                 inner.put(new_node("Identity", own, [as_input(tensor), *waits], T=inner.dtype(tensor)))
                 tensor = f"{own}:0"
             results.append(tensor)
+        results = handles.with_gradients(inner, results, read)
         for merge in self._numbers:
             number = outer.wires[merge].data.index(self._given(merge, branch)[0])
             results.append(inner.put(constant(inner.unique(f"{merge}/value_index"), number, ())).name + ":0")

@@ -58,12 +58,13 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
     left = needed(run.graph.wires)  # The rewrite hands on handles that nobody takes.
     nodes = [node for name, node in run.graph.nodes.items() if name in left]
     draft = Draft(nodes, library, set(run.graph.nodes), run.graph)
+    draft.all_set = not uninitialized
     try:
         handles.lift(draft)
         arrays = tensor_lists.convert(draft, results)
         # What has numbered the elements of an array that is a list is needed no more.
         draft.remove(draft.nodes.keys() - needed(draft.wires))
-        kept = _convert_loops(draft, results)
+        kept = _convert_loops(draft, results, not uninitialized)
         kept += conds.convert(draft, results)
         handles.take_directly(draft)
     except UnknownTensorError as error:
@@ -84,11 +85,14 @@ def _is_root(graph: Graph, name: str) -> bool:
     return name in contexts(graph) and contexts(graph)[name].is_root
 
 
-def _convert_loops(draft: Draft, results: Iterable[str]) -> list[Kept]:
+def _convert_loops(draft: Draft, results: Iterable[str], all_set: bool) -> list[Kept]:
     graph = draft.graph()
     if not graph.has(ENTERS):
         return []
     draft.unwritten = handles.unwritten(graph)
+    if all_set:
+        handles.read_in_outer_loops(draft)
+        graph = draft.graph()
     found = frames(graph, frozenset(graph.named(handles.HANDLES)))
     awaited = frozenset(split(tensor)[0] for tensor in results)
     draft.alone = frozenset(name for name in graph.nodes if len(graph.consumers.get(f"{name}:0", ())) == 1) - awaited

@@ -40,6 +40,8 @@ class Draft:
       unwritten: names of handles of variables that the run only reads.
       alone: names of nodes of which one other takes the only output.
       unawaited: names of nodes that have to do with state, and for which nothing need wait.
+      all_set: whether every variable has a value when the run begins.
+      in_loop: whether it is a function of a loop, or in one.
     """
 
     def __init__(self, nodes: Iterable[NodeDef], library: Library, taken: set[str], known: Graph | None = None) -> None:
@@ -50,6 +52,8 @@ class Draft:
         self.unwritten: Set[str] = frozenset()
         self.alone: Set[str] = frozenset()
         self.unawaited: set[str] = set()
+        self.all_set = False
+        self.in_loop = False
         self._numbers: dict[str, int] = {}
         for node in nodes:
             if known is not None and known.nodes.get(node.name) is node:

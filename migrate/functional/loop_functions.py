@@ -144,6 +144,7 @@ class _Function:
         self, draft: Draft, loop: Loop, taken: Mapping[str, str], limit: str | None, dtypes: Sequence[int]
     ) -> None:
         self.inner = Draft((), draft.library, {*loop.names})
+        self.inner.in_loop, self.inner.all_set = True, draft.all_set
         self.arguments: list[str] = []
         self._outer = draft
         self._constants = frozenset(loop.constants)

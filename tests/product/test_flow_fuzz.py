@@ -1,13 +1,16 @@
 """Property: loops and conds of a random TF1 program answer, leave states and differentiate as TF1's in both new forms.
 
 EXAMPLES in the environment says how many programs are drawn (`make fuzz-flow EXAMPLES=1000`), from the seed on at which
-the last such run has ended (docs/fuzz-flow.json); without it the same few are drawn every time.
+the last such run has ended (docs/fuzz-flow.json); JOBS says how many processes compare them. Without EXAMPLES the same
+few are drawn every time.
 """
 
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import pathlib
 import time
@@ -25,6 +28,7 @@ from tests.rewrite import flow_packs, flow_programs  # noqa: E402
 from tests.rewrite.fuzz_counts import earlier  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+JOBS = int(os.environ.get("JOBS", "1"))
 COUNTS = pathlib.Path(__file__).parents[2] / "docs" / "fuzz-flow.json"
 ALLOWED = frozenset({"aliased-buffer-undecided"})
 """Refusals that a program may meet; they must stay rare."""
@@ -111,17 +115,17 @@ def test_random_loops_and_conds() -> None:
         assert counts["equal"] >= 8 and counts["gradients equal"], counts
         assert {code for code in counts if not code.startswith(WHY)} - COUNTED <= ALLOWED, counts
         return
-    asked = 0
-    while asked < EXAMPLES:
-        known = so_far()
-        counts, differ = of_seed(known["next_seed"])
-        for text in differ:
-            print(text, flush=True)
-        if differ:
-            known["again"] = sorted({*known["again"], known["next_seed"]})
-        known["counts"] = dict(sorted((collections.Counter(known["counts"]) + counts).items()))
-        known["next_seed"] += 1
-        asked += counts["programs"]
-        COUNTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        print(time.strftime("%H:%M:%S"), known, flush=True)
+    first = so_far()["next_seed"]
+    seeds = range(first, first + -(-EXAMPLES // DRAWN))
+    with concurrent.futures.ProcessPoolExecutor(JOBS, multiprocessing.get_context("spawn")) as pool:
+        for seed, (counts, differ) in zip(seeds, pool.map(of_seed, seeds), strict=True):
+            for text in differ:
+                print(text, flush=True)
+            known = so_far()
+            if differ:
+                known["again"] = sorted({*known["again"], seed})
+            known["counts"] = dict(sorted((collections.Counter(known["counts"]) + counts).items()))
+            known["next_seed"] = seed + 1
+            COUNTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+            print(time.strftime("%H:%M:%S"), known, flush=True)
     assert not so_far()["again"], "programs of these seeds differ"

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 v1 = tf.compat.v1
 raw = tf.raw_ops
 
-OPS = ("add", "mul", "tanh", "maximum", "neg", "weight", "dot")
+OPS = ("add", "mul", "tanh", "maximum", "neg", "weight", "weight", "dot", "dot")
 WRITES = ("Assign", "AssignAdd", "AssignSub", "ScatterAdd")
 STATE = "state"
-WEIGHTS = 2
+WEIGHTS = 3
+"""Of them the last is a resource variable, which a loop reads where it uses it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +175,8 @@ class Builder:
 
     def __init__(self) -> None:
         self.weights = [
-            v1.Variable([0.5 + n, -0.75], dtype=tf.float64, name=f"w{n}", use_resource=False) for n in range(WEIGHTS)
+            v1.Variable([0.5 + n, -0.75], dtype=tf.float64, name=f"w{n}", use_resource=n == WEIGHTS - 1)
+            for n in range(WEIGHTS)
         ]
         self.state = v1.Variable([1.0, 2.0], dtype=tf.float64, name=STATE, trainable=False, use_resource=False)
         self.table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float64, -1.0, name="table")

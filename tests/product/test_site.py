@@ -57,11 +57,14 @@ def test_the_site_builds_and_fetches_nothing(tmp_path):
     assert not re.search(r"url\((?:https?:)?//|@import", styles)
 
 
-def test_a_flag_is_never_broken_behind_its_dashes():
-    from tools.site_flags import on_page_content
+def test_a_word_of_code_is_never_broken():
+    from tools.site_code import on_page_content
 
-    assert _config()["hooks"] == ["tools/site_flags.py"]
+    assert _config()["hooks"] == ["tools/site_code.py"]
     long = f"--{'x' * 60}"
-    page = f"<p><code>--only_latest_version</code> <code>a--b</code> <code>{long}</code></p>"
-    whole = page.replace("<code>--only", '<code style="white-space: nowrap">--only')
+    other = f"<code>jobs</code> <code>{long}</code> <pre><code>migrate --jobs</code></pre></p>"
+    page = f"<p><code>--only_latest</code> <code>migrate audit --jobs=2</code> <code>a-b</code> {other}"
+    whole = page
+    for word in ("--only_latest", "--jobs=2", "a-b"):
+        whole = whole.replace(word, f'<span style="white-space: nowrap">{word}</span>')
     assert on_page_content(page, page=None, config=None, files=None) == whole

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import migrate
+from migrate.errors import count_words
 from migrate.model.jobs import convert_model
 from migrate.model.messages import ConvertJob
 from migrate.processes.nursery import Nursery
@@ -137,7 +138,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterable[str]:
         counts = collections.Counter(row["outcome"] for row in rows if row["entry"]["kind"] == kind)
         if counts:
             told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.most_common())
-            yield f"- {kind}: {sum(counts.values())} models: {told}"
+            yield f"- {kind}: {count_words(sum(counts.values()), 'model')}: {told}"
     converted = [r for r in rows if r["outcome"] == "converted"]
     verified = [r["model"].verification for r in converted if r["model"].verification]
     yield ""

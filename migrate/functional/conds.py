@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from migrate.functional import handles
+from migrate.functional import gradients, handles
 from migrate.functional.clusters import Cluster, clusters, hands_on, value_of
 from migrate.functional.draft import RESOURCE, Draft, argument, argument_name, to_function
 from migrate.functional.kept import Kept
@@ -126,7 +126,7 @@ class _Cond:
         for branch in (0, 1):
             self._capture(branch)
         if draft.in_loop and draft.all_set:
-            self._read = handles.read(draft, self._inside)
+            self._read = gradients.read_variables(draft, self._inside)
         dtypes = [draft.dtype(tensor) for tensor in self._captured]
         results = [draft.dtype(f"{merge}:0") for merge in self._values] + [_INT32] * len(self._numbers)
         made, kept = [], []
@@ -259,7 +259,7 @@ class _Cond:
                 inner.put(new_node("Identity", own, [as_input(tensor), *waits], T=inner.dtype(tensor)))
                 tensor = f"{own}:0"
             results.append(tensor)
-        results = handles.with_gradients(inner, results, read)
+        results = gradients.with_gradients(inner, results, read)
         for merge in self._numbers:
             number = outer.wires[merge].data.index(self._given(merge, branch)[0])
             results.append(inner.put(constant(inner.unique(f"{merge}/value_index"), number, ())).name + ":0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from migrate.frozen import frozen
-from migrate.functional import conds, handles, loops, stay, tensor_lists
+from migrate.functional import conds, gradients, handles, loops, stay, tensor_lists
 from migrate.functional.draft import Draft, UnknownTensorError
 from migrate.functional.frames import Frames, frames
 from migrate.functional.kept import Kept, arrays_finding, finding
@@ -91,7 +91,7 @@ def _convert_loops(draft: Draft, results: Iterable[str], all_set: bool) -> list[
         return []
     draft.unwritten = handles.unwritten(graph)
     if all_set:
-        handles.read_in_outer_loops(draft)
+        gradients.read_in_outer_loops(draft)
         graph = draft.graph()
     found = frames(graph, frozenset(graph.named(handles.HANDLES)))
     awaited = frozenset(split(tensor)[0] for tensor in results)

@@ -100,7 +100,8 @@ def _row(entry: Mapping[str, Any], source: str, scratch: str, nursery: Nursery) 
             alone = convert_model(ConvertJob(source, os.path.join(scratch, "alone"), here), nursery, lambda _: None)
     except migrate.InputError as error:
         return {"entry": entry, "outcome": "unreadable", "reason": str(error), "model": None, "baseline": "", "refs": 0}
-    refs = sum(not v.is_resource and v.needed for v in model.meta_graphs[0].variables) if model.meta_graphs else 0
+    first = (v for graph in model.meta_graphs[:1] for v in graph.variables)
+    refs = sum(not v.is_resource and v.needed is not False for v in first)
     baseline: int | str = ""
     if entry["kind"] in _TF1_SAVED_MODELS:
         tags = list(model.meta_graphs[0].tags) if model.meta_graphs else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from migrate.errors import InputError
 from migrate.export.provenance import source_digest
@@ -119,7 +119,7 @@ def replay(
     recorded: Recorded,
     options: Options,
     nursery: Runner,
-    keys: Collection[str],
+    signatures: Iterable[Signature],
     undefined: Mapping[tuple[str, str], str] = _DEFINED,
 ) -> Callable[[str], Verification | Ending]:
     """Gives what makes the recorded calls to the new model in a directory, and compares.
@@ -128,10 +128,11 @@ def replay(
       recorded: the golden answers.
       options: see `records.Options`.
       nursery: makes the child process.
-      keys: the signatures of the new model.
+      signatures: those of the new model whose outputs must all be compared.
       undefined: why no value can be compared, by (signature key, output) pairs.
     """
     file = options.golden or ""
+    wanted = {signature.key: tuple(signature.outputs) for signature in signatures}
 
     def run(candidate: str) -> Verification | Ending:
         return replay_recorded(
@@ -139,7 +140,7 @@ def replay(
             recorded,
             file,
             candidate,
-            keys,
+            wanted,
             Bounds(options.max_absolute, options.max_relative),
             options.timeout,
             options.allow_side_effects,

@@ -267,7 +267,7 @@ def validate_with_golden(candidate: str, options: Options, nursery: Runner, prog
         seconds = dict(base.seconds)
         lifted = ("verification",) if options.allow_side_effects else ()
         with timed(seconds, "candidate"):
-            result = replay(recorded, options, nursery, signatures)(candidate)
+            result = replay(recorded, options, nursery, signatures.values())(candidate)
         outcome, verification = judge(result)
         return dataclasses.replace(
             base,
@@ -309,15 +309,15 @@ def _golden_file(studied: Studied, steps: Steps, options: Options, nursery: Runn
         plan = studied.graph.plan
         signatures = tuple(part.signature for part in plan.signatures)
         # One whose calls all fail, as in TF1, may have no answer anywhere.
-        keys = frozenset(part.signature.key for part in plan.signatures if not part.fails)
+        wanted = tuple(part.signature for part in plan.signatures if not part.fails)
         dropped = frozenset(studied.graph.judged.signature_def) - {signature.key for signature in signatures}
         file = studied.graph.source.file
     else:
         signatures = () if keras is None else (keras,)
-        keys, dropped, file = frozenset(s.key for s in signatures), frozenset(), studied.place.file
+        wanted, dropped, file = signatures, frozenset(), studied.place.file
     recorded = read_golden(options.golden, signatures)
     check_source(options.golden, recorded, steps.digest(), file, studied.place.boundary)
-    return replay(without(recorded, dropped), options, nursery, keys, steps.undefined)
+    return replay(without(recorded, dropped), options, nursery, wanted, steps.undefined)
 
 
 def _golden_of_tf2(studied: Studied, path: str, options: Options, nursery: Runner) -> GoldenFile | None:
@@ -331,7 +331,7 @@ def _golden_of_tf2(studied: Studied, path: str, options: Options, nursery: Runne
     steps = tf2_steps(studied.place, path, options, nursery)
     file = os.path.join(studied.place.file, recorded.model.file if recorded.model is not None else "")
     check_source(options.golden, recorded, steps.digest(), file, studied.place.boundary)
-    return replay(recorded, options, nursery, signatures)
+    return replay(recorded, options, nursery, signatures.values())
 
 
 def _told(studied: Studied, candidate: str, options: Options, nursery: Runner) -> tuple[Mismatch, ...]:

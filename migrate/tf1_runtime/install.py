@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -105,6 +106,7 @@ def install(wheel: str | None, say: Say) -> Runtime:
             if tried.version != VERSION:
                 raise InputError(f"{wheel}: holds TensorFlow {tried.version}, not {VERSION}")
             say(f"tried it on a small model: TensorFlow {tried.version} answers as it should")
+            _close(built)
             _put(built, place, os.path.join(folder, "earlier"))
     say(f"installed in {place}")
     return Runtime(place, VERSION, size, len(libraries), ops)
@@ -126,6 +128,10 @@ def _told(parent: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise InputError(
+                f"{parent}: the runtime's largest file is larger than a file may be here; raise the limit (ulimit -f)"
+            ) from None
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(
                 f"{parent}: no space is left for the runtime; make room, or set XDG_CACHE_HOME to another directory"
@@ -180,7 +186,8 @@ def _check_digest(wheel: str) -> None:
     """
     digest = hashlib.sha256()
     if not os.path.isfile(wheel):
-        raise InputError(f"{wheel}: no such file; pass {WHEEL}")
+        what = "is no file" if os.path.exists(wheel) else "no such file"
+        raise InputError(f"{wheel or '--from'}: {what}; pass {WHEEL}")
     with open(wheel, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
@@ -269,6 +276,13 @@ def _ran(built: str, job: object, kind: type[Result]) -> Result:
         case _:
             words = "it gave no answer"
     raise InputError(f"TensorFlow {VERSION} does not run on this machine: {words}; nothing was installed")
+
+
+def _close(built: str) -> None:
+    """Takes from others what the umask may have given them: the right to write where `place.check_private` looks."""
+    for top, _, names in os.walk(built):
+        for path in (top, *(os.path.join(top, name) for name in names)):
+            os.chmod(path, os.stat(path).st_mode & ~(stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _put(built: str, place: str, earlier: str) -> None:

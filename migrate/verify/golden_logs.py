@@ -69,18 +69,24 @@ def golden_of_logs(path: str, signatures: Sequence[Signature]) -> Recorded:
 
 
 def _unpacked(path: str, data: bytes) -> bytes:
+    """The content of a file, which may consist of several that gzip has packed, one after the other."""
     if not data.startswith(_GZIP):
         return data
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        found = unpacking.decompress(data, MOST_FILE_BYTES)
-    except zlib.error as error:
-        raise InputError(f"{path}: damaged: {error}") from None
-    if unpacking.unconsumed_tail:
-        raise InputError(f"{path}: unpacks to more than {MOST_FILE_BYTES >> 20} MB, which is the most that is read")
-    if not unpacking.eof:
-        raise InputError(f"{path}: damaged: the file ends inside of its compressed data")
-    return found
+    found: list[bytes] = []
+    left = MOST_FILE_BYTES
+    while data:
+        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            found.append(unpacking.decompress(data, left + 1))
+        except zlib.error as error:
+            raise InputError(f"{path}: damaged: {error}") from None
+        left -= len(found[-1])
+        if left < 0:
+            raise InputError(f"{path}: unpacks to more than {MOST_FILE_BYTES >> 20} MB, which is the most that is read")
+        if not unpacking.eof:
+            raise InputError(f"{path}: damaged: the file ends inside of its compressed data")
+        data = unpacking.unused_data
+    return b"".join(found)
 
 
 def _pairs(number: int, record: bytes, by_key: Mapping[str, Signature], where: str) -> Iterator[tuple[Call, Answer]]:
@@ -123,6 +129,8 @@ def _outputs(response: Any, signature: Signature) -> dict[str, Array]:
             return _classified(response.result, signature)
         case "RegressionResponse":
             return _regressed(response.result, signature)
+        case "SessionRunResponse":  # Of a request by the names of a signature.
+            return {named.name: array_of(f"output {named.name!r}", named.tensor) for named in response.tensor}
         case _:
             return {}
 

@@ -41,7 +41,7 @@ def replay_recorded(
     recorded: Recorded,
     file: str,
     candidate_path: str,
-    keys: Collection[str],
+    wanted: Mapping[str, Collection[str]],
     bounds: Bounds,
     timeout_seconds: float = 600.0,
     side_effects: bool = False,
@@ -54,7 +54,7 @@ def replay_recorded(
       recorded: the golden answers.
       file: where they are from, for the report.
       candidate_path: directory of the TF2 SavedModel.
-      keys: signatures of which something must be compared.
+      wanted: names of the outputs that must be compared, by signature key.
       bounds: how far floats may be off.
       timeout_seconds: limit for the child process.
       side_effects: whether the candidate's signatures may have effects outside the process.
@@ -78,14 +78,14 @@ def replay_recorded(
         return result
     if {path: len(answers) for path, answers in result.answers.items()} != dict.fromkeys(PATHS, len(recorded.calls)):
         return Crashed("candidate", 0, "its answers are not to the calls that were made")
-    return compared(recorded, file, result.answers, keys, bounds, undefined)
+    return compared(recorded, file, result.answers, wanted, bounds, undefined)
 
 
 def compared(
     recorded: Recorded,
     file: str,
     answers: Mapping[str, Sequence[Answer]],
-    keys: Collection[str],
+    wanted: Mapping[str, Collection[str]],
     bounds: Bounds,
     undefined: Mapping[tuple[str, str], str] = _DEFINED,
 ) -> Verification:
@@ -95,7 +95,7 @@ def compared(
       recorded: the golden answers.
       file: where they are from.
       answers: the candidate's, one a call, by the way in which it was loaded.
-      keys: signatures of which something must be compared.
+      wanted: names of the outputs that must be compared, by signature key.
       bounds: how far floats may be off.
       undefined: (signature, output) pairs that are compared on names, dtypes and shapes alone, with the reason.
     """
@@ -118,6 +118,7 @@ def compared(
             by_output[key].append(closeness)
     outputs = tuple(_near(*key, results) for key, results in by_output.items())
     answered = sum(1 for answer in recorded.answers if not answer.error)
+    differing = {(m.signature, m.output) for m in mismatches}
     golden = GoldenFile(
         file,
         recorded.by,
@@ -125,7 +126,7 @@ def compared(
         bounds.absolute,
         bounds.relative,
         outputs,
-        {**_unasked(recorded, answers), **_unverified(recorded, outputs, shaky, keys)},
+        {**_unasked(recorded, wanted), **_unverified(recorded, outputs, shaky, wanted, differing)},
         (*recorded.notes, *(note for note in found[0].notes)),
     )
     return Verification(
@@ -238,36 +239,44 @@ def _near(signature: str, output: str, results: Sequence[Closeness]) -> NearOutp
 
 
 def _unverified(
-    recorded: Recorded, outputs: Sequence[NearOutput], shaky: Mapping[tuple[str, str], str], keys: Collection[str]
+    recorded: Recorded,
+    outputs: Sequence[NearOutput],
+    shaky: Mapping[tuple[str, str], str],
+    keys: Collection[str],
+    differing: Collection[tuple[str, str]],
 ) -> dict[str, str]:
+    """Why no value was compared, of signatures and of the outputs that the file has; what differs says so itself."""
     answered: dict[str, dict[str, None]] = {}
     for call, answer in zip(recorded.calls, recorded.answers, strict=True):
         answered.setdefault(call.signature, {}).update(dict.fromkeys(answer.outputs))
-    counted = {(o.signature, o.output) for o in outputs if o.values}
+    counted = {(o.signature, o.output) for o in outputs if o.values} | {*differing}
     found: dict[str, str] = {}
     for key in keys:
         if key not in answered:
             found[key] = recorded.skipped.get(key, _NO_CALL)
     for key, names in answered.items():
         if not names:
-            found[key] = "every call of it ended in an error"
+            is_error = any(a.error for c, a in zip(recorded.calls, recorded.answers, strict=True) if c.signature == key)
+            found[key] = "every call of it ended in an error" if is_error else "no answer to it has an output"
         for name in names:
             if (key, name) not in counted:
                 found[f"{key}/{name}"] = shaky.get((key, name), "every answer was empty")
     return found
 
 
-def _unasked(recorded: Recorded, answers: Mapping[str, Sequence[Answer]]) -> dict[str, str]:
-    """The outputs that the candidate answers, and that nobody has asked the recorded model for."""
-    known = {(c.signature, name) for c, a in zip(recorded.calls, recorded.answers, strict=True) for name in a.outputs}
-    given = {
-        (call.signature, name): None
-        for path, found in answers.items()
-        if path != OPTIMISED
-        for call, answer in zip(recorded.calls, found, strict=True)
-        for name in answer.outputs
+def _unasked(recorded: Recorded, wanted: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """The outputs that no answer has, of signatures that have answers."""
+    known: dict[str, set[str]] = {}
+    for call, answer in zip(recorded.calls, recorded.answers, strict=True):
+        known.setdefault(call.signature, set()).update(answer.outputs)
+    return {
+        f"{key}/{name}": _NOT_ASKED
+        for key, names in wanted.items()
+        if known.get(key)
+        for name in names
+        # A sparse or composite output is in several parts, as in `sessions.fetches_of`.
+        if known[key].isdisjoint((name, f"{name}/indices", f"{name}/0"))
     }
-    return {f"{key}/{name}": _NOT_ASKED for key, name in given if (key, name) not in known} if recorded.partial else {}
 
 
 def _described(expected: Array, found: Array, result: Closeness) -> str:
@@ -300,8 +309,11 @@ def covered(verification: Verification, golden: Verification) -> Verification:
     """
     assert golden.golden is not None
     shown = golden.golden.compared
-    signatures = {o.signature for o in golden.golden.outputs} - {
-        what.partition("/")[0] for what in golden.golden.unverified
+    lacking = tuple(golden.golden.unverified)
+    signatures = {
+        key
+        for key in {o.signature for o in golden.golden.outputs}
+        if not any(what == key or what.startswith(f"{key}/") for what in lacking)
     }
     left = {what: why for what, why in verification.unverified.items() if what not in shown and what not in signatures}
     return dataclasses.replace(

@@ -110,6 +110,24 @@ def test_it_is_installed_and_removed(wheel, children, capsys):
     assert os.listdir(place.cache_directory()) == [] and install.remove() is None
 
 
+@pytest.mark.parametrize("umask", [0, 0o002])
+def test_a_generous_umask_gives_nobody_the_right_to_write(umask, wheel, children):
+    """As of the many systems on which each user has a group of the same name."""
+    children(*_GOOD)
+    path = wheel()
+    earlier = os.umask(umask)
+    try:
+        os.makedirs(os.path.dirname(place.cache_directory()), mode=0o700)
+        found = install.install(path, print)
+    finally:
+        os.umask(earlier)
+    assert place.find() == found
+    everything = [
+        os.path.join(top, name) for top, folders, files in os.walk(found.directory) for name in folders + files
+    ]
+    assert not [path for path in everything if os.stat(path).st_mode & 0o022]
+
+
 def test_it_replaces_another_one(wheel, children):
     children(*_GOOD, *_GOOD)
     path = wheel()
@@ -137,7 +155,8 @@ def test_one_that_does_not_run_here_leaves_the_earlier_one(wheel, children, resu
 
 
 def test_no_such_file():
-    assert "no such file" in _reason("nowhere.whl")
+    assert "no such file" in _reason("nowhere.whl") and "no such file" in _reason("")
+    assert "is no file" in _reason(os.curdir)
 
 
 def test_another_file(wheel):
@@ -176,6 +195,14 @@ def test_no_space_in_the_middle(wheel, monkeypatch):
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
     assert "no space is left for the runtime" in _reason(wheel())
+
+
+def test_a_file_that_may_not_be_so_large(wheel, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(install.shutil, "copyfileobj", full)
+    assert "raise the limit (ulimit -f)" in _reason(wheel())
 
 
 def test_a_cache_that_others_may_write(wheel):

@@ -152,6 +152,23 @@ def test_a_log_that_is_cut_short(packed, tmp_path):
         golden_of_logs(str(tmp_path / "logs"), _SIGNATURES)
 
 
+def test_a_log_of_several_packed_streams(tmp_path):
+    """As `cat` makes one of shards."""
+    shard = gzip.compress(made.file(_with(made.predict(x=_ROW), _predicted(y=_ANSWER))))
+    (tmp_path / "logs").write_bytes(shard * 3)
+    assert len(golden_of_logs(str(tmp_path / "logs"), _SIGNATURES).calls) == 3
+    (tmp_path / "logs").write_bytes(shard + b"more")
+    with pytest.raises(InputError, match="damaged: "):
+        golden_of_logs(str(tmp_path / "logs"), _SIGNATURES)
+
+
+def test_a_session_run_by_the_names_of_a_signature(tmp_path):
+    run = made.session_run({"x": _ROW}, ["z"], is_alias=True)
+    found = _read(tmp_path, _with(run, made.field(1, made.field(1, "z") + made.field(2, _ANSWER))))
+    assert [(call.signature, call.outputs) for call in found.calls] == [("serving_default", ("z",))]
+    assert {name: value.tolist() for name, value in found.answers[0].outputs.items()} == {"z": [[3, 4]]}
+
+
 def test_a_log_that_unpacks_to_more_than_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(golden_logs, "MOST_FILE_BYTES", 1 << 20)
     (tmp_path / "logs").write_bytes(gzip.compress(bytes(2 << 20)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 
 from migrate.errors import InputError
@@ -69,15 +70,17 @@ def memory_needed(held: int, mapped: int, options: Options) -> int:
 def memory_bytes() -> int | None:
     """Bytes of memory that this machine, or the container, has in all, with what it swaps to; None if that is unknown.
 
-    What others hold at the moment does not count: they may have ended when it is needed.
+    A limit of this process's address space (`ulimit -v`) counts, as its children have it, too. What others hold at the
+    moment does not count: they may have ended when it is needed.
     """
-    found: list[int] = []
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    found: list[int] = [] if limit == resource.RLIM_INFINITY else [limit]
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open("/proc/meminfo", encoding="ascii") as file:
             sizes = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in file)}
         found.append(sizes["MemTotal"] + sizes.get("SwapTotal", 0))
-    for limit in _CGROUPS:
-        with contextlib.suppress(OSError, ValueError), open(limit, encoding="ascii") as file:
+    for path in _CGROUPS:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
             found.append(int(file.read()))
     return min(found, default=None)
 

@@ -12,6 +12,7 @@ from migrate.graph.dtypes import dtype_value
 from migrate.graph.graph import prune, split
 from migrate.graph.nodes import read_nodes
 from migrate.graph.op_table import NETWORKS, load_ref_ops
+from migrate.graph.output_dtypes import missing_tensor
 from migrate.graph.protos import MetaGraphDef, NodeDef, TensorProto, TensorShapeProto
 from migrate.made_variables import LARGE
 from migrate.plan.functions import plan_functions, unrunnable
@@ -200,6 +201,11 @@ def _init(source: SourceGraph, restore: Restore | None) -> _Init:
         return _Init(findings=(refusal("init-op-missing", message, tuple(missing)),))
     findings = tuple(_several(meta_graph, targets))
     files = {tensor: file for tensor, file in contract.assets(meta_graph) if split(tensor)[0] in nodes}
+    for tensor, file in files.items():
+        why = missing_tensor(tensor, nodes, source.functions)
+        if why:
+            message = f"the asset {file!r} names the tensor {tensor!r}, {why}, so no loader could feed its path"
+            return _Init(findings=(refusal("asset-tensor-missing", message, (tensor,)),))
     feeds: dict[str, tuple[int, object]] = {tensor: (_DT_STRING, TensorShapeProto()) for tensor in files}
     run = prune(nodes, "the init op", feeds, (), targets)
     problems = unfed_placeholders(run, run.key) or find_file_access(run, source.library, is_load=True)

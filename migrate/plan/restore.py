@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from migrate.frozen import frozen
 from migrate.graph.graph import Graph, Nodes, Run, Wire, canonical, control_inputs, data_inputs, prune, split
 from migrate.graph.nodes import giver
+from migrate.graph.output_dtypes import missing_tensor
 from migrate.graph.protos import MetaGraphDef, NodeDef, SaverDef, TensorProto, VariableDef
 from migrate.records import Finding, refusal
 from migrate.rewrite import ops
@@ -140,7 +141,7 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
       saver: its `saver_def`.
 
     Returns:
-      What it does, or a refusal when the SaverDef names nodes that are not there or the graph is broken.
+      What it does, or a refusal when the SaverDef names nodes or a tensor that are not there or the graph is broken.
     """
     target = split(canonical(saver.restore_op_name))[0]
     filename = canonical(saver.filename_tensor_name)
@@ -151,6 +152,10 @@ def read_restore(nodes: Nodes, saver: SaverDef) -> Restore | Finding:
                 f"the SaverDef names the node {name!r}, which the graph does not have, so no variable can be filled",
                 (name,),
             )
+    missing = missing_tensor(filename, nodes, {})
+    if missing:
+        message = f"the SaverDef names the tensor {filename!r}, {missing}, so no variable can be filled"
+        return refusal("restore-op-missing", message, (split(filename)[0],))
     run = prune(nodes, "the restore op", {}, (), (target,))
     broken = find_broken(run, TABLE) or find_cycle(run)
     if broken is not None:

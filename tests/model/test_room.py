@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +100,33 @@ def test_weights_in_a_checkpoint_need_no_memory(monkeypatch):
 def test_the_memory_of_this_machine_is_known_or_unknown():
     there = memory_bytes()
     assert there is None or there > 1 << 20
+
+
+def _refused(file, destination, *before: str, **settings: object) -> str:
+    """What a conversion in a process of its own says, which fails and leaves nothing behind."""
+    command = [*before, sys.executable, "-m", "migrate", "convert", str(file), str(destination)]
+    command.append("--signature=serving_default:inputs=x=x:0;outputs=y=y:0")
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **settings)
+    assert done.returncode == 1 and "Traceback" not in done.stdout, done.stdout
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.process
+def test_a_limit_of_the_address_space_is_too_small_for_a_graph(frozen, tmp_path):
+    most = (448 << 20) - 4096
+    limits = (resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    said = _refused(frozen, tmp_path / "new", preexec_fn=lambda: resource.setrlimit(*limits))
+    assert "469,762,048 bytes of memory are needed, and there are 469,757,952" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.process
+def test_a_file_system_is_too_small_for_a_graph(frozen, tmp_path):
+    mount = 'mount -t tmpfs -o size=2m none "$0" && '
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*apart, mount + "true", str(tmp_path)], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this machine lets nobody mount")
+    left = '"$@"; code=$?; echo "left: $(ls -A $0)."; exit $code'
+    said = _refused(frozen, tmp_path / "new", *apart, mount + left, str(tmp_path))
+    assert "takes 4,194,304 bytes, and" in said and "has 2,097,152 free" in said
+    assert said.endswith("left: ."), said

@@ -89,6 +89,20 @@ def test_an_init_op_that_is_missing_is_refused():
     assert _codes(made) == {"init-op-missing": Severity.REFUSAL}
 
 
+@pytest.mark.parametrize("tensor", ["file:1", "zero_out:0"])
+def test_an_asset_that_names_an_output_which_its_node_lacks_is_refused(tensor):
+    text = "file = Const() dtype=string value=string:'/old'\nzero_out = NoOp()\ninit = NoOp(^use)\nuse = Identity(file)"
+    made = meta_graph(f"{MODEL}{SAVER}{text} T=string", s=_GOOD)
+    made.asset_file_def.add(filename="vocabulary.txt").tensor_info.name = tensor
+    plan = make_plan(made)
+    assert plan.init is None
+    (found,) = plan.findings
+    assert (found.code, found.severity, found.nodes) == ("asset-tensor-missing", Severity.REFUSAL, (tensor,))
+    assert f"the asset 'vocabulary.txt' names the tensor {tensor!r}, but " in found.message
+    made.asset_file_def[0].tensor_info.name = "file:0"
+    assert not make_plan(made).findings
+
+
 def test_all_of_several_init_ops_are_run():
     text = MODEL + SAVER + "a = NoOp(^zero)\nb = NoOp()\nzero = Const() dtype=float32 value=float32:0.0"
     for key, codes in (("saved_model_main_op", {"several-init-ops": Severity.WARNING}), ("table_initializer", {})):

@@ -103,6 +103,14 @@ def test_a_saver_that_names_no_node_is_refused():
     assert isinstance(found, Finding) and (found.code, found.nodes) == ("restore-op-missing", ("r",))
 
 
+@pytest.mark.parametrize("tensor", ["save/Const:1", "save/restore_all:0"])
+def test_a_saver_that_names_an_output_which_its_node_lacks_is_refused(tensor):
+    saver = SaverDef(filename_tensor_name=tensor, restore_op_name="save/restore_all")
+    found = read_restore(_nodes(MODEL + SAVER), saver)
+    assert isinstance(found, Finding) and (found.code, found.nodes) == ("restore-op-missing", (tensor[:-2],))
+    assert f"names the tensor {tensor!r}, but " in found.message
+
+
 _TABLE = """
 table = MutableHashTableV2() shared_name='words'
 save/Const = Const() dtype=string value=string:'model'

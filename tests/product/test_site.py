@@ -57,14 +57,43 @@ def test_the_site_builds_and_fetches_nothing(tmp_path):
     assert not re.search(r"url\((?:https?:)?//|@import", styles)
 
 
-def test_a_word_of_code_is_never_broken():
-    from tools.site_code import on_page_content
+def _shown(page):
+    from tools.site_hook import on_page_content
 
-    assert _config()["hooks"] == ["tools/site_code.py"]
+    assert _config()["hooks"] == ["tools/site_hook.py"]
+    return on_page_content(page, page=None, config=None, files=None)
+
+
+def test_a_flag_is_never_broken_behind_its_dashes():
     long = f"--{'x' * 60}"
-    other = f"<code>jobs</code> <code>{long}</code> <pre><code>migrate --jobs</code></pre></p>"
-    page = f"<p><code>--only_latest</code> <code>migrate audit --jobs=2</code> <code>a-b</code> {other}"
-    whole = page
-    for word in ("--only_latest", "--jobs=2", "a-b"):
-        whole = whole.replace(word, f'<span style="white-space: nowrap">{word}</span>')
-    assert on_page_content(page, page=None, config=None, files=None) == whole
+    page = f"<p><code>--only_latest_version</code> <code>migrate a --jobs=2</code> <code>{long}</code></p>"
+    whole = page.replace("<code>--only", '<code style="white-space: nowrap">--only')
+    whole = whole.replace("--jobs=2", '<span style="white-space: nowrap">--jobs=2</span>')
+    assert _shown(page) == whole.replace(f"<code>{long}", f'<code style="word-break: normal">{long}')
+
+
+@pytest.mark.parametrize(
+    "name, broken",
+    [
+        ("MergeV2Checkpoints", "MergeV2Checkpoints"),
+        ("timed_out", "timed_out"),
+        ("tests/test_a_module.py", "tests/<wbr>test_<wbr>a_<wbr>module.<wbr>py"),
+        ("test_a_parameter[b-c]", "test_<wbr>a_<wbr>parameter[<wbr>b-c]"),
+        ("__begins_and_ends_so__", "__begins_<wbr>and_<wbr>ends_<wbr>so__"),
+        (r"v1\|functional", "v1|functional"),
+    ],
+)
+def test_a_name_is_broken_only_between_its_words(name, broken):
+    assert _shown(f"<code>{name}</code>") == f'<code style="word-break: normal">{broken}</code>'
+
+
+def test_code_in_a_block_stays_as_it_is():
+    block = "<pre><code>a_b\n</code></pre>"
+    assert _shown(block) == block
+
+
+def test_a_table_of_flags_is_one_column_on_a_phone():
+    table = "<table>\n<thead>\n<tr>\n<th>flag</th>\n<th>what it does</th>"
+    assert "<table data-flags>" in _shown(table) and _shown(table).startswith("<style>@media (max-width")
+    other = table.replace("flag", "op")
+    assert _shown(other) == other

@@ -23,7 +23,7 @@ EXPORTING = (
 VERIFYING = (*EXPORTING, "migrate.verify.replay", "migrate.verify.candidate")
 """The same for all steps of a conversion."""
 
-PRELOAD = (*VERIFYING, JOBS)
+PRELOAD = (*VERIFYING, "migrate.proof.prove", JOBS)
 """What the server imports once for all models of a tree."""
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from migrate.frozen import frozen
 from migrate.graph.function_calls import BRANCHES
 from migrate.graph.graph import data_inputs
 from migrate.graph.protos import MetaGraphDef, NodeDef
@@ -23,6 +22,7 @@ from migrate.verify.compare import nondeterministic
 from migrate.verify.dtypes import FLOATS
 from migrate.verify.gradients import gradient_tensors, sampled
 from migrate.verify.sessions import answer_to
+from migrate.verify.shared_gradients import Differentiated, add_shared, groups_of, shared_gradients
 from migrate.verify.variables import bytes_of, groups
 
 Asker = Callable[[Call], Mapping[str, Array]]
@@ -202,27 +202,8 @@ def altered(tf: Any, value: Any) -> Any:
     return value * tf.constant(SCALE, value.dtype) + tf.constant(SHIFT, value.dtype)
 
 
-@frozen
-class _Differentiated:
-    """A call whose gradients are asked for; such a call changes nothing.
-
-    Attributes:
-      signature: its key.
-      nodes: all nodes of each variable to which they are.
-      fetches: tensor names by output name.
-      feeds: values by tensor name.
-      values: the outputs' values.
-    """
-
-    signature: str
-    nodes: Mapping[str, Sequence[str]]
-    fetches: Mapping[str, str]
-    feeds: Mapping[str, Array]
-    values: Mapping[str, Array]
-
-
 def _gradients(
-    tf: Any, session: Any, asked: Sequence[_Differentiated], initialise: Callable[[Any], None]
+    tf: Any, session: Any, asked: Sequence[Differentiated], initialise: Callable[[Any], None]
 ) -> dict[str, Mapping[str, Array]]:
     """Gradients by signature, without those that TensorFlow 1 does not have, either.
 
@@ -238,11 +219,15 @@ def _gradients(
                     tf, session, initialise, each.fetches, each.values, each.nodes, each.feeds
                 )
         return gradients
+    shared = [sharing for group in groups_of(session.graph, asked) if (sharing := add_shared(tf, session.graph, group))]
+    for sharing in shared:
+        gradients |= shared_gradients(tf, session, sharing)
     added = []
     for each in asked:
-        with contextlib.suppress(Exception):
-            wanted = gradient_tensors(tf, session.graph, each.fetches, each.values, each.nodes)
-            added.append((each, wanted))
+        if each.signature not in gradients:
+            with contextlib.suppress(Exception):
+                wanted = gradient_tensors(tf, session.graph, each.fetches, each.values, each.nodes)
+                added.append((each, wanted))
     for each, wanted in added:
         with contextlib.suppress(Exception):
             gradients[each.signature] = sampled(tf, session, wanted, each.feeds)
@@ -286,7 +271,7 @@ def ask_further(
         if differentiate.get(call.signature):
             groups = {name: nodes[name] for name in differentiate[call.signature] if name in nodes}
             with contextlib.suppress(Exception):  # A call that fails has no gradient.
-                asked.append(_Differentiated(call.signature, groups, *tensors(call), ask(call)))
+                asked.append(Differentiated(call.signature, groups, *tensors(call), ask(call)))
     gradients = _gradients(tf, session, asked, initialise)
     trained = {each.signature: tuple(each.nodes) for each in asked if each.signature in gradients}
     alter(tf, session, (group[0] for group in nodes.values()))

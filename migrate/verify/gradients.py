@@ -102,6 +102,13 @@ def gradient_tensors(
         return {}
     ys = [graph.get_tensor_by_name(canonical(fetches[name])) for name in outputs]
     given = [tf.constant(weights(name, values[name], is_sum)) for name in outputs]
+    return add_gradients(tf, graph, ys, given, nodes)
+
+
+def add_gradients(
+    tf: Any, graph: Any, ys: Sequence[Any], given: Sequence[Any], nodes: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Adds gradients of tensors, weighted by others, to a v1 graph; the rest as in `gradient_tensors`."""
     xs = [graph.get_operation_by_name(node).outputs[0] for group in nodes.values() for node in group]
     with _v1_control_flow(tf):
         found = iter(tf.gradients(ys, xs, grad_ys=given))

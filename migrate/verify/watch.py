@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import sys
@@ -34,12 +35,12 @@ def watched(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     Args:
       seconds: how long.
     """
-    done = threading.Event()
-    threading.Thread(target=_watch, args=(done, seconds), daemon=True).start()
+    watcher = _watcher(os.getpid(), seconds)
+    before = watcher.begin(object())
     try:
         yield
     finally:
-        done.set()
+        watcher.begin(before)
 
 
 @frozen
@@ -71,17 +72,50 @@ def is_idle(windows: Sequence[Window], window_seconds: float) -> bool:
     )
 
 
-def _watch(done: threading.Event, seconds: float) -> None:
-    windows: list[Window] = []
-    while True:
-        busy, reads, start = time.process_time(), _reads(), time.monotonic()
-        if done.wait(seconds / _WINDOWS):
-            return
-        waited = time.monotonic() - start
-        windows = [*windows[1 - _WINDOWS :], Window(waited, time.process_time() - busy, _reads() - reads)]
-        if is_idle(windows, seconds / _WINDOWS):
-            print(f"the call has done nothing for {seconds:g} seconds", file=sys.stderr, flush=True)
-            os._exit(BLOCKED)
+class _Watcher:
+    """Looks at what is done for one call after another, in a thread that ends where there is none for a while.
+
+    A thread for each call would take as long as a small model's call.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._call: object | None = None
+        self._lock = threading.Lock()
+        self._is_running = False
+
+    def begin(self, call: object | None) -> object | None:
+        """Says which call is made now, or that none is; gives the one before."""
+        with self._lock:
+            before, self._call = self._call, call
+            if call is not None and not self._is_running:
+                threading.Thread(target=self._watch, daemon=True).start()
+                self._is_running = True
+        return before
+
+    def _watch(self) -> None:
+        windows: list[Window] = []
+        call: object | None = None
+        while True:
+            with self._lock:
+                if self._call is None and call is None and windows:
+                    self._is_running = False
+                    return
+                if self._call is not call:
+                    call, windows = self._call, []
+            busy, reads, start = time.process_time(), _reads(), time.monotonic()
+            time.sleep(self._seconds / _WINDOWS)
+            waited = time.monotonic() - start
+            windows = [*windows[1 - _WINDOWS :], Window(waited, time.process_time() - busy, _reads() - reads)]
+            if call is not None and call is self._call and is_idle(windows, self._seconds / _WINDOWS):
+                print(f"the call has done nothing for {self._seconds:g} seconds", file=sys.stderr, flush=True)
+                os._exit(BLOCKED)
+
+
+@functools.cache
+def _watcher(_: int, seconds: float) -> _Watcher:
+    """The watcher of a process, by its id: a fork has none of the threads of its parent."""
+    return _Watcher(seconds)
 
 
 def _reads() -> int:

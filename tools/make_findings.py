@@ -16,8 +16,8 @@ def page() -> str:
         "",
         "Codes are stable: scripts may rely on them. Whether a finding stops a conversion is its `severity`",
         "(`refusal` does, `warning` and `note` do not). `migrate explain CODE` prints the same texts.",
-        "A code with **Breaks** is that of a difference between a new model and its source: it names the clients that",
-        "the difference breaks; one that breaks nobody is a note, with which a model passes.",
+        "A code with **Breaks** is a difference between a new model and its source; **Breaks** lists the clients that",
+        "can no longer rely on the model. A difference that breaks nobody is a note, and the model still passes.",
         "Made by `python -m tools.make_findings` from the `findings.md` beside the code of the checks.",
     ]
     return "\n".join([*head, *(line for found in explanations().values() for line in _section(found))]) + "\n"

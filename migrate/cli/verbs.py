@@ -263,8 +263,8 @@ def check_operands(verb: Verb, operands: Sequence[str]) -> None:
     wanted = len([operand for operand in verb.operands if not operand.startswith("[")])
     many = verb.operands[-1].endswith(("...", "...]"))
     if len(operands) < wanted or (len(operands) > len(verb.operands) and not many):
-        given = ", ".join(map(repr, operands)) or "nothing"
         takes = " and ".join(verb.operands)
-        raise UsageError(f"{verb.name} takes {takes}, not {given}: migrate {verb.name} {verb.usage}")
+        said = f"takes {takes}, not {', '.join(map(repr, operands))}" if operands else f"needs {takes}"
+        raise UsageError(f"{verb.name} {said}: migrate {verb.name} {verb.usage}")
     if not all(operands):
         raise UsageError(f"{verb.name} was given an empty operand: migrate {verb.name} {verb.usage}")

@@ -252,7 +252,7 @@ def _near(golden: GoldenFile) -> str:
     if all(output.equal for output in golden.outputs):
         return f"{found}, all equal"
     place = visible(f"{worst.signature}/{worst.output}")
-    return f"{found}, at most {worst.largest:.3g} apart in {place}, {worst.relative:.1e} of the largest value beside it"
+    return f"{found}, at most {worst.largest:.3g} apart in {place}, {worst.relative:.1e} of the largest in its tensor"
 
 
 def _proved(structure: Structure) -> str:

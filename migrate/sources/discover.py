@@ -62,8 +62,8 @@ def find_models(path: str) -> tuple[str, ...]:
     is_there = os.path.lexists(path)
     if not is_there and file.prefix_place is None:
         near = _near(path)
-        there = f"; there is {', '.join(near)}" if near else ""
-        raise InputError(f"{path}: no such file or directory; pass a model or a tree of models{there}")
+        advice = f"did you mean {' or '.join(near)}?" if near else "pass a model or a tree of models"
+        raise InputError(f"{path}: no such file or directory; {advice}")
     if is_there and not os.path.exists(path) and describe_stray(os.readlink(path).encode()) is None:
         raise InputError(f"{path}: a link that leads nowhere ({os.path.realpath(path)})")
     _recognised(file)
@@ -136,9 +136,10 @@ def _models_below(path: str) -> tuple[str, ...]:
         later += links
         later.sort(reverse=True)
     if not models and not alone:
+        searched = "1 directory" if len(seen) == 1 else f"{len(seen):,} directories"
         raise InputError(
-            f"{path}: no model in this tree (directories searched: {len(seen)}); pass a directory with SavedModels, "
-            "frozen graphs, checkpoints with their .meta files, or Keras files"
+            f"{path}: no model in this tree; {searched} searched; pass a directory with SavedModels, frozen graphs, "
+            "checkpoints with their .meta files, or Keras files"
         )
     # A directory that is one model and holds others would, converted, be a model around models.
     parents = _parents((*models, *alone), root)

@@ -285,7 +285,7 @@ def _described(expected: Array, found: Array, result: Closeness) -> str:
     said += f"{show(expected, result.first)}, found {show(found, result.first)}"
     if expected.dtype.kind in "OSUb":
         return said
-    return f"{said}; largest difference {result.largest:g}, {result.relative:.1e} of the largest value beside it"
+    return f"{said}; largest difference {result.largest:g}, {result.relative:.1e} of the largest value in its tensor"
 
 
 def _form(array: Array) -> str:

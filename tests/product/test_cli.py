@@ -32,7 +32,7 @@ from tests.waiting import PATIENCE_SECONDS
         ("help audt", "there is no command 'audt'; did you mean migrate audit?"),
         ("some/model", "there is no command 'some/model'; the commands are audit, convert, validate"),
         ("--format=json audit a", "a command comes first, then its flags: migrate audit --format=json PATH"),
-        ("audit", "audit takes PATH..., not nothing: migrate audit PATH..."),
+        ("audit", "audit needs PATH...: migrate audit PATH..."),
         ("convert a", "convert takes SOURCE and DESTINATION, not 'a': migrate convert SOURCE DESTINATION"),
         ("convert a b --verify false", "convert takes SOURCE and DESTINATION, not 'a', 'b', 'false'"),
         ("validate a", "validate needs --against=SOURCE or --golden=FILE: migrate validate CANDIDATE --against=SOURCE"),

@@ -90,7 +90,7 @@ def test_audit_writes_a_report(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("report", "report takes DIRECTORY, not nothing"),
+        ("report", "report needs DIRECTORY"),
         ("report a b", "report takes DIRECTORY, not 'a', 'b'"),
         ("report a --format=json", "report writes files, and prints only what --against compares"),
         ("report a --tags=serve", "report has no flag --tags"),

@@ -200,7 +200,7 @@ def _golden(**more):
 def test_the_golden_file_has_a_line_of_its_own():
     shown = _one("m", Converted(), verification=_golden())
     assert "golden.npz (TensorFlow 1.4.1): 2 calls, 6 outputs" in shown
-    assert "at most 1.25e-07 apart in s/z, 5.0e-07 of the largest value beside it" in shown
+    assert "at most 1.25e-07 apart in s/z, 5.0e-07 of the largest in its tensor" in shown
     equal = tuple(dataclasses.replace(o, equal=True, largest=0.0, relative=0.0) for o in _golden().golden.outputs)
     assert "2 calls, 6 outputs, all equal" in _one("m", Converted(), verification=_golden(outputs=equal))
     assert "2 calls, 0 outputs, no value compared" in _one("m", Converted(), verification=_golden(outputs=()))

@@ -222,7 +222,7 @@ def test_checkpoints_that_lack_a_part(tmp_path):
 
 
 def test_a_wrong_prefix(tmp_path):
-    with pytest.raises(InputError, match=r"no such file.*there is model\.ckpt-5, model\.ckpt-10"):
+    with pytest.raises(InputError, match=r"no such file.*did you mean model\.ckpt-5 or model\.ckpt-10\?"):
         find_models(str(FORMS / "saver_steps" / "model.ckpt-7"))
 
 

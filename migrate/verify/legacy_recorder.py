@@ -10,8 +10,8 @@ One file. It needs TensorFlow (1.4 to 2.21) and the NumPy that comes with it, on
 model and writes one file: `golden.npz`, which `migrate validate NEW --golden=golden.npz` and
 `migrate convert OLD NEW --golden=golden.npz` compare with the new model. That file holds no pickles.
 
-MODEL is a SavedModel's directory, a GraphDef (`frozen.pb`), or a MetaGraphDef with its checkpoint (`model.ckpt.meta`). The
-last two have no signatures, so name what is to be called:
+MODEL is a directory with a SavedModel or a SessionBundle, a GraphDef (`frozen.pb`), or a MetaGraphDef with its checkpoint
+(`model.ckpt.meta`). The last two have no signatures, so name what is to be called:
 
     --signature='serving_default:inputs=x=x:0;outputs=scores=s:0'
 
@@ -36,6 +36,7 @@ import platform
 import re
 import struct
 import sys
+import zipfile
 import zlib
 
 import numpy as np
@@ -46,13 +47,44 @@ SCHEMA = 2
 """Of the file that it writes (migrate/verify/golden.py)."""
 
 PARTS = ("indices", "values", "dense_shape")
+BUNDLE = "export.meta"
+"""Of a SessionBundle, beside its checkpoint."""
 WARM_UP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 MOST_OWN = 100
 TEXT = type(u"")
 
 
 class Problem(Exception):
-    """What is wrong with what the user gave, in one line."""
+    """What is wrong with what the user gave, in one line of text: Python 2 does not mix bytes and text that are no ASCII."""
+
+    def __init__(self, form, *values):
+        self.text = to_text(form) % tuple(shown(value) for value in values)
+        Exception.__init__(self, self.text)
+
+
+def shown(value):
+    if isinstance(value, Exception):
+        return first_line(value)
+    return to_text(value) if isinstance(value, (bytes, TEXT)) else value
+
+
+def first_line(error):
+    """The first line of what an error says, as text."""
+    if isinstance(error, Problem):
+        return error.text
+    try:
+        said = to_text(str(error))
+    except UnicodeError:  # Of Python 2, where a message holds other letters than ASCII has.
+        said = to_text(repr(error))
+    lines = said.strip().splitlines()
+    return lines[0][:500] if lines else type(error).__name__
+
+
+def tell(text):
+    """Writes a line to the standard error stream, whatever letters that takes."""
+    data = to_text(text).encode("utf-8") + b"\n"
+    getattr(sys.stderr, "buffer", sys.stderr).write(data)
+    sys.stderr.flush()
 
 
 # Values.
@@ -81,12 +113,14 @@ def strings(nested):
                 raise Problem("rows differ in length")
             for item in value:
                 walk(item, depth + 1)
-        elif isinstance(value, dict):
+        elif depth != len(shape):
+            raise Problem("rows differ in length")
+        elif isinstance(value, dict) and list(value) == ["b64"]:
             found.append(base64.b64decode(to_bytes(value["b64"])))
         elif isinstance(value, (bytes, TEXT)):
             found.append(to_bytes(value))
         else:
-            raise Problem("%r is no string" % (value,))
+            raise Problem("%s is no string", json.dumps(value)[:100])
 
     walk(nested, 0)
     array = np.empty(len(found), dtype=object)
@@ -105,8 +139,10 @@ def array_of(value, name, dtype):
     """
     if isinstance(value, dict) and sorted(value) == ["fill", "shape"]:
         fill = value["fill"]
+        if isinstance(fill, list):
+            raise Problem("'fill' is one value")
         if name == "string":
-            fill = strings(fill).item() if not isinstance(fill, dict) else base64.b64decode(to_bytes(fill["b64"]))
+            fill = strings(fill).item()
         array = np.empty(value["shape"], dtype=dtype)
         array.fill(fill)
         return array
@@ -117,7 +153,7 @@ def array_of(value, name, dtype):
     array = np.asarray(value)
     converted = array.astype(dtype)
     if array.size and dtype.kind in "iub" and not np.array_equal(converted, array):
-        raise Problem("a value is no %s" % name)
+        raise Problem("a value is no %s", name)
     return converted
 
 
@@ -180,11 +216,18 @@ class Golden(object):
         text = json.dumps(content, sort_keys=True)
         arrays["golden.json"] = np.frombuffer(to_bytes(text), dtype=np.uint8)
         partial = path + ".partial"
-        with open(partial, "wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        if os.path.exists(path):
-            os.remove(path)
-        os.rename(partial, path)
+        try:
+            with open(partial, "wb") as stream:
+                np.savez_compressed(stream, **arrays)
+            if os.name == "nt" and os.path.exists(path):
+                os.remove(path)
+            os.rename(partial, path)
+        except BaseException as error:
+            if os.path.exists(partial):
+                os.remove(partial)
+            if isinstance(error, (IOError, OSError)):
+                raise Problem("--output=%s: cannot be written: %s", path, error.strerror or error)
+            raise
 
 
 def digest_of(path):
@@ -217,29 +260,39 @@ def masked_crc(data, table):
     return ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+def unpacked(path, data):
+    """What gzip has packed; a file may consist of several of its streams."""
+    found = []
+    while data:
+        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            found.append(unpacking.decompress(data) + unpacking.flush())
+        except zlib.error as error:
+            raise Problem("%s: damaged: %s", path, error)
+        data = unpacking.unused_data
+    return b"".join(found)
+
+
 def records(path):
     """The records of a TFRecord file, each of which is checked (tensorflow/core/lib/io/record_writer.h)."""
     with open(path, "rb") as stream:
         data = stream.read()
     if data[:2] == b"\x1f\x8b":
-        try:
-            data = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data)
-        except zlib.error as error:
-            raise Problem("%s: damaged: %s" % (path, error))
+        data = unpacked(path, data)
     table = crc_table()
     position = number = 0
     while position < len(data):
         if position + 12 > len(data):
-            raise Problem("%s: record %d: the file ends inside of it" % (path, number))
+            raise Problem("%s: record %d: the file ends inside of it", path, number)
         length, crc = struct.unpack_from("<QI", data, position)
         if crc != masked_crc(data[position : position + 8], table):
-            raise Problem("%s: record %d: damaged, or no TFRecord file" % (path, number))
+            raise Problem("%s: record %d: damaged, or no TFRecord file", path, number)
         end = position + 12 + length
         if end + 4 > len(data):
-            raise Problem("%s: record %d: the file ends inside of it" % (path, number))
+            raise Problem("%s: record %d: the file ends inside of it", path, number)
         record = data[position + 12 : end]
         if struct.unpack_from("<I", data, end)[0] != masked_crc(record, table):
-            raise Problem("%s: record %d: damaged: its checksum differs" % (path, number))
+            raise Problem("%s: record %d: damaged: its checksum differs", path, number)
         yield record
         position, number = end + 4, number + 1
 
@@ -302,8 +355,9 @@ def examples_of(given):
 
 
 def logged_calls(path, to_array):
-    """(signature or None, inputs or an array of tf.Examples) of each request of a log of TensorFlow Serving.
+    """(number of the record, signature or None, values) of each request of a log of TensorFlow Serving.
 
+    The values are a dict by input, an array of tf.Examples, or None where the request names tensors and no signature.
     Messages: tensorflow_serving/apis/prediction_log.proto and those that it imports.
     """
     for number, record in enumerate(records(path)):
@@ -311,6 +365,11 @@ def logged_calls(path, to_array):
             if kind not in (2, 3, 4, 5, 6, 7):
                 continue
             for request in all_of(log, 1):
+                if kind == 5:
+                    feeds = [(to_text(last_of(feed, 1)), to_array(last_of(feed, 2))) for feed in all_of(request, 2)]
+                    signature = to_text(last_of(last_of(request, 1), 3)) or None
+                    yield number, signature, dict(feeds) if last_of(request, 6, 0) else None
+                    continue
                 if kind == 4:
                     examples = examples_of(last_of(request, 2))
                     for task in all_of(request, 1):
@@ -372,6 +431,7 @@ def signatures_of(meta_graph):
 
 def given_signature(text):
     """`KEY:inputs=a=x:0,b=y:0;outputs=s=s:0`, as `migrate convert --signature` takes it, without escapes."""
+    text = to_text(text)
     key, _, rest = text.partition(":")
     sides = {}
     for section in filter(None, rest.split(";")):
@@ -383,25 +443,28 @@ def given_signature(text):
             name, equals, tensor = pair.partition("=")
             side[name if equals else name.split(":")[0].split("/")[-1]] = full(tensor if equals else name)
     if not key or set(sides) - {"inputs", "outputs"} or not sides.get("outputs"):
-        raise Problem("--signature=%s: write KEY:inputs=a=x:0,b=y:0;outputs=scores=s:0" % text)
+        raise Problem("--signature=%s: write KEY:inputs=a=x:0,b=y:0;outputs=scores=s:0", text)
     return key, (sides.get("inputs", {}), sides["outputs"])
 
 
-def model_of(tf, v1, path, tags, given):
+def model_of(v1, path, tags, given):
     """Reads a model's graph, and says how it is loaded."""
-    if os.path.isdir(path):
+    if os.path.isdir(path) and os.path.isfile(os.path.join(path, BUNDLE)):
+        model = meta_and_checkpoint(v1, os.path.join(path, BUNDLE))
+    elif os.path.isdir(path):
         model = saved_model(v1, path, tags)
     elif path.endswith(".meta"):
         model = meta_and_checkpoint(v1, path)
     elif os.path.isfile(path):
         model = frozen(v1, path)
     else:
-        raise Problem("%s: no such file or directory" % path)
+        raise Problem("%s: no such file or directory", path)
     model.signatures.update(given_signature(text) for text in given)
     if not model.signatures:
         raise Problem(
             "%s: has no signatures; name what is to be called: "
-            "--signature='serving_default:inputs=x=x:0;outputs=scores=s:0'" % path
+            "--signature='serving_default:inputs=x=x:0;outputs=scores=s:0'",
+            path,
         )
     return model
 
@@ -423,7 +486,7 @@ def parsed(message, path):
         text_format.Merge(data.decode("utf-8"), message)
         return message
     except (UnicodeDecodeError, text_format.ParseError):
-        raise Problem("%s: holds no %s" % (path, message.DESCRIPTOR.name))
+        raise Problem("%s: holds no %s", path, message.DESCRIPTOR.name)
 
 
 def saved_model(v1, path, tags):
@@ -431,13 +494,15 @@ def saved_model(v1, path, tags):
 
     names = [name for name in ("saved_model.pb", "saved_model.pbtxt") if os.path.exists(os.path.join(path, name))]
     if not names:
-        raise Problem("%s: holds no saved_model.pb" % path)
+        raise Problem("%s: holds no saved_model.pb", path)
     content = parsed(saved_model_pb2.SavedModel(), os.path.join(path, names[0]))
     sets = [tuple(sorted(to_text(tag) for tag in one.meta_info_def.tags)) for one in content.meta_graphs]
+    if not sets:
+        raise Problem("%s: holds no graph", os.path.join(path, names[0]))
     if tags is not None:
         wanted = tuple(sorted(filter(None, tags.split(","))))
         if wanted not in sets:
-            raise Problem("--tags=%s: the tag sets are %s" % (tags, "; ".join(",".join(one) for one in sets)))
+            raise Problem("--tags=%s: the tag sets are %s", tags, "; ".join(",".join(one) for one in sets))
     else:
         serving = [one for one in sets if one == ("serve",)] or [one for one in sets if "serve" in one]
         wanted = (serving or sets)[0]
@@ -453,17 +518,93 @@ def meta_and_checkpoint(v1, path):
     from tensorflow.core.protobuf import meta_graph_pb2
 
     meta_graph = parsed(meta_graph_pb2.MetaGraphDef(), path)
+    directory, name = os.path.split(os.path.abspath(path))
+    is_bundle = "serving_signatures" in meta_graph.collection_def
+    signatures = bundle_signatures(meta_graph) if is_bundle else signatures_of(meta_graph)
 
     def load(session):
         saver = v1.train.import_meta_graph(meta_graph, clear_devices=True)
         if saver is not None:
             saver.restore(session, checkpoint_of(path[: -len(".meta")]))
         tables = v1.get_collection(v1.GraphKeys.TABLE_INITIALIZERS)
-        if tables:
+        if is_bundle:
+            session.run(bundle_init_ops(meta_graph), bundle_assets(meta_graph, os.path.join(directory, "assets")))
+        elif tables:
             session.run(tables)
 
-    directory, name = os.path.split(os.path.abspath(path))
-    return Model(directory, name, (), load, signatures_of(meta_graph), meta_graph.graph_def)
+    return Model(directory, name, (), load, signatures, meta_graph.graph_def)
+
+
+# SessionBundles, which the exporter of TensorFlow 0.x wrote. Their messages (tensorflow/contrib/session_bundle/manifest.proto)
+# are not in every TensorFlow, so they are read by the numbers of their fields.
+
+
+def packed(meta_graph, collection):
+    """The messages of a collection."""
+    if collection not in meta_graph.collection_def:
+        return []
+    return [message.value for message in meta_graph.collection_def[collection].any_list.value]
+
+
+def bundle_init_ops(meta_graph):
+    return list(meta_graph.collection_def["serving_init_op"].node_list.value)[:1]
+
+
+def bundle_assets(meta_graph, directory):
+    """What is fed while the init op runs: the paths of the assets, by tensor."""
+    return dict(
+        (binding(last_of(asset, 1)), os.path.join(directory, to_text(last_of(asset, 2))))
+        for asset in packed(meta_graph, "serving_assets")
+    )
+
+
+def binding(data):
+    """The tensor of a TensorBinding."""
+    name = to_text(last_of(data, 1))
+    return full(name) if name else None
+
+
+def bundle_signatures(meta_graph):
+    """Signatures by the names that migrate, and TensorFlow Serving's own conversion, give them (bundle_shim.cc)."""
+    if packed(meta_graph, "serving_graph"):
+        meta_graph.graph_def.ParseFromString(packed(meta_graph, "serving_graph")[0])
+    placeholders = set(node.name for node in meta_graph.graph_def.node if node.op.startswith("Placeholder"))
+    default, named = b"", {}
+    for message in packed(meta_graph, "serving_signatures"):
+        default = last_of(message, 1, default)
+        for entry in all_of(message, 2):
+            named[to_text(last_of(entry, 1))] = last_of(entry, 2)
+    found = {}
+    if default:
+        found["serving_default"] = bundle_sides(default, placeholders)
+    inputs, outputs = [generic(named[name]) if name in named else None for name in ("inputs", "outputs")]
+    if inputs is not None and outputs:
+        found["predict" if default else "serving_default"] = inputs, outputs
+        del named["inputs"], named["outputs"]
+    for name in sorted(named):
+        found.setdefault(name, bundle_sides(named[name], placeholders))
+    return dict((key, sides) for key, sides in found.items() if sides is not None and sides[1])
+
+
+def generic(signature):
+    """The tensors of a GenericSignature in a Signature, by name; None for one of another type."""
+    for inner in all_of(signature, 3):
+        entries = all_of(inner, 1)
+        return dict((to_text(last_of(entry, 1)), binding(last_of(entry, 2))) for entry in entries)
+    return None
+
+
+def bundle_sides(signature, placeholders):
+    """(inputs, outputs) of a Signature by its type; what a generic one is fed are its placeholders."""
+    tensors = generic(signature)
+    if tensors is not None:
+        fed = dict((name, tensor) for name, tensor in tensors.items() if tensor.partition(":")[0] in placeholders)
+        return fed, dict((name, tensor) for name, tensor in tensors.items() if name not in fed)
+    for kind, outputs in ((1, ((2, "outputs"),)), (2, ((2, "classes"), (3, "scores")))):
+        for inner in all_of(signature, kind):
+            sides = [("inputs", binding(last_of(inner, 1)))], [(n, binding(last_of(inner, f))) for f, n in outputs]
+            return tuple(dict((name, tensor) for name, tensor in side if tensor) for side in sides)
+    return None
 
 
 def checkpoint_of(prefix):
@@ -585,28 +726,27 @@ def own_value(graph, name, rows, random):
     return random.uniform(-1, 1, shape).astype(kind)
 
 
-def own_calls(graph, model, seed):
-    """A few calls of each signature: one row and three, of random numbers."""
+def own_calls(graph, model, key, seed):
+    """A few calls of a signature: one row and three, of random numbers."""
     random = np.random.RandomState(seed)
-    for key in sorted(model.signatures):
-        inputs = model.signatures[key][0]
-        for rows in (1, 3):
-            values = {}
-            for name in sorted(inputs):
-                tensor = inputs[name]
-                if isinstance(tensor, dict):
-                    rank = graph.get_tensor_by_name(tensor["dense_shape"]).get_shape().as_list()
-                    rank = rank[0] if rank and rank[0] else 2
-                    kind = graph.get_tensor_by_name(tensor["values"]).dtype.base_dtype
-                    single = np.array([b"a"], dtype=object) if kind.name == "string" else np.ones(1, kind.as_numpy_dtype)
-                    values[name] = {
-                        "indices": np.zeros([1, rank], np.int64),
-                        "values": single,
-                        "dense_shape": np.array([rows] + [3] * (rank - 1), np.int64),
-                    }
-                else:
-                    values[name] = own_value(graph, tensor, rows, random)
-            yield key, values
+    inputs = model.signatures[key][0]
+    for rows in (1, 3):
+        values = {}
+        for name in sorted(inputs):
+            tensor = inputs[name]
+            if isinstance(tensor, dict):
+                rank = graph.get_tensor_by_name(tensor["dense_shape"]).get_shape().as_list()
+                rank = rank[0] if rank and rank[0] else 2
+                kind = graph.get_tensor_by_name(tensor["values"]).dtype.base_dtype
+                single = np.array([b"a"], dtype=object) if kind.name == "string" else np.ones(1, kind.as_numpy_dtype)
+                values[name] = {
+                    "indices": np.zeros([1, rank], np.int64),
+                    "values": single,
+                    "dense_shape": np.array([rows] + [3] * (rank - 1), np.int64),
+                }
+            else:
+                values[name] = own_value(graph, tensor, rows, random)
+        yield key, values
 
 
 def default_key(signatures):
@@ -616,8 +756,11 @@ def default_key(signatures):
 
 
 def json_entries(path):
-    with io.open(path, encoding="utf-8") as stream:
-        text = stream.read()
+    try:
+        with io.open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except UnicodeDecodeError as error:
+        raise Problem("%s: no UTF-8, and no log of TensorFlow Serving: %s", path, error)
     try:
         content = json.loads(text)
         return content if isinstance(content, list) else [content]
@@ -626,16 +769,20 @@ def json_entries(path):
         try:
             return [json.loads(line) for line in lines]
         except ValueError:
-            raise Problem("%s: no JSON: %s" % (path, error))
+            raise Problem("%s: no JSON: %s", path, error)
 
 
 def named_values(path, key, entry, inputs):
     """The values by input name of an entry of a JSON file (docs/inputs.md)."""
     if not isinstance(entry, dict):
-        raise Problem('%s: expected {"signature": ..., "inputs": {name: value}}' % path)
+        raise Problem('%s: expected {"signature": ..., "inputs": {name: value}}', path)
     if "instances" in entry and "inputs" not in entry and "instances" not in inputs:
         rows = entry["instances"]
-        if rows and isinstance(rows[0], dict) and list(rows[0]) != ["b64"]:
+        if not isinstance(rows, list) or not rows:
+            raise Problem("%s: 'instances' is a list with an entry for each row of the batch", path)
+        if isinstance(rows[0], dict) and list(rows[0]) != ["b64"]:
+            if not all(isinstance(row, dict) and set(row) == set(rows[0]) for row in rows):
+                raise Problem("%s: the rows of 'instances' have other inputs than the first", path)
             return dict((name, [row[name] for row in rows]) for name in rows[0])
         values = rows
     elif "inputs" in entry and (set(entry) <= {"signature", "signature_name", "inputs", "specs"}):
@@ -645,19 +792,22 @@ def named_values(path, key, entry, inputs):
     if isinstance(values, dict) and set(values) != {"b64"} and set(values) != {"fill", "shape"}:
         return values
     if len(inputs) != 1:
-        raise Problem("%s: signature %r has %d inputs, so each value needs a name" % (path, key, len(inputs)))
+        raise Problem("%s: signature '%s' has %d inputs, so each value needs a name", path, key, len(inputs))
     return {list(inputs)[0]: values}
 
 
 def npz_entries(path, signatures):
     """(signature or None, values by input) of the calls of a .npz file."""
     calls = {}
-    with np.load(path) as content:
+    if not zipfile.is_zipfile(path):
+        raise Problem("%s: no .npz, or cut short", path)
+    # Before NumPy 1.16.3 pickles are loaded unless that is forbidden.
+    with np.load(path, allow_pickle=False) as content:
         for name in sorted(content.files):
             try:
                 array = content[name]
-            except ValueError as error:
-                raise Problem("%s: array %r: %s" % (path, name, error))
+            except Exception as error:  # Whatever zipfile, zlib or NumPy say of what is damaged, or is a pickle.
+                raise Problem("%s: array '%s': %s", path, name, error)
             numbered = re.match(r"([0-9]{1,9})/(.+)\Z", name, re.DOTALL)
             number, rest = (int(numbered.group(1)), numbered.group(2)) if numbered else (0, name)
             keys = sorted((k for k in signatures if rest.startswith(k + "/")), key=len, reverse=True)
@@ -677,24 +827,24 @@ def checked_call(where, graph, model, key, values):
     """A call with arrays of the graph's dtypes."""
     key = key or default_key(model.signatures)
     if key not in model.signatures:
-        raise Problem("%s: no signature %r; there are %s" % (where, key, ", ".join(sorted(model.signatures))))
+        said = "no signature '%s'" % key if key else "names no signature"
+        raise Problem("%s: %s; there are %s", where, said, ", ".join(sorted(model.signatures)))
     inputs = model.signatures[key][0]
     if set(values) != set(inputs):
-        raise Problem(
-            "%s: signature %r takes %s, found %s" % (where, key, ", ".join(sorted(inputs)), ", ".join(sorted(values)))
-        )
+        found = ", ".join(sorted(map(to_text, values)))
+        raise Problem("%s: signature '%s' takes %s, found %s", where, key, ", ".join(sorted(inputs)), found)
     found = {}
     for name, value in values.items():
         tensor = inputs[name]
         try:
             if isinstance(tensor, dict):
                 if sorted(value) != sorted(PARTS):
-                    raise Problem("a sparse tensor is given by %s" % ", ".join(PARTS))
+                    raise Problem("a sparse tensor is given by %s", ", ".join(PARTS))
                 found[name] = dict((part, typed(graph, tensor[part], value[part])) for part in PARTS)
             else:
                 found[name] = typed(graph, tensor, value)
-        except (Problem, ValueError, TypeError, KeyError, OverflowError, binascii.Error) as error:
-            raise Problem("%s: input %r: %s" % (where, name, error))
+        except (Problem, ValueError, TypeError, KeyError, OverflowError, MemoryError, binascii.Error) as error:
+            raise Problem("%s: input '%s': %s", where, name, error)
     return key, found
 
 
@@ -703,19 +853,31 @@ def typed(graph, tensor, value):
     return array_of(value, dtype.name, np.dtype(object if dtype.name == "string" else dtype.as_numpy_dtype))
 
 
-def calls_of_log(path, graph, model):
+def calls_of_log(path, graph, model, notes, strict):
+    """The calls of a log of TensorFlow Serving; what has none, or where not `strict` does not fit, is a note."""
     from tensorflow.core.framework import tensor_pb2
     from tensorflow.python.framework import tensor_util
 
     def to_array(data):
-        return tensor_util.MakeNdarray(tensor_pb2.TensorProto.FromString(data))
+        try:
+            return tensor_util.MakeNdarray(tensor_pb2.TensorProto.FromString(data))
+        except Exception as error:
+            raise Problem("%s: a tensor is damaged: %s", path, error)
 
     for number, key, values in logged_calls(path, to_array):
+        if values is None:
+            notes.append("%s: record %d names tensors and no signature" % (to_text(os.path.basename(path)), number))
+            continue
         if not isinstance(values, dict):
             inputs = model.signatures.get(key or default_key(model.signatures), ({}, {}))[0]
             name = "inputs" if "inputs" in inputs or not inputs else sorted(inputs)[0]
             values = {name: values}
-        yield checked_call("%s: record %d" % (path, number), graph, model, key, values)
+        try:
+            yield checked_call("%s: record %d" % (path, number), graph, model, key, values)
+        except Problem as error:
+            if strict:
+                raise
+            notes.append(error.text)
 
 
 def is_log(path):
@@ -726,9 +888,7 @@ def is_log(path):
     return len(head) == 12 and struct.unpack("<QI", head)[1] == masked_crc(head[:8], crc_table())
 
 
-def calls_of_file(path, graph, model):
-    if not os.path.isfile(path):
-        raise Problem("%s: no such file" % path)
+def calls_of_file(path, graph, model, notes):
     if path.endswith(".npz"):
         for key, values in npz_entries(path, model.signatures):
             yield checked_call(path, graph, model, key, values)
@@ -738,10 +898,12 @@ def calls_of_file(path, graph, model):
             key = None
             if isinstance(entry, dict):
                 key = entry.get("signature", entry.get("signature_name"))
+            if not isinstance(key, (TEXT, type(None))):
+                raise Problem("%s: 'signature' is the name of one", where)
             inputs = model.signatures.get(key or default_key(model.signatures), ({}, {}))[0]
             yield checked_call(where, graph, model, key, named_values(where, key, entry, inputs))
     else:
-        for call in calls_of_log(path, graph, model):
+        for call in calls_of_log(path, graph, model, notes, True):
             yield call
 
 
@@ -789,11 +951,10 @@ def answer_to(session, model, call):
         found = session.run([fetches[name] for name in names], flat_feeds(model, call))
         return dict((name, plain(value)) for name, value in zip(names, found)), "", ""
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        return {}, type(error).__name__, to_text(lines[0] if lines else "")[:500]
+        return {}, type(error).__name__, first_line(error)
 
 
-def opened(tf, v1, model):
+def opened(v1, model):
     """A Session on a fresh load."""
     config = v1.ConfigProto(allow_soft_placement=True)
     config.gpu_options.allow_growth = True
@@ -843,66 +1004,132 @@ def runtime(tf, arguments, session):
 
 def check_paths(arguments):
     """Says what is wrong with paths, before TensorFlow is imported, which takes a while."""
-    for path in [arguments.model] + ([arguments.inputs] if arguments.inputs else []):
-        if not os.path.exists(path):
-            raise Problem("%s: no such file or directory" % path)
+    if not os.path.exists(arguments.model):
+        raise Problem("%s: no such file or directory", arguments.model)
+    if arguments.inputs and not os.path.isfile(arguments.inputs):
+        raise Problem("%s: no such file", arguments.inputs)
     output, model = os.path.realpath(arguments.output), os.path.realpath(arguments.model)
     if output == model or output.startswith(model + os.sep):
-        raise Problem("--output=%s: is the model or inside of it, which is only read" % arguments.output)
+        raise Problem("--output=%s: is the model or inside of it, which is only read", arguments.output)
     if not output.endswith(".npz"):
-        raise Problem("--output=%s: golden answers are a .npz file; give it that ending" % arguments.output)
+        raise Problem("--output=%s: golden answers are a .npz file; give it that ending", arguments.output)
+    if os.path.isdir(output):
+        raise Problem("--output=%s: is a directory", arguments.output)
     if not os.path.isdir(os.path.dirname(output)):
-        raise Problem("--output=%s: no such directory" % arguments.output)
+        raise Problem("--output=%s: no such directory", arguments.output)
+    if not os.access(os.path.dirname(output), os.W_OK):
+        raise Problem("--output=%s: its directory cannot be written to", arguments.output)
+
+
+def imported(arguments):
+    """TensorFlow, with the ops that the user names."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise Problem("TensorFlow cannot be imported (%s); use the Python that the model runs with", error)
+    v1 = getattr(getattr(tf, "compat", None), "v1", tf)
+    v1.logging.set_verbosity(v1.logging.ERROR)
+    for name in arguments.modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise Problem("--import=%s: %s", name, error)
+    for path in arguments.load_op_library:
+        try:
+            # The loader of libraries looks for a bare name in the system's directories alone.
+            tf.load_op_library(os.path.abspath(path) if os.path.exists(path) else path)
+        except Exception as error:
+            raise Problem("--load_op_library=%s: %s", path, error)
+    return tf, v1
+
+
+def without_missing(graph, model, given):
+    """Takes out signatures that name what the graph does not have; gives the reasons by key."""
+    found = {}
+    for key, sides in list(model.signatures.items()):
+        try:
+            for side in sides:
+                for tensor in side.values():
+                    for name in tensor.values() if isinstance(tensor, dict) else [tensor]:
+                        graph.get_tensor_by_name(name)
+        except (KeyError, ValueError, TypeError) as error:
+            if key in given:
+                raise Problem("--signature: '%s': %s", key, error)
+            found[key] = first_line(error)
+            del model.signatures[key]
+    return found
+
+
+def all_calls(arguments, session, model, notes):
+    """(calls, why not by signature), of the user's file, or of the model's own requests and made up."""
+    graph = session.graph
+    given = [given_signature(text)[0] for text in arguments.signature]
+    skipped = without_missing(graph, model, given)
+    calls, refused = [], {}
+    if arguments.inputs:
+        calls = list(calls_of_file(arguments.inputs, graph, model, notes))
+    else:
+        warm_up = os.path.join(model.path, WARM_UP)
+        if os.path.exists(warm_up):
+            try:
+                for call in calls_of_log(warm_up, graph, model, notes, False):
+                    if len(calls) < MOST_OWN:
+                        calls.append(call)
+            except Problem as error:
+                notes.append(error.text)
+        # What the model refuses of calls that this program has made up says nothing.
+        for key in sorted(model.signatures):
+            try:
+                own = list(own_calls(graph, model, key, arguments.seed))
+            except Exception as error:
+                refused[key] = "no call can be made up: %s" % first_line(error)
+                continue
+            for call in own:
+                _, error, message = answer_to(session, model, call)
+                if error:
+                    refused[key] = "%s: %s" % (error, message)
+                else:
+                    calls.append(call)
+    asked = set(key for key, _ in calls)
+    for key in sorted(set(model.signatures) - asked):
+        file = to_text(os.path.basename(arguments.inputs)) if arguments.inputs else ""
+        skipped[key] = "no call of it is in %s" % file if file else refused.get(key, "no call of it")
+    if not calls:
+        why = "".join(" ('%s': %s)" % (key, skipped[key]) for key in sorted(skipped)[:1])
+        raise Problem(
+            "no call succeeds%s; give calls with --inputs (migrate inputs MODEL prints a file to begin with)", why
+        )
+    return calls, skipped
+
+
+def opened_or_told(v1, model, path):
+    """A Session on a fresh load; a Problem where the model cannot be loaded."""
+    try:
+        return opened(v1, model)
+    except Exception as error:
+        hint = ""
+        if "Op type not registered" in first_line(error) or "No op named" in first_line(error):
+            hint = "; --import=MODULE or --load_op_library=FILE registers ops"
+        raise Problem("%s: cannot be loaded: %s: %s%s", path, type(error).__name__, error, hint)
 
 
 def record(arguments):
     """Loads the model, makes the calls twice from fresh loads, and writes the file."""
     check_paths(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    v1 = getattr(getattr(tf, "compat", None), "v1", tf)
-    for name in arguments.modules:
-        importlib.import_module(name)
-    for path in arguments.load_op_library:
-        tf.load_op_library(path)
-    model = model_of(tf, v1, arguments.model, arguments.tags, arguments.signature)
-    skipped, notes, own = {}, [], []
-    session = opened(tf, v1, model)
-    graph = session.graph
-    if arguments.inputs:
-        calls = list(calls_of_file(arguments.inputs, graph, model))
-    else:
-        calls = []
-        warm_up = os.path.join(model.path, WARM_UP)
-        if os.path.exists(warm_up):
-            try:
-                calls = list(calls_of_log(warm_up, graph, model))[:MOST_OWN]
-            except Problem as error:
-                notes.append(str(error))
-        own = list(own_calls(graph, model, arguments.seed))
-        # What the model refuses of calls that this program has made up says nothing.
-        refused = {}
-        for call in own:
-            _, error, message = answer_to(session, model, call)
-            if error:
-                refused[call[0]] = "%s: %s" % (error, message)
-            else:
-                calls.append(call)
-    session.close()
+    tf, v1 = imported(arguments)
+    model = model_of(v1, arguments.model, arguments.tags, arguments.signature)
+    notes = []
+    session = opened_or_told(v1, model, arguments.model)
+    try:
+        calls, skipped = all_calls(arguments, session, model, notes)
+    finally:
+        session.close()
     asked = set(key for key, _ in calls)
-    for key in sorted(set(model.signatures) - asked):
-        why = "no call of it is in %s" % os.path.basename(arguments.inputs) if arguments.inputs else "no call of it"
-        skipped[key] = why if arguments.inputs else refused.get(key, why)
-    if not calls:
-        why = "".join(" (%r: %s)" % (str(key), skipped[key]) for key in sorted(skipped)[:1])
-        raise Problem(
-            "no call succeeds%s; give calls with --inputs (migrate inputs MODEL prints a file to begin with)" % why
-        )
     sequence = [call for call in calls for _ in range(arguments.times)]
     runs = []
     for number in range(2):
-        session = opened(tf, v1, model)
+        session = opened_or_told(v1, model, arguments.model)
         runs.append([answer_to(session, model, call) for call in sequence])
         made_by = runtime(tf, arguments, session)
         session.close()
@@ -922,13 +1149,13 @@ def record(arguments):
     }
     golden.save(content, arguments.output)
     errors = sum(1 for answer in runs[0] if answer[1])
-    said = "%s: %d calls of %d signatures" % (arguments.output, len(sequence), len(asked))
+    said = "%s: %d calls of %d signatures" % (to_text(arguments.output), len(sequence), len(asked))
     said += ", %d of which end in an error" % errors if errors else ""
-    print("%s; recorded with TensorFlow %s" % (said, tf.__version__), file=sys.stderr)
+    tell("%s; recorded with TensorFlow %s" % (said, tf.__version__))
     for key in sorted(skipped):
-        print("signature %r is not recorded: %s" % (str(key), skipped[key]), file=sys.stderr)
+        tell("signature '%s' is not recorded: %s" % (key, skipped[key]))
     for note in notes:
-        print("not recorded: %s" % note, file=sys.stderr)
+        tell("not recorded: %s" % note)
 
 
 def parser():
@@ -951,8 +1178,8 @@ def main(argv):
     arguments = parser().parse_args(argv)
     try:
         record(arguments)
-    except Problem as error:
-        print("record.py: %s" % error, file=sys.stderr)
+    except (Problem, IOError, OSError, MemoryError) as error:
+        tell("record.py: %s" % first_line(error))
         return 2
     return 0
 

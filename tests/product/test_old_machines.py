@@ -13,6 +13,8 @@ import shutil
 import numpy as np
 import pytest
 
+from migrate.model.study import study
+from migrate.records import Options
 from migrate.verify.golden import load_golden
 from testdata import prediction_logs as made
 from tests.conversions import ROOT
@@ -103,3 +105,26 @@ def test_an_op_of_contrib(old, script, tmp_path):
         old, script, tmp_path / "model", f"--load_op_library={shared}", f"--output={tmp_path / 'library.npz'}"
     )
     assert again.answers[0].outputs["y"].tolist() == found.answers[0].outputs["y"].tolist()
+
+
+def test_a_session_bundle(old, script, tmp_path):
+    """Its table is filled from its asset, its variables come from a checkpoint of the first format."""
+    bundle = ROOT / "testdata" / "forms" / "session_bundle"
+    found = _recorded(old, script, bundle, f"--output={tmp_path / 'golden.npz'}", "--times=1")
+    assert not found.skipped and not any(answer.error for answer in found.answers)
+    with study(str(bundle), Options()) as studied:
+        assert {call.signature for call in found.calls} == {s.signature.key for s in studied.graph.plan.signatures}
+
+
+def test_names_of_any_letters(old, script, tmp_path):
+    """In paths, in calls, and in what is told; Python 2 has paths as bytes."""
+    model, calls, output = tmp_path / "modèle", tmp_path / "é.json", tmp_path / "☃.npz"
+    shutil.copytree(OLD / old.name.partition("-")[0] / "scorer", model)
+    calls.write_text(json.dumps({"signature": "é☃", "inputs": {}}, ensure_ascii=False), encoding="utf-8")
+    wrong = old.run(script, model, f"--inputs={calls}", f"--output={output}", LC_ALL="C.UTF-8")
+    assert wrong.returncode == 2
+    assert wrong.stderr.splitlines()[-1].startswith(f"record.py: {calls}: call 0: no signature 'é☃'; there are ")
+    calls.write_text(json.dumps({"tokens": ["é☃"], "x": [[1.0, 2.0, 3.0]]}, ensure_ascii=False), encoding="utf-8")
+    found = old.run(script, model, f"--inputs={calls}", f"--output={output}", LC_ALL="C.UTF-8")
+    assert found.returncode == 0 and "no call of it is in é.json" in found.stderr
+    assert load_golden(str(output)).calls[0].inputs["tokens"].tolist() == ["é☃".encode()]

@@ -385,6 +385,33 @@ def test_requests_that_name_tensors_are_asked_of_it(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("judge", ["tf1", "both"])
+def test_requests_of_the_users_file_that_name_tensors(judge, tmp_path):
+    """Beside a call of a signature; the new model has the names."""
+    rows = prediction_logs.floats((1, 2, 3))
+    model, log = tmp_path / "warmup", tmp_path / "log"
+    shutil.copytree(MODELS / "warmup", model)
+    (model / "assets.extra" / WARM_UP).unlink()
+    named = prediction_logs.session_run({"x:0": rows}, ("y:0",))
+    found = {}
+    for name, logs in (
+        ("plain", [prediction_logs.predict(x=rows)]),
+        ("named", [prediction_logs.predict(x=rows), named]),
+    ):
+        log.write_bytes(prediction_logs.file(*logs))
+        options = Options(judge=judge, inputs=str(log))
+        (report,) = migrate.convert(str(model), str(tmp_path / name), options).models
+        assert isinstance(report.outcome, Converted), report.outcome
+        assert not [finding for finding in report.findings if "SessionRun" in finding.message]
+        found[name] = report.verification.compared
+    assert found["named"] == found["plain"] + 2
+    shutil.copytree(tmp_path / "plain", tmp_path / "nameless")
+    (differs,) = migrate.validate(str(tmp_path / "nameless"), against=str(model), options=options).models
+    assert isinstance(differs.outcome, Mismatched)
+    assert {m.signature for m in differs.verification.mismatches} == {"SessionRun record 1 of log"}
+
+
+@pytest.mark.slow
 def test_record_asks_tensorflow_1_alone(tmp_path):
     file = tmp_path / "golden.npz"
     done = migrate_command("record", MODELS / "counter", "--judge=tf1", f"--output={file}")

@@ -254,6 +254,18 @@ def test_convert_says_who_has_judged(judge, tmp_path):
     assert all(not o["beyond"] and o["values"] for o in outputs.values())
 
 
+def test_a_difference_beyond_the_bounds_is_a_warning(tmp_path):
+    """Where TensorFlow 2 answers alike for both, and TensorFlow 1 a little differently."""
+    bounds = ["--max_absolute=0", "--max_relative=1e-14"]
+    path = MODELS / "while_loop"
+    done = migrate_command("convert", str(path), str(tmp_path / "new"), "--judge=both", "--format=json", *bounds)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)["models"]
+    assert found["outcome"] == "converted" and found["verification"]["bitwise_equal"]
+    (told,) = [finding for finding in found["findings"] if finding["code"] == "kernels-changed"]
+    assert told["severity"] == "warning" and "1.15.5 answers differently, beyond the bounds" in told["message"]
+
+
 DEAD_OPS = ROOT / "testdata" / "dead_ops"
 NAMES = sorted(path.parent.name for path in DEAD_OPS.glob("*/saved_model.pb"))
 

@@ -506,6 +506,17 @@ def test_a_flag_in_a_sentence_is_code_without_the_sentences_marks(opened):
     assert finding.message in page.run("document.querySelector('.finding').textContent")
 
 
+@pytest.mark.process
+@browser_only
+def test_a_phone_shows_the_seconds_of_each_step(narrow, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(_html(*make_fleet(1)), encoding="utf-8")
+    narrow.open(f"{path}#model-0")
+    numbers = "[...document.querySelectorAll('.wide-drawing[aria-label=Timings] text.end')]"
+    assert narrow.run(f"{numbers}.length") > 0
+    assert narrow.run(f"{numbers}.every((text) => text.getBoundingClientRect().right < innerWidth)")
+
+
 _LARGE = VariableFacts("v", "float32", (268_350_000,), False, True, True)
 _WIDE_MODEL = dataclasses.replace(
     model("serving_half_plus_two_cpu_with_empty_saved_model_config", Convertible()),
@@ -568,8 +579,15 @@ def test_without_javascript_there_are_totals_and_a_list(narrow, tmp_path):
             "document.readyState === 'complete' && document.querySelectorAll('noscript tbody tr').length === 30"
         )
         shown = narrow.run("document.body.innerText")
+        table = "document.querySelector('noscript table')"
+        fits = narrow.run(f"{table}.scrollWidth <= {table}.closest('.scroll').clientWidth")
+        empty = narrow.run(
+            f"[...{table}.querySelectorAll('td')].filter((td) => td.clientHeight && !td.innerText).length"
+        )
     finally:
         narrow.send("Emulation.setScriptExecutionDisabled", value=False)
+    assert fits and empty == 0
+    assert "filter below" not in shown
     assert "model_00029" in shown and "JavaScript is off" in shown and "of 30 models converted" in shown
     assert "Save as CSV" not in shown and "Name contains" not in shown
 

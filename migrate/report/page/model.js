@@ -130,8 +130,9 @@ function timings(model) {
   return card("Timings", wide("Timings", svg("svg", { class: "plot", viewBox: `0 0 860 ${steps.length * 26}`, role: "img", "aria-label": "Seconds by step: " + steps.map(([s, n]) => visible(`${s} ${n.toFixed(2)}`)).join(", ") },
     steps.map(([step, seconds], i) => svg("g", null,
       svg("text", { x: 0, y: i * 26 + 17 }, step.length > 18 ? step.slice(0, 17) + "\u2026" : step),
-      svg("rect", { x: 130, y: i * 26 + 6, height: 14, rx: 2, width: Math.max(1, (seconds / most) * 600), class: "fill-accent" }),
-      svg("text", { x: 130 + Math.max(1, (seconds / most) * 600) + 8, y: i * 26 + 17, class: "soft" }, `${seconds.toFixed(2)} s`))))));
+      // The number is left of the bar: a phone shows the left half of the drawing.
+      svg("text", { x: 190, y: i * 26 + 17, class: "soft end" }, `${seconds.toFixed(2)} s`),
+      svg("rect", { x: 204, y: i * 26 + 6, height: 14, rx: 2, width: Math.max(1, (seconds / most) * 640), class: "fill-accent" }))))));
 }
 
 function rewrites(model) {

@@ -46,7 +46,7 @@ _ADVICE = """
 - **1e7**: a pipeline: `migrate convert LIST.txt NEW --runner=DataflowRunner --beam_options='...'`, or in a pipeline of
   your own `migrate.fleet.beam.converted(tasks, tree, options)`, which keeps no report in memory: what became of a model
   is in its file in `NEW/.migrate/models/`. Each of a worker's processes imports TensorFlow once and needs the memory
-  above, and scratch space for a model and its new one where they lie on a remote file system."""
+  above, and scratch space for a model and its new one if they are on a remote file system."""
 _MEMORY = """
 import os, resource, sys
 from migrate.fleet.journal import reports

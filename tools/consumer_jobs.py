@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ _RELATIVE, _OF_LARGEST = 1e-4, 1e-5
 """How far floats may be from the reference: of themselves, and of the largest value of the output."""
 _MOST = 1500
 """Characters of an error that are kept."""
+_SECOND = "Fallback to flat signature also failed due to: "
+_SPARSE = (
+    ("indices", "indices_tensor_name"),
+    ("values", "values_tensor_name"),
+    ("dense_shape", "dense_shape_tensor_name"),
+)
+"""The arguments that TensorFlow makes of a sparse one, by the ends of their names, with their fields in `CooSparse`."""
 
 
 @frozen
@@ -52,10 +60,13 @@ class _Loaded:
     def tensors(self, call: Arrays) -> dict[str, tf.Tensor]:
         """The arguments of a call, by the names that Python has for them."""
         by_name = {name: tf.constant(value) for name, value in call.items()}
-        if set(by_name) == set(self.keywords):
-            return by_name
-        # Names that Python does not allow are others here, in the same order.
-        return dict(zip(sorted(self.keywords), (by_name[name] for name in sorted(by_name)), strict=True))
+        # Names that Python does not allow are others here.
+        return {key: by_name[key] if key in by_name else by_name[_as_python(key, by_name)] for key in self.keywords}
+
+
+def _as_python(keyword: str, names: Iterable[str]) -> str:
+    (name,) = (name for name in names if re.sub(r"\W", "_", name) == keyword)
+    return name
 
 
 def run(job: Job) -> str:
@@ -68,7 +79,8 @@ def run(job: Job) -> str:
         return CONSUMERS[job.consumer](job, calls)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return f"{type(error).__name__}: {' '.join(lines)[:_MOST]}"
+        said = " ".join(lines).rpartition(_SECOND)[2]  # What is before it has the values of the arguments.
+        return f"{type(error).__name__}: {said[:_MOST]}"
 
 
 def _reference(job: Job, calls: list[tuple[Arrays, Arrays]]) -> str:
@@ -76,11 +88,14 @@ def _reference(job: Job, calls: list[tuple[Arrays, Arrays]]) -> str:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         loaded = tf.compat.v1.saved_model.load(session, list(job.tags), job.path)
         signature = loaded.signature_def[job.key]
-        fetched = {key: info.name for key, info in signature.outputs.items()}
+        fetched = {key: info.name for key, info in signature.outputs.items() if info.name}
+        fed = {key: info.name for key, info in signature.inputs.items()}
+        for end, field in _SPARSE:
+            fed.update((f"{key}_{end}", getattr(info.coo_sparse, field)) for key, info in signature.inputs.items())
         answered = []
         for call, _ in calls:
             try:
-                answers = session.run(fetched, {signature.inputs[key].name: value for key, value in call.items()})
+                answers = session.run(fetched, {fed[key]: value for key, value in call.items()})
             except tf.errors.OpError:
                 if not answered:
                     raise
@@ -127,6 +142,8 @@ def _gradients(job: Job, calls: Any) -> str:
     variables = getattr(loaded.model, "trainable_variables", None)
     if variables is None:
         variables = [one for one in getattr(loaded.model, "variables", ()) if one.trainable]
+    handles = {id(handle) for handle in loaded.signature.captured_inputs}
+    variables = [one for one in variables if id(one.handle) in handles]
     if not variables:
         return "no trainable variable"
     with tf.GradientTape() as tape:
@@ -145,10 +162,13 @@ def _freezing(job: Job, calls: Any) -> str:
     loaded = _Loaded(job)
     frozen_function = convert_variables_to_constants_v2(loaded.signature)
     names = sorted(loaded.signature.structured_outputs)
+    # Tables stay arguments.
+    handles = {inner.name: outer for outer, inner in loaded.signature.graph.captures}
+    tables = [handles[one.name] for one in frozen_function.inputs if one.name in handles]
 
     def ask(call: Arrays) -> Mapping[str, Any]:
         tensors = loaded.tensors(call)
-        found = frozen_function(*[tensors[name] for name in loaded.keywords])
+        found = frozen_function(*[tensors[name] for name in loaded.keywords], *tables)
         return dict(zip(names, tf.nest.flatten(found), strict=True))
 
     return _asked(calls, ask)
@@ -156,31 +176,36 @@ def _freezing(job: Job, calls: Any) -> str:
 
 def _tflite(job: Job, calls: Any) -> str:
     try:
-        return _tflite_of(job, calls, flex=False)
-    except Exception as error:
-        try:
-            said = _tflite_of(job, calls, flex=True)
-        except Exception:
-            raise error from None
-        return "flex" if said == "yes" else said
+        made = _tflite_of(job, flex=False)
+    except Exception:
+        _tflite_of(job, flex=True)
+        return "flex"  # The interpreter of TensorFlow's wheel does not run it.
+    runner = tf.lite.Interpreter(model_content=made).get_signature_runner(job.key)
+    return _asked(calls, lambda call: runner(**call))
 
 
-def _tflite_of(job: Job, calls: Any, flex: bool) -> str:
+def _tflite_of(job: Job, flex: bool) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(job.path, [job.key], set(job.tags))
     if flex:
         sets = tf.lite.OpsSet
         converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS, sets.SELECT_TF_OPS]
-    runner = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner(job.key)
-    return _asked(calls, lambda call: runner(**call))
+    made: bytes = converter.convert()
+    return made
 
 
 def _stablehlo(job: Job, calls: Any) -> str:
     from tensorflow.compiler.mlir.tensorflow_to_stablehlo.python import pywrap_tensorflow_to_stablehlo
 
     call = calls[0][0]
-    shapes = ":".join(",".join(map(str, call[key].shape)) for key in sorted(call))
+    shapes = ":".join(",".join(map(str, call[key].shape)) for key in sorted(call, key=_fingerprint))
     made = pywrap_tensorflow_to_stablehlo.savedmodel_to_stablehlo(job.path, [job.key], list(job.tags), shapes)
     return "made" if made else "nothing"
+
+
+def _fingerprint(name: str) -> int:
+    """What TensorFlow's importer into MLIR sorts the inputs of a signature by (`ConvertSignature`, import_model.cc)."""
+    found = tf.raw_ops.Fingerprint(data=tf.constant([list(name.encode())], tf.uint8), method="farmhash64")
+    return int.from_bytes(bytes(found.numpy()[0]), "little")
 
 
 def _onnx(job: Job, calls: Any) -> str:

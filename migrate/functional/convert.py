@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 
 from migrate.frozen import frozen
 from migrate.functional import conds, gradients, handles, loops, stay, tensor_lists
-from migrate.functional.draft import Draft, UnknownTensorError
+from migrate.functional.draft import RESOURCE, Draft, UnknownTensorError
 from migrate.functional.frames import Frames, frames
 from migrate.functional.kept import Kept, arrays_finding, finding
 from migrate.functional.library import Library
 from migrate.functional.loop_functions import Loop
 from migrate.graph.control_flow_contexts import ENTERS, SWITCHES, contexts, topological_order
-from migrate.graph.graph import Graph, Wire, index, split
+from migrate.graph.graph import Graph, Wire, attribute, index, split
 from migrate.graph.nodes import reachable
 from migrate.records import Finding
 from migrate.rewrite.engine import Rewritten
@@ -43,7 +43,7 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
       uninitialized: identities of variables that may have no value when they are used.
     """
     if not run.graph.has(ENTERS | SWITCHES):
-        return Converted(run, None)
+        return Converted(_taking_handles(run, library), None)
     guarded = [name for name in guards(run.graph, uninitialized, library.functions) if not _is_root(run.graph, name)]
     if guarded:
         kept = [Kept("uses a variable without a value, which fails as in TF1 only there", tuple(guarded[:3]))]
@@ -79,6 +79,15 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
         return Converted(run, finding(run.run.key, kept))
     made = Rewritten(run.run, graph, run.fetches)
     return Converted(made, finding(run.run.key, kept), arrays_finding(run.run.key, arrays))
+
+
+def _taking_handles(run: Rewritten, library: Library) -> Rewritten:
+    """A run without control flow; a Switch that was folded may have left an Identity of a handle before its users."""
+    if not any(attribute(run.graph.nodes[name], "T").type == RESOURCE for name in run.graph.named({"Identity"})):
+        return run
+    draft = Draft(run.graph.nodes.values(), library, set(run.graph.nodes), run.graph)
+    handles.take_directly(draft)
+    return Rewritten(run.run, index(draft.nodes.values(), run.graph), run.fetches)
 
 
 def _is_root(graph: Graph, name: str) -> bool:

@@ -43,3 +43,15 @@ def test_tflite(new: str) -> None:
 def test_stablehlo(new: str) -> None:
     made = pytest.importorskip("tensorflow.compiler.mlir.tensorflow_to_stablehlo.python.pywrap_tensorflow_to_stablehlo")
     assert made.savedmodel_to_stablehlo(new, ["serving_default"], ["serve"], "1,3")
+
+
+def test_stablehlo_of_folded_conds_reads_no_variables(tmp_path: pathlib.Path) -> None:
+    """Keras reads the moving averages in conds, which go with `keras_learning_phase`; each read is a constant then."""
+    made = pytest.importorskip("tensorflow.compiler.mlir.tensorflow_to_stablehlo.python.pywrap_tensorflow_to_stablehlo")
+    path = str(tmp_path / "new")
+    options = Options(control_flow="functional", verify="none")
+    (model,) = migrate.convert(str(TESTDATA / "keras_v1"), path, options).models
+    assert isinstance(model.outcome, Converted), model.outcome
+    module = made.savedmodel_to_stablehlo(path, ["serving_default"], ["serve"], "3,4")
+    assert b"\0stablehlo\0" in module
+    assert b"\0tf\0" not in module, "an op of TensorFlow's is left: its dialect is named in the bytecode"

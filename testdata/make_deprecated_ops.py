@@ -1,6 +1,6 @@
 """Models with deprecated ops of TensorFlow 1, and what TensorFlow 1.15's kernels answer.
 
-They are dead_ops/deprecated, and rounded_ops/exponentials, whose bits no other TensorFlow has.
+They are dead_ops/deprecated, dead_ops/exponentials, and dead_ops/large_exponentials.
 
     venv-tf115/bin/python testdata/make_deprecated_ops.py
 
@@ -30,7 +30,7 @@ from tensorflow.python.ops import (
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from make_dead_ops import MODELS, main
+from make_dead_ops import main
 
 v1 = tf.compat.v1
 
@@ -197,35 +197,71 @@ def deprecated():
     return inputs, outputs, calls + [dict(calls[0], **{name: value}) for name, value in wrong.items()]
 
 
+_NUMBERS = (tf.float32, tf.float64, tf.complex64, tf.complex128)
+
+
+def _exponentials(calls):
+    """MatrixExponential of each dtype, of which a call has values or else a matrix of one element."""
+    _before(27)
+    inputs = {dtype.name: v1.placeholder(dtype, None, dtype.name) for dtype in _NUMBERS}
+    outputs = {"exponential_" + name: gen_linalg_ops.matrix_exponential(x) for name, x in inputs.items()}
+    one = np.array([[0.5]])
+    calls = [
+        {dtype.name: call.get(dtype.name, one).astype(dtype.as_numpy_dtype) for dtype in _NUMBERS} for call in calls
+    ]
+    return inputs, outputs, calls
+
+
+def _random(random, shape, norm, names=("float32", "float64", "complex64", "complex128")):
+    """Matrices whose largest sum of a column is at most a norm, about half of it for numbers without a part."""
+    values = random.uniform(-1, 1, shape) * norm / shape[-1]
+    imaginary = random.uniform(-1, 1, shape) * norm / shape[-1]
+    return {name: values + 1j * imaginary if name.startswith("complex") else values for name in names}
+
+
 def exponentials():
     """MatrixExponential of each dtype and of norms between all limits; what is not square is an error.
 
     The larger the norm, the more often a matrix is squared, and what was rounded with it.
     """
-    _before(27)
-    inputs, outputs, calls = {}, {}, [{} for _ in range(6)]
     random = np.random.RandomState(43)
-    for dtype in (tf.float32, tf.float64, tf.complex64, tf.complex128):
-        x = inputs[dtype.name] = v1.placeholder(dtype, None, dtype.name)
-        outputs["exponential_" + dtype.name] = gen_linalg_ops.matrix_exponential(x)
-        sizes = [1e-4, 5e-3, 0.02, 0.05, 0.15, 0.3, 0.45, 0.7, 1.0, 1.5, 3.0, 6.0, 13.0]
-        values = [
-            random.uniform(-1, 1, [13, 4, 4]) * np.array(sizes)[:, None, None],
-            random.uniform(-2, 2, [3, 2, 3, 3]),
-            [[0.0, 1e3], [0.0, 0.0]],
-            np.zeros([2, 0, 0]),
-            [[[np.nan, 0], [0, 1]], [[0, np.inf], [0, 0]], [[-20.0, 0.0], [0.0, 1.0]], [[0.0, -np.inf], [1.0, 0.0]]],
-            [[3.0]],
-        ]
-        for number, call in enumerate(calls):
-            value = np.asarray(values[number])
-            if dtype.is_complex and value.size == 54:
-                value = value + 1j * random.uniform(-2, 2, value.shape)
-            call[dtype.name] = value.astype(dtype.as_numpy_dtype)
-    wrong = np.zeros([2, 3], np.float32)
-    return inputs, outputs, [*calls, dict(calls[0], float32=wrong)]
+    sizes = [1e-4, 5e-3, 0.02, 0.05, 0.15, 0.3, 0.45, 0.7, 1.0, 1.5, 3.0, 6.0, 13.0]
+    values = [
+        random.uniform(-1, 1, [13, 4, 4]) * np.array(sizes)[:, None, None],
+        [[0.0, 1e3], [0.0, 0.0]],
+        np.zeros([2, 0, 0]),
+        np.zeros([0, 4, 4]),
+        [[[np.nan, 0], [0, 1]], [[0, np.inf], [0, 0]], [[-20.0, 0.0], [0.0, 1.0]], [[0.0, -np.inf], [1.0, 0.0]]],
+        [[3.0]],
+        [[-0.0, 0.0], [0.0, -0.0]],
+        np.triu(np.full([4, 4], 5.0), 1),  # nilpotent
+        np.diag([100.0, -100.0]),
+        np.full([2, 2], 1e-40),
+        [[4.258730016922831e-001, 0.0], [0.0, 0.0]],
+        [[3.925724783138660, 0.0], [0.0, 1.0]],
+        [[5.371920351148152, 0.0], [0.0, 1.0]],
+    ]
+    calls = [{dtype.name: np.asarray(value) for dtype in _NUMBERS} for value in values]
+    calls += [_random(random, [3, 2, 3, 3], 6.0), _random(random, [4, 4], 8.0), _random(random, [2, 1, 2, 2], 40.0)]
+    exact = ("float32", "float64")
+    calls.append(dict.fromkeys(exact, np.full([2, 2], 1e30)))
+    calls += [_random(random, [5, 7, 7], 50.0, (*exact, "complex128")), _random(random, [1, 9, 9], 20.0, exact)]
+    calls += [_random(random, [25, 25], 30.0, exact[:1]), _random(random, [33, 33], 30.0, exact[1:])]
+    return _exponentials([*calls, dict(calls[0], float32=np.zeros([2, 3]))])
+
+
+def large_exponentials():
+    """MatrixExponential of such matrices that a later TensorFlow rounds their products in another way, or overflow."""
+    random = np.random.RandomState(44)
+    calls = [_random(random, [5, 7, 7], 50.0, ("complex64",)), _random(random, [26, 26], 50.0, ("float32",))]
+    calls += [
+        _random(random, [2, 8, 8], 50.0, ("complex128", "complex64")),
+        _random(random, [30, 30], 2.0, ("float32",)),
+    ]
+    calls.append(dict.fromkeys(("complex64", "complex128"), np.full([2, 2], 1e30)))
+    inputs, outputs, calls = _exponentials(calls)
+    return inputs, {"large_" + name: output for name, output in outputs.items()}, calls
 
 
 if __name__ == "__main__":
-    main([deprecated])
-    main([exponentials], MODELS.parent / "rounded_ops")
+    main([deprecated, exponentials, large_exponentials])

@@ -165,9 +165,9 @@ ROUNDED = {
     "AdjustContrast": "within 2e-7 of the largest",
     "FusedConv2DBiasActivation": "same bits; of float32, which a GPU alone runs, those of Conv2D, Mul, AddN, BiasAdd "
     "and Relu",
-    "MatrixExponential": "same bits in batches of matrices up to 4 x 4, but for the sign of zeros; a product of single "
-    "or larger matrices may round otherwise, and so does TensorFlow 2's own kernel: a model converts with "
-    "--judge=tf1 or --max_ulps",
+    "MatrixExponential": "same bits, and those of TensorFlow 2's own kernel; of float32 beyond 25 x 25 within 2e-6 of "
+    "the largest; of complex64 from 5 x 5 and complex128 from 8 x 8 TensorFlow 2.21's bits alone; complex numbers that "
+    "overflow are NaN",
     "QuantizeAndDequantize": "same but for the sign of zeros",
     **{
         f"Batch{way}{rank}": "within 1e-6 of the largest (of FFT)"

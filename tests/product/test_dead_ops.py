@@ -22,25 +22,31 @@ pytestmark = pytest.mark.tensorflow
 MODELS = ROOT / "testdata" / "dead_ops"
 ROUNDED = {"logistic": 1.2e-7, "probabilities": 1.2e-7}
 """Outputs behind Sigmoid and Softmax, ops that live and that TensorFlow 2 rounds in another way."""
-SHARES = {"contrasts_float": 2e-7, "spectra_": 1e-6}
+SHARES = {
+    "contrasts_float": 2e-7,
+    "spectra_": 1e-6,
+    "large_exponential_float32": 2e-6,
+    "large_exponential_complex64": 5e-6,
+    "large_exponential_complex128": 5e-15,
+}
 """Beginnings of the names of outputs, and how far these are off, as a share of the largest.
 
 AdjustContrast adds the numbers of a channel in another order than Mean does: 1.1e-7 were measured. TensorFlow 2 has
-another library for the transforms of Fourier than TensorFlow 1.15: 4.1e-7.
+another library for the transforms of Fourier than TensorFlow 1.15: 4.1e-7. It multiplies matrices of float32 beyond
+25 x 25 with another library than Eigen; and TensorFlow 2.21 has another Eigen, which adds products of complex64 from
+5 x 5 and of complex128 from 8 x 8 in another order. Of norms up to 50, 1.1e-6, 2.9e-6 and 3.3e-15 were measured.
+Where complex numbers overflow, the old kernel has an infinite real part beside NaN, and the new model NaN in both.
 """
-UNSIGNED = ("quantized_", "exponential_complex")
+UNSIGNED = ("quantized_",)
 """Beginnings of the names of outputs of which the sign of a zero is another: TensorFlow 1.15 rounds -0.3 to 0, a later
-TensorFlow to -0; MatrixExponential halves both parts of a complex number by themselves. All else is the same."""
+TensorFlow to -0. All else is the same."""
 GRADIENT_BOUNDS = {"float16": 2e-3, "float32": 1e-6, "float64": 1e-15}
 """How far gradients are apart, as a share of the largest: TensorFlow 1's kernels add in another order than a tape."""
 SINGLE = {"transforms": 1e-7}
 """The same of float64 in models whose gradients are of TensorFlow 1.8: its ImageProjectiveTransform, which is its own
 gradient, interpolates in single precision. 3.7e-8 were measured; of float32 none."""
 ROUNDED_MODELS = ROOT / "testdata" / "rounded_ops"
-"""Models that have the bits of TensorFlow 1.15, and for which nobody else has: TensorFlow 2 still has MatrixExponential
-and rounds otherwise, by 39 ulps in 3 x 3 matrices (single or larger matrices have other bits than TensorFlow 1.15's,
-too); FusedConv2DBiasActivation of float32 runs on a GPU alone."""
-MOST_ULPS = 4096
+"""A model that nobody here answers: FusedConv2DBiasActivation of float32 runs on a GPU alone."""
 ROUNDED_NAMES = sorted(path.parent.name for path in ROUNDED_MODELS.glob("*/golden.npz"))
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/golden.npz"))
 DIFFERENTIATED = sorted(path.parent.name for path in MODELS.glob("*/gradients.npz"))
@@ -49,6 +55,7 @@ _ASK = """
 import os, pathlib, pickle, sys
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
 
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 v1 = tf.compat.v1
@@ -84,7 +91,13 @@ for name in sys.argv[4:]:
     asked = lambda given: loaded(**{key: tf.constant(value, specs[key].dtype) for key, value in given.items()})
     found[name, "tf2"] = list(answers(asked, calls))
     with tf.Graph().as_default(), v1.Session(config=config) as session:
-        definitions = v1.saved_model.load(session, ["serve"], str(new / name)).signature_def
+        loader = loader_impl.SavedModelLoader(str(new / name))
+        (meta_graph,) = loader._saved_model.meta_graphs
+        for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
+            for node in nodes:
+                if "config_proto" in node.attr:  # The settings of a call of a function win over the Session's.
+                    node.attr["config_proto"].s = config.SerializeToString()
+        definitions = loader.load(session, ["serve"]).signature_def
         signature = definitions[min(key for key in definitions if key[:2] != "__")]
         fetches = {key: info.name for key, info in signature.outputs.items()}
         ask = lambda given: session.run(fetches, {signature.inputs[k].name: v for k, v in given.items()})
@@ -148,10 +161,9 @@ def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], l
     import pickle
 
     path = tmp_path_factory.mktemp("rounded_ops")
-    options = Options(max_ulps=MOST_ULPS, allow_unverified=True)
-    found = migrate.convert(str(ROUNDED_MODELS), str(path / "new"), options).models
+    found = migrate.convert(str(ROUNDED_MODELS), str(path / "new"), Options(allow_unverified=True)).models
     passed = {pathlib.Path(model.source).name: model.verification.passed for model in found}
-    assert passed == {"exponentials": True, "fused_floats": False}, found
+    assert passed == {"fused_floats": False}, found
     run_child(["-c", _ASK, str(ROUNDED_MODELS), str(path / "new"), str(path / "answers"), *ROUNDED_NAMES])
     return pickle.loads((path / "answers").read_bytes())
 

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 import migrate
 from migrate.graph.contract import signatures
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.protos import MetaGraphDef
+from migrate.graph.protos import MetaGraphDef, SavedModel
 from migrate.model.graph_steps import graph_steps
 from migrate.model.study import study
 from migrate.processes.fresh import FreshInterpreters
@@ -301,6 +301,47 @@ def test_tensorflow_1_judges_alone_what_tensorflow_2_does_not_run(tmp_path):
 
 def _answers_in_tf2(model):
     return "tf2" in model["verification"]["judgement"]["judges"]
+
+
+def _exponential(directory, size):
+    """A model of TensorFlow 1.8 with a MatrixExponential of float32, of which TensorFlow 2 still has a kernel."""
+    saved = SavedModel(saved_model_schema_version=1)
+    graph = saved.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    graph.meta_info_def.tensorflow_version = "1.8.0"
+    graph.graph_def.versions.producer = 26
+    node = graph.graph_def.node.add(name="x", op="Placeholder")
+    node.attr["dtype"].type = 1
+    graph.graph_def.node.add(name="y", op="MatrixExponential", input=["x"]).attr["T"].type = 1
+    signature = graph.signature_def["serving_default"]
+    signature.method_name = "tensorflow/serving/predict"
+    for infos, key in ((signature.inputs, "x"), (signature.outputs, "y")):
+        infos[key].name, infos[key].dtype = f"{key}:0", 1
+        for shape in (infos[key].tensor_shape, node.attr["shape"].shape):
+            del shape.dim[:]
+            shape.dim.add(size=size)
+            shape.dim.add(size=size)
+    directory.mkdir()
+    (directory / "saved_model.pb").write_bytes(saved.SerializeToString())
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("size", "judge", "outcome"),
+    [(7, "auto", "converted"), (7, "tf1", "converted"), (30, "auto", "mismatched"), (30, "tf1", "converted")],
+)
+def test_a_matrix_exponential_has_the_bits_of_its_kernel_up_to_25_rows(size, judge, outcome, tmp_path):
+    model = _exponential(tmp_path / "old", size)
+    done = migrate_command("convert", str(model), str(tmp_path / "new"), f"--judge={judge}", "--format=json")
+    (found,) = json.loads(done.stdout)["models"]
+    assert found["outcome"] == outcome, found["verification"]
+    codes = [finding["code"] for finding in found["findings"]]
+    assert ("rounds-differently" in codes) == (size > 25)
+    if outcome == "converted":
+        judgement = found["verification"]["judgement"]
+        assert judgement["judges"] == (["tf1"] if judge == "tf1" else ["tf2", "tf1"])
+        (output,) = judgement["outputs"]
+        assert output["values"] and not output["beyond"] and output["bitwise_equal"] == (size < 26)
 
 
 @pytest.mark.slow

@@ -52,6 +52,10 @@ def _exponential(node: NodeDef, scope: Scope) -> Edit | Finding:
     sum of a column's absolute values as the norm, s = max(0, 1 + floor(log2(norm / limit))). With the parts U of odd
     and V of even powers the approximant is the solution X of (V - U) X = U + V. What has an element or a norm that is
     not finite becomes NaN.
+
+    The first matrix is there twice: core/kernels/linalg/matmul_op_impl.h multiplies the matrices of a batch of two or
+    more as the old kernel does, one after another with Eigen's product (up to 25 x 25: kMaxCostOuterParallelism), and
+    a single matrix with another one, which adds in another order.
     """
     dtype = attribute(node, "T").type
     if dtype not in _REAL:
@@ -76,6 +80,9 @@ class _Exponential:
     def edit(self) -> Edit:
         """All of them."""
         b, real = self._b, self._real
+        size = b.Shape(self._given, T=self._dtype, out_type=INT32)
+        first = b.constant("axis", 0, self._beside)
+        self._given = self._matrices(size, first)
         last, before = (b.constant(f"axis_{-axis}", axis, self._beside) for axis in (-1, -2))
         absolute = self._absolute()
         sums = b.Sum(absolute, before, name="sums", T=real, Tidx=INT32)
@@ -85,13 +92,35 @@ class _Exponential:
         wide = self._wide(is_finite, "finite", BOOL)
         matrix = b.SelectV2(wide, self._given, b.ZerosLike(self._given, name="zeros"), name="finite")
         halvings = self._halvings(norm, wide)
-        size = b.Shape(self._given, T=self._dtype, out_type=INT32)
-        self._eye = self._unit(size)
+        self._eye = self._unit()
         odd, even = self._parts(matrix, norm, halvings)
         sides = b.Sub(even, odd, name="denominator"), b.AddV2(odd, even, name="numerator")
         squared = self._squared(b.MatrixSolve(*sides, name="approximant"), halvings)
-        result = replaced(self._node, "SelectV2", [wide, squared, self._nothing(squared, sums, last)])
+        found = b.SelectV2(wide, squared, self._nothing(squared, sums, last), name="exponentials")
+        result = replaced(self._node, "Reshape", [self._part(found, "once", 0, -1, self._dtype), size])
+        result.attr["Tshape"].type = INT32
         return b.edit(result)
+
+    def _matrices(self, size: str, axis: str) -> str:
+        """A batch of one dimension, with its first matrix again at the end. What has no two dimensions is an error."""
+        b = self._b
+        sizes = [
+            b.Prod(self._part(size, "outer", 0, -2), axis, name="count", T=INT32, Tidx=INT32),
+            self._part(size, "rows", -2, -1, is_one=True),
+            self._part(size, "columns", -1, 0, is_one=True),
+        ]
+        self._sizes = b.node("Pack", sizes, "sizes", {"N": len(sizes), "axis": 0}, T=INT32)
+        flat = b.Reshape(self._given, self._sizes, name="flat", T=self._dtype, Tshape=INT32)
+        matrices = [flat, self._part(flat, "again", 0, 1, self._dtype), axis]
+        return b.node("ConcatV2", matrices, "matrices", {"N": 2}, T=self._dtype, Tidx=INT32)
+
+    def _part(self, tensor: str, name: str, start: int, stop: int, dtype: int = INT32, *, is_one: bool = False) -> str:
+        """What is between two places of the first axis; or one element, which a shorter tensor does not have."""
+        b = self._b
+        named = (("from", start), ("to", stop), ("by", 1))
+        ends = [b.constant(f"{name}_{end}", [value], self._beside) for end, value in named]
+        masks = {"shrink_axis_mask": 1} if is_one else {}
+        return b.node("StridedSlice", [tensor, *ends], name, masks, T=dtype, Index=INT32)
 
     def _nothing(self, squared: str, sums: str, last: str) -> str:
         """NaN in all elements of the matrices that are not finite: what is not finite less itself."""
@@ -115,13 +144,10 @@ class _Exponential:
             tensor = b.ExpandDims(tensor, last, name=f"{name}_wide_{axis}", T=dtype, Tdim=INT32)
         return tensor
 
-    def _unit(self, size: str) -> str:
+    def _unit(self) -> str:
         b = self._b
-        ends = [
-            b.constant(f"size_{name}", [value], self._beside) for name, value in (("from", -1), ("to", 0), ("by", 1))
-        ]
-        rows = b.node("StridedSlice", [size, *ends], "rows", {"end_mask": 1}, T=INT32, Index=INT32)
         one = b.typed("one", 1.0, self._dtype, self._beside)
+        rows = self._part(self._sizes, "diagonal", 1, 2)
         return b.MatrixDiag(b.Fill(rows, one, name="ones", T=self._dtype, index_type=INT32), name="unit")
 
     def _number(self, value: int, name: str) -> str:
@@ -156,6 +182,9 @@ class _Exponential:
         bits, step, middle = _BITS[real]
         two = b.constant("two", 2, self._beside, dtype=bits)
         first = b.FloorDiv(halvings, two, name="halvings_1", T=bits)
+        parts = {"halved": matrix}
+        if self._dtype != real:  # A product of complex numbers would lose the sign of a zero.
+            parts = {op.lower(): getattr(b, op)(matrix, T=self._dtype, Tout=real) for op in ("Real", "Imag")}
         for number, count in enumerate((first, b.Sub(halvings, first, name="halvings_2", T=bits))):
             exponent = b.Sub(
                 b.constant(f"middle_{number}", middle, self._beside, dtype=bits),
@@ -167,10 +196,10 @@ class _Exponential:
             power = b.Bitcast(
                 b.Mul(exponent, one, name=f"power_bits_{number}", T=bits), name=f"power_{number}", T=bits, type=real
             )
-            if self._dtype != real:
-                power = b.Cast(power, name=f"power_cast_{number}", SrcT=real, DstT=self._dtype)
-            matrix = b.Mul(matrix, power, name=f"halved_{number}")
-        return matrix
+            parts = {name: b.Mul(part, power, name=f"{name}_{number}", T=real) for name, part in parts.items()}
+        if self._dtype == real:
+            return parts["halved"]
+        return b.Complex(*parts.values(), name="halved", T=real, Tout=self._dtype)
 
     def _parts(self, matrix: str, norm: str, halvings: str) -> tuple[str, str]:
         """The odd and the even part of the approximant of each matrix."""
@@ -228,6 +257,7 @@ class _Exponential:
         return self._b.BatchMatMulV2(one, other, name=name)
 
     def _squared(self, matrix: str, halvings: str) -> str:
+        """Each matrix as often squared as it was halved, transposed: Eigen has the squares column by column."""
         b = self._b
         bits = _BITS[self._real][0]
         every = b.constant("every", [-1], self._beside)
@@ -236,6 +266,8 @@ class _Exponential:
         most = b.Max(flat, b.constant("along", [0], self._beside), name="most_halvings", T=bits, Tidx=INT32)
         loop = LoopBuilder(b, f"{self._node.name}/squares", [f"^{name}" for name in control_inputs(self._node)])
         fixed = loop.constants({"halvings": (halvings, bits), "most": (most, bits)})
+        turned = b.constant("turned", [0, 2, 1], self._beside)
+        matrix = b.Transpose(matrix, turned, name="transposed", T=self._dtype, Tperm=INT32)
         merged = loop.merged({"step": (zero, bits), "matrix": (matrix, self._dtype)})
         now = loop.inside(b.Less(merged["step"], fixed["most"], name="is_left", T=bits))
         step, found = now["step"], now["matrix"]
@@ -245,7 +277,7 @@ class _Exponential:
             "step": b.AddV2(step, b.constant("next_square", 1, step, dtype=bits), name="step_next", T=bits),
             "matrix": b.SelectV2(is_left, square, found, name="matrix_next"),
         }
-        return loop.left(after)["matrix"]
+        return b.Transpose(loop.left(after)["matrix"], turned, name="squared", T=self._dtype, Tperm=INT32)
 
 
 EXPONENTIAL = Rule("exponential", {"MatrixExponential": Op()}, _exponential)

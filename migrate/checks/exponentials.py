@@ -43,11 +43,11 @@ def find_exponentials(nodes: Iterable[Located]) -> tuple[Finding, ...]:
         Finding(
             "rounds-differently",
             Severity.WARNING,
-            f"The new model rounds {count_words(len(found), 'MatrixExponential')} differently where a matrix of "
+            f"the new model rounds {count_words(len(found), 'MatrixExponential')} differently where a matrix of "
             f"float32 has more than {LARGEST} rows",
             labels(found),
-            "If the model is mismatched for that, convert it with --judge=tf1, which compares within bounds "
-            "(migrate runtime install), or allow some --max_ulps.",
+            "if the model is mismatched for that, convert it with --judge=tf1, which compares within bounds "
+            "(migrate runtime install), or allow some --max_ulps",
         ),
     )
 

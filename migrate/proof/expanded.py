@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 
 from migrate.graph.protos import AttrValue
-from migrate.proof import additive_trees, components, dead_ops, dead_predecessors, fused, slices, trees
+from migrate.proof import additive_trees, components, dead_ops, dead_predecessors, exponentials, fused, slices, trees
 from migrate.proof.constants import int32, int32s, made
 from migrate.proof.parts import FLOAT, INT32, Parts
 from migrate.proof.program import Flat
@@ -118,6 +118,7 @@ EXPANDED: Mapping[str, Callable[[Parts], Flat]] = {
     **trees.EXPANDED,
     **additive_trees.EXPANDED,
     **components.EXPANDED,
+    **exponentials.EXPANDED,
     **fused.EXPANDED,
     **slices.EXPANDED,
 }

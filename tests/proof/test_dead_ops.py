@@ -12,7 +12,17 @@ import pytest
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import load_ref_ops
 from migrate.graph.protos import AttrValue, FunctionDef, NodeDef
-from migrate.proof import additive_trees, components, dead_ops, dead_predecessors, fused, numbering, slices, trees
+from migrate.proof import (
+    additive_trees,
+    components,
+    dead_ops,
+    dead_predecessors,
+    exponentials,
+    fused,
+    numbering,
+    slices,
+    trees,
+)
 from migrate.proof.difference import difference
 from migrate.proof.records import PROVED
 from migrate.proof.settling import messages, settle
@@ -134,7 +144,7 @@ feed x:0 int32
 fetch y:0
 """,
 }
-_OLD = ("audio", "bitpack", "contrast", "convolution", "eigen", "poisson", "quantize", "reduce_slice")
+_OLD = ("audio", "bitpack", "contrast", "convolution", "eigen", "exponential", "poisson", "quantize", "reduce_slice")
 for rule in (*_OLD, "boosted_trees", "forest", "additive_trees", "partition", "tree_stats", "components", "quantiles"):
     examples = read(FOLDER / f"{rule}.txt")
     GRAPHS.update((f"{rule} {pair.title[2:]}", pair.before) for pair in examples if "refused" not in pair.title)
@@ -146,6 +156,7 @@ EXPANDED = {
     **trees.EXPANDED,
     **additive_trees.EXPANDED,
     **components.EXPANDED,
+    **exponentials.EXPANDED,
     **fused.EXPANDED,
     **slices.EXPANDED,
 }

@@ -247,7 +247,7 @@ def _table(rows: Sequence[Row], reasons: dict[str, int]) -> Iterable[str]:
 
 
 def _mark(said: str, reasons: dict[str, int]) -> str:
-    if said in _GOOD:
+    if said in (*_GOOD, "mixed"):
         return said
     if said in _NOTHING:
         return "-"

@@ -64,7 +64,7 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
         arrays = tensor_lists.convert(draft, results)
         # What has numbered the elements of an array that is a list is needed no more.
         draft.remove(draft.nodes.keys() - needed(draft.wires))
-        kept = _convert_loops(draft, results, not uninitialized)
+        kept = _convert_loops(draft, results)
         kept += conds.convert(draft, results)
         handles.take_directly(draft)
     except UnknownTensorError as error:
@@ -94,13 +94,12 @@ def _is_root(graph: Graph, name: str) -> bool:
     return name in contexts(graph) and contexts(graph)[name].is_root
 
 
-def _convert_loops(draft: Draft, results: Iterable[str], all_set: bool) -> list[Kept]:
+def _convert_loops(draft: Draft, results: Iterable[str]) -> list[Kept]:
     graph = draft.graph()
     if not graph.has(ENTERS):
         return []
     draft.unwritten = handles.unwritten(graph)
-    if all_set:
-        gradients.read_in_outer_loops(draft)
+    if draft.all_set and gradients.read_in_outer_loops(draft):
         graph = draft.graph()
     found = frames(graph, frozenset(graph.named(handles.HANDLES)))
     awaited = frozenset(split(tensor)[0] for tensor in results)

@@ -6,7 +6,8 @@ that it makes anew has no handle data (control_flow_util_v2.py, `get_func_graph`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import collections
+from collections.abc import Iterable, Sequence, Set
 
 from migrate.functional.draft import Draft
 from migrate.graph.dtypes import dtype_value
@@ -23,12 +24,15 @@ _DIFFERENTIABLE = frozenset(map(dtype_value, ("bfloat16", "complex64", "complex1
 """DataTypes of variables, and of results, that have gradients (default_gradient.py, `get_zeros_dtype`)."""
 
 
-def read_in_outer_loops(draft: Draft) -> None:
+def read_in_outer_loops(draft: Draft) -> bool:
     """Reads unwritten variables in the outermost loop, whose inner loops and branches then take values, not handles.
 
     With handles a While in a While gives zeros for a variable's gradient (while_v2.py, `_preprocess_grad`), and the
     gradient of an If fails where one branch reads a variable and the other does not (cond_v2.py,
     `_create_zeros_for_none_grads`).
+
+    Returns:
+      Whether it has changed something.
     """
     values: dict[str, str] = {}
     for name in [name for name, known in draft.wires.items() if known.op == "ReadVariableOp"]:
@@ -53,11 +57,26 @@ def read_in_outer_loops(draft: Draft) -> None:
                 values.update((f"{node.name}:{output}", f"{new.name}:{output}") for output in (0, 1))
         waits = [f"^{wait}" for wait in known.controls]
         draft.put(new_node("Identity", name, [as_input(values[known.data[0]]), *waits], T=dtype))
-    # A Switch in a loop that leads to none of its ends would keep the loop from being a While.
-    idle = {split(tensor)[0] for tensor in values if draft.wires[split(tensor)[0]].op in ("Enter", "Switch")}
-    while gone := idle - {source for known in draft.wires.values() for source in known.behind}:
-        draft.remove(gone)
-        idle -= gone
+    if values:
+        _remove_idle(draft, {split(tensor)[0] for tensor in values})
+    return bool(values)
+
+
+def _remove_idle(draft: Draft, led: Set[str]) -> None:
+    """Takes out what leads a handle on to nobody: a Switch that leads to no end of a loop keeps it from being a While.
+
+    Args:
+      draft: nodes are taken out of it.
+      led: names of nodes that lead a handle on.
+    """
+    users = collections.Counter(source for known in draft.wires.values() for source in known.behind)
+    idle = [name for name in led if not users[name]]
+    for name in idle:  # grows while it is read
+        for source in draft.wires[name].behind:
+            users[source] -= 1
+            if not users[source] and source in led:
+                idle.append(source)
+    draft.remove(idle)
 
 
 def _way_in(draft: Draft, tensor: str) -> tuple[str | None, list[str]]:

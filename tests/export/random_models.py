@@ -5,13 +5,13 @@ TensorFlow starts here.
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tests.control_flow import control_flow
 
 v1 = tf.compat.v1
 
@@ -44,7 +44,8 @@ def make_model(seed: int, path: str) -> None:
       path: directory that is not there yet.
     """
     rng = random.Random(seed)
-    with _v1_control_flow(), tf.Graph().as_default(), v1.Session() as session:
+    # TF2's would make functions, under names that this process knows when the model is imported.
+    with control_flow(), tf.Graph().as_default(), v1.Session() as session:
         variables = list(_variables(rng))
         signatures = {key: _signature(rng, variables) for key in rng.sample(SIGNATURES, rng.choice([1, 1, 2, 3, 6]))}
         session.run(v1.global_variables_initializer())
@@ -53,18 +54,6 @@ def make_model(seed: int, path: str) -> None:
         saver = v1.train.Saver(kept) if kept else None
         builder.add_meta_graph_and_variables(session, ["serve"], signatures, saver=saver)
         builder.save()
-
-
-@contextlib.contextmanager
-def _v1_control_flow() -> Iterator[None]:
-    """TF2's would make functions, under names that this process knows when the model is imported."""
-    was_enabled = v1.control_flow_v2_enabled()
-    v1.disable_control_flow_v2()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            v1.enable_control_flow_v2()
 
 
 def _variables(rng: random.Random) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 import migrate
 from migrate.records import Converted, Options
+from tests.control_flow import control_flow
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -117,18 +118,13 @@ CASES = (_bidirectional, _long, _decoded, _searched, _detected, _nested)
 @pytest.mark.parametrize("build", CASES, ids=[build.__name__[1:] for build in CASES])
 def test_it_is_functional_and_answers_as_before(build: Any, tmp_path: Any) -> None:
     source, new = str(tmp_path / "source"), str(tmp_path / "new")
-    was_v2 = v1.control_flow_v2_enabled()
-    v1.disable_control_flow_v2()
-    try:
-        with tf.Graph().as_default(), v1.Session() as session, v1.variable_scope("", use_resource=False):
-            inputs, outputs = build()
-            session.run(v1.global_variables_initializer())
-            v1.saved_model.simple_save(session, source, inputs, outputs)
-            fed = {tensor: _value(name, tensor) for name, tensor in inputs.items()}
-            golden = session.run(outputs, fed)
-    finally:
-        if was_v2:
-            v1.enable_control_flow_v2()
+    graph = tf.Graph()
+    with control_flow(), graph.as_default(), v1.Session() as session, v1.variable_scope("", use_resource=False):
+        inputs, outputs = build()
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, source, inputs, outputs)
+        fed = {tensor: _value(name, tensor) for name, tensor in inputs.items()}
+        golden = session.run(outputs, fed)
     (model,) = migrate.convert(source, new, Options(control_flow="functional")).models
     assert isinstance(model.outcome, Converted), (model.outcome, model.findings)
     assert not {finding.code for finding in model.findings} & {"control-flow-kept", "tensor-array-kept"}

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.tensorflow
 tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
 
+from tests.control_flow import control_flow  # noqa: E402
 from tests.rewrite import flow_packs  # noqa: E402
 from tests.rewrite.flow_programs import Compute, Cond, Look, Loop, Program, Write  # noqa: E402
 
@@ -87,13 +88,8 @@ def test_resource_variables(tmp_path: Any) -> None:
     source = str(tmp_path / "source")
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float64, [2], "x")
-        was_v2 = v1.control_flow_v2_enabled()
-        v1.disable_control_flow_v2()
-        try:
+        with control_flow():
             outputs = _resources(x)
-        finally:
-            if was_v2:
-                v1.enable_control_flow_v2()
         session.run(v1.global_variables_initializer())
         builder = v1.saved_model.Builder(source)
         define = v1.saved_model.signature_def_utils.predict_signature_def

@@ -14,6 +14,7 @@ from migrate.proof.records import NotProved, Proved, Result
 from migrate.proof.settling import settle
 from migrate.proof.shared import Shared
 from migrate.proof.states import fetched, final
+from tests.control_flow import control_flow
 from tests.proof.graphs import side
 
 pytestmark = pytest.mark.tensorflow
@@ -26,19 +27,14 @@ Build = Callable[[Any, Any, Any, Any], Any]
 
 def graph(build: Build, is_v2: bool) -> MetaGraphDef:
     """What `build` makes of two inputs, a predicate and a resource variable; `out` is its result."""
-    was_v2 = v1.control_flow_v2_enabled()
-    (v1.enable_control_flow_v2 if is_v2 else v1.disable_control_flow_v2)()
-    try:
-        with tf.Graph().as_default() as made:
-            x, y = (v1.placeholder(tf.float32, [], name=name) for name in "xy")
-            p = v1.placeholder(tf.bool, [], name="p")
-            v = v1.get_variable("v", [], tf.float32, use_resource=True)
-            tf.identity(build(x, y, p, v), name="out")
-            found = MetaGraphDef()
-            found.graph_def.ParseFromString(made.as_graph_def().SerializeToString())
-            return found
-    finally:
-        (v1.enable_control_flow_v2 if was_v2 else v1.disable_control_flow_v2)()
+    with control_flow(functional=is_v2), tf.Graph().as_default() as made:
+        x, y = (v1.placeholder(tf.float32, [], name=name) for name in "xy")
+        p = v1.placeholder(tf.bool, [], name="p")
+        v = v1.get_variable("v", [], tf.float32, use_resource=True)
+        tf.identity(build(x, y, p, v), name="out")
+        found = MetaGraphDef()
+        found.graph_def.ParseFromString(made.as_graph_def().SerializeToString())
+        return found
 
 
 def compared(one: MetaGraphDef, other: MetaGraphDef) -> tuple[Result, Result]:

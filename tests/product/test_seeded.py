@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import migrate
 from migrate.graph.protos import SavedModel
 from migrate.records import Converted, Mismatched, Options, Unverified, Validated
+from tests.control_flow import control_flow
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -19,7 +19,7 @@ def _save(path, make):
     import tensorflow as tf
 
     v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session, _control_flow(tf, make in (_functional,)):
+    with tf.Graph().as_default(), v1.Session() as session, control_flow(make in (_functional,)):
         found = make(tf)
         session.run(v1.global_variables_initializer())
         builder = v1.saved_model.Builder(str(path))
@@ -27,18 +27,6 @@ def _save(path, make):
         builder.add_meta_graph_and_variables(session, ["serve"], {key: define(i, o) for key, (i, o) in found.items()})
         builder.save()
     return str(path)
-
-
-@contextlib.contextmanager
-def _control_flow(tf, functional):
-    """Makes functional control flow, or that of TF1."""
-    before = tf.compat.v1.control_flow_v2_enabled()
-    switch = {True: tf.compat.v1.enable_control_flow_v2, False: tf.compat.v1.disable_control_flow_v2}
-    switch[functional]()
-    try:
-        yield
-    finally:
-        switch[before]()
 
 
 def _x(tf):

@@ -10,6 +10,7 @@ import pytest
 
 import migrate
 from migrate.records import Converted, Options
+from tests.control_flow import control_flow
 
 pytestmark = pytest.mark.tensorflow
 
@@ -79,23 +80,21 @@ def _normed() -> tuple[dict[str, Any], Any]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     folder = tmp_path_factory.mktemp("trained")
     source, new = str(folder / "source"), str(folder / "new")
-    was_v2 = v1.control_flow_v2_enabled()
-    v1.disable_control_flow_v2()
-    with tf.Graph().as_default(), v1.Session() as session, v1.variable_scope("", use_resource=False):
-        signatures = {}
-        for key, build in (("serving_default", _rnn), ("normed", _normed)):
-            with v1.variable_scope(key):
-                inputs, y = build()
-            signatures[key] = v1.saved_model.predict_signature_def(inputs, {"y": y})
-        session.run(v1.global_variables_initializer())
-        builder = v1.saved_model.Builder(source)
-        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
-        builder.save()
-    (model,) = migrate.convert(source, new, Options(control_flow="functional")).models
-    assert isinstance(model.outcome, Converted), model.outcome
-    assert not {finding.code for finding in model.findings} & {"control-flow-kept", "tensor-array-kept"}
-    yield source, new
-    (v1.enable_control_flow_v2 if was_v2 else v1.disable_control_flow_v2)()
+    with control_flow():
+        with tf.Graph().as_default(), v1.Session() as session, v1.variable_scope("", use_resource=False):
+            signatures = {}
+            for key, build in (("serving_default", _rnn), ("normed", _normed)):
+                with v1.variable_scope(key):
+                    inputs, y = build()
+                signatures[key] = v1.saved_model.predict_signature_def(inputs, {"y": y})
+            session.run(v1.global_variables_initializer())
+            builder = v1.saved_model.Builder(source)
+            builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+            builder.save()
+        (model,) = migrate.convert(source, new, Options(control_flow="functional")).models
+        assert isinstance(model.outcome, Converted), model.outcome
+        assert not {finding.code for finding in model.findings} & {"control-flow-kept", "tensor-array-kept"}
+        yield source, new
 
 
 def _wanted(key: str) -> Any:

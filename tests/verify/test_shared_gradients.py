@@ -10,6 +10,7 @@ import pytest
 from migrate.verify.gradients import session_gradients
 from migrate.verify.sessions import fresh_session
 from migrate.verify.shared_gradients import Differentiated, add_shared, groups_of, shared_gradients
+from tests.control_flow import control_flow
 
 _COUNT = 4
 
@@ -31,8 +32,8 @@ def _trunk(tf, size=20):
     y = x + more
     for _ in range(size):
         y = tf.tanh(y @ weight) + x
-    tf.compat.v1.disable_control_flow_v2()
-    _, y = tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, tf.tanh(y @ weight)), [0, y])
+    with control_flow():
+        _, y = tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, tf.tanh(y @ weight)), [0, y])
     return x, y, {"weight": ("weight",), "table": ("table",)}
 
 

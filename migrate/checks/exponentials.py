@@ -32,11 +32,14 @@ def find_exponentials(nodes: Iterable[Located]) -> tuple[Finding, ...]:
     Returns:
       One warning, `rounds-differently`, or nothing.
     """
-    located = tuple(nodes)
-    found = [each for each in located if each.node.op == "MatrixExponential" and _is_float32(each.node)]
-    if found:
-        given = {(each.where, each.node.name): each.node for each in located if each.node.op == "Placeholder"}
-        found = [each for each in found if not _is_small(each, given)]
+    found: list[Located] = []
+    given: dict[tuple[str, str], NodeDef] = {}
+    for each in nodes:  # A graph that is read node by node is never in memory as a whole.
+        if each.node.op == "MatrixExponential" and _is_float32(each.node):
+            found.append(each)
+        elif each.node.op == "Placeholder":
+            given[each.where, each.node.name] = each.node
+    found = [each for each in found if not _is_small(each, given)]
     if not found:
         return ()
     return (

@@ -16,7 +16,9 @@ from migrate.errors import InputError
 from migrate.events import called
 from migrate.export.provenance import sign
 from migrate.export.publish import check_destination, publish, staging
+from migrate.graph.attr_defaults import encoded_defaults
 from migrate.graph.large_constants import constant_bytes
+from migrate.graph.op_table import load_in_place_ops, load_ref_ops
 from migrate.model.conversion import GoldenFile, Progress, Work, convert, validate
 from migrate.model.destination_names import renamed
 from migrate.model.file_checks import check_candidate_files, refuse_links
@@ -52,6 +54,13 @@ from migrate.records import (
 from migrate.sources.copies import copy_tree
 from migrate.sources.fingerprint import fingerprint
 from migrate.verify.memory import LARGE
+
+
+def prepare() -> None:
+    """Reads the tables that every job needs, so that its forks share them."""
+    load_ref_ops()
+    load_in_place_ops()
+    encoded_defaults("Identity")
 
 
 def run(job: ConvertJob | AuditJob | ValidateJob) -> ModelReport:

@@ -9,6 +9,8 @@ from migrate.records import Options
 JOBS = "migrate.model.jobs"
 """The module of the jobs, which starts no TensorFlow by itself."""
 
+_CONFINED = "migrate.processes.confinement"
+
 EXPORTING = (
     *TENSORFLOW,
     "migrate.export.graph_job",
@@ -17,6 +19,7 @@ EXPORTING = (
     "migrate.export.module",
     "migrate.export.patch",
     "migrate.export.values",
+    _CONFINED,
 )
 """What a process imports before it forks for the export; importing these runs no op."""
 

@@ -17,6 +17,7 @@ import ctypes
 import errno
 import functools
 import importlib
+import itertools
 import os
 import stat
 import struct
@@ -240,7 +241,8 @@ def _rules(confinement: Confinement, scratch: str | None) -> Iterator[tuple[str,
     entries = tuple(dict.fromkeys(os.path.abspath(entry) for entry in (*sys.path, *confinement.imports)))
     for entry in entries:
         yield from _import_rules(entry)
-    for path in _loaded_packages():
+    last, before = _prepared_packages()
+    for path in dict.fromkeys((*before, *_loaded_packages(last))):
         if not path.startswith(tuple(entry.rstrip(os.sep) + os.sep for entry in entries)):
             yield path, _READ
     for path in confinement.read:
@@ -268,17 +270,31 @@ def _python() -> Iterator[str]:
         yield os.path.join(os.path.expanduser(home), "keras.json")
 
 
-def _loaded_packages() -> Iterator[str]:
-    """Directories of packages, this one among them, some of which `sys.path` does not lead to."""
-    for name, module in tuple(sys.modules.items()):
+def _loaded_packages(last: str | None = None) -> Iterator[str]:
+    """Directories of packages, this one among them, some of which `sys.path` does not lead to.
+
+    Args:
+      last: take only those that were imported after this module; all where it is not there.
+    """
+    for name in tuple(itertools.takewhile(lambda name: name != last, reversed(sys.modules))):
         if "." not in name:
-            yield from getattr(module, "__dict__", {}).get("__path__") or ()
+            yield from getattr(sys.modules.get(name), "__dict__", {}).get("__path__") or ()
 
 
 def prepare() -> None:
-    """Looks at the entries of `sys.path` once for all forks of this process, each of which would do it again."""
+    """Looks at `sys.path` and the modules once for all forks of this process, each of which would do it again.
+
+    A fork that looked at thousands of modules would be given a copy of the memory of each.
+    """
     for entry in dict.fromkeys(map(os.path.abspath, sys.path)):
         _import_rules(entry)
+    _prepared_packages()
+
+
+@functools.cache
+def _prepared_packages() -> tuple[str | None, tuple[str, ...]]:
+    """The module that was imported last when this was first asked, and the packages that were there."""
+    return next(reversed(sys.modules), None), tuple(_loaded_packages())
 
 
 @functools.cache

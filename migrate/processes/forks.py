@@ -29,7 +29,7 @@ from migrate.errors import starved
 from migrate.processes.channel import Counted, Job, finished
 from migrate.processes.job_files import JobFiles, count_offset, plain
 from migrate.processes.preloaded import TENSORFLOW as TENSORFLOW
-from migrate.processes.preloaded import load, with_given
+from migrate.processes.preloaded import load_all, with_given
 
 SAY = "MIGRATE_SAYS"
 """Environment variable of a job: the descriptor of the pipe to which it writes its progress lines."""
@@ -155,8 +155,7 @@ def warm(modules: Sequence[str]) -> None:
     """Imports what the forks of this process will need."""
     gc.disable()  # Collections over a million new objects take a tenth of the time.
     try:
-        for name in modules:
-            load(name)
+        load_all(modules)
         gc.freeze()  # These objects are shared with every fork; a collection would copy their pages.
     finally:
         gc.enable()

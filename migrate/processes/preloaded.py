@@ -1,6 +1,7 @@
 """What the processes of a command have ready beside TensorFlow: libraries of ops that the user gives.
 
 A server imports modules before its first fork. An entry `MODULE:ARGUMENT` has it call `MODULE.load(ARGUMENT)` as well.
+A module of this package that has a function `prepare` does in it, once all are imported, what each fork would do first.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import contextlib
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
+from types import ModuleType
 
 TENSORFLOW = ("tensorflow",)
 """The modules that are imported before the first fork, by default."""
 
 _MARK = ":"
+_OWN = f"{__name__.partition('.')[0]}."
 
 _GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 """The entries that every process with TensorFlow loads, in a context."""
@@ -44,9 +47,18 @@ def with_given(modules: Sequence[str]) -> tuple[str, ...]:
     return (*modules, *(_GIVEN.get() if {*TENSORFLOW} <= {*modules} else ()))
 
 
-def load(given: str) -> None:
-    """Imports a module or loads an entry."""
+def load_all(given: Iterable[str]) -> None:
+    """Imports modules and loads entries; those of this package are prepared once all are there."""
+    modules = [_load(entry) for entry in given]
+    for module in modules:
+        prepare = getattr(module, "prepare", None)
+        if prepare is not None and module.__name__.startswith(_OWN):
+            prepare()
+
+
+def _load(given: str) -> ModuleType:
     name, _, argument = given.partition(_MARK)
     module = importlib.import_module(name)
     if argument:
         module.load(argument)
+    return module

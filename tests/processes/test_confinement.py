@@ -233,8 +233,16 @@ def test_a_home_that_is_in_the_import_path_is_not_readable(place, monkeypatch):
 
 
 @_needs_landlock
-def test_packages_that_sys_path_does_not_lead_to_are_read(place, monkeypatch):
+@pytest.mark.parametrize("when", ["prepared later", "prepared before", "prepared for modules that are gone"])
+def test_packages_that_sys_path_does_not_lead_to_are_read(place, monkeypatch, when):
     """This package may be one, and so is what `pip install -e` finds with a hook of its own."""
+    confinement._prepared_packages.cache_clear()
+    if when == "prepared before":
+        confinement.prepare()
+    if when == "prepared for modules that are gone":
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, "gone", types.ModuleType("gone"))
+            confinement.prepare()
     monkeypatch.setattr(confinement.sys, "path", [p for p in sys.path if pathlib.Path(p or ".") != conversions.ROOT])
     package = types.ModuleType("hooked")
     package.__path__ = [str(place.other)]

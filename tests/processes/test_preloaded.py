@@ -6,7 +6,7 @@ import sys
 import types
 
 from migrate.processes.keep_warm import Wanted
-from migrate.processes.preloaded import TENSORFLOW, entry, load, loads, preloading, with_given
+from migrate.processes.preloaded import TENSORFLOW, entry, load_all, loads, preloading, with_given
 
 _MINE, _OTHER = entry("a.loader", "op_library=/x:y.so"), entry("a.loader", "import_module=m")
 
@@ -34,7 +34,17 @@ def test_an_entry_is_loaded_with_all_that_follows_its_module(monkeypatch):
     module = types.ModuleType("a_loader")
     module.load = found.append
     monkeypatch.setitem(sys.modules, "a_loader", module)
-    load(entry("a_loader", "op_library=/x:y.so"))
-    load("a_loader")
+    load_all([entry("a_loader", "op_library=/x:y.so"), "a_loader"])
     assert found == ["op_library=/x:y.so"]
     assert loads(["json", _MINE]) == {_MINE}
+
+
+def test_modules_of_this_package_are_prepared_once_all_are_imported(monkeypatch):
+    found = []
+    for name in ("migrate.one", "another", "migrate.two"):
+        module = types.ModuleType(name)
+        module.load = lambda _, name=name: found.append(f"{name} loaded")
+        module.prepare = lambda name=name: found.append(f"{name} prepared")
+        monkeypatch.setitem(sys.modules, name, module)
+    load_all(["migrate.one", "another", entry("migrate.two", "x")])
+    assert found == ["migrate.two loaded", "migrate.one prepared", "migrate.two prepared"]

@@ -56,7 +56,7 @@ from migrate.verify.dtypes import FLOATS
 from migrate.verify.given import load_calls, load_requests
 from migrate.verify.golden import load_golden, save_golden
 from migrate.verify.looped_draws import LOOPED
-from migrate.verify.losses import BLOCKS, Lost, run_past_losses
+from migrate.verify.losses import ENDLESS, Lost, run_past_losses
 from migrate.verify.mapped_constants import hollowed
 from migrate.verify.messages import (
     OPTIMISED,
@@ -72,7 +72,6 @@ from migrate.verify.messages import (
 )
 from migrate.verify.object_graph import CALL
 from migrate.verify.requests import as_fed, synthesise
-from migrate.verify.watch import BLOCKED
 
 __all__ = [
     "Call",
@@ -287,8 +286,8 @@ def _answered(nursery: Runner, module: str, job: GoldenJob | KerasGoldenJob, tim
     # The types of a result's parts alone do not say that they fit each other.
     if isinstance(result, Golden) and not len(result.calls) == len(result.answers) == len(result.again):
         return Crashed("golden", 0, "its answers are not to the calls that it has made")
-    if isinstance(result, Crashed) and result.exit_code == BLOCKED:
-        return Failed(f"a call of the source never ends: {BLOCKS}; give calls that do with --inputs")
+    if isinstance(result, Crashed) and result.exit_code in ENDLESS:
+        return Failed(f"a call of the source never ends: {ENDLESS[result.exit_code]}; give calls that do with --inputs")
     return result
 
 

@@ -17,7 +17,7 @@ from migrate.processes.forks import count
 from migrate.records import Crashed
 from migrate.verify.calls import Call, SparseValue, Value
 from migrate.verify.dtypes import tf_name
-from migrate.verify.watch import BLOCKED
+from migrate.verify.watch import BLOCKED, OVERDUE
 
 MOST = 40
 """How many calls may cost a process each."""
@@ -28,6 +28,8 @@ MOST_TRIED = 6
 
 BLOCKS = "it waits for something that never comes"
 """How the reason of a call that never returns begins."""
+ENDLESS = {BLOCKED: BLOCKS, OVERDUE: "it goes on when its time is over, and no limit stops it"}
+"""Why a call never returns, by the exit code of its process."""
 PATH_COUNT = 3
 """On how many paths a candidate is asked."""
 GIVEN_UP = "no other call of it is tried"
@@ -66,6 +68,8 @@ def loss(ending: object) -> Lost | None:
         return None
     if ending.exit_code == BLOCKED:
         reason = f"{BLOCKS}, such as an element of an empty queue or staging area"
+    elif ending.exit_code == OVERDUE:
+        reason = ENDLESS[OVERDUE]
     elif -ending.exit_code in _FATAL_SIGNALS:
         said = _CHECK.search(ending.stderr_tail)
         words = f": {said[1][:_SHOWN_CHARACTERS]}" if said else ""

@@ -64,6 +64,9 @@ _CHEAP_WORK = 10_000_000
 _WIDER_SHARE = 0.5
 """What the wider calls of a signature may cost beside its ordinary ones, which are made twice as often."""
 
+_WIDER_SECONDS = 60.0
+"""How long a wider call may be tried at most, which is chosen to cost little: some kernels never end for NaN."""
+
 _PARTS = 3
 """How many calls of the largest size must fit."""
 
@@ -309,7 +312,8 @@ class _Wider:
                     continue
                 known.add(_key(call))
                 tried += 1
-                found, _ = self._prober.attempt(signature, candidates.derived, call, left)
+                seconds = min(left, _WIDER_SECONDS)
+                found, _ = self._prober.attempt(signature, candidates.derived, call, seconds)
                 if found is not None:
                     trace = self._prober.trace(found)
                     if not wider.is_for_new or (trace.nodes - executed) & self._needed.by_signature[key]:

@@ -1,4 +1,4 @@
-"""Ends the process of a call that waits for something that never comes."""
+"""Ends the process of a call that waits for something that never comes, or goes on when its time is over."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from migrate.frozen import frozen
 
 BLOCKED = 87
-"""Exit code of such a process."""
+"""Exit code of a process whose call waits for something that never comes."""
+OVERDUE = 88
+"""Exit code of one whose call goes on when its time is over: a kernel that never asks whether it is to stop."""
 PATIENCE_SECONDS = 5.0
 """How long a call may do nothing at all. An empty queue is waited for without end, and so are a barrier and a staging
 area, whose kernel no time limit of a Session interrupts."""
+
+GRACE_SECONDS = 10.0
+"""How long a call may go on when its time is over. A Session that has a time limit waits until all kernels have ended
+(DirectSession::WaitForNotification, core/common_runtime/direct_session.cc)."""
 
 _WINDOWS = 5
 """That time is looked at in so many parts, in each of which nothing must be done."""
@@ -26,21 +33,33 @@ _PAUSED_TIMES = 2  # A part that takes longer than this is one in which the proc
 
 
 @contextlib.contextmanager
-def watched(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+def watched(seconds: float = PATIENCE_SECONDS, limit: float | None = None) -> Iterator[None]:
     """Ends this process where the block does nothing for so long.
 
-    That is: takes no processor's time worth mentioning and reads nothing from a disk. A call that computes is never
-    ended here, however long it takes.
+    That is: takes no processor's time worth mentioning and reads nothing from a disk. A call that computes and has no
+    limit is never ended here, however long it takes.
 
     Args:
       seconds: how long.
+      limit: seconds after which the block must have ended, None for any.
     """
     watcher = _watcher(os.getpid(), seconds)
-    before = watcher.begin(object())
+    before = watcher.begin(_Watched(None if limit is None else time.monotonic() + limit))
     try:
         yield
     finally:
         watcher.begin(before)
+
+
+class _Watched:
+    """A call.
+
+    Attributes:
+      end: when it must have ended, by the monotonic clock, or None.
+    """
+
+    def __init__(self, end: float | None) -> None:
+        self.end = end
 
 
 @frozen
@@ -80,11 +99,11 @@ class _Watcher:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._call: object | None = None
+        self._call: _Watched | None = None
         self._lock = threading.Lock()
         self._is_running = False
 
-    def begin(self, call: object | None) -> object | None:
+    def begin(self, call: _Watched | None) -> _Watched | None:
         """Says which call is made now, or that none is; gives the one before."""
         with self._lock:
             before, self._call = self._call, call
@@ -95,7 +114,7 @@ class _Watcher:
 
     def _watch(self) -> None:
         windows: list[Window] = []
-        call: object | None = None
+        call: _Watched | None = None
         while True:
             with self._lock:
                 if self._call is None and call is None and windows:
@@ -107,9 +126,17 @@ class _Watcher:
             time.sleep(self._seconds / _WINDOWS)
             waited = time.monotonic() - start
             windows = [*windows[1 - _WINDOWS :], Window(waited, time.process_time() - busy, _reads() - reads)]
-            if call is not None and call is self._call and is_idle(windows, self._seconds / _WINDOWS):
-                print(f"the call has done nothing for {self._seconds:g} seconds", file=sys.stderr, flush=True)
-                os._exit(BLOCKED)
+            if call is None or call is not self._call:
+                continue
+            if is_idle(windows, self._seconds / _WINDOWS):
+                _end(BLOCKED, f"has done nothing for {self._seconds:g} seconds")
+            if call.end is not None and time.monotonic() > call.end:
+                _end(OVERDUE, "goes on when its time is over")
+
+
+def _end(code: int, why: str) -> NoReturn:
+    print(f"the call {why}", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from migrate.verify.losses import (
     without,
 )
 from migrate.verify.probe import _HOPELESS
-from migrate.verify.watch import BLOCKED, Window, is_idle
+from migrate.verify.watch import BLOCKED, OVERDUE, Window, is_idle
 from tests.waiting import PATIENCE_SECONDS
 
 _ABORTED = "F0000 00:00:1795707.1 19076 tensor.cc:852] Check failed: dim0_size >= limit (2 vs. 3) \n*** stack ***"
@@ -42,6 +42,7 @@ _CALLS = tuple(Call(key, {"x": np.zeros((n, 2), np.float32)}) for n, key in enum
         (Crashed("golden", -signal.SIGABRT, _ABORTED, 3, 0), "SIGABRT.*Check failed: dim0_size >= limit"),
         (Crashed("golden", -signal.SIGSEGV, "", 3, 8), r"it ends the process \(SIGSEGV\)$"),
         (Crashed("golden", BLOCKED, "", 3, 8), BLOCKS),
+        (Crashed("golden", OVERDUE, "", 3, 8), "it goes on when its time is over"),
     ],
 )
 def test_a_call_that_costs_its_process(ending, reason):

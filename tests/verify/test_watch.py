@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from migrate.verify.watch import BLOCKED, PATIENCE_SECONDS
+from migrate.verify.watch import BLOCKED, OVERDUE, PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
@@ -41,3 +41,16 @@ def test_a_call_goes_on_to_be_watched_after_one_within_it():
 
 def test_calls_that_wait_a_little_each_are_not_one_that_waits_for_ever():
     assert _ended("for _ in range(10):\n    with watched(0.4): time.sleep(0.1)\nprint('there')") == (0, "there\n")
+
+
+_COMPUTES = "    while True: pass\n"
+
+
+def test_a_call_that_computes_when_its_time_is_over_ends():
+    assert _ended(f"{_SHORT}with watched(0.2, limit=0.5):\n{_COMPUTES}")[0] == OVERDUE
+
+
+def test_the_limit_of_a_call_is_not_that_of_the_next_one():
+    later = "with watched(0.2):\n    while time.monotonic() < end: pass\n"
+    text = f"with watched(0.2, limit=0.5): pass\nend = time.monotonic() + 1.5\n{later}print('there')"
+    assert _ended(text) == (0, "there\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from typing import IO
 
 from migrate.errors import InputError
@@ -56,7 +57,9 @@ def open_stream(path: str, boundary: Boundary | None = None) -> IO[bytes]:
     return os.fdopen(open_file(path, boundary), "rb")
 
 
-def read_file(path: str, largest_bytes: int, boundary: Boundary | None = None) -> bytes:
+def read_file(
+    path: str, largest_bytes: int, boundary: Boundary | None = None, expect: Callable[[int], object] | None = None
+) -> bytes:
     """The bytes of a regular file.
 
     A pipe would block for ever, a device or a sparse file would fill the memory.
@@ -65,6 +68,7 @@ def read_file(path: str, largest_bytes: int, boundary: Boundary | None = None) -
       path: the file; links are followed within the boundary.
       largest_bytes: what no sound file of this kind exceeds.
       boundary: where it may be; None for anywhere.
+      expect: told how many bytes they are before they are read.
 
     Raises:
       FileNotFoundError: nothing is there.
@@ -75,6 +79,8 @@ def read_file(path: str, largest_bytes: int, boundary: Boundary | None = None) -
         size = os.fstat(stream.fileno()).st_size
         if size > largest_bytes:
             raise InputError(f"{path}: {size:,} bytes, where {largest_bytes:,} are the most that makes sense")
+        if expect is not None:
+            expect(size)
         try:
             return stream.read(size)
         except OSError as error:

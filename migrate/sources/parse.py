@@ -50,15 +50,14 @@ def parse(file: str, wanted: str, boundary: Boundary | None = None, watch: Watch
     Raises:
       InputError: it cannot be read, takes too much memory, or has none of the three forms; the message says why.
     """
+    watch = watch or Watch()
     try:
-        data = read_file(file, PROTO_LIMIT_BYTES, boundary)
+        data = read_file(file, PROTO_LIMIT_BYTES, boundary, watch.has_read)
     except FileNotFoundError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     stray = describe_stray(data)
     if stray is not None:
         raise InputError(f"{file}: {stray}")
-    watch = watch or Watch()
-    watch.has_read(len(data))
     try:
         if file.endswith(".pbtxt") or text_proto(data) is not None:
             watch.has_nodes(_nodes_in_text(data))  # A text takes as long to parse as to audit.

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import io
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.errors import InputError
 from migrate.graph.protos import GraphDef, MetaGraphDef, SavedModel
+from migrate.sources import files
 from migrate.sources import parse as module
 from migrate.sources.boundary import Boundary
 from migrate.sources.parse import describe_unreadable, parse, parse_file
+from migrate.sources.watch import TIMES, Watch
 
 _GRAPH = GraphDef(node=[{"name": "x", "op": "NoOp"}])
 _META_GRAPH = MetaGraphDef(meta_info_def={"tags": ["serve"]}, graph_def=_GRAPH)
@@ -135,3 +140,18 @@ def test_why_a_file_is_no_model(tmp_path):
     assert "git annex get" in describe_unreadable(str(tmp_path / "annex"), None)
     outside = describe_unreadable(str(tmp_path / "file"), Boundary((str(tmp_path / "model"),)))
     assert outside.startswith("a link to ") and "outside of the model" in outside
+
+
+def test_a_file_is_allowed_what_it_is_worth_before_it_is_read(tmp_path, monkeypatch):
+    """The watch may look at the memory as soon as the bytes are there."""
+    file = _file(tmp_path, _GRAPH.SerializeToString())
+    watch, allowed = Watch(), []
+
+    class Stream(io.FileIO):
+        def read(self, size=-1):
+            allowed.append(watch.bytes_allowed - Watch().bytes_allowed)
+            return super().read(size)
+
+    monkeypatch.setattr(files, "open_stream", lambda path, boundary: Stream(path))
+    parse(file, "GraphDef", None, watch)
+    assert allowed == [TIMES * os.path.getsize(file)]

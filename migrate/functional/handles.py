@@ -5,7 +5,12 @@ Each becomes one captured object of the new model, which functions take as an ar
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Callable, Mapping
+
 from migrate.functional.draft import ARGUMENT, RESOURCE, Draft
+from migrate.functional.handle_uses import READS
+from migrate.graph.function_calls import LOOPS
 from migrate.graph.graph import Graph, as_input, attribute, split
 from migrate.graph.protos import NodeDef
 from migrate.rewrite import ops, typed_handles
@@ -40,25 +45,49 @@ def lift(draft: Draft) -> None:
 
 def unwritten(graph: Graph) -> frozenset[str]:
     """Names of the handles of variables that all of a graph only reads."""
+    return frozenset(carriers(graph).values())
+
+
+def _reads(node: NodeDef, number: int) -> bool:
+    """Whether a node reads the variable whose handle it takes."""
+    return node.op in READS
+
+
+def carriers(graph: Graph, is_read: Callable[[NodeDef, int], bool] = _reads) -> Mapping[str, str]:
+    """The tensors that lead on a handle of a variable that all of a graph only reads.
+
+    Args:
+      graph: the graph.
+      is_read: whether a node only reads the variable whose handle a data input of it is, by the input's number.
+
+    Returns:
+      The name of a VarHandleOp by the full name of each tensor that is that handle and no other.
+    """
     by_variable: dict[tuple[bytes, bytes], list[str]] = {}
     for name in graph.named({"VarHandleOp"}):
         node = graph.nodes[name]
         shared = attribute(node, "shared_name").s or name.encode()
         by_variable.setdefault((attribute(node, "container").s, shared), []).append(name)
-    found: list[str] = []
+    found: dict[str, str] = {}
+    ways: collections.Counter[str] = collections.Counter()
+    written: set[str] = set()
     for names in by_variable.values():
-        pending = [f"{name}:0" for name in names]
-        seen = set(names)
-        is_read = True
-        for tensor in pending:  # grows while it is read
-            for consumer, _ in graph.consumers.get(tensor, ()):
-                op = graph.wires[consumer].op
-                is_read = is_read and (op in _READS or op in _HANDS_ON)
-                if op in _HANDS_ON and consumer not in seen:
-                    seen.add(consumer)
-                    pending += [f"{consumer}:0", f"{consumer}:1"]
-        found += names if is_read else []
-    return frozenset(found)
+        only_read = True
+        for name in names:
+            led = {f"{name}:0": name}
+            pending = [*led]
+            for tensor in pending:  # grows while it is read
+                for consumer, number in graph.consumers.get(tensor, ()):
+                    op = graph.wires[consumer].op
+                    only_read = only_read and (op in _HANDS_ON or is_read(graph.nodes[consumer], number))
+                    given = (0, 1) if op == "Switch" else (0,) if op in _HANDS_ON else (number,) if op in LOOPS else ()
+                    new = [t for t in (f"{consumer}:{output}" for output in given) if t not in led]
+                    pending += new
+                    led.update(dict.fromkeys(new, name))
+            ways.update(pending)
+            found.update(led)
+        written.update(() if only_read else names)
+    return {tensor: name for tensor, name in found.items() if ways[tensor] == 1 and name not in written}
 
 
 def read_inside(draft: Draft, tensor: str) -> NodeDef | None:
@@ -115,5 +144,4 @@ def behind_identities(draft: Draft, tensor: str) -> NodeDef | None:
     return handle if split(tensor)[0] == handle.name else None
 
 
-_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
 _HANDS_ON = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})

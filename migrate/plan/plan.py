@@ -9,6 +9,7 @@ from migrate.errors import count_words
 from migrate.frozen import frozen
 from migrate.graph import contract
 from migrate.graph.dtypes import dtype_value
+from migrate.graph.function_calls import BRANCHES
 from migrate.graph.graph import prune, split
 from migrate.graph.nodes import read_nodes
 from migrate.graph.op_table import NETWORKS, load_ref_ops
@@ -94,6 +95,10 @@ def make_plan(
         from migrate.plan.control_flow import with_functions
 
         plan = with_functions(plan)
+    if not plan.refused and any(node.op in BRANCHES for function in plan.functions for node in function.node_def):
+        from migrate.plan.control_flow import with_outer_reads
+
+        plan = with_outer_reads(plan)
     return plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from migrate.proof import attributes
 from migrate.proof.equations import (
@@ -11,6 +11,7 @@ from migrate.proof.equations import (
     FILE_READERS,
     FILLS,
     KEEPERS,
+    LOOKUPS,
     MAKERS,
     PASSES,
     READS,
@@ -210,10 +211,25 @@ def read_cell(side: Side, place: int, node: Flat, op: str) -> None:
         return
     value = substituted(side, place, handle)
     if what:
-        attrs = side.attributes(place, node, op, what, {}, frozenset())
+        renamed: Mapping[str, str] = {}
+        dropped: frozenset[str] = frozenset()
+        if op in LOOKUPS and _is_like_its_value(side, node, op, value):
+            what, renamed, dropped = LOOKUPS[op], {"dtype": "Tparams"}, frozenset({"batch_dims"})
+        attrs = side.attributes(place, node, op, what, renamed, dropped)
         others = [read(side, place, tensor) for tensor in node.data[1:]]
         value = side.terms.make(what, attrs, (value, *others))
     side.values[place, 0] = value
+
+
+def _is_like_its_value(side: Side, node: Flat, op: str, value: Term) -> bool:
+    """Whether a lookup in a variable is one in its value: see `equations.LOOKUPS`."""
+    if op != "ResourceGather":
+        return True
+    head, _, taken = side.terms.parts(value)
+    if head != "value" or ("batch_dims" in node.attr and node.attr["batch_dims"].i):
+        return False
+    kind, which, _ = side.terms.parts(taken[0])
+    return kind == "initial" and min(side.shared.shapes.get(which[1], ()), default=0) > 0
 
 
 def _initialized(side: Side, state: Term) -> Term:

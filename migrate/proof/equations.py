@@ -260,6 +260,15 @@ READS: Mapping[str, str] = {
 }  # fmt: skip
 """Ops that look at the cell behind their first input -> name for what they give; empty for the value itself."""
 
+LOOKUPS: Mapping[str, str] = {
+    # resource_variable_ops.cc and gather_op.cc: functor::GatherFunctor, after the same checks of shapes. Only the first
+    # checks an index of rows without elements, and has batches.
+    "ResourceGather": "Gather",
+    # resource_variable_ops.cc and gather_nd_op.cc: functor::DoGatherNd.
+    "ResourceGatherNd": "GatherNd",
+}
+"""Those of `READS` that do to a variable what another op does to its value."""
+
 ARRAYS: Mapping[str, str] = {
     # tensor_array_ops.cc: one kernel per operation for all versions, registered under each name.
     "TensorArray": "TensorArrayV3", "TensorArrayV2": "TensorArrayV3", "TensorArrayV3": "TensorArrayV3",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from migrate.graph.dtypes import dtype_value
@@ -30,6 +30,7 @@ class Shared:
       attributes: of a node's definition and a canonical name: its attributes.
       random_functions: the terms of functions that draw.
       saying_functions: the terms of those that check or print something, with whether they print.
+      shapes: static shapes of the source's variables, by key, where the rank is known; -1 for an unknown size.
       truths: of a term of a scalar constant, or of a predicate whose value is known, that value.
     """
 
@@ -45,6 +46,7 @@ class Shared:
         self.random_functions: set[Term] = set()
         self.saying_functions: dict[Term, bool] = {}
         self.tensors: dict[Term, TensorProto] = {}
+        self.shapes: dict[Hashable, Sequence[int]] = {}
         self.attributes: dict[tuple[int, str], Hashable] = {}
 
     def constant_of(self, definition: NodeDef) -> Term:

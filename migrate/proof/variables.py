@@ -72,6 +72,9 @@ class Variables:
                         result = NotProved(str(other[2]), cell.label, f"{way}: {result.why}")
                 if isinstance(results.get(other, PROVED), Proved):
                     results[other] = result
+                like = self._source_node(other)
+                if like is not None and "shape" in like.attr and not like.attr["shape"].shape.unknown_rank:
+                    pair.shared.shapes[other] = tuple(dim.size for dim in like.attr["shape"].shape.dim)
         self._results = results
 
     def results(self) -> dict[str, Result]:

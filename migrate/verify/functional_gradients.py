@@ -12,6 +12,7 @@ from typing import Any
 
 from migrate.verify.calls import Array
 from migrate.verify.gradients import gradient_tensors, sampled
+from migrate.verify.handle_data import add_handle_data
 from migrate.verify.sessions import session_config
 from migrate.verify.table_contents import tables_of
 from migrate.verify.variables import bytes_of, groups, variables_of
@@ -38,7 +39,9 @@ def gradients_in_copy(
       feeds: values by tensor name.
     """
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(session.graph.as_graph_def(), name="")
+        graph_def = session.graph.as_graph_def()
+        add_handle_data(graph_def)
+        tf.import_graph_def(graph_def, name="")
         wanted = gradient_tensors(tf, graph, fetches, values, nodes)
         if not wanted:
             return {}

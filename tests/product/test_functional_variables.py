@@ -67,7 +67,7 @@ def _branches(y: Any, then: Callable[[], Any], other: Callable[[], Any]) -> Any:
 def _resources(x: Any) -> Mapping[str, Any]:
     """By a name, what reads a variable of its own through a handle that came into a loop."""
     own = {name: v1.get_variable(name, initializer=np.array([1.5, -0.5]), use_resource=True) for name in _NAMES}
-    inner, deep, one, gathered, looped = own.values()
+    inner, deep, one, gathered, looped, rows, points = own.values()
     return {
         "inner": _loop(lambda y: _loop(lambda z: z * inner.read_value(), y), x),
         "deep": _loop(lambda y: _loop(lambda z: _loop(lambda u: tf.tanh(u * deep.read_value()), z), y), x),
@@ -77,10 +77,18 @@ def _resources(x: Any) -> Mapping[str, Any]:
             lambda y: _branches(y, lambda: _loop(lambda z: z * looped.read_value(), y), lambda: y + 1),
             x,
         ),
+        "rows": _loop(lambda y: _loop(lambda z: z * tf.gather(rows, [1, 1]), y), x),
+        "points": _loop(lambda y: _loop(lambda z: z * tf.gather_nd(points, [[1], [0]]), y), x),
     }
 
 
-_NAMES = ("inner", "deep", "one", "gathered", "looped")
+_MORE = {
+    # Four times a factor of 1.5 or -0.5 each.
+    "rows": lambda x: [0.0, 4 * (-0.5) ** 3 * x.sum()],
+    "points": lambda x: [4 * 1.5**3 * x[1], 4 * (-0.5) ** 3 * x[0]],
+}
+"""Of these TF1 has no gradient: it fails when it is computed."""
+_NAMES = ("inner", "deep", "one", "gathered", "looped", "rows", "points")
 
 
 def test_resource_variables(tmp_path: Any) -> None:
@@ -99,4 +107,11 @@ def test_resource_variables(tmp_path: Any) -> None:
     (model,) = migrate.convert(source, str(tmp_path / "new"), Options(control_flow="functional", timeout=200)).models
     assert isinstance(model.outcome, Converted), (model.outcome, model.verification)
     assert model.verification is not None
-    assert model.verification.gradients_compared == len(_NAMES)
+    assert model.verification.gradients_compared == len(_NAMES) - len(_MORE)
+    loaded = tf.saved_model.load(str(tmp_path / "new"))
+    variables = {variable.name.partition(":")[0]: variable for variable in loaded.variables}
+    x = np.array([0.5, -0.25])
+    for name, expected in _MORE.items():
+        with tf.GradientTape() as tape:
+            y = loaded.signatures[name](x=tf.constant(x))["y"]
+        np.testing.assert_allclose(tf.convert_to_tensor(tape.gradient(y, variables[name])), expected(x), rtol=1e-12)

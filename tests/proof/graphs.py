@@ -144,9 +144,11 @@ def compared(
     output: str = "out",
     targets: Sequence[str] = (),
     functions: Sequence[FunctionDef] = (),
+    shapes: Mapping[Hashable, Sequence[int]] | None = None,
 ) -> Result:
-    """What the proof says of one output of two graphs."""
+    """What the proof says of one output of two graphs; `shapes` are those of variables, by their names."""
     shared = Shared()
+    shared.shapes.update(shapes or {})
     one, first = side(model("source", shared, source, functions), [output], targets)
     other, second = side(model("candidate", shared, candidate, functions), [output], targets)
     settle(one, other)

@@ -155,9 +155,11 @@ def _attribute(text: str) -> AttrValue:
     elif text.startswith("@"):
         made.func.name = text[1:]
     elif text.startswith("["):
-        for part in filter(None, text[1:-1].split(", ")):
+        for part in re.findall(r"\([^)]*\)|[^, ]+", text[1:-1]):
             if part.startswith("@"):
                 made.list.func.add(name=part[1:])
+            elif part.startswith("("):
+                made.list.shape.append(_shape(part))
             elif part.isdigit():
                 made.list.i.append(int(part))
             else:

@@ -21,7 +21,7 @@ from migrate.verify.calls import (
     SparseValue,
     Value,
 )
-from migrate.verify.watch import GRACE_SECONDS, watched
+from migrate.verify.watch import limited, watched
 
 _INTER_OP_THREADS = 4
 
@@ -124,7 +124,7 @@ def run_session(
     options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000), inter_op_thread_pool=-1 if inline else 0)
     if metadata is not None:
         options.trace_level = tf.compat.v1.RunOptions.SOFTWARE_TRACE
-    with watched(limit=seconds + GRACE_SECONDS) if seconds else contextlib.nullcontext():
+    with limited(seconds):
         found, _ = session.run((dict(fetches), list(targets)), dict(feeds), options=options, run_metadata=metadata)
     return {name: as_array(value) for name, value in found.items()}
 

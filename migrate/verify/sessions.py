@@ -6,11 +6,12 @@ TensorFlow starts here, and every import of it stands inside a function.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.errors import first_line
 from migrate.graph.graph import canonical
+from migrate.graph.protos import MetaGraphDef
 from migrate.processes.forks import count
 from migrate.records import TensorSpec
 from migrate.verify.arrays import as_array, plain
@@ -49,6 +50,20 @@ def session_config(tf: Any, optimised: bool = False, pruned: bool = True) -> Any
         config.graph_options.rewrite_options.disable_meta_optimizer = True
         config.graph_options.place_pruned_graph = pruned  # The optimiser does not run with it.
     return config
+
+
+def switch_optimiser_off(tf: Any, graphs: Iterable[MetaGraphDef]) -> None:
+    """Has the functions of graphs run as the Session runs the rest of them; before they are loaded.
+
+    A call of a function carries the optimiser's settings of the process that saved it (the attribute config_proto),
+    and they win over the Session's.
+    """
+    settings = session_config(tf).SerializeToString()
+    for graph in graphs:
+        for nodes in (graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function)):
+            for node in nodes:
+                if "config_proto" in node.attr:
+                    node.attr["config_proto"].s = settings
 
 
 def configure_eager(tf: Any) -> None:

@@ -64,6 +64,7 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
         arrays = tensor_lists.convert(draft, results)
         # What has numbered the elements of an array that is a list is needed no more.
         draft.remove(draft.nodes.keys() - needed(draft.wires))
+        gradients.look_up_in_values(draft)
         kept = _convert_loops(draft, results)
         kept += conds.convert(draft, results)
         handles.take_directly(draft)

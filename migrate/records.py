@@ -890,7 +890,7 @@ class Options:
       keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
         by name.
       variables: which constants become variables: True for weights, as frozen models have them, which are trainable;
-        `large` for those of a megabyte or more, which are not trained and then are in the checkpoint; False for none.
+        `large` for floats of a megabyte or more, which are not trained and then are in the checkpoint; False for none.
       plain_gradients: give nodes whose custom gradient is lost TensorFlow's own.
       control_flow: what becomes of loops and conds: `functional` makes If and While of them, `v1` leaves Switch, Merge,
         Enter and Exit.

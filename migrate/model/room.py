@@ -9,12 +9,13 @@ refused that would be converted.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import resource
 import shutil
 
 from migrate.errors import InputError
-from migrate.levels import REPLAY, reaches
+from migrate.levels import PROOF, REPLAY, reaches
 from migrate.made_variables import LARGE
 from migrate.records import Options
 from migrate.sources.boundary import Boundary
@@ -50,8 +51,11 @@ def check_memory(held: int, mapped: int, path: str, options: Options) -> None:
     needed, there = memory_needed(held, mapped, options), memory_bytes()
     if there is None or needed <= there:
         return
-    ways = [] if options.variables == LARGE else ["--variables=large, which takes them out of the graph"]
-    ways += ["--verify=proof, which runs no model"] if reaches(options.verify, REPLAY) else []
+    others = {
+        "--variables=large, which takes them out of the graph": dataclasses.replace(options, variables=LARGE),
+        "--verify=proof, which runs no model": dataclasses.replace(options, verify=PROOF),
+    }
+    ways = [way for way, other in others.items() if memory_needed(held, mapped, other) <= there]
     raise InputError(
         f"{path}: its constants have {held:,} bytes, for which {needed:,} bytes of memory are needed, and there are "
         f"{there:,}; use a machine that has more" + "".join(f", or {way}" for way in ways)

@@ -245,7 +245,7 @@ def _made_variables(
         return
     made = [variable for variable in variables if variable.identity in unfrozen]
     if not made:
-        kind = "constant of a megabyte or more" if large else "constant weight"
+        kind = "float constant of a megabyte or more" if large else "constant weight"
         message = f"--variables found no {kind} that could become a variable"
         yield Finding("no-constant-weights", Severity.WARNING, message)
         return

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from migrate.errors import InputError
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.large_constants import constant_bytes
 from migrate.graph.protos import GraphDef, MetaGraphDef
@@ -84,6 +85,16 @@ def test_what_is_needed_depends_on_what_is_asked_for():
         options = [Options(verify=v, variables=w) for v in ("none", "full") for w in (False, "large")]
         needed = [memory_needed(held, mapped, one) for one in options]
         assert needed == [(400 << 20) + copies * held for copies in wanted], mapped
+
+
+def test_only_flags_that_suffice_are_proposed(monkeypatch):
+    held, said = 100 << 20, []
+    for mapped, megabytes in ((0, 900), (0, 1100), (held, 700)):
+        monkeypatch.setattr(room, "memory_bytes", lambda there=megabytes << 20: there)
+        with pytest.raises(InputError) as refused:
+            check_memory(held, mapped, "m", Options())
+        said.append([flag for flag in ("--variables=large", "--verify=proof") if flag in str(refused.value)])
+    assert said == [["--verify=proof"], ["--variables=large", "--verify=proof"], []]
 
 
 @pytest.mark.parametrize("there", [None, 448 << 20])

@@ -806,7 +806,8 @@ class Space:
     """What a dry run says of the disk.
 
     Attributes:
-      needed_bytes: what the new models take at most; where blocks are shared or linked it is less.
+      needed_bytes: what the new models take, each as much as its source. Where blocks are shared or linked it is less,
+        and more where several signatures need a large constant.
       free_bytes: what the destination's file system has left.
     """
 

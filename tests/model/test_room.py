@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import shutil
 import subprocess
@@ -76,6 +77,41 @@ def test_a_graph_that_is_too_large_for_the_disk_is_refused_before_the_work(froze
     report = _convert(frozen, tmp_path / "new")
     assert isinstance(report.outcome, Failed)
     assert "takes 4,194,304 bytes" in report.outcome.reason and "1,048,576 free" in report.outcome.reason
+    assert not list(tmp_path.iterdir())
+
+
+_TWICE = Options(signature=("s:inputs=x=x:0;outputs=y=y:0", "t:inputs=x=x:0;outputs=z=y:0"))
+
+
+def test_what_several_signatures_need_is_written_for_each(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=6 << 20))
+    report = _convert(frozen, tmp_path / "new", _TWICE)
+    assert isinstance(report.outcome, Failed)
+    assert "takes 8,388,608 bytes" in report.outcome.reason
+    with pytest.raises(AssertionError, match="taking golden answers"):  # A variable is written once.
+        _convert(frozen, tmp_path / "new", dataclasses.replace(_TWICE, variables="large"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_constant_that_no_signature_needs_takes_no_room(tmp_path, monkeypatch):
+    graph = _graph()
+    graph.node.add().CopyFrom(graph.node[1])
+    graph.node[-1].name = "data"
+    (tmp_path / "frozen.pb").write_bytes(graph.SerializeToString())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=6 << 20))
+    with pytest.raises(AssertionError, match="taking golden answers"):
+        _convert(tmp_path / "frozen.pb", tmp_path / "new")
+
+
+def test_a_graph_that_no_loader_reads_is_refused_before_the_work(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_PROTO_BYTES", 6 << 20)
+    report = _convert(frozen, tmp_path / "new", _TWICE)
+    assert isinstance(report.outcome, Failed)
+    assert "8,388,608 bytes in saved_model.pb, of which TensorFlow reads at most 6,291,456" in report.outcome.reason
+    assert "--variables=large" in report.outcome.reason
+    for fewer in (_ASKED, dataclasses.replace(_TWICE, variables="large")):
+        with pytest.raises(AssertionError, match="taking golden answers"):
+            _convert(frozen, tmp_path / "new", fewer)
     assert not list(tmp_path.iterdir())
 
 

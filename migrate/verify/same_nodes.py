@@ -16,7 +16,7 @@ from migrate.graph.attr_defaults import encoded, encoded_attributes, has_functio
 from migrate.graph.contract import tensor_names
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.function_calls import BRANCHES, callees
-from migrate.graph.graph import control_inputs, data_inputs
+from migrate.graph.graph import attribute, control_inputs, data_inputs
 from migrate.graph.nodes import behind
 from migrate.graph.op_table import PLACEHOLDERS, load_op_table
 from migrate.graph.output_numbers import output_number
@@ -60,6 +60,9 @@ _NOT_COMPARED = frozenset(
     }
 )
 """Attributes that are compared by other checks, are for the runtime, or say nothing."""
+_LOOKUPS = {"ResourceGather": "Gather", "ResourceGatherNd": "GatherNd"}
+"""Ops that look into a variable by its handle -> those that look into its value."""
+_RESOURCE = dtype_value("resource")
 _HANDLES = tuple(("type", dtype_value(name)) for name in ("resource", "variant"))
 
 
@@ -182,9 +185,16 @@ def _of_attributes(one: NodeDef, node: NodeDef) -> str:
     theirs, mine = (encoded_attributes(each, _NOT_COMPARED) for each in (one, node))
     for key in sorted(theirs.keys() | mine.keys()):
         # A handle takes the place of what it holds, a list that of an array's flow.
-        if theirs.get(key) != mine.get(key) and mine.get(key) not in _HANDLES:
+        is_read = node.op in BRANCHES and _are_values(attribute(one, key), attribute(node, key))
+        if theirs.get(key) != mine.get(key) and mine.get(key) not in _HANDLES and not is_read:
             return f"expected {key} of {node.op} to be {_told(theirs.get(key))}, found {_told(mine.get(key))}"
     return ""
+
+
+def _are_values(one: AttrValue, other: AttrValue) -> bool:
+    """Whether dtypes are others only where a variable's value takes the place of its handle."""
+    pairs = [*itertools.zip_longest(one.list.type, other.list.type)]
+    return bool(pairs) and all(mine == theirs or (theirs == _RESOURCE and mine) for theirs, mine in pairs)
 
 
 def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _Function, cut: Cut | None) -> str:
@@ -203,7 +213,7 @@ def _of_functions(source: SourceNodes, one: NodeDef, node: NodeDef, function: _F
             wanted = {(inner.name, inner.op) for inner in whole if run is None or inner.name in run}
             body = _compared(function.library.get(found))
             given = {(name, inner.op) for inner in body for name in source.names(inner.name)}
-            if not wanted <= given:
+            if any(each not in given and (each[0], _LOOKUPS.get(each[1])) not in given for each in wanted):
                 return f"expected {key} of {node.op} to be a function like {expected!r}, found {found!r}"
             kept = None if cut is None or key == "cond" else cut.outputs
             if told := _of_results(source, expected, found, kept, function.library):
@@ -372,7 +382,8 @@ def _may_become(op: str, node: NodeDef) -> bool:
     is_end = (op, node.op) in _FOR_ENDS
     is_flow = is_end or (op in _FLOW and node.op in _FOR_FLOW) or (op.startswith(_ARRAY) and node.op.startswith(_LIST))
     is_read = (op, node.op) == ("Identity", "ReadVariableOp") or (op in RESHAPES and is_handle)
-    return is_flow or is_read or (op in PLACEHOLDERS and node.op in _FOR_FED)
+    is_value = (op, node.op) == ("ReadVariableOp", "Identity") or _LOOKUPS.get(op) == node.op
+    return is_flow or is_read or is_value or (op in PLACEHOLDERS and node.op in _FOR_FED)
 
 
 def _told(value: Hashable) -> str:

@@ -480,3 +480,37 @@ def test_a_loop_in_a_branch_is_cut_as_well():
     assert _told(source, candidate) == []
     source.graph_def.node[1].attr["_lower_using_switch_merge"].b = False
     assert [name for name, _ in _told(source, candidate)] == ["loop"]
+
+
+def _looking(dtypes, op):
+    """A While of these dtypes with a body that has an op of the name `look`."""
+    graph = _candidate(("loop", "While", ["argument_0", "argument_1"], {}), arguments=("argument_0", "argument_1"))
+    loop = graph.graph_def.library.function[0].node_def[0]
+    loop.attr["T"].list.type.extend(dtypes)
+    loop.attr["body"].func.name = "body"
+    body = graph.graph_def.library.function.add()
+    body.signature.name = "body"
+    _nodes(body.node_def, [("look", op, [], {})])
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "op", "is_alike"),
+    [
+        ((FLOAT, RESOURCE), "ResourceGather", True),
+        ((FLOAT, FLOAT), "Gather", True),
+        ((FLOAT, FLOAT), "GatherNd", False),
+        ((RESOURCE, RESOURCE), "Gather", False),
+        ((2, FLOAT), "Gather", False),
+        ((FLOAT,), "Gather", False),
+    ],
+    ids=["same", "value", "another lookup", "a handle for a value", "another dtype", "fewer"],
+)
+def test_a_loop_may_take_a_value_for_a_handle(dtypes, op, is_alike):
+    source = _source(("loop", "While", ["x", "v"], {}))
+    source.graph_def.node[0].attr["T"].list.type.extend([FLOAT, RESOURCE])
+    source.graph_def.node[0].attr["body"].func.name = "body"
+    body = source.graph_def.library.function.add()
+    body.signature.name = "body"
+    _nodes(body.node_def, [("look", "ResourceGather", [], {})])
+    assert (not _told(source, _looking(dtypes, op))) is is_alike

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import itertools
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 import google_crc32c
@@ -162,6 +163,35 @@ def take_over(
             taken[identity] = dataclasses.replace(entry, shard=number, offset=places[entry.offset])
         files.append(new)
     return Weights(taken, tuple(files), WeightsJob(tuple(move for move in moves if move.parts)))
+
+
+def check_room(job: WeightsJob) -> None:
+    """Says that there is no room for what a job copies, before anything else is done.
+
+    Raises:
+      InputError: more is needed than is free.
+    """
+    needed, folder = 0, ""
+    for move in job.moves:
+        if move.new is None:
+            continue
+        folder = os.path.dirname(move.new)
+        try:
+            source = open_file(move.old, move.boundary)
+        except OSError:
+            return  # Who carries the job out says why.
+        try:
+            holes = _holes(source)
+        finally:
+            os.close(source)
+        empty = (end - start for part in move.parts for start, end in _holes_of(part, holes))
+        needed += sum(part.size for part in move.parts) - sum(empty)
+    free = shutil.disk_usage(folder).free if needed else 0
+    if needed > free:
+        raise InputError(
+            f"the weights of the new model take {needed:,} bytes, and its file system has {free:,} free; make room, or "
+            "choose another destination"
+        )
 
 
 def run(job: WeightsJob) -> Done | Failed:

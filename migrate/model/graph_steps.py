@@ -11,7 +11,7 @@ from typing import Any
 from migrate.errors import InputError
 from migrate.export.graph_job import Exported, ExportJob, checkpoint_in
 from migrate.export.provenance import digest, provenance
-from migrate.export.weights import Done, put, take_over
+from migrate.export.weights import Done, check_room, put, take_over
 from migrate.export.weights import run as carry_weights
 from migrate.graph.contract import assets
 from migrate.graph.graph import canonical
@@ -175,6 +175,7 @@ def _taking(studied: StudiedGraph, staged: str, options: Options, nursery: Runne
     if not weights.job.moves:
         yield Taking(weights, None)
         return
+    check_room(weights.job)
     if weights.job.is_little:
         done = carry_weights(weights.job)
         if isinstance(done, Failed):

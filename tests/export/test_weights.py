@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -146,10 +147,30 @@ def test_only_what_is_no_hole_needs_room(tmp_path, monkeypatch):
         return weights.run(weights.take_over(_plan(x="a"), str(tmp_path / "old"), folder, "copy", True).job)
 
     assert run(2) == weights.Done()
+    for free in (1 << 20, (1 << 20) - 1):
+        monkeypatch.setattr(weights.shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        taking = weights.take_over(_plan(x="a"), str(tmp_path / "old"), str(tmp_path / f"w{free}"), "copy", True)
+        with contextlib.nullcontext() if free == 1 << 20 else pytest.raises(InputError):
+            weights.check_room(taking.job)
     before = os.listdir("/proc/self/fd")
     failed = run(1)
     assert os.listdir("/proc/self/fd") == before
     assert isinstance(failed, Failed) and os.strerror(errno.ENOSPC) in failed.reason
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+def test_the_room_that_copies_need_is_told_before_the_work(tmp_path, monkeypatch, mode):
+    prefix = _bundle(tmp_path, [{"a": A, "c": B}, {"b": B}])
+    job = weights.take_over(_plan(x="a", y="b"), prefix, str(tmp_path / "w"), mode, True).job
+    needed = len(A) + len(B)
+    monkeypatch.setattr(weights.shutil, "disk_usage", lambda _: SimpleNamespace(free=needed))
+    weights.check_room(job)
+    monkeypatch.setattr(weights.shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    if mode == "link":
+        weights.check_room(job)
+        return
+    with pytest.raises(InputError, match=f"take {needed:,} bytes, and its file system has {needed - 1:,} free"):
+        weights.check_room(job)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -806,7 +806,8 @@ class Space:
     """What a dry run says of the disk.
 
     Attributes:
-      needed_bytes: what the new models take at most; where blocks are shared or linked it is less.
+      needed_bytes: what the new models take, each as much as its source. Where blocks are shared or linked it is less,
+        and more where several signatures need a large constant.
       free_bytes: what the destination's file system has left.
     """
 
@@ -890,7 +891,7 @@ class Options:
       keep_tensor_names: give the signatures' tensors their names in the new main graph, for clients that feed and fetch
         by name.
       variables: which constants become variables: True for weights, as frozen models have them, which are trainable;
-        `large` for those of a megabyte or more, which are not trained and then are in the checkpoint; False for none.
+        `large` for floats of a megabyte or more, which are not trained and then are in the checkpoint; False for none.
       plain_gradients: give nodes whose custom gradient is lost TensorFlow's own.
       control_flow: what becomes of loops and conds: `functional` makes If and While of them, `v1` leaves Switch, Merge,
         Enter and Exit.

@@ -370,8 +370,8 @@ KEEPING = (
         "variables",
         Group.WEIGHTS,
         "Turn constants into variables. weights: constant weights become trainable variables, so that a frozen model "
-        "can be fine-tuned. large: constants of a megabyte or more become variables that are not trained; they are "
-        "then in the checkpoint, so the model loads faster and takes less memory. --variables is weights, "
+        "can be fine-tuned. large: float constants of a megabyte or more become variables that are not trained; they "
+        "are then in the checkpoint, so the model loads faster and takes less memory. --variables is weights, "
         "--novariables is none.",
         Kind.LEVEL,
         _DEFAULTS.variables,

@@ -177,7 +177,10 @@ class _Fleet:
 
 
 def _space(reports: list[ModelReport], destination: str) -> Space:
-    """What a dry run's models take at most: what is not there yet, each as large as its source."""
+    """What a dry run's models take: what is not there yet, each as large as its source.
+
+    That is more than is written where weights are linked, and less where several signatures need a large constant.
+    """
     needed = sum(
         report.bytes or 0
         for report in reports

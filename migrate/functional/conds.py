@@ -172,7 +172,7 @@ class _Cond:
         # A copy of a constant in a branch waits for nothing.
         waiting = [wait for name in constants for wait in wires[name].controls]
         waiting += [w for name in names for w in wires[name].controls if w not in inside and not self._is_earlier(w)]
-        waiting += [wait for switch in sorted(self._own) for wait in wires[switch].controls]
+        waiting += [w for s in sorted(self._own) for w in (*wires[s].controls, *self._groups.waits(s))]
         self._waits.update(dict.fromkeys(real for wait in waiting for real in _real_waits(wait, self._switches)))
 
     def _is_earlier(self, name: str) -> bool:

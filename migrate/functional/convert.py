@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from migrate.frozen import frozen
 from migrate.functional import conds, gradients, handles, loops, stay, tensor_lists
@@ -34,13 +34,19 @@ class Converted:
     arrays: Finding | None = None
 
 
-def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = ()) -> Converted:
+def convert(
+    run: Rewritten,
+    library: Library,
+    uninitialized: Collection[str] = (),
+    undifferentiated: Set[str] = frozenset(),
+) -> Converted:
     """Puts If and While in the place of v1 control flow.
 
     Args:
       run: a rewritten run; it is not changed.
       library: the functions that it calls, to which bodies and branches are added.
       uninitialized: identities of variables that may have no value when they are used.
+      undifferentiated: names of Exits through which TF1 gives no gradient.
     """
     if not run.graph.has(ENTERS | SWITCHES):
         return Converted(_taking_handles(run, library), None)
@@ -59,11 +65,13 @@ def convert(run: Rewritten, library: Library, uninitialized: Collection[str] = (
     nodes = [node for name, node in run.graph.nodes.items() if name in left]
     draft = Draft(nodes, library, set(run.graph.nodes), run.graph)
     draft.all_set = not uninitialized
+    draft.undifferentiated = undifferentiated
     try:
         handles.lift(draft)
         arrays = tensor_lists.convert(draft, results)
         # What has numbered the elements of an array that is a list is needed no more.
         draft.remove(draft.nodes.keys() - needed(draft.wires))
+        gradients.look_up_in_values(draft)
         kept = _convert_loops(draft, results)
         kept += conds.convert(draft, results)
         handles.take_directly(draft)

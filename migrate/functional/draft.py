@@ -42,6 +42,7 @@ class Draft:
       unawaited: names of nodes that have to do with state, and for which nothing need wait.
       all_set: whether every variable has a value when the run begins.
       in_loop: whether it is a function of a loop, or in one.
+      undifferentiated: names of Exits through which TF1 gives no gradient.
     """
 
     def __init__(self, nodes: Iterable[NodeDef], library: Library, taken: set[str], known: Graph | None = None) -> None:
@@ -54,6 +55,7 @@ class Draft:
         self.unawaited: set[str] = set()
         self.all_set = False
         self.in_loop = False
+        self.undifferentiated: Set[str] = frozenset()
         self._numbers: dict[str, int] = {}
         for node in nodes:
             if known is not None and known.nodes.get(node.name) is node:

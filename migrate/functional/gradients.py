@@ -24,6 +24,24 @@ _DIFFERENTIABLE = frozenset(map(dtype_value, ("bfloat16", "complex64", "complex1
 """DataTypes of variables, and of results, that have gradients (default_gradient.py, `get_zeros_dtype`)."""
 
 
+def look_up_in_values(draft: Draft) -> None:
+    """Has a ResourceGatherNd in a loop or branch look into the variable's value, which is read there.
+
+    For the gradient TensorFlow imports the function anew, and then takes the shape of the handle for the variable's
+    (common_shape_fns.cc, GatherNdShape).
+    """
+    for name in [name for name, known in draft.wires.items() if known.op == "ResourceGatherNd"]:
+        node, known = draft.nodes[name], draft.wires[name]
+        if draft.wires[known.sources[0]].op == "VarHandleOp":
+            continue
+        waits = [f"^{wait}" for wait in known.controls]
+        dtype = attribute(node, "dtype").type
+        inputs = [as_input(known.data[0]), *waits]
+        read = draft.put(new_node("ReadVariableOp", draft.unique(f"{name}/value"), inputs, dtype=dtype))
+        types = {"Tparams": dtype, "Tindices": attribute(node, "Tindices").type}
+        draft.put(new_node("GatherNd", name, [read.name, as_input(known.data[1]), *waits], **types))
+
+
 def read_in_outer_loops(draft: Draft) -> bool:
     """Reads unwritten variables in the outermost loop, whose inner loops and branches then take values, not handles.
 

@@ -173,7 +173,7 @@ def _wrong_use(draft: Draft, members: Sequence[str], variables: Sequence[Variabl
 
 
 def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
-    """Puts a While in the place of a frame; each Exit becomes an Identity of an output.
+    """Puts a While in the place of a frame; each Exit becomes an Identity of an output, or stops gradients.
 
     Args:
       draft: the graph; it is changed.
@@ -225,7 +225,7 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     for position, dtype in enumerate(dtypes):
         node.attr["output_shapes"].list.shape.add(unknown_rank=position > 1 and dtype != RESOURCE)
     ends = [
-        new_node("Identity", end, [f"{name}:{position}"], T=dtypes[position])
+        new_node(_end(draft, end, dtypes[position]), end, [f"{name}:{position}"], T=dtypes[position])
         for position, variable in enumerate(loop.variables, 2)
         for end in variable.exits
     ]
@@ -234,6 +234,11 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     for new in made:
         draft.put(new)
     return [new.name for new in made], [*kept, *more]
+
+
+def _end(draft: Draft, name: str, dtype: int) -> str:
+    """The op in the place of an Exit."""
+    return "StopGradient" if name in draft.undifferentiated and dtype != RESOURCE else "Identity"
 
 
 def _taken(draft: Draft, loop: Loop) -> dict[str, str]:

@@ -50,6 +50,7 @@ class Groups:
         self.wrong: dict[Key, Kept] = {}
         self._graph = graph
         self._predicates: dict[str, str] = {}
+        self._waits: dict[str, Sequence[str]] = {}
         for name in topological_order(graph)[0]:
             self._add(name)
 
@@ -76,13 +77,20 @@ class Groups:
         """The tensor by which a Switch chooses: each cond has an Identity of its own for it (`cond/pred_id`)."""
         if switch not in self._predicates:
             tensor = self._graph.wires[switch].data[1]
+            waits: list[str] = []
             for _ in range(_LONGEST):
                 known = self._graph.wires.get(split(tensor)[0])
-                if known is None or known.op != "Identity" or len(known.data) != 1 or known.controls:
+                if known is None or known.op != "Identity" or len(known.data) != 1:
                     break
+                waits += known.controls
                 tensor = known.data[0]
-            self._predicates[switch] = tensor
+            self._predicates[switch], self._waits[switch] = tensor, waits
         return self._predicates[switch]
+
+    def waits(self, switch: str) -> Sequence[str]:
+        """What the Identities before a Switch's predicate wait for: a cond in `tf.control_dependencies` has them."""
+        self.predicate(switch)
+        return self._waits[switch]
 
     def _add(self, name: str) -> None:
         wires, path = self._graph.wires, self.path

@@ -28,7 +28,7 @@ from migrate.model.inputs_template import calls_of
 from migrate.model.judgement import judged
 from migrate.model.keras_steps import keras_steps
 from migrate.model.messages import AuditJob, ConvertJob, ValidateJob
-from migrate.model.room import check_disk, check_memory
+from migrate.model.room import check_disk, check_graph, check_memory, written_bytes
 from migrate.model.steps import Steps
 from migrate.model.study import Studied, audit_model, study, timed
 from migrate.model.tf2_steps import differing_names, signatures_of, tf2_steps, unsafe
@@ -126,7 +126,8 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
         try:
             check_destination(path, destination, overwrite)
             held = _constant_bytes(studied)
-            _check_space(studied, destination, held)
+            in_graph, in_variables = (0, 0) if studied.graph is None or not held else written_bytes(studied.graph.plan)
+            _check_space(studied, destination, in_graph + in_variables)
             if isinstance(base.outcome, AlreadyTF2) and studied.place is not None:
                 golden_file = _golden_of_tf2(studied, path, options, nursery)
                 progress("copying")
@@ -142,6 +143,7 @@ def convert_model(job: ConvertJob, nursery: Runner, progress: Progress) -> Model
             if not isinstance(base.outcome, Convertible):
                 return judged(base, options)
             check_memory(held, _mapped_bytes(studied), path, options)
+            check_graph(in_graph, path, options)
             nursery = _sparing(nursery, held)
             steps = _steps(studied, path, options, nursery)
             if steps is None:
@@ -175,7 +177,7 @@ def _mapped_bytes(studied: Studied) -> int:
     return mapped_bytes(studied.graph.judged)
 
 
-def _check_space(studied: Studied, destination: str, held: int) -> None:
+def _check_space(studied: Studied, destination: str, written: int) -> None:
     """Says before the work that there is no room for what is written. The weights' space is reserved by itself.
 
     Raises:
@@ -188,7 +190,7 @@ def _check_space(studied: Studied, destination: str, held: int) -> None:
     while not os.path.isdir(parent):
         parent = os.path.dirname(parent)
     folder = place.file if graph is None else graph.source.extra_dir
-    check_disk(folder, place.boundary, parent, destination, held)
+    check_disk(folder, place.boundary, parent, destination, written)
 
 
 def validate_model(job: ValidateJob, nursery: Runner, progress: Progress) -> ModelReport:

@@ -9,13 +9,17 @@ refused that would be converted.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import resource
 import shutil
 
 from migrate.errors import InputError
-from migrate.levels import REPLAY, reaches
+from migrate.graph.large_constants import is_large
+from migrate.levels import PROOF, REPLAY, reaches
 from migrate.made_variables import LARGE
+from migrate.plan.records import Plan
+from migrate.plan.restore import FromConstant
 from migrate.records import Options
 from migrate.sources.boundary import Boundary
 from migrate.sources.copies import tree_bytes
@@ -30,7 +34,41 @@ _MAPPED_COPIES = 2
 """Either with maps: the graph in the process that waits, and the files' pages."""
 _EXPORTED_COPIES = 4
 """While a new model is written, and read once more for its fingerprint."""
+_PROTO_BYTES = (1 << 31) - 1
+"""What a protocol buffer holds at most: no loader reads a SavedModel whose graph is larger."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def written_bytes(plan: Plan) -> tuple[int, int]:
+    """Bytes of the large constants in a new model's graph, and of the variables that were constants.
+
+    What no signature needs is not written; what several need is written for each, in the body of its function.
+    """
+    nodes = (run.graph.nodes[name] for run in plan.runs for name in run.graph.named({"Const"}))
+    inner = (node for function in plan.functions for node in function.node_def)
+    in_graph = sum(len(node.attr["value"].tensor.tensor_content) for node in (*nodes, *inner) if is_large(node))
+    values = (variable.value for variable in plan.variables)
+    return in_graph, sum(len(v.tensor.tensor_content) for v in values if isinstance(v, FromConstant))
+
+
+def check_graph(written: int, path: str, options: Options) -> None:
+    """Says that a new model's graph would be larger than any loader reads.
+
+    Args:
+      written: bytes of its large constants (`written_bytes`).
+      path: what the user calls the source.
+      options: see `records.Options`.
+
+    Raises:
+      InputError: they are more than a protocol buffer holds.
+    """
+    if written <= _PROTO_BYTES:
+        return
+    way = "" if options.variables == LARGE else "; use --variables=large, which takes them out of the graph"
+    raise InputError(
+        f"{path}: the constants of all its signatures would have {written:,} bytes in saved_model.pb, of which "
+        f"TensorFlow reads at most {_PROTO_BYTES:,}{way or '; convert fewer signatures at once'}"
+    )
 
 
 def check_memory(held: int, mapped: int, path: str, options: Options) -> None:
@@ -50,8 +88,11 @@ def check_memory(held: int, mapped: int, path: str, options: Options) -> None:
     needed, there = memory_needed(held, mapped, options), memory_bytes()
     if there is None or needed <= there:
         return
-    ways = [] if options.variables == LARGE else ["--variables=large, which takes them out of the graph"]
-    ways += ["--verify=proof, which runs no model"] if reaches(options.verify, REPLAY) else []
+    others = {
+        "--variables=large, which takes them out of the graph": dataclasses.replace(options, variables=LARGE),
+        "--verify=proof, which runs no model": dataclasses.replace(options, verify=PROOF),
+    }
+    ways = [way for way, other in others.items() if memory_needed(held, mapped, other) <= there]
     raise InputError(
         f"{path}: its constants have {held:,} bytes, for which {needed:,} bytes of memory are needed, and there are "
         f"{there:,}; use a machine that has more" + "".join(f", or {way}" for way in ways)

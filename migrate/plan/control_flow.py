@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from migrate.functional.convert import Converted, convert
 from migrate.functional.library import Library
@@ -14,8 +14,13 @@ from migrate.records import Finding
 from migrate.rewrite.engine import Rewritten
 
 
-def with_functions(plan: Plan) -> Plan:
-    """Makes If and While of what is structured in all runs of a plan; of the rest a finding says that it stays."""
+def with_functions(plan: Plan, undifferentiated: Set[str] = frozenset()) -> Plan:
+    """Makes If and While of what is structured in all runs of a plan; of the rest a finding says that it stays.
+
+    Args:
+      plan: the plan; it is not changed.
+      undifferentiated: names of Exits through which TF1 gives no gradient.
+    """
     library = Library(plan.functions)
     uninitialized = plan.guarded
     known: dict[object, Converted] = {}
@@ -24,7 +29,7 @@ def with_functions(plan: Plan) -> Plan:
     def converted(run: Rewritten) -> Rewritten:
         key = (run.graph, tuple(run.fetches.items()), run.run.targets)
         if key not in known:
-            known[key] = convert(run, library, uninitialized)
+            known[key] = convert(run, library, uninitialized, undifferentiated)
             findings.extend(each for each in (known[key].finding, known[key].arrays) if each is not None)
         return dataclasses.replace(known[key].run, run=run.run)
 

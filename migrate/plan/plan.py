@@ -92,9 +92,11 @@ def make_plan(
         names = keep_tensor_names(meta_graph, plan, None if options.keep_tensor_names else options.named_tensors)
         plan = dataclasses.replace(plan, kept=names.tensors, findings=(*plan.findings, *names.findings))
     if options.functional and not plan.refused:
+        from migrate.graph.undifferentiated import undifferentiated
         from migrate.plan.control_flow import with_functions
 
-        plan = with_functions(plan)
+        graphs = (meta_graph,) if train is None else (meta_graph, train)
+        plan = with_functions(plan, frozenset().union(*map(undifferentiated, graphs)))
     if not plan.refused and any(node.op in BRANCHES for function in plan.functions for node in function.node_def):
         from migrate.plan.control_flow import with_outer_reads
 
@@ -245,7 +247,7 @@ def _made_variables(
         return
     made = [variable for variable in variables if variable.identity in unfrozen]
     if not made:
-        kind = "constant of a megabyte or more" if large else "constant weight"
+        kind = "float constant of a megabyte or more" if large else "constant weight"
         message = f"--variables found no {kind} that could become a variable"
         yield Finding("no-constant-weights", Severity.WARNING, message)
         return

@@ -142,4 +142,4 @@ def _in_the_way(model: ModelReport) -> set[str]:
 
 def _space(space: Space) -> Text:
     style = "red" if space.needed_bytes > space.free_bytes else "bold"
-    return text(f"needs at most {size_words(space.needed_bytes)}; {size_words(space.free_bytes)} are free", style)
+    return text(f"needs about {size_words(space.needed_bytes)}; {size_words(space.free_bytes)} are free", style)

@@ -62,6 +62,7 @@ _READS = frozenset(
     {"Identity", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"}
 )
 """What may be between a weight and its use: the read that freezing leaves, and a quantiser, which has a gradient."""
+_DEFAULTS = frozenset({"Identity", "PlaceholderWithDefault"})
 _ADDS = frozenset({"Add", "AddV2"})
 _ENTRANCES = frozenset({"Enter", "Switch"})
 _FLOATS = frozenset(map(dtype_value, ("float32", "float64", "bfloat16", "float16")))
@@ -90,14 +91,14 @@ def unfreeze(meta_graph: MetaGraphDef, large: bool = False) -> Unfrozen:
       large: instead of the weights, all float constants of `LEAST_BYTES` or more, as variables that are not trained.
 
     A weight is given a VarHandleOp under its own name and one ReadVariableOp, which all that took the Const now take.
-    A Const that a signature feeds or fetches, one that waits for another node (as those inside v1 control flow do), and
-    one inside a function's body stay as they are.
+    A Const that a signature feeds or fetches, or that is the default of an input, one that waits for another node (as
+    those inside v1 control flow do), and one inside a function's body stay as they are.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     trainable = {} if large else dict.fromkeys(_constants(nodes, _weights(nodes)), True)
     statistics = dict.fromkeys(_large(nodes.values()) if large else _constants(nodes, _statistics(nodes)), False)
     unclear = trainable.keys() & statistics.keys()
-    named = _named(meta_graph)
+    named = _named(meta_graph, nodes)
     roles = {name: role for name, role in (trainable | statistics).items() if name not in unclear and name not in named}
     chosen = {name: roles[name] for name in nodes if name in roles}
     result = MetaGraphDef()
@@ -239,13 +240,16 @@ def _is_weight(node: NodeDef) -> bool:
     return bool(sizes) and 0 not in sizes
 
 
-def _named(meta_graph: MetaGraphDef) -> set[str]:
-    """Names of the nodes that signatures feed or fetch."""
+def _named(meta_graph: MetaGraphDef, nodes: Mapping[str, NodeDef]) -> set[str]:
+    """Names of the nodes that signatures feed or fetch, and of the constants that are the defaults of inputs."""
     tensors: list[str] = []
     for definition in meta_graph.signature_def.values():
         for info in (*definition.inputs.values(), *definition.outputs.values()):
             tensors += tensor_names(info)
-    return {_producer(tensor) for tensor in tensors if tensor}
+    found = {_producer(tensor) for tensor in tensors if tensor}
+    inputs = (nodes[name] for name in found if name in nodes)
+    defaults = [giver(nodes, node.name, _DEFAULTS) for node in inputs if node.op == "PlaceholderWithDefault"]
+    return found | {node.name for node in defaults if node is not None}
 
 
 def _variable(constant: NodeDef, shared_name: str, read: str) -> tuple[NodeDef, NodeDef]:
@@ -287,20 +291,28 @@ def _findings(
                 source = giver(body, taken[position], _READS) if position < len(taken) else None
                 if source is not None and _is_weight(source):
                     held[f"{function.signature.name}/{source.name}"] = None
-    return _stay(tuple(held), "constant weight", "so nothing trains them")
+    return _stay(tuple(held), "constant weight", so="so nothing trains them")
 
 
 def _large_findings(chosen: Mapping[str, bool], meta_graph: MetaGraphDef) -> tuple[Finding, ...]:
     """A warning about large constants that stay constants."""
-    held = [node.name for node in meta_graph.graph_def.node if _is_large(node) and node.name not in chosen]
+    held = [node.name for node in meta_graph.graph_def.node if _takes_room(node) and node.name not in chosen]
     for function in meta_graph.graph_def.library.function:
-        held += [f"{function.signature.name}/{node.name}" for node in function.node_def if _is_large(node)]
-    return _stay(tuple(held), "large constant")
+        held += [f"{function.signature.name}/{node.name}" for node in function.node_def if _takes_room(node)]
+    return _stay(tuple(held), "large constant", "not of floats that are stored as bytes")
 
 
-def _stay(held: tuple[str, ...], what: str, so: str = "") -> tuple[Finding, ...]:
+def _takes_room(node: NodeDef) -> bool:
+    """Whether a node is a constant that is large in the graph, whatever its values are and however they are stored."""
+    if node.op != "Const":
+        return False
+    tensor = node.attr["value"].tensor
+    return (len(tensor.tensor_content) or tensor.ByteSize()) >= LEAST_BYTES
+
+
+def _stay(held: tuple[str, ...], what: str, which: str = "", so: str = "") -> tuple[Finding, ...]:
     if not held:
         return ()
-    where = "in v1 control flow or a function's body, or named by a signature"
-    message = f"no variable replaces {count_words(len(held), what)} {where}" + (f", {so}" if so else "")
-    return (Finding("weight-stays-constant", Severity.WARNING, message, held),)
+    where = ["in v1 control flow or a function's body", "named by a signature", *([which] if which else [])]
+    message = f"no variable replaces {count_words(len(held), what)} {', '.join(where[:-1])}, or {where[-1]}"
+    return (Finding("weight-stays-constant", Severity.WARNING, message + (f", {so}" if so else ""), held),)

@@ -17,11 +17,11 @@ from migrate.rewrite.new_nodes import DT_RESOURCE, constant, new_node
 _SCALARS = frozenset({"ResourceCountUpTo"})
 """Ops whose shape function fails on a handle of which nothing is known; what is behind it must be a scalar."""
 
-_ND = frozenset(f"ResourceScatterNd{name}" for name in ("Add", "Max", "Min", "Sub", "Update"))
+_ND = frozenset({"ResourceGatherNd", *(f"ResourceScatterNd{name}" for name in ("Add", "Max", "Min", "Sub", "Update"))})
 """Ops whose shape function takes the handle's own shape for the variable's where nothing is known of the variable.
 
 An argument of a function has no shape while the body is imported; what Identity, Enter or Merge gives is a scalar
-(array_ops.cc, ScatterNdUpdateShape).
+(common_shape_fns.cc, GatherNdShape; array_ops.cc, ScatterNdUpdateShape).
 """
 
 STRICT = _SCALARS | _ND
@@ -51,7 +51,7 @@ def typed_handle(user: NodeDef, taken: Collection[str]) -> Iterator[NodeDef]:
     source = handle.partition(":")[0]
     if source in taken:  # In the loop or branch of the handle; a captured one is in none.
         like.input.append(f"^{source}")
-    like.attr["dtype"].type = user.attr["T"].type
+    like.attr["dtype"].type = user.attr["dtype" if "dtype" in user.attr else "T"].type
     like.attr["shape"].shape.unknown_rank = user.op in _ND
     like.attr["shared_name"].s = like.name.encode()
     pack = new_node("Pack", unique_name(f"{user.name}/handles", taken), [like.name, handle], T=DT_RESOURCE)

@@ -67,7 +67,7 @@ from migrate.verify.sessions import (
     configure_eager,
     fresh_session,
     run_session,
-    session_config,
+    switch_optimiser_off,
 )
 from migrate.verify.signature_functions import Name, SignatureNames, signature_names
 from migrate.verify.surface import answer_further, arrays_of, caller, surface_of, tensors_for
@@ -129,19 +129,10 @@ _OWN_NAMES = SignatureNames({}, {})
 
 
 def _load(tf: Any, session: Any, path: str, optimised: bool = False) -> MetaGraphDef:
-    """Loads a TF2 SavedModel in a v1 Session as model servers do; with the optimiser off inside its functions, too.
-
-    A call of a function carries the optimiser's settings of the process that saved it (the attribute config_proto),
-    and they win over the Session's.
-    """
+    """Loads a TF2 SavedModel in a v1 Session as model servers do; with the optimiser off inside its functions, too."""
     with saved_model_loader(path) as (loader, held):
-        settings = session_config(tf).SerializeToString()
         meta_graphs = loader._saved_model.meta_graphs
-        for meta_graph in () if optimised else meta_graphs:
-            for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
-                for node in nodes:
-                    if "config_proto" in node.attr:
-                        node.attr["config_proto"].s = settings
+        switch_optimiser_off(tf, () if optimised else meta_graphs)
         for meta_graph in meta_graphs:
             put_back(meta_graph, held)
         # That of a TF2 SavedModel is `serve` unless somebody has changed it.

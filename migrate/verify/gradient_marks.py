@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.op_table import load_op_table
 from migrate.graph.protos import MetaGraphDef, NodeDef
+from migrate.graph.undifferentiated import undifferentiated
 from migrate.records import Mismatch
 from migrate.verify.bodies import bodies
 from migrate.verify.differences import mismatch
@@ -36,7 +37,9 @@ def gradient_mark_differences(source: Iterable[MetaGraphDef], new: MetaGraphDef,
       path: of the differences, see `records.Mismatch`.
     """
     before: dict[str, set[tuple[str, bytes]]] = {}
+    ends: set[str] = set()
     for graph in source:
+        ends |= undifferentiated(graph)
         for _, _, nodes in bodies(graph):
             for node in nodes:
                 before.setdefault(node.name, set()).add(_mark(node))
@@ -47,7 +50,8 @@ def gradient_mark_differences(source: Iterable[MetaGraphDef], new: MetaGraphDef,
             stop, override = _mark(node)
             if known is None:
                 continue
-            if stop and stop not in {one for one, _ in known}:
+            is_end = stop == "StopGradient" and node.name in ends
+            if stop and not is_end and stop not in {one for one, _ in known}:
                 reason = f"{where} has {stop} where the source has none: no gradient goes through it"
                 yield mismatch("gradient-mark-differs", path, reason, "", node.name)
             elif node.op == "Identity" and node.name in stops and not node.name.startswith("Identity"):

@@ -17,7 +17,7 @@ from migrate.verify.calls import (
 from migrate.verify.loading import UnsafeError, make_safe
 from migrate.verify.mapped_constants import put_back, saved_model_loader
 from migrate.verify.messages import GoldenJob
-from migrate.verify.sessions import fresh_session
+from migrate.verify.sessions import fresh_session, switch_optimiser_off
 from migrate.verify.variables import saved_keys
 
 
@@ -27,6 +27,7 @@ def _load_with_tensorflow(tf: Any, session: Any, job: GoldenJob) -> None:
     with saved_model_loader(job.saved_model or "") as (loader, held):
         loaded = loader.get_meta_graph_def_from_tags(tags)
         make_safe(loaded, meta_graph)
+        _switch_optimiser(tf, loaded, job)
         put_back(loaded, held)
         loader.load(session, tags)
     if contract.init_key(meta_graph) == contract.TABLES_KEY:
@@ -38,6 +39,7 @@ def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
     """Imports what is no SavedModel, restores its checkpoint and initialises its tables, as TF1's users did."""
     meta_graph = MetaGraphDef.FromString(job.meta_graph)
     make_safe(meta_graph)
+    _switch_optimiser(tf, meta_graph, job)
     put_back(meta_graph, job.held)
     if job.checkpoint is None:
         tf.import_graph_def(meta_graph.graph_def, name="")
@@ -46,6 +48,10 @@ def _load_as_trained(tf: Any, session: Any, job: GoldenJob) -> None:
         if saver is not None:
             saver.restore(session, job.checkpoint)
     run_init_ops(tf, session, job)
+
+
+def _switch_optimiser(tf: Any, meta_graph: MetaGraphDef, job: GoldenJob) -> None:
+    switch_optimiser_off(tf, () if job.is_optimised else (meta_graph,))
 
 
 def run_init_ops(tf: Any, session: Any, job: GoldenJob) -> None:
@@ -79,6 +85,7 @@ def _load_leniently(tf: Any, session: Any, job: GoldenJob) -> None:
             node.device = _here(node.device)
     _cut_where_all_feed(meta_graph)
     make_safe(meta_graph)
+    _switch_optimiser(tf, meta_graph, job)
     put_back(meta_graph, job.held)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, _needed(meta_graph))
     known = meta_graph.meta_info_def.stripped_op_list

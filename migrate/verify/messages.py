@@ -70,6 +70,7 @@ class GoldenJob:
       own: the requests that the model brings with it; they are made beside the calls.
       runs: those of them that name tensors.
       held: what the large constants of the MetaGraphDef hold, which has hollow stubs for them; None where it has them.
+      is_optimised: whether functions run with the optimiser's settings that they were saved with.
     """
 
     saved_model: str | None
@@ -87,6 +88,7 @@ class GoldenJob:
     own: tuple[OwnRequest, ...] = ()
     runs: tuple[NamedRun, ...] = ()
     held: InFile | None = None
+    is_optimised: bool = False
 
 
 @frozen

@@ -236,14 +236,15 @@ def optimised(job: OptimisedJob) -> tuple[Answer, ...] | Failed:
     import tensorflow as tf
 
     configure_eager(tf)
+    source = dataclasses.replace(job.source, is_optimised=True)
     try:
-        _, load = source_loader(tf, job.source)
+        _, load = source_loader(tf, source)
     except UnsafeError as error:
         return Failed(f"the source was not loaded: {error}")
     except Exception as error:
         return step_failed(error, "TensorFlow cannot load the source")
-    session = _loaded(tf, job.source, load, optimised=True)
-    return _replay_source(tf, job.source, session, job.source.calls, inline=True, optimised=True)[0]
+    session = _loaded(tf, source, load, optimised=True)
+    return _replay_source(tf, source, session, source.calls, inline=True, optimised=True)[0]
 
 
 def with_altered(job: AlteredJob) -> tuple[Answer, ...] | Failed:

@@ -35,6 +35,8 @@ _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switc
 """Control flow of v1, which branches that are decided lose, and which may become functions."""
 _ARRAY, _LIST = "TensorArray", "TensorList"
 _FOR_FLOW = frozenset({"Const", "Identity", "NoOp", "ReadVariableOp", *BRANCHES})
+_FOR_ENDS = frozenset({("Exit", "StopGradient"), ("Merge", "IdentityN")})
+"""A loop of `back_prop=False` ends in the one (see `gradient_marks`); the other has a Merge's index as well."""
 _FOR_FED = frozenset({"Const", "Identity"})
 _EXPORTED = frozenset({"Const", "Identity", "IdentityN", "NoOp"})
 _NEW = frozenset(
@@ -367,7 +369,8 @@ def _may_become(op: str, node: NodeDef) -> bool:
     if is_replaceable(op):
         return True
     is_handle = node.op == "Identity" and "T" in node.attr and encoded(node.attr["T"]) in _HANDLES
-    is_flow = (op in _FLOW and node.op in _FOR_FLOW) or (op.startswith(_ARRAY) and node.op.startswith(_LIST))
+    is_end = (op, node.op) in _FOR_ENDS
+    is_flow = is_end or (op in _FLOW and node.op in _FOR_FLOW) or (op.startswith(_ARRAY) and node.op.startswith(_LIST))
     is_read = (op, node.op) == ("Identity", "ReadVariableOp") or (op in RESHAPES and is_handle)
     return is_flow or is_read or (op in PLACEHOLDERS and node.op in _FOR_FED)
 

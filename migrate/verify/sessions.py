@@ -6,11 +6,12 @@ TensorFlow starts here, and every import of it stands inside a function.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.errors import first_line
 from migrate.graph.graph import canonical
+from migrate.graph.protos import MetaGraphDef
 from migrate.processes.forks import count
 from migrate.records import TensorSpec
 from migrate.verify.arrays import as_array, plain
@@ -21,7 +22,7 @@ from migrate.verify.calls import (
     SparseValue,
     Value,
 )
-from migrate.verify.watch import GRACE_SECONDS, watched
+from migrate.verify.watch import limited, watched
 
 _INTER_OP_THREADS = 4
 
@@ -49,6 +50,20 @@ def session_config(tf: Any, optimised: bool = False, pruned: bool = True) -> Any
         config.graph_options.rewrite_options.disable_meta_optimizer = True
         config.graph_options.place_pruned_graph = pruned  # The optimiser does not run with it.
     return config
+
+
+def switch_optimiser_off(tf: Any, graphs: Iterable[MetaGraphDef]) -> None:
+    """Has the functions of graphs run as the Session runs the rest of them; before they are loaded.
+
+    A call of a function carries the optimiser's settings of the process that saved it (the attribute config_proto),
+    and they win over the Session's.
+    """
+    settings = session_config(tf).SerializeToString()
+    for graph in graphs:
+        for nodes in (graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function)):
+            for node in nodes:
+                if "config_proto" in node.attr:
+                    node.attr["config_proto"].s = settings
 
 
 def configure_eager(tf: Any) -> None:
@@ -124,7 +139,7 @@ def run_session(
     options = tf.compat.v1.RunOptions(timeout_in_ms=int(seconds * 1000), inter_op_thread_pool=-1 if inline else 0)
     if metadata is not None:
         options.trace_level = tf.compat.v1.RunOptions.SOFTWARE_TRACE
-    with watched(limit=seconds + GRACE_SECONDS) if seconds else contextlib.nullcontext():
+    with limited(seconds):
         found, _ = session.run((dict(fetches), list(targets)), dict(feeds), options=options, run_metadata=metadata)
     return {name: as_array(value) for name, value in found.items()}
 

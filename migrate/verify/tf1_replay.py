@@ -19,6 +19,7 @@ from migrate.verify.loading import UnsafeError, make_safe
 from migrate.verify.messages import GoldenJob, Tf1Answers, Tf1Job
 from migrate.verify.sessions import Asker, answers_to, feeds_of, fetches_for
 from migrate.verify.tensor_values import array_of
+from migrate.verify.watch import limited
 
 
 def run(job: Tf1Job) -> Tf1Answers | Failed:
@@ -90,8 +91,9 @@ def ask(
     """
     names = {name: canonical(tensor) for name, tensor in fetches.items()}
     computed = [tensor for tensor in dict.fromkeys(names.values()) if tensor not in feeds]
-    found: Sequence[Array] = (
-        session.run(computed, feeds, targets, seconds, inline, trace) if computed or targets else ()
-    )
+    found: Sequence[Array] = ()
+    if computed or targets:
+        with limited(seconds):
+            found = session.run(computed, feeds, targets, seconds, inline, trace)
     by_tensor = {**feeds, **dict(zip(computed, found, strict=True))}
     return {name: by_tensor[tensor] for name, tensor in names.items()}

@@ -51,6 +51,11 @@ def watched(seconds: float = PATIENCE_SECONDS, limit: float | None = None) -> It
         watcher.begin(before)
 
 
+def limited(seconds: float) -> contextlib.AbstractContextManager[None]:
+    """Watches a run of a Session whose time limit is so many seconds; 0 is none, and then nothing is watched here."""
+    return watched(limit=seconds + GRACE_SECONDS) if seconds else contextlib.nullcontext()
+
+
 class _Watched:
     """A call.
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from migrate.functional.draft import RESOURCE, Draft, argument
-from migrate.functional.gradients import read_in_outer_loops, with_gradients
+from migrate.functional.gradients import look_up_in_values, read_in_outer_loops, with_gradients
 from migrate.functional.library import Library
 from tests.rewrite.texts import node, shown
 
@@ -49,6 +49,25 @@ def test_two_reads_share_the_value_and_a_handle_that_another_op_takes_stays() ->
         lines[6],
         "e/value = ReadVariableOp(e) dtype=float32",
         "s/value = Switch(e/value, p) T=float32",
+    ]
+
+
+def test_a_lookup_by_a_handle_that_came_in_reads_the_value_where_it_is() -> None:
+    lines = (
+        "i = Placeholder() dtype=int32 shape=()",
+        _HANDLE,
+        _ENTER,
+        "w = AssignAddVariableOp(e, i) dtype=float32",
+        "g = ResourceGatherNd(e, i, ^w) Tindices=int32 dtype=float32",
+        "o = ResourceGatherNd(v, i) Tindices=int32 dtype=float32",
+    )
+    draft = Draft(map(node, lines), Library(()), set())
+    look_up_in_values(draft)
+    assert shown(draft.nodes.values()).splitlines() == [
+        *lines[:4],
+        "g = GatherNd(g/value, i, ^w) Tindices=int32 Tparams=float32",
+        lines[5],
+        "g/value = ReadVariableOp(e, ^w) dtype=float32",
     ]
 
 

@@ -26,3 +26,11 @@ def test_what_is_of_another_form_is_noted() -> None:
     groups = _groups("s = Switch(x, p)", "t = Switch(x, q)", "y = Add(s, t)", "u = Switch(y, p)")
     assert {"y", "u"} <= groups.loose
     assert set(groups.wrong) == {Key((), "p:0"), Key((), "q:0")}
+
+
+def test_an_identity_of_a_predicate_may_wait() -> None:
+    groups = _groups(
+        "own = Identity(p, ^q)", "s = Switch(x, own)", "pivot = Switch(p, p, ^q)", "c = Const(^pivot)", "y = Add(s, c)"
+    )
+    assert list(groups.waits("s")) == ["q"] and not groups.waits("pivot")
+    assert groups.predicate("s") == groups.predicate("pivot") == "p:0"

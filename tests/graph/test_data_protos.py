@@ -13,6 +13,8 @@ from migrate.graph import data_protos, protos
         ("Example", "tensorflow.Example"),
         ("SequenceExample", "tensorflow.SequenceExample"),
         ("SavedTensorSlices", "tensorflow.SavedTensorSlices"),
+        ("WhileContextDef", "tensorflow.WhileContextDef"),
+        ("CondContextDef", "tensorflow.CondContextDef"),
     ],
 )
 def test_each_class_is_the_one_that_tensorflow_uses(name, full):

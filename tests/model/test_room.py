@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from migrate.errors import InputError
 from migrate.graph.dtypes import dtype_value
 from migrate.graph.large_constants import constant_bytes
 from migrate.graph.protos import GraphDef, MetaGraphDef
@@ -78,12 +80,57 @@ def test_a_graph_that_is_too_large_for_the_disk_is_refused_before_the_work(froze
     assert not list(tmp_path.iterdir())
 
 
+_TWICE = Options(signature=("s:inputs=x=x:0;outputs=y=y:0", "t:inputs=x=x:0;outputs=z=y:0"))
+
+
+def test_what_several_signatures_need_is_written_for_each(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=6 << 20))
+    report = _convert(frozen, tmp_path / "new", _TWICE)
+    assert isinstance(report.outcome, Failed)
+    assert "takes 8,388,608 bytes" in report.outcome.reason
+    with pytest.raises(AssertionError, match="taking golden answers"):  # A variable is written once.
+        _convert(frozen, tmp_path / "new", dataclasses.replace(_TWICE, variables="large"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_constant_that_no_signature_needs_takes_no_room(tmp_path, monkeypatch):
+    graph = _graph()
+    graph.node.add().CopyFrom(graph.node[1])
+    graph.node[-1].name = "data"
+    (tmp_path / "frozen.pb").write_bytes(graph.SerializeToString())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=6 << 20))
+    with pytest.raises(AssertionError, match="taking golden answers"):
+        _convert(tmp_path / "frozen.pb", tmp_path / "new")
+
+
+def test_a_graph_that_no_loader_reads_is_refused_before_the_work(frozen, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_PROTO_BYTES", 6 << 20)
+    report = _convert(frozen, tmp_path / "new", _TWICE)
+    assert isinstance(report.outcome, Failed)
+    assert "8,388,608 bytes in saved_model.pb, of which TensorFlow reads at most 6,291,456" in report.outcome.reason
+    assert "--variables=large" in report.outcome.reason
+    for fewer in (_ASKED, dataclasses.replace(_TWICE, variables="large")):
+        with pytest.raises(AssertionError, match="taking golden answers"):
+            _convert(frozen, tmp_path / "new", fewer)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_needed_depends_on_what_is_asked_for():
     held = 100 << 20
     for mapped, wanted in ((0, (4, 4, 12, 6)), (held, (4, 4, 4, 4)), (held // 2, (4, 4, 7, 4))):
         options = [Options(verify=v, variables=w) for v in ("none", "full") for w in (False, "large")]
         needed = [memory_needed(held, mapped, one) for one in options]
         assert needed == [(400 << 20) + copies * held for copies in wanted], mapped
+
+
+def test_only_flags_that_suffice_are_proposed(monkeypatch):
+    held, said = 100 << 20, []
+    for mapped, megabytes in ((0, 900), (0, 1100), (held, 700)):
+        monkeypatch.setattr(room, "memory_bytes", lambda there=megabytes << 20: there)
+        with pytest.raises(InputError) as refused:
+            check_memory(held, mapped, "m", Options())
+        said.append([flag for flag in ("--variables=large", "--verify=proof") if flag in str(refused.value)])
+    assert said == [["--verify=proof"], ["--variables=large", "--verify=proof"], []]
 
 
 @pytest.mark.parametrize("there", [None, 448 << 20])

@@ -112,7 +112,19 @@ def _nested() -> tuple[dict[str, Any], dict[str, Any]]:
     return {"x": x, "p": p}, {"y": v1.cond(p, looped, lambda: x * w)}
 
 
-CASES = (_bidirectional, _long, _decoded, _searched, _detected, _nested)
+def _cased() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Conds in `tf.control_dependencies`, where their `pred_id` waits: `tf.case` has a check before all of them."""
+    x = v1.placeholder(tf.float32, [3], "case_of")
+    w = v1.get_variable("w", [3], initializer=v1.random_normal_initializer(seed=6))
+    total = tf.reduce_sum(x)
+    pairs = [(total > 9.0, lambda: x * w), (total < -9.0, lambda: x - w)]
+    cased = v1.case(pairs, default=lambda: x * 2.0 + w, exclusive=True)
+    with tf.control_dependencies([v1.assert_greater(tf.size(x), 0)]):
+        checked = v1.cond(total > 0.0, lambda: x * 3.0, lambda: w * 4.0)
+    return {"x": x}, {"cased": cased, "checked": checked}
+
+
+CASES = (_bidirectional, _long, _decoded, _searched, _detected, _nested, _cased)
 
 
 @pytest.mark.parametrize("build", CASES, ids=[build.__name__[1:] for build in CASES])

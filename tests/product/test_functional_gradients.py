@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.tensorflow
@@ -14,6 +15,7 @@ v1 = tf.compat.v1
 import migrate  # noqa: E402 (after TensorFlow, whose classes it shares)
 from migrate.graph.protos import SavedModel  # noqa: E402
 from migrate.records import Converted, Mismatched, Options  # noqa: E402
+from tests.control_flow import control_flow  # noqa: E402
 
 _OPTIONS = Options(timeout=200)
 
@@ -123,3 +125,42 @@ def _double_gradient(function, result):
         node = function.node_def.add(name=f"spoil/{result}/{name}", op=op, input=inputs)
         node.attr["T"].type = 1
     function.ret[result] = f"spoil/{result}/sum:z:0"
+
+
+def _without_gradients(x, w):
+    """Loops through which TF1 gives no gradient: on their own, with an array, in a loop and in a cond."""
+    none = {"back_prop": False}
+    _, alone = v1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * w), [0, x], **none)
+    mapped = v1.map_fn(lambda row: tf.sin(row * w), x, **none)
+
+    def outer(i, y):
+        _, z = v1.while_loop(lambda j, _: j < 2, lambda j, z: (j + 1, z * w), [0, y], **none)
+        return i + 1, y * w + z
+
+    _, nested = v1.while_loop(lambda i, _: i < 2, outer, [0, x])
+    chosen = v1.cond(
+        tf.size(x) > 0,
+        lambda: v1.while_loop(lambda i, _: i < 2, lambda i, y: (i + 1, y - w), [0, x * w], **none)[1] + w,
+        lambda: x,
+    )
+    return alone + mapped + nested + chosen + tf.square(w)
+
+
+def test_loops_without_back_prop_have_no_gradient_as_in_tf1(tmp_path):
+    with control_flow(), tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], "x")
+        w = v1.get_variable("w", initializer=tf.constant([0.5, -2.0]), use_resource=False)
+        y = tf.identity(_without_gradients(x, w), "y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "old"), {"x": x}, {"y": y})
+        given = [[1.0, 2.0], [-3.0, 0.5]]
+        expected = session.run(tf.gradients(y, w)[0], {x: given})
+    report = migrate.convert(
+        str(tmp_path / "old"), str(tmp_path / "new"), Options(timeout=200, control_flow="functional")
+    ).models[0]
+    assert isinstance(report.outcome, Converted), report.verification
+    assert report.verification.gradients_compared == 1 and not report.verification.lost_gradients
+    model = tf.saved_model.load(str(tmp_path / "new"))
+    with tf.GradientTape() as tape:
+        found = model.signatures["serving_default"](x=tf.constant(given))["y"]
+    np.testing.assert_allclose(tape.gradient(found, model.vars["w"]), expected, rtol=1e-6)

@@ -67,7 +67,7 @@ def _branches(y: Any, then: Callable[[], Any], other: Callable[[], Any]) -> Any:
 def _resources(x: Any) -> Mapping[str, Any]:
     """By a name, what reads a variable of its own through a handle that came into a loop."""
     own = {name: v1.get_variable(name, initializer=np.array([1.5, -0.5]), use_resource=True) for name in _NAMES}
-    inner, deep, one, gathered, looped, rows, points = own.values()
+    inner, deep, one, gathered, looped, point, chosen, rows, points = own.values()
     return {
         "inner": _loop(lambda y: _loop(lambda z: z * inner.read_value(), y), x),
         "deep": _loop(lambda y: _loop(lambda z: _loop(lambda u: tf.tanh(u * deep.read_value()), z), y), x),
@@ -77,6 +77,8 @@ def _resources(x: Any) -> Mapping[str, Any]:
             lambda y: _branches(y, lambda: _loop(lambda z: z * looped.read_value(), y), lambda: y + 1),
             x,
         ),
+        "point": _loop(lambda y: y * tf.gather_nd(point, [[1], [0]]), x),
+        "chosen": _branches(x, lambda: x * tf.gather_nd(chosen, [[1], [0]]), lambda: x + 1),
         "rows": _loop(lambda y: _loop(lambda z: z * tf.gather(rows, [1, 1]), y), x),
         "points": _loop(lambda y: _loop(lambda z: z * tf.gather_nd(points, [[1], [0]]), y), x),
     }
@@ -88,7 +90,7 @@ _MORE = {
     "points": lambda x: [4 * 1.5**3 * x[1], 4 * (-0.5) ** 3 * x[0]],
 }
 """Of these TF1 has no gradient: it fails when it is computed."""
-_NAMES = ("inner", "deep", "one", "gathered", "looped", "rows", "points")
+_NAMES = ("inner", "deep", "one", "gathered", "looped", "point", "chosen", "rows", "points")
 
 
 def test_resource_variables(tmp_path: Any) -> None:
@@ -115,3 +117,5 @@ def test_resource_variables(tmp_path: Any) -> None:
         with tf.GradientTape() as tape:
             y = loaded.signatures[name](x=tf.constant(x))["y"]
         np.testing.assert_allclose(tf.convert_to_tensor(tape.gradient(y, variables[name])), expected(x), rtol=1e-12)
+    (model,) = migrate.convert(source, str(tmp_path / "v1"), Options(timeout=200)).models
+    assert isinstance(model.outcome, Converted), (model.outcome, model.verification)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from migrate.graph.contract import signatures
+from migrate.graph.protos import MetaGraphDef
 from migrate.records import Failed
 from migrate.verify import replay_candidate
 from migrate.verify.calls import Answer, Call, Golden
-from migrate.verify.messages import OPTIMISED, CandidateResult
+from migrate.verify.load_source import source_loader
+from migrate.verify.messages import OPTIMISED, CandidateResult, GoldenJob
+from migrate.verify.sessions import fresh_session
 
 _CALLS = (Call("s", {"x": np.float32([1.0])}),) * 2
 
@@ -77,3 +83,32 @@ def test_a_check_that_the_optimiser_drops_from_the_candidate_alone_is_told(sourc
     result = replay_candidate(nursery, golden, "new", optimised=lambda: optimised)
     assert asked == [(3,)]
     assert [(m.code, m.path, m.call) for m in result.mismatches] == [("ending-differs", OPTIMISED, 3)] * mismatches
+
+
+@pytest.mark.tensorflow
+def test_a_source_is_asked_without_the_optimiser_in_its_functions_too():
+    import tensorflow as tf
+
+    value = np.linspace(-1, 1, 1000, dtype=np.float32)
+    first, second = np.float32(0.37), np.float32(0.0123)
+
+    @tf.function
+    def added(y):
+        return y + first + second  # The optimiser adds the constants first, which rounds differently.
+
+    with tf.Graph().as_default() as graph:
+        added(tf.compat.v1.placeholder(tf.float32, [None], name="x"))
+    model = MetaGraphDef()
+    model.graph_def.ParseFromString(graph.as_graph_def().SerializeToString())
+    (call,) = (node for node in model.graph_def.node if node.op == "PartitionedCall")
+    assert "config_proto" in call.attr
+    job = GoldenJob(None, model.SerializeToString(), tuple(signatures(model)), None, "", (), 10, {})
+
+    def answer(job, optimised):
+        with fresh_session(tf, optimised) as session:
+            source_loader(tf, job)[1](tf, session, job)
+            return session.run(f"{call.name}:0", {"x:0": value})
+
+    assert np.array_equal(answer(job, False), value + first + second)
+    assert np.array_equal(answer(dataclasses.replace(job, is_optimised=True), True), value + (first + second))
+    assert not np.array_equal(value + first + second, value + (first + second))

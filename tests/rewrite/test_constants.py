@@ -228,7 +228,26 @@ def test_large_constants_become_variables_that_are_not_trained() -> None:
     assert list(found.meta_graph.collection_def) == ["variables"]
     assert "trainable_variables" not in found.meta_graph.collection_def
     (warning,) = found.findings
-    assert (warning.code, warning.nodes) == ("weight-stays-constant", ("named", "held", "f/inside"))
+    assert (warning.code, warning.nodes) == ("weight-stays-constant", ("whole", "named", "held", "f/inside"))
+
+
+def test_the_default_of_an_input_stays_a_constant() -> None:
+    nodes = [_large("default"), _node("read", "Identity", "default"), _node("in", "PlaceholderWithDefault", "read")]
+    meta_graph = _graph(*nodes, _node("y", "Neg", "in"))
+    meta_graph.signature_def["s"].inputs["x"].name = "in:0"
+    found = unfreeze(meta_graph, large=True)
+    assert not found.values
+    assert list(found.meta_graph.graph_def.node) == list(meta_graph.graph_def.node)
+    assert [finding.nodes for finding in found.findings] == [("default",)]
+
+
+def test_large_constants_that_are_no_bytes_of_floats_are_told() -> None:
+    words, listed = _constant("words", 1), _constant("listed", 1 << 18)
+    words.attr["value"].tensor.string_val.append(bytes(LEAST_BYTES))
+    listed.attr["value"].tensor.float_val.extend([0.5] * (1 << 18))
+    found = unfreeze(_graph(words, listed), large=True)
+    assert not found.values
+    assert [(f.code, f.nodes) for f in found.findings] == [("weight-stays-constant", ("words", "listed"))]
 
 
 def test_a_model_without_large_constants_is_told_so() -> None:

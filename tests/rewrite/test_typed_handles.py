@@ -16,6 +16,8 @@ from tests.rewrite.texts import node, shown
         ("ResourceScatterNdAdd", "captured", False),
         ("ResourceScatterNdAdd", "inner:1", True),
         ("ResourceScatterNdUpdate", "inner", True),
+        ("ResourceGatherNd", "captured", False),
+        ("ResourceGatherNd", "inner", True),
     ],
 )
 def test_which_handles_need_a_type(op, handle, needs):
@@ -23,7 +25,7 @@ def test_which_handles_need_a_type(op, handle, needs):
 
 
 def test_each_strict_op_needs_one_somewhere():
-    assert len(STRICT) == 6
+    assert len(STRICT) == 7
     assert all(needs_type(node(f"u = {op}(inner)"), {"inner"}) for op in STRICT)
 
 
@@ -43,3 +45,8 @@ def test_a_handle_is_taken_out_of_a_list_that_begins_with_one_of_its_type():
 def test_in_a_branch_the_list_waits_for_the_handle_and_its_shape_is_open():
     like = next(typed_handle(node("u = ResourceScatterNdAdd(switch:1, a) T=float32"), {"switch"}))
     assert shown([like]) == "u/like = VarHandleOp(^switch) dtype=float32 shape=(...) shared_name='u/like'"
+
+
+def test_an_op_says_the_dtype_of_the_variable_by_one_of_two_names():
+    like = next(typed_handle(node("u = ResourceGatherNd(switch, a) Tindices=int32 dtype=float64"), {"switch"}))
+    assert shown([like]) == "u/like = VarHandleOp(^switch) dtype=float64 shape=(...) shared_name='u/like'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from migrate.graph.data_protos import WhileContextDef
 from migrate.graph.protos import MetaGraphDef
 from migrate.verify.gradient_marks import gradient_mark_differences, has_gradients
 
@@ -54,6 +55,17 @@ def test_another_mark_is_told(before, after):
 )
 def test_the_same_mark_is_none(before, after):
     assert _told(_graph(*before), _graph(*after, in_function=True)) == []
+
+
+def test_the_end_of_a_loop_may_stop_gradients_if_tf1_gives_none_there():
+    before, after = _graph("Exit", name="while/Exit"), _graph("StopGradient", name="while/Exit", in_function=True)
+    assert _told(before, after) == [("gradient-mark-differs", "while/Exit")]
+    loop = WhileContextDef(loop_exit_names=["while/Exit:0"], back_prop=True)
+    before.collection_def["while_context"].bytes_list.value.append(loop.SerializeToString())
+    assert _told(before, after) == [("gradient-mark-differs", "while/Exit")]
+    loop.back_prop = False
+    before.collection_def["while_context"].bytes_list.value.append(loop.SerializeToString())
+    assert _told(before, after) == []
 
 
 def test_the_exporters_own_identities_are_none():

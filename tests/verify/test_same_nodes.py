@@ -64,6 +64,9 @@ _JPEG = ("d", "DecodeJpeg", ["x"], {"acceptable_fraction": 0.5, "channels": 3})
             [("y", "Neg", ["x"], {}), ("y_0", "Abs", ["x"], {}), ("z", "Exp", ["y"], {})],
             [("y_0", "Neg", ["argument_0"], {}), ("z", "Exp", ["y_0"], {})],
         ),
+        # The end of a loop through which TF1 gives no gradient, and a Merge of which the index is taken.
+        ([("e", "Exit", ["x"], {})], [("e", "StopGradient", ["argument_0"], {})]),
+        ([("m", "Merge", ["x", "x"], {})], [("m", "IdentityN", ["argument_0", "argument_0"], {})]),
         # What reads, hands on and counts; what is in the place of what TensorFlow 2 lacks, and of a call.
         ([_JPEG], [("d/in0/ReadVariableOp", "ReadVariableOp", ["argument_0"], {})]),
         ([_JPEG], [("loop_counter/next", "AddV2", ["argument_0"], {})]),

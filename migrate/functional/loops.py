@@ -26,6 +26,10 @@ from migrate.rewrite.new_nodes import constant, new_node
 _INT32 = dtype_value("int32")
 _FRAME = "/while_context"
 """What TensorFlow adds to the name of a loop for its frame's."""
+_SHAPES_STAY = "cflow_gradient_wrapper"
+"""What TensorFlow looks for in a body's name before it moves the shapes and lengths that a gradient asks for into the
+forward loop, which hands them on in lists (while_v2.py, `_create_op_internal`): XLA would no longer know them. It also
+looks whether the body was made for XLA, which a body that is loaded never was; so its own models fail there too."""
 _UNKNOWN = -1
 """The number of iterations of a loop without a limit (_build_maximum_iterations_loop_var, while_v2.py)."""
 _AT_ONCE = 10
@@ -190,7 +194,9 @@ def convert(draft: Draft, loop: Loop) -> tuple[list[str], list[Kept]]:
     entered = taken.get(limit) if isinstance(limit, str) else None
     outers = [outer for outer in dict.fromkeys(taken.values()) if outer != entered]
     dtypes = [_INT32, _INT32, *map(draft.dtype, (*starts, *outers))]
-    body, kept = make_body(draft, loop, taken, entered, dtypes, f"{name}/body")
+    # XLA differentiates a loop only if it has a limit.
+    hint = f"{name}/body" if limit is None else f"{name}/{_SHAPES_STAY}/body"
+    body, kept = make_body(draft, loop, taken, entered, dtypes, hint)
     condition, more = make_condition(draft, loop, taken, entered, dtypes, f"{name}/cond")
     made = [constant(draft.unique(f"{name}/loop_counter"), 0, ())]
     if entered is None:

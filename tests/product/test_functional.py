@@ -177,19 +177,23 @@ def test_xla(models: tuple[str, str]) -> None:
     np.testing.assert_allclose(compiled(tf.constant(X))["y"], signature(x=tf.constant(X))["y"], rtol=1e-6)
 
 
-def test_gradients_with_xla(models: tuple[str, str]) -> None:
-    """XLA takes the gradient of a loop only where it knows how often that runs at most."""
-    loaded = tf.saved_model.load(models[1])
+@pytest.mark.parametrize("name", ["thrice", "mapped", "scanned"])
+def test_gradients_with_xla(models: tuple[str, str], name: str) -> None:
+    """XLA takes the gradient of a loop only where it knows how often that runs at most, and the shapes in its body."""
     x = tf.constant(X)
 
-    def gradients(x: Any) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = loaded.signatures["thrice"](x=x)["y"]
-        return tape.gradient(y, [x, *loaded.trainable_variables])
+    def found(jit_compile: bool) -> Any:
+        loaded = tf.saved_model.load(models[1])
 
-    found, golden = tf.function(gradients, jit_compile=True)(x), gradients(x)
-    for one, other in zip(found, golden, strict=True):
+        def gradients(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = loaded.signatures[name](x=x)["y"]
+            return tape.gradient(y, [x, *loaded.trainable_variables])
+
+        return tf.function(gradients, jit_compile=jit_compile)(x)
+
+    for one, other in zip(found(True), found(False), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3)  # XLA has another tanh.
 
 

@@ -15,7 +15,7 @@ from migrate.proof.program import Flat
 
 Tensor = tuple[int, int]
 
-_MAKER = "TensorArrayV3"
+_MAKER, _SIZE = "TensorArrayV3", "TensorArraySizeV3"
 _WRITES = frozenset({"TensorArrayScatterV3", "TensorArrayWriteV3"})
 _PASSES = frozenset({"Identity", "Switch", "Merge", "Enter", "Exit", "NextIteration"})
 
@@ -88,6 +88,7 @@ class _Array:
             and self._is_closed()
             and self._is_linear()
             and self._is_written_once()
+            and self._keeps_what_is_read()
             and all(self._sees(read) for read in self.reads)
         )
 
@@ -181,6 +182,16 @@ class _Array:
             if any(self._flow(other) in after for other in self.writes - {place}):
                 return False
         return True
+
+    def _keeps_what_is_read(self) -> bool:
+        """Whether no two ops may read one element of an array that clears what is read: the second fails there.
+
+        With `clear_after_read`, which is the default (tensor_array.h, `TensorArray::LockedRead`). What one op reads
+        twice, by an index that comes back, is not told.
+        """
+        attr = self._nodes[self._maker].attr
+        is_clearing = attr["clear_after_read"].b if "clear_after_read" in attr else True
+        return not is_clearing or sum(self._nodes[read].op != _SIZE for read in self.reads) < 2
 
     def _sees(self, read: int) -> bool:
         """Whether a read sees what a write has written if its flow comes after the write's, and not otherwise."""

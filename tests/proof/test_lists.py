@@ -198,11 +198,33 @@ def test_an_array_whose_flow_says_too_little_is_no_list(edits, in_list):
 def test_a_read_that_a_write_waits_for_does_not_see_it():
     early = "early = TensorArrayReadV3(a, zero, w) dtype=float32"
     waits = "v = TensorArrayWriteV3(a, one, early, w) T=float32"
-    source = (*_STRAIGHT[:2], early, waits, _STRAIGHT[3])
+    made = f"{_STRAIGHT[0]} clear_after_read=false"
+    source = (made, _STRAIGHT[1], early, waits, _STRAIGHT[3])
     item = "early = TensorListGetItem(w, zero, any) element_dtype=float32"
     candidate = (*_STRAIGHT_LIST[:2], item, _STRAIGHT_LIST[2].replace("y)", "early)"), _STRAIGHT_LIST[3])
     assert _proved(source, candidate)
     assert not _proved((*source[:3], waits.replace("early", "y"), source[4], "e = Identity(early)"), candidate)
+
+
+@pytest.mark.parametrize("clear", ["", " clear_after_read=true"])
+@pytest.mark.parametrize("again", ["Read", "Gather"])
+def test_an_array_that_two_ops_read_is_no_list_unless_it_keeps_what_is_read(clear, again):
+    """The second read of an element fails where the first has cleared it."""
+    read = {
+        "Read": (
+            "again = TensorArrayReadV3(a, one, v) dtype=float32",
+            "again = TensorListGetItem(v, one, any) element_dtype=float32",
+        ),
+        "Gather": (
+            "all = Range(zero, two, one) Tidx=int32\nagain = TensorArrayGatherV3(a, all, v) dtype=float32",
+            "again = TensorListStack(v, any) element_dtype=float32 num_elements=-1",
+        ),
+    }[again]
+    both = "\nout = Pack(first, again) N=2 T=float32"
+    candidate = (*_edited(_STRAIGHT_LIST, "out = ", "first = "), *(read[1] + both).splitlines())
+    after = (*_edited(_STRAIGHT[1:], "out = ", "first = "), *(read[0] + both).splitlines())
+    assert not _proved((_STRAIGHT[0] + clear, *after), candidate)
+    assert _proved((f"{_STRAIGHT[0]} clear_after_read=false", *after), candidate)
 
 
 @pytest.mark.parametrize(

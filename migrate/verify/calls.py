@@ -232,6 +232,8 @@ class Further:
         one before it, and one call of each signature is made twice.
       counted: the answers to these.
       counted_states: what variables hold after these.
+      written: of each signature that writes variables, whose gradients are not compared, the names of those that TF1's
+        graph has a gradient to.
     """
 
     default: str | None = None
@@ -246,6 +248,7 @@ class Further:
     thresholds: tuple[int, ...] = ()
     counted: tuple[Answer, ...] = ()
     counted_states: Mapping[str, Fingerprint] = dataclasses.field(default_factory=dict)
+    written: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @frozen

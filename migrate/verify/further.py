@@ -234,6 +234,28 @@ def _gradients(
     return gradients
 
 
+def _reached(
+    tf: Any,
+    graph: Any,
+    calls: Sequence[Call],
+    answers: Sequence[Answer],
+    nodes: Mapping[str, Sequence[str]],
+    written: Mapping[str, Sequence[str]],
+    tensors: Callable[[Call], tuple[Mapping[str, str], Mapping[str, Array]]],
+) -> dict[str, tuple[str, ...]]:
+    """The variables to which the graph has a gradient, of signatures that write; arguments as in `ask_further`.
+
+    None of these gradients is computed: to do so writes, and the two models would no longer hold the same.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for call, answer in zip(calls, answers, strict=False):  # The last answer may be that of `__call__`.
+        groups = {name: nodes[name] for name in written.get(call.signature, ()) if name in nodes}
+        if groups and not answer.error:
+            with contextlib.suppress(Exception):
+                found[call.signature] = tuple(gradient_tensors(tf, graph, tensors(call)[0], answer.outputs, groups))
+    return found
+
+
 def ask_further(
     tf: Any,
     session: Any,
@@ -247,6 +269,7 @@ def ask_further(
     read: Callable[[], Mapping[str, Fingerprint]] | None = None,
     counters: Mapping[str, Sequence[str]] = _NONE,
     thresholds: Sequence[int] = (),
+    written: Mapping[str, Sequence[str]] = _NONE,
 ) -> Further:
     """Asks a source in a v1 Session.
 
@@ -263,6 +286,7 @@ def ask_further(
       read: gives what the variables hold, or None where no call changes one.
       counters: all nodes of each variable that calls count, by its first one.
       thresholds: see `thresholds_of`.
+      written: as `differentiate`, of the signatures that write variables.
     """
     own = next((call for call in calls if call.signature == default), None)
     called = None if own is None else (own, answer_to(ask, own))
@@ -278,7 +302,17 @@ def ask_further(
     again = (*calls, *([own] if own is not None else []))
     answers = tuple(answer_to(ask, call) for call in again)
     states = {} if read is None else read()
-    found = Further(default, called, tuple(map(tuple, nodes.values())), again, answers, trained, gradients, states)
+    found = Further(
+        default,
+        called,
+        tuple(map(tuple, nodes.values())),
+        again,
+        answers,
+        trained,
+        gradients,
+        states,
+        written=_reached(tf, session.graph, calls, answers, nodes, written, tensors),
+    )
     if not counters or not thresholds:
         return found
     count = set_counters(tf, session, counters)

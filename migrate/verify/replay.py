@@ -369,6 +369,7 @@ def _replay_source(
             read if watched.writers else None,
             counters,
             thresholds_of(MetaGraphDef.FromString(job.meta_graph)) if counters else (),
+            watched.written if asks.gradients else {},
         )
         return answers, state, more
 

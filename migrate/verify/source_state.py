@@ -5,6 +5,7 @@ TensorFlow starts here, and every import of it stands inside a function.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class Watch:
         and the functions of a new model have ops of their own.
       read: names of the variables that are read.
       trained: trainable variables that calls of a signature need, by the key of each signature that writes none.
+      written: the same of each signature that may write some.
       tables: names of the lookup tables that calls need.
       layout: of a TF2 SavedModel, whose variables go by their paths in its object graph; else None.
     """
@@ -54,6 +56,7 @@ class Watch:
     trained: Mapping[str, tuple[str, ...]]
     tables: tuple[str, ...] = ()
     layout: Layout | None = None
+    written: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def watch(tf: Any, session: Any, job: GoldenJob, fixed: Mapping[str, Array]) -> Watch:
@@ -109,11 +112,17 @@ def watch(tf: Any, session: Any, job: GoldenJob, fixed: Mapping[str, Array]) -> 
         writers=tuple(sorted(writers)),
     )
     trained_by = {
-        key: tuple(name for name in held.trainable if name in variables)
-        for key, variables in by_signature.items()
-        if key not in writers
+        key: tuple(name for name in held.trainable if name in variables) for key, variables in by_signature.items()
     }
-    return Watch(held, frozenset(writers), frozenset(drawing), tuple(read), trained_by, tuple(tables))
+    return Watch(
+        held,
+        frozenset(writers),
+        frozenset(drawing),
+        tuple(read),
+        {key: trained for key, trained in trained_by.items() if key not in writers},
+        tuple(tables),
+        written={key: trained for key, trained in trained_by.items() if key in writers},
+    )
 
 
 def tensors(specs: Mapping[str, TensorSpec]) -> list[str]:

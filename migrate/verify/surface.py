@@ -170,15 +170,30 @@ def answer_further(
     remade = tuple(name for name in constants if name in by_name)
     for name in remade:
         by_name[name].assign(altered(tf, by_name[name].read_value()))
+    with_remade = asked() if remade else ()
     return FurtherAnswers(
         called,
         answers,
         gradients,
-        lost,
+        lost | _without_gradients(tf, further, by_name, ask),
         through_call,
         states,
         tuple(counted),
         counted_states,
         remade,
-        asked() if remade else (),
+        with_remade,
     )
+
+
+def _without_gradients(tf: Any, further: Further, by_name: Mapping[str, Any], ask: Asker) -> dict[str, str]:
+    """Why signatures that write variables have no gradients. The last that is asked: nothing is compared after it."""
+    found: dict[str, str] = {}
+    for call in repeated(further):
+        chosen = {name: by_name[name] for name in further.written.get(call.signature, ()) if name in by_name}
+        if not chosen or answer_to(arrays_of(ask), call).error:
+            continue
+        try:
+            tape_gradients(tf, functools.partial(ask, call), chosen)
+        except Exception as error:
+            found[call.signature] = f"{type(error).__name__}: {first_line(error)}"
+    return found

@@ -63,7 +63,10 @@ def new(request, source, tmp_path_factory):
     path = str(tmp_path_factory.mktemp(request.param) / "new")
     (model,) = migrate.convert(source, path, Options(control_flow=request.param)).models
     assert isinstance(model.outcome, Converted), model.outcome
-    assert not model.findings
+    # Calls write, so that no gradient is compared; what the new model cannot differentiate is told nevertheless.
+    told = [(finding.code, finding.nodes) for finding in model.findings]
+    assert told == ([("gradient-lost", ("beta",))] if request.param == "v1" else [])
+    assert model.verification.gradients_compared == 0
     return path
 
 

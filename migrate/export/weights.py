@@ -184,8 +184,8 @@ def check_room(job: WeightsJob) -> None:
             holes = _holes(source)
         finally:
             os.close(source)
-        empty = (end - start for part in move.parts for start, end in _holes_of(part, holes))
-        needed += sum(part.size for part in move.parts) - sum(empty)
+        size, empty = _sizes(move, holes)
+        needed += size - empty
     free = shutil.disk_usage(folder).free if needed else 0
     if needed > free:
         raise InputError(
@@ -297,9 +297,7 @@ def _carry_out(move: Move) -> None:
             for part in move.parts:
                 _compare(part, _chunks(source, part, holes))
             return
-        size = sum(part.size for part in move.parts)
-        empty = sum(end - start for part in move.parts for start, end in _holes_of(part, holes))
-        with _Target(move.new, size, empty) as target:
+        with _Target(move.new, *_sizes(move, holes)) as target:
             for part in move.parts:
                 _compare(part, _chunks(source, part, holes), target)
     finally:
@@ -345,6 +343,12 @@ def _holes(source: int) -> tuple[tuple[int, int], ...]:
         return ()
     ranges = [(0, 0), *data_ranges(source, status.st_size), (status.st_size,) * 2]
     return tuple((end, start) for (_, end), (start, _) in itertools.pairwise(ranges) if end < start)
+
+
+def _sizes(move: Move, holes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Bytes of the parts of a move, and how many of them are holes of its source."""
+    empty = sum(end - start for part in move.parts for start, end in _holes_of(part, holes))
+    return sum(part.size for part in move.parts), empty
 
 
 def _holes_of(part: Part, holes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from migrate.frozen import frozen
-from migrate.graph.function_calls import BRANCHES, LOOPS, callees
+from migrate.graph.function_calls import LOOPS, callees, first_argument
 from migrate.graph.graph import attribute
 from migrate.graph.protos import FunctionDef, NodeDef
 
@@ -82,7 +82,7 @@ class HandleUses:
           where one of them is not known, or where the input is a predicate.
         """
         names = [node.op] if node.op in self._functions else [*callees(node)]
-        position = number - 1 if node.op in BRANCHES and node.op not in LOOPS else number
+        position = number - first_argument(node.op)
         if position < 0 or any(
             name not in self._functions or position >= len(self._functions[name].signature.input_arg) for name in names
         ):

@@ -8,7 +8,7 @@ from migrate.frozen import frozen
 from migrate.functional.draft import RESOURCE, SHAPES
 from migrate.functional.handle_uses import HandleUses, data_of, named
 from migrate.functional.library import Library
-from migrate.graph.function_calls import BRANCHES, LOOPS, PARTITIONED
+from migrate.graph.function_calls import BRANCHES, LOOPS, PARTITIONED, first_argument
 from migrate.graph.graph import attribute
 from migrate.graph.protos import FunctionDef, NodeDef, TensorShapeProto
 
@@ -81,8 +81,7 @@ class ValueFunctions:
           given: by the number of a data input the variable whose value it is; for each `can_take` has said yes.
         """
         is_loop = node.op in LOOPS
-        shift = 1 if node.op in BRANCHES and not is_loop else 0
-        taken = {number - shift: variable for number, variable in given.items()}
+        taken = {number - first_argument(node.op): variable for number, variable in given.items()}
         redirect(node, lambda name: self._with_values(name, taken))
         for position, variable in taken.items():
             if _types(node):

@@ -24,6 +24,16 @@ def is_lowered(node: NodeDef) -> bool:
     return node.op in BRANCHES and _LOWER in node.attr and node.attr[_LOWER].b
 
 
+def first_argument(op: str) -> int:
+    """The number of the data input that is the first argument of the functions which an op runs.
+
+    Example:
+      >>> first_argument("If"), first_argument("While"), first_argument("PartitionedCall")
+      (1, 0, 0)
+    """
+    return 1 if op in BRANCHES and op not in LOOPS else 0
+
+
 def callees(node: NodeDef) -> Iterator[str]:
     """Names of the functions that a call or a node of functional control flow runs; nothing for another node."""
     if node.op in PARTITIONED:

@@ -93,8 +93,12 @@ def is_large(node: NodeDef) -> bool:
 def constant_bytes(meta_graph: MetaGraphDef) -> int:
     """Bytes of the large constants in a MetaGraphDef, those in functions included."""
     library = meta_graph.graph_def.library.function
-    parts: Iterable[Iterable[NodeDef]] = (meta_graph.graph_def.node, *(f.node_def for f in library))
-    return sum(len(node.attr["value"].tensor.tensor_content) for nodes in parts for node in nodes if is_large(node))
+    return sum(map(large_bytes, (meta_graph.graph_def.node, *(f.node_def for f in library))))
+
+
+def large_bytes(nodes: Iterable[NodeDef]) -> int:
+    """Bytes of the large constants among nodes."""
+    return sum(len(node.attr["value"].tensor.tensor_content) for node in nodes if is_large(node))
 
 
 def light(meta_graph: MetaGraphDef) -> MetaGraphDef:

@@ -9,8 +9,6 @@ from migrate.records import Options
 JOBS = "migrate.model.jobs"
 """The module of the jobs, which starts no TensorFlow by itself."""
 
-_CONFINED = "migrate.processes.confinement"
-
 EXPORTING = (
     *TENSORFLOW,
     "migrate.export.graph_job",
@@ -19,7 +17,7 @@ EXPORTING = (
     "migrate.export.module",
     "migrate.export.patch",
     "migrate.export.values",
-    _CONFINED,
+    "migrate.processes.confinement",
 )
 """What a process imports before it forks for the export; importing these runs no op."""
 

@@ -15,7 +15,7 @@ import resource
 import shutil
 
 from migrate.errors import InputError
-from migrate.graph.large_constants import is_large
+from migrate.graph.large_constants import large_bytes
 from migrate.levels import PROOF, REPLAY, reaches
 from migrate.made_variables import LARGE
 from migrate.plan.records import Plan
@@ -44,9 +44,8 @@ def written_bytes(plan: Plan) -> tuple[int, int]:
 
     What no signature needs is not written; what several need is written for each, in the body of its function.
     """
-    nodes = (run.graph.nodes[name] for run in plan.runs for name in run.graph.named({"Const"}))
-    inner = (node for function in plan.functions for node in function.node_def)
-    in_graph = sum(len(node.attr["value"].tensor.tensor_content) for node in (*nodes, *inner) if is_large(node))
+    runs = ([run.graph.nodes[name] for name in run.graph.named({"Const"})] for run in plan.runs)
+    in_graph = sum(map(large_bytes, (*runs, *(function.node_def for function in plan.functions))))
     values = (variable.value for variable in plan.variables)
     return in_graph, sum(len(v.tensor.tensor_content) for v in values if isinstance(v, FromConstant))
 

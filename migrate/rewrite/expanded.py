@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from migrate.frozen import frozen
 from migrate.graph.dtypes import dtype_value
-from migrate.graph.function_calls import BRANCHES, LOOPS, callees, is_lowered
+from migrate.graph.function_calls import BRANCHES, LOOPS, callees, first_argument, is_lowered
 from migrate.graph.graph import Graph, as_input, index
 from migrate.graph.protos import FunctionDef, NodeDef
 from migrate.rewrite.function_bodies import Outputs
@@ -207,7 +207,7 @@ def touched_by(
     names = [node.op] if node.op in library else [name for name in callees(node) if name in library]
     if not names:
         return None
-    first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
+    first = first_argument(node.op)
     found = [_touched(name, library, writes, passes, known) for name in names]
     return Touched(
         frozenset(first + k for t in found for k in t.reads), frozenset(first + k for t in found for k in t.writes)
@@ -240,7 +240,7 @@ def _touched(
             continue
         taken = [carried.get(i.partition(":")[0], set()) for i in node.input if not i.startswith("^")]
         inner = [node.op] if node.op in library else [called for called in callees(node) if called in library]
-        first = 1 if node.op in BRANCHES and node.op not in LOOPS else 0
+        first = first_argument(node.op)
         if not inner:
             (written if node.op in writes else read).update(*taken)
         for called in inner:

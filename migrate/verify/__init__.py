@@ -479,7 +479,7 @@ def replay_candidate(
         lost = {}
     elif not result.has_gradients:
         # No gradient was computed of these in TF1, so that where others have gradients this is no fault.
-        lost |= {key: names for key, names in golden.further.written.items() if key in result.further.lost and names}
+        lost |= {key: names for key, names in golden.further.written.items() if key in result.further.lost}
     # First, for a wrong variable explains wrong outputs.
     mismatches = (
         *variables.mismatches,

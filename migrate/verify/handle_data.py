@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from migrate.graph.function_calls import BRANCHES, LOOPS, callees
+from migrate.graph.function_calls import LOOPS, callees, first_argument
 from migrate.graph.output_numbers import output_number
 
 _HANDS_ON = frozenset({"Enter", "Exit", "Identity", "Merge", "NextIteration", "Switch"})
@@ -80,7 +80,7 @@ def _spread(
 
 def _arguments(node: Any, number: int, functions: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The arguments of functions that a data input of a node is."""
-    position = number - 1 if node.op in BRANCHES and node.op not in LOOPS else number
+    position = number - first_argument(node.op)
     for name in [node.op] if node.op in functions else callees(node):
         if name in functions and 0 <= position < len(functions[name].signature.input_arg):
             yield name, position

@@ -15,6 +15,7 @@ from migrate.graph.protos import MetaGraphDef
 from migrate.processes.forks import count
 from migrate.records import TensorSpec
 from migrate.verify.arrays import as_array, plain
+from migrate.verify.bodies import bodies
 from migrate.verify.calls import (
     Answer,
     Array,
@@ -60,7 +61,7 @@ def switch_optimiser_off(tf: Any, graphs: Iterable[MetaGraphDef]) -> None:
     """
     settings = session_config(tf).SerializeToString()
     for graph in graphs:
-        for nodes in (graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function)):
+        for _, _, nodes in bodies(graph):
             for node in nodes:
                 if "config_proto" in node.attr:
                     node.attr["config_proto"].s = settings
